@@ -1,0 +1,93 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One list of settings for every Swift target: Swift 6 mode, strict concurrency, warnings are errors.
+let swiftSettings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .treatAllWarnings(as: .error),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies + ["DVAETestSupport"], swiftSettings: swiftSettings)
+}
+
+/// A C library of the system, found by pkg-config.
+func system(_ name: String, _ pkgConfig: String, apt: String, brew: String) -> Target {
+  .systemLibrary(
+    name: name, pkgConfig: pkgConfig, providers: [.apt([apt]), .brew([brew])])
+}
+
+let argumentParser: Target.Dependency = .product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+
+let package = Package(
+  name: "swift-dvae",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "DVAEKit", targets: ["DVAEKit"]),
+    .executable(name: "dvae", targets: ["dvae"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+  ],
+  targets: [
+    // Level 0: inner loops and memory.
+    .target(
+      name: "CDVAEKernels",
+      cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
+    module("TensorModule"),
+    system("CJPEG", "libjpeg", apt: "libjpeg-dev", brew: "jpeg-turbo"),
+    system("CPNG", "libpng", apt: "libpng-dev", brew: "libpng"),
+    system("CWebP", "libwebp", apt: "libwebp-dev", brew: "webp"),
+    // Level 1: operations, weights, images. These three do not know each other.
+    module("EngineModule", ["TensorModule"]),
+    module("WeightFiles", ["TensorModule"]),
+    module("ImagePipeline", ["CImageCodecs", "TensorModule"]),
+    .target(
+      name: "CImageCodecs", dependencies: ["CJPEG", "CPNG", "CWebP"],
+      cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
+    // Level 2: the fast engine and the network.
+    module("CPUBackend", ["CDVAEKernels", "EngineModule", "TensorModule"]),
+    module("DVAEModel", ["EngineModule", "TensorModule", "WeightFiles"]),
+    // Level 3: training, and the façade that people import.
+    module("DVAETraining", ["DVAEModel", "EngineModule", "TensorModule", "WeightFiles"]),
+    module(
+      "DVAEKit",
+      ["CPUBackend", "DVAEModel", "EngineModule", "ImagePipeline", "TensorModule", "WeightFiles", crypto]
+    ),
+    // Level 4 and 5: the command line.
+    module(
+      "DVAECommands",
+      [
+        "CPUBackend", "DVAEKit", "DVAEModel", "DVAETraining", "EngineModule", "ImagePipeline",
+        "TensorModule", "WeightFiles", argumentParser, crypto,
+      ]),
+    .executableTarget(
+      name: "dvae", dependencies: ["DVAECommands", argumentParser], swiftSettings: swiftSettings),
+    // Tests.
+    .target(
+      name: "DVAETestSupport",
+      dependencies: ["CPUBackend", "DVAEModel", "EngineModule", "TensorModule", "WeightFiles"],
+      path: "Tests/DVAETestSupport", swiftSettings: swiftSettings),
+    tests("EngineTests", ["CDVAEKernels", "CPUBackend", "EngineModule", "TensorModule"]),
+    tests("WeightFilesTests", ["WeightFiles"]),
+    tests("ImagePipelineTests", ["ImagePipeline", "TensorModule"]),
+    tests(
+      "DVAEModelTests",
+      ["CPUBackend", "DVAEModel", "DVAETraining", "EngineModule", "TensorModule", "WeightFiles"]),
+    tests(
+      "DVAEKitTests",
+      ["DVAECommands", "DVAEKit", "DVAEModel", "ImagePipeline", "TensorModule", "WeightFiles"]),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c17
+)

@@ -1,0 +1,25 @@
+#if canImport(Darwin)
+public import Darwin
+#elseif canImport(Glibc)
+public import Glibc
+#elseif canImport(Musl)
+public import Musl
+#endif
+
+// The C library's functions under names that do not clash with methods; the one place in the
+// numerical modules that knows which C library there is.
+
+/// e to the power x.
+@inlinable public func exponential(_ x: Double) -> Double { exp(x) }
+
+/// The natural logarithm.
+@inlinable public func naturalLogarithm(_ x: Double) -> Double { log(x) }
+
+/// The cosine of an angle in radians.
+@inlinable public func cosine(_ x: Double) -> Double { cos(x) }
+
+/// The sine of an angle in radians.
+@inlinable public func sine(_ x: Double) -> Double { sin(x) }
+
+/// x to the power y.
+@inlinable public func power(_ x: Double, _ y: Double) -> Double { pow(x, y) }

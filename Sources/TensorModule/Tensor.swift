@@ -1,0 +1,100 @@
+/// A block of float32 in [N, H, W, C] order, aligned to 64 bytes.
+///
+/// A tensor is a reference: whoever holds it may write through `pointer`. The engines follow one
+/// rule that makes this safe to share: an operation writes only the tensor that it makes or that
+/// its documentation names as written, and no tensor is written while another thread reads it.
+/// That rule is why the class may be `Sendable` without a lock.
+public final class Tensor: @unchecked Sendable {
+  /// The extent, [N, H, W, C].
+  public let shape: Shape
+  /// The first element; `shape.count` elements follow. Valid as long as the tensor lives.
+  public let pointer: UnsafeMutablePointer<Float>
+  private let release: @Sendable (UnsafeMutablePointer<Float>) -> Void
+
+  /// Allocates a tensor whose contents are undefined.
+  public convenience init(_ shape: Shape) {
+    self.init(shape, adopting: Tensor.allocate(shape.count)) { $0.deallocate() }
+  }
+
+  /// Wraps memory that somebody else owns; `release` is called once, when the tensor dies.
+  ///
+  /// Weights mapped from a file and recycled buffers arrive this way.
+  public init(
+    _ shape: Shape, adopting pointer: UnsafeMutablePointer<Float>,
+    release: @escaping @Sendable (UnsafeMutablePointer<Float>) -> Void
+  ) {
+    self.shape = shape
+    self.pointer = pointer
+    self.release = release
+  }
+
+  deinit { release(pointer) }
+
+  /// Elements in all.
+  public var count: Int { shape.count }
+
+  /// The elements, valid as long as the tensor lives.
+  public var elements: UnsafeMutableBufferPointer<Float> {
+    UnsafeMutableBufferPointer(start: pointer, count: count)
+  }
+
+  /// The part of the elements that a range of flat indices names.
+  public subscript(range: Range<Int>) -> TensorSlice { TensorSlice(self, range) }
+
+  /// All of the elements as a slice.
+  public var all: TensorSlice { TensorSlice(self, 0..<count) }
+
+  /// Allocates `count` floats at a 64-byte boundary, so that a vector load never straddles lines.
+  static func allocate(_ count: Int) -> UnsafeMutablePointer<Float> {
+    UnsafeMutableRawPointer
+      .allocate(byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
+      .bindMemory(to: Float.self, capacity: max(count, 1))
+  }
+}
+
+extension Tensor {
+  /// Allocates a tensor filled with one value.
+  public convenience init(_ shape: Shape, repeating value: Float) {
+    self.init(shape)
+    elements.initialize(repeating: value)
+  }
+
+  /// Copies values in [N, H, W, C] order.
+  public convenience init(_ shape: Shape, _ values: some Collection<Float>) {
+    precondition(
+      values.count == shape.count, "Tensor: \(values.count) values for shape \(shape)")
+    self.init(shape)
+    _ = elements.initialize(fromContentsOf: values)
+  }
+
+  /// The elements as an array, in [N, H, W, C] order.
+  public var array: [Float] { Array(elements) }
+}
+
+/// A contiguous part of a tensor: one parameter within its arena, say.
+public struct TensorSlice: Sendable {
+  /// The tensor that owns the memory.
+  public let tensor: Tensor
+  /// Flat indices into the tensor.
+  public let range: Range<Int>
+
+  /// Makes the slice of `tensor` at the flat indices `range`.
+  public init(_ tensor: Tensor, _ range: Range<Int>) {
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= tensor.count,
+      "TensorSlice: \(range) of \(tensor.count) elements")
+    self.tensor = tensor
+    self.range = range
+  }
+
+  /// Elements in the slice.
+  public var count: Int { range.count }
+
+  /// The first element of the slice; valid as long as the tensor lives.
+  public var pointer: UnsafeMutablePointer<Float> { tensor.pointer + range.lowerBound }
+
+  /// The elements, valid as long as the tensor lives.
+  public var elements: UnsafeMutableBufferPointer<Float> {
+    UnsafeMutableBufferPointer(start: pointer, count: count)
+  }
+}

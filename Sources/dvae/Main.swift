@@ -1,0 +1,7 @@
+import ArgumentParser
+import DVAECommands
+
+@main
+enum Main {
+  static func main() async { await DVAECommand.main() }
+}
