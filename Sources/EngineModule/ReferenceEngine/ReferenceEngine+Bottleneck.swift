@@ -88,7 +88,7 @@ extension ReferenceEngine {
 
 extension GumbelNoise {
   /// The uniform number of element `index` of the logits, strictly between 0 and 1.
-  subscript(index: Int) -> Double {
+  package subscript(index: Int) -> Double {
     switch self {
     case .uniform(let u): return Double(u.pointer[index])
     case .seeded(let seed, let stream):

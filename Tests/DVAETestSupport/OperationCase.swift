@@ -1,0 +1,60 @@
+public import EngineModule
+import TensorModule
+public import Testing
+
+/// One row of the table of operations: an operation with its backward half at one size.
+///
+/// The same rows drive the parity of any engine with the reference engine, and timing.
+public protocol OperationCase: Sendable, CustomTestStringConvertible {
+  /// What an engine makes of the row's inputs: forward first, then every gradient.
+  func results(of engine: some Engine) -> [OperationResult]
+
+  /// How far each result may lie from the reference engine's, element by element.
+  ///
+  /// An error model, not a taste: length of the sum · 2⁻²⁴ · sum of magnitudes.
+  func bounds() -> [[Double]]
+}
+
+/// One output of an operation, flat.
+public struct OperationResult: Sendable {
+  /// What it is, in the letters of `Engine`: y, dx, dw.
+  public let name: String
+  /// The elements, in memory order.
+  public let values: [Double]
+
+  init(_ name: String, _ values: [Double]) {
+    self.name = name
+    self.values = values
+  }
+
+  init(_ name: String, _ tensor: Tensor) { self.init(name, tensor.doubles) }
+}
+
+/// The relative rounding error of one float32 operation.
+let roundoff = 0x1p-24
+
+/// The smallest normal float32: results below it may be flushed to zero.
+let smallestNormal = 0x1p-126
+
+/// Runs every row of the table on an engine and expects the reference engine's results.
+public func checkParity(
+  of engine: some Engine, cases: [any OperationCase] = OperationTable.all,
+  sourceLocation: SourceLocation = #_sourceLocation
+) {
+  for row in cases { checkParity(of: engine, row, sourceLocation: sourceLocation) }
+}
+
+/// Runs one row on an engine and expects the reference engine's results within the row's bounds.
+public func checkParity(
+  of engine: some Engine, _ row: some OperationCase,
+  sourceLocation: SourceLocation = #_sourceLocation
+) {
+  let expected = row.results(of: ReferenceEngine())
+  let actual = row.results(of: engine)
+  for (index, bound) in row.bounds().enumerated() {
+    expectClose(
+      actual[index].values, expected[index].values, bound: { bound[$0] },
+      "\(engine.name): \(row.testDescription): \(expected[index].name)",
+      sourceLocation: sourceLocation)
+  }
+}
