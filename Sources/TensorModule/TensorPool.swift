@@ -3,19 +3,17 @@ import Synchronization
 /// Recycles the memory of tensors, so that the second image of a size allocates nothing.
 ///
 /// A tensor returns its memory to the pool when its last reference goes; the network's own order of
-/// work is thereby the memory plan. Buffers are kept by exact size: a network asks for few sizes,
-/// again and again.
+/// work is thereby the memory plan. A request takes the smallest idle block that holds it and is
+/// not more than twice too large, so that layers of different sizes share their memory.
 public final class TensorPool: Sendable {
-  private struct FreeLists {
-    var buffers: [Int: [UnsafeMutablePointer<Float>]] = [:]
+  /// A block of memory, owned by exactly one side at a time; that is what lets it cross the lock.
+  private struct Block: @unchecked Sendable {
+    let pointer: UnsafeMutablePointer<Float>
+    let capacity: Int
   }
 
-  // Pointers are not Sendable; inside the lock they belong to nobody else.
-  private struct Locked: @unchecked Sendable {
-    var lists = FreeLists()
-  }
-
-  private let free = Mutex(Locked())
+  /// Idle blocks, in ascending order of capacity.
+  private let idle = Mutex<[Block]>([])
 
   /// Makes an empty pool.
   public init() {}
@@ -25,28 +23,31 @@ public final class TensorPool: Sendable {
   /// A tensor of undefined contents whose memory returns here when it dies.
   public func tensor(_ shape: Shape) -> Tensor {
     let count = shape.count
-    let recycled: Tensor.Memory? = free.withLock {
-      $0.lists.buffers[count]?.popLast().map(Tensor.Memory.init)
+    let recycled: Block? = idle.withLock { idle in
+      guard let at = idle.firstIndex(where: { $0.capacity >= count }),
+        idle[at].capacity <= 2 * count
+      else { return nil }
+      return idle.remove(at: at)
     }
-    let memory = recycled?.pointer ?? Tensor.allocate(count)
-    return Tensor(shape, adopting: memory) { [self] pointer in
-      let returned = Tensor.Memory(pointer: pointer)
-      free.withLock { $0.lists.buffers[count, default: []].append(returned.pointer) }
-    }
+    let block = recycled ?? Block(pointer: Tensor.allocate(count), capacity: count)
+    return Tensor(shape, adopting: block.pointer) { [self] _ in giveBack(block) }
   }
+
+  /// A flat scratch tensor of undefined contents.
+  public func scratch(_ count: Int) -> Tensor { tensor(Shape(1, 1, 1, count)) }
 
   /// Gives all idle memory back to the system.
   public func drain() {
-    free.withLock {
-      for pointer in $0.lists.buffers.values.joined() { pointer.deallocate() }
-      $0.lists.buffers.removeAll()
+    idle.withLock { idle in
+      for block in idle { block.pointer.deallocate() }
+      idle.removeAll()
     }
   }
-}
 
-extension Tensor {
-  /// Carries a pointer across a lock's boundary while exactly one side owns it.
-  struct Memory: @unchecked Sendable {
-    let pointer: UnsafeMutablePointer<Float>
+  private func giveBack(_ block: Block) {
+    idle.withLock { idle in
+      let at = idle.firstIndex { $0.capacity >= block.capacity } ?? idle.endIndex
+      idle.insert(block, at: at)
+    }
   }
 }

@@ -1,1 +1,162 @@
-#pragma once
+// The inner loops of the CPU engine, one table of function pointers for each instruction set.
+//
+// Every body is written once (bodies/*.inc) and compiled once for each instruction set, inside a
+// `target` region of its own file; nothing here allocates, locks or knows of threads.
+//
+// Activations are float32 [N, H, W, C]. Matrices are multiplied in panels:
+//   A panel  `rows` rows, in groups of 16 along k:     a[k / 16][rows][k % 16]
+//   B panel  `columns` columns, contiguous for each k:  b[k][columns]
+// both padded with zeros, k to a multiple of 16. `rows` and `columns` are those of the table.
+#ifndef DVAE_KERNELS_H
+#define DVAE_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DVAE_K_GROUP 16
+
+// What happens to each sum before it is stored: v = sum + bias; ReLU; 0 where mask <= 0;
+// y = skip + gain * v. mask and skip are addressed like the output itself.
+typedef struct {
+  const float *_Nullable bias;
+  const float *_Nullable mask;
+  const float *_Nullable skip;
+  float gain;
+  int relu;
+} dvae_epilogue;
+
+// c[batch][row][column] (+)= sum over k of a[batch][row][k] * b[batch][k][column].
+typedef struct {
+  const float *_Null_unspecified a;
+  const float *_Null_unspecified b;
+  float *_Null_unspecified c;
+  int k;        // multiple of 16
+  int rows;     // rows in all, over several A panels
+  int columns;  // columns in all, over several B panels
+  int batch;    // independent products
+  int accumulate;              // add to c; the epilogue must then be null
+  size_t a_panel, b_panel;     // floats from one panel to the next
+  size_t a_batch, b_batch, c_batch;
+  size_t c_row;
+  size_t a_row, b_row;         // of the plain rows of gemm_transposed
+  const dvae_epilogue *_Nullable epilogue;
+} dvae_gemm;
+
+// A patch of an image, for the Winograd transforms: one 4x4 output tile and its 6x6 input.
+typedef struct {
+  int height, width, channels;  // of the image
+  int row, column;              // of the tile's first output
+} dvae_tile;
+
+typedef struct {
+  const char *_Nonnull name;
+  int rows;     // of an A panel
+  int columns;  // of a B panel
+
+  void (*_Nonnull gemm)(const dvae_gemm *_Nonnull);
+  // The same from plain rows a[k][row], b[k][column], any k, panels one beside the other (a_panel =
+  // rows, b_panel = columns): weight gradients sum over positions.
+  void (*_Nonnull gemm_transposed)(const dvae_gemm *_Nonnull);
+
+  // Copies `count` rows of k floats (row stride `x_row`) into A panels, ReLU on the way.
+  void (*_Nonnull pack_rows)(const float *_Nonnull x, size_t x_row, int count, int k, int relu,
+                             float *_Nonnull a);
+  // The kernel x kernel patches around `count` consecutive positions (from `first`, row-major) of one
+  // image [height, width, channels], as plain rows; k = (row * kernel + column) * channels + channel.
+  void (*_Nonnull patch_rows)(const float *_Nonnull x, int height, int width, int channels,
+                              int kernel, int first, int count, float *_Nonnull rows);
+
+  // V = transposed(B) d B of channels [first, first + k) of one tile, k a multiple of 16, into row
+  // `row` of 36 A panels `v_batch` floats apart.
+  void (*_Nonnull winograd_input)(const float *_Nonnull x, const dvae_tile *_Nonnull tile, int first,
+                                  int k, int relu, float *_Nonnull v, size_t v_batch, int row);
+  // Y = transposed(A) M A of `columns` channels of one tile, with the epilogue; y, mask and skip
+  // point at the image's first channel that is written.
+  void (*_Nonnull winograd_output)(const float *_Nonnull m, size_t m_batch,
+                                   const dvae_tile *_Nonnull tile, int columns, float *_Nonnull y,
+                                   const dvae_epilogue *_Nonnull epilogue);
+  // U = G g transposed(G) for k input channels of one B panel: g[k][9][columns] to u[36][k][columns].
+  void (*_Nonnull winograd_weights)(const float *_Nonnull g, int k, float *_Nonnull u,
+                                    size_t u_batch);
+  // dM = A dy transposed(A) of `columns` channels of one tile, to row m of 36 blocks m_batch apart.
+  void (*_Nonnull winograd_output_backward)(const float *_Nonnull dy, const dvae_tile *_Nonnull tile,
+                                            int columns, float *_Nonnull m, size_t m_batch);
+  // V as winograd_input makes it, but as plain rows: channels [first, first + k) to 36 rows v_batch
+  // apart.
+  void (*_Nonnull winograd_input_rows)(const float *_Nonnull x, const dvae_tile *_Nonnull tile,
+                                       int first, int k, int relu, float *_Nonnull v,
+                                       size_t v_batch);
+  // dg = transposed(G) dU G for `count` weights: u[36] blocks u_batch apart to g[9][count].
+  void (*_Nonnull winograd_weights_backward)(const float *_Nonnull u, size_t u_batch, int count,
+                                             float *_Nonnull g, size_t g_batch);
+
+  // Keeps the largest value and its index of each row; earlier indices win ties.
+  void (*_Nonnull argmax_rows)(const float *_Nonnull c, size_t c_row, int rows, int columns,
+                               int32_t first, float *_Nonnull best, int32_t *_Nonnull index);
+
+  // Row operations of the 2x2 resamplings: two input rows of `width` positions to one, and back.
+  void (*_Nonnull max_pool_row)(const float *_Nonnull x, size_t x_row, int width, int channels,
+                                float *_Nonnull y);
+  void (*_Nonnull max_pool_row_backward)(const float *_Nonnull dy, const float *_Nonnull x,
+                                         size_t x_row, int width, int channels, float *_Nonnull dx);
+  void (*_Nonnull upsample_row_backward)(const float *_Nonnull dy, size_t dy_row, int width,
+                                         int channels, float *_Nonnull dx);
+
+  void (*_Nonnull relu)(const float *_Nonnull x, size_t count, float *_Nonnull y);
+  void (*_Nonnull relu_backward)(const float *_Nonnull dy, const float *_Nonnull x, size_t count,
+                                 float *_Nonnull dx);
+  void (*_Nonnull add_scaled)(const float *_Nonnull x, const float *_Nonnull r, float gain,
+                              size_t count, float *_Nonnull y);
+  // sums[c] += scale * sum over rows of x[row][c].
+  void (*_Nonnull add_column_sums)(const float *_Nonnull x, size_t rows, int columns, float scale,
+                                   float *_Nonnull sums);
+  void (*_Nonnull sigmoid)(const float *_Nonnull x, size_t count, float *_Nonnull y);
+  double (*_Nonnull sum_of_squares)(const float *_Nonnull x, size_t count);
+
+  // One position of the bottleneck, k channels.
+  // softmax(x)
+  void (*_Nonnull softmax)(const float *_Nonnull x, int k, float *_Nonnull y);
+  // softmax((x + g) / temperature), g from given uniform numbers, or (u null) from Philox words
+  // counter * 4 + channel.
+  void (*_Nonnull gumbel_softmax)(const float *_Nonnull x, const float *_Nullable u, uint64_t seed,
+                                  uint64_t stream, uint64_t element, float temperature, int k,
+                                  float *_Nonnull y);
+  // KL(softmax(x) || uniform), nats.
+  double (*_Nonnull kl)(const float *_Nonnull x, int k);
+  // dy is overwritten: y * (dy - sum(dy * y)) / temperature + kl_scale * q * (ln q - sum(q ln q)).
+  void (*_Nonnull gumbel_softmax_backward)(float *_Nonnull dy, const float *_Nonnull y,
+                                           const float *_Nonnull x, float temperature,
+                                           float kl_scale, int k);
+
+  // logit-Laplace of `positions` pixels with `colours` each; statistics hold 2 * colours.
+  double (*_Nonnull logit_laplace)(const float *_Nonnull statistics, const float *_Nonnull target,
+                                   size_t positions, int colours);
+  void (*_Nonnull logit_laplace_backward)(const float *_Nonnull statistics,
+                                          const float *_Nonnull target, size_t positions,
+                                          int colours, float scale, float *_Nonnull d);
+
+  void (*_Nonnull adamw)(float *_Nonnull p, const float *_Nonnull g, float *_Nonnull m,
+                         float *_Nonnull v, float *_Nonnull average, size_t count,
+                         const float *_Nonnull constants);
+} dvae_kernels;
+
+// Indices of the constants of `adamw`.
+enum {
+  DVAE_ADAMW_STEP,            // lr / (1 - beta1^t)
+  DVAE_ADAMW_DECAY,           // 1 - lr * lambda
+  DVAE_ADAMW_BETA1,
+  DVAE_ADAMW_BETA2,
+  DVAE_ADAMW_CORRECTION2,     // 1 / sqrt(1 - beta2^t)
+  DVAE_ADAMW_EPSILON,
+  DVAE_ADAMW_AVERAGE,         // gamma
+  DVAE_ADAMW_GRADIENT_SCALE,
+  DVAE_ADAMW_COUNT
+};
+
+// The tables that were compiled for this architecture, best first; `portable` is always the last.
+// Returns their number and whether the processor and the operating system can run each.
+int dvae_kernels_count(void);
+const dvae_kernels *_Nonnull dvae_kernels_at(int index);
+int dvae_kernels_supported(int index);
+
+#endif

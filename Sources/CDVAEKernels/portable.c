@@ -1,0 +1,16 @@
+// Plain C for any processor: four lanes that the compiler maps to whatever the baseline has.
+#include <math.h>
+#include <string.h>
+
+#include "dvae_kernels.h"
+#include "tables.h"
+
+#pragma STDC FP_CONTRACT OFF
+
+#define SET portable
+#define TITLE "portable"
+#define LANES 4
+#define ROWS 4
+#define VECTORS 2
+#define FUSED 0
+#include "bodies/all.inc"

@@ -1,0 +1,32 @@
+// Which instruction sets were compiled, and which of them this processor can run. The compiler's
+// own test also asks whether the operating system saves the wide registers.
+#include "tables.h"
+
+static const dvae_kernels *const tables[] = {
+#if defined(__x86_64__)
+    &dvae_kernels_avx512,
+    &dvae_kernels_avx2,
+#elif defined(__aarch64__)
+    &dvae_kernels_neon,
+#endif
+    &dvae_kernels_portable,
+};
+
+int dvae_kernels_count(void) { return sizeof tables / sizeof *tables; }
+
+const dvae_kernels *dvae_kernels_at(int index) { return tables[index]; }
+
+int dvae_kernels_supported(int index) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (tables[index] == &dvae_kernels_avx512)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  if (tables[index] == &dvae_kernels_avx2)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("bmi2");
+#endif
+  (void)index;
+  return 1;
+}

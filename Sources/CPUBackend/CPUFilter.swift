@@ -1,0 +1,167 @@
+import CDVAEKernels
+public import EngineModule
+public import TensorModule
+
+/// A convolution's weights and bias, packed once for the kernels.
+public struct CPUFilter: Sendable {
+  /// The convolution.
+  public let shape: ConvolutionShape
+  let forward: PackedWeights?
+  let backwardInput: PackedWeights?
+  /// One row of O numbers for each of the I columns, the bias included.
+  let table: Tensor?
+}
+
+/// B panels of one direction of a convolution.
+struct PackedWeights: Sendable {
+  /// How the panels are laid out, and thereby which algorithm reads them.
+  enum Form {
+    /// [panel][k][columns], k = (row · kernel + column) · input + channel: a matrix product.
+    case matrix
+    /// [panel][36][k][columns], k = input channel: Winograd, transformed in advance.
+    case winograd
+    /// [panel][k][9][columns]: Winograd, transformed panel by panel as they are used. Deep layers
+    /// see few tiles; there the transform costs less than reading four times the memory.
+    case winogradOnTheFly
+  }
+
+  let form: Form
+  let kernel: Int
+  let inputs: Int
+  let outputs: Int
+  /// Sums of one output, padded to a multiple of 16.
+  let k: Int
+  /// Floats from one panel to the next.
+  let panel: Int
+  let weights: Tensor
+  let bias: Tensor?
+}
+
+extension CPUEngine {
+  /// Largest transformed filter (floats) that is kept; beyond it, it would leave the shared cache.
+  static let keptTransform = 2_500_000
+
+  /// Packs the weights for the uses that are named.
+  public func makeFilter(
+    _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice, uses: FilterUses
+  ) -> CPUFilter {
+    precondition(
+      weights.count == shape.weightCount && bias.count == shape.outputChannels,
+      "makeFilter: \(weights.count) weights and \(bias.count) biases for \(shape)")
+    return CPUFilter(
+      shape: shape,
+      forward: uses.contains(.forward) ? pack(shape, weights, bias: bias) : nil,
+      backwardInput: uses.contains(.backwardInput) ? pack(shape, weights, bias: nil) : nil,
+      table: uses.contains(.gather) ? table(shape, weights, bias) : nil)
+  }
+
+  /// Packs one direction: forward with a bias, without one the flipped and transposed weights.
+  private func pack(
+    _ shape: ConvolutionShape, _ weights: TensorSlice, bias: TensorSlice?
+  ) -> PackedWeights {
+    let backward = bias == nil
+    let inputs = backward ? shape.outputChannels : shape.inputChannels
+    let outputs = backward ? shape.inputChannels : shape.outputChannels
+    let taps = shape.kernel * shape.kernel
+    let columns = panelColumns
+    let panels = (outputs + columns - 1) / columns
+    let winograd = shape.kernel == 3 && inputs >= 8 && outputs >= 8
+    let k = roundUp(winograd ? inputs : inputs * taps, 16)
+    let transformed = 36 * k * columns
+    let form: PackedWeights.Form =
+      !winograd ? .matrix : panels * transformed <= Self.keptTransform ? .winograd : .winogradOnTheFly
+    let panel = form == .matrix ? k * columns : form == .winograd ? transformed : k * taps * columns
+    let packed = pool.scratch(panels * panel)
+    // Element (output, input, tap) of this direction in the OIHW weights.
+    let outputStep = backward ? taps : inputs * taps
+    let inputStep = backward ? outputs * taps : taps
+    let source = UnsafePointer(weights.pointer)
+    let taskInputs = max(1, 4096 / (taps * columns) * 16)
+    let inputTasks = (k / (winograd ? 1 : taps) + taskInputs) / taskInputs
+
+    func copy(panel index: Int, inputs range: Range<Int>, to out: UnsafeMutablePointer<Float>) {
+      let first = index * columns
+      let count = min(columns, outputs - first)
+      for i in range {
+        for tap in 0..<taps {
+          let flipped = backward ? taps - 1 - tap : tap
+          let row =
+            form == .matrix
+            ? out + (tap * inputs + i) * columns : out + ((i - range.lowerBound) * taps + tap) * columns
+          guard i < inputs else {
+            row.update(repeating: 0, count: columns)
+            continue
+          }
+          let from = source + first * outputStep + i * inputStep + flipped
+          for o in 0..<count { row[o] = from[o * outputStep] }
+          if count < columns { (row + count).update(repeating: 0, count: columns - count) }
+        }
+      }
+    }
+
+    let kernels = kernels
+    let scratch = pool.scratch(team.threads * taskInputs * taps * columns)
+    team.run(panels * inputTasks) { task, worker in
+      let index = task / inputTasks
+      let start = task % inputTasks * taskInputs
+      let out = packed.pointer + index * panel
+      switch form {
+      case .matrix:
+        copy(panel: index, inputs: min(start, inputs)..<min(start + taskInputs, inputs), to: out)
+        if task % inputTasks == 0, k > inputs * taps {
+          (out + inputs * taps * columns)
+            .update(repeating: 0, count: (k - inputs * taps) * columns)
+        }
+      case .winogradOnTheFly:
+        let range = min(start, k)..<min(start + taskInputs, k)
+        copy(panel: index, inputs: range, to: out + range.lowerBound * taps * columns)
+      case .winograd:
+        let range = min(start, k)..<min(start + taskInputs, k)
+        let raw = scratch.pointer + worker * taskInputs * taps * columns
+        copy(panel: index, inputs: range, to: raw)
+        kernels.winograd_weights(
+          raw, Int32(range.count), out + range.lowerBound * columns, k * columns)
+      }
+    }
+    var packedBias: Tensor?
+    if let bias {
+      let padded = Tensor(Shape(1, 1, 1, panels * columns), repeating: 0)
+      padded.pointer.update(from: bias.pointer, count: outputs)
+      packedBias = padded
+    }
+    return PackedWeights(
+      form: form, kernel: shape.kernel, inputs: inputs, outputs: outputs, k: k, panel: panel,
+      weights: packed, bias: packedBias)
+  }
+
+  private func table(
+    _ shape: ConvolutionShape, _ weights: TensorSlice, _ bias: TensorSlice
+  ) -> Tensor {
+    precondition(shape.kernel == 1, "gatherColumns: kernel \(shape.kernel)")
+    let (inputs, outputs) = (shape.inputChannels, shape.outputChannels)
+    let table = Tensor(Shape(1, 1, inputs, outputs))
+    for o in 0..<outputs {
+      let row = weights.pointer + o * inputs
+      for i in 0..<inputs { table.pointer[i * outputs + o] = row[i] + bias.pointer[o] }
+    }
+    return table
+  }
+
+  /// A 1×1 convolution of one-hot vectors by table lookup.
+  public func gatherColumns(_ tokens: [Int32], _ filter: CPUFilter, shape: Shape) -> Tensor {
+    guard let table = filter.table else {
+      preconditionFailure("gatherColumns: filter was not prepared for .gather")
+    }
+    let channels = table.shape.channels
+    precondition(
+      tokens.count == shape.positions && channels == shape.channels,
+      "gatherColumns: \(tokens.count) tokens, table of \(channels), shape \(shape)")
+    let y = makeTensor(shape)
+    for (position, token) in tokens.enumerated() {
+      precondition(token >= 0 && token < table.shape.width, "gatherColumns: token \(token)")
+      (y.pointer + position * channels)
+        .update(from: table.pointer + Int(token) * channels, count: channels)
+    }
+    return y
+  }
+}

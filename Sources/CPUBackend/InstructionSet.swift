@@ -1,0 +1,70 @@
+import CDVAEKernels
+
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// A set of vector instructions that the kernels were compiled for.
+public struct InstructionSet: Sendable, CustomStringConvertible {
+  /// `avx512`, `avx2`, `neon` or `portable`.
+  public let name: String
+  /// Whether this processor and operating system can run it.
+  public let isSupported: Bool
+  let kernels: Kernels
+
+  /// The name.
+  public var description: String { name }
+
+  /// The environment variable that forces one of them by name.
+  public static let environmentVariable = "DVAE_INSTRUCTION_SET"
+
+  /// All that this build holds, best first.
+  public static let all: [InstructionSet] = (0..<dvae_kernels_count()).map { index in
+    let table = dvae_kernels_at(index).pointee
+    return InstructionSet(
+      name: String(cString: table.name), isSupported: dvae_kernels_supported(index) != 0,
+      kernels: Kernels(table: table))
+  }
+
+  /// Those that can run here, best first; the last is always `portable`.
+  public static var supported: [InstructionSet] { all.filter(\.isSupported) }
+
+  /// The one of this name; an unknown or unsupported name is an error that lists the choices.
+  public static func named(_ name: String) throws(InstructionSetError) -> InstructionSet {
+    guard let found = supported.first(where: { $0.name == name }) else {
+      throw InstructionSetError(name: name, supported: supported.map(\.name))
+    }
+    return found
+  }
+
+  /// The one that the environment names, else the best that can run here.
+  public static func preferred() throws(InstructionSetError) -> InstructionSet {
+    if let value = getenv(environmentVariable), value.pointee != 0 {
+      return try named(String(cString: value))
+    }
+    return supported[0]
+  }
+}
+
+/// An instruction set was asked for that this machine or build does not have.
+public struct InstructionSetError: Error, Hashable, CustomStringConvertible {
+  /// What was asked for.
+  public let name: String
+  /// What there is.
+  public let supported: [String]
+
+  /// One line that says what was asked for and what there is.
+  public var description: String {
+    "instruction set '\(name)' is not available here; "
+      + "\(InstructionSet.environmentVariable) may be one of: \(supported.joined(separator: ", "))"
+  }
+}
+
+/// The kernel table: plain C functions without state, hence safe to share.
+struct Kernels: @unchecked Sendable {
+  let table: dvae_kernels
+}

@@ -1,0 +1,47 @@
+import Dispatch
+import Synchronization
+
+/// Runs independent tasks on a fixed number of threads.
+///
+/// Tasks are cut by the size of the work, never by the number of threads, and no two of them write
+/// the same memory: which thread runs a task therefore never shows in the result.
+struct ThreadTeam: Sendable {
+  let threads: Int
+
+  /// Calls `body(task, worker)` for every task; `worker` in 0..<threads names the thread's scratch.
+  func run(_ tasks: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
+    let workers = min(threads, tasks)
+    guard workers > 1 else {
+      for task in 0..<tasks { body(task, 0) }
+      return
+    }
+    let next = Counter()
+    withoutActuallyEscaping(body) { body in
+      let shared = Shared(body: body)
+      DispatchQueue.concurrentPerform(iterations: workers) { worker in
+        while true {
+          let task = next.value.wrappingAdd(1, ordering: .relaxed).oldValue
+          if task >= tasks { return }
+          shared.body(task, worker)
+        }
+      }
+    }
+  }
+
+  /// Cuts a long range into tasks of equal size for cheap elementwise work.
+  func runChunks(of count: Int, size: Int, _ body: (Range<Int>) -> Void) {
+    run((count + size - 1) / size) { task, _ in
+      body(task * size..<min(count, (task + 1) * size))
+    }
+  }
+}
+
+private final class Counter: Sendable {
+  let value = Atomic(0)
+}
+
+/// A task's body on its way to the other threads. `run` returns only when all of them have left it,
+/// and tasks write disjoint memory: that is what makes the sharing sound.
+private struct Shared: @unchecked Sendable {
+  let body: (_ task: Int, _ worker: Int) -> Void
+}
