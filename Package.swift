@@ -79,7 +79,7 @@ let package = Package(
       dependencies: ["CPUBackend", "DVAEModel", "EngineModule", "TensorModule", "WeightFiles"],
       path: "Tests/DVAETestSupport", swiftSettings: swiftSettings),
     tests("EngineTests", ["CDVAEKernels", "CPUBackend", "EngineModule", "TensorModule"]),
-    tests("WeightFilesTests", ["WeightFiles"]),
+    tests("WeightFilesTests", ["TensorModule", "WeightFiles"]),
     tests("ImagePipelineTests", ["ImagePipeline", "TensorModule"]),
     tests(
       "DVAEModelTests",

@@ -1,0 +1,170 @@
+/// A file that appears under its name only once it is complete.
+///
+/// The bytes go to a temporary name in the same folder; `commit` flushes them to the disk, renames
+/// the file and flushes the folder. A kill at any moment leaves the old file or the new one. The
+/// temporary name is the same every time, so that what a kill leaves behind is used up by the next
+/// attempt; a lock keeps two writers of one file apart.
+public final class AtomicFile {
+  /// Where the file will be.
+  public let path: String
+  /// Bytes written so far.
+  public private(set) var count = 0
+
+  private let destination: String
+  private let temporary: String
+  private var descriptor: Int32?
+  private var buffer: [UInt8] = []
+  private static let bufferSize = 1 << 18
+
+  /// Starts a file; until `commit` only its temporary neighbour exists.
+  ///
+  /// - Throws: `cannotCreate` where the folder is missing or not writable, where the path leads to
+  ///   something else than a file, or where another process is writing the same file.
+  public init(_ path: String) throws(WeightsFileError) {
+    self.path = path
+    // A link keeps pointing to its file: the file behind it is replaced.
+    var destination = path
+    if let status = try? SystemFile.status(at: path), status.kind == .link {
+      destination = SystemFile.resolved(path) ?? path
+    }
+    let (folder, name) = Self.split(destination)
+    self.destination = destination
+    temporary = folder + "." + name + ".partial"
+    switch try? SystemFile.status(at: destination).kind {
+    case .folder?: throw .cannotCreate(path: path, reason: "a folder has this name")
+    case .other?: throw .cannotCreate(path: path, reason: "a device or pipe has this name")
+    case .regular?, .link?, nil: break
+    }
+    guard !name.isEmpty else { throw .cannotCreate(path: path, reason: "the path names no file") }
+    do throws(SystemError) {
+      descriptor = try Self.openLocked(temporary)
+    } catch  where error.isLocked {
+      throw .cannotCreate(path: path, reason: "another process is writing it at this moment")
+    } catch  where error.isMissing {
+      throw .cannotCreate(path: path, reason: "its folder does not exist; create it first")
+    } catch {
+      throw .cannotCreate(path: path, reason: error.reason)
+    }
+    buffer.reserveCapacity(Self.bufferSize)
+  }
+
+  deinit { discard() }
+
+  /// Appends bytes.
+  ///
+  /// - Throws: `cannotWrite`, when the disk is full for instance.
+  public func write(_ bytes: UnsafeRawBufferPointer) throws(WeightsFileError) {
+    guard descriptor != nil else { throw closed }
+    if buffer.count + bytes.count > Self.bufferSize { try flush() }
+    if bytes.count < Self.bufferSize {
+      buffer.append(contentsOf: bytes)
+    } else {
+      try write(bytes, at: count)
+    }
+    count += bytes.count
+  }
+
+  /// Appends bytes.
+  ///
+  /// - Throws: `cannotWrite`, when the disk is full for instance.
+  public func write(_ bytes: [UInt8]) throws(WeightsFileError) {
+    try bytes.withRawBytes { (buffer) throws(WeightsFileError) in try write(buffer) }
+  }
+
+  /// Appends text as UTF-8.
+  ///
+  /// - Throws: `cannotWrite`, when the disk is full for instance.
+  public func write(_ text: String) throws(WeightsFileError) { try write(Array(text.utf8)) }
+
+  /// Replaces bytes that have been written already: a header's count, once it is known.
+  ///
+  /// - Throws: `cannotWrite`, also where the bytes would reach beyond those written so far.
+  public func overwrite(at position: Int, with bytes: [UInt8]) throws(WeightsFileError) {
+    guard position >= 0, position <= count - bytes.count else {
+      throw .cannotWrite(path: path, reason: "no bytes at \(position) to overwrite")
+    }
+    try flush()
+    try bytes.withRawBytes { (buffer) throws(WeightsFileError) in
+      try write(buffer, at: position)
+    }
+  }
+
+  /// Makes the file durable and gives it its name.
+  ///
+  /// After this, nothing more can be written.
+  ///
+  /// - Throws: `cannotWrite`; the file that was there before is then unchanged.
+  public func commit() throws(WeightsFileError) {
+    try flush()
+    guard let descriptor else { throw closed }
+    do throws(SystemError) {
+      try SystemFile.flush(descriptor)
+      try SystemFile.rename(temporary, to: destination)
+    } catch {
+      discard()
+      throw .cannotWrite(path: path, reason: error.reason)
+    }
+    self.descriptor = nil
+    SystemFile.close(descriptor)
+    let folder = Self.split(destination).folder
+    SystemFile.flushFolder(folder.isEmpty ? "." : folder)
+  }
+
+  /// Gives the file up and removes the temporary one, as happens by itself without a `commit`.
+  public func discard() {
+    guard let descriptor else { return }
+    self.descriptor = nil
+    // Removed before the lock goes with the descriptor, else it could be another writer's.
+    SystemFile.remove(temporary)
+    SystemFile.close(descriptor)
+  }
+
+  private func flush() throws(WeightsFileError) {
+    guard !buffer.isEmpty else { return }
+    try buffer.withRawBytes { (bytes) throws(WeightsFileError) in
+      try write(bytes, at: count - buffer.count)
+    }
+    buffer.removeAll(keepingCapacity: true)
+  }
+
+  private func write(
+    _ bytes: UnsafeRawBufferPointer, at position: Int
+  ) throws(WeightsFileError) {
+    guard let descriptor else { throw closed }
+    do throws(SystemError) {
+      try SystemFile.write(bytes, to: descriptor, at: position)
+    } catch {
+      throw .cannotWrite(path: path, reason: error.reason)
+    }
+  }
+
+  private var closed: WeightsFileError {
+    .cannotWrite(path: path, reason: "it is complete or given up already")
+  }
+
+  /// Opens and locks the temporary file, which an earlier process may have left or may be about to
+  /// rename.
+  private static func openLocked(_ path: String) throws(SystemError) -> Int32 {
+    while true {
+      let descriptor = try SystemFile.openToWrite(path)
+      do throws(SystemError) {
+        try SystemFile.lock(descriptor)
+        // Between opening and locking, the file may have been renamed by its writer.
+        let opened = try SystemFile.status(of: descriptor)
+        if let named = try? SystemFile.status(at: path), named.identity == opened.identity {
+          try SystemFile.truncate(descriptor)
+          return descriptor
+        }
+      } catch {
+        SystemFile.close(descriptor)
+        throw error
+      }
+      SystemFile.close(descriptor)
+    }
+  }
+
+  private static func split(_ path: String) -> (folder: String, name: String) {
+    guard let slash = path.lastIndex(of: "/") else { return ("", path) }
+    return (String(path[...slash]), String(path[path.index(after: slash)...]))
+  }
+}

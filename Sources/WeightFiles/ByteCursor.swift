@@ -1,0 +1,77 @@
+/// Reads a part of a mapped file from front to back; nothing is read without a check that it is
+/// there.
+struct ByteCursor {
+  let file: MappedFile
+  /// What is being read, to name in messages: "the zip directory".
+  let part: String
+  /// The next byte, counted from the start of the file.
+  private(set) var offset: Int
+  /// The byte after the last one.
+  let end: Int
+
+  /// A cursor over a part of the file.
+  ///
+  /// - Throws: `truncated` where the file does not have that part.
+  init(
+    _ file: MappedFile, part: String, from offset: Int = 0, count: Int
+  ) throws(WeightsFileError) {
+    let (end, overflow) = offset.addingReportingOverflow(count)
+    guard offset >= 0, count >= 0, !overflow, end <= file.count else {
+      throw .truncated(
+        path: file.path, part: part, needed: count, available: max(0, file.count - max(0, offset)))
+    }
+    self.file = file
+    self.part = part
+    self.offset = offset
+    self.end = end
+  }
+
+  var remaining: Int { end - offset }
+
+  /// The next `count` bytes, valid as long as the file lives.
+  mutating func bytes(_ count: Int) throws(WeightsFileError) -> UnsafeRawBufferPointer {
+    guard count >= 0, count <= remaining else {
+      throw .truncated(path: file.path, part: part, needed: count, available: remaining)
+    }
+    defer { offset += count }
+    return UnsafeRawBufferPointer(rebasing: file.bytes[offset..<offset + count])
+  }
+
+  /// The next unsigned or signed number, little-endian.
+  mutating func next<Number: FixedWidthInteger & BitwiseCopyable>(
+    _ type: Number.Type = Number.self
+  ) throws(WeightsFileError) -> Number {
+    Number(littleEndian: try bytes(MemoryLayout<Number>.size).loadUnaligned(as: Number.self))
+  }
+
+  /// The next 64-bit number as a size or position.
+  mutating func nextSize() throws(WeightsFileError) -> Int {
+    let number: UInt64 = try next()
+    guard let size = Int(exactly: number) else {
+      throw .malformed(path: file.path, problem: "\(part) speaks of \(number) bytes")
+    }
+    return size
+  }
+
+  /// The bytes up to the next line feed, which is skipped.
+  mutating func line() throws(WeightsFileError) -> UnsafeRawBufferPointer {
+    let rest = UnsafeRawBufferPointer(rebasing: file.bytes[offset..<end])
+    guard let length = rest.prefix(1 << 16).firstIndex(of: UInt8(ascii: "\n")) else {
+      throw .malformed(path: file.path, problem: "\(part) has a line without an end")
+    }
+    let found = try bytes(length)
+    _ = try bytes(1)
+    return found
+  }
+}
+
+extension Array where Element: BitwiseCopyable {
+  /// `withUnsafeBytes` with typed errors.
+  func withRawBytes<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try withUnsafeBufferPointer { (elements) throws(Failure) in
+      try body(UnsafeRawBufferPointer(elements))
+    }
+  }
+}

@@ -1,0 +1,84 @@
+/// The bytes of a file, mapped and never copied as a whole; or of a buffer in memory.
+///
+/// The bytes live as long as somebody holds this object. A mapping is copy on write, so the file
+/// on the disk cannot change through it. Should another process shorten the file, touching the
+/// missing pages would be fatal, which is why readers of whole tensors ask `isIntact` first.
+final class MappedFile: @unchecked Sendable {
+  // Unchecked: after init nothing here changes, and the bytes are only read.
+
+  /// The path to name in messages.
+  let path: String
+  /// All of the bytes, at least one.
+  let bytes: UnsafeMutableRawBufferPointer
+  /// The open file; nil for a buffer in memory.
+  private let descriptor: Int32?
+
+  /// Maps the regular file at a path.
+  init(path: String) throws(WeightsFileError) {
+    let descriptor = try Self.reporting(path) { () throws(SystemError) in
+      try SystemFile.openToRead(path)
+    }
+    do throws(WeightsFileError) {
+      bytes = try Self.map(descriptor, path: path)
+    } catch {
+      SystemFile.close(descriptor)
+      throw error
+    }
+    self.path = path
+    self.descriptor = descriptor
+  }
+
+  /// Copies a buffer, for content that did not come from a file.
+  init(copying buffer: [UInt8], path: String) throws(WeightsFileError) {
+    guard !buffer.isEmpty else { throw .empty(path: path) }
+    self.path = path
+    bytes = .allocate(byteCount: buffer.count, alignment: 64)
+    bytes.copyBytes(from: buffer)
+    descriptor = nil
+  }
+
+  deinit {
+    guard let descriptor else { return bytes.deallocate() }
+    if let start = bytes.baseAddress { SystemFile.unmap(start, count: bytes.count) }
+    SystemFile.close(descriptor)
+  }
+
+  var count: Int { bytes.count }
+
+  /// Whether the file still has all of the bytes that were mapped.
+  var isIntact: Bool {
+    guard let descriptor else { return true }
+    guard let status = try? SystemFile.status(of: descriptor) else { return false }
+    return status.size >= bytes.count
+  }
+
+  private static func map(
+    _ descriptor: Int32, path: String
+  ) throws(WeightsFileError) -> UnsafeMutableRawBufferPointer {
+    let status = try reporting(path) { () throws(SystemError) in
+      try SystemFile.status(of: descriptor)
+    }
+    switch status.kind {
+    case .regular: break
+    case .folder: throw .notAFile(path: path, found: "a folder")
+    case .link, .other: throw .notAFile(path: path, found: "a device or a pipe")
+    }
+    guard status.size > 0 else { throw .empty(path: path) }
+    let start = try reporting(path) { () throws(SystemError) in
+      try SystemFile.map(descriptor, count: status.size)
+    }
+    return UnsafeMutableRawBufferPointer(start: start, count: status.size)
+  }
+
+  /// Turns the system's error into one that names the file.
+  private static func reporting<Result>(
+    _ path: String, _ body: () throws(SystemError) -> Result
+  ) throws(WeightsFileError) -> Result {
+    do throws(SystemError) {
+      return try body()
+    } catch {
+      throw error.isMissing
+        ? .missing(path: path) : .notReadable(path: path, reason: error.reason)
+    }
+  }
+}

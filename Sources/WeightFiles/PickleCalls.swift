@@ -1,0 +1,89 @@
+// What the few allowed names of a pickle mean when they are called, and what its persistent
+// identifiers mean. Every result is plain data.
+
+extension PickleMachine {
+  /// REDUCE and NEWOBJ: what a name makes of its arguments.
+  mutating func call(
+    _ function: PickleValue, _ arguments: PickleValue
+  ) throws(WeightsFileError) -> PickleValue {
+    guard case .global(let global) = function else {
+      throw malformed("calls something that is no name")
+    }
+    guard let tuple = object(arguments), case .tuple = tuple.kind else {
+      throw malformed("calls a name without a tuple of arguments")
+    }
+    let arguments = tuple.items
+    switch global {
+    case .rebuildTensor: return try new(.tensor(try tensor(arguments)))
+    case .rebuildParameter:
+      guard let parameter = arguments.first, case .tensor? = object(parameter)?.kind else {
+        throw malformed("makes a parameter of something that is no tensor")
+      }
+      return parameter
+    case .orderedDictionary: return try new(.dictionary, try pairs(arguments.first))
+    case .set: return try new(.set, arguments.first.flatMap(object)?.items ?? [])
+    case .size: return try new(.tuple, arguments.first.flatMap(object)?.items ?? [])
+    case .inert(let name): return try new(.instance(name))
+    case .storage: throw malformed("makes a storage inside of itself")
+    }
+  }
+
+  /// The keys and values of a list of pairs, from which Python 2 made ordered dictionaries.
+  private func pairs(_ list: PickleValue?) throws(WeightsFileError) -> [PickleValue] {
+    guard let list else { return [] }
+    var items: [PickleValue] = []
+    for pair in object(list)?.items ?? [] {
+      guard let parts = object(pair)?.items, parts.count == 2 else {
+        throw malformed("makes a dictionary of something that is no pairs")
+      }
+      items += parts
+    }
+    return items
+  }
+
+  /// The tensor of `(storage, offset, size, stride, …)`.
+  private func tensor(_ arguments: [PickleValue]) throws(WeightsFileError) -> PickleTensor {
+    guard arguments.count >= 4, case .storage(let storage)? = object(arguments[0])?.kind,
+      case .integer(let offset) = arguments[1],
+      let shape = integers(arguments[2]), let strides = integers(arguments[3]), offset >= 0
+    else { throw malformed("makes a tensor of something else than storage, offset, size, stride") }
+    return PickleTensor(storage: storage, offset: offset, shape: shape, strides: strides)
+  }
+
+  /// A tuple or list of integers.
+  private func integers(_ value: PickleValue) -> [Int]? {
+    guard let items = object(value)?.items, items.count <= StoredTensor.maximumRank else {
+      return nil
+    }
+    var integers: [Int] = []
+    for item in items {
+      guard case .integer(let integer) = item else { return nil }
+      integers.append(integer)
+    }
+    return integers
+  }
+
+  /// BINPERSID: `('storage', class, key, device, count[, view])`, or in the legacy container also
+  /// `('module', class, file, source)`, which stands for the class.
+  mutating func persistent(_ identifier: PickleValue) throws(WeightsFileError) -> PickleValue {
+    guard let parts = object(identifier)?.items, case .text(let kind)? = parts.first else {
+      throw malformed("has a persistent identifier that is no tuple")
+    }
+    if kind == "module", parts.count >= 2, case .global = parts[1] { return parts[1] }
+    guard kind == "storage", parts.count == 5 || parts.count == 6,
+      case .global(.storage(let type)) = parts[1], case .text(let key) = parts[2],
+      case .integer(let count) = parts[4], count >= 0
+    else { throw malformed("has a persistent identifier of an unknown kind") }
+    var view = 0..<count
+    if parts.count == 6, let description = object(parts[5]) {
+      guard description.items.count == 3, case .integer(let offset) = description.items[1],
+        case .integer(let size) = description.items[2], offset >= 0, size >= 0,
+        offset <= count, size <= count - offset
+      else { throw malformed("has a view beyond the storage '\(key)'") }
+      view = offset..<offset + size
+    }
+    let storage = PickleStorage(key: key, elementType: type, count: count, view: view)
+    try note(storage)
+    return try new(.storage(storage))
+  }
+}

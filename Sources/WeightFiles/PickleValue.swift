@@ -1,0 +1,100 @@
+/// A value on the stack of the pickle machine.
+///
+/// Everything with parts is a `reference` into the machine's list of objects. So values never
+/// contain each other, and a deeply nested or cyclic pickle costs no recursion and leaks nothing.
+enum PickleValue {
+  case none
+  case boolean(Bool)
+  case integer(Int)
+  /// An integer beyond 64 bits, as its little-endian bytes.
+  case wideInteger([UInt8])
+  case real(Double)
+  case text(String)
+  case global(PickleGlobal)
+  case reference(Int)
+}
+
+/// A name that a pickle may ask for; the list is closed.
+enum PickleGlobal {
+  /// `torch.FloatStorage` and its sisters.
+  case storage(ElementType)
+  /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`: a view of a storage.
+  case rebuildTensor
+  /// `torch._utils._rebuild_parameter`: a tensor that is trained.
+  case rebuildParameter
+  /// `collections.OrderedDict`.
+  case orderedDictionary
+  /// `set` of either Python.
+  case set
+  /// `torch.Size`.
+  case size
+  /// Anything else that is allowed: its instances hold their attributes and do nothing.
+  case inert(String)
+
+  /// The global of a module and name; nil for everything that is not on the list.
+  init?(module: String, name: String) {
+    switch (module, name) {
+    case ("torch._utils", "_rebuild_tensor"), ("torch._utils", "_rebuild_tensor_v2"):
+      self = .rebuildTensor
+    case ("torch._utils", "_rebuild_parameter"): self = .rebuildParameter
+    case ("collections", "OrderedDict"): self = .orderedDictionary
+    case ("__builtin__", "set"), ("builtins", "set"): self = .set
+    case ("torch", "Size"): self = .size
+    case ("torch", "device"), ("functools", "partial"): self = .inert("\(module).\(name)")
+    case ("torch", let name):
+      if let type = ElementType(torchStorage: name) {
+        self = .storage(type)
+      } else if Self.elementTypes.contains(name) {
+        self = .inert("torch.\(name)")
+      } else {
+        return nil
+      }
+    default:
+      // Modules of the reference package and of PyTorch's layers, as names of inert objects.
+      guard module.hasPrefix("dall_e.") || module.hasPrefix("torch.nn."),
+        !name.contains(".")
+      else { return nil }
+      self = .inert("\(module).\(name)")
+    }
+  }
+
+  private static let elementTypes: Set = [
+    "float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool",
+  ]
+}
+
+/// Something with parts that a pickle has made.
+struct PickleObject {
+  enum Kind {
+    case list
+    case tuple
+    case set
+    /// `items` are keys and values in turn.
+    case dictionary
+    /// An inert object of a class; `items` are its attributes' names and values in turn.
+    case instance(String)
+    case storage(PickleStorage)
+    case tensor(PickleTensor)
+  }
+
+  var kind: Kind
+  var items: [PickleValue] = []
+}
+
+/// A block of elements that lies outside the pickle, under a key.
+struct PickleStorage {
+  let key: String
+  let elementType: ElementType
+  /// Elements of the whole block.
+  let count: Int
+  /// The part of the block, in elements, that this is; only the oldest files use views.
+  let view: Range<Int>
+}
+
+/// A tensor as a pickle describes it; not yet checked against its storage.
+struct PickleTensor {
+  let storage: PickleStorage
+  let offset: Int
+  let shape: [Int]
+  let strides: [Int]
+}

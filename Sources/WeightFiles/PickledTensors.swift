@@ -1,0 +1,119 @@
+/// Finds the tensors in what a pickle made, and names them as a state dict does.
+struct PickledTensors {
+  struct Found {
+    let name: String
+    let tensor: PickleTensor
+  }
+
+  /// Deepest nesting of modules and dictionaries.
+  static let maximumDepth = 64
+  /// Most values that the walk may pass, because shared modules can be reached along exponentially
+  /// many paths.
+  static let maximumSteps = 1 << 22
+  static let maximumTensors = 1 << 16
+  static let maximumName = 1 << 10
+
+  private(set) var found: [Found] = []
+  private(set) var metadata: [String: String] = [:]
+  private let machine: PickleMachine
+  private var steps = 0
+
+  init(_ machine: PickleMachine, root: PickleValue) throws(WeightsFileError) {
+    self.machine = machine
+    describe(root)
+    // Trainers often wrap the state dict together with their own state.
+    let wrapped = machine.object(root).flatMap { dictionary in
+      if case .dictionary = dictionary.kind { value("state_dict", of: dictionary) } else { nil }
+    }
+    try walk(wrapped ?? root, "", depth: 0)
+    guard !found.isEmpty else { throw .noTensors(path: machine.path) }
+  }
+
+  private mutating func walk(
+    _ value: PickleValue, _ name: String, depth: Int
+  ) throws(WeightsFileError) {
+    guard let object = machine.object(value) else { return }
+    steps += 1 + object.items.count
+    guard depth <= Self.maximumDepth, steps <= Self.maximumSteps,
+      found.count <= Self.maximumTensors, name.utf8.count <= Self.maximumName
+    else {
+      throw .limitExceeded(
+        path: machine.path, what: "modules nested deeper, more often or under longer names",
+        limit: Self.maximumDepth)
+    }
+    switch object.kind {
+    case .tensor(let tensor): found.append(Found(name: name, tensor: tensor))
+    case .dictionary: try walkItems(of: object, name, depth: depth)
+    case .list, .tuple:
+      for (index, item) in object.items.enumerated() {
+        try walk(item, Self.join(name, "\(index)"), depth: depth + 1)
+      }
+    case .instance: try walkModule(object, name, depth: depth)
+    case .set, .storage: break
+    }
+  }
+
+  /// A module's own parameters and buffers, then its children, as PyTorch orders a state dict.
+  private mutating func walkModule(
+    _ module: PickleObject, _ name: String, depth: Int
+  ) throws(WeightsFileError) {
+    for part in ["_parameters", "_buffers", "_modules"] {
+      guard let dictionary = value(part, of: module).flatMap(machine.object),
+        case .dictionary = dictionary.kind
+      else { continue }
+      let skipped = part == "_buffers" ? temporaryBuffers(of: module) : []
+      try walkItems(of: dictionary, name, depth: depth, except: skipped)
+    }
+  }
+
+  private mutating func walkItems(
+    of dictionary: PickleObject, _ name: String, depth: Int, except skipped: Set<String> = []
+  ) throws(WeightsFileError) {
+    for index in stride(from: 0, to: dictionary.items.count - 1, by: 2) {
+      let key: String
+      switch dictionary.items[index] {
+      case .text(let text): key = text
+      case .integer(let integer): key = "\(integer)"
+      default: continue
+      }
+      guard !skipped.contains(key) else { continue }
+      try walk(dictionary.items[index + 1], Self.join(name, key), depth: depth + 1)
+    }
+  }
+
+  /// The names of buffers that a state dict leaves out.
+  private mutating func temporaryBuffers(of module: PickleObject) -> Set<String> {
+    let set = value("_non_persistent_buffers_set", of: module).flatMap(machine.object)
+    let names = set?.items ?? []
+    steps += names.count
+    return Set(names.compactMap { if case .text(let name) = $0 { name } else { nil } })
+  }
+
+  /// The value that a dictionary or an inert object has under a name.
+  private func value(_ name: String, of object: PickleObject) -> PickleValue? {
+    for index in stride(from: 0, to: object.items.count - 1, by: 2).reversed() {
+      if case .text(name) = object.items[index] { return object.items[index + 1] }
+    }
+    return nil
+  }
+
+  /// Keeps the class and the plain attributes of a pickled module, its architecture's numbers.
+  private mutating func describe(_ root: PickleValue) {
+    guard let module = machine.object(root), case .instance(let name) = module.kind else { return }
+    metadata["class"] = name
+    for index in stride(from: 0, to: module.items.count - 1, by: 2) {
+      guard case .text(let key) = module.items[index], !key.hasPrefix("_") else { continue }
+      switch module.items[index + 1] {
+      case .boolean(let value): metadata[key] = "\(value)"
+      case .integer(let value): metadata[key] = "\(value)"
+      case .real(let value): metadata[key] = "\(value)"
+      case .text(let value): metadata[key] = value
+      default: break
+      }
+    }
+  }
+
+  private static func join(_ path: String, _ name: String) -> String {
+    path.isEmpty ? name : "\(path).\(name)"
+  }
+}

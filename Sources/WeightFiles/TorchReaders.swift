@@ -1,0 +1,155 @@
+/// Reads what `torch.save` writes since PyTorch 1.6: a zip archive with the pickle `data.pkl` and
+/// one uncompressed entry per storage.
+enum TorchZipReader {
+  static func read(_ file: MappedFile) throws(WeightsFileError) -> WeightsFile {
+    let archive = try ZipArchive(file)
+    guard let pickle = archive.entries.first(where: { isPickle($0.name) }) else {
+      let arrays = archive.entries.contains { $0.name.hasSuffix(".npy") }
+      throw .unrecognised(
+        path: file.path,
+        found: arrays ? "a NumPy .npz archive" : "a zip archive without a data.pkl; unpack it first"
+      )
+    }
+    let folder = pickle.name.dropLast("data.pkl".count)
+    guard archive["\(folder)constants.pkl"] == nil else {
+      throw .unsupported(
+        path: file.path, what: "a TorchScript program",
+        advice: "save the model's state_dict with torch.save")
+    }
+    if let order = archive["\(folder)byteorder"], file.bytes[order.range].elementsEqual("big".utf8)
+    {
+      throw bigEndian(file)
+    }
+    try archive.verify(pickle)
+    var machine = PickleMachine(
+      try ByteCursor(
+        file, part: "the pickle", from: pickle.range.lowerBound, count: pickle.range.count))
+    let root = try machine.run()
+    var ranges: [String: Range<Int>] = [:]
+    for storage in machine.storages {
+      guard let entry = archive["\(folder)data/\(storage.key)"] else {
+        throw .malformed(path: file.path, problem: "there is no storage '\(storage.key)'")
+      }
+      let (needed, overflow) = storage.count.multipliedReportingOverflow(
+        by: storage.elementType.byteCount)
+      guard !overflow, needed == entry.range.count else {
+        throw .malformed(
+          path: file.path,
+          problem:
+            "the storage '\(storage.key)' of \(storage.count) \(storage.elementType.rawValue) "
+            + "elements has \(entry.range.count) bytes")
+      }
+      ranges[storage.key] = entry.range
+    }
+    return try weights(file, .pytorchZip, try PickledTensors(machine, root: root), ranges)
+  }
+
+  /// `data.pkl` at the top or in the archive's one folder.
+  private static func isPickle(_ name: String) -> Bool {
+    name == "data.pkl" || name.hasSuffix("/data.pkl") && name.split(separator: "/").count == 2
+  }
+}
+
+/// Reads what `torch.save` wrote before PyTorch 1.6: five pickles (a magic number, the protocol
+/// version, facts about the machine, the object, the keys of the storages), then each storage as
+/// its number of elements and its bytes.
+enum TorchLegacyReader {
+  private static let magic: [UInt8] = [0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19]
+  private static let version = 1001
+
+  static func read(_ file: MappedFile) throws(WeightsFileError) -> WeightsFile {
+    var cursor = try ByteCursor(file, part: "the pickle", count: file.count)
+    guard case .wideInteger(magic) = try run(&cursor).root else {
+      throw .unrecognised(path: file.path, found: "a pickle that torch.save did not write")
+    }
+    guard case .integer(version) = try run(&cursor).root else {
+      throw .unsupported(
+        path: file.path, what: "this version of the old torch.save container",
+        advice: "save the weights again with a current PyTorch")
+    }
+    let system = try run(&cursor)
+    if isBigEndian(system.machine, system.root) { throw bigEndian(file) }
+    let (machine, root) = try run(&cursor)
+    let keys = try run(&cursor)
+    let ranges = try storages(&cursor, keys.machine.object(keys.root)?.items ?? [], machine)
+    return try weights(file, .pytorchLegacy, try PickledTensors(machine, root: root), ranges)
+  }
+
+  private static func run(
+    _ cursor: inout ByteCursor
+  ) throws(WeightsFileError) -> (machine: PickleMachine, root: PickleValue) {
+    var machine = PickleMachine(cursor)
+    let root = try machine.run()
+    cursor = machine.cursor
+    return (machine, root)
+  }
+
+  private static func isBigEndian(_ machine: PickleMachine, _ system: PickleValue) -> Bool {
+    let items = machine.object(system)?.items ?? []
+    return zip(items, items.dropFirst()).contains { key, value in
+      if case .text("little_endian") = key, case .boolean(false) = value { true } else { false }
+    }
+  }
+
+  /// Walks over the storages in the order of their keys and notes where each one's bytes are.
+  private static func storages(
+    _ cursor: inout ByteCursor, _ keys: [PickleValue], _ machine: PickleMachine
+  ) throws(WeightsFileError) -> [String: Range<Int>] {
+    let path = machine.path
+    var known: [String: PickleStorage] = [:]
+    for storage in machine.storages { known[storage.key] = storage }
+    var ranges: [String: Range<Int>] = [:]
+    for case .text(let key) in keys {
+      guard let storage = known[key], ranges[key] == nil else {
+        throw .malformed(path: path, problem: "the storage '\(key)' is not that of any tensor")
+      }
+      var count = try ByteCursor(
+        cursor.file, part: "the storage '\(key)'", from: cursor.offset, count: cursor.remaining)
+      guard try count.nextSize() == storage.count else {
+        throw .malformed(
+          path: path, problem: "the storage '\(key)' has another size than its tensors")
+      }
+      let (size, overflow) = storage.count.multipliedReportingOverflow(
+        by: storage.elementType.byteCount)
+      guard !overflow else {
+        throw .malformed(path: path, problem: "the storage '\(key)' is impossibly large")
+      }
+      _ = try count.bytes(size)
+      ranges[key] = count.offset - size..<count.offset
+      cursor = count
+    }
+    for storage in machine.storages where ranges[storage.key] == nil {
+      throw .malformed(path: path, problem: "there is no storage '\(storage.key)'")
+    }
+    return ranges
+  }
+}
+
+private func bigEndian(_ file: MappedFile) -> WeightsFileError {
+  .unsupported(
+    path: file.path, what: "weights of a big-endian machine",
+    advice: "save them again on a little-endian one, or convert them to safetensors")
+}
+
+/// Joins the tensors that a pickle describes with the bytes of their storages.
+private func weights(
+  _ file: MappedFile, _ format: WeightsFile.Format, _ pickled: PickledTensors,
+  _ ranges: [String: Range<Int>]
+) throws(WeightsFileError) -> WeightsFile {
+  var tensors: [StoredTensor] = []
+  for (name, tensor) in pickled.found.map({ ($0.name, $0.tensor) }) {
+    let storage = tensor.storage
+    guard let range = ranges[storage.key] else {
+      throw .malformed(path: file.path, problem: "there is no storage '\(storage.key)'")
+    }
+    let size = storage.elementType.byteCount
+    let start = range.lowerBound + storage.view.lowerBound * size
+    tensors.append(
+      try StoredTensor(
+        name: name, elementType: storage.elementType, shape: tensor.shape, strides: tensor.strides,
+        file: file, storage: start..<start + storage.view.count * size,
+        elementOffset: tensor.offset))
+  }
+  return try WeightsFile(
+    file: file, format: format, tensors: tensors, metadata: pickled.metadata)
+}

@@ -1,0 +1,76 @@
+/// The tensors of a weights file, found and checked but not yet read.
+///
+/// Safetensors and both containers of `torch.save` are told apart by their content, not by their
+/// name. The file is mapped: opening reads only what describes the tensors, whatever its size.
+/// Nothing that a pickle asks for is executed.
+public struct WeightsFile: Sendable {
+  /// The containers that can be read.
+  public enum Format: String, Sendable {
+    /// A JSON header, then the tensors' bytes.
+    case safetensors
+    /// What `torch.save` writes since PyTorch 1.6.
+    case pytorchZip
+    /// What `torch.save` wrote before.
+    case pytorchLegacy
+  }
+
+  /// The path as it was given.
+  public let path: String
+  /// The container.
+  public let format: Format
+  /// The tensors in the file's order.
+  public let tensors: [StoredTensor]
+  /// What the file says about itself.
+  ///
+  /// Safetensors: the header's `__metadata__`. A pickled module: its `class` and its plain
+  /// attributes, such as `n_hid`.
+  public let metadata: [String: String]
+  private let positions: [String: Int]
+
+  /// The tensor of a name; nil where there is none.
+  public subscript(name: String) -> StoredTensor? { positions[name].map { tensors[$0] } }
+
+  /// Opens a file of tensors in any of the formats.
+  ///
+  /// - Throws: what is wrong with it; see `WeightsFileError`.
+  public static func open(_ path: String) throws(WeightsFileError) -> WeightsFile {
+    try parse(try MappedFile(path: path))
+  }
+
+  /// Reads the content of a weights file that is already in memory; `path` names it in messages.
+  ///
+  /// - Throws: what is wrong with it; see `WeightsFileError`.
+  public static func parse(
+    _ bytes: [UInt8], path: String
+  ) throws(WeightsFileError) -> WeightsFile {
+    try parse(try MappedFile(copying: bytes, path: path))
+  }
+
+  private static func parse(_ file: MappedFile) throws(WeightsFileError) -> WeightsFile {
+    switch try ContentKind.of(file) {
+    case .safetensors: try SafetensorsReader.read(file)
+    case .zip: try TorchZipReader.read(file)
+    case .pickle: try TorchLegacyReader.read(file)
+    }
+  }
+
+  /// Collects what a reader found.
+  ///
+  /// - Throws: `duplicateTensor`.
+  init(
+    file: MappedFile, format: Format, tensors: [StoredTensor], metadata: [String: String]
+  ) throws(WeightsFileError) {
+    path = file.path
+    self.format = format
+    self.tensors = tensors
+    self.metadata = metadata
+    var positions: [String: Int] = [:]
+    positions.reserveCapacity(tensors.count)
+    for (position, tensor) in tensors.enumerated() {
+      guard positions.updateValue(position, forKey: tensor.name) == nil else {
+        throw .duplicateTensor(path: file.path, tensor: tensor.name)
+      }
+    }
+    self.positions = positions
+  }
+}

@@ -1,0 +1,201 @@
+/// The directory of a zip archive of uncompressed entries, with Zip64; the container of
+/// `torch.save` since PyTorch 1.6.
+struct ZipArchive {
+  struct Entry {
+    let name: String
+    /// Where the entry's bytes are in the file.
+    let range: Range<Int>
+    let checksum: UInt32
+  }
+
+  /// The entries in the directory's order.
+  private(set) var entries: [Entry] = []
+  private let file: MappedFile
+  private var positions: [String: Int] = [:]
+
+  static let maximumEntries = 1 << 18
+
+  subscript(name: String) -> Entry? { positions[name].map { entries[$0] } }
+
+  init(_ file: MappedFile) throws(WeightsFileError) {
+    self.file = file
+    let directory = try Directory.find(in: file)
+    guard directory.entries <= Self.maximumEntries else {
+      throw .limitExceeded(
+        path: file.path, what: "a zip archive of \(directory.entries) entries",
+        limit: Self.maximumEntries)
+    }
+    var cursor = try ByteCursor(
+      file, part: "the zip directory", from: directory.offset, count: directory.size)
+    for _ in 0..<directory.entries {
+      let entry = try Self.entry(&cursor, in: file)
+      guard positions.updateValue(entries.count, forKey: entry.name) == nil else {
+        throw .malformed(path: file.path, problem: "the zip entry '\(entry.name)' is there twice")
+      }
+      entries.append(entry)
+    }
+  }
+
+  /// Checks the CRC-32 of an entry: of a small one that describes the tensors.
+  func verify(_ entry: Entry) throws(WeightsFileError) {
+    let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
+    guard CRC32.checksum(bytes) == entry.checksum else {
+      throw .malformed(
+        path: file.path, problem: "the zip entry '\(entry.name)' does not match its checksum")
+    }
+  }
+
+  /// Reads one entry of the directory and the local header that it points to.
+  private static func entry(
+    _ cursor: inout ByteCursor, in file: MappedFile
+  ) throws(WeightsFileError) -> Entry {
+    guard try cursor.next(UInt32.self) == 0x0201_4B50 else {
+      throw .malformed(path: file.path, problem: "the zip directory has a bad entry")
+    }
+    _ = try cursor.bytes(4)  // versions
+    let flags: UInt16 = try cursor.next()
+    let method: UInt16 = try cursor.next()
+    _ = try cursor.bytes(4)  // time and date
+    let checksum: UInt32 = try cursor.next()
+    var sizes = EntrySizes(
+      compressed: try cursor.next(UInt32.self), uncompressed: try cursor.next(UInt32.self))
+    let nameLength = Int(try cursor.next(UInt16.self))
+    let extraLength = Int(try cursor.next(UInt16.self))
+    let commentLength = Int(try cursor.next(UInt16.self))
+    _ = try cursor.bytes(8)  // disk and attributes
+    sizes.headerOffset = UInt64(try cursor.next(UInt32.self))
+    let nameBytes = try cursor.bytes(nameLength)
+    let name = String(decoding: nameBytes, as: UTF8.self)
+    try sizes.applyZip64(
+      ByteCursor(file, part: "the zip directory", from: cursor.offset, count: extraLength))
+    _ = try cursor.bytes(extraLength)
+    _ = try cursor.bytes(commentLength)
+
+    let advice = "save the weights again with torch.save, or convert them to safetensors"
+    guard flags & 0x2041 == 0 else {
+      throw .unsupported(path: file.path, what: "the encrypted zip entry '\(name)'", advice: advice)
+    }
+    guard method == 0, sizes.compressed == sizes.uncompressed else {
+      throw .unsupported(
+        path: file.path, what: "the compressed zip entry '\(name)'",
+        advice: "torch.save stores entries uncompressed; \(advice)")
+    }
+    let start = try dataStart(sizes.headerOffset, nameBytes, in: file)
+    guard let size = Int(exactly: sizes.uncompressed), size <= file.count - start else {
+      throw .truncated(
+        path: file.path, part: "the zip entry '\(name)'",
+        needed: Int(clamping: sizes.uncompressed), available: file.count - start)
+    }
+    return Entry(name: name, range: start..<start + size, checksum: checksum)
+  }
+
+  /// The first byte after an entry's local header, which must name the same entry.
+  private static func dataStart(
+    _ headerOffset: UInt64, _ name: UnsafeRawBufferPointer, in file: MappedFile
+  ) throws(WeightsFileError) -> Int {
+    let part = "a zip entry's header"
+    guard let offset = Int(exactly: headerOffset), offset <= file.count else {
+      throw .truncated(path: file.path, part: part, needed: 30, available: 0)
+    }
+    var cursor = try ByteCursor(file, part: part, from: offset, count: file.count - offset)
+    let signature: UInt32 = try cursor.next()
+    _ = try cursor.bytes(22)
+    let nameLength = Int(try cursor.next(UInt16.self))
+    let extraLength = Int(try cursor.next(UInt16.self))
+    guard signature == 0x0403_4B50, try cursor.bytes(nameLength).elementsEqual(name) else {
+      throw .malformed(path: file.path, problem: "the zip directory points beside its entries")
+    }
+    _ = try cursor.bytes(extraLength)
+    return cursor.offset
+  }
+}
+
+/// The sizes of a zip entry, whose 32-bit fields may refer to the Zip64 extra field.
+private struct EntrySizes {
+  var compressed: UInt64
+  var uncompressed: UInt64
+  var headerOffset: UInt64 = 0
+
+  init(compressed: UInt32, uncompressed: UInt32) {
+    self.compressed = UInt64(compressed)
+    self.uncompressed = UInt64(uncompressed)
+  }
+
+  /// Replaces the fields that are all ones by those of the Zip64 extra field, in its fixed order.
+  mutating func applyZip64(_ extra: ByteCursor) throws(WeightsFileError) {
+    var extra = extra
+    let absent = UInt64(UInt32.max)
+    while extra.remaining >= 4 {
+      let tag: UInt16 = try extra.next()
+      let length = Int(try extra.next(UInt16.self))
+      guard tag == 1 else {
+        _ = try extra.bytes(length)
+        continue
+      }
+      if uncompressed == absent { uncompressed = try extra.next() }
+      if compressed == absent { compressed = try extra.next() }
+      if headerOffset == absent { headerOffset = try extra.next() }
+      return
+    }
+  }
+}
+
+/// Where the directory of a zip archive is, from the record at the file's end.
+private struct Directory {
+  let entries: Int
+  let size: Int
+  let offset: Int
+
+  static func find(in file: MappedFile) throws(WeightsFileError) -> Directory {
+    let end = try endRecord(in: file)
+    var cursor = try ByteCursor(
+      file, part: "the zip end record", from: end, count: file.count - end)
+    _ = try cursor.bytes(10)
+    let entries = Int(try cursor.next(UInt16.self))
+    let size = Int(try cursor.next(UInt32.self))
+    let offset = Int(try cursor.next(UInt32.self))
+    guard entries == 0xFFFF || size == 0xFFFF_FFFF || offset == 0xFFFF_FFFF, end >= 20 else {
+      return Directory(entries: entries, size: size, offset: offset)
+    }
+    var locator = try ByteCursor(file, part: "the Zip64 locator", from: end - 20, count: 20)
+    guard try locator.next(UInt32.self) == 0x0706_4B50 else {
+      return Directory(entries: entries, size: size, offset: offset)
+    }
+    _ = try locator.bytes(4)
+    var record = try ByteCursor(
+      file, part: "the Zip64 end record", from: try locator.nextSize(), count: 56)
+    guard try record.next(UInt32.self) == 0x0606_4B50 else {
+      throw .malformed(path: file.path, problem: "the Zip64 locator points to no record")
+    }
+    _ = try record.bytes(28)
+    return Directory(
+      entries: try record.nextSize(), size: try record.nextSize(), offset: try record.nextSize())
+  }
+
+  /// Searches backwards, because a comment of up to 65,535 bytes may follow the record.
+  private static func endRecord(in file: MappedFile) throws(WeightsFileError) -> Int {
+    let lowest = max(0, file.count - 22 - 0xFFFF)
+    for start in stride(from: file.count - 22, through: lowest, by: -1) {
+      let signature = file.bytes.loadUnaligned(fromByteOffset: start, as: UInt32.self)
+      if UInt32(littleEndian: signature) == 0x0605_4B50 { return start }
+    }
+    throw .malformed(
+      path: file.path,
+      problem: "a zip archive without the directory that is at its end, so probably cut short")
+  }
+}
+
+/// The checksum of zip archives.
+package enum CRC32 {
+  private static let table: [UInt32] = (0..<256).map { byte in
+    (0..<8).reduce(UInt32(byte)) { value, _ in
+      value & 1 == 1 ? value >> 1 ^ 0xEDB8_8320 : value >> 1
+    }
+  }
+
+  package static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+    ~bytes.reduce(~0) { value, byte in
+      value >> 8 ^ table[Int(UInt8(truncatingIfNeeded: value) ^ byte)]
+    }
+  }
+}
