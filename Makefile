@@ -1,0 +1,11 @@
+# make demo and make test set up a fresh machine by themselves.
+.PHONY: demo test bench build format lint docs clean
+
+demo:    ; @Scripts/demo.sh
+test:    ; @Scripts/test.sh
+bench:   ; @Scripts/bench.sh
+build:   ; @Scripts/setup.sh && swift build -c release --product dvae
+format:  ; @swift format --in-place --recursive --parallel Package.swift Sources Tests Snippets
+lint:    ; @Scripts/lint.sh
+docs:    ; @Scripts/docs.sh
+clean:   ; @rm -rf .build demo-output bench-venv

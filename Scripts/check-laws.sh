@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# The laws of the house that neither the compiler nor the formatter knows. See ARCHITECTURE.md.
+# shellcheck source=Scripts/common.sh
+source "$(dirname "$0")/common.sh"
+
+broken=0
+law() { # law TEXT HITS: every line of HITS breaks the law TEXT
+  [[ -z $2 ]] && return
+  broken=1
+  say "broken: $1" >&2
+  printf '%s\n' "$2" | sed 's/^/  /' >&2
+}
+
+# Code lines with file and number, without comments: search_code PATTERN GREP-ARGUMENT...
+search_code() {
+  grep -rnE --include='*.swift' --include='*.[ch]' --include='*.inc' "$@" |
+    grep -vE '^[^:]+:[0-9]+:[[:space:]]*(//|\*|/\*)' || true
+}
+
+# Arrows point down: a module imports only modules of a lower level.
+declare -A level=(
+  [CDVAEKernels]=0 [TensorModule]=0 [CImageCodecs]=0
+  [EngineModule]=1 [WeightFiles]=1 [ImagePipeline]=1
+  [CPUBackend]=2 [DVAEModel]=2
+  [DVAETraining]=3 [DVAEKit]=3
+  [DVAECommands]=4 [dvae]=5
+)
+upward=""
+for module in "${!level[@]}"; do
+  while read -r imported; do
+    if [[ -n ${level[$imported]:-} ]] && ((level[$imported] >= level[$module])); then
+      upward+="$module imports $imported"$'\n'
+    fi
+  done < <(grep -rhE --include='*.swift' '^[[:space:]]*(@[A-Za-z_]+ +)?((public|package|internal|private) +)?import ' \
+    "Sources/$module" 2>/dev/null | awk '{print $NF}' | sort -u)
+done
+law "a module imports only modules of a lower level" "${upward%$'\n'}"
+
+law "training takes a batch source of its own and never imports ImagePipeline" \
+  "$(search_code 'import +ImagePipeline' Sources/DVAETraining)"
+
+law "only CDVAEKernels includes intrinsics headers" \
+  "$(search_code '(include|import).*(intrin|arm_neon|arm_sve)' Sources | grep -v '^Sources/CDVAEKernels/' || true)"
+
+law "only DVAECommands prints or exits" \
+  "$(search_code '(^|[^[:alnum:]_.])(print|debugPrint|dump|puts|fputs|printf|fprintf|exit|_exit|abort)\(|FileHandle\.standard(Output|Error)' \
+    Sources | grep -vE '^Sources/(DVAECommands|dvae)/' || true)"
+
+law "no source file far past 400 lines" \
+  "$(find Sources Tests -type f \( -name '*.swift' -o -name '*.[ch]' -o -name '*.inc' \) \
+    -exec wc -l {} + | awk '$1 > 450 && $2 != "total" { print $2 ": " $1 " lines" }')"
+
+# The README shows the snippet that the package compiles, word for word.
+if [[ -f README.md && -f Snippets/FiveLines.swift ]]; then
+  shown=$(awk '/^```swift$/ { on = 1; next } /^```$/ { on = 0 } on' README.md)
+  law "the README's Swift block is Snippets/FiveLines.swift" \
+    "$(diff <(printf '%s\n' "$shown") Snippets/FiveLines.swift || true)"
+fi
+
+((broken == 0)) || exit 1

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Formatting, the laws of the module graph, and the scripts themselves.
+# shellcheck source=Scripts/common.sh
+source "$(dirname "$0")/common.sh"
+
+paths=(Package.swift Sources Tests)
+if [[ -d Snippets ]]; then paths+=(Snippets); fi
+swift format lint --strict --recursive --parallel "${paths[@]}"
+Scripts/check-laws.sh
+if command -v shellcheck >/dev/null; then shellcheck -x Scripts/*.sh .ci/run; fi

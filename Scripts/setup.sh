@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Makes this machine ready to build: checks the Swift toolchain, and installs the three image
+# libraries where they are missing. With everything there it does nothing and needs no network.
+# shellcheck source=Scripts/common.sh
+source "$(dirname "$0")/common.sh"
+
+command -v swift >/dev/null ||
+  fail "no Swift toolchain on PATH; install Swift 6.2 or newer from https://www.swift.org/install"
+version=$(swift --version 2>&1 | sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p' | head -n 1)
+major=${version%%.*} minor=${version##*.}
+((${major:-0} > 6 || (${major:-0} == 6 && ${minor:-0} >= 2))) ||
+  fail "found Swift ${version:-of unknown version}, need 6.2 or newer: https://www.swift.org/install"
+
+libraries_found() {
+  command -v pkg-config >/dev/null && pkg-config --exists libjpeg libpng libwebp
+}
+if libraries_found; then exit 0; fi
+
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    fail "not root and no sudo: as root, run: $*"
+  fi
+}
+
+if command -v brew >/dev/null; then
+  say "installing libjpeg-turbo, libpng, libwebp and pkg-config with brew"
+  brew install pkgconf jpeg-turbo libpng webp
+elif command -v apt-get >/dev/null; then
+  packages=(pkg-config libjpeg-dev libpng-dev libwebp-dev)
+  say "installing ${packages[*]} with apt-get"
+  install=(env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends)
+  as_root "${install[@]}" "${packages[@]}" ||
+    { as_root apt-get update && as_root "${install[@]}" "${packages[@]}"; }
+else
+  fail "install the development files of libjpeg-turbo, libpng, libwebp and pkg-config, then retry"
+fi
+libraries_found || fail "pkg-config still does not find libjpeg, libpng and libwebp"
