@@ -1,0 +1,178 @@
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <png.h>
+
+#include "report.h"
+
+/// What libpng's callbacks share: the bytes still unread, the bytes written, and how it ended.
+struct session {
+  const uint8_t *bytes;
+  size_t count;
+  struct dvae_codec_buffer written;
+  size_t capacity;
+  int status;
+  struct dvae_codec_report *report;
+};
+
+static void fail(png_structp png, png_const_charp text) {
+  struct session *session = png_get_error_ptr(png);
+  dvae_codec_say(session->report, text);
+  if (session->status == DVAE_CODEC_OK) session->status = DVAE_CODEC_CORRUPT;
+  png_longjmp(png, 1);
+}
+
+static void ignore_warning(png_structp png, png_const_charp text) {
+  (void)png;
+  (void)text;
+}
+
+static void take(png_structp png, png_bytep target, size_t count) {
+  struct session *session = png_get_io_ptr(png);
+  if (count > session->count) {
+    session->status = DVAE_CODEC_TRUNCATED;
+    png_error(png, "the file ends early");
+  }
+  memcpy(target, session->bytes, count);
+  session->bytes += count;
+  session->count -= count;
+}
+
+/// Starts reading and reads up to the pixels. Only chunks that change pixels are looked at: a
+/// broken or huge colour profile, text or time stamp must not cost the image.
+static void read_header(png_structp png, png_infop info, struct session *session) {
+  static const png_byte unused[] = "bKGD\0cHRM\0cICP\0eXIf\0gAMA\0hIST\0iCCP\0iTXt\0oFFs\0pCAL\0"
+                                   "pHYs\0sBIT\0sCAL\0sPLT\0sRGB\0tEXt\0tIME\0zTXt";
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, unused, (int)(sizeof unused / 5));
+  png_set_user_limits(png, 0x7fffffff, 0x7fffffff);
+  png_set_read_fn(png, session, take);
+  png_read_info(png, info);
+}
+
+/// Pillow's `convert("RGB")`: palettes looked up, alpha dropped without blending, gray samples of
+/// fewer than 8 bits scaled to the full range, 16-bit colour cut to its high byte, and 16-bit gray
+/// clipped at 255 (its "I;16" mode has no scaling).
+static void read_pixels(
+    png_structp png, png_infop info, struct session *session, uint8_t *pixels) {
+  read_header(png, info, session);
+  struct dvae_codec_report *report = session->report;
+  png_uint_32 width = png_get_image_width(png, info), height = png_get_image_height(png, info);
+  if (width != report->width || height != report->height) png_error(png, "the size has changed");
+  int depth = png_get_bit_depth(png, info), type = png_get_color_type(png, info);
+  int gray16 = type == PNG_COLOR_TYPE_GRAY && depth == 16;
+  if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
+  if (type == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(png);
+  if (!gray16) {
+    if (depth == 16) png_set_strip_16(png);
+    if (!(type & PNG_COLOR_MASK_COLOR)) png_set_gray_to_rgb(png);
+    png_set_strip_alpha(png);
+  }
+  int passes = png_set_interlace_handling(png);
+  png_read_update_info(png, info);
+  size_t stride = (size_t)width * 3;
+  if (png_get_rowbytes(png, info) != (gray16 ? (size_t)width * 2 : stride)) {
+    png_error(png, "unexpected row length");
+  }
+  for (int pass = 0; pass < passes; pass++) {
+    for (png_uint_32 y = 0; y < height; y++) png_read_row(png, pixels + stride * y, NULL);
+  }
+  png_read_end(png, NULL);
+  for (png_uint_32 y = 0; gray16 && y < height; y++) {
+    uint8_t *row = pixels + stride * y;
+    // Two bytes become three in place, so from the right.
+    for (size_t x = width; x-- > 0;) {
+      uint8_t value = row[2 * x] ? 255 : row[2 * x + 1];
+      memset(row + 3 * x, value, 3);
+    }
+  }
+}
+
+/// The header alone, or the pixels too where there is a place for them.
+static int read(
+    const uint8_t *bytes, size_t count, uint8_t *pixels, struct dvae_codec_report *report) {
+  struct session session = {.bytes = bytes, .count = count, .report = report};
+  report->message[0] = 0;
+  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &session, fail, ignore_warning);
+  if (!png) return DVAE_CODEC_MEMORY;
+  png_infop info = png_create_info_struct(png);
+  if (!info) {
+    png_destroy_read_struct(&png, NULL, NULL);
+    return DVAE_CODEC_MEMORY;
+  }
+  if (!setjmp(png_jmpbuf(png))) {
+    if (pixels) {
+      read_pixels(png, info, &session, pixels);
+    } else {
+      read_header(png, info, &session);
+      report->width = png_get_image_width(png, info);
+      report->height = png_get_image_height(png, info);
+    }
+  }
+  png_destroy_read_struct(&png, &info, NULL);
+  return session.status;
+}
+
+int dvae_png_header(const uint8_t *bytes, size_t count, struct dvae_codec_report *report) {
+  return read(bytes, count, NULL, report);
+}
+
+int dvae_png_decode(
+    const uint8_t *bytes, size_t count, uint8_t *pixels, struct dvae_codec_report *report) {
+  return read(bytes, count, pixels, report);
+}
+
+static void put(png_structp png, png_bytep bytes, size_t count) {
+  struct session *session = png_get_io_ptr(png);
+  struct dvae_codec_buffer *written = &session->written;
+  if (count > session->capacity - written->count) {
+    size_t capacity = 2 * session->capacity + count + 4096;
+    uint8_t *larger = realloc(written->bytes, capacity);
+    if (!larger) {
+      session->status = DVAE_CODEC_MEMORY;
+      png_error(png, "out of memory");
+    }
+    written->bytes = larger;
+    session->capacity = capacity;
+  }
+  memcpy(written->bytes + written->count, bytes, count);
+  written->count += count;
+}
+
+static void flush_nothing(png_structp png) { (void)png; }
+
+static void write_pixels(
+    png_structp png, png_infop info, struct session *session, const uint8_t *pixels,
+    uint32_t width, uint32_t height) {
+  png_set_user_limits(png, 0x7fffffff, 0x7fffffff);
+  png_set_write_fn(png, session, put, flush_nothing);
+  png_set_IHDR(
+      png, info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+      PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_write_info(png, info);
+  for (uint32_t y = 0; y < height; y++) png_write_row(png, pixels + (size_t)y * width * 3);
+  png_write_end(png, NULL);
+}
+
+int dvae_png_encode(
+    const uint8_t *pixels, uint32_t width, uint32_t height, struct dvae_codec_buffer *result,
+    struct dvae_codec_report *report) {
+  struct session session = {.report = report};
+  report->message[0] = 0;
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &session, fail, ignore_warning);
+  if (!png) return DVAE_CODEC_MEMORY;
+  png_infop info = png_create_info_struct(png);
+  if (!info) {
+    png_destroy_write_struct(&png, NULL);
+    return DVAE_CODEC_MEMORY;
+  }
+  if (!setjmp(png_jmpbuf(png))) write_pixels(png, info, &session, pixels, width, height);
+  png_destroy_write_struct(&png, &info);
+  if (session.status == DVAE_CODEC_OK) {
+    *result = session.written;
+  } else {
+    free(session.written.bytes);
+  }
+  return session.status;
+}

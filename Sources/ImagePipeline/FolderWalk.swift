@@ -1,0 +1,79 @@
+/// Walks a folder depth first, in the order of the paths' bytes; it holds the listings of one
+/// branch only.
+struct FolderWalk: Sendable {
+  /// An image below the folder.
+  struct Found {
+    var path: String
+    var key: String
+  }
+
+  private struct Level {
+    var path: String
+    var key: String
+    var identity: FolderIdentity?
+    /// In order; a folder's name ends with a slash, which also sorts it right.
+    var names: [String]
+    /// The next name: an index, since the names would be copied were they taken away.
+    var position = 0
+    /// Names without extension that several images share.
+    var shared: Set<String>
+
+    func key(of name: String) -> String { key.isEmpty ? name : key + "/" + name }
+  }
+
+  private var levels: [Level] = []
+  private var entering: (path: String, key: String)?
+
+  init(_ path: String, key: String) {
+    entering = (path, key)
+  }
+
+  /// The next image, or nil at the end.
+  ///
+  /// An error is a folder that cannot be listed; the walk goes on after it.
+  mutating func next() throws(ImageError) -> Found? {
+    while true {
+      if let (path, key) = entering {
+        entering = nil
+        try enter(path, key: key)
+      }
+      guard let level = levels.last else { return nil }
+      guard level.position < level.names.count else {
+        levels.removeLast()
+        continue
+      }
+      levels[levels.count - 1].position += 1
+      let name = level.names[level.position]
+      if name.hasSuffix("/") {
+        let folder = String(name.dropLast())
+        entering = (Path.join(level.path, folder), level.key(of: folder))
+        continue
+      }
+      let stem = Path.withoutExtension(name)
+      return Found(
+        path: Path.join(level.path, name),
+        key: level.key(of: level.shared.contains(stem) ? name : stem))
+    }
+  }
+
+  private mutating func enter(_ path: String, key: String) throws(ImageError) {
+    let identity = FolderIdentity(path)
+    // A link that leads back up would be followed for ever.
+    if identity != nil && levels.contains(where: { $0.identity == identity }) { return }
+    var names: [String] = []
+    var seen: Set<String> = []
+    var shared: Set<String> = []
+    for (name, isFolder) in try folderContents(path) where !name.hasPrefix(".") {
+      if isFolder {
+        names.append(name + "/")
+      } else if Path.hasImageExtension(name) {
+        names.append(name)
+        let stem = Path.withoutExtension(name)
+        if !seen.insert(stem).inserted { shared.insert(stem) }
+      }
+    }
+    names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    levels.append(
+      Level(path: path, key: key, identity: identity, names: names, shared: shared))
+  }
+}

@@ -1,0 +1,126 @@
+/// Goes through the images that the user has named, one after the other, without listing them all
+/// first.
+///
+/// An argument is one of
+/// - an image file, whatever its name: the content decides;
+/// - a folder: every file below it with the extension of an image, in the order of the paths'
+///   bytes; names that start with a dot are passed over;
+/// - a WebDataset archive, `NAME.tar`: every sample, in order;
+/// - a list, `@NAME`: a text file with one of the above (no list) per line; paths that are not
+///   absolute start at the list's own folder.
+///
+/// Keys: a sample has its own. A file has its path without the extension, as seen from the deepest
+/// folder that holds all files and folders among the arguments (in a list: from the list's
+/// folder), so equal names in different folders stay apart. Where two files of one folder differ
+/// in nothing but the extension, both keep it.
+public struct ImageInputs: Sendable {
+  /// Something that items still come from; the last of the stack is the one at work.
+  private enum Source {
+    case arguments(ArraySlice<String>)
+    case folder(FolderWalk)
+    case archive(WebDatasetReader)
+    case list(lines: [UInt8], position: Int, folder: String)
+  }
+
+  private var stack: [Source]
+  /// Components that the paths of all arguments begin with.
+  private let commonCount: Int
+
+  /// Checks that every argument exists.
+  ///
+  /// - Throws: `ImageError.missing` for the first that does not.
+  public init(_ arguments: [String]) throws(ImageError) {
+    var common: [Substring]?
+    for argument in arguments {
+      let isList = argument.hasPrefix("@")
+      let path = isList ? String(argument.dropFirst()) : argument
+      let kind = fileKind(path)
+      guard kind != .missing && !path.isEmpty else { throw .missing(path: path) }
+      if isList || (kind == .file && Path.fileExtension(path) == "tar") { continue }
+      let components = Path.components(path)
+      let folder = kind == .folder ? components : Array(components.dropLast())
+      common = common.map { zip($0, folder).prefix { $0 == $1 }.map(\.0) } ?? folder
+    }
+    commonCount = common?.count ?? 0
+    stack = [.arguments(arguments[...])]
+  }
+
+  /// The next image, or nil at the end.
+  ///
+  /// - Throws: an error of an argument or a folder (a damaged archive, a folder that may not be
+  ///   read): the next call goes on after it. A single bad image shows only when it is loaded.
+  public mutating func next() throws(ImageError) -> InputItem? {
+    while let source = stack.popLast() {
+      switch source {
+      case .arguments(var rest):
+        guard let argument = rest.popFirst() else { continue }
+        stack.append(.arguments(rest))
+        if argument.hasPrefix("@") {
+          try open(list: String(argument.dropFirst()))
+        } else if let item = try open(
+          argument, key: Path.components(argument).dropFirst(commonCount))
+        {
+          return item
+        }
+      case .folder(var walk):
+        let found: FolderWalk.Found?
+        do throws(ImageError) {
+          found = try walk.next()
+        } catch {
+          stack.append(.folder(walk))
+          throw error
+        }
+        guard let found else { continue }
+        stack.append(.folder(walk))
+        return InputItem(key: found.key, origin: .file(path: found.path))
+      case .archive(var reader):
+        guard let record = try nextRecord(&reader) else { continue }
+        let key = Path.key(Path.components(record.key))
+        return InputItem(
+          key: key.isEmpty ? "_" : key, origin: .sample(record, reader.file))
+      case .list(let lines, let position, let folder):
+        guard position < lines.count else { continue }
+        let end = lines[position...].firstIndex(of: UInt8(ascii: "\n")) ?? lines.count
+        stack.append(.list(lines: lines, position: end + 1, folder: folder))
+        var line = lines[position..<end]
+        if line.last == UInt8(ascii: "\r") { line = line.dropLast() }
+        if line.isEmpty { continue }
+        let path = String(decoding: line, as: UTF8.self)
+        let key = Path.components(path)[...]
+        if let item = try open(Path.join(folder, path), key: key) { return item }
+      }
+    }
+    return nil
+  }
+
+  /// Puts the archive back on the stack unless it has ended; after an error it has.
+  private mutating func nextRecord(
+    _ reader: inout WebDatasetReader
+  ) throws(ImageError) -> WebDatasetRecord? {
+    let record = try reader.nextRecord()
+    if record != nil { stack.append(.archive(reader)) }
+    return record
+  }
+
+  /// A single image at once; a folder or an archive goes on the stack.
+  private mutating func open(
+    _ path: String, key components: ArraySlice<Substring>
+  ) throws(ImageError) -> InputItem? {
+    switch fileKind(path) {
+    case .folder:
+      stack.append(.folder(FolderWalk(path, key: Path.key(components))))
+      return nil
+    case .file where Path.fileExtension(path) == "tar":
+      stack.append(.archive(try WebDatasetReader(path: path)))
+      return nil
+    case .file, .missing:
+      let key = Path.withoutExtension(Path.key(components))
+      return InputItem(key: key.isEmpty ? "_" : key, origin: .file(path: path))
+    }
+  }
+
+  private mutating func open(list path: String) throws(ImageError) {
+    let lines = try readFile(path, limit: DecodingLimits.default.maximumBytes)
+    stack.append(.list(lines: lines, position: 0, folder: Path.folder(path)))
+  }
+}

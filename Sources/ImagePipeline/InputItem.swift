@@ -1,0 +1,107 @@
+/// One image to be read: a file, or a sample of a WebDataset archive.
+public struct InputItem: Sendable {
+  /// Where the bytes lie.
+  public enum Origin: Sendable {
+    /// A file.
+    case file(path: String)
+    /// A sample of an archive that is held open.
+    case sample(WebDatasetRecord, InputFile)
+  }
+
+  /// What the results are filed under: see `ImageInputs`.
+  public let key: String
+  /// Where the bytes lie.
+  public let origin: Origin
+
+  /// Makes an item.
+  public init(key: String, origin: Origin) {
+    self.key = key
+    self.origin = origin
+  }
+
+  /// What messages call the item: the path, or the archive and the key in it.
+  public var name: String {
+    switch origin {
+    case .file(let path): path
+    case .sample(let record, let file): "\(file.path): \(record.key)"
+    }
+  }
+
+  /// The bytes of the image, undecoded.
+  public func load(limits: DecodingLimits = .default) throws(ImageError) -> [UInt8] {
+    switch origin {
+    case .file(let path): return try readFile(path, limit: limits.maximumBytes)
+    case .sample(let record, let file):
+      guard let image = imageMember else {
+        throw .noImage(name: name, fields: record.members.map(\.extension))
+      }
+      return try file.contents(of: image.entry, limit: limits.maximumBytes)
+    }
+  }
+
+  /// The image, decoded.
+  public func decode(limits: DecodingLimits = .default) throws(ImageError) -> PixelImage {
+    try decodeImage(load(limits: limits), name: name, limits: limits)
+  }
+
+  /// The other files of a sample (captions, metadata), read now; none for a plain file.
+  public func sidecars(limits: DecodingLimits = .default) throws(ImageError)
+    -> [WebDatasetSample.Field]
+  {
+    guard case .sample(let record, let file) = origin else { return [] }
+    let image = imageMember
+    var fields: [WebDatasetSample.Field] = []
+    for member in record.members where member != image {
+      let bytes = try file.contents(of: member.entry, limit: limits.maximumBytes)
+      fields.append(.init(extension: member.extension, bytes: bytes))
+    }
+    return fields
+  }
+
+  /// The file of a sample that is its image: one called KEY.jpg or the like, else one called
+  /// KEY.something.jpg.
+  public var imageMember: WebDatasetRecord.Member? {
+    guard case .sample(let record, _) = origin else { return nil }
+    return record.members.first { ImageFormat.extensions.contains($0.extension.lowercased()) }
+      ?? record.members.first { Path.hasImageExtension($0.extension) }
+  }
+}
+
+/// The few things to know about paths: components between slashes, a name, an extension.
+enum Path {
+  static func components(_ path: String) -> [Substring] {
+    path.split(separator: "/").filter { $0 != "." }
+  }
+
+  /// The extension of the last component, in lower case and without the dot; empty without one.
+  static func fileExtension(_ path: String) -> String {
+    let name = path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...]
+    guard let dot = name.lastIndex(of: "."), dot > name.startIndex else { return "" }
+    return name[name.index(after: dot)...].lowercased()
+  }
+
+  static func hasImageExtension(_ path: String) -> Bool {
+    ImageFormat.extensions.contains(fileExtension(path))
+  }
+
+  static func withoutExtension(_ path: String) -> String {
+    let count = fileExtension(path).utf8.count
+    return count == 0 ? path : String(path.utf8.dropLast(count + 1)) ?? path
+  }
+
+  /// The folder that a path lies in; "." where it has none.
+  static func folder(_ path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  static func join(_ folder: String, _ path: String) -> String {
+    if path.hasPrefix("/") || folder == "." { return path }
+    return folder.hasSuffix("/") ? folder + path : folder + "/" + path
+  }
+
+  /// A key from path components: it never leads out of the folder that results are written to.
+  static func key(_ components: some Sequence<Substring>) -> String {
+    components.filter { $0 != ".." && $0 != "." && !$0.isEmpty }.joined(separator: "/")
+  }
+}

@@ -1,0 +1,118 @@
+/// Writes a tar archive of regular files to any byte sink.
+///
+/// The bytes are a function of names and contents alone: ustar headers with mode 0644 and zero for
+/// owner, group and time; a pax header where a name or a size does not fit.
+public struct TarWriter {
+  /// Bytes written so far, the starting offset included.
+  public private(set) var offset: Int
+  private let sink: ([UInt8]) throws -> Void
+
+  /// Makes a writer; `offset` is not zero where it goes on after the entries of an older archive
+  /// (`TarRecovery` tells where).
+  public init(offset: Int = 0, sink: @escaping ([UInt8]) throws -> Void) {
+    self.offset = offset
+    self.sink = sink
+  }
+
+  /// Appends one file.
+  ///
+  /// - Throws: `ImageError.invalidSetting` for a name that is empty or holds a zero byte, and
+  ///   whatever the sink throws.
+  public mutating func append(name: String, _ bytes: [UInt8]) throws {
+    try write(Self.headers(name: name, size: bytes.count))
+    try write(bytes)
+    let padding = TarFormat.padded(bytes.count) - bytes.count
+    if padding > 0 { try write([UInt8](repeating: 0, count: padding)) }
+  }
+
+  /// Appends the fields of a sample, each as a file called KEY.EXTENSION.
+  public mutating func append(_ sample: WebDatasetSample) throws {
+    for field in sample.fields {
+      try append(name: sample.key + "." + field.extension, field.bytes)
+    }
+  }
+
+  /// Writes the end mark: two empty blocks.
+  public mutating func finish() throws {
+    try write([UInt8](repeating: 0, count: 2 * TarFormat.block))
+  }
+
+  private mutating func write(_ bytes: [UInt8]) throws {
+    try sink(bytes)
+    offset += bytes.count
+  }
+
+  private static func headers(name: String, size: Int) throws -> [UInt8] {
+    let path = Array(name.utf8)
+    guard !path.isEmpty && !path.contains(0) else {
+      throw ImageError.invalidSetting("\"\(name)\" cannot be the name of a file in a tar archive")
+    }
+    var records: [UInt8] = []
+    let maximumOctal = 1 << 33
+    if size >= maximumOctal { records += record("size", Array(String(size).utf8)) }
+    if let (prefix, rest) = split(path) {
+      if records.isEmpty {
+        return header(prefix: prefix, name: rest, size: size, kind: UInt8(ascii: "0"))
+      }
+    } else {
+      records += record("path", path)
+    }
+    let short = path.suffix(100)
+    var blocks = header(
+      prefix: [], name: Array("PaxHeaders/item".utf8), size: records.count,
+      kind: UInt8(ascii: "x"))
+    blocks += records
+    blocks += [UInt8](repeating: 0, count: TarFormat.padded(records.count) - records.count)
+    blocks += header(
+      prefix: [], name: Array(short), size: size < maximumOctal ? size : 0, kind: UInt8(ascii: "0"))
+    return blocks
+  }
+
+  /// The two name fields of a header; nil where the path does not fit into them.
+  private static func split(_ path: [UInt8]) -> (prefix: [UInt8], name: [UInt8])? {
+    if path.count <= 100 { return ([], path) }
+    for slash in path.indices where path[slash] == UInt8(ascii: "/") {
+      let rest = path.count - slash - 1
+      if (1...155).contains(slash) && (1...100).contains(rest) {
+        return (Array(path[..<slash]), Array(path[(slash + 1)...]))
+      }
+    }
+    return nil
+  }
+
+  /// A pax record; its length counts the digits of the length itself.
+  private static func record(_ key: String, _ value: [UInt8]) -> [UInt8] {
+    let body = Array(" \(key)=".utf8) + value + Array("\n".utf8)
+    var length = body.count
+    while body.count + String(length).utf8.count != length {
+      length = body.count + String(length).utf8.count
+    }
+    return Array(String(length).utf8) + body
+  }
+
+  private static func header(
+    prefix: [UInt8], name: [UInt8], size: Int, kind: UInt8
+  ) -> [UInt8] {
+    var block = [UInt8](repeating: 0, count: TarFormat.block)
+    func put(_ bytes: some Collection<UInt8>, at offset: Int) {
+      block.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+    }
+    func octal(_ value: Int, digits: Int) -> String {
+      let text = String(value, radix: 8)
+      return String(repeating: "0", count: digits - text.utf8.count) + text
+    }
+    put(name, at: 0)
+    put(octal(0o644, digits: 7).utf8, at: 100)
+    put(octal(0, digits: 7).utf8, at: 108)
+    put(octal(0, digits: 7).utf8, at: 116)
+    put(octal(size, digits: 11).utf8, at: 124)
+    put(octal(0, digits: 11).utf8, at: 136)
+    put([UInt8](repeating: UInt8(ascii: " "), count: 8), at: 148)
+    put([kind], at: 156)
+    put("ustar\u{0}00".utf8, at: 257)
+    put(prefix, at: 345)
+    let sum = block.reduce(0) { $0 + Int($1) }
+    put((octal(sum, digits: 6) + "\u{0} ").utf8, at: 148)
+    return block
+  }
+}

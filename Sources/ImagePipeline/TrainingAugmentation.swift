@@ -1,0 +1,102 @@
+/// The paper's random crops (appendix A.2): a square of the picture, shrunk a little and cut to
+/// the resolution.
+///
+/// Listing 1 trains the autoencoder; listing 2 makes the transformer's data. The published numbers
+/// are for 256 pixels and scale with the resolution.
+public struct TrainingAugmentation: Sendable, Codable, Hashable {
+  /// Which of the paper's listings.
+  public enum Listing: String, Sendable, Codable, CaseIterable {
+    /// Listing 1: the square lies anywhere, its side becomes 9/8 to 12/8 of the resolution, and
+    /// half of the results are mirrored.
+    case autoencoder
+    /// Listing 2: the square lies near the middle, its side becomes 8/8 to 9/8 of the resolution,
+    /// and nothing is mirrored, for the sake of letters in pictures.
+    case transformer
+  }
+
+  /// Width and height of the result in pixels.
+  public var resolution: Int
+  /// Which of the paper's listings.
+  public var listing: Listing
+
+  /// Makes the augmentation for a resolution.
+  public init(resolution: Int = 256, listing: Listing = .autoencoder) {
+    self.resolution = resolution
+    self.listing = listing
+  }
+
+  /// Draws one crop of a picture: resolution × resolution pixels.
+  ///
+  /// The draws are `bounded` numbers in this order: top and left of the square, its new side, top
+  /// and left of the cut, and (listing 1) whether it is mirrored. The result is a function of the
+  /// generator's numbers, on every platform and in every version of Swift.
+  ///
+  /// - Throws: `ImageError.tooSmall` where the short side is below the resolution, which the
+  ///   paper's recipe cannot use; `ImageError.invalidSetting` where the resolution is not positive.
+  public func apply(
+    _ image: PixelImage, name: String, using generator: inout some RandomNumberGenerator
+  ) throws(ImageError) -> PixelImage {
+    guard (1...65536).contains(resolution) else {
+      throw .invalidSetting("a training resolution of \(resolution) pixels is not possible")
+    }
+    let side = min(image.width, image.height)
+    guard side >= resolution else {
+      throw .tooSmall(
+        name: name, width: image.width, height: image.height, neededWidth: resolution,
+        neededHeight: resolution)
+    }
+    let top = draw(offsets(surplus: image.height - side), using: &generator)
+    let left = draw(offsets(surplus: image.width - side), using: &generator)
+    let target = draw(sides(of: side), using: &generator)
+    let square = image.cropped(x: left, y: top, width: side, height: side)
+      .areaResized(width: target, height: target)
+    let y = draw(0...target - resolution, using: &generator)
+    let x = draw(0...target - resolution, using: &generator)
+    let result = square.cropped(x: x, y: y, width: resolution, height: resolution)
+    guard listing == .autoencoder, bounded(2, using: &generator) == 1 else { return result }
+    return result.mirrored()
+  }
+
+  /// Where the square may start along an axis on which it leaves `surplus` pixels.
+  package func offsets(surplus: Int) -> ClosedRange<Int> {
+    switch listing {
+    case .autoencoder: return 0...surplus
+    case .transformer:
+      let low = 3 * surplus / 8
+      return low...max(low, 5 * surplus / 8 - 1)
+    }
+  }
+
+  /// The sides to which a square of `side` pixels may be shrunk.
+  package func sides(of side: Int) -> ClosedRange<Int> {
+    func eighths(_ count: Int) -> Int {
+      min(side, Int((Double(count * resolution) / 8).rounded(.toNearestOrEven)))
+    }
+    switch listing {
+    case .autoencoder: return eighths(9)...eighths(12)
+    case .transformer: return resolution...eighths(9)
+    }
+  }
+
+  private func draw(
+    _ range: ClosedRange<Int>, using generator: inout some RandomNumberGenerator
+  ) -> Int {
+    range.lowerBound + Int(bounded(UInt64(range.count), using: &generator))
+  }
+}
+
+/// An unbiased draw from 0 ..< `bound`, a positive number.
+///
+/// The high half of the 128-bit product of `bound` and 64 random bits, where products whose low
+/// half lies below 2⁶⁴ mod `bound` are drawn again (Lemire 2019, "Fast random integer generation
+/// in an interval"). Unlike the standard library's draws, it is fixed for all time.
+public func bounded(
+  _ bound: UInt64, using generator: inout some RandomNumberGenerator
+) -> UInt64 {
+  precondition(bound > 0, "an empty range")
+  let threshold = (0 &- bound) % bound
+  while true {
+    let product = generator.next().multipliedFullWidth(by: bound)
+    if product.low >= threshold { return product.high }
+  }
+}

@@ -1,0 +1,168 @@
+/// One sample of a WebDataset archive: files that share a key, in memory.
+public struct WebDatasetSample: Sendable, Equatable {
+  /// One file of a sample.
+  public struct Field: Sendable, Equatable {
+    /// What follows the key and a dot in the file's name: "jpg", "tokens.npy".
+    public var `extension`: String
+    /// The contents.
+    public var bytes: [UInt8]
+
+    /// Makes a field.
+    public init(extension: String, bytes: [UInt8]) {
+      self.extension = `extension`
+      self.bytes = bytes
+    }
+  }
+
+  /// Folder and file name up to the name's first dot.
+  public var key: String
+  /// The files, in the archive's order.
+  public var fields: [Field]
+
+  /// Makes a sample.
+  public init(key: String, fields: [Field]) {
+    self.key = key
+    self.fields = fields
+  }
+
+  /// The contents of a field, by its extension in lower case.
+  public subscript(extension: String) -> [UInt8]? {
+    fields.first { $0.extension.lowercased() == `extension` }?.bytes
+  }
+
+  /// A key under which a sample survives the trip through an archive: dots in its last component
+  /// would end it early and become underscores.
+  public static func archiveKey(_ key: String) -> String {
+    guard let slash = key.lastIndex(of: "/") else { return key.replacingDots() }
+    return String(key[...slash]) + String(key[key.index(after: slash)...]).replacingDots()
+  }
+}
+
+extension String {
+  fileprivate func replacingDots() -> String { String(map { $0 == "." ? "_" : $0 }) }
+}
+
+/// Where the files of one sample lie in an archive; their contents are read when asked for.
+public struct WebDatasetRecord: Sendable, Hashable {
+  /// One file of a sample.
+  public struct Member: Sendable, Hashable {
+    /// What follows the key and a dot in the file's name.
+    public let `extension`: String
+    /// Where it lies.
+    public let entry: TarEntry
+  }
+
+  /// Folder and file name up to the name's first dot.
+  public let key: String
+  /// The files, in the archive's order; at least one.
+  public let members: [Member]
+
+  /// Splits the name of an archived file into key and extension; nil for files that belong to no
+  /// sample: names without a dot, names that start with one, and `__names__`.
+  public static func split(_ name: String) -> (key: String, extension: String)? {
+    var path = name[...]
+    while path.hasPrefix("./") { path = path.dropFirst(2) }
+    let base = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
+    guard let dot = path[base...].firstIndex(of: "."), dot > base else { return nil }
+    let key = path[..<dot]
+    if path[base..<dot].hasPrefix("__") && path[base..<dot].hasSuffix("__") { return nil }
+    return (String(key), String(path[path.index(after: dot)...]))
+  }
+}
+
+/// Groups the files of a WebDataset archive into samples: neighbours that share a key.
+public struct WebDatasetReader: Sendable {
+  private var tar: TarReader
+  private var waiting: (key: String, member: WebDatasetRecord.Member)?
+  private var failure: ImageError?
+
+  /// Opens an archive.
+  public init(path: String) throws(ImageError) {
+    tar = try TarReader(path: path)
+  }
+
+  /// The archive.
+  public var file: InputFile { tar.file }
+  /// True after the archive's end mark has been met.
+  public var isTerminated: Bool { tar.isTerminated }
+  /// The end of the last file met, in bytes.
+  public var lastEnd: Int { tar.lastEnd }
+
+  /// Where the next sample lies, or nil at the end.
+  ///
+  /// A damaged archive gives the samples before the damage first, then the error, then nil. The
+  /// sample that the damage cuts is given with the files it still has.
+  public mutating func nextRecord() throws(ImageError) -> WebDatasetRecord? {
+    if let failure {
+      self.failure = nil
+      throw failure
+    }
+    var key: String?
+    var members: [WebDatasetRecord.Member] = []
+    if let waiting { (key, members) = (waiting.key, [waiting.member]) }
+    waiting = nil
+    do throws(ImageError) {
+      while let entry = try tar.next() {
+        guard let name = WebDatasetRecord.split(entry.name) else { continue }
+        let member = WebDatasetRecord.Member(extension: name.extension, entry: entry)
+        // A repeated extension starts another sample, lest a file be lost.
+        if key != nil && (key != name.key || members.contains { $0.extension == name.extension }) {
+          waiting = (name.key, member)
+          break
+        }
+        key = name.key
+        members.append(member)
+      }
+    } catch {
+      guard key != nil else { throw error }
+      failure = error
+    }
+    return key.map { WebDatasetRecord(key: $0, members: members) }
+  }
+
+  /// The next sample with its contents, or nil at the end.
+  ///
+  /// No file of the sample may have more than `limit` bytes.
+  public mutating func next(
+    limit: Int = DecodingLimits.default.maximumBytes
+  ) throws(ImageError) -> WebDatasetSample? {
+    guard let record = try nextRecord() else { return nil }
+    var sample = WebDatasetSample(key: record.key, fields: [])
+    for member in record.members {
+      sample.fields.append(
+        .init(
+          extension: member.extension, bytes: try tar.bytes(of: member.entry, limit: limit)))
+    }
+    return sample
+  }
+}
+
+/// What is sound in an archive whose writer may have been killed.
+public struct TarRecovery: Sendable, Equatable {
+  /// The end of the last whole file, in bytes: an archive cut there can be continued.
+  public var end = 0
+  /// Where the last sample starts; nil without samples.
+  ///
+  /// Its writer may have had more files for it, unless the archive is complete.
+  public var lastSampleStart: Int?
+  /// The end mark is there: nothing is missing.
+  public var isComplete = false
+
+  /// Looks through an archive up to its end or to where it was torn, and hands every sample to
+  /// `visit`; the last one may lack files.
+  ///
+  /// - Throws: `ImageError.missing` or `ImageError.unreadable`; a torn archive is no error.
+  public init(path: String, visit: (WebDatasetRecord) -> Void = { _ in }) throws(ImageError) {
+    var reader = try WebDatasetReader(path: path)
+    do throws(ImageError) {
+      while let record = try reader.nextRecord() {
+        lastSampleStart = record.members.first?.entry.start
+        visit(record)
+      }
+    } catch {
+      guard case .badTar = error else { throw error }
+    }
+    end = min(reader.lastEnd, reader.file.size / TarFormat.block * TarFormat.block)
+    isComplete = reader.isTerminated
+  }
+}
