@@ -1,4 +1,6 @@
 public import Foundation
+public import TensorModule
+public import WeightFiles
 
 /// The files in Tests/Fixtures, found from this source file's own place in the checkout.
 public enum Fixture {
@@ -9,4 +11,34 @@ public enum Fixture {
 
   /// The file at a path below Tests/Fixtures, `tiny/encoder.pkl` say.
   public static func url(_ path: String) -> URL { directory.appending(path: path) }
+
+  /// The weights file at a path below Tests/Fixtures.
+  public static func weights(_ path: String) throws -> WeightsFile {
+    try WeightsFile.open(url(path).path)
+  }
+
+  /// The `.npy` array at a path below Tests/Fixtures; [N, C, H, W] becomes [N, H, W, C].
+  public static func activation(_ path: String) throws -> Tensor {
+    let array = try NpyArray.open(url(path).path)
+    return channelsLast(try array.floats(), array.shape)
+  }
+
+  /// The integers of the `.npy` array at a path below Tests/Fixtures.
+  public static func integers(_ path: String) throws -> [Int64] {
+    try NpyArray.open(url(path).path).int64s()
+  }
+
+  /// The values of an array [N, C, H, W] as a tensor [N, H, W, C].
+  public static func channelsLast(_ values: some Collection<Float>, _ shape: [Int]) -> Tensor {
+    precondition(
+      shape.count == 4 && values.count == shape.reduce(1, *), "channelsLast: \(shape)")
+    let y = Tensor(Shape(shape[0], shape[2], shape[3], shape[1]))
+    let positions = shape[2] * shape[3]
+    for (i, value) in values.enumerated() {
+      let (plane, position) = i.quotientAndRemainder(dividingBy: positions)
+      let (n, c) = plane.quotientAndRemainder(dividingBy: shape[1])
+      y.pointer[(n * positions + position) * shape[1] + c] = value
+    }
+    return y
+  }
 }

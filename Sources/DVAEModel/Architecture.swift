@@ -1,0 +1,104 @@
+/// The numbers that fix a dVAE's layers; the defaults are the released model's.
+///
+/// As JSON the keys are the names of the reference's constructors: `n_hid`, `vocab_size`.
+public struct Architecture: Hashable, Sendable {
+  /// Channels of the narrowest residual group, a multiple of 4; the widest has eight times as many.
+  public let hidden: Int
+  /// Residual blocks in each of the four groups.
+  public let blocksPerGroup: Int
+  /// Tokens: channels of the logits.
+  public let vocabulary: Int
+  /// Channels of the decoder's first layer.
+  public let initial: Int
+  /// Channels of the image that the encoder reads.
+  public let inputChannels: Int
+  /// Channels of the image that the decoder describes; its output has twice as many.
+  public let outputChannels: Int
+
+  /// OpenAI's release of 2021.
+  public static let released = Architecture(
+    unchecked: 256, blocksPerGroup: 2, vocabulary: 8192, initial: 128, inputChannels: 3,
+    outputChannels: 3)
+
+  /// Rows and columns of pixels that one token stands for.
+  public static let pixelsPerToken = 8
+
+  /// Makes an architecture.
+  ///
+  /// - Throws: `ArchitectureError` naming the first number that no model can have.
+  public init(
+    hidden: Int = 256, blocksPerGroup: Int = 2, vocabulary: Int = 8192, initial: Int = 128,
+    inputChannels: Int = 3, outputChannels: Int = 3
+  ) throws(ArchitectureError) {
+    // The upper limits keep every product of a few of these far below 2⁶³.
+    for (name, value, limits) in [
+      (CodingKeys.hidden, hidden, 4...65_536), (.blocksPerGroup, blocksPerGroup, 1...1024),
+      (.vocabulary, vocabulary, 2...1_048_576), (.initial, initial, 1...65_536),
+      (.inputChannels, inputChannels, 1...1024), (.outputChannels, outputChannels, 1...1024),
+    ] where !limits.contains(value) {
+      throw .outOfRange(name: name.rawValue, value: value, limits: limits)
+    }
+    guard hidden % 4 == 0 else { throw .hiddenNotMultipleOfFour(hidden) }
+    self.init(
+      unchecked: hidden, blocksPerGroup: blocksPerGroup, vocabulary: vocabulary,
+      initial: initial, inputChannels: inputChannels, outputChannels: outputChannels)
+  }
+
+  private init(
+    unchecked hidden: Int, blocksPerGroup: Int, vocabulary: Int, initial: Int,
+    inputChannels: Int, outputChannels: Int
+  ) {
+    self.hidden = hidden
+    self.blocksPerGroup = blocksPerGroup
+    self.vocabulary = vocabulary
+    self.initial = initial
+    self.inputChannels = inputChannels
+    self.outputChannels = outputChannels
+  }
+}
+
+extension Architecture: Codable {
+  private enum CodingKeys: String, CodingKey {
+    case hidden = "n_hid"
+    case blocksPerGroup = "n_blk_per_group"
+    case vocabulary = "vocab_size"
+    case initial = "n_init"
+    case inputChannels = "input_channels"
+    case outputChannels = "output_channels"
+  }
+
+  /// Reads and checks the numbers; a missing one has its default.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    func value(_ key: CodingKeys, _ standard: Int) throws -> Int {
+      try container.decodeIfPresent(Int.self, forKey: key) ?? standard
+    }
+    let standard = Architecture.released
+    try self.init(
+      hidden: value(.hidden, standard.hidden),
+      blocksPerGroup: value(.blocksPerGroup, standard.blocksPerGroup),
+      vocabulary: value(.vocabulary, standard.vocabulary),
+      initial: value(.initial, standard.initial),
+      inputChannels: value(.inputChannels, standard.inputChannels),
+      outputChannels: value(.outputChannels, standard.outputChannels))
+  }
+}
+
+/// Why numbers are no architecture.
+public enum ArchitectureError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// A number lies outside of its limits.
+  case outOfRange(name: String, value: Int, limits: ClosedRange<Int>)
+  /// The bottleneck of a residual block has a quarter of the channels.
+  case hiddenNotMultipleOfFour(Int)
+
+  /// One line for people.
+  public var description: String {
+    switch self {
+    case .outOfRange(let name, let value, let limits):
+      "\(name) is \(value); it must be from \(limits.lowerBound) to \(limits.upperBound)"
+    case .hiddenNotMultipleOfFour(let value):
+      "n_hid is \(value); it must be a multiple of 4, because a block's inner layers have a "
+        + "quarter of its channels"
+    }
+  }
+}

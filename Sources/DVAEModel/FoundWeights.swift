@@ -1,0 +1,125 @@
+import TensorModule
+import WeightFiles
+
+/// A file's tensors under the model's names, on the way to being parameters.
+struct FoundWeights {
+  private let file: WeightsFile
+  /// By the model's name.
+  private var tensors: [String: StoredTensor] = [:]
+  /// Tensors of no half, or of a name that another has already.
+  private var strangers: [String] = []
+  private let halves: [NetworkPlan.Half]
+
+  init(_ file: WeightsFile, expecting expected: NetworkPlan.Half?) throws(ParameterError) {
+    self.file = file
+    let official = file.tensors.map { (WeightNames.official($0.name), $0) }
+    let bare = official.filter { WeightNames.half(of: $0.0) == nil }
+    var bareHalf = Self.half(ofFirstLayer: bare.first { $0.0 == "blocks.input.w" }?.1)
+    let named = Set(official.compactMap { WeightNames.half(of: $0.0) })
+    if named.isEmpty {
+      guard let half = bareHalf ?? expected else {
+        throw .noModel(path: file.path, found: file.tensors.map(\.name))
+      }
+      bareHalf = half
+    }
+    let present = named.union(bareHalf.map { [$0] } ?? [])
+    halves = NetworkPlan.Half.allCases.filter(present.contains)
+    if let expected, !present.contains(expected), let found = halves.first {
+      throw .wrongHalf(path: file.path, expected: expected, found: found)
+    }
+    for (name, tensor) in official {
+      let prefix = WeightNames.half(of: name) == nil ? bareHalf.map { $0.rawValue + "." } : ""
+      guard let prefix, tensors.updateValue(tensor, forKey: prefix + name) == nil else {
+        strangers.append(tensor.name)
+        continue
+      }
+    }
+  }
+
+  /// The encoder begins with a 7×7 convolution, the decoder with a 1×1.
+  private static func half(ofFirstLayer weights: StoredTensor?) -> NetworkPlan.Half? {
+    guard let weights, weights.shape.count == 4 else { return nil }
+    return weights.shape[3] == 7 ? .encoder : weights.shape[3] == 1 ? .decoder : nil
+  }
+
+  /// The numbers that the first and last layers' shapes and the blocks' names tell.
+  func architecture() throws(ParameterError) -> Architecture {
+    var missing: [String] = []
+    func shape(_ name: String) -> [Int] {
+      if let tensor = tensors[name], tensor.shape.count == 4 { return tensor.shape }
+      missing.append(name)
+      return [0, 0, 0, 0]
+    }
+    let standard = Architecture.released
+    var (hidden, vocabulary, initial) = (standard.hidden, standard.vocabulary, standard.initial)
+    var (inputs, outputs): (Int?, Int?)
+    if halves.contains(.decoder) {
+      let (first, last) = (shape("decoder.blocks.input.w"), shape("decoder.blocks.output.conv.w"))
+      (initial, vocabulary) = (first[0], first[1])
+      (outputs, hidden) = (last[0] / 2, last[1])
+    }
+    if halves.contains(.encoder) {
+      let (first, last) = (shape("encoder.blocks.input.w"), shape("encoder.blocks.output.conv.w"))
+      (hidden, inputs) = (first[0], first[1])
+      vocabulary = last[0]
+    }
+    guard missing.isEmpty else {
+      throw .mismatch(path: file.path, ParameterMismatch(missing: missing))
+    }
+    do {
+      return try Architecture(
+        hidden: hidden, blocksPerGroup: blocksPerGroup, vocabulary: vocabulary, initial: initial,
+        inputChannels: inputs ?? outputs ?? standard.inputChannels,
+        outputChannels: outputs ?? inputs ?? standard.outputChannels)
+    } catch { throw .architecture(path: file.path, error) }
+  }
+
+  /// The largest N of `half.blocks.group_G.block_N`.
+  private var blocksPerGroup: Int {
+    tensors.keys.reduce(1) { largest, name in
+      let parts = name.split(separator: ".")
+      guard parts.count > 3, parts[2].hasPrefix("group_"), parts[3].hasPrefix("block_") else {
+        return largest
+      }
+      return max(largest, Int(parts[3].dropFirst("block_".count)) ?? 0)
+    }
+  }
+
+  /// The parameters of the halves that are there, each checked against its plan.
+  func parameters(
+    _ architecture: Architecture
+  ) throws(ParameterError) -> [NetworkPlan.Half: ParameterSet] {
+    var mismatch = ParameterMismatch(unexpected: strangers)
+    var rest = tensors
+    var found: [(NetworkPlan.Half, [(String, StoredTensor)])] = []
+    for half in halves {
+      var parameters: [(String, StoredTensor)] = []
+      for (name, shape) in architecture.plan(half).parameterShapes {
+        guard let tensor = rest.removeValue(forKey: name) else {
+          mismatch.missing.append(name)
+          continue
+        }
+        guard tensor.shape == shape, tensor.elementType.isFloatingPoint else {
+          mismatch.misshapen.append(
+            .init(
+              name: name, expected: shape, found: tensor.shape,
+              elementType: tensor.elementType))
+          continue
+        }
+        parameters.append((name, tensor))
+      }
+      found.append((half, parameters))
+    }
+    mismatch.unexpected += rest.values.map(\.name)
+    mismatch.unexpected.sort()
+    guard mismatch.isEmpty else { throw .mismatch(path: file.path, mismatch) }
+    var sets: [NetworkPlan.Half: ParameterSet] = [:]
+    for (half, parameters) in found {
+      sets[half] = ParameterSet(
+        parameters: parameters.map { name, stored in
+          Parameter(name: name, shape: stored.shape, values: stored.tensor().all)
+        }, arena: nil)
+    }
+    return sets
+  }
+}

@@ -1,0 +1,97 @@
+public import EngineModule
+public import TensorModule
+
+/// Tokens to the statistics of an image, on an engine.
+///
+/// Of the statistics' 2·outputChannels channels the first half is μ of each colour, the second
+/// s = ln b (DALL·E paper A.3). A picture is φ⁻¹(sigmoid(μ)).
+public struct ImageDecoder<E: Engine>: Sendable {
+  /// The numbers that fix the layers.
+  public let architecture: Architecture
+  /// What the decoder computes with.
+  public let engine: E
+  private let network: Network<E>
+
+  /// Prepares the decoder's filters.
+  ///
+  /// - Parameters:
+  ///   - architecture: that the parameters belong to
+  ///   - parameters: with all of the decoder's
+  ///   - engine: what to compute with
+  ///   - purpose: `.training` to call `backward`
+  public init(
+    _ architecture: Architecture, parameters: ParameterSet, engine: E,
+    for purpose: NetworkPurpose = .inference
+  ) {
+    self.architecture = architecture
+    self.engine = engine
+    network = Network(architecture.decoder, parameters, engine, for: purpose)
+  }
+
+  /// The statistics of images given as hard tokens.
+  ///
+  /// - Parameters:
+  ///   - tokens: batch·height·width values in 0..<vocabulary, row-major
+  ///   - batch: images
+  ///   - height: rows of tokens
+  ///   - width: columns of tokens
+  /// - Returns: [batch, 8·height, 8·width, 2·outputChannels]
+  /// - Throws: `ModelInputError` for another number of tokens or one outside of the vocabulary
+  public func statistics(
+    tokens: [Int32], batch: Int = 1, height: Int, width: Int
+  ) throws(ModelInputError) -> Tensor {
+    let grid = Shape(batch, height, width, architecture.initial)
+    guard tokens.count == grid.positions else {
+      throw .tokenCount(tokens.count, grid: grid)
+    }
+    let vocabulary = architecture.vocabulary
+    if let position = tokens.firstIndex(where: { !(0..<Int32(vocabulary)).contains($0) }) {
+      throw .token(tokens[position], position: position, vocabulary: vocabulary)
+    }
+    guard case .convolution(let input) = network.stages[0] else {
+      preconditionFailure("ImageDecoder: the first stage is no convolution")
+    }
+    let x = engine.gatherColumns(tokens, input.filter, shape: grid)
+    var nothing = Activations.none
+    return network.forward(
+      consume x, through: 1..<network.stages.count, keeping: &nothing)
+  }
+
+  /// The statistics of images given as distributions over the vocabulary.
+  ///
+  /// - Parameter soft: [N, h, w, vocabulary]
+  /// - Returns: [N, 8h, 8w, 2·outputChannels]
+  /// - Throws: `ModelInputError` for another number of channels
+  public func statistics(soft: Tensor) throws(ModelInputError) -> Tensor {
+    guard soft.shape.channels == architecture.vocabulary, soft.shape.positions > 0 else {
+      throw .softTokens(soft.shape, vocabulary: architecture.vocabulary)
+    }
+    var nothing = Activations.none
+    return network.forward(soft, through: network.stages.indices, keeping: &nothing)
+  }
+
+  /// `statistics(soft:)` that also keeps what `backward` needs.
+  ///
+  /// - Parameters:
+  ///   - soft: [N, h, w, vocabulary]
+  ///   - activations: to keep on
+  /// - Returns: [N, 8h, 8w, 2·outputChannels]
+  public func forward(_ soft: Tensor, keeping activations: inout Activations) -> Tensor {
+    network.forward(soft, through: network.stages.indices, keeping: &activations)
+  }
+
+  /// Adds the derivatives by the parameters to the gradients and returns those by the soft tokens.
+  ///
+  /// - Parameters:
+  ///   - dy: derivative by the statistics
+  ///   - activations: kept by `forward`; emptied on the way
+  ///   - gradients: of the parameters' shapes; a layer that is not in it is frozen
+  ///   - needsInput: whether anybody wants the result
+  /// - Returns: derivative by the soft tokens, [N, h, w, vocabulary]; nil where not needed
+  public func backward(
+    _ dy: consuming Tensor, _ activations: inout Activations, gradients: ParameterSet,
+    needsInput: Bool = true
+  ) -> Tensor? {
+    network.backward(dy, &activations, gradients, needsInput: needsInput)
+  }
+}

@@ -1,0 +1,64 @@
+public import WeightFiles
+
+/// The parameters that weights files hold, with the architecture that their shapes tell.
+///
+/// Loading is strict: every parameter must be there in its shape, and nothing else. Float32 is not
+/// copied: the parameters are the mapped file.
+public struct ModelWeights: Sendable {
+  /// The numbers that the shapes tell.
+  ///
+  /// Those of a half that is not there are the defaults, with the other half's image channels.
+  public let architecture: Architecture
+  /// The encoder's parameters; nil where the files hold none.
+  public let encoder: ParameterSet?
+  /// The decoder's parameters; nil where the files hold none.
+  public let decoder: ParameterSet?
+
+  /// Reads one file: one half, or both under the prefixes `encoder.` and `decoder.`.
+  ///
+  /// - Parameters:
+  ///   - file: with the official names or those of Hugging Face's FLAVA
+  ///   - half: what the file must hold; nil for whatever it does
+  /// - Throws: `ParameterError` with everything that does not fit
+  public init(
+    _ file: WeightsFile, expecting half: NetworkPlan.Half? = nil
+  ) throws(ParameterError) {
+    let found = try FoundWeights(file, expecting: half)
+    let architecture = try found.architecture()
+    let sets = try found.parameters(architecture)
+    self.init(architecture: architecture, encoder: sets[.encoder], decoder: sets[.decoder])
+  }
+
+  /// Joins a file of one half with a file of the other.
+  ///
+  /// - Throws: `ParameterError` with everything that does not fit, or where the two files belong
+  ///   to models of different extents.
+  public init(
+    encoder encoderFile: WeightsFile, decoder decoderFile: WeightsFile
+  ) throws(ParameterError) {
+    let encoder = try ModelWeights(encoderFile, expecting: .encoder)
+    let decoder = try ModelWeights(decoderFile, expecting: .decoder)
+    let (a, b) = (encoder.architecture, decoder.architecture)
+    for (name, left, right) in [
+      ("n_hid", a.hidden, b.hidden),
+      ("n_blk_per_group", a.blocksPerGroup, b.blocksPerGroup),
+      ("vocab_size", a.vocabulary, b.vocabulary),
+    ] where left != right {
+      throw .disagreement(
+        encoder: encoderFile.path, decoder: decoderFile.path, name: name, left, right)
+    }
+    do {
+      let architecture = try Architecture(
+        hidden: a.hidden, blocksPerGroup: a.blocksPerGroup, vocabulary: a.vocabulary,
+        initial: b.initial, inputChannels: a.inputChannels, outputChannels: b.outputChannels)
+      self.init(
+        architecture: architecture, encoder: encoder.encoder, decoder: decoder.decoder)
+    } catch { throw .architecture(path: decoderFile.path, error) }
+  }
+
+  private init(architecture: Architecture, encoder: ParameterSet?, decoder: ParameterSet?) {
+    self.architecture = architecture
+    self.encoder = encoder
+    self.decoder = decoder
+  }
+}

@@ -1,0 +1,129 @@
+public import EngineModule
+public import TensorModule
+
+/// The parts of the loss over a batch.
+public struct ObjectiveParts: Hashable, Sendable {
+  /// Mean over pixels and channels of −ln f(x | μ, b), in nats; a density's, so it may be negative.
+  public let reconstruction: Double
+  /// Mean over token positions of KL(q ‖ uniform), in nats: 0 to ln vocabulary.
+  public let kl: Double
+  /// What multiplies the KL in the loss: β over the pixel values per token, 192 for colour images.
+  public let klWeight: Double
+
+  /// Makes the parts.
+  public init(reconstruction: Double, kl: Double, klWeight: Double) {
+    self.reconstruction = reconstruction
+    self.kl = kl
+    self.klWeight = klWeight
+  }
+
+  /// reconstruction + β/192 · kl.
+  public var loss: Double { reconstruction + klWeight * kl }
+}
+
+/// The evidence lower bound that the model is trained on (DALL·E paper §2.1, A.2, A.3).
+///
+/// loss = mean over pixels and channels of −ln f + β/192 · mean over positions of KL(q ‖ uniform),
+/// averaged over the batch. The relaxed sample is soft in both directions; the KL is of the logits
+/// without noise and without τ.
+public struct Objective<E: Engine>: Sendable {
+  /// The encoder; prepared for training where `gradients` is called.
+  public let encoder: ImageEncoder<E>
+  /// The decoder; prepared for training where `gradients` is called.
+  public let decoder: ImageDecoder<E>
+  private var engine: E { encoder.engine }
+
+  /// Joins the halves of one model.
+  public init(encoder: ImageEncoder<E>, decoder: ImageDecoder<E>) {
+    self.encoder = encoder
+    self.decoder = decoder
+  }
+
+  /// The loss of a batch under the relaxation, and its derivatives by all parameters.
+  ///
+  /// - Parameters:
+  ///   - x: mapped pixels in (0, 1), [N, H, W, C]; H and W multiples of 8
+  ///   - noise: of the relaxation
+  ///   - temperature: τ
+  ///   - beta: β
+  ///   - gradients: added to; a layer that is not in it is frozen
+  /// - Returns: the parts of the loss
+  /// - Throws: `ModelInputError` for images of another shape
+  public func gradients(
+    _ x: Tensor, noise: GumbelNoise, temperature: Float, beta: Float,
+    into gradients: ParameterSet
+  ) throws(ModelInputError) -> ObjectiveParts {
+    try encoder.check(x)
+    let trainsEncoder = gradients.parameters.contains { $0.name.hasPrefix("encoder.") }
+    var encoderActivations = trainsEncoder ? Activations() : .none
+    var decoderActivations = Activations()
+
+    let logits = encoder.forward(x, keeping: &encoderActivations)
+    let relaxed = engine.gumbelSoftmax(logits, noise: noise, temperature: temperature)
+    let kl = engine.klToUniform(logits)
+    let (reconstruction, dStatistics) = likelihood(
+      of: x, under: decoder.forward(relaxed, keeping: &decoderActivations))
+    let parts = parts(x, reconstruction: reconstruction, kl: kl, logits.shape, beta: beta)
+
+    let dRelaxed = decoder.backward(
+      consume dStatistics, &decoderActivations, gradients: gradients, needsInput: trainsEncoder)
+    guard let dLogits = consume dRelaxed else { return parts }
+    engine.gumbelSoftmaxBackward(
+      dLogits, y: relaxed, logits: logits, temperature: temperature,
+      klScale: Float(parts.klWeight / Double(logits.shape.positions)))
+    // The widest tensors of all; the encoder's backward half has no use for them.
+    _ = consume relaxed
+    _ = consume logits
+    encoder.backward(consume dLogits, &encoderActivations, gradients: gradients)
+    return parts
+  }
+
+  /// The loss of a batch through its hard tokens, without noise: what the model is used as.
+  ///
+  /// - Parameters:
+  ///   - x: mapped pixels in (0, 1), [N, H, W, C]; H and W multiples of 8
+  ///   - beta: β
+  /// - Returns: the parts of the loss, the tokens, and the decoder's statistics of them
+  /// - Throws: `ModelInputError` for images of another shape
+  public func evaluate(_ x: Tensor, beta: Float) throws(ModelInputError) -> Evaluation {
+    let logits = try encoder.logits(x)
+    let kl = engine.klToUniform(logits)
+    let grid = logits.shape
+    let tokens = ImageEncoder<E>.tokens(ofLogits: consume logits)
+    let statistics = try decoder.statistics(
+      tokens: tokens, batch: grid.batch, height: grid.height, width: grid.width)
+    let sum = engine.logitLaplaceLoss(statistics, target: x)
+    let reconstruction = sum / Double(x.count)
+    return Evaluation(
+      parts: parts(x, reconstruction: reconstruction, kl: kl, grid, beta: beta), tokens: tokens,
+      statistics: statistics)
+  }
+
+  /// What `evaluate` finds.
+  public struct Evaluation: Sendable {
+    /// The parts of the loss.
+    public let parts: ObjectiveParts
+    /// N·(H/8)·(W/8) tokens, row-major.
+    public let tokens: [Int32]
+    /// [N, H, W, 2C]: μ of each colour, then ln b.
+    public let statistics: Tensor
+  }
+
+  /// Mean of −ln f over pixels and channels, and its derivative by the statistics.
+  private func likelihood(
+    of x: Tensor, under statistics: consuming Tensor
+  ) -> (loss: Double, gradient: Tensor) {
+    (
+      engine.logitLaplaceLoss(statistics, target: x) / Double(x.count),
+      engine.logitLaplaceLossBackward(statistics, target: x, scale: 1 / Float(x.count))
+    )
+  }
+
+  private func parts(
+    _ x: Tensor, reconstruction: Double, kl: Double, _ grid: Shape, beta: Float
+  ) -> ObjectiveParts {
+    ObjectiveParts(
+      reconstruction: reconstruction, kl: kl / Double(grid.positions),
+      klWeight: Double(beta) * Double(grid.positions) / Double(x.count))
+  }
+}

@@ -1,0 +1,82 @@
+public import TensorModule
+
+/// A named weight or bias.
+public struct Parameter: Sendable {
+  /// Half and state-dict name: `encoder.blocks.input.w`.
+  public let name: String
+  /// [O, I, rows, columns] of weights, [O] of a bias.
+  public let shape: [Int]
+  /// The numbers, in the shape's order.
+  public let values: TensorSlice
+}
+
+/// The parameters of one or both halves, in the order of the plan, or anything shaped like them:
+/// gradients, moments, averages.
+public struct ParameterSet: Sendable {
+  /// All, in the order of the plan.
+  public let parameters: [Parameter]
+  /// The one block of memory that holds all of them without gaps; nil where they lie in files.
+  public let arena: TensorSlice?
+  private let positions: [String: Int]
+
+  /// Zeros in one arena, laid out in the plans' order: gradients, moments.
+  public init(_ plans: [NetworkPlan]) {
+    let count = plans.reduce(0) { $0 + $1.parameterCount }
+    let arena = Tensor(Shape(1, 1, 1, count), repeating: 0)
+    var start = 0
+    let parameters = plans.flatMap(\.parameterShapes).map { name, shape in
+      let end = start + shape.reduce(1, *)
+      defer { start = end }
+      return Parameter(name: name, shape: shape, values: arena[start..<end])
+    }
+    self.init(parameters: parameters, arena: arena.all)
+  }
+
+  /// The start of training: w ~ N(0, 1/fan-in), b = 0, in one arena.
+  ///
+  /// Each parameter draws from a stream of its own, so a layer's start does not depend on the
+  /// layers before it.
+  public init(_ plans: [NetworkPlan], initialisedBy seed: UInt64) {
+    self.init(plans)
+    for (stream, parameter) in parameters.enumerated() where parameter.shape.count == 4 {
+      var generator = SeededGenerator(seed: seed, stream: UInt64(stream))
+      let deviation = 1 / Float(parameter.shape.dropFirst().reduce(1, *)).squareRoot()
+      for i in parameter.values.elements.indices {
+        parameter.values.elements[i] = deviation * generator.normal()
+      }
+    }
+  }
+
+  /// The values of one or more sets in one arena of their own: weights from files, to be trained.
+  public init(copying sets: ParameterSet...) {
+    let sources = sets.flatMap(\.parameters)
+    let arena = Tensor(Shape(1, 1, 1, sources.reduce(0) { $0 + $1.values.count }))
+    var start = 0
+    let parameters = sources.map { parameter in
+      let end = start + parameter.values.count
+      defer { start = end }
+      let values = arena[start..<end]
+      _ = values.elements.update(fromContentsOf: parameter.values.elements)
+      return Parameter(name: parameter.name, shape: parameter.shape, values: values)
+    }
+    self.init(parameters: parameters, arena: arena.all)
+  }
+
+  init(parameters: [Parameter], arena: TensorSlice?) {
+    self.parameters = parameters
+    self.arena = arena
+    positions = Dictionary(
+      uniqueKeysWithValues: parameters.enumerated().map { ($1.name, $0) })
+  }
+
+  /// The parameter of a name; nil where there is none.
+  public subscript(name: String) -> Parameter? { positions[name].map { parameters[$0] } }
+
+  /// Those that a test of the name keeps, sharing their memory; of the others nothing is known.
+  ///
+  /// As gradients, such a part leaves the layers without a place in it frozen.
+  public func filter(_ isIncluded: (String) -> Bool) -> ParameterSet {
+    ParameterSet(parameters: parameters.filter { isIncluded($0.name) }, arena: nil)
+  }
+
+}

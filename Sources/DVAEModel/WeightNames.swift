@@ -1,0 +1,38 @@
+/// The names under which weights are found in files, and the one under which the model knows them:
+/// the half and the official state-dict name, `encoder.blocks.group_1.block_1.res_path.conv_1.w`.
+enum WeightNames {
+  /// Hugging Face's port (FLAVA) to the official names, applied in order.
+  static let renamings: [Renaming] = [
+    Renaming(".group.block_", ".block_"),
+    Renaming(".res_path.path.", ".res_path."),
+    Renaming(".weight", ".w", atEnd: true),
+    Renaming(".bias", ".b", atEnd: true),
+  ]
+
+  struct Renaming: Sendable {
+    let old: String
+    let new: String
+    let atEnd: Bool
+
+    init(_ old: String, _ new: String, atEnd: Bool = false) {
+      self.old = old
+      self.new = new
+      self.atEnd = atEnd
+    }
+
+    func callAsFunction(_ name: String) -> String {
+      if atEnd { return name.hasSuffix(old) ? name.dropLast(old.count) + new : name }
+      return name.replacing(old, with: new)
+    }
+  }
+
+  /// The official name, with the half in front if the file says it.
+  static func official(_ name: String) -> String {
+    renamings.reduce(name) { $1($0) }
+  }
+
+  /// The half that a name says it belongs to.
+  static func half(of name: String) -> NetworkPlan.Half? {
+    NetworkPlan.Half.allCases.first { name.hasPrefix($0.rawValue + ".") }
+  }
+}

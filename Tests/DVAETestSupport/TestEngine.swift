@@ -1,0 +1,20 @@
+import CPUBackend
+public import EngineModule
+public import Testing
+
+/// An engine that a test is run on.
+public struct TestEngine: Sendable, CustomTestStringConvertible {
+  /// The engine.
+  public let engine: any Engine
+
+  /// The engine's name.
+  public var testDescription: String { engine.name }
+
+  /// The reference engine, and the CPU engine with every instruction set that runs here.
+  public static let all: [TestEngine] = {
+    let fast = InstructionSet.supported.compactMap {
+      try? CPUEngine(threads: 2, instructionSet: $0)
+    }
+    return [TestEngine(engine: ReferenceEngine())] + fast.map { TestEngine(engine: $0) }
+  }()
+}
