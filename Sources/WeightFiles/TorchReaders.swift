@@ -41,7 +41,8 @@ enum TorchZipReader {
       }
       ranges[storage.key] = entry.range
     }
-    return try weights(file, .pytorchZip, try PickledTensors(machine, root: root), ranges)
+    return try weights(
+      file, .pytorchZip, try PickledTensors(machine, root: root), ranges, archive)
   }
 
   /// `data.pkl` at the top or in the archive's one folder.
@@ -134,7 +135,7 @@ private func bigEndian(_ file: MappedFile) -> WeightsFileError {
 /// Joins the tensors that a pickle describes with the bytes of their storages.
 private func weights(
   _ file: MappedFile, _ format: WeightsFile.Format, _ pickled: PickledTensors,
-  _ ranges: [String: Range<Int>]
+  _ ranges: [String: Range<Int>], _ archive: ZipArchive? = nil
 ) throws(WeightsFileError) -> WeightsFile {
   var tensors: [StoredTensor] = []
   for (name, tensor) in pickled.found.map({ ($0.name, $0.tensor) }) {
@@ -151,5 +152,5 @@ private func weights(
         elementOffset: tensor.offset))
   }
   return try WeightsFile(
-    file: file, format: format, tensors: tensors, metadata: pickled.metadata)
+    file: file, format: format, tensors: tensors, metadata: pickled.metadata, archive: archive)
 }

@@ -26,6 +26,7 @@ public struct WeightsFile: Sendable {
   /// attributes, such as `n_hid`.
   public let metadata: [String: String]
   private let positions: [String: Int]
+  private let archive: ZipArchive?
 
   /// The tensor of a name; nil where there is none.
   public subscript(name: String) -> StoredTensor? { positions[name].map { tensors[$0] } }
@@ -46,6 +47,19 @@ public struct WeightsFile: Sendable {
     try parse(try MappedFile(copying: bytes, path: path))
   }
 
+  /// Reads the whole file and compares it with the checksums that it carries.
+  ///
+  /// Only the zip container has any; for the others there is nothing to compare. Opening a file
+  /// does not do this, because opening reads no values.
+  ///
+  /// - Throws: `malformed` with the first part that differs; `changed` when the file has been
+  ///   shortened since it was opened.
+  public func verifyChecksums() throws(WeightsFileError) {
+    guard let archive else { return }
+    try tensors.first?.checkFile()
+    for entry in archive.entries { try archive.verify(entry) }
+  }
+
   private static func parse(_ file: MappedFile) throws(WeightsFileError) -> WeightsFile {
     switch try ContentKind.of(file) {
     case .safetensors: try SafetensorsReader.read(file)
@@ -58,8 +72,10 @@ public struct WeightsFile: Sendable {
   ///
   /// - Throws: `duplicateTensor`.
   init(
-    file: MappedFile, format: Format, tensors: [StoredTensor], metadata: [String: String]
+    file: MappedFile, format: Format, tensors: [StoredTensor], metadata: [String: String],
+    archive: ZipArchive? = nil
   ) throws(WeightsFileError) {
+    self.archive = archive
     path = file.path
     self.format = format
     self.tensors = tensors
