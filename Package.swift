@@ -62,8 +62,10 @@ let package = Package(
     module("DVAETraining", ["DVAEModel", "EngineModule", "TensorModule", "WeightFiles"]),
     module(
       "DVAEKit",
-      ["CPUBackend", "DVAEModel", "EngineModule", "ImagePipeline", "TensorModule", "WeightFiles", crypto]
-    ),
+      [
+        "CPUBackend", "DVAEModel", "EngineModule", "ImagePipeline", "TensorModule", "WeightFiles",
+        crypto,
+      ]),
     // Level 4 and 5: the command line.
     module(
       "DVAECommands",
@@ -91,3 +93,9 @@ let package = Package(
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17
 )
+
+// The documentation's builder, only where it is asked for: `make docs`.
+if Context.environment["DVAE_DOCS"] != nil {
+  package.dependencies.append(
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"))
+}
