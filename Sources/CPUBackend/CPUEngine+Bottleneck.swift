@@ -140,4 +140,3 @@ extension CPUEngine {
     return colours
   }
 }
-

@@ -181,6 +181,8 @@ struct Output: @unchecked Sendable {
   let y: Tensor
   private let epilogue: Epilogue
   private let bias: Tensor?
+  /// Outputs that no cache holds until they are read again are written past it; whole vectors only.
+  private var stream: Bool { y.count >= 4 << 20 && y.shape.channels % 16 == 0 }
 
   init(_ y: Tensor, _ epilogue: Epilogue, bias: Tensor?) {
     self.y = y
@@ -198,7 +200,7 @@ struct Output: @unchecked Sendable {
       bias: bias.map { UnsafePointer($0.pointer + column) },
       mask: epilogue.mask.map { UnsafePointer($0.pointer + at) },
       skip: epilogue.skip.map { UnsafePointer($0.pointer + at) },
-      gain: epilogue.gain, relu: epilogue.relu ? 1 : 0)
+      gain: epilogue.gain, relu: epilogue.relu ? 1 : 0, stream: stream ? 1 : 0)
     withUnsafePointer(to: shifted) { body(y.pointer + at, $0) }
   }
 }

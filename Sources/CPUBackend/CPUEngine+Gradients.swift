@@ -13,7 +13,8 @@ extension CPUEngine {
     dWeights: TensorSlice, dBias: TensorSlice
   ) {
     precondition(
-      x.shape.channels == shape.inputChannels && dy.shape == x.shape.with(channels: shape.outputChannels)
+      x.shape.channels == shape.inputChannels
+        && dy.shape == x.shape.with(channels: shape.outputChannels)
         && dWeights.count == shape.weightCount && dBias.count == shape.outputChannels,
       "convolutionBackwardWeights: \(x.shape), \(dy.shape) for \(shape)")
     let gradient = WeightGradient(

@@ -10,6 +10,10 @@ extension CPUEngine {
   /// Floats that one task may keep in its core's second-level cache.
   private static let cacheFloats = 190_000
 
+  /// Floats between the 36 matrices beyond their size: powers of two would all fall into the same
+  /// few sets of the first cache.
+  private static let padding = 16
+
   /// The order for wide images: one task takes a block of tiles through all three steps.
   func winogradByTiles(
     _ x: Tensor, _ weights: PackedWeights, reluInput: Bool, _ output: Output
@@ -17,57 +21,43 @@ extension CPUEngine {
     let tiles = Tiles(x.shape)
     let (rows, columns, k) = (panelRows, panelColumns, weights.k)
     let panels = (weights.outputs + columns - 1) / columns
-    // Tiles of a task: as many panels of rows as fit beside the products.
-    let single = Self.cacheFloats / (36 * (k + columns) * rows)
-    let blockRows = rows * max(1, min(4, single))
-    // Few rows would fit with all input channels: take the channels in blocks and add up instead.
-    let blocked = single < 1 && k > 64
-    let depth =
-      blocked ? max(64, (Self.cacheFloats / (36 * rows) - panels * columns) / 16 * 16) : k
-    let kept = blocked ? panels : 1
-    let vSize = 36 * blockRows * depth
-    let mSize = 36 * blockRows * columns * kept
-    let scratch = pool.scratch(team.threads * (vSize + mSize))
-    let tasks = (tiles.count + blockRows - 1) / blockRows
+    let blockRows = rows * max(1, min(4, Self.cacheFloats / (36 * (k + columns) * rows)))
+    let vBatch = blockRows * k + Self.padding
+    let mBatch = blockRows * columns + Self.padding
+    let size = 36 * (vBatch + mBatch)
+    let scratch = pool.scratch(team.threads * size)
     let kernels = kernels
 
-    team.run(tasks) { task, worker in
-      let v = scratch.pointer + worker * (vSize + mSize)
-      let m = v + vSize
+    team.run((tiles.count + blockRows - 1) / blockRows) { task, worker in
+      let v = scratch.pointer + worker * size
+      let m = v + 36 * vBatch
       let range = task * blockRows..<min((task + 1) * blockRows, tiles.count)
-      for first in stride(from: 0, to: k, by: depth) {
-        let count = min(depth, k - first)
-        for (row, index) in range.enumerated() {
-          let (image, tile) = tiles[index]
-          withUnsafePointer(to: tile) {
-            kernels.winograd_input(
-              x.image(image), $0, Int32(first), Int32(count), reluInput ? 1 : 0,
-              v + row / rows * rows * count, blockRows * count, Int32(row % rows))
-          }
+      for (row, index) in range.enumerated() {
+        let (image, tile) = tiles[index]
+        withUnsafePointer(to: tile) {
+          kernels.winograd_input(
+            x.image(image), $0, 0, Int32(k), reluInput ? 1 : 0, v + row / rows * rows * k, vBatch,
+            Int32(row % rows))
         }
-        for panel in 0..<panels {
-          var product = dvae_gemm()
-          product.a = UnsafePointer(v)
-          product.b = UnsafePointer(
-            weights.weights.pointer + panel * weights.panel + first * columns)
-          product.c = m + (blocked ? panel : 0) * 36 * blockRows * columns
-          product.k = Int32(count)
-          product.rows = Int32(range.count)
-          product.columns = Int32(columns)
-          product.batch = 36
-          product.accumulate = first > 0 ? 1 : 0
-          product.a_panel = rows * count
-          product.a_batch = blockRows * count
-          product.b_batch = k * columns
-          product.c_batch = blockRows * columns
-          product.c_row = columns
-          withUnsafePointer(to: product) { kernels.gemm($0) }
-          if first + count == k {
-            writeTiles(
-              range, tiles, from: UnsafePointer(product.c), batch: blockRows * columns,
-              panel: panel, weights, output)
-          }
-        }
+      }
+      for panel in 0..<panels {
+        var product = dvae_gemm()
+        product.a = UnsafePointer(v)
+        product.b = UnsafePointer(weights.weights.pointer + panel * weights.panel)
+        product.c = m
+        product.k = Int32(k)
+        product.rows = Int32(range.count)
+        product.columns = Int32(columns)
+        product.batch = 36
+        product.a_panel = rows * k
+        product.a_batch = vBatch
+        product.b_batch = k * columns
+        product.c_batch = mBatch
+        product.c_row = columns
+        withUnsafePointer(to: product) { kernels.gemm($0) }
+        writeTiles(
+          range, tiles, from: UnsafePointer(m), batch: mBatch, row: columns, panel: panel, weights,
+          output)
       }
     }
   }
@@ -75,19 +65,28 @@ extension CPUEngine {
   /// Tiles of one round of the order by panels.
   private static let tilesPerRound = 128
 
+  /// Panels of output channels that one task takes, and input channels of one step.
+  private static let panelsPerTask = 2
+  private static let channelsPerStep = 64
+
   /// The order for deep layers: all input tiles of a round are transformed once; then each task
-  /// takes one panel of output channels, transforming its weights as it goes.
+  /// takes a few panels of output channels, transforming their weights as it goes.
   func winogradByPanels(
     _ x: Tensor, _ weights: PackedWeights, reluInput: Bool, _ output: Output
   ) {
     let tiles = Tiles(x.shape)
     let (rows, columns, k) = (panelRows, panelColumns, weights.k)
     let panels = (weights.outputs + columns - 1) / columns
+    let panelsPerTask = Self.panelsPerTask
     let roundRows = roundUp(min(Self.tilesPerRound, tiles.count), rows)
-    let v = pool.scratch(36 * roundRows * k)
-    let depth = min(k, 32)
-    let uSize = 36 * depth * columns
-    let mSize = 36 * roundRows * columns
+    let depth = min(k, Self.channelsPerStep)
+    // V in slices of `depth` channels, [slice][36][rows][depth]: each slice is read in one stream.
+    let vBatch = roundRows * depth + Self.padding
+    let slice = 36 * vBatch
+    let v = pool.scratch((k + depth - 1) / depth * slice)
+    let uBatch = depth * columns + Self.padding
+    let mBatch = roundRows * columns * panelsPerTask + Self.padding
+    let (uSize, mSize) = (36 * uBatch * panelsPerTask, 36 * mBatch)
     let scratch = pool.scratch(team.threads * (uSize + mSize))
     let kernels = kernels
 
@@ -96,56 +95,69 @@ extension CPUEngine {
       team.run(range.count) { row, _ in
         let (image, tile) = tiles[start + row]
         withUnsafePointer(to: tile) {
-          kernels.winograd_input(
-            x.image(image), $0, 0, Int32(k), reluInput ? 1 : 0,
-            v.pointer + row / rows * rows * k, roundRows * k, Int32(row % rows))
+          for first in stride(from: 0, to: k, by: depth) {
+            let count = min(depth, k - first)
+            kernels.winograd_input(
+              x.image(image), $0, Int32(first), Int32(count), reluInput ? 1 : 0,
+              v.pointer + first / depth * slice + row / rows * rows * count, vBatch,
+              Int32(row % rows))
+          }
         }
       }
-      team.run(panels) { panel, worker in
+      team.run((panels + panelsPerTask - 1) / panelsPerTask) { task, worker in
         let u = scratch.pointer + worker * (uSize + mSize)
         let m = u + uSize
-        for first in stride(from: 0, to: k, by: depth) {
-          let count = min(depth, k - first)
-          kernels.winograd_weights(
-            weights.weights.pointer + panel * weights.panel + first * 9 * columns, Int32(count), u,
-            depth * columns)
+        let first = task * panelsPerTask
+        let taken = first..<min(first + panelsPerTask, panels)
+        for channel in stride(from: 0, to: k, by: depth) {
+          let count = min(depth, k - channel)
+          for panel in taken {
+            kernels.winograd_weights(
+              weights.weights.pointer + panel * weights.panel + channel * 9 * columns,
+              Int32(count), u + (panel - first) * 36 * uBatch, uBatch)
+          }
           var product = dvae_gemm()
-          product.a = UnsafePointer(v.pointer + first * rows)
+          product.a = UnsafePointer(v.pointer + channel / depth * slice)
           product.b = UnsafePointer(u)
           product.c = m
           product.k = Int32(count)
           product.rows = Int32(range.count)
-          product.columns = Int32(columns)
+          product.columns = Int32(columns * taken.count)
           product.batch = 36
-          product.accumulate = first > 0 ? 1 : 0
-          product.a_panel = rows * k
-          product.a_batch = roundRows * k
-          product.b_batch = depth * columns
-          product.c_batch = roundRows * columns
-          product.c_row = columns
+          product.accumulate = channel > 0 ? 1 : 0
+          product.prefetch = 1
+          product.a_panel = rows * count
+          product.a_batch = vBatch
+          product.b_panel = 36 * uBatch
+          product.b_batch = uBatch
+          product.c_batch = mBatch
+          product.c_row = columns * panelsPerTask
           withUnsafePointer(to: product) { kernels.gemm($0) }
         }
-        writeTiles(
-          range, tiles, from: UnsafePointer(m), batch: roundRows * columns, panel: panel, weights,
-          output)
+        for panel in taken {
+          writeTiles(
+            range, tiles, from: UnsafePointer(m + (panel - first) * columns),
+            batch: mBatch, row: columns * panelsPerTask,
+            panel: panel, weights, output)
+        }
       }
     }
   }
 
   /// Transforms the products of one panel of channels back and writes them.
   private func writeTiles(
-    _ range: Range<Int>, _ tiles: Tiles, from m: UnsafePointer<Float>, batch: Int, panel: Int,
-    _ weights: PackedWeights, _ output: Output
+    _ range: Range<Int>, _ tiles: Tiles, from m: UnsafePointer<Float>, batch: Int, row: Int,
+    panel: Int, _ weights: PackedWeights, _ output: Output
   ) {
     let first = panel * panelColumns
     let count = min(panelColumns, weights.outputs - first)
     let imageSize = tiles.shape.height * tiles.shape.width * weights.outputs
-    for (row, index) in range.enumerated() {
+    for (at, index) in range.enumerated() {
       var (image, tile) = tiles[index]
       tile.channels = Int32(weights.outputs)
       output.withEpilogue(at: image * imageSize + first, column: first) { y, epilogue in
         withUnsafePointer(to: tile) {
-          kernels.winograd_output(m + row * panelColumns, batch, $0, Int32(count), y, epilogue)
+          kernels.winograd_output(m + at * row, batch, $0, Int32(count), y, epilogue)
         }
       }
     }

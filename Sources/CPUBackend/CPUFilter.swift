@@ -69,7 +69,8 @@ extension CPUEngine {
     let k = roundUp(winograd ? inputs : inputs * taps, 16)
     let transformed = 36 * k * columns
     let form: PackedWeights.Form =
-      !winograd ? .matrix : panels * transformed <= Self.keptTransform ? .winograd : .winogradOnTheFly
+      !winograd
+      ? .matrix : panels * transformed <= Self.keptTransform ? .winograd : .winogradOnTheFly
     let panel = form == .matrix ? k * columns : form == .winograd ? transformed : k * taps * columns
     let packed = pool.scratch(panels * panel)
     // Element (output, input, tap) of this direction in the OIHW weights.
@@ -87,7 +88,8 @@ extension CPUEngine {
           let flipped = backward ? taps - 1 - tap : tap
           let row =
             form == .matrix
-            ? out + (tap * inputs + i) * columns : out + ((i - range.lowerBound) * taps + tap) * columns
+            ? out + (tap * inputs + i) * columns
+            : out + ((i - range.lowerBound) * taps + tap) * columns
           guard i < inputs else {
             row.update(repeating: 0, count: columns)
             continue

@@ -13,7 +13,7 @@ public final class Tensor: @unchecked Sendable {
 
   /// Allocates a tensor whose contents are undefined.
   public convenience init(_ shape: Shape) {
-    self.init(shape, adopting: Tensor.allocate(shape.count)) { $0.deallocate() }
+    self.init(shape, adopting: allocateFloats(shape.count)) { $0.deallocate() }
   }
 
   /// Wraps memory that somebody else owns; `release` is called once, when the tensor dies.
@@ -43,13 +43,6 @@ public final class Tensor: @unchecked Sendable {
 
   /// All of the elements as a slice.
   public var all: TensorSlice { TensorSlice(self, 0..<count) }
-
-  /// Allocates `count` floats at a 64-byte boundary, so that a vector load never straddles lines.
-  static func allocate(_ count: Int) -> UnsafeMutablePointer<Float> {
-    UnsafeMutableRawPointer
-      .allocate(byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
-      .bindMemory(to: Float.self, capacity: max(count, 1))
-  }
 }
 
 extension Tensor {

@@ -29,7 +29,7 @@ public final class TensorPool: Sendable {
       else { return nil }
       return idle.remove(at: at)
     }
-    let block = recycled ?? Block(pointer: Tensor.allocate(count), capacity: count)
+    let block = recycled ?? Block(pointer: allocateFloats(count), capacity: count)
     return Tensor(shape, adopting: block.pointer) { [self] _ in giveBack(block) }
   }
 

@@ -23,6 +23,7 @@ typedef struct {
   const float *_Nullable skip;
   float gain;
   int relu;
+  int stream;  // write past the caches; the output is then aligned to a whole vector
 } dvae_epilogue;
 
 // c[batch][row][column] (+)= sum over k of a[batch][row][k] * b[batch][k][column].
@@ -35,6 +36,7 @@ typedef struct {
   int columns;  // columns in all, over several B panels
   int batch;    // independent products
   int accumulate;              // add to c; the epilogue must then be null
+  int prefetch;                // A does not fit the caches: ask for the next product's part of it
   size_t a_panel, b_panel;     // floats from one panel to the next
   size_t a_batch, b_batch, c_batch;
   size_t c_row;
