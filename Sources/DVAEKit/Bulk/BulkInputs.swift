@@ -1,0 +1,99 @@
+public import ImagePipeline
+
+/// The images of a bulk job: counted, fingerprinted, and each under a key of its own.
+///
+/// The arguments are gone through twice, first to count, then to work; never are all items in
+/// memory, only a 64-bit hash of each key.
+public struct BulkInputs: Sendable {
+  /// One thing to be done, or an argument or archive that cannot be read.
+  public struct Item: Sendable {
+    /// Unique within the whole job, all shards of it.
+    public let key: String
+    /// The image, or what keeps it from being found.
+    public let image: Result<InputItem, ImageError>
+  }
+
+  /// Items of this shard, and the hash of what they are.
+  public let fingerprint: Provenance.Inputs
+  private let arguments: [String]
+  private let range: Range<Int>
+  private let forArchive: Bool
+
+  /// Counts the images that the arguments name.
+  ///
+  /// - Parameters:
+  ///   - arguments: files, folders, WebDataset tars and `@lists`: see `ImageInputs`
+  ///   - shard: the part of them to be done
+  ///   - format: where the results go; keys have no dots in a WebDataset
+  /// - Throws: an argument that does not exist, or no image in any of them.
+  public init(_ arguments: [String], shard: Shard = .whole, for format: TokenFormat) throws {
+    self.arguments = arguments
+    forArchive = format == .tar || format == .folder
+    var total = 0
+    var counted = try Items(arguments, forArchive: forArchive)
+    while counted.next() != nil { total += 1 }
+    guard total > 0 else {
+      throw DVAEError(
+        .missing, "\(arguments.joined(separator: ", ")): no image (.jpg, .png, .webp) in there")
+    }
+    range = shard.range(of: total)
+    var hash = FileHash()
+    var items = try Items(arguments, forArchive: forArchive)
+    for index in 0..<range.upperBound {
+      guard let item = items.next() else { break }
+      if range.contains(index) { Self.add(item, to: &hash) }
+    }
+    fingerprint = Provenance.Inputs(count: range.count, sha256: hash.finished())
+  }
+
+  /// The items of the shard, in order, without the first `skipped`.
+  public func items(skipping skipped: Int = 0) throws -> some IteratorProtocol<Item> {
+    var items = try Items(arguments, forArchive: forArchive)
+    var rest = max(0, range.count - skipped)
+    for _ in 0..<range.lowerBound + skipped { _ = items.next() }
+    return AnyIterator {
+      guard rest > 0 else { return nil }
+      rest -= 1
+      return items.next()
+    }
+  }
+
+  private static func add(_ item: Item, to hash: inout FileHash) {
+    hash.add(item.key)
+    switch item.image {
+    case .success(let image):
+      switch image.origin {
+      case .file(let path): hash.add("\(FileSystem.size(path) ?? -1)")
+      case .sample(let record, _):
+        for member in record.members {
+          hash.add("\(member.extension) \(member.entry.offset) \(member.entry.size)")
+        }
+      }
+    case .failure: hash.add("unreadable")
+    }
+  }
+
+  /// Gives every item a key that none before it had.
+  private struct Items: IteratorProtocol {
+    private var inputs: ImageInputs
+    private let forArchive: Bool
+    private var keys = UniqueKeys()
+    private var damaged = 0
+
+    init(_ arguments: [String], forArchive: Bool) throws(ImageError) {
+      inputs = try ImageInputs(arguments)
+      self.forArchive = forArchive
+    }
+
+    mutating func next() -> Item? {
+      do throws(ImageError) {
+        guard let item = try inputs.next() else { return nil }
+        let key = forArchive ? WebDatasetSample.archiveKey(item.key) : item.key
+        return Item(key: keys.unique(key), image: .success(item))
+      } catch {
+        damaged += 1
+        return Item(key: keys.unique("damaged-\(damaged)"), image: .failure(error))
+      }
+    }
+  }
+}

@@ -1,0 +1,83 @@
+public import ImagePipeline
+
+/// Tokenizes the images of a bulk job into a token file: the next images are read and resized while
+/// the network works on the present ones, order is kept, and memory does not grow with the job.
+public struct BulkTokenizer: Sendable {
+  /// Where a job stands.
+  public struct Progress: Sendable {
+    /// Items done, those of earlier runs included.
+    public var done: Int
+    /// Items in all.
+    public var total: Int
+  }
+
+  /// What is done to each image.
+  public var preprocessing = Preprocessing()
+  /// Bounds that images are checked against before memory is taken.
+  public var limits = DecodingLimits.default
+  /// Images that go through the network together.
+  public var batchSize = 1
+  /// Images that may be read ahead, beyond those of a batch.
+  public var readAhead = 8
+
+  let tokenize: @Sendable ([PixelImage]) throws -> [TokenGrid]
+
+  /// Makes a tokenizer of `tokenize`, which takes images of one size that are preprocessed.
+  public init(_ tokenize: @escaping @Sendable ([PixelImage]) throws -> [TokenGrid]) {
+    self.tokenize = tokenize
+  }
+
+  /// Makes a tokenizer of a model.
+  public init(_ vae: DiscreteVAE) {
+    self.init { try vae.tokens(of: $0) }
+  }
+
+  /// Does the items that the writer has not got yet, and finishes the output.
+  ///
+  /// - Parameters:
+  ///   - inputs: the job
+  ///   - writer: for the same job
+  ///   - progress: told after every batch
+  ///   - failed: told of every image that cannot be done, in one line; the job goes on
+  /// - Throws: what keeps the job from going on, as a full disk; everything that is committed by
+  ///   then can be resumed.
+  public func run(
+    _ inputs: BulkInputs, into writer: TokenWriter,
+    progress: @escaping (Progress) -> Void = { _ in },
+    failed: @escaping (String) -> Void = { _ in }
+  ) async throws {
+    let job = try BulkJob(self, inputs, writer, progress, failed)
+    try await withThrowingTaskGroup(of: PreparedImage.self) { group in
+      while let (number, item) = job.start() {
+        group.addTask { prepare(item, number) }
+      }
+      for try await image in group {
+        job.received(image)
+        while try job.take() {
+          while let (number, item) = job.start() {
+            group.addTask { prepare(item, number) }
+          }
+          try job.finishFullBatch()
+        }
+      }
+    }
+    try job.finish()
+  }
+
+  private func prepare(_ item: BulkInputs.Item, _ number: Int) -> PreparedImage {
+    do throws(ImageError) {
+      let input = try item.image.get()
+      let image = try preprocessing.apply(input.decode(limits: limits), name: input.name)
+      var companions: [String: [UInt8]] = [:]
+      for field in try input.sidecars(limits: limits) {
+        let name = field.extension.lowercased()
+        if name == "txt" || name == "json" { companions[name] = field.bytes }
+      }
+      return PreparedImage(
+        number: number, key: item.key, image: .success(image), companions: companions)
+    } catch {
+      return PreparedImage(
+        number: number, key: item.key, image: .failure(error), companions: [:])
+    }
+  }
+}

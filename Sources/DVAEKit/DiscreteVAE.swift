@@ -1,0 +1,224 @@
+import CPUBackend
+public import DVAEModel
+import EngineModule
+public import ImagePipeline
+import TensorModule
+import WeightFiles
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The engine behind the façade.
+private typealias DefaultEngine = CPUEngine
+
+/// A discrete variational autoencoder: images to grids of tokens and back.
+///
+/// ```swift
+/// let vae = try DiscreteVAE.load("openai")
+/// let photo = try PixelImage(contentsOf: "photo.jpg")
+/// let tokens = try vae.tokenize(photo)
+/// let image = try vae.decode(tokens)
+/// try image.write(to: "back.png")
+/// ```
+///
+/// It is immutable and may be shared by threads; a call computes on all of the engine's threads and
+/// returns when it is done.
+public struct DiscreteVAE: Sendable {
+  /// The numbers that fix the layers.
+  public let architecture: Architecture
+  /// What computes, without the number of its threads: `cpu avx512`.
+  public let engineName: String
+  /// The files that the weights were read from; nil for random ones.
+  public let weights: WeightsFiles?
+  // Of random weights: what they are instead of a file.
+  private let origin: Provenance.Weights?
+  private let encoder: ImageEncoder<DefaultEngine>?
+  private let decoder: ImageDecoder<DefaultEngine>?
+
+  /// Loads a model.
+  ///
+  /// - Parameters:
+  ///   - path: of weights, or a name: see `WeightsLocation`; `random` for `random()`
+  ///   - threads: to compute with; one per core unless given
+  /// - Returns: the model; of weights with one half only, that half
+  /// - Throws: what is missing from the weights or wrong with them.
+  public static func load(_ path: String, threads: Int? = nil) throws -> DiscreteVAE {
+    if path == "random", FileSystem.kind(path) == .missing { return try random(threads: threads) }
+    let weights = try WeightsFiles(path)
+    let model = weights.model
+    return try DiscreteVAE(
+      model.architecture, encoder: model.encoder, decoder: model.decoder, weights: weights,
+      origin: nil, threads: threads)
+  }
+
+  /// Makes a model with random weights, for trying things out: its tokens mean nothing.
+  ///
+  /// - Parameters:
+  ///   - architecture: OpenAI's unless given
+  ///   - seed: the same seed gives the same weights
+  ///   - threads: to compute with; one per core unless given
+  /// - Returns: the model
+  /// - Throws: an architecture whose tokens are too many for 16 bits.
+  public static func random(
+    _ architecture: Architecture = .released, seed: UInt64 = 0, threads: Int? = nil
+  ) throws -> DiscreteVAE {
+    let plans = [architecture.encoder, architecture.decoder]
+    let parameters = ParameterSet(plans, initialisedBy: seed)
+    var hash = FileHash()
+    hash.add("random \(seed)")
+    hash.add(String(decoding: try jsonText(architecture), as: UTF8.self))
+    return try DiscreteVAE(
+      architecture, encoder: parameters, decoder: parameters, weights: nil,
+      origin: Provenance.Weights(file: "random", sha256: hash.finished()), threads: threads)
+  }
+
+  private init(
+    _ architecture: Architecture, encoder: ParameterSet?, decoder: ParameterSet?,
+    weights: WeightsFiles?, origin: Provenance.Weights?, threads: Int?
+  ) throws {
+    let name = weights?.files.map(\.path).joined(separator: ", ") ?? "the model"
+    guard architecture.vocabulary <= Int(UInt16.max) + 1 else {
+      throw DVAEError(
+        .badData,
+        "\(name): a vocabulary of \(architecture.vocabulary), but tokens are kept in 16 bits")
+    }
+    guard architecture.inputChannels == 3, architecture.outputChannels == 3 else {
+      throw DVAEError(
+        .badData,
+        "\(name): \(architecture.inputChannels) and \(architecture.outputChannels) image channels, "
+          + "expected 3")
+    }
+    let engine = try DefaultEngine(threads: threads)
+    engineName = "cpu \(engine.instructionSet.name)"
+    self.architecture = architecture
+    self.weights = weights
+    self.origin = origin
+    self.encoder = encoder.map { ImageEncoder(architecture, parameters: $0, engine: engine) }
+    self.decoder = decoder.map { ImageDecoder(architecture, parameters: $0, engine: engine) }
+  }
+
+  /// The tokens of one image of any size, resized and cropped first.
+  ///
+  /// - Parameters:
+  ///   - image: a picture
+  ///   - preprocessing: the released code's unless given: 256×256 pixels, 32×32 tokens
+  /// - Returns: a grid of an eighth of the preprocessed image's sides
+  /// - Throws: an image that is too small, or a model without an encoder.
+  public func tokenize(
+    _ image: PixelImage, _ preprocessing: Preprocessing = Preprocessing()
+  ) throws -> TokenGrid {
+    let grids = try tokens(of: [preprocessing.apply(image, name: "image")])
+    guard let grid = grids.first else { throw DVAEError(.internal, "no tokens were made") }
+    return grid
+  }
+
+  /// The tokens of images as they are, in one pass through the network.
+  ///
+  /// - Parameter images: all of one size, with sides that are multiples of 8; may be empty
+  /// - Returns: a grid of an eighth of the sides for each
+  /// - Throws: other sizes, or a model without an encoder.
+  public func tokens(of images: [PixelImage]) throws -> [TokenGrid] {
+    guard let first = images.first else { return [] }
+    guard let encoder else { throw missing(.encoder) }
+    if let other = images.first(where: { $0.width != first.width || $0.height != first.height }) {
+      throw DVAEError(
+        .usage,
+        "images of \(first.width)×\(first.height) and \(other.width)×\(other.height) pixels "
+          + "do not fit into one batch")
+    }
+    try checkMemory(images.count, first.height, first.width)
+    let tokens = try encoder.tokens(mappedTensor(images)).map { UInt16(truncatingIfNeeded: $0) }
+    let (height, width) = (first.height / 8, first.width / 8)
+    return images.indices.map {
+      let part = tokens[$0 * height * width..<($0 + 1) * height * width]
+      return TokenGrid(height: height, width: width, tokens: Array(part))
+    }
+  }
+
+  /// The picture that tokens stand for, 8 times as high and wide as their grid.
+  ///
+  /// It is the median of the model's distribution, sigmoid(μ) without noise, cut to bytes as the
+  /// released code does.
+  ///
+  /// - Throws: a token beyond the vocabulary, or a model without a decoder.
+  public func decode(_ grid: TokenGrid) throws -> PixelImage {
+    guard let decoder else { throw missing(.decoder) }
+    let vocabulary = architecture.vocabulary
+    if let position = grid.tokens.firstIndex(where: { Int($0) >= vocabulary }) {
+      throw DVAEError(
+        .badData,
+        "token \(grid.tokens[position]) in row \(position / grid.width), column "
+          + "\(position % grid.width) is not in the vocabulary 0..<\(vocabulary): "
+          + "these tokens are of another model")
+    }
+    try checkMemory(1, grid.height * 8, grid.width * 8)
+    let statistics = try decoder.statistics(
+      tokens: grid.tokens.map(Int32.init), height: grid.height, width: grid.width)
+    let (height, width) = (statistics.shape.height, statistics.shape.width)
+    let means = Tensor(Shape(1, height, width, 3))
+    for position in 0..<height * width {
+      for channel in 0..<3 {
+        means.pointer[position * 3 + channel] =
+          statistics.pointer[position * statistics.shape.channels + channel]
+      }
+    }
+    let picture = decoder.engine.sigmoid(means)
+    return unmapPixels(UnsafeBufferPointer(picture.elements), width: width, height: height)
+  }
+
+  /// An image as the model sees it, and as it gives it back.
+  ///
+  /// - Parameters:
+  ///   - image: a picture of any size
+  ///   - preprocessing: what is done to it first; the released code's unless given
+  /// - Returns: the preprocessed image, and the picture of its tokens, of one size
+  /// - Throws: an image that is too small, or a model without one of its halves.
+  public func reconstruct(
+    _ image: PixelImage, _ preprocessing: Preprocessing = Preprocessing()
+  ) throws -> (input: PixelImage, output: PixelImage) {
+    let input = try preprocessing.apply(image, name: "image")
+    guard let grid = try tokens(of: [input]).first else {
+      throw DVAEError(.internal, "no tokens were made")
+    }
+    return (input, try decode(grid))
+  }
+
+  /// What token files say about tokens that this model makes; it hashes the encoder's file.
+  ///
+  /// - Parameters:
+  ///   - preprocessing: what is done to the images first
+  ///   - inputs: the fingerprint of the images
+  ///   - shard: the part of a job
+  /// - Returns: the record
+  /// - Throws: a model without an encoder.
+  public func provenance(
+    preprocessing: Preprocessing, inputs: Provenance.Inputs, shard: Shard = .whole
+  ) throws -> Provenance {
+    guard let weights = try origin ?? weights?.provenance(of: .encoder) else {
+      throw missing(.encoder)
+    }
+    return Provenance(
+      weights: weights, architecture: architecture,
+      preprocessing: preprocessing, inputs: inputs, shard: shard, engine: engineName)
+  }
+
+  // At full resolution there are about four maps of n_hid channels at a time.
+  private func checkMemory(_ count: Int, _ height: Int, _ width: Int) throws {
+    let needed = Double(count * height * width) * Double(architecture.hidden) * 4 * 4
+    let available = Double(ProcessInfo.processInfo.physicalMemory)
+    guard needed > available else { return }
+    let gigabytes = { (bytes: Double) in "\(Int((bytes / 1e9).rounded(.up))) GB" }
+    throw DVAEError(
+      .badData,
+      "\(width)×\(height) pixels need about \(gigabytes(needed)) of memory, this machine has "
+        + "\(gigabytes(available)): use a lower resolution or smaller batches")
+  }
+
+  private func missing(_ half: NetworkPlan.Half) -> DVAEError {
+    let files = weights?.files.map(\.path).joined(separator: ", ") ?? "the weights"
+    return DVAEError(.missing, "\(files): no \(half.rawValue) in there; give weights that have one")
+  }
+}

@@ -1,0 +1,3 @@
+// What the façade's own signatures speak of, so that one import is enough.
+@_exported public import DVAEModel
+@_exported public import ImagePipeline

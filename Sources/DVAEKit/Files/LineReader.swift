@@ -1,0 +1,53 @@
+import ImagePipeline
+
+/// Reads a file of lines piece by piece, so that its length does not matter.
+package struct LineReader {
+  private let path: String
+  private let read: (_ count: Int, _ offset: Int) throws -> [UInt8]
+  private var buffer: [UInt8] = []
+  private var start = 0
+  private var offset = 0
+  /// Byte offset of the line that `next` gives next.
+  package private(set) var position = 0
+
+  private static let pieceSize = 1 << 16
+  // A line longer than this is no line of a file that this package writes.
+  private static let longest = 1 << 28
+
+  /// Reads from the start of a file that is being written.
+  init(_ file: OutputFile) {
+    path = file.path
+    read = { try file.read($0, at: $1) }
+  }
+
+  /// Reads from the start of a file.
+  init(_ file: InputFile) {
+    path = file.path
+    read = { try file.read(at: $1, count: $0) }
+  }
+
+  /// The next line without its newline; nil at the end.
+  ///
+  /// A last line that has no newline is torn, and is not given.
+  package mutating func next() throws -> ArraySlice<UInt8>? {
+    var searched = start
+    while true {
+      if let newline = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+        let line = buffer[start..<newline]
+        position += line.count + 1
+        start = newline + 1
+        return line
+      }
+      buffer.removeFirst(start)
+      start = 0
+      searched = buffer.count
+      guard searched < Self.longest else {
+        throw DVAEError(.badData, "\(path): a line of more than \(Self.longest) bytes")
+      }
+      let piece = try read(Self.pieceSize, offset)
+      if piece.isEmpty { return nil }
+      offset += piece.count
+      buffer += piece
+    }
+  }
+}

@@ -1,0 +1,142 @@
+import ImagePipeline
+import WeightFiles
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// [N, H, W], or [H, W] for a single image; keys from the sidecar, or numbered.
+struct NpySource: TokenSource {
+  private struct Sidecar: Codable {
+    var keys: [String]
+    var provenance: Provenance?
+  }
+
+  let provenance: Provenance?
+  private let path: String
+  private let array: NpyArray
+  private let keys: [String]?
+  private var index = 0
+
+  init(_ path: String) throws {
+    self.path = path
+    array = try NpyArray.open(path)
+    guard (2...3).contains(array.shape.count) else {
+      throw DVAEError(
+        .badData, "\(path): expected an array of shape [N, height, width], found \(array.shape)")
+    }
+    let sidecarPath = path + ".json"
+    guard FileSystem.kind(sidecarPath) == .file else {
+      (keys, provenance) = (nil, nil)
+      return
+    }
+    let file = try InputFile(path: sidecarPath)
+    let bytes = try file.read(at: 0, count: file.size)
+    guard let sidecar = try? JSONDecoder().decode(Sidecar.self, from: Data(bytes)) else {
+      throw DVAEError(.badData, "\(sidecarPath): not the list of keys that belongs to \(path)")
+    }
+    let count = array.shape.count == 2 ? 1 : array.shape[0]
+    guard sidecar.keys.count == count else {
+      throw DVAEError(
+        .badData, "\(sidecarPath): lists \(sidecar.keys.count) keys for \(count) images in \(path)")
+    }
+    (keys, provenance) = (sidecar.keys, sidecar.provenance)
+  }
+
+  mutating func next() throws -> TokenReader.Item? {
+    let count = array.shape.count == 2 ? 1 : array.shape[0]
+    guard index < count else { return nil }
+    defer { index += 1 }
+    let grid = Array(array.shape.suffix(2))
+    let key = keys?[index] ?? name(count)
+    let (size, overflow) = grid[0].multipliedReportingOverflow(by: grid[1])
+    guard !overflow else { throw DVAEError(.badData, "\(path): impossible shape \(array.shape)") }
+    let values = try values(index * size..<(index + 1) * size)
+    return try .init(
+      key: key, grid: TokenGrid(reading: values, shape: grid, name: "\(path): \(key)"))
+  }
+
+  // uint16, as this package writes it, is read where it lies, however long the array is.
+  private func values(_ range: Range<Int>) throws -> [Int64] {
+    guard array.elementType == .uint16, array.stored.isContiguous else {
+      return try Array(array.int64s()[range])
+    }
+    return try array.stored.withBytes { bytes in
+      range.map { Int64(bytes[2 * $0]) | Int64(bytes[2 * $0 + 1]) << 8 }
+    }
+  }
+
+  private func name(_ count: Int) -> String {
+    let stem = String(FileSystem.name(of: path).prefix { $0 != "." })
+    guard count > 1 else { return stem }
+    let number = String(index)
+    return stem + "-" + String(repeating: "0", count: max(0, 6 - number.count)) + number
+  }
+}
+
+/// One tensor [H, W] per key.
+struct SafetensorsSource: TokenSource {
+  let provenance: Provenance?
+  private let file: WeightsFile
+  private var index = 0
+
+  init(_ path: String) throws {
+    file = try WeightsFile.open(path)
+    provenance = file.metadata["provenance"].flatMap {
+      try? JSONDecoder().decode(Provenance.self, from: Data($0.utf8))
+    }
+  }
+
+  mutating func next() throws -> TokenReader.Item? {
+    guard index < file.tensors.count else { return nil }
+    let tensor = file.tensors[index]
+    index += 1
+    let name = "\(file.path): \(tensor.name)"
+    return try .init(
+      key: tensor.name, grid: TokenGrid(reading: tensor.int64s(), shape: tensor.shape, name: name))
+  }
+}
+
+/// A line per image; lines of failures and further lines of provenance (of files that were put
+/// together) are passed over.
+struct JSONLinesSource: TokenSource {
+  let provenance: Provenance?
+  private let path: String
+  private var lines: LineReader
+  private var number = 0
+
+  init(_ path: String) throws {
+    self.path = path
+    let file = try InputFile(path: path)
+    lines = LineReader(file)
+    var first = LineReader(file)
+    let line = try first.next()
+    provenance = line.flatMap { try? Self.line($0).provenance }
+  }
+
+  mutating func next() throws -> TokenReader.Item? {
+    while let text = try lines.next() {
+      number += 1
+      if text.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
+      guard let line = try? Self.line(text) else {
+        throw DVAEError(.badData, "\(path): line \(number) is not a line of tokens")
+      }
+      guard let shape = line.shape, let tokens = line.tokens else {
+        if line.error != nil || line.provenance != nil { continue }
+        throw DVAEError(.badData, "\(path): line \(number) has no \"shape\" or no \"tokens\"")
+      }
+      let key = line.key ?? "\(number)"
+      return try .init(
+        key: key,
+        grid: TokenGrid(
+          reading: tokens.map(Int64.init), shape: shape, name: "\(path): line \(number), \(key)"))
+    }
+    return nil
+  }
+
+  private static func line(_ text: ArraySlice<UInt8>) throws -> JSONTokenLine {
+    try JSONDecoder().decode(JSONTokenLine.self, from: Data(text))
+  }
+}

@@ -1,0 +1,144 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// What became of one item: a line of the journal.
+struct JournalEntry: Codable {
+  /// The item.
+  var key: String
+  /// Rows and columns of its tokens, if it was done.
+  var grid: [Int]?
+  /// Why it could not be done, in one line.
+  var error: String?
+}
+
+/// The diary of a bulk output, kept beside the unfinished file.
+///
+/// Its first line is the job's provenance; then one line for each item, in order; and after the
+/// items of a batch, once their bytes are on the disk, one line that commits them. Whatever stands
+/// after the last commit never happened: on resumption both files are cut back to it.
+final class Journal {
+  /// Items that are done for good.
+  private(set) var done = 0
+  /// Those of them that failed.
+  private(set) var failed = 0
+  /// Bytes of the output that hold them.
+  private(set) var bytes = 0
+
+  private let file: OutputFile
+  private var pending: [UInt8] = []
+  private var pendingCount = 0
+
+  private struct Opening: Codable {
+    var journal: Int
+    var provenance: Provenance
+  }
+
+  private struct Commit: Codable {
+    var done: Int
+    var bytes: Int
+  }
+
+  /// Starts a journal, over an old one if there is any.
+  init(starting path: String, _ provenance: Provenance) throws(DVAEError) {
+    file = try Self.openLocked(path)
+    try file.truncate(to: 0)
+    try file.append(jsonLine(Opening(journal: 1, provenance: provenance)))
+    try file.sync()
+  }
+
+  /// Continues a journal; nil if it holds no readable first line, so that nothing is committed.
+  ///
+  /// A journal of a job with other settings is refused.
+  init?(continuing path: String, _ provenance: Provenance) throws {
+    file = try Self.openLocked(path)
+    var lines = LineReader(file)
+    guard let first = try lines.next(),
+      let opening = try? JSONDecoder().decode(Opening.self, from: Data(first))
+    else { return nil }
+    guard opening.journal == 1 else {
+      throw DVAEError(
+        .badData, "\(path): a journal of kind \(opening.journal), expected 1: use --restart")
+    }
+    if let difference = opening.provenance.difference(from: provenance) {
+      throw DVAEError(
+        .usage,
+        "\(path): the unfinished run had other \(difference): "
+          + "run it with the same, or begin anew with --restart")
+    }
+    try readCommits(&lines)
+  }
+
+  private static func openLocked(_ path: String) throws(DVAEError) -> OutputFile {
+    let file = try OutputFile(path, emptied: false)
+    guard file.lock() else {
+      throw DVAEError(.cannotCreate, "\(path): another run is writing this output")
+    }
+    return file
+  }
+
+  private func readCommits(_ lines: inout LineReader) throws {
+    let decoder = JSONDecoder()
+    var end = lines.position
+    var (count, failures) = (0, 0)
+    while let line = try lines.next() {
+      let data = Data(line)
+      if let entry = try? decoder.decode(JournalEntry.self, from: data) {
+        count += 1
+        failures += entry.error == nil ? 0 : 1
+      } else if let commit = try? decoder.decode(Commit.self, from: data), commit.done == count {
+        (done, failed, bytes) = (count, failures, commit.bytes)
+        end = lines.position
+      } else {
+        break
+      }
+    }
+    try file.truncate(to: end)
+  }
+
+  /// Notes an item, to be committed.
+  func note(_ entry: JournalEntry) throws(DVAEError) {
+    pending += try jsonLine(entry)
+    pendingCount += 1
+    failed += entry.error == nil ? 0 : 1
+  }
+
+  /// Commits the noted items; their bytes, `bytes` in all, must be on the disk.
+  func commit(bytes: Int) throws(DVAEError) {
+    guard pendingCount > 0 || bytes != self.bytes else { return }
+    done += pendingCount
+    self.bytes = bytes
+    try file.append(pending + jsonLine(Commit(done: done, bytes: bytes)))
+    try file.sync()
+    pending = []
+    pendingCount = 0
+  }
+
+  /// Goes through the committed items, in order.
+  func forEach(_ body: (JournalEntry) throws -> Void) throws {
+    let decoder = JSONDecoder()
+    var lines = LineReader(file)
+    while let line = try lines.next() {
+      if let entry = try? decoder.decode(JournalEntry.self, from: Data(line)) { try body(entry) }
+    }
+  }
+}
+
+/// A value as one line of JSON with its newline; keys in alphabetical order, so that the same value
+/// is the same bytes.
+func jsonLine(_ value: some Encodable) throws(DVAEError) -> [UInt8] {
+  try jsonText(value) + [UInt8(ascii: "\n")]
+}
+
+/// A value as JSON without a newline in it.
+func jsonText(_ value: some Encodable) throws(DVAEError) -> [UInt8] {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  do {
+    return try Array(encoder.encode(value))
+  } catch {
+    throw DVAEError(.internal, "cannot write \(type(of: value)) as JSON: \(error)")
+  }
+}

@@ -1,0 +1,99 @@
+public import DVAEModel
+public import ImagePipeline
+
+/// Where tokens come from: kept in every token file, so that they can be made again, and are not
+/// decoded with other weights by mistake.
+///
+/// It says nothing about when, where and by how many threads: the same job gives the same bytes.
+public struct Provenance: Codable, Hashable, Sendable {
+  /// The weights of one half, and the file that held them.
+  public struct Weights: Codable, Hashable, Sendable {
+    /// The file's name, without its folder.
+    public var file: String
+    /// SHA-256 of the file, in hexadecimal.
+    public var sha256: String
+    /// SHA-256 of the file that it was converted from, where it was.
+    public var source: String?
+
+    /// Makes the record.
+    public init(file: String, sha256: String, source: String? = nil) {
+      self.file = file
+      self.sha256 = sha256
+      self.source = source
+    }
+
+    /// Whether both are the same weights, perhaps one converted from the other.
+    public func agrees(with other: Weights) -> Bool {
+      !Set([sha256, source].compactMap(\.self)).isDisjoint(
+        with: [other.sha256, other.source].compactMap(\.self))
+    }
+  }
+
+  /// Which images went in.
+  public struct Inputs: Codable, Hashable, Sendable {
+    /// How many.
+    public var count: Int
+    /// SHA-256 over their keys, names and sizes, in order.
+    public var sha256: String
+
+    /// Makes the record.
+    public init(count: Int, sha256: String) {
+      self.count = count
+      self.sha256 = sha256
+    }
+  }
+
+  /// Version of this package.
+  public var version: String
+  /// The encoder's weights.
+  public var weights: Weights
+  /// The encoder's architecture, its vocabulary among it.
+  public var architecture: Architecture
+  /// What was done to the images before the encoder saw them.
+  public var preprocessing: Preprocessing
+  /// Rows and columns of every grid; nil where the images keep their own sizes.
+  public var grid: [Int]?
+  /// The images.
+  public var inputs: Inputs
+  /// `I/N` where the job was split; nil for a whole one.
+  public var shard: String?
+  /// The engine that computed them.
+  public var engine: String
+
+  /// Makes the record of a job.
+  public init(
+    weights: Weights, architecture: Architecture, preprocessing: Preprocessing, inputs: Inputs,
+    shard: Shard = .whole, engine: String
+  ) {
+    version = DVAE.version
+    self.weights = weights
+    self.architecture = architecture
+    self.preprocessing = preprocessing
+    let side = preprocessing.resolution / 8
+    grid = preprocessing.crop == .none ? nil : [side, side]
+    self.inputs = inputs
+    self.shard = shard.count > 1 ? shard.description : nil
+    self.engine = engine
+  }
+
+  /// What keeps a job from continuing another, in words; nil if nothing does.
+  ///
+  /// The engine may differ: tokens are the same on all of them but for ties within rounding.
+  func difference(from other: Provenance) -> String? {
+    if version != other.version { return "versions of this program (\(version), \(other.version))" }
+    if weights.sha256 != other.weights.sha256 { return "weights" }
+    if architecture != other.architecture { return "architectures" }
+    if preprocessing != other.preprocessing {
+      return "preprocessing (--resolution, --crop, --upscale)"
+    }
+    if inputs != other.inputs { return "inputs" }
+    if shard != other.shard { return "shards (\(shard ?? "0/1"), \(other.shard ?? "0/1"))" }
+    return nil
+  }
+}
+
+/// Facts about this package.
+public enum DVAE {
+  /// Its version.
+  public static let version = "0.1.0"
+}

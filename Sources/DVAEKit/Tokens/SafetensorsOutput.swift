@@ -1,0 +1,77 @@
+import WeightFiles
+
+/// One tensor per key.
+///
+/// The header, which comes first in the file, needs all keys: until the end the tokens alone are in
+/// the partial file, and the header is made from the journal.
+final class SafetensorsOutput: PartialOutput {
+  private let file: OutputFile
+  private let provenance: Provenance
+  private var headerSize = 0
+
+  // What readers accept, less room for the metadata.
+  private static let largestHeader = 90_000_000
+
+  init(_ partial: String, _ provenance: Provenance, _ journal: Journal) throws {
+    self.provenance = provenance
+    file = try OutputFile(partial, emptied: journal.done == 0)
+    try journal.forEach { headerSize += Self.entrySize($0.key) }
+  }
+
+  var size: Int { file.size }
+
+  func append(_ record: TokenRecord) throws {
+    guard let tokens = record.grid else { return }
+    headerSize += Self.entrySize(record.key)
+    guard headerSize <= Self.largestHeader else {
+      throw DVAEError(
+        .inputOutput,
+        "\(file.path): too many keys for one .safetensors, whose header readers limit to 100 MB: "
+          + "use .tar, .jsonl or .npy, or split the job with --shard")
+    }
+    try file.append(tokens.littleEndianBytes)
+  }
+
+  // Key, type, shape and two offsets: an upper bound.
+  private static func entrySize(_ key: String) -> Int { key.utf8.count + 110 }
+
+  func sync() throws { try file.sync() }
+
+  func cut(to size: Int) throws { try file.truncate(to: size) }
+
+  func finish(as path: String, _ journal: Journal) throws {
+    let header = try header(journal)
+    let whole = try AtomicFile(path)
+    let length = UInt64(header.count)
+    try whole.write((0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) })
+    try whole.write(header)
+    for offset in stride(from: 0, to: file.size, by: 1 << 20) {
+      try whole.write(file.read(1 << 20, at: offset))
+    }
+    try whole.commit()
+    try FileSystem.remove(file.path)
+  }
+
+  private func header(_ journal: Journal) throws -> [UInt8] {
+    var failures: [Failure] = []
+    var entries: [UInt8] = []
+    var offset = 0
+    try journal.forEach { entry in
+      if let error = entry.error { failures.append(Failure(key: entry.key, error: error)) }
+      guard let grid = entry.grid, grid.count == 2 else { return }
+      let end = offset + grid[0] * grid[1] * 2
+      let value =
+        ":{\"dtype\":\"U16\",\"shape\":[\(grid[0]),\(grid[1])],\"data_offsets\":[\(offset),\(end)]}"
+      entries += try [UInt8(ascii: ",")] + jsonText(entry.key) + Array(value.utf8)
+      offset = end
+    }
+    let metadata = [
+      "provenance": String(decoding: try jsonText(provenance), as: UTF8.self),
+      "failures": String(decoding: try jsonText(failures), as: UTF8.self),
+    ]
+    var header = Array("{\"__metadata__\":".utf8) + (try jsonText(metadata)) + entries
+    header.append(UInt8(ascii: "}"))
+    header += [UInt8](repeating: UInt8(ascii: " "), count: (8 - header.count % 8) % 8)
+    return header
+  }
+}

@@ -1,0 +1,98 @@
+/// One worker's part of a bulk job: part `index` (from 0) of `count` equal, contiguous parts.
+///
+/// Parts are contiguous so that the outputs of all workers, one after another, are in input order.
+public struct Shard: Hashable, Sendable, CustomStringConvertible {
+  /// Which part, from 0.
+  public let index: Int
+  /// How many parts.
+  public let count: Int
+
+  /// The whole job.
+  public static let whole = Shard(unchecked: 0, of: 1)
+
+  /// Makes part `index` of `count`; nil unless 0 ≤ index < count.
+  public init?(_ index: Int, of count: Int) {
+    guard index >= 0, index < count else { return nil }
+    self.init(unchecked: index, of: count)
+  }
+
+  private init(unchecked index: Int, of count: Int) {
+    self.index = index
+    self.count = count
+  }
+
+  /// Reads `I/N`: `0/4` is the first quarter.
+  public init(_ text: String) throws(DVAEError) {
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
+    guard parts.count == 2, let index = parts[0], let count = parts[1],
+      let shard = Shard(index, of: count)
+    else {
+      throw DVAEError(
+        .usage, "shard '\(text)': expected I/N with I from 0 to N−1, as 0/4 for the first quarter")
+    }
+    self = shard
+  }
+
+  /// The positions of this part among `total` items.
+  public func range(of total: Int) -> Range<Int> { bound(index, total)..<bound(index + 1, total) }
+
+  // total·i/count without overflow: the first (total mod count) parts are one longer.
+  private func bound(_ i: Int, _ total: Int) -> Int {
+    i * (total / count) + min(i, total % count)
+  }
+
+  /// A path with `-I-of-N` before its extension, so that workers do not write over each other.
+  ///
+  /// `I` has as many digits as `N`, so that names sort. The whole job keeps the path as it is.
+  public func path(_ path: String) -> String {
+    guard count > 1 else { return path }
+    let digits = String(count).count
+    let number = String(index)
+    let suffix =
+      "-" + String(repeating: "0", count: digits - number.count) + "\(number)-of-\(count)"
+    let name = FileSystem.name(of: path)
+    guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return path + suffix }
+    return path.dropLast(name[dot...].count) + suffix + name[dot...]
+  }
+
+  /// `I/N`.
+  public var description: String { "\(index)/\(count)" }
+}
+
+extension Shard {
+  // Nearest launcher first: torchrun and mpirun set theirs inside a job of the scheduler.
+  private static let launchers = [
+    ("RANK", "WORLD_SIZE"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("SLURM_PROCID", "SLURM_NTASKS"),
+    ("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS"),
+  ]
+
+  /// The part that a scheduler's variables name, and which they were; nil if there are none.
+  ///
+  /// Known are torchrun's `RANK`/`WORLD_SIZE`, Open MPI's `OMPI_COMM_WORLD_RANK`/`…_SIZE`, Slurm's
+  /// `SLURM_PROCID`/`SLURM_NTASKS` and Kubernetes' `JOB_COMPLETION_INDEX`. Kubernetes does not tell
+  /// the count by itself: put it into `JOB_COMPLETIONS`.
+  public static func scheduled(
+    _ environment: [String: String]
+  ) throws(DVAEError) -> (shard: Shard, variables: String)? {
+    for (rank, size) in launchers {
+      guard let index = environment[rank] else { continue }
+      guard let count = environment[size] else {
+        guard rank == "JOB_COMPLETION_INDEX" else { continue }
+        throw DVAEError(
+          .usage,
+          "JOB_COMPLETION_INDEX is \(index) but JOB_COMPLETIONS is not set: "
+            + "set it to the job's completions, or give --shard \(index)/N")
+      }
+      guard let i = Int(index), let n = Int(count), let shard = Shard(i, of: n) else {
+        throw DVAEError(
+          .usage,
+          "\(rank)=\(index) of \(size)=\(count) is no part of a job: expected 0 ≤ \(rank) < \(size); "
+            + "give --shard I/N, or --shard 0/1 for the whole")
+      }
+      return (shard, "\(rank)/\(size)")
+    }
+    return nil
+  }
+}

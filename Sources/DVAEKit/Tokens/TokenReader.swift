@@ -1,0 +1,79 @@
+import ImagePipeline
+import WeightFiles
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// Reads the tokens of any form one image at a time, whatever the file's length.
+public struct TokenReader {
+  /// An image's tokens and the name they go by.
+  public struct Item: Sendable {
+    /// Names the image.
+    public let key: String
+    /// Its tokens.
+    public let grid: TokenGrid
+  }
+
+  /// The form.
+  public let format: TokenFormat
+  /// Where the tokens come from; nil where the file does not say, as a plain `.npy`.
+  public let provenance: Provenance?
+  private var source: any TokenSource
+
+  /// Opens a token file or folder.
+  ///
+  /// - Throws: what is missing or wrong with it.
+  public static func open(_ path: String) throws -> TokenReader {
+    guard FileSystem.kind(path) != .missing else {
+      throw DVAEError(.missing, "\(path): there is no such file or folder; check the path")
+    }
+    let format = try TokenFormat(path: path)
+    let source: any TokenSource =
+      switch format {
+      case .npy: try NpySource(path)
+      case .safetensors: try SafetensorsSource(path)
+      case .jsonLines: try JSONLinesSource(path)
+      case .tar: try TarSource(path)
+      case .folder: try FolderSource(path)
+      }
+    return TokenReader(format: format, provenance: source.provenance, source: source)
+  }
+
+  /// The next image's tokens; nil after the last.
+  ///
+  /// - Throws: what is wrong with this item; the file names it.
+  public mutating func next() throws -> Item? { try source.next() }
+}
+
+/// What a form has to be able to do to be read.
+protocol TokenSource {
+  var provenance: Provenance? { get }
+  mutating func next() throws -> TokenReader.Item?
+}
+
+extension TokenGrid {
+  /// Makes a grid of numbers that were read from a file: [H, W], each at least 0 and below 2¹⁶.
+  init(reading values: some Collection<Int64>, shape: [Int], name: String) throws(DVAEError) {
+    guard shape.count == 2, shape.allSatisfy({ $0 > 0 }) else {
+      throw DVAEError(
+        .badData, "\(name): expected tokens of shape [height, width], found \(shape)")
+    }
+    let (count, overflow) = shape[0].multipliedReportingOverflow(by: shape[1])
+    guard !overflow, count == values.count else {
+      throw DVAEError(
+        .badData, "\(name): expected \(shape[0])×\(shape[1]) tokens, found \(values.count)")
+    }
+    var tokens: [UInt16] = []
+    tokens.reserveCapacity(count)
+    for value in values {
+      guard let token = UInt16(exactly: value) else {
+        throw DVAEError(.badData, "\(name): \(value) is no token")
+      }
+      tokens.append(token)
+    }
+    self.init(height: shape[0], width: shape[1], tokens: tokens)
+  }
+}

@@ -1,0 +1,113 @@
+import ImagePipeline
+import WeightFiles
+
+/// The files that stand for an item in a WebDataset, by name; none for a failed one.
+private func files(of record: TokenRecord) -> [(name: String, bytes: [UInt8])] {
+  guard let grid = record.grid else { return [] }
+  let tokens = NpyArray.encoded(grid.tokens, shape: [grid.height, grid.width])
+  return [(record.key + ".tokens.npy", tokens)]
+    + record.companions.sorted { $0.key < $1.key }.map { ("\(record.key).\($0.key)", $0.value) }
+}
+
+/// What a WebDataset says about itself, under names that its readers pass over.
+enum WebDatasetNotes {
+  static let provenance = ".provenance.json"
+  static let failures = ".failures.json"
+
+  static func failures(_ journal: Journal) throws -> [UInt8] {
+    var failures: [Failure] = []
+    try journal.forEach { entry in
+      if let error = entry.error { failures.append(Failure(key: entry.key, error: error)) }
+    }
+    return failures.isEmpty ? [] : try jsonLine(failures)
+  }
+}
+
+/// WebDataset in a tar.
+final class TarOutput: PartialOutput {
+  private let file: OutputFile
+  private var pending: [UInt8] = []
+
+  init(_ partial: String, _ provenance: Provenance, _ journal: Journal) throws {
+    file = try OutputFile(partial, emptied: journal.done == 0)
+    if file.size == 0 { try add([(WebDatasetNotes.provenance, jsonLine(provenance))]) }
+  }
+
+  var size: Int { file.size + pending.count }
+
+  func append(_ record: TokenRecord) throws { try add(files(of: record)) }
+
+  private func add(_ files: [(name: String, bytes: [UInt8])]) throws {
+    var archive = TarWriter(offset: size) { self.pending += $0 }
+    for (name, bytes) in files { try archive.append(name: name, bytes) }
+  }
+
+  func sync() throws {
+    try file.append(pending)
+    pending = []
+    try file.sync()
+  }
+
+  func cut(to size: Int) throws {
+    pending = []
+    try file.truncate(to: size)
+  }
+
+  func finish(as path: String, _ journal: Journal) throws {
+    let failures = try WebDatasetNotes.failures(journal)
+    if !failures.isEmpty { try add([(WebDatasetNotes.failures, failures)]) }
+    var archive = TarWriter(offset: size) { self.pending += $0 }
+    try archive.finish()
+    try sync()
+    try FileSystem.rename(file.path, to: path)
+  }
+}
+
+/// WebDataset in a folder.
+///
+/// Files that a killed run has written after its last commit are written again.
+final class FolderOutput: PartialOutput {
+  private let folder: String
+  private var pending: [(name: String, bytes: [UInt8])] = []
+  private(set) var size: Int
+
+  init(_ partial: String, _ provenance: Provenance, _ journal: Journal) throws {
+    folder = partial
+    size = journal.bytes
+    if journal.done == 0 {
+      if FileSystem.kind(folder) == .file { try FileSystem.remove(folder) }
+      try FileSystem.removeFolder(folder)
+    }
+    try FileSystem.makeFolder(folder)
+    pending = [(WebDatasetNotes.provenance, try jsonLine(provenance))]
+  }
+
+  func append(_ record: TokenRecord) throws {
+    let files = files(of: record)
+    pending += files
+    size += files.reduce(0) { $0 + $1.bytes.count }
+  }
+
+  func sync() throws {
+    var folders: Set<String> = [folder]
+    for (name, bytes) in pending {
+      let path = folder + "/" + name
+      let parent = FileSystem.folder(of: path)
+      if folders.insert(parent).inserted { try FileSystem.makeFolder(parent) }
+      let file = try OutputFile(path, emptied: true)
+      try file.append(bytes)
+      try file.sync()
+    }
+    pending = []
+    for folder in folders { FileSystem.syncFolder(folder) }
+  }
+
+  func cut(to size: Int) throws {}
+
+  func finish(as path: String, _ journal: Journal) throws {
+    let failures = try WebDatasetNotes.failures(journal)
+    if !failures.isEmpty { pending.append((WebDatasetNotes.failures, failures)) }
+    try sync()
+    try FileSystem.rename(folder, to: path)
+  }
+}

@@ -1,0 +1,83 @@
+import ImagePipeline
+import WeightFiles
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+private let tokensExtension = "tokens.npy"
+
+private func grid(_ bytes: [UInt8], _ name: String) throws -> TokenGrid {
+  let array = try NpyArray.parse(bytes, path: name)
+  return try TokenGrid(reading: array.int64s(), shape: array.shape, name: name)
+}
+
+private func decodeProvenance(_ bytes: [UInt8]) -> Provenance? {
+  try? JSONDecoder().decode(Provenance.self, from: Data(bytes))
+}
+
+/// The `.tokens.npy` of every sample in a tar.
+struct TarSource: TokenSource {
+  let provenance: Provenance?
+  private let path: String
+  private var reader: WebDatasetReader
+
+  init(_ path: String) throws {
+    self.path = path
+    var members = try TarReader(path: path)
+    let first = try members.next()
+    provenance =
+      first?.name == WebDatasetNotes.provenance
+      ? try first.flatMap { decodeProvenance(try members.bytes(of: $0)) } : nil
+    reader = try WebDatasetReader(path: path)
+  }
+
+  mutating func next() throws -> TokenReader.Item? {
+    guard let record = try reader.nextRecord() else { return nil }
+    let name = "\(path): \(record.key)"
+    guard let member = record.members.first(where: { $0.extension == tokensExtension }) else {
+      let found = record.members.map(\.extension).joined(separator: ", ")
+      throw DVAEError(.badData, "\(name): expected a .\(tokensExtension), found \(found)")
+    }
+    let item = InputItem(key: record.key, origin: .sample(record, reader.file))
+    guard let field = try item.sidecars().first(where: { $0.extension == member.extension }) else {
+      throw DVAEError(.internal, "\(name): its tokens were not read")
+    }
+    return try .init(key: record.key, grid: grid(field.bytes, name))
+  }
+}
+
+/// Every `.tokens.npy` below a folder, in the order of the paths.
+struct FolderSource: TokenSource {
+  let provenance: Provenance?
+  private let folder: String
+  // Paths within the folder that have not been looked at, the next one last.
+  private var waiting: [String]
+
+  init(_ path: String) throws {
+    folder = path.hasSuffix("/") ? String(path.dropLast()) : path
+    waiting = try FileSystem.names(in: folder).reversed()
+    let notes = folder + "/" + WebDatasetNotes.provenance
+    provenance = FileSystem.kind(notes) == .file ? decodeProvenance(try Self.read(notes)) : nil
+  }
+
+  mutating func next() throws -> TokenReader.Item? {
+    while let name = waiting.popLast() {
+      let path = folder + "/" + name
+      if FileSystem.kind(path) == .folder {
+        waiting += try FileSystem.names(in: path).reversed().map { name + "/" + $0 }
+      } else if name.hasSuffix("." + tokensExtension) {
+        let key = String(name.dropLast(tokensExtension.count + 1))
+        return try .init(key: key, grid: grid(Self.read(path), path))
+      }
+    }
+    return nil
+  }
+
+  private static func read(_ path: String) throws -> [UInt8] {
+    let file = try InputFile(path: path)
+    return try file.read(at: 0, count: file.size)
+  }
+}

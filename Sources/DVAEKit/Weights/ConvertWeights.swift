@@ -1,0 +1,37 @@
+import DVAEModel
+import WeightFiles
+
+extension WeightsFiles {
+  /// The note that goes with weights: OpenAI's licence of its release asks for it.
+  public static let licenceNote =
+    "OpenAI's release of the DALL·E dVAE asks you to indicate that the model was used "
+    + "(modified MIT licence, https://github.com/openai/DALL-E/blob/master/LICENSE)."
+
+  /// Writes all halves into one safetensors file: official names behind `encoder.` and `decoder.`,
+  /// OIHW, metadata with the architecture, the hashes of the sources and the licence note.
+  ///
+  /// - Parameters:
+  ///   - path: the file to create or replace, atomically
+  ///   - float16: half precision, half the size; some tokens then differ
+  /// - Throws: where it cannot be written, or a number is beyond float16.
+  public func convert(to path: String, float16: Bool = false) throws {
+    var metadata = [
+      WeightsMetadata.format: WeightsMetadata.currentFormat,
+      WeightsMetadata.architecture: String(
+        decoding: try jsonText(model.architecture), as: UTF8.self),
+      WeightsMetadata.licence: files.compactMap { $0.metadata[WeightsMetadata.licence] }.first
+        ?? Self.licenceNote,
+    ]
+    var entries: [SafetensorsEntry] = []
+    for half in NetworkPlan.Half.allCases {
+      guard let parameters = parameters(half) else { continue }
+      let origin = try provenance(of: half)
+      metadata[WeightsMetadata.source(half)] = origin.source ?? origin.sha256
+      entries += parameters.parameters.map {
+        SafetensorsEntry(
+          $0.name, float16 ? .float16 : .float32, shape: $0.shape, .slice($0.values))
+      }
+    }
+    try writeSafetensors(path, tensors: entries, metadata: metadata)
+  }
+}

@@ -1,0 +1,72 @@
+public import DVAEModel
+public import WeightFiles
+
+/// The files of a model, opened and checked: what `WeightsLocation` found.
+public struct WeightsFiles: Sendable {
+  /// One file, or the encoder's and the decoder's.
+  public let files: [WeightsFile]
+  /// Their parameters.
+  public let model: ModelWeights
+
+  /// Opens the files that a path or a name stands for.
+  ///
+  /// - Throws: what is missing or wrong, by name.
+  public init(_ path: String) throws { try self.init(files: WeightsLocation(path).files) }
+
+  /// Opens one file, or one of each half in any order.
+  ///
+  /// - Throws: what is missing or wrong, by name; other numbers of files.
+  public init(files paths: [String]) throws {
+    files = try paths.map { try WeightsFile.open($0) }
+    switch files.count {
+    case 1: model = try ModelWeights(files[0])
+    case 2:
+      // The wrong way round is as clear as the right one.
+      let swapped = try ModelWeights(files[0]).encoder == nil
+      model = try ModelWeights(encoder: files[swapped ? 1 : 0], decoder: files[swapped ? 0 : 1])
+    default:
+      throw DVAEError(
+        .usage, "expected one weights file, or an encoder's and a decoder's, not \(files.count)")
+    }
+  }
+
+  /// The parameters of one half; nil where no file holds it.
+  public func parameters(_ half: NetworkPlan.Half) -> ParameterSet? {
+    half == .encoder ? model.encoder : model.decoder
+  }
+
+  /// The file of one half, hashed; this reads all of it.
+  ///
+  /// - Throws: where the file cannot be read, or no file holds the half.
+  public func provenance(of half: NetworkPlan.Half) throws -> Provenance.Weights {
+    guard parameters(half) != nil, let file = try file(of: half) else {
+      throw DVAEError(.missing, "\(files[0].path): no \(half.rawValue) in there")
+    }
+    return Provenance.Weights(
+      file: FileSystem.name(of: file.path), sha256: try FileHash.of(file.path),
+      source: file.metadata[WeightsMetadata.source(half)])
+  }
+
+  private func file(of half: NetworkPlan.Half) throws -> WeightsFile? {
+    guard files.count > 1 else { return files.first }
+    return try files.first { file in
+      let weights = try ModelWeights(file)
+      return (half == .encoder ? weights.encoder : weights.decoder) != nil
+    }
+  }
+}
+
+/// What this package writes into the metadata of a safetensors file of weights.
+public enum WeightsMetadata {
+  /// Names the meaning of the others: `dvae.weights/1`.
+  public static let format = "format"
+  /// The format of this version.
+  public static let currentFormat = "dvae.weights/1"
+  /// The architecture as JSON.
+  public static let architecture = "architecture"
+  /// Who may do what with the weights.
+  public static let licence = "licence"
+
+  /// SHA-256 of the file that a half was converted from.
+  public static func source(_ half: NetworkPlan.Half) -> String { "\(half.rawValue).source_sha256" }
+}
