@@ -1,10 +1,70 @@
 public import ArgumentParser
+import DVAEKit
+import Foundation
 
 /// The discrete VAE of DALL·E: images to tokens and back.
 public struct DVAECommand: AsyncParsableCommand {
   /// The command's name and subcommands.
-  public static let configuration = CommandConfiguration(commandName: "dvae")
+  public static let configuration = CommandConfiguration(
+    commandName: "dvae",
+    abstract: "The discrete VAE of DALL·E: images to tokens and back.",
+    discussion: """
+      Exit status: 0 all done; 64 wrong usage; 65 bad input data (each bad item is named, the good \
+      ones are done); 66 input missing; 73 or 74 cannot write; 70 our own fault.
+      """,
+    version: DVAE.version,
+    subcommands: [
+      TokenizeCommand.self, DecodeCommand.self, ReconstructCommand.self, WeightsCommand.self,
+    ])
 
   /// Makes the command.
   public init() {}
+
+  /// Runs the command line of this process and ends the process with its status.
+  public static func main() async {
+    // A closed pipe is an error of the write that meets it, not the end of the process.
+    signal(SIGPIPE, SIG_IGN)
+    Foundation.exit(await execute(Array(CommandLine.arguments.dropFirst())))
+  }
+
+  /// Runs one command line.
+  ///
+  /// - Parameter arguments: without the program's name
+  /// - Returns: the exit status; what went wrong is on the console
+  public static func execute(_ arguments: [String]) async -> Int32 {
+    let console = Console.current
+    do {
+      var command = try parseAsRoot(arguments)
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      return report(error, console)
+    }
+    guard console.outputFailed else { return ExitStatus.done }
+    console.note("dvae: the results could not be written to standard output")
+    return ExitStatus.inputOutput
+  }
+
+  private static func report(_ error: any Error, _ console: Console) -> Int32 {
+    if let finished = error as? FinishedWithFailures {
+      console.note("dvae: \(finished)")
+      return ExitStatus.badData
+    }
+    if let status = ExitStatus.of(error) {
+      console.note("dvae: \(error)")
+      return status
+    }
+    // What the argument parser throws: wrong usage, and requests for help.
+    let status = exitCode(for: error).rawValue
+    let text = fullMessage(for: error)
+    if status == ExitStatus.done {
+      console.print(text)
+      return console.outputFailed ? ExitStatus.inputOutput : status
+    }
+    console.note(text)
+    return status
+  }
 }

@@ -1,0 +1,140 @@
+import ArgumentParser
+import DVAEKit
+import Foundation
+import ImagePipeline
+
+/// `dvae reconstruct`.
+struct ReconstructCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "reconstruct",
+    abstract: "Send images through the model and back, and say what was lost.",
+    discussion: """
+      Writes NAME.png for each image and prints PSNR (dB) and SSIM against the resized, cropped \
+      input, and their means.
+
+      Example:
+        dvae reconstruct photo.jpg --output out --compare --weights openai
+      """)
+
+  @Argument(help: "Images, folders, WebDataset .tar archives, @lists of paths.")
+  var inputs: [String]
+
+  @Option(name: .shortAndLong, help: "The folder to write the images to.")
+  var output: String
+
+  @Flag(
+    help: "Put the input, the reconstruction and four times their difference side by side.")
+  var compare = false
+
+  @OptionGroup var model: ModelOptions
+  @OptionGroup var image: ImageOptions
+  @OptionGroup var json: JSONOption
+  @OptionGroup var quiet: QuietOption
+
+  func run() async throws {
+    let console = Console.current
+    let inputs = try BulkInputs(self.inputs, for: .jsonLines)
+    let vae = try model.load()
+    try FileSystem.makeFolder(output)
+    let total = inputs.fingerprint.count
+    let progress = Progress("reconstructing", of: total, quiet: quiet.quiet, console: console)
+    var report = ReconstructionReport()
+    var items = try inputs.items()
+    while let item = items.next() {
+      do {
+        let result = try reconstruct(item, vae)
+        report.images.append(result)
+        if !json.json { console.print(result.line) }
+      } catch  where ExitStatus.isOfItem(error) {
+        console.note("dvae: \(error)")
+        report.failed += 1
+      }
+      progress.update(report.images.count + report.failed)
+    }
+    progress.finish()
+    report.complete()
+    if json.json {
+      console.print(try jsonText(report))
+    } else if let line = report.meanLine {
+      console.print(line)
+    }
+    if report.failed > 0 { throw FinishedWithFailures(failed: report.failed, total: total) }
+  }
+
+  private func reconstruct(
+    _ item: BulkInputs.Item, _ vae: DiscreteVAE
+  ) throws -> ReconstructionReport.Image {
+    let input = try item.image.get()
+    let original = try image.preprocessing.apply(
+      input.decode(limits: image.limits), name: input.name)
+    guard let grid = try vae.tokens(of: [original]).first else {
+      throw DVAEError(.internal, "\(input.name): no tokens were made")
+    }
+    let picture = try vae.decode(grid)
+    let path = output + "/" + item.key + ".png"
+    try FileSystem.makeFolder(FileSystem.folder(of: path))
+    try (compare ? Self.sideBySide(original, picture) : picture).write(to: path)
+    let quality = ImageQuality(
+      of: picture.pixels, comparedTo: original.pixels, height: picture.height,
+      width: picture.width)
+    return .init(
+      key: item.key, output: path, psnr: quality.psnr.isFinite ? quality.psnr : nil,
+      ssim: quality.ssim)
+  }
+
+  private static func sideBySide(_ input: PixelImage, _ output: PixelImage) -> PixelImage {
+    let row = input.width * 3
+    var pixels: [UInt8] = []
+    pixels.reserveCapacity(3 * input.pixels.count)
+    for y in 0..<input.height {
+      let (a, b) = (
+        input.pixels[y * row..<(y + 1) * row], output.pixels[y * row..<(y + 1) * row]
+      )
+      pixels += a
+      pixels += b
+      pixels += zip(a, b).map { UInt8(min(255, 4 * abs(Int($0) - Int($1)))) }
+    }
+    return PixelImage(width: 3 * input.width, height: input.height, pixels: pixels)
+  }
+}
+
+/// What a run of `dvae reconstruct` found.
+struct ReconstructionReport: Encodable {
+  /// One image.
+  struct Image: Encodable {
+    var key: String
+    var output: String
+    /// nil for a perfect copy.
+    var psnr: Double?
+    /// nil for an image smaller than the window.
+    var ssim: Double?
+
+    var line: String { "\(output)  \(ReconstructionReport.text(psnr, ssim))" }
+  }
+
+  /// Means over the images that have a number.
+  struct Mean: Encodable {
+    var psnr: Double?
+    var ssim: Double?
+  }
+
+  var images: [Image] = []
+  var mean = Mean()
+  var failed = 0
+
+  mutating func complete() {
+    let average = { (values: [Double]) in
+      values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
+    }
+    mean = Mean(psnr: average(images.compactMap(\.psnr)), ssim: average(images.compactMap(\.ssim)))
+  }
+
+  var meanLine: String? {
+    images.count > 1 ? "mean  \(Self.text(mean.psnr, mean.ssim))" : nil
+  }
+
+  private static func text(_ psnr: Double?, _ ssim: Double?) -> String {
+    "PSNR " + (psnr.map { String(format: "%.2f dB", $0) } ?? "∞")
+      + "  SSIM " + (ssim.map { String(format: "%.4f", $0) } ?? "–")
+  }
+}

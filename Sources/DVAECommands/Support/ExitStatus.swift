@@ -1,0 +1,79 @@
+import ArgumentParser
+import CPUBackend
+import DVAEKit
+import DVAEModel
+import ImagePipeline
+import WeightFiles
+
+/// The exit statuses, which are those of BSD's sysexits.
+enum ExitStatus {
+  static let done: Int32 = 0
+  static let usage: Int32 = 64
+  static let badData: Int32 = 65
+  static let missing: Int32 = 66
+  static let fault: Int32 = 70
+  static let cannotCreate: Int32 = 73
+  static let inputOutput: Int32 = 74
+
+  /// The status that an error stands for; nil for those of the argument parser.
+  static func of(_ error: any Error) -> Int32? {
+    switch error {
+    case let error as DVAEError: of(error.kind)
+    case let error as ImageError: of(error)
+    case let error as WeightsFileError: of(error)
+    case is ParameterError, is ArchitectureError, is ModelInputError: badData
+    case is InstructionSetError: usage
+    case is CancellationError: inputOutput
+    case is ValidationError, is CleanExit, is ExitCode: nil
+    default: isOfParser(error) ? nil : fault
+    }
+  }
+
+  private static func of(_ kind: DVAEError.Kind) -> Int32 {
+    switch kind {
+    case .usage: usage
+    case .badData: badData
+    case .missing: missing
+    case .cannotCreate: cannotCreate
+    case .inputOutput: inputOutput
+    case .internal: fault
+    }
+  }
+
+  private static func of(_ error: ImageError) -> Int32 {
+    if case .invalidSetting = error { return usage }
+    return error.isMissingInput ? missing : badData
+  }
+
+  private static func of(_ error: WeightsFileError) -> Int32 {
+    switch error {
+    case .missing, .notReadable, .notAFile: missing
+    case .cannotCreate: cannotCreate
+    case .cannotWrite: inputOutput
+    default: badData
+    }
+  }
+
+  // The parser keeps its own errors to itself; their module's name is all there is to see.
+  private static func isOfParser(_ error: any Error) -> Bool {
+    String(reflecting: type(of: error)).hasPrefix("ArgumentParser.")
+  }
+}
+
+/// A bulk job that is done but for some items, each of which has been reported.
+struct FinishedWithFailures: Error, CustomStringConvertible {
+  /// Items that failed.
+  var failed: Int
+  /// Items in all.
+  var total: Int
+
+  var description: String { "\(failed) of \(total) could not be done" }
+}
+
+extension ExitStatus {
+  /// Whether an error is of one item of a job, which then goes on.
+  static func isOfItem(_ error: any Error) -> Bool {
+    if error is ImageError { return true }
+    return (error as? DVAEError)?.kind == .badData
+  }
+}

@@ -1,0 +1,92 @@
+import ArgumentParser
+import DVAEKit
+import ImagePipeline
+
+/// Which model, and how it is run.
+struct ModelOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The model: a folder with encoder and decoder files (.pkl, .pt, .safetensors), one "
+        + ".safetensors, or a name: 'starter', 'openai' or 'random'.",
+      valueName: "path"))
+  var weights = "starter"
+
+  @Option(help: "Threads to compute with (default: one per core).")
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, threads < 1 {
+      throw ValidationError("--threads must be at least 1, not \(threads)")
+    }
+  }
+
+  func load() throws -> DiscreteVAE { try DiscreteVAE.load(weights, threads: threads) }
+}
+
+/// What is done to an image before the encoder sees it.
+struct ImageOptions: ParsableArguments {
+  @Option(help: "Side of the square the encoder sees, in pixels; a multiple of 8.")
+  var resolution = 256
+
+  @Option(
+    help: ArgumentHelp(
+      "How an image becomes that square: center (short side to the resolution, then the middle), "
+        + "stretch, or none (keep the size, cut to multiples of 8).",
+      valueName: "center|stretch|none"))
+  var crop = Crop.center
+
+  @Flag(help: "Enlarge images that are smaller than the resolution, which are otherwise errors.")
+  var upscale = false
+
+  @Option(help: "Refuse images that claim more pixels than this.")
+  var maxPixels = DecodingLimits.default.maximumPixels
+
+  func validate() throws {
+    if let problem = ImageOptions.problem({ try preprocessing.validate() }) {
+      throw ValidationError("--resolution: \(problem)")
+    }
+    if maxPixels < 1 { throw ValidationError("--max-pixels must be at least 1, not \(maxPixels)") }
+  }
+
+  var preprocessing: Preprocessing {
+    Preprocessing(resolution: resolution, crop: crop.mode, upscale: upscale)
+  }
+
+  var limits: DecodingLimits { DecodingLimits(maximumPixels: maxPixels) }
+
+  private static func problem(_ check: () throws -> Void) -> String? {
+    do {
+      try check()
+      return nil
+    } catch {
+      return "\(error)"
+    }
+  }
+}
+
+/// `Preprocessing.CropMode` on the command line.
+enum Crop: String, CaseIterable, ExpressibleByArgument {
+  case center
+  case stretch
+  case none
+
+  var mode: Preprocessing.CropMode {
+    switch self {
+    case .center: .center
+    case .stretch: .stretch
+    case .none: .none
+    }
+  }
+}
+
+/// How much is said.
+struct QuietOption: ParsableArguments {
+  @Flag(name: .shortAndLong, help: "Show no progress; errors are still reported.")
+  var quiet = false
+}
+
+/// Results for programs.
+struct JSONOption: ParsableArguments {
+  @Flag(help: "Print the results as JSON.")
+  var json = false
+}

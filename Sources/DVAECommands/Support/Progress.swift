@@ -1,0 +1,101 @@
+import Foundation
+import Synchronization
+
+/// Tells on the error side how far a job is: one line that is redrawn on a terminal, a plain line
+/// now and then where the output goes to a file.
+package final class Progress: Sendable {
+  private let console: Console
+  private let what: String
+  private let total: Int?
+  private let unit: Unit
+  private let quiet: Bool
+  private let start = ContinuousClock.now
+  private let state: Mutex<State>
+
+  /// What is counted.
+  package enum Unit: Sendable {
+    /// Images.
+    case images
+    /// Bytes.
+    case bytes
+  }
+
+  private struct State {
+    var first: Int
+    var done: Int
+    var shown: ContinuousClock.Instant
+  }
+
+  private static let redraw = Duration.milliseconds(200)
+  private static let plainLine = Duration.seconds(30)
+
+  /// Starts to count.
+  ///
+  /// - Parameters:
+  ///   - what: what is going on, as `tokenizing`
+  ///   - total: how many there will be, if that is known
+  ///   - done: how many were there before the start; they do not count for the rate
+  ///   - unit: what is counted
+  ///   - quiet: says nothing
+  ///   - console: where to tell
+  package init(
+    _ what: String, of total: Int?, done: Int = 0, unit: Unit = .images, quiet: Bool,
+    console: Console = .current
+  ) {
+    self.console = console
+    self.what = what
+    self.total = total
+    self.unit = unit
+    self.quiet = quiet
+    state = Mutex(State(first: done, done: done, shown: .now - Self.redraw))
+  }
+
+  /// So many are done now.
+  package func update(_ done: Int, of total: Int? = nil) {
+    guard !quiet else { return }
+    let now = ContinuousClock.now
+    let pause = console.isTerminal ? Self.redraw : Self.plainLine
+    let line: String? = state.withLock { state in
+      state.done = done
+      guard now - state.shown >= pause else { return nil }
+      state.shown = now
+      return text(state, of: total ?? self.total, now)
+    }
+    guard let line else { return }
+    if console.isTerminal { console.draw(line) } else { console.note(line) }
+  }
+
+  /// The job is over: takes the line away.
+  package func finish() {
+    guard !quiet, console.isTerminal else { return }
+    console.draw("")
+  }
+
+  private func text(_ state: State, of total: Int?, _ now: ContinuousClock.Instant) -> String {
+    let seconds = (now - start) / .seconds(1)
+    let rate = seconds > 0 ? Double(state.done - state.first) / seconds : 0
+    var line = "\(what) \(amount(state.done))"
+    if let total {
+      line += "/\(amount(total))"
+      if total > 0 { line += String(format: " %3d%%", state.done * 100 / total) }
+    }
+    if rate > 0 {
+      line += unit == .bytes ? ", \(amount(Int(rate)))/s" : String(format: ", %.2f images/s", rate)
+      if let total { line += ", \(Self.clock(Double(total - state.done) / rate)) left" }
+    }
+    return line
+  }
+
+  private func amount(_ count: Int) -> String {
+    unit == .bytes ? String(format: "%.1f MB", Double(count) / 1e6) : "\(count)"
+  }
+
+  // 1:02:03 or 2:03.
+  private static func clock(_ seconds: Double) -> String {
+    guard seconds.isFinite, seconds < 1e7 else { return "?" }
+    let s = Int(seconds.rounded(.up))
+    return s >= 3600
+      ? String(format: "%d:%02d:%02d", s / 3600, s / 60 % 60, s % 60)
+      : String(format: "%d:%02d", s / 60, s % 60)
+  }
+}

@@ -1,0 +1,114 @@
+import ArgumentParser
+import DVAEKit
+import Foundation
+
+/// `dvae tokenize`.
+struct TokenizeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tokenize",
+    abstract: "Turn images into tokens.",
+    discussion: """
+      Reads image files, folders, WebDataset .tar archives and @lists of paths. The name of the \
+      output says its form:
+        tokens.npy          one uint16 array [N, H/8, W/8], keys in tokens.npy.json
+        tokens.safetensors  one tensor per key
+        tokens.jsonl        a line per image
+        tokens.tar, tokens  WebDataset, as a tar or a folder: KEY.tokens.npy and
+                            the sample's own .txt and .json
+      Every form records where the tokens come from. A job that was interrupted goes on with \
+      --resume, and gives the same file. Without --shard, the variables of Slurm, torchrun, Open \
+      MPI and Kubernetes jobs split the work.
+
+      Example:
+        dvae tokenize photos/ --output tokens.npy --weights openai
+      """)
+
+  @Argument(help: "Images, folders, WebDataset .tar archives, @lists of paths.")
+  var inputs: [String]
+
+  @Option(name: .shortAndLong, help: "The file or folder of tokens to write.")
+  var output: String
+
+  @OptionGroup var model: ModelOptions
+  @OptionGroup var image: ImageOptions
+
+  @Option(help: "Images that go through the network together.")
+  var batchSize = 1
+
+  @Option(help: ArgumentHelp("Do only part I (from 0) of N.", valueName: "I/N"))
+  var shard: String?
+
+  @Flag(help: "Go on where an interrupted run of the same job stopped.")
+  var resume = false
+
+  @Flag(help: "Throw away what an interrupted run left.")
+  var restart = false
+
+  @OptionGroup var json: JSONOption
+  @OptionGroup var quiet: QuietOption
+
+  func validate() throws {
+    if batchSize < 1 { throw ValidationError("--batch-size must be at least 1, not \(batchSize)") }
+    if resume && restart { throw ValidationError("--resume and --restart exclude each other") }
+  }
+
+  func run() async throws {
+    let console = Console.current
+    let format = try TokenFormat(path: output)
+    let shard = try chosenShard(console)
+    let path = shard.path(output.hasSuffix("/") ? String(output.dropLast()) : output)
+    let inputs = try BulkInputs(self.inputs, shard: shard, for: format)
+    let vae = try model.load()
+    let provenance = try vae.provenance(
+      preprocessing: image.preprocessing, inputs: inputs.fingerprint, shard: shard)
+    if resume, try TokenWriter.isComplete(path, provenance) {
+      console.note("\(path) is complete already")
+      return
+    }
+    let writer = try TokenWriter(
+      path, format: format, provenance: provenance,
+      start: resume ? .resuming : restart ? .restarting : .fresh)
+    try await tokenize(inputs, vae, writer, console)
+    let done = inputs.fingerprint.count - writer.failed
+    if json.json {
+      console.print(try jsonText(Report(output: path, images: done, failed: writer.failed)))
+    } else {
+      console.print("\(path): \(done) image\(done == 1 ? "" : "s")")
+    }
+    if writer.failed > 0 {
+      throw FinishedWithFailures(failed: writer.failed, total: inputs.fingerprint.count)
+    }
+  }
+
+  private struct Report: Encodable {
+    var output: String
+    var images: Int
+    var failed: Int
+  }
+
+  private func chosenShard(_ console: Console) throws -> Shard {
+    if let shard { return try Shard(shard) }
+    guard let (shard, variables) = try Shard.scheduled(ProcessInfo.processInfo.environment),
+      shard.count > 1
+    else { return .whole }
+    console.note("doing part \(shard) of the job, by \(variables) (--shard 0/1 for the whole)")
+    return shard
+  }
+
+  private func tokenize(
+    _ inputs: BulkInputs, _ vae: DiscreteVAE, _ writer: TokenWriter, _ console: Console
+  ) async throws {
+    var tokenizer = BulkTokenizer(vae)
+    tokenizer.preprocessing = image.preprocessing
+    tokenizer.limits = image.limits
+    tokenizer.batchSize = batchSize
+    let total = inputs.fingerprint.count
+    if writer.resumed > 0 { console.note("resuming after \(writer.resumed) of \(total)") }
+    let progress = Progress(
+      "tokenizing", of: total, done: writer.resumed, quiet: quiet.quiet, console: console)
+    defer { progress.finish() }
+    try await tokenizer.run(
+      inputs, into: writer, progress: { progress.update($0.done) },
+      failed: { console.note("dvae: \($0)") })
+  }
+}

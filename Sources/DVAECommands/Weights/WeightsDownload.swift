@@ -1,0 +1,74 @@
+import ArgumentParser
+import DVAEKit
+import DVAEModel
+import Foundation
+import WeightFiles
+
+/// `dvae weights download`.
+struct WeightsDownload: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "download",
+    abstract: "Fetch the weights that OpenAI has released.",
+    discussion: """
+      Fetches encoder.pkl (215 MB) and decoder.pkl (175 MB) and checks that they are what they \
+      should be. An interrupted download is continued by the same command. Then '--weights openai' \
+      finds them.
+
+      Example:
+        dvae weights download
+      """)
+
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp(
+      "The folder to put them in (default: dvae/openai in $XDG_CACHE_HOME or ~/.cache).",
+      valueName: "folder"))
+  var output: String?
+
+  @Option(help: ArgumentHelp("Where to fetch them from, for mirrors.", valueName: "address"))
+  var baseURL = "https://cdn.openai.com/dall-e"
+
+  @OptionGroup var quiet: QuietOption
+
+  func validate() throws {
+    let url = URL(string: baseURL)
+    guard let scheme = url?.scheme?.lowercased(), ["http", "https"].contains(scheme),
+      url?.host != nil
+    else { throw ValidationError("--base-url: '\(baseURL)' is no http or https address") }
+  }
+
+  func run() async throws {
+    let console = Console.current
+    let folder = output ?? WeightsLocation.downloadFolder
+    for half in NetworkPlan.Half.allCases {
+      let name = half.rawValue + ".pkl"
+      let path = folder + "/" + name
+      let base = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
+      guard let url = URL(string: base + "/" + name) else {
+        throw DVAEError(.usage, "\(base)/\(name): no address")
+      }
+      if FileSystem.kind(path) == .file, (try? Self.check(path, half)) != nil {
+        console.note("\(path) is there already")
+      } else {
+        try await fetch(url, path, half, console)
+      }
+      console.print(path)
+    }
+    console.note(WeightsFiles.licenceNote)
+  }
+
+  private func fetch(
+    _ url: URL, _ path: String, _ half: NetworkPlan.Half, _ console: Console
+  ) async throws {
+    let progress = Progress(
+      "downloading \(half.rawValue).pkl", of: nil, unit: .bytes, quiet: quiet.quiet,
+      console: console)
+    defer { progress.finish() }
+    try await Download(url, to: path).run(
+      progress: { progress.update($0, of: $1) }, verify: { try Self.check($0, half) })
+  }
+
+  private static func check(_ path: String, _ half: NetworkPlan.Half) throws {
+    _ = try ModelWeights(WeightsFile.open(path), expecting: half)
+  }
+}

@@ -1,0 +1,93 @@
+import ArgumentParser
+import DVAEKit
+import DVAEModel
+import TensorModule
+import WeightFiles
+
+/// `dvae weights info`.
+struct WeightsInfo: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "info",
+    abstract: "Say what weights hold.",
+    discussion: """
+      Opens the weights as every command does, so that what is missing or wrong is named. Nothing \
+      in a file is executed.
+
+      Example:
+        dvae weights info encoder.pkl
+      """)
+
+  @Argument(help: "A weights file, a folder of them, or a name: 'starter' or 'openai'.")
+  var weights: String
+
+  @OptionGroup var json: JSONOption
+
+  func run() async throws {
+    let report = try WeightsReport(WeightsFiles(weights))
+    Console.current.print(json.json ? try jsonText(report) : report.text)
+  }
+}
+
+/// What is said about weights.
+struct WeightsReport: Encodable {
+  /// One file.
+  struct File: Encodable {
+    var path: String
+    var format: String
+    var bytes: Int
+    var sha256: String
+    var dtypes: [String]
+    var metadata: [String: String]
+  }
+
+  /// One half.
+  struct Half: Encodable {
+    var parameters: Int
+    var tensors: Int
+  }
+
+  var files: [File]
+  var architecture: Architecture
+  var encoder: Half?
+  var decoder: Half?
+
+  init(_ weights: WeightsFiles) throws {
+    files = try weights.files.map { file in
+      File(
+        path: file.path, format: file.format.rawValue, bytes: FileSystem.size(file.path) ?? 0,
+        sha256: try FileHash.of(file.path),
+        dtypes: Set(file.tensors.map(\.elementType.rawValue)).sorted(), metadata: file.metadata)
+    }
+    architecture = weights.model.architecture
+    let half = { (half: NetworkPlan.Half) in
+      weights.parameters(half).map { set in
+        Half(
+          parameters: set.parameters.reduce(0) { $0 + $1.values.count },
+          tensors: set.parameters.count)
+      }
+    }
+    (encoder, decoder) = (half(.encoder), half(.decoder))
+  }
+
+  var text: String {
+    var lines: [String] = []
+    for file in files {
+      lines.append("\(file.path)")
+      lines.append("  format        \(file.format), \(file.bytes) bytes")
+      lines.append("  numbers       \(file.dtypes.joined(separator: ", "))")
+      lines.append("  SHA-256       \(file.sha256)")
+      lines += file.metadata.sorted { $0.key < $1.key }.map { "  \($0.key): \($0.value)" }
+    }
+    for (name, half) in [("encoder", encoder), ("decoder", decoder)] {
+      lines.append(
+        "\(name)         "
+          + (half.map { "\($0.parameters) parameters in \($0.tensors) tensors" } ?? "not in there"))
+    }
+    let a = architecture
+    lines.append(
+      "architecture    n_hid \(a.hidden), \(a.blocksPerGroup) block"
+        + (a.blocksPerGroup == 1 ? "" : "s") + " per group, vocabulary \(a.vocabulary), "
+        + "n_init \(a.initial), channels \(a.inputChannels) to \(a.outputChannels)")
+    return lines.joined(separator: "\n")
+  }
+}

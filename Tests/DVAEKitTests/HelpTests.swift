@@ -1,0 +1,22 @@
+import Foundation
+import Testing
+
+/// Every command's help, word for word: `Tests/Fixtures/help/NAME.txt`.
+///
+/// After a change on purpose, write them anew with `dvae NAME --help`.
+@Suite struct HelpTests {
+  static let commands = [
+    "", "tokenize", "decode", "reconstruct", "weights", "weights info", "weights convert",
+    "weights download",
+  ]
+
+  @Test(arguments: commands) func helpIsAsWritten(_ command: String) async throws {
+    let words = command.split(separator: " ").map(String.init)
+    let run = await dvae(words + ["--help"])
+    #expect(run.status == 0)
+    let name = words.isEmpty ? "dvae" : words.joined(separator: "-")
+    let golden = Fixtures.folder + "/help/\(name).txt"
+    #expect(try run.output == String(decoding: bytes(golden), as: UTF8.self))
+    #expect(command.isEmpty || run.output.contains("Example:\n  dvae \(words[0])"))
+  }
+}

@@ -1,0 +1,130 @@
+import Foundation
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// A web server on 127.0.0.1 that answers one request per connection, as badly as it is told to.
+final class LoopbackServer: Sendable {
+  /// What the server does with a request.
+  struct Answer: Sendable {
+    var status = "200 OK"
+    var headers: [String] = []
+    var body: [UInt8] = []
+    /// Bytes of the body after which the connection is cut; nil sends all.
+    var cut: Int?
+  }
+
+  /// A request: its path, and its headers by lowercase name.
+  struct Request: Sendable {
+    var path = ""
+    var headers: [String: String] = [:]
+  }
+
+  let port: UInt16
+  private let listener: Int32
+  private let requestLog = Mutex<[Request]>([])
+
+  /// The requests so far.
+  var requests: [Request] { requestLog.withLock { $0 } }
+  var base: String { "http://127.0.0.1:\(port)" }
+
+  /// Listens on a free port; `answer` is called with the request and how many came before it.
+  init(_ answer: @escaping @Sendable (Request, Int) -> Answer) throws {
+    #if canImport(Glibc)
+    let stream = Int32(SOCK_STREAM.rawValue)
+    #else
+    let stream = SOCK_STREAM
+    #endif
+    let opened = socket(AF_INET, stream, 0)
+    listener = opened
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let bound = withUnsafeMutablePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(opened, $0, length) == 0 && listen(opened, 8) == 0
+          && getsockname(opened, $0, &length) == 0
+      }
+    }
+    guard bound else { throw CocoaError(.fileReadUnknown) }
+    port = UInt16(bigEndian: address.sin_port)
+    Thread.detachNewThread { [weak self] in
+      var count = 0
+      while true {
+        let connection = accept(opened, nil, nil)
+        guard connection >= 0, let self else { return }
+        let request = Self.read(connection)
+        self.requestLog.withLock { $0.append(request) }
+        Self.send(answer(request, count), to: connection)
+        count += 1
+        close(connection)
+      }
+    }
+  }
+
+  deinit {
+    shutdown(listener, Int32(SHUT_RDWR))
+    close(listener)
+  }
+
+  private static func read(_ connection: Int32) -> Request {
+    var bytes: [UInt8] = []
+    var byte: UInt8 = 0
+    while !bytes.suffix(4).elementsEqual([13, 10, 13, 10]), recv(connection, &byte, 1, 0) == 1 {
+      bytes.append(byte)
+    }
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\r\n")
+    var request = Request()
+    request.path = lines.first?.split(separator: " ").dropFirst().first.map(String.init) ?? ""
+    for line in lines.dropFirst() {
+      guard let colon = line.firstIndex(of: ":") else { continue }
+      request.headers[line[..<colon].lowercased()] =
+        line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+    }
+    return request
+  }
+
+  private static func send(_ answer: Answer, to connection: Int32) {
+    var head = "HTTP/1.1 \(answer.status)\r\nConnection: close\r\n"
+    if !answer.headers.contains(where: { $0.hasPrefix("Content-Length") }) {
+      head += "Content-Length: \(answer.body.count)\r\n"
+    }
+    head += answer.headers.map { $0 + "\r\n" }.joined() + "\r\n"
+    let bytes = Array(head.utf8) + answer.body.prefix(answer.cut ?? answer.body.count)
+    var sent = 0
+    while sent < bytes.count {
+      #if canImport(Darwin)
+      let flags: Int32 = 0
+      #else
+      let flags = Int32(MSG_NOSIGNAL)
+      #endif
+      let n = bytes[sent...].withUnsafeBytes {
+        Foundation.send(connection, $0.baseAddress, $0.count, flags)
+      }
+      guard n > 0 else { return }
+      sent += n
+    }
+  }
+}
+
+extension LoopbackServer.Answer {
+  /// A well-behaved answer to a request for (the rest of) a file.
+  static func file(
+    _ body: [UInt8], for request: LoopbackServer.Request, tag: String = "\"one\"", cut: Int? = nil
+  ) -> Self {
+    guard let range = request.headers["range"], request.headers["if-range"] == tag,
+      let start = Int(range.dropFirst("bytes=".count).dropLast()), start < body.count
+    else { return Self(headers: ["ETag: \(tag)"], body: body, cut: cut) }
+    return Self(
+      status: "206 Partial Content",
+      headers: [
+        "ETag: \(tag)", "Content-Range: bytes \(start)-\(body.count - 1)/\(body.count)",
+      ],
+      body: Array(body[start...]), cut: cut)
+  }
+}

@@ -1,0 +1,284 @@
+import DVAEKit
+import Foundation
+import ImagePipeline
+import Testing
+import WeightFiles
+
+/// `dvae tokenize`, `decode` and `reconstruct` from the command line to the files.
+@Suite struct TokenizeTests {
+  let folder = TemporaryFolder()
+
+  private func expected(_ name: String) throws -> [UInt16] {
+    try NpyArray.open(Fixtures.tiny + "/\(name).tokens.npy").int64s().map { UInt16($0) }
+  }
+
+  private func tokenize(_ arguments: String...) async -> (
+    status: Int32, output: String, errors: String
+  ) {
+    await dvae(["tokenize", "--weights", Fixtures.tiny] + arguments)
+  }
+
+  private func tokens(_ path: String) throws -> [String: [UInt16]] {
+    var reader = try TokenReader.open(path)
+    var all: [String: [UInt16]] = [:]
+    while let item = try reader.next() { all[item.key] = item.grid.tokens }
+    return all
+  }
+
+  @Test(arguments: ["t.npy", "t.safetensors", "t.jsonl", "t.tar", "t"])
+  func tokensAreTheReferencesAndComeBack(_ name: String) async throws {
+    let path = folder(name)
+    let run = await tokenize(Fixtures.images, "--output", path)
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.output == "\(path): 3 images\n")
+    let found = try tokens(path)
+    for name in Fixtures.names { #expect(try found[name] == expected(name)) }
+    let back = await dvae("decode", path, "--output", folder("back"), "--weights", Fixtures.tiny)
+    #expect(back.status == 0)
+    #expect(back.errors == "")
+    for name in Fixtures.names { try expectPicture(folder("back/\(name).png"), name) }
+  }
+
+  /// Within 1 of the reference, which may round the other way before it cuts to bytes.
+  private func expectPicture(_ path: String, _ name: String) throws {
+    let made = try PixelImage(contentsOf: path)
+    let reference = try PixelImage(contentsOf: Fixtures.tiny + "/\(name).recon.png")
+    #expect(made.width == reference.width && made.height == reference.height)
+    let difference = zip(made.pixels, reference.pixels).map { abs(Int($0) - Int($1)) }.max()
+    #expect(difference ?? 255 <= 1)
+  }
+
+  @Test func archivesKeepKeysAndCaptions() async throws {
+    try archive(folder("in.tar"))
+    let run = await tokenize(folder("in.tar"), "--output", folder("out.tar"))
+    #expect(run.status == 0, "\(run.errors)")
+    var reader = try WebDatasetReader(path: folder("out.tar"))
+    for (index, name) in Fixtures.names.enumerated() {
+      let sample = try #require(try reader.next())
+      #expect(sample.key == "00\(index)")
+      #expect(sample.fields.map(\.extension) == ["tokens.npy", "json", "txt"])
+      #expect(sample["txt"] == Array("caption \(index)".utf8))
+      let grid = try NpyArray.parse(sample["tokens.npy"] ?? [], path: name)
+      #expect(grid.shape == [32, 32])
+      #expect(try grid.int64s().map { UInt16($0) } == expected(name))
+    }
+  }
+
+  private func archive(_ path: String) throws {
+    var all: [UInt8] = []
+    var tar = TarWriter { all += $0 }
+    for (index, file) in Fixtures.imageFiles.enumerated() {
+      try tar.append(name: "00\(index).json", Array("{}".utf8))
+      try tar.append(name: "00\(index).\(file.split(separator: ".").last ?? "")", bytes(file))
+      try tar.append(name: "00\(index).txt", Array("caption \(index)".utf8))
+    }
+    try tar.finish()
+    try write(all, to: path)
+  }
+
+  @Test func batchesAndThreadsDoNotMatter() async throws {
+    for (name, arguments) in [
+      ("a", []), ("b", ["--batch-size", "2"]), ("c", ["--batch-size", "16", "--threads", "1"]),
+    ] as [(String, [String])] {
+      let run = await dvae(
+        [
+          "tokenize", Fixtures.images, "--output", folder(name + ".npy"), "--weights",
+          Fixtures.tiny,
+        ]
+          + arguments)
+      #expect(run.status == 0)
+    }
+    #expect(try bytes(folder("a.npy")) == bytes(folder("b.npy")))
+    #expect(try bytes(folder("a.npy")) == bytes(folder("c.npy")))
+    #expect(try bytes(folder("a.npy.json")) == bytes(folder("c.npy.json")))
+  }
+
+  @Test func sizesOfTheirOwnNeedAFormThatHoldsThem() async throws {
+    let small = PixelImage(width: 48, height: 21, pixels: [UInt8](repeating: 9, count: 48 * 21 * 3))
+    let other = PixelImage(width: 31, height: 40, pixels: [UInt8](repeating: 9, count: 31 * 40 * 3))
+    try FileManager.default.createDirectory(atPath: folder("in"), withIntermediateDirectories: true)
+    try small.write(to: folder("in/a.png"))
+    try other.write(to: folder("in/b.png"))
+    let refused = await tokenize(folder("in"), "--output", folder("t.npy"), "--crop", "none")
+    #expect(refused.status == 64)
+    #expect(refused.errors.contains(".safetensors"))
+    for batch in ["1", "4"] {
+      let run = await tokenize(
+        folder("in"), "--output", folder("t.safetensors"), "--crop", "none", "--batch-size", batch)
+      #expect(run.status == 0)
+      let file = try WeightsFile.open(folder("t.safetensors"))
+      #expect(file["a"]?.shape == [2, 6])
+      #expect(file["b"]?.shape == [5, 3])
+    }
+  }
+
+  @Test func badImagesAreNamedAndCostNothingElse() async throws {
+    let good = try bytes(Fixtures.imageFiles[1])
+    let jpeg = try bytes(Fixtures.imageFiles[0])
+    // A PNG whose header claims 100,000 × 100,000 pixels, with the right checksum.
+    var bomb = Array(good[..<33])
+    bomb.replaceSubrange(16..<24, with: [0, 1, 0x86, 0xA0, 0, 1, 0x86, 0xA0])
+    bomb.replaceSubrange(29..<33, with: crc32(bomb[12..<29]))
+    let bad: [(String, [UInt8])] = [
+      ("1truncated.jpg", Array(jpeg.prefix(jpeg.count / 2))), ("2text.jpg", Array("hello".utf8)),
+      ("3empty.png", []), ("4bomb.png", bomb + good[33...]),
+    ]
+    try FileManager.default.createDirectory(atPath: folder("in"), withIntermediateDirectories: true)
+    for (name, bytes) in bad { try write(bytes, to: folder("in/" + name)) }
+    try write(jpeg, to: folder("in/0good.jpg"))
+    try write(good, to: folder("in/5good.png"))
+    let run = await tokenize(
+      folder("in"), "--output", folder("t.npy"), "--batch-size", "3", "--quiet")
+    #expect(run.status == 65)
+    let lines = run.errors.split(separator: "\n")
+    #expect(lines.count == 5)
+    for ((name, _), line) in zip(bad, lines) { #expect(line.contains(name)) }
+    #expect(lines.last == "dvae: 4 of 6 could not be done")
+    let found = try tokens(folder("t.npy"))
+    #expect(
+      try found == ["0good": expected("kodim04"), "5good": expected("kodim23")])
+    let sidecar = try String(decoding: bytes(folder("t.npy.json")), as: UTF8.self)
+    for (name, _) in bad { #expect(sidecar.contains("/in/" + name)) }
+  }
+
+  private func crc32(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+    let crc = ~bytes.reduce(~UInt32(0)) { sum, byte in
+      (0..<8).reduce(sum ^ UInt32(byte)) { c, _ in c >> 1 ^ (c & 1 == 1 ? 0xEDB8_8320 : 0) }
+    }
+    return withUnsafeBytes(of: crc.bigEndian, Array.init)
+  }
+
+  @Test func shardsTogetherAreTheWhole() async throws {
+    try listOfImages(10)
+    let whole = await tokenize("@" + folder("list.txt"), "--output", folder("t.jsonl"))
+    #expect(whole.status == 0)
+    var lines: [Substring] = []
+    for index in 0..<3 {
+      let run = await tokenize(
+        "@" + folder("list.txt"), "--output", folder("t.jsonl"), "--shard", "\(index)/3")
+      #expect(run.status == 0)
+      let text = try String(decoding: bytes(folder("t-\(index)-of-3.jsonl")), as: UTF8.self)
+      lines += text.split(separator: "\n").dropFirst()
+    }
+    let text = try String(decoding: bytes(folder("t.jsonl")), as: UTF8.self)
+    #expect(lines == Array(text.split(separator: "\n").dropFirst()))
+    #expect(lines.count == 10)
+  }
+
+  /// The same few photos again and again, which makes their keys collide.
+  private func listOfImages(_ count: Int) throws {
+    let paths = (0..<count).map { Fixtures.imageFiles[$0 % 3] + "\n" }
+    try write(Array(paths.joined().utf8), to: folder("list.txt"))
+  }
+
+  @Test func completeOutputIsNotDoneAgain() async throws {
+    let arguments = [Fixtures.images, "--output", folder("t.jsonl"), "--resume"]
+    let first = await dvae(["tokenize", "--weights", Fixtures.tiny] + arguments)
+    #expect(first.status == 0)
+    let again = await dvae(["tokenize", "--weights", Fixtures.tiny] + arguments)
+    #expect(again.status == 0)
+    #expect(again.errors.contains("complete already"))
+    let other = await dvae(
+      ["tokenize", "--weights", Fixtures.tiny, "--resolution", "112"] + arguments)
+    #expect(other.status == 73)
+  }
+
+  @Test func wrongUsageIsSaid() async throws {
+    let out = folder("t.npy")
+    for (arguments, status) in [
+      (["tokenize", Fixtures.images], 64), (["tokenize", "--output", out], 64),
+      (["tokenize", Fixtures.images, "--output", out, "--resolution", "100"], 64),
+      (["tokenize", Fixtures.images, "--output", out, "--crop", "square"], 64),
+      (["tokenize", Fixtures.images, "--output", out, "--shard", "3/3"], 64),
+      (["tokenize", Fixtures.images, "--output", out, "--resume", "--restart"], 64),
+      (["tokenize", Fixtures.images, "--output", folder("t.csv")], 64), (["nonsense"], 64),
+      (["tokenize", folder("none.jpg"), "--output", out], 66),
+      (["tokenize", folder.path, "--output", out], 66),
+      (["tokenize", Fixtures.images, "--output", out, "--weights", folder("none")], 66),
+      (["tokenize", Fixtures.images, "--output", out, "--weights", Fixtures.imageFiles[0]], 65),
+      (
+        ["tokenize", Fixtures.images, "--output", "/dev/null/t.npy", "--weights", Fixtures.tiny],
+        73
+      ),
+    ] as [([String], Int32)] {
+      let run = await dvae(arguments)
+      #expect(run.status == status, "\(arguments)\n\(run.errors)")
+      #expect(!run.errors.isEmpty)
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [])
+  }
+
+  @Test func reconstructionsAreMeasured() async throws {
+    try FileManager.default.createDirectory(atPath: folder("a"), withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(atPath: folder("b"), withIntermediateDirectories: true)
+    try write(bytes(Fixtures.imageFiles[1]), to: folder("a/same.png"))
+    try write(bytes(Fixtures.imageFiles[2]), to: folder("b/same.png"))
+    let run = await dvae(
+      "reconstruct", folder("a/same.png"), folder("b/same.png"), "--output", folder("out"),
+      "--weights", Fixtures.tiny, "--json")
+    #expect(run.status == 0, "\(run.errors)")
+    try expectPicture(folder("out/a/same.png"), "kodim23")
+    try expectPicture(folder("out/b/same.png"), "odd_401x333")
+    let report = try #require(
+      try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])
+    let images = try #require(report["images"] as? [[String: Any]])
+    #expect(images.map { $0["key"] as? String } == ["a/same", "b/same"])
+    let mean = try #require(report["mean"] as? [String: Double])
+    let psnr = images.compactMap { $0["psnr"] as? Double }
+    #expect(psnr.count == 2 && abs((mean["psnr"] ?? 0) - (psnr[0] + psnr[1]) / 2) < 1e-9)
+  }
+
+  @Test func comparisonsShowThreePictures() async throws {
+    let run = await dvae(
+      "reconstruct", Fixtures.imageFiles[1], "--output", folder("out"), "--compare", "--weights",
+      Fixtures.tiny)
+    #expect(run.status == 0)
+    #expect(run.output.contains("PSNR ") && run.output.contains("SSIM "))
+    let picture = try PixelImage(contentsOf: folder("out/kodim23.png"))
+    #expect(picture.width == 768 && picture.height == 256)
+    let reference = try PixelImage(contentsOf: Fixtures.tiny + "/kodim23.recon.png")
+    let input = picture[10, 20]
+    let output = picture[256 + 10, 20]
+    let difference = picture[512 + 10, 20]
+    #expect(abs(Int(output.red) - Int(reference[10, 20].red)) <= 1)
+    #expect(Int(difference.red) == min(255, 4 * abs(Int(input.red) - Int(output.red))))
+  }
+
+  @Test func tokensOfAnotherModelAreNamed() async throws {
+    try NpyArray.write([UInt16]([1, 2, 3, 128]), shape: [2, 1, 2], to: folder("t.npy"))
+    let run = await dvae(
+      "decode", folder("t.npy"), "--output", folder("out"), "--weights", Fixtures.tiny)
+    #expect(run.status == 65)
+    #expect(run.errors.contains("t-000001: token 128"))
+    #expect(run.output == folder("out/t-000000.png") + "\n")
+  }
+
+  @Test func keysNeverLeadOutOfTheFolder() async throws {
+    let line = #"{"key":"../../escaped","shape":[1,1],"tokens":[3]}"# + "\n"
+    try write(Array((line + line).utf8), to: folder("t.jsonl"))
+    let run = await dvae(
+      "decode", folder("t.jsonl"), "--output", folder("a/b/c"), "--weights", Fixtures.tiny)
+    #expect(run.status == 0)
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder("a/b/c")).sorted()
+        == ["escaped-2.png", "escaped.png"])
+  }
+
+  @Test func otherWeightsAreWarnedOf() async throws {
+    let tokens = folder("t.npy")
+    #expect(await tokenize(Fixtures.images, "--output", tokens).status == 0)
+    let converted = folder("tiny.safetensors")
+    #expect(await dvae("weights", "convert", Fixtures.tiny, "--output", converted).status == 0)
+    let same = await dvae("decode", tokens, "--output", folder("a"), "--weights", converted)
+    #expect(same.status == 0 && same.errors == "")
+    for half in ["encoder_legacy.pkl", "decoder.pkl"] {
+      try write(bytes(Fixtures.tiny + "/" + half), to: folder(half))
+    }
+    try FileManager.default.createDirectory(atPath: folder("w"), withIntermediateDirectories: true)
+    try FileManager.default.moveItem(
+      atPath: folder("encoder_legacy.pkl"), toPath: folder("w/encoder.pkl"))
+    try FileManager.default.moveItem(atPath: folder("decoder.pkl"), toPath: folder("w/decoder.pkl"))
+    let other = await dvae("decode", tokens, "--output", folder("b"), "--weights", folder("w"))
+    #expect(other.status == 0 && other.errors.contains("warning"))
+  }
+}
