@@ -15,6 +15,7 @@ public struct DVAECommand: AsyncParsableCommand {
     version: DVAE.version,
     subcommands: [
       TokenizeCommand.self, DecodeCommand.self, ReconstructCommand.self, WeightsCommand.self,
+      BenchmarkCommand.self,
     ])
 
   /// Makes the command.

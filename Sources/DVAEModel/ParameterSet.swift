@@ -1,3 +1,4 @@
+import Dispatch
 public import TensorModule
 
 /// A named weight or bias.
@@ -34,15 +35,17 @@ public struct ParameterSet: Sendable {
 
   /// The start of training: w ~ N(0, 1/fan-in), b = 0, in one arena.
   ///
-  /// Each parameter draws from a stream of its own, so a layer's start does not depend on the
-  /// layers before it.
+  /// Each parameter draws from a stream of its own, so a layer's start depends neither on the layers
+  /// before it nor on threads.
   public init(_ plans: [NetworkPlan], initialisedBy seed: UInt64) {
     self.init(plans)
-    for (stream, parameter) in parameters.enumerated() where parameter.shape.count == 4 {
+    DispatchQueue.concurrentPerform(iterations: parameters.count) { [parameters] stream in
+      let parameter = parameters[stream]
+      guard parameter.shape.count == 4 else { return }
       var generator = SeededGenerator(seed: seed, stream: UInt64(stream))
       let deviation = 1 / Float(parameter.shape.dropFirst().reduce(1, *)).squareRoot()
-      for i in parameter.values.elements.indices {
-        parameter.values.elements[i] = deviation * generator.normal()
+      for i in 0..<parameter.values.count {
+        parameter.values.pointer[i] = deviation * generator.normal()
       }
     }
   }

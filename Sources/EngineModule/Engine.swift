@@ -69,6 +69,7 @@ public protocol Engine: Sendable {
   ///   - tokens: N·H·W values in 0..<I, row-major
   ///   - filter: prepared for `.gather`
   ///   - shape: [N, H, W, O], of the result
+  /// - Returns: [N, H, W, O]
   func gatherColumns(_ tokens: [Int32], _ filter: Filter, shape: Shape) -> Tensor
 
   // MARK: Resampling
@@ -130,6 +131,7 @@ public protocol Engine: Sendable {
   /// - Parameters:
   ///   - statistics: [N, H, W, 2C], first μ of each colour, then s = ln b
   ///   - target: mapped pixels in (0, 1), [N, H, W, C]
+  /// - Returns: the sum, in nats
   func logitLaplaceLoss(_ statistics: Tensor, target: Tensor) -> Double
 
   /// scale·d(loss)/d(statistics): ∂/∂μ = −sign(logit x − μ)·e^−s, ∂/∂s = 1 − |logit x − μ|·e^−s.

@@ -1,6 +1,6 @@
-/// A counter-based generator: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy
-/// as 1, 2, 3").
+/// A counter-based generator, Philox4x32-10.
 ///
+/// Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3".
 /// A draw is a pure function of (seed, stream, counter). So noise does not depend on who computes
 /// it or in which order, and the whole state of a generator is one saved number.
 public struct SeededGenerator: RandomNumberGenerator, Hashable, Codable, Sendable {

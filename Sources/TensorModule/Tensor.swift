@@ -7,7 +7,7 @@
 public final class Tensor: @unchecked Sendable {
   /// The extent, [N, H, W, C].
   public let shape: Shape
-  /// The first element; `shape.count` elements follow. Valid as long as the tensor lives.
+  /// The first of `shape.count` elements, valid as long as the tensor lives.
   public let pointer: UnsafeMutablePointer<Float>
   private let release: @Sendable (UnsafeMutablePointer<Float>) -> Void
 

@@ -1,0 +1,172 @@
+import ArgumentParser
+import CPUBackend
+import DVAEKit
+import DVAEModel
+import EngineModule
+import TensorModule
+
+/// `dvae benchmark`.
+struct BenchmarkCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "benchmark",
+    abstract: "Measure this machine's speed, whole and layer by layer.",
+    discussion: """
+      Random weights of any size unless --weights names a model. The ceiling is the speed of the \
+      matrix kernel on data in the first cache; 'effective' counts the multiplications of the \
+      direct algorithm, of which Winograd's needs a quarter in 3×3 layers.
+
+      Example:
+        dvae benchmark --what encode --batch-size 8
+      """)
+
+  @Option(help: ArgumentHelp("What to measure.", valueName: "encode|decode|train"))
+  var what = Work.encode
+
+  @Option(help: "Width of the random model.")
+  var nHid = 256
+
+  @Option(help: "Blocks per group of the random model.")
+  var blocks = 2
+
+  @Option(help: "Vocabulary of the random model.")
+  var vocabulary = 8192
+
+  @Option(help: ArgumentHelp("Measure this model instead.", valueName: "path"))
+  var weights: String?
+
+  @Option(help: "Side of the images, in pixels; a multiple of 8.")
+  var resolution = 256
+
+  @Option(help: "Images that go through the network together.")
+  var batchSize = 1
+
+  @Option(help: "Measured runs, after one that is not.")
+  var runs = 5
+
+  @Option(help: "Threads to compute with (default: one per core).")
+  var threads: Int?
+
+  @Flag(help: "List the supported instruction sets and end.")
+  var instructionSets = false
+
+  @OptionGroup var json: JSONOption
+
+  func validate() throws {
+    if resolution < 8 || resolution % 8 != 0 {
+      throw ValidationError("--resolution must be a multiple of 8, not \(resolution)")
+    }
+    for (name, value) in [("batch-size", batchSize), ("runs", runs), ("threads", threads ?? 1)]
+    where value < 1 {
+      throw ValidationError("--\(name) must be at least 1, not \(value)")
+    }
+  }
+
+  func run() throws {
+    let console = Console.current
+    if instructionSets {
+      for set in InstructionSet.all {
+        console.print("\(set.name)\(set.isSupported ? "" : " (not on this machine)")")
+      }
+      return
+    }
+    let engine = TimedEngine(try CPUEngine(threads: threads))
+    let ceiling = engine.base.measuredCeiling()
+    let step = try work(on: engine)
+    try step()
+    engine.reset()
+    let clock = ContinuousClock()
+    let seconds = try (0..<runs).map { _ in try clock.measure(step) / .seconds(1) }.sorted()
+    let report = BenchmarkReport(
+      self, engine: engine.name, seconds: seconds, ceiling: ceiling, entries: engine.entries)
+    console.print(json.json ? try jsonText(report) : report.text)
+  }
+
+  /// One run of what is measured, with everything that is done once already done.
+  private func work(on engine: TimedEngine<CPUEngine>) throws -> () throws -> Void {
+    let loaded = try weights.map { try WeightsFiles($0).model }
+    let architecture =
+      try loaded?.architecture
+      ?? Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary)
+    let parameters = ParameterSet([architecture.encoder, architecture.decoder])
+    parameters.fillForSpeed()
+    let x = Tensor(Shape(batchSize, resolution, resolution, 3), repeating: 0.5)
+    x.fillForSpeed(from: 0.1, to: 0.9)
+    let side = resolution / Architecture.pixelsPerToken
+    switch what {
+    case .encode:
+      let encoder = ImageEncoder(
+        architecture, parameters: loaded?.encoder ?? parameters, engine: engine)
+      return { _ = try encoder.tokens(x) }
+    case .decode:
+      let decoder = ImageDecoder(
+        architecture, parameters: loaded?.decoder ?? parameters, engine: engine)
+      let tokens = (0..<batchSize * side * side).map {
+        Int32($0 * 7919 % architecture.vocabulary)
+      }
+      return {
+        _ = try decoder.statistics(tokens: tokens, batch: batchSize, height: side, width: side)
+      }
+    case .train:
+      return try training(architecture, parameters, x, engine)
+    }
+  }
+
+  private func training(
+    _ architecture: Architecture, _ parameters: ParameterSet, _ x: Tensor,
+    _ engine: TimedEngine<CPUEngine>
+  ) throws -> () throws -> Void {
+    let plans = [architecture.encoder, architecture.decoder]
+    let gradients = ParameterSet(plans)
+    let arenas = [
+      parameters, gradients, ParameterSet(plans), ParameterSet(plans),
+      ParameterSet(copying: parameters),
+    ].compactMap(\.arena)
+    var count = 0
+    return {
+      count += 1
+      arenas[1].elements.update(repeating: 0)
+      let objective = Objective(
+        encoder: ImageEncoder(architecture, parameters: parameters, engine: engine, for: .training),
+        decoder: ImageDecoder(architecture, parameters: parameters, engine: engine, for: .training))
+      _ = try objective.gradients(
+        x, noise: .seeded(seed: 1, stream: UInt64(count)), temperature: 1, beta: 1, into: gradients)
+      engine.adamWStep(
+        parameters: arenas[0], gradients: arenas[1], firstMoment: arenas[2],
+        secondMoment: arenas[3], average: arenas[4], AdamWStep(learningRate: 1e-4, count: count))
+    }
+  }
+
+  /// What `--what` can be.
+  enum Work: String, CaseIterable, ExpressibleByArgument {
+    case encode
+    case decode
+    case train
+  }
+}
+
+extension ParameterSet {
+  /// Cheap numbers of the size that a network's initialisation has; speed depends on no more.
+  fileprivate func fillForSpeed() {
+    for parameter in parameters {
+      let fanIn = parameter.shape.dropFirst().reduce(1, *)
+      let bound = parameter.shape.count == 1 ? 0.1 : (3 / Float(fanIn)).squareRoot()
+      parameter.values.fillForSpeed(from: -bound, to: bound)
+    }
+  }
+}
+
+extension Tensor {
+  fileprivate func fillForSpeed(from low: Float, to high: Float) {
+    all.fillForSpeed(from: low, to: high)
+  }
+}
+
+extension TensorSlice {
+  fileprivate func fillForSpeed(from low: Float, to high: Float) {
+    var state: UInt32 = 1
+    for i in 0..<count {
+      state = state &* 1_664_525 &+ 1_013_904_223
+      pointer[i] = low + (high - low) * Float(state >> 8) * 0x1p-24
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import EngineModule
+
+/// What `dvae benchmark` found, for people and for programs.
+struct BenchmarkReport: Encodable {
+  let what: String
+  let engine: String
+  let resolution: Int
+  let batchSize: Int
+  let runs: [Double]
+  let minSeconds: Double
+  let medianSeconds: Double
+  let ceilingGflops: Double
+  let layers: [Layer]
+
+  struct Layer: Encodable {
+    let operation: String
+    let calls: Int
+    let seconds: Double
+    let share: Double
+    let effectiveGflops: Double
+    let ofCeiling: Double
+  }
+
+  init(
+    _ command: BenchmarkCommand, engine: String, seconds: [Double], ceiling: Double,
+    entries: [TimedEngine<some Engine>.Entry]
+  ) {
+    what = command.what.rawValue
+    self.engine = engine
+    resolution = command.resolution
+    batchSize = command.batchSize
+    // Of one image, or of one training step.
+    let parts = command.what == .train ? 1 : Double(command.batchSize)
+    runs = seconds.map { $0 / parts }
+    minSeconds = runs[0]
+    medianSeconds = runs[runs.count / 2]
+    ceilingGflops = 2 * ceiling / 1e9
+    let total = entries.reduce(0.0) { $0 + $1.time / .seconds(1) }
+    layers = entries.map { entry in
+      let time = entry.time / .seconds(1)
+      let gflops = 2 * Double(entry.multiplyAdds) / time / 1e9
+      return Layer(
+        operation: entry.operation, calls: entry.calls, seconds: time / Double(seconds.count),
+        share: time / total, effectiveGflops: gflops, ofCeiling: gflops * 1e9 / (2 * ceiling))
+    }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    let unit = what == "train" ? "step" : "image"
+    try container.encode(what, forKey: "what")
+    try container.encode(engine, forKey: "engine")
+    try container.encode(resolution, forKey: "resolution")
+    try container.encode(batchSize, forKey: "batch_size")
+    try container.encode(minSeconds, forKey: Key("min_seconds_per_\(unit)"))
+    try container.encode(medianSeconds, forKey: Key("median_seconds_per_\(unit)"))
+    try container.encode(runs, forKey: Key("seconds_per_\(unit)"))
+    try container.encode(ceilingGflops, forKey: "ceiling_gflops")
+    try container.encode(layers, forKey: "layers")
+  }
+
+  private struct Key: CodingKey, ExpressibleByStringLiteral {
+    let stringValue: String
+    var intValue: Int? { nil }
+
+    init(_ name: String) { stringValue = name }
+    init(stringLiteral value: String) { self.init(value) }
+    init(stringValue: String) { self.init(stringValue) }
+    init?(intValue: Int) { nil }
+  }
+
+  var text: String {
+    let unit = what == "train" ? "step" : "image"
+    var lines = [
+      "\(engine), \(resolution)×\(resolution), batch \(batchSize)",
+      "\(what): min \(fixed(minSeconds, 4)) s, median \(fixed(medianSeconds, 4)) s per \(unit), "
+        + "of \(runs.count) runs",
+      "ceiling of the matrix kernel: \(fixed(ceilingGflops, 0)) GFLOP/s", "",
+      "      ms  share  effective  of ceiling  operation",
+    ]
+    for layer in layers {
+      let speed =
+        layer.effectiveGflops > 0
+        ? pad(fixed(layer.effectiveGflops, 0), 11) + pad(fixed(layer.ofCeiling * 100, 0) + " %", 12)
+        : pad("", 23)
+      lines.append(
+        pad(fixed(layer.seconds * 1e3, 2), 8) + pad(fixed(layer.share * 100, 1) + " %", 7) + speed
+          + "  \(layer.operation)\(layer.calls > runs.count ? " ×\(layer.calls / runs.count)" : "")"
+      )
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  private func pad(_ text: String, _ width: Int) -> String {
+    String(repeating: " ", count: max(0, width - text.count)) + text
+  }
+
+  /// A number with this many decimals.
+  private func fixed(_ value: Double, _ decimals: Int) -> String {
+    let scale = (0..<decimals).reduce(1.0) { scale, _ in scale * 10 }
+    let rounded = Int((value * scale).rounded())
+    guard decimals > 0 else { return "\(rounded)" }
+    let digits = "\(abs(rounded) % Int(scale))"
+    let zeros = String(repeating: "0", count: decimals - digits.count)
+    return "\(rounded < 0 ? "-" : "")\(abs(rounded) / Int(scale)).\(zeros)\(digits)"
+  }
+}
