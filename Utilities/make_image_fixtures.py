@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes Tests/Fixtures/codecs: small images of every kind and what Pillow reads from them.
+"""Makes Tests/Fixtures/codecs: small images of every kind and what Pillow reads from them;
+and Tests/Fixtures/archives: one small set of files in each tar format that Python writes.
 
 For each image NAME.EXT there is NAME.rgb, the interleaved RGB bytes of
 ImageOps.exif_transpose(Image.open(...)).convert("RGB"); manifest.txt lists "NAME.EXT width height"
@@ -12,6 +13,7 @@ import io
 import pathlib
 import struct
 import sys
+import tarfile
 import zlib
 
 import numpy as np
@@ -186,6 +188,29 @@ def resampling():
                   f"crc: 0x{zlib.crc32(result.tobytes()):08x}),")
 
 
+def archives():
+    """The same members in each format: a long name, a folder, a link, an odd size, no contents."""
+    folder = pathlib.Path("Tests/Fixtures/archives")
+    folder.mkdir(parents=True, exist_ok=True)
+    tarfile.RECORDSIZE = 512
+    for name, form in (("ustar", tarfile.USTAR_FORMAT), ("gnu", tarfile.GNU_FORMAT),
+                       ("pax", tarfile.PAX_FORMAT)):
+        with tarfile.open(folder / f"{name}.tar", "w", format=form) as archive:
+            def add(path, data=b"", kind=tarfile.REGTYPE):
+                member = tarfile.TarInfo(path)
+                member.type, member.size = kind, len(data)
+                member.linkname = "a.txt" if kind == tarfile.SYMTYPE else ""
+                archive.addfile(member, io.BytesIO(data))
+            add("set", kind=tarfile.DIRTYPE)
+            add("set/a.txt", b"first")
+            add("set/a.jpg", bytes(range(256)) * 2)
+            add("set/link.txt", kind=tarfile.SYMTYPE)
+            add("set/" + "long" * 20 + "/" + "name" * 22 + ".txt", b"x" * 513)
+            if form != tarfile.USTAR_FORMAT:
+                add("set/" + "n" * 150 + ".txt", b"too long for ustar")
+            add("set/\u00e9t\u00e9.empty")
+
+
 if "--resampling" in sys.argv:
     resampling()
     sys.exit()
@@ -195,6 +220,7 @@ for old in OUT.iterdir():
 jpegs()
 pngs()
 webps()
+archives()
 (OUT / "manifest.txt").write_text("\n".join(names) + "\n")
 total = sum(file.stat().st_size for file in OUT.iterdir())
 print(f"{len(names)} images, {total} bytes in all")

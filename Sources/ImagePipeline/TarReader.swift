@@ -103,11 +103,13 @@ public struct TarReader: Sendable {
   /// Reads the header at the position; nil at the end of the archive.
   private mutating func nextHeader() throws(ImageError) -> TarHeader? {
     let block = try file.read(at: position, count: TarFormat.block)
+    guard block.count == TarFormat.block else {
+      throw bad("the file ends here, without the end mark of an archive", position)
+    }
     if block.allSatisfy({ $0 == 0 }) {
-      isTerminated = !block.isEmpty
+      isTerminated = true
       return nil
     }
-    guard block.count == TarFormat.block else { throw bad("the file ends in a header", position) }
     guard let header = TarHeader(block) else {
       throw bad(
         position == 0 ? "this is no tar header" : "a header's checksum or size is wrong", position)
@@ -125,11 +127,13 @@ public struct TarReader: Sendable {
     return try file.read(at: offset, count: header.size)
   }
 
-  /// Moves past the contents, which must be there; the padding of the last entry may be missing.
+  /// Moves past the contents and their padding, which must be there.
   private mutating func skip(_ size: Int, _ header: TarHeader) throws(ImageError) {
-    guard size <= file.size - position else {
+    // Compared without padding first, which could overflow.
+    let left = file.size - position
+    guard size <= left && TarFormat.padded(size) <= left else {
       throw bad(
-        "\(header.name) has \(size) bytes, the archive ends after \(file.size - position)",
+        "\(header.name) has \(size) bytes, the archive ends after \(left)",
         position)
     }
     position += TarFormat.padded(size)

@@ -162,7 +162,7 @@ public struct TarRecovery: Sendable, Equatable {
     } catch {
       guard case .badTar = error else { throw error }
     }
-    end = min(reader.lastEnd, reader.file.size / TarFormat.block * TarFormat.block)
+    end = reader.lastEnd
     isComplete = reader.isTerminated
   }
 }
