@@ -8,7 +8,7 @@ swift build --configuration release --product dvae
 dvae="$(swift build --configuration release --show-bin-path)/dvae"
 
 weights=starter
-if [[ ! -e Models/starter.safetensors ]]; then
+if ! "$dvae" weights info starter >/dev/null 2>&1; then
   weights=random
   say "no trained model is in the package yet, so this run uses RANDOM weights:"
   say "it shows that everything works; the reconstructions mean nothing."

@@ -122,7 +122,7 @@ def compare_pictures(decoder, photos, tokens, pictures):
 
 
 def run(command):
-    result = subprocess.run(command)
+    result = subprocess.run(command + ["--quiet"], stdout=subprocess.DEVNULL)
     if result.returncode != 0:
         sys.exit(f"{' '.join(command)}: exit status {result.returncode}")
 

@@ -112,8 +112,9 @@ extension CPUEngine {
     }
   }
 
-  /// Packs the rows of every image into A panels and calls `body` for each block of rows and
-  /// columns. Wide products pack an image once and share it; narrow ones pack within the task.
+  /// Packs the rows of every image into A panels and calls `body` for each block of the product.
+  ///
+  /// Wide products pack an image once and share it; narrow ones pack within the task.
   private func forEachBlock(
     _ x: Tensor, _ weights: PackedWeights, reluInput: Bool,
     _ body: (
