@@ -64,6 +64,11 @@ struct NpyTests {
       try? NpyHeader(.uint16, shape: [$0, 32, 32]).encoded().count
     }
     #expect(sizes == [128, 128, 128, 128])
+    for rank in 1...12 {
+      let row = [Int](repeating: 1000, count: rank - 1)
+      let empty = try NpyHeader(.uint16, shape: [0] + row).encoded()
+      #expect(try NpyHeader(.uint16, shape: [.max] + row).encoded().count == empty.count)
+    }
     try TestFiles.withFolder { folder in
       let file = try AtomicFile(folder + "/rows.npy")
       try file.write(NpyHeader(.uint16, shape: [0, 2]).encoded())

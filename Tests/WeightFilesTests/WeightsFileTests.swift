@@ -79,6 +79,33 @@ struct WeightsFileTests {
     #expect(module.metadata["vocab_size"] == "128")
   }
 
+  @Test("a module's own tensors come before its children's, temporary buffers do not come at all")
+  func moduleOrder() throws {
+    typealias P = PickleBuilder
+    let tensor = P.tensor(
+      P.storage("FloatStorage", key: "0", count: 1), shape: [1], strides: [1])
+    func module(_ name: String, _ state: [(String, [UInt8])]) -> [UInt8] {
+      P.global("torch.nn.modules.module", name) + [0x29, 0x81] + P.dictionary(state)
+        + Array("b".utf8)
+    }
+    let child = module("Child", [("_parameters", P.dictionary([("w", tensor), ("b", [0x4E])]))])
+    let temporary =
+      P.global("builtins", "set") + P.tuple([Array("](".utf8) + P.text("scratch") + [0x65]])
+      + Array("R".utf8)
+    let root = module(
+      "Root",
+      [
+        ("_modules", P.dictionary([("child", child), ("none", [0x4E])])),
+        ("_buffers", P.dictionary([("scratch", tensor), ("mean", tensor)])),
+        ("_parameters", P.dictionary([("gain", tensor)])),
+        ("_non_persistent_buffers_set", temporary),
+        ("hooks", P.dictionary([("not", tensor)])),
+      ])
+    let file = try WeightsFile.parse(
+      P.archive(root, ["0": [0, 0, 0x80, 0x3F]]), path: "module.pkl")
+    #expect(file.tensors.map(\.name) == ["gain", "mean", "child.w"])
+  }
+
   @Test("channels-last tensors keep their strides and read in row-major order")
   func strides() throws {
     let strided = try WeightsFile.open(TestFiles.fixture("tiny/encoder_channels_last.pkl"))
