@@ -26,9 +26,10 @@ extension CPUEngine {
       case .uniform(let u):
         kernels.gumbel_softmax(
           logits.pointer + at, u.pointer + at, 0, 0, 0, temperature, Int32(k), y.pointer + at)
-      case .seeded(let seed, let stream):
+      case .seeded(let seed, let stream, let first):
         kernels.gumbel_softmax(
-          logits.pointer + at, nil, seed, stream, UInt64(at), temperature, Int32(k), y.pointer + at)
+          logits.pointer + at, nil, seed, stream, first + UInt64(at), temperature, Int32(k),
+          y.pointer + at)
       }
     }
     return y

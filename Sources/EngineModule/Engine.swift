@@ -154,9 +154,12 @@ public protocol Engine: Sendable {
 public enum GumbelNoise: Sendable {
   /// Given numbers in (0, 1), of the logits' shape: for tests against an oracle.
   case uniform(Tensor)
-  /// Element i of the logits uses 32-bit word i mod 4 of Philox block ⌊i/4⌋ of this stream
-  /// (`SeededGenerator`), so it does not depend on threads and is never stored.
-  case seeded(seed: UInt64, stream: UInt64)
+  /// Element i of the logits uses, with j = first + i, 32-bit word j mod 4 of Philox block ⌊j/4⌋ of
+  /// this stream (`SeededGenerator`), so it does not depend on threads and is never stored.
+  ///
+  /// Where the logits are a part of a batch, `first` is the element of the batch that they begin
+  /// with: then the noise does not depend on the partition.
+  case seeded(seed: UInt64, stream: UInt64, first: UInt64 = 0)
 }
 
 /// The numbers of one AdamW update.

@@ -120,6 +120,10 @@ struct ReferenceEngineTests {
     let seeded = engine.gumbelSoftmax(
       logits, noise: .seeded(seed: 9, stream: 7), temperature: 0.5)
     #expect(seeded.array == given.array)
+    let second = engine.gumbelSoftmax(
+      Tensor(Shape(1, 1, 3, 5), logits.array[15...]),
+      noise: .seeded(seed: 9, stream: 7, first: 15), temperature: 0.5)
+    #expect(second.array == Array(given.array[15...]))
   }
 
   @Test("AdamW by hand, with decoupled decay, gradient scale and average")

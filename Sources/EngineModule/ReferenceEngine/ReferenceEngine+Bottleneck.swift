@@ -91,9 +91,10 @@ extension GumbelNoise {
   package subscript(index: Int) -> Double {
     switch self {
     case .uniform(let u): return Double(u.pointer[index])
-    case .seeded(let seed, let stream):
-      let words = SeededGenerator.block(seed: seed, stream: stream, counter: UInt64(index / 4))
-      let word = [words.0, words.1, words.2, words.3][index % 4]
+    case .seeded(let seed, let stream, let first):
+      let element = first + UInt64(index)
+      let words = SeededGenerator.block(seed: seed, stream: stream, counter: element / 4)
+      let word = [words.0, words.1, words.2, words.3][Int(element % 4)]
       return Double(SeededGenerator.uniform(word))
     }
   }
