@@ -1,0 +1,45 @@
+public import TensorModule
+
+/// Where the images of a run come from: an endless sequence of batches that is a function of its
+/// seed and can be taken up anywhere.
+public protocol BatchSource {
+  /// The next images; waits until they are there.
+  ///
+  /// - Returns: mapped pixels, and where the sequence stands after them
+  /// - Throws: when no image can be had at all; single bad ones are passed over and counted
+  mutating func next() throws -> TrainingBatch
+}
+
+/// The images of one update.
+public struct TrainingBatch: Sendable {
+  /// Mapped pixels in (0, 1), [N, H, W, 3].
+  public let images: Tensor
+  /// Where the sequence stands after these images.
+  public let position: DataPosition
+
+  /// Makes a batch.
+  public init(images: Tensor, position: DataPosition) {
+    self.images = images
+    self.position = position
+  }
+}
+
+/// How far a run has come in its images.
+public struct DataPosition: Hashable, Codable, Sendable {
+  /// Passes over all images that are complete.
+  public var epoch: Int
+  /// Images of the present pass that are behind.
+  public var index: Int
+  /// Images that were passed over because they were damaged or too small, each time counted.
+  public var skipped: Int
+  /// What tells this set of images from another; empty before the first batch.
+  public var fingerprint: String
+
+  /// The beginning.
+  public init(epoch: Int = 0, index: Int = 0, skipped: Int = 0, fingerprint: String = "") {
+    self.epoch = epoch
+    self.index = index
+    self.skipped = skipped
+    self.fingerprint = fingerprint
+  }
+}

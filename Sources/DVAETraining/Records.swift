@@ -1,0 +1,131 @@
+import TensorModule
+
+/// What one update did.
+public struct UpdateRecord: Hashable, Sendable {
+  /// Updates done, this one included.
+  public var update: Int
+  /// Passes over all images that are complete.
+  public var epoch: Int
+  /// reconstruction + β/192 · KL, in nats.
+  public var loss: Double
+  /// Mean over pixels and channels of −ln f, in nats.
+  public var reconstruction: Double
+  /// Mean over token positions of KL(q ‖ uniform), in nats.
+  public var kl: Double
+  /// τ.
+  public var temperature: Double
+  /// β.
+  public var klWeight: Double
+  /// The step size.
+  public var learningRate: Double
+  /// The gradient's norm over all trained parameters, before any limit.
+  public var gradientNorm: Double
+  /// Images passed over so far.
+  public var skipped: Int
+  /// Seconds that the update took.
+  public var seconds: Double
+  /// Seconds of them that were spent waiting for images.
+  public var waiting: Double
+  /// Images of the update.
+  public var images: Int
+
+  /// Names of the columns of `row`.
+  public static let columns =
+    "update,epoch,loss,reconstruction,kl,temperature,kl_weight,learning_rate,gradient_norm,"
+    + "skipped,images_per_second,data_seconds"
+
+  /// The numbers as comma-separated values.
+  ///
+  /// All but the last two are the same for the same run on the same kind of machine.
+  public var row: String {
+    "\(update),\(epoch),\(loss),\(reconstruction),\(kl),\(temperature),\(klWeight),"
+      + "\(learningRate),\(gradientNorm),\(skipped),\(rounded(Double(images) / seconds)),"
+      + "\(rounded(waiting))"
+  }
+
+  private func rounded(_ x: Double) -> Double { (x * 1000).rounded() / 1000 }
+}
+
+/// How good the averaged model is, through hard tokens, on the validation images.
+public struct ValidationRecord: Hashable, Sendable {
+  /// Updates done.
+  public var update: Int
+  /// reconstruction + β/192 · KL with the β of the update, in nats.
+  public var loss: Double
+  /// Mean over pixels and channels of −ln f, in nats.
+  public var reconstruction: Double
+  /// Mean over token positions of KL(q ‖ uniform), in nats.
+  public var kl: Double
+  /// Mean over the images of the peak signal-to-noise ratio, in decibels.
+  public var psnr: Double
+  /// Which tokens were used how often.
+  public var codebook: CodebookUse
+
+  /// Names of the columns of `row`.
+  public static let columns =
+    "update,loss,reconstruction,kl,psnr,used_codes,dead_codes,entropy,perplexity"
+
+  /// The numbers as comma-separated values.
+  public var row: String {
+    "\(update),\(loss),\(reconstruction),\(kl),\(psnr),\(codebook.used),\(codebook.dead),"
+      + "\(codebook.entropy),\(codebook.perplexity)"
+  }
+}
+
+/// How evenly a model uses its vocabulary.
+public struct CodebookUse: Hashable, Sendable {
+  /// How often each token was seen.
+  public private(set) var counts: [Int]
+
+  /// Starts counting.
+  public init(vocabulary: Int) { counts = [Int](repeating: 0, count: vocabulary) }
+
+  /// Counts tokens in 0..<vocabulary.
+  public mutating func count(_ tokens: [Int32]) {
+    for token in tokens { counts[Int(token)] += 1 }
+  }
+
+  /// Tokens counted.
+  public var total: Int { counts.reduce(0, +) }
+  /// Codes seen at least once.
+  public var used: Int { counts.count { $0 > 0 } }
+  /// Codes never seen.
+  public var dead: Int { counts.count - used }
+
+  /// −Σ p ln p of the frequencies, in nats: 0 to ln vocabulary.
+  public var entropy: Double {
+    let total = Double(max(1, self.total))
+    return counts.reduce(0) { sum, count in
+      guard count > 0 else { return sum }
+      let p = Double(count) / total
+      return sum - p * naturalLogarithm(p)
+    }
+  }
+
+  /// e to the entropy: how many evenly used codes would be as varied.
+  public var perplexity: Double { exponential(entropy) }
+}
+
+extension ValidationRecord {
+  /// A warning that says what to change where the codebook is collapsing; nil where it is not.
+  ///
+  /// Few codes in use mean that the encoder has settled on a few before the decoder could make
+  /// something of the others. A KL near zero means that the decoder does without the encoder.
+  public func collapse(under configuration: TrainingConfiguration) -> String? {
+    // The first updates, with β still on the rise, say little.
+    guard update >= configuration.klWeight.updates else { return nil }
+    let possible = Double(min(codebook.counts.count, codebook.total))
+    if kl < 0.02 * naturalLogarithm(Double(codebook.counts.count)) {
+      return "the tokens carry almost nothing (KL \(text(kl)) nats per token): lower "
+        + "kl_weight.end, or let it rise over more updates (kl_weight.updates)"
+    }
+    if codebook.perplexity < 0.02 * possible {
+      return "the codebook is collapsing (\(codebook.used) of \(codebook.counts.count) codes in "
+        + "use, perplexity \(text(codebook.perplexity))): raise kl_weight.end, let the temperature "
+        + "fall over more updates (temperature.updates), or lower learning_rate.start"
+    }
+    return nil
+  }
+
+  private func text(_ x: Double) -> String { "\((x * 100).rounded() / 100)" }
+}

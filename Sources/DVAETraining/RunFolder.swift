@@ -1,0 +1,118 @@
+import WeightFiles
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The folder of a run: where its files are, which of its checkpoints is the newest sound one, and
+/// which may go.
+///
+/// While a value of this type lives, no other process can open the folder for a run.
+public struct RunFolder: Sendable {
+  /// The folder.
+  public let path: String
+  private let lock: RunLock
+
+  /// Opens or creates a run's folder.
+  ///
+  /// - Throws: where it cannot be created, or another process has it open.
+  public init(_ path: String) throws {
+    self.path = path
+    for folder in [path, path + "/checkpoints", path + "/images"] {
+      do {
+        try FileManager.default.createDirectory(
+          atPath: folder, withIntermediateDirectories: true)
+      } catch {
+        throw TrainingError.cannotWrite(path: folder, reason: "the folder cannot be created")
+      }
+    }
+    lock = try RunLock(path + "/.run")
+  }
+
+  /// The resolved settings.
+  public var configuration: String { path + "/config.json" }
+  /// One row per update.
+  public var metrics: String { path + "/metrics.csv" }
+  /// One row per validation.
+  public var validation: String { path + "/validation.csv" }
+  /// Pictures of the validation images.
+  public var images: String { path + "/images" }
+  /// The page that shows how the run goes.
+  public var report: String { path + "/report.html" }
+  /// The averaged parameters in the form that `--weights` takes.
+  public var weights: String { path + "/weights.safetensors" }
+
+  /// Where the checkpoint after so many updates is.
+  public func checkpoint(_ update: Int) -> String {
+    let digits = "\(update)"
+    let zeros = String(repeating: "0", count: max(0, 9 - digits.count))
+    return "\(path)/checkpoints/\(zeros)\(digits)\(Self.checkpointSuffix)"
+  }
+
+  /// Updates of the checkpoints that there are, the newest first.
+  public func checkpoints() -> [Int] {
+    let names = try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")
+    return (names ?? []).compactMap { name in
+      guard name.hasSuffix(Self.checkpointSuffix) else { return nil }
+      let digits = name.dropLast(Self.checkpointSuffix.count)
+      return digits.utf8.allSatisfy { (48...57).contains($0) } ? Int(digits) : nil
+    }.sorted(by: >)
+  }
+
+  /// The state of the newest sound checkpoint; nil in the folder of a new run.
+  ///
+  /// One that is damaged gets `.damaged` behind its name, so that it is never counted among those
+  /// that are kept.
+  ///
+  /// - Parameter warn: told of each checkpoint that was passed over, and why
+  /// - Returns: the state
+  /// - Throws: `TrainingError.noSoundCheckpoint` where all are damaged
+  public func latest(warn: (String) -> Void) throws -> TrainingState? {
+    let updates = checkpoints()
+    for update in updates {
+      let path = checkpoint(update)
+      do {
+        return try Checkpoint.load(path)
+      } catch {
+        warn("passing over a damaged checkpoint: \(error)")
+        try? FileManager.default.moveItem(atPath: path, toPath: path + ".damaged")
+      }
+    }
+    guard updates.isEmpty else { throw TrainingError.noSoundCheckpoint(run: self.path) }
+    return nil
+  }
+
+  /// Writes the state's checkpoint, then removes the oldest beyond those that are to be kept.
+  ///
+  /// - Returns: the file
+  @discardableResult
+  public func save(_ state: TrainingState) throws -> String {
+    let path = checkpoint(state.update)
+    try Checkpoint.save(state, to: path)
+    for old in checkpoints().filter({ $0 <= state.update }).dropFirst(state.configuration.keep) {
+      try? FileManager.default.removeItem(atPath: checkpoint(old))
+    }
+    return path
+  }
+
+  /// Writes the settings.
+  public func write(_ configuration: TrainingConfiguration) throws {
+    let file = try AtomicFile(self.configuration)
+    try file.write(Array(try configuration.json()) + [UInt8(ascii: "\n")])
+    try file.commit()
+  }
+
+  private static let checkpointSuffix = ".safetensors"
+}
+
+/// Keeps other processes out of a run's folder as long as it lives.
+private final class RunLock: @unchecked Sendable {
+  // A file that is begun and never finished: its writer's lock is what is wanted.
+  private let file: AtomicFile
+
+  init(_ path: String) throws {
+    file = try AtomicFile(path)
+  }
+}

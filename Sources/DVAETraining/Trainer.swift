@@ -1,0 +1,134 @@
+import DVAEModel
+public import EngineModule
+import TensorModule
+
+/// Who watches a run: prints, writes files, asks it to stop.
+///
+/// What these methods throw ends the run.
+public protocol TrainingObserver {
+  /// Whether the run should write a checkpoint and end; asked before every update.
+  var shouldStop: Bool { get }
+  /// An update is done.
+  mutating func didUpdate(_ record: UpdateRecord) throws
+  /// The model has been validated.
+  mutating func didValidate(_ record: ValidationRecord, _ pictures: ValidationPictures) throws
+  /// A checkpoint is safe.
+  mutating func didSave(_ path: String, update: Int) throws
+  /// Something is odd, though not wrong.
+  mutating func didNotice(_ warning: String) throws
+}
+
+/// How a call of `Trainer.run` ended.
+public enum TrainingOutcome: Hashable, Sendable {
+  /// All updates are done.
+  case finished
+  /// The observer asked for it; a checkpoint has been written.
+  case stopped
+}
+
+/// Trains a dVAE by the paper's recipe (A.2), one update after the other.
+///
+/// What it computes is a function of the state, the images and the engine's instruction set alone:
+/// a run that is taken up from a checkpoint gives the same bits as one that never stopped.
+public struct Trainer<E: Engine, Source: BatchSource> {
+  /// Everything that the rest of the run depends on.
+  public private(set) var state: TrainingState
+  private let engine: E
+  private var data: Source
+  private let validation: ValidationSet
+  private let folder: RunFolder
+  private let step: UpdateStep<E>
+  private var lastCheckpoint: String?
+  private var configuration: TrainingConfiguration { state.configuration }
+
+  /// Prepares to go on from a state.
+  ///
+  /// - Parameters:
+  ///   - state: new, or that of a checkpoint
+  ///   - engine: what to compute with
+  ///   - data: stands where the state says
+  ///   - validation: images that are not trained on
+  ///   - folder: of the run
+  public init(
+    _ state: TrainingState, engine: E, data: Source, validation: ValidationSet, folder: RunFolder
+  ) {
+    self.state = state
+    self.engine = engine
+    self.data = data
+    self.validation = validation
+    self.folder = folder
+    step = UpdateStep(state.configuration, engine: engine)
+    lastCheckpoint = folder.checkpoints().first.map(folder.checkpoint)
+  }
+
+  /// Does the updates that are left.
+  ///
+  /// - Parameter observer: told of everything as it happens
+  /// - Returns: how it ended
+  /// - Throws: `TrainingError.diverged`, and what the images, the files and the observer throw; the
+  ///   last checkpoint is sound then
+  public mutating func run(_ observer: inout some TrainingObserver) throws -> TrainingOutcome {
+    while state.update < configuration.updates {
+      if observer.shouldStop {
+        try saveCheckpoint(&observer)
+        return .stopped
+      }
+      try observer.didUpdate(try update())
+      if isDue(every: configuration.validateEvery) { try validate(&observer) }
+      if isDue(every: configuration.checkpointEvery) { try saveCheckpoint(&observer) }
+    }
+    return .finished
+  }
+
+  /// One update: images, gradients, their norm, a step of the optimizer.
+  private mutating func update() throws -> UpdateRecord {
+    let clock = ContinuousClock()
+    let start = clock.now
+    let batch = try data.next()
+    let waited = clock.now - start
+
+    let values = configuration.values(at: state.update)
+    let loss = try step.computeGradients(
+      batch.images, state.parameters, values,
+      noise: .seeded(seed: configuration.seed(for: .noise), stream: UInt64(state.update)))
+    let norm = step.gradientNorm()
+    try checkFinite(loss, norm)
+    step.apply(to: state, norm: norm, values)
+    state.position = batch.position
+    state.update += 1
+
+    return UpdateRecord(
+      update: state.update, epoch: state.position.epoch, loss: loss.loss,
+      reconstruction: loss.reconstruction, kl: loss.kl, temperature: values.temperature,
+      klWeight: values.klWeight, learningRate: values.learningRate, gradientNorm: norm,
+      skipped: state.position.skipped, seconds: (clock.now - start) / .seconds(1),
+      waiting: waited / .seconds(1), images: batch.images.shape.batch)
+  }
+
+  private func checkFinite(_ loss: ObjectiveParts, _ norm: Double) throws {
+    let numbers = [
+      ("the reconstruction loss", loss.reconstruction), ("the KL term", loss.kl),
+      ("the gradient's norm", norm),
+    ]
+    for (name, value) in numbers where !value.isFinite {
+      throw TrainingError.diverged(
+        update: state.update + 1, what: "\(name) is \(value)", lastCheckpoint: lastCheckpoint)
+    }
+  }
+
+  private func isDue(every interval: Int) -> Bool {
+    state.update % interval == 0 || state.update == configuration.updates
+  }
+
+  private func validate(_ observer: inout some TrainingObserver) throws {
+    let (record, pictures) = try validation.evaluate(state, engine: engine)
+    try observer.didValidate(record, pictures)
+    if let warning = record.collapse(under: configuration) { try observer.didNotice(warning) }
+  }
+
+  private mutating func saveCheckpoint(_ observer: inout some TrainingObserver) throws {
+    let path = try folder.save(state)
+    lastCheckpoint = path
+    try observer.didSave(path, update: state.update)
+  }
+}

@@ -1,0 +1,200 @@
+#if canImport(FoundationEssentials)
+public import FoundationEssentials
+#else
+public import Foundation
+#endif
+
+extension TrainingConfiguration {
+  /// The configuration as JSON with sorted keys, for people and for `config.json`.
+  public func json() throws(TrainingError) -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    do {
+      return try encoder.encode(self)
+    } catch {
+      throw .configurationFile(path: "config.json", problem: "cannot be encoded: \(error)")
+    }
+  }
+
+  /// Reads a complete configuration.
+  ///
+  /// - Parameters:
+  ///   - json: as `json()` writes it
+  ///   - path: names it in messages
+  /// - Throws: `TrainingError.configurationFile` saying where it is wrong
+  public init(json: Data, path: String) throws(TrainingError) {
+    do {
+      self = try JSONDecoder().decode(TrainingConfiguration.self, from: json)
+    } catch {
+      throw .configurationFile(path: path, problem: Self.explain(error))
+    }
+  }
+
+  /// This configuration with some keys' values replaced.
+  ///
+  /// - Parameters:
+  ///   - json: an object with any of the keys of a complete configuration, nested alike
+  ///   - path: names it in messages
+  /// - Returns: a complete configuration, not yet validated
+  /// - Throws: `TrainingError.configurationFile` for a key that there is not, or another type.
+  public func overlaid(json: Data, path: String) throws(TrainingError) -> TrainingConfiguration {
+    do {
+      let base = try JSONDecoder().decode(JSONValue.self, from: self.json())
+      let overlay = try JSONDecoder().decode(JSONValue.self, from: json)
+      guard case .object = overlay else {
+        throw TrainingError.configurationFile(path: path, problem: "expected a JSON object")
+      }
+      let merged = try base.overlaid(by: overlay) { key in
+        TrainingError.configurationFile(
+          path: path,
+          problem: "there is no setting '\(key)'; those that there are stand in the config.json "
+            + "of every run")
+      }
+      let data = try JSONEncoder().encode(merged)
+      return try TrainingConfiguration(json: data, path: path)
+    } catch let error as TrainingError {
+      throw error
+    } catch {
+      throw .configurationFile(path: path, problem: Self.explain(error))
+    }
+  }
+
+  private static func explain(_ error: any Error) -> String {
+    func place(_ context: DecodingError.Context) -> String {
+      let path = context.codingPath.map(\.stringValue).joined(separator: ".")
+      return path.isEmpty ? "the file" : "'\(path)'"
+    }
+    switch error as? DecodingError {
+    case .typeMismatch(let type, let context):
+      return "\(place(context)) must be of type \(type)"
+    case .valueNotFound(_, let context):
+      return "\(place(context)) must have a value"
+    case .keyNotFound(let key, let context):
+      return "\(place(context)) lacks the key '\(key.stringValue)'"
+    case .dataCorrupted(let context):
+      return "\(place(context)) is damaged: \(context.debugDescription)"
+    default: return "\(error)"
+    }
+  }
+}
+
+extension TrainingConfiguration {
+  /// Settings that say how long a run goes on and what is looked at and kept, not what it computes.
+  ///
+  /// The images may have moved: the source of the batches checks that they are the same ones.
+  static let harmless: Set<String> = [
+    "updates", "data", "validation", "validation_images", "validation_resolution", "validate_every",
+    "checkpoint_every", "keep",
+  ]
+
+  /// The fields that differ from those of another configuration, in the order of their names.
+  public func changes(from other: TrainingConfiguration) throws(TrainingError) -> [SettingChange] {
+    do {
+      let old = try JSONDecoder().decode(JSONValue.self, from: other.json()).leaves()
+      let new = try JSONDecoder().decode(JSONValue.self, from: json()).leaves()
+      return Set(old.keys).union(new.keys).sorted().compactMap { field in
+        let (before, after) = (old[field] ?? "none", new[field] ?? "none")
+        return before == after ? nil : SettingChange(field: field, old: before, new: after)
+      }
+    } catch let error as TrainingError {
+      throw error
+    } catch {
+      throw .configurationFile(path: "config.json", problem: Self.explain(error))
+    }
+  }
+
+  /// Checks that a run of another configuration may go on under this one and give the same bits.
+  ///
+  /// How long it goes on, what it is validated with and what is kept may change.
+  ///
+  /// - Throws: `TrainingError.settingsChanged` with all other differences.
+  public func checkResumes(_ other: TrainingConfiguration, run: String) throws(TrainingError) {
+    let changes = try changes(from: other).filter { change in
+      let field = change.field.prefix { $0 != "." && $0 != "[" }
+      return !Self.harmless.contains(String(field))
+    }
+    guard changes.isEmpty else { throw .settingsChanged(run: run, changes: changes) }
+  }
+}
+
+/// Any JSON value.
+enum JSONValue: Hashable, Codable, Sendable {
+  case null
+  case bool(Bool)
+  case integer(Int)
+  case unsigned(UInt64)
+  case number(Double)
+  case string(String)
+  case array([JSONValue])
+  case object([String: JSONValue])
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    if container.decodeNil() {
+      self = .null
+    } else if let value = try? container.decode(Bool.self) {
+      self = .bool(value)
+    } else if let value = try? container.decode(Int.self) {
+      self = .integer(value)
+    } else if let value = try? container.decode(UInt64.self) {
+      self = .unsigned(value)
+    } else if let value = try? container.decode(Double.self) {
+      self = .number(value)
+    } else if let value = try? container.decode(String.self) {
+      self = .string(value)
+    } else if let value = try? container.decode([JSONValue].self) {
+      self = .array(value)
+    } else {
+      self = .object(try container.decode([String: JSONValue].self))
+    }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .null: try container.encodeNil()
+    case .bool(let value): try container.encode(value)
+    case .integer(let value): try container.encode(value)
+    case .unsigned(let value): try container.encode(value)
+    case .number(let value): try container.encode(value)
+    case .string(let value): try container.encode(value)
+    case .array(let value): try container.encode(value)
+    case .object(let value): try container.encode(value)
+    }
+  }
+
+  /// Objects are merged key by key, everything else is replaced; `unknown` makes the error for a
+  /// key that is not here.
+  func overlaid(
+    by other: JSONValue, at path: String = "", unknown: (String) -> any Error
+  ) throws -> JSONValue {
+    guard case .object(var members) = self, case .object(let others) = other else { return other }
+    for (key, value) in others {
+      guard let member = members[key] else { throw unknown(path + key) }
+      members[key] = try member.overlaid(by: value, at: path + key + ".", unknown: unknown)
+    }
+    return .object(members)
+  }
+
+  /// The text of every value below, by its path; a list is one value.
+  func leaves(at path: String = "") -> [String: String] {
+    guard case .object(let members) = self else { return [path: text] }
+    return members.reduce(into: [:]) { leaves, member in
+      let name = path.isEmpty ? member.key : path + "." + member.key
+      leaves.merge(member.value.leaves(at: name)) { first, _ in first }
+    }
+  }
+
+  private var text: String {
+    switch self {
+    case .null: "null"
+    case .bool(let value): "\(value)"
+    case .integer(let value): "\(value)"
+    case .unsigned(let value): "\(value)"
+    case .number(let value): "\(value)"
+    case .string(let value): "'\(value)'"
+    case .array(let values): "[" + values.map(\.text).joined(separator: ", ") + "]"
+    case .object: "an object"
+    }
+  }
+}

@@ -1,0 +1,121 @@
+import DVAEModel
+
+extension TrainingConfiguration {
+  /// The complete presets by name: `paper`, `starter`, `tiny`.
+  public static let presets: [String: TrainingConfiguration] = [
+    "paper": paper, "starter": starter, "tiny": tiny,
+  ]
+
+  /// The published recipe (DALL·E paper, A.2), number by number.
+  ///
+  /// A batch of 512 was 64 processes of 8 images: so many are computed at a time. Checkpoints,
+  /// validation and the like are ours.
+  public static let paper = TrainingConfiguration(
+    preset: "paper",
+    architecture: .released,
+    updates: 3_000_000,
+    batchSize: 512,
+    microBatch: 8,
+    resolution: 256,
+    learningRate: Schedule(from: 1e-4, to: 1.25e-6, over: 1_200_000),
+    warmUp: 0,
+    klWeight: Schedule(from: 0, to: 6.6, over: 5_000),
+    temperature: Schedule(from: 1, to: 1.0 / 16, over: 150_000),
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    weightDecay: 1e-4,
+    averageDecay: 0.999,
+    clipNorm: 0,
+    seed: 0,
+    initialWeights: "",
+    frozen: [],
+    data: [],
+    validation: [],
+    validationImages: 256,
+    validationResolution: 256,
+    validateEvery: 5_000,
+    checkpointEvery: 1_000,
+    keep: 3)
+
+  /// Our choice for a model that a few processor cores train in hours from a few thousand photos.
+  ///
+  /// A quarter of the released width and one block per group, all of the 8192 tokens. With so few
+  /// updates the spans are larger parts of the run than in the paper, the step size is larger
+  /// behind a short warm-up, and the gradient's norm is limited.
+  public static let starter = TrainingConfiguration(
+    preset: "starter",
+    architecture: .starter,
+    updates: 20_000,
+    batchSize: 8,
+    microBatch: 8,
+    resolution: 128,
+    learningRate: Schedule(from: 6e-4, to: 7.5e-6, over: 20_000),
+    warmUp: 200,
+    klWeight: Schedule(from: 0, to: 6.6, over: 2_000),
+    temperature: Schedule(from: 1, to: 1.0 / 16, over: 10_000),
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    weightDecay: 1e-4,
+    averageDecay: 0.999,
+    clipNorm: 1,
+    seed: 0,
+    initialWeights: "",
+    frozen: [],
+    data: [],
+    validation: [],
+    validationImages: 32,
+    validationResolution: 256,
+    validateEvery: 500,
+    checkpointEvery: 250,
+    keep: 3)
+
+  /// A model for trying things out: minutes on a laptop, recognisable pictures, no more.
+  public static let tiny = TrainingConfiguration(
+    preset: "tiny",
+    architecture: .tiny,
+    updates: 1_000,
+    batchSize: 8,
+    microBatch: 8,
+    resolution: 64,
+    learningRate: Schedule(from: 2e-3, to: 2e-5, over: 1_000),
+    warmUp: 50,
+    klWeight: Schedule(from: 0, to: 6.6, over: 200),
+    temperature: Schedule(from: 1, to: 1.0 / 16, over: 500),
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    weightDecay: 1e-4,
+    averageDecay: 0.99,
+    clipNorm: 1,
+    seed: 0,
+    initialWeights: "",
+    frozen: [],
+    data: [],
+    validation: [],
+    validationImages: 8,
+    validationResolution: 128,
+    validateEvery: 100,
+    checkpointEvery: 100,
+    keep: 2)
+}
+
+extension Architecture {
+  /// 8192 tokens at a quarter of the released width, one block per group.
+  static let starter = known(hidden: 64, blocksPerGroup: 1, vocabulary: 8192, initial: 128)
+
+  /// 512 tokens, a sixteenth of the released width, one block per group.
+  static let tiny = known(hidden: 16, blocksPerGroup: 1, vocabulary: 512, initial: 32)
+
+  private static func known(
+    hidden: Int, blocksPerGroup: Int, vocabulary: Int, initial: Int
+  ) -> Architecture {
+    do {
+      return try Architecture(
+        hidden: hidden, blocksPerGroup: blocksPerGroup, vocabulary: vocabulary, initial: initial)
+    } catch {
+      preconditionFailure("a preset's architecture is wrong: \(error)")
+    }
+  }
+}

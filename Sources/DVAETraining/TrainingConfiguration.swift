@@ -1,0 +1,201 @@
+public import DVAEModel
+import TensorModule
+
+/// Everything that a training run is a function of, apart from the images themselves.
+///
+/// As JSON (`config.json` of a run) the keys are in snake case: `batch_size`, `learning_rate`. All
+/// of them are always written; `presets` holds complete values to start from.
+public struct TrainingConfiguration: Hashable, Codable, Sendable {
+  /// The preset that it was made from: `paper`, `starter` or `tiny`.
+  public var preset: String
+  /// The numbers that fix the model's layers.
+  public var architecture: Architecture
+  /// Updates of the whole run.
+  public var updates: Int
+  /// Images of one update.
+  public var batchSize: Int
+  /// Images that are computed at a time; their gradients add up to those of the batch.
+  ///
+  /// Memory grows with it; the result changes by rounding only.
+  public var microBatch: Int
+  /// Side of the random crops that are trained on, in pixels; a multiple of 8.
+  public var resolution: Int
+  /// The optimizer's step size.
+  public var learningRate: Schedule
+  /// Updates over which the step size rises linearly to its schedule; the paper has none.
+  public var warmUp: Int
+  /// β, the weight of the KL term.
+  public var klWeight: Schedule
+  /// τ, the temperature of the relaxation.
+  public var temperature: Schedule
+  /// β₁ of AdamW.
+  public var beta1: Double
+  /// β₂ of AdamW.
+  public var beta2: Double
+  /// ε of AdamW.
+  public var epsilon: Double
+  /// λ of AdamW in PyTorch's form: a parameter p loses lr·λ·p.
+  public var weightDecay: Double
+  /// γ of the exponential moving average of the parameters.
+  public var averageDecay: Double
+  /// The gradient's largest norm over all parameters; 0 for no limit, as in the paper.
+  public var clipNorm: Double
+  /// Start of all random numbers.
+  public var seed: UInt64
+  /// A weights file to start from; empty to start from random weights.
+  public var initialWeights: String
+  /// Prefixes of the names of parameters that stay as they are: `encoder`,
+  /// `decoder.blocks.group_4`.
+  public var frozen: [String]
+  /// Where the images are.
+  public var data: [String]
+  /// Where the images to validate with are; those of `data` if there are none.
+  public var validation: [String]
+  /// Images to validate with.
+  public var validationImages: Int
+  /// Side of the validation images, in pixels; a multiple of 8.
+  public var validationResolution: Int
+  /// Updates from one validation to the next.
+  public var validateEvery: Int
+  /// Updates from one checkpoint to the next.
+  public var checkpointEvery: Int
+  /// Checkpoints that are kept, the newest.
+  public var keep: Int
+
+  enum CodingKeys: String, CodingKey {
+    case preset, architecture, updates
+    case batchSize = "batch_size"
+    case microBatch = "micro_batch"
+    case resolution
+    case learningRate = "learning_rate"
+    case warmUp = "warm_up"
+    case klWeight = "kl_weight"
+    case temperature
+    case beta1 = "beta_1"
+    case beta2 = "beta_2"
+    case epsilon
+    case weightDecay = "weight_decay"
+    case averageDecay = "ema_decay"
+    case clipNorm = "clip_norm"
+    case seed
+    case initialWeights = "init"
+    case frozen = "freeze"
+    case data, validation
+    case validationImages = "validation_images"
+    case validationResolution = "validation_resolution"
+    case validateEvery = "validate_every"
+    case checkpointEvery = "checkpoint_every"
+    case keep
+  }
+}
+
+extension TrainingConfiguration {
+  /// The same recipe with another number of updates: all spans scale along.
+  public func scaled(toUpdates updates: Int) -> TrainingConfiguration {
+    let ratio = Double(updates) / Double(max(1, self.updates))
+    var scaled = self
+    scaled.updates = updates
+    scaled.learningRate = learningRate.scaled(by: ratio)
+    scaled.warmUp = Int((Double(warmUp) * ratio).rounded())
+    scaled.klWeight = klWeight.scaled(by: ratio)
+    scaled.temperature = temperature.scaled(by: ratio)
+    return scaled
+  }
+
+  /// The step size at an update, counted from 0: the schedule's, times (t + 1)/warmUp at first.
+  public func learningRate(at update: Int) -> Double {
+    let rise = update < warmUp ? Double(update + 1) / Double(warmUp) : 1
+    return rise * learningRate(update)
+  }
+
+  /// Whether a parameter of this name stays as it is.
+  ///
+  /// A prefix counts at whole components only: `encoder.blocks.group_1` has nothing to do with
+  /// `encoder.blocks.group_10`.
+  public func isFrozen(_ name: String) -> Bool {
+    frozen.contains { name == $0 || name.hasPrefix($0 + ".") }
+  }
+
+  /// What random numbers are for; each purpose has a seed of its own, so that no two of them ever
+  /// see the same numbers.
+  public enum Randomness: UInt64, Sendable {
+    /// The parameters before the first update.
+    case parameters
+    /// The noise of the relaxation.
+    case noise
+    /// The order of the images.
+    case order
+    /// The random crops.
+    case augmentation
+  }
+
+  /// The seed for one purpose.
+  public func seed(for purpose: Randomness) -> UInt64 {
+    var generator = SeededGenerator(seed: seed, stream: .max - purpose.rawValue)
+    return generator.next()
+  }
+}
+
+extension TrainingConfiguration {
+  /// Checks every value by itself and against the others.
+  ///
+  /// - Throws: `TrainingError.configuration` naming the first field that cannot be.
+  public func validate() throws(TrainingError) {
+    func check(_ condition: Bool, _ field: CodingKeys, _ problem: String) throws(TrainingError) {
+      guard condition else { throw .configuration(field: field.rawValue, problem: problem) }
+    }
+    for (field, value) in [
+      (CodingKeys.updates, updates), (.batchSize, batchSize), (.microBatch, microBatch),
+      (.validationImages, validationImages), (.validateEvery, validateEvery),
+      (.checkpointEvery, checkpointEvery), (.keep, keep),
+    ] {
+      try check((1...1_000_000_000).contains(value), field, "is \(value), must be at least 1")
+    }
+    try check(
+      batchSize % microBatch == 0, .microBatch,
+      "is \(microBatch), must divide the batch size \(batchSize)")
+    for (field, value) in [
+      (CodingKeys.resolution, resolution), (.validationResolution, validationResolution),
+    ] {
+      try check(
+        (8...65_536).contains(value) && value % 8 == 0, field,
+        "is \(value), must be a positive multiple of 8")
+    }
+    try check(warmUp >= 0, .warmUp, "is \(warmUp), must not be negative")
+    for (field, schedule, isPositive) in [
+      (CodingKeys.learningRate, learningRate, false), (.klWeight, klWeight, false),
+      (.temperature, temperature, true),
+    ] {
+      for value in [schedule.start, schedule.end] {
+        try check(
+          value.isFinite && value >= 0 && (value > 0 || !isPositive), field,
+          "goes through \(value), must be finite and \(isPositive ? "positive" : "not negative")")
+      }
+      try check(
+        schedule.updates >= 0, field, "takes \(schedule.updates) updates, must not be negative")
+    }
+    for (field, value) in [
+      (CodingKeys.beta1, beta1), (.beta2, beta2), (.averageDecay, averageDecay),
+    ] {
+      try check((0..<1).contains(value), field, "is \(value), must be at least 0 and below 1")
+    }
+    for (field, value) in [(CodingKeys.weightDecay, weightDecay), (.clipNorm, clipNorm)] {
+      try check(value.isFinite && value >= 0, field, "is \(value), must not be negative")
+    }
+    try check(epsilon.isFinite && epsilon > 0, .epsilon, "is \(epsilon), must be positive")
+    let names = [architecture.encoder, architecture.decoder].flatMap { plan in
+      plan.layers.flatMap { [$0.name + ".w", $0.name + ".b"] }
+    }
+    for prefix in frozen {
+      try check(
+        names.contains { $0 == prefix || $0.hasPrefix(prefix + ".") }, .frozen,
+        "names '\(prefix)', which no parameter begins with; try 'encoder', 'decoder' or "
+          + "'\(names[2].split(separator: ".").prefix(3).joined(separator: "."))'")
+    }
+    try check(!names.allSatisfy(isFrozen), .frozen, "leaves no parameter to train")
+    try check(
+      architecture.inputChannels == 3 && architecture.outputChannels == 3, .architecture,
+      "has \(architecture.inputChannels) input and \(architecture.outputChannels) output channels, "
+        + "must have 3 of each for colour images")
+  }
+}

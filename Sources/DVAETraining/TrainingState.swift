@@ -1,0 +1,88 @@
+public import DVAEModel
+import EngineModule
+import TensorModule
+
+/// Everything that the rest of a run depends on.
+///
+/// All random numbers are functions of the seed and of the numbers here, so there is no generator
+/// to save.
+public struct TrainingState: Sendable {
+  /// The run's settings.
+  public var configuration: TrainingConfiguration
+  /// Updates done.
+  public var update: Int
+  /// Where the images stand.
+  public var position: DataPosition
+  /// What is trained, and what came of it in each of the parameters' four roles.
+  public let parameters: ParameterSet
+  /// AdamW's running mean of the gradients.
+  public let firstMoment: ParameterSet
+  /// AdamW's running mean of the squared gradients.
+  public let secondMoment: ParameterSet
+  /// The exponential moving average of the parameters: what the run is for.
+  public let average: ParameterSet
+
+  /// The start of a run: random weights, or given ones.
+  ///
+  /// - Parameters:
+  ///   - configuration: of the run
+  ///   - weights: both halves' parameters, of the configuration's architecture
+  /// - Throws: `TrainingError` for an impossible configuration or weights that do not fit it
+  public init(
+    _ configuration: TrainingConfiguration, startingFrom weights: ModelWeights? = nil
+  ) throws(TrainingError) {
+    try configuration.validate()
+    let plans = configuration.plans
+    let parameters = ParameterSet(plans, initialisedBy: configuration.seed(for: .parameters))
+    if let weights {
+      func mismatch(_ problem: String) -> TrainingError {
+        .initialWeights(path: configuration.initialWeights, problem: problem)
+      }
+      guard let encoder = weights.encoder, let decoder = weights.decoder else {
+        throw mismatch("both halves are needed, found one")
+      }
+      guard weights.architecture == configuration.architecture else {
+        throw mismatch(
+          "they are of another architecture: \(weights.architecture) is not "
+            + "\(configuration.architecture)")
+      }
+      for source in encoder.parameters + decoder.parameters {
+        guard let target = parameters[source.name] else {
+          throw mismatch("there is no parameter '\(source.name)'")
+        }
+        _ = target.values.elements.update(fromContentsOf: source.values.elements)
+      }
+    }
+    self.init(
+      configuration, update: 0, position: DataPosition(), parameters: parameters,
+      firstMoment: ParameterSet(plans), secondMoment: ParameterSet(plans),
+      average: ParameterSet(copying: parameters))
+  }
+
+  init(
+    _ configuration: TrainingConfiguration, update: Int, position: DataPosition,
+    parameters: ParameterSet, firstMoment: ParameterSet, secondMoment: ParameterSet,
+    average: ParameterSet
+  ) {
+    self.configuration = configuration
+    self.update = update
+    self.position = position
+    self.parameters = parameters
+    self.firstMoment = firstMoment
+    self.secondMoment = secondMoment
+    self.average = average
+  }
+
+  /// The four roles with the names that they have in a checkpoint.
+  var roles: [(name: String, set: ParameterSet)] {
+    [
+      ("parameters", parameters), ("first_moment", firstMoment), ("second_moment", secondMoment),
+      ("average", average),
+    ]
+  }
+}
+
+extension TrainingConfiguration {
+  /// The halves in the order of the arenas.
+  var plans: [NetworkPlan] { [architecture.encoder, architecture.decoder] }
+}

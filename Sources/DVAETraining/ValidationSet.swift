@@ -1,0 +1,124 @@
+import DVAEModel
+public import EngineModule
+public import TensorModule
+
+/// Fixed images that show how good the averaged model is.
+public struct ValidationSet: Sendable {
+  /// Mapped pixels in (0, 1), [N, H, W, 3] each.
+  public let batches: [Tensor]
+
+  /// Makes the set; the batches may be of different extents.
+  public init(_ batches: [Tensor]) { self.batches = batches }
+
+  /// Validates the averaged parameters of a state.
+  ///
+  /// - Returns: the measures, and pictures of the first images
+  public func evaluate<E: Engine>(
+    _ state: TrainingState, engine: E
+  ) throws -> (ValidationRecord, ValidationPictures) {
+    let configuration = state.configuration
+    let architecture = configuration.architecture
+    let objective = Objective(
+      encoder: ImageEncoder(architecture, parameters: state.average, engine: engine),
+      decoder: ImageDecoder(architecture, parameters: state.average, engine: engine))
+    let beta = configuration.klWeight(state.update)
+    var codebook = CodebookUse(vocabulary: architecture.vocabulary)
+    var (images, psnr) = (0, 0.0)
+    var (loss, reconstruction, kl) = (0.0, 0.0, 0.0)
+    for batch in batches {
+      let found = try objective.evaluate(batch, beta: Float(beta))
+      let count = Double(batch.shape.batch)
+      loss += count * found.parts.loss
+      reconstruction += count * found.parts.reconstruction
+      kl += count * found.parts.kl
+      psnr += Self.psnr(found.statistics, batch).reduce(0, +)
+      codebook.count(found.tokens)
+      images += batch.shape.batch
+    }
+    let n = Double(max(1, images))
+    let record = ValidationRecord(
+      update: state.update, loss: loss / n, reconstruction: reconstruction / n, kl: kl / n,
+      psnr: psnr / n, codebook: codebook)
+    return (record, try pictures(state, objective))
+  }
+
+  /// The first images, and what the model makes of them.
+  private func pictures<E: Engine>(
+    _ state: TrainingState, _ objective: Objective<E>
+  ) throws -> ValidationPictures {
+    guard let batch = batches.first else {
+      return ValidationPictures(originals: [], soft: [], hard: [])
+    }
+    let originals = batch.images(0..<min(batch.shape.batch, Self.pictureCount))
+    let (encoder, decoder) = (objective.encoder, objective.decoder)
+    let engine = encoder.engine
+    let logits = try encoder.logits(originals)
+    let relaxed = engine.gumbelSoftmax(
+      logits,
+      noise: .seeded(
+        seed: state.configuration.seed(for: .noise), stream: .max - UInt64(state.update)),
+      temperature: Float(state.configuration.temperature(state.update)))
+    let tokens = ImageEncoder<E>.tokens(ofLogits: logits)
+    let hard = try decoder.statistics(
+      tokens: tokens, batch: logits.shape.batch, height: logits.shape.height,
+      width: logits.shape.width)
+    let soft = try decoder.statistics(soft: relaxed)
+    return ValidationPictures(
+      originals: Self.split(originals), soft: Self.split(Self.medians(soft)),
+      hard: Self.split(Self.medians(hard)))
+  }
+
+  private static let pictureCount = 8
+
+  /// One tensor per image, without the rest of the batch in memory.
+  private static func split(_ batch: Tensor) -> [Tensor] {
+    (0..<batch.shape.batch).map { n in
+      let image = batch.images(n..<n + 1)
+      return Tensor(image.shape, image.array)
+    }
+  }
+
+  /// sigmoid(μ), the likelihood's median: mapped pixels, [N, H, W, C] of [N, H, W, 2C].
+  private static func medians(_ statistics: Tensor) -> Tensor {
+    let colours = statistics.shape.channels / 2
+    let y = Tensor(statistics.shape.with(channels: colours))
+    for position in 0..<statistics.shape.positions {
+      for colour in 0..<colours {
+        let mu = Double(statistics.pointer[position * 2 * colours + colour])
+        y.pointer[position * colours + colour] = Float(1 / (1 + exponential(-mu)))
+      }
+    }
+    return y
+  }
+
+  /// The peak signal-to-noise ratio of each image in decibels, on pixel values in [0, 1].
+  ///
+  /// Mapped pixels span 0.8 (A.3, ε = 0.1); a reconstruction beyond black or white is cut off
+  /// there, as it is in a picture.
+  static func psnr(_ statistics: Tensor, _ target: Tensor) -> [Double] {
+    let medians = medians(statistics)
+    let size = target.count / max(1, target.shape.batch)
+    return (0..<target.shape.batch).map { n in
+      var squares = 0.0
+      for i in n * size..<(n + 1) * size {
+        let y = min(max(Double(medians.pointer[i]), 0.1), 0.9)
+        let difference = (y - Double(target.pointer[i])) / 0.8
+        squares += difference * difference
+      }
+      // 8-bit pixels cannot be told apart better than this.
+      let mean = max(squares / Double(size), 1e-10)
+      return -10 * naturalLogarithm(mean) / naturalLogarithm(10)
+    }
+  }
+}
+
+/// A few validation images and what the averaged model makes of them, as mapped pixels
+/// [1, H, W, 3].
+public struct ValidationPictures: Sendable {
+  /// The images.
+  public let originals: [Tensor]
+  /// Decoded from a relaxed sample, as in training.
+  public let soft: [Tensor]
+  /// Decoded from the most likely tokens, as in use.
+  public let hard: [Tensor]
+}
