@@ -2,6 +2,7 @@ import ArgumentParser
 import CPUBackend
 import DVAEKit
 import DVAEModel
+import DVAETraining
 import ImagePipeline
 import WeightFiles
 
@@ -21,6 +22,7 @@ enum ExitStatus {
     case let error as DVAEError: of(error.kind)
     case let error as ImageError: of(error)
     case let error as WeightsFileError: of(error)
+    case let error as TrainingError: of(error)
     case is ParameterError, is ArchitectureError, is ModelInputError: badData
     case is InstructionSetError: usage
     case is CancellationError: inputOutput
@@ -51,6 +53,14 @@ enum ExitStatus {
     case .cannotCreate: cannotCreate
     case .cannotWrite: inputOutput
     default: badData
+    }
+  }
+
+  private static func of(_ error: TrainingError) -> Int32 {
+    switch error {
+    case .configuration, .configurationFile, .settingsChanged: usage
+    case .checkpoint, .noSoundCheckpoint, .diverged, .initialWeights, .dataChanged: badData
+    case .cannotWrite: cannotCreate
     }
   }
 

@@ -91,7 +91,7 @@ package final class Progress: Sendable {
   }
 
   // 1:02:03 or 2:03.
-  private static func clock(_ seconds: Double) -> String {
+  static func clock(_ seconds: Double) -> String {
     guard seconds.isFinite, seconds < 1e7 else { return "?" }
     let s = Int(seconds.rounded(.up))
     return s >= 3600

@@ -19,9 +19,14 @@ extension WeightsFiles {
       WeightsMetadata.format: WeightsMetadata.currentFormat,
       WeightsMetadata.architecture: String(
         decoding: try jsonText(model.architecture), as: UTF8.self),
-      WeightsMetadata.licence: files.compactMap { $0.metadata[WeightsMetadata.licence] }.first
-        ?? Self.licenceNote,
     ]
+    // Weights of our own training say so, and what they grew out of.
+    for key in [WeightsMetadata.training, WeightsMetadata.licence] {
+      metadata[key] = files.compactMap { $0.metadata[key] }.first
+    }
+    if metadata[WeightsMetadata.training] == nil, metadata[WeightsMetadata.licence] == nil {
+      metadata[WeightsMetadata.licence] = Self.licenceNote
+    }
     var entries: [SafetensorsEntry] = []
     for half in NetworkPlan.Half.allCases {
       guard let parameters = parameters(half) else { continue }

@@ -64,6 +64,8 @@ public enum WeightsMetadata {
   public static let currentFormat = "dvae.weights/1"
   /// The architecture as JSON.
   public static let architecture = "architecture"
+  /// How the weights were trained, as JSON: the recipe and the updates done.
+  public static let training = "training"
   /// Who may do what with the weights.
   public static let licence = "licence"
 

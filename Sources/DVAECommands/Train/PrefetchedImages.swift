@@ -1,0 +1,73 @@
+import DVAETraining
+import Dispatch
+import Foundation
+import Synchronization
+
+/// Makes the next batches on a thread of its own while the present one is trained on.
+final class PrefetchedImages: BatchSource, Sendable {
+  private let queue: Queue
+
+  /// - Parameters:
+  ///   - images: the sequence
+  ///   - position: where to begin
+  ///   - depth: batches that are made ahead
+  init(_ images: TrainingImages, from position: DataPosition, depth: Int = 4) {
+    let queue = Queue(depth: depth)
+    self.queue = queue
+    let thread = Thread {
+      var position = position
+      while queue.waitForRoom() {
+        let batch = Result { try images.batch(after: position) }
+        if case .success(let batch) = batch { position = batch.position }
+        queue.put(batch)
+        if case .failure = batch { return }
+      }
+    }
+    thread.name = "training images"
+    thread.start()
+  }
+
+  deinit { queue.close() }
+
+  /// The next batch; an error ends the sequence.
+  func next() throws -> TrainingBatch { try queue.take().get() }
+
+  /// A bounded queue between one maker and one taker.
+  private final class Queue: Sendable {
+    private struct State {
+      var batches: [Result<TrainingBatch, any Error>] = []
+      var isClosed = false
+    }
+
+    private let state = Mutex(State())
+    private let room = DispatchSemaphore(value: 0)
+    private let filled = DispatchSemaphore(value: 0)
+
+    init(depth: Int) {
+      for _ in 0..<depth { room.signal() }
+    }
+
+    /// False once nobody takes any more.
+    func waitForRoom() -> Bool {
+      room.wait()
+      return state.withLock { !$0.isClosed }
+    }
+
+    func put(_ batch: Result<TrainingBatch, any Error>) {
+      state.withLock { $0.batches.append(batch) }
+      filled.signal()
+    }
+
+    func take() -> Result<TrainingBatch, any Error> {
+      filled.wait()
+      let batch = state.withLock { $0.batches.removeFirst() }
+      room.signal()
+      return batch
+    }
+
+    func close() {
+      state.withLock { $0.isClosed = true }
+      room.signal()
+    }
+  }
+}

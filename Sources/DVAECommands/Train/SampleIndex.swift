@@ -1,0 +1,94 @@
+import DVAEKit
+import DVAETraining
+import ImagePipeline
+import TensorModule
+
+/// Where every image of a data set lies: small enough to hold millions of them.
+struct SampleIndex: Sendable {
+  private struct Sample {
+    /// Into `paths`.
+    var file: UInt32
+    /// Bytes before the image in its archive; -1 where the file is the image.
+    var offset: Int
+    /// Bytes of the image.
+    var size: Int
+  }
+
+  private var paths: [String] = []
+  private var samples: [Sample] = []
+  private var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+
+  /// Lists images without reading them.
+  ///
+  /// - Parameters:
+  ///   - inputs: image files, folders, WebDataset archives, @lists of paths
+  ///   - warn: told of every input that cannot be read
+  /// - Throws: an input that is not there, or where no image is found
+  init(_ inputs: [String], warn: (String) -> Void) throws {
+    var images = try ImageInputs(inputs)
+    var indices: [String: UInt32] = [:]
+    while true {
+      let item: InputItem
+      do {
+        guard let next = try images.next() else { break }
+        item = next
+      } catch {
+        warn("\(error)")
+        continue
+      }
+      switch item.origin {
+      case .file(let path):
+        add(Sample(file: UInt32(paths.count), offset: -1, size: 0), key: item.key)
+        paths.append(path)
+      case .sample(_, let archive):
+        guard let image = item.imageMember else { continue }
+        let file = indices[archive.path] ?? UInt32(paths.count)
+        if file == paths.count {
+          indices[archive.path] = file
+          paths.append(archive.path)
+        }
+        add(
+          Sample(file: file, offset: image.entry.offset, size: image.entry.size), key: item.key)
+      }
+    }
+    guard !samples.isEmpty else {
+      throw DVAEError(
+        .missing,
+        "\(inputs.joined(separator: ", ")): no images in there; give image files, "
+          + "folders of them or WebDataset .tar archives")
+    }
+  }
+
+  /// Images in all.
+  var count: Int { samples.count }
+
+  /// What tells this set from another: how many images, and their keys and sizes in order.
+  var fingerprint: String { "\(count)-\(String(hash, radix: 16))" }
+
+  /// What messages call an image.
+  func name(_ index: Int) -> String {
+    let sample = samples[index]
+    let path = paths[Int(sample.file)]
+    return sample.offset < 0 ? path : "\(path), image at byte \(sample.offset)"
+  }
+
+  /// Reads and decodes an image.
+  func decode(_ index: Int) throws -> PixelImage {
+    let sample = samples[index]
+    let limits = DecodingLimits.default
+    let file = try InputFile(path: paths[Int(sample.file)])
+    let size = sample.offset < 0 ? file.size : sample.size
+    guard size <= limits.maximumBytes else {
+      throw ImageError.tooManyBytes(name: name(index), bytes: size, limit: limits.maximumBytes)
+    }
+    let bytes = try file.read(at: max(0, sample.offset), count: size)
+    return try decodeImage(bytes, name: name(index), limits: limits)
+  }
+
+  private mutating func add(_ sample: Sample, key: String) {
+    samples.append(sample)
+    // FNV-1a; the keys alone would not tell a set from another one that is numbered alike.
+    for byte in key.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    hash = (hash ^ UInt64(truncatingIfNeeded: sample.size)) &* 0x100_0000_01B3
+  }
+}

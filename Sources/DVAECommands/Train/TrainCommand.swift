@@ -1,0 +1,124 @@
+import ArgumentParser
+import CPUBackend
+import DVAEKit
+import DVAEModel
+import DVAETraining
+import Foundation
+import ImagePipeline
+import TensorModule
+
+/// `dvae train`.
+struct TrainCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Train a model from images.",
+    discussion: """
+      Trains by the recipe of the DALL·E paper (appendix A.2), from random weights or from --init. \
+      The folder RUN holds config.json, checkpoints/, metrics.csv, images/ and \
+      weights.safetensors, which --weights of the other commands takes. A run that was stopped \
+      goes on with the same command, or with no more than --output RUN, and gives the same bits as \
+      one that was not. Ctrl-C and SIGTERM write a checkpoint first (exit status 130 and 143).
+
+      A run goes on with the settings that it was started with; --updates, --data (the same images \
+      elsewhere), --keep and what concerns checkpoints and validation may change.
+
+      Example:
+        dvae train --data photos/*.tar --validation held-out.tar --output run
+      """)
+
+  @Option(
+    parsing: .upToNextOption,
+    help: "Images to train on: files, folders, WebDataset .tar archives, @lists of paths.")
+  var data: [String] = []
+
+  @Option(
+    parsing: .upToNextOption,
+    help: "Images to validate with (default: the first of the training images).")
+  var validation: [String] = []
+
+  @Option(name: .shortAndLong, help: "The folder of the run.")
+  var output: String
+
+  @OptionGroup(title: "Recipe") var options: TrainOptions
+
+  @Option(help: "Threads to compute with (default: one per core).")
+  var threads: Int?
+
+  @Option(help: "Threads that decode images beside those that compute.")
+  var dataThreads = 1
+
+  @Flag(help: "Keep decoded images in memory: 3 bytes per pixel of the originals.")
+  var cache = false
+
+  @OptionGroup var quiet: QuietOption
+
+  func validate() throws {
+    for (flag, value) in [("--threads", threads ?? 1), ("--data-threads", dataThreads)]
+    where value < 1 {
+      throw ValidationError("\(flag) must be at least 1, not \(value)")
+    }
+  }
+
+  func run() async throws {
+    let console = Console.current
+    let signals = StopSignals { console.note($0) }
+    let folder = try RunFolder(output)
+    let state = try openState(in: folder, console)
+    let configuration = state.configuration
+    let images = try trainingImages(configuration, console)
+    try images.check(state.position)
+    let validation = try ValidationImages(configuration) { console.note($0) }
+    if state.update >= configuration.updates {
+      console.note("\(output): all \(configuration.updates) updates are done; --updates adds more")
+    }
+    var trainer = Trainer(
+      state, engine: try CPUEngine(threads: threads),
+      data: PrefetchedImages(images, from: state.position), validation: validation.set,
+      folder: folder)
+    var reporter = try TrainingReporter(
+      folder, configuration, from: state.update, signals: signals, quiet: quiet.quiet, console)
+    let outcome = try trainer.run(&reporter)
+    reporter.finish()
+    try trainer.state.writeWeights(to: folder.weights)
+    switch outcome {
+    case .finished: console.print(folder.weights)
+    case .stopped:
+      console.note("stopped after update \(trainer.state.update); the same command goes on")
+      throw ExitCode(128 + (signals.signalNumber ?? SIGTERM))
+    }
+  }
+
+  /// The newest checkpoint's state, or that of a new run.
+  private func openState(in folder: RunFolder, _ console: Console) throws -> TrainingState {
+    if var state = try folder.latest(warn: { console.note($0) }) {
+      var configuration = try options.resumedConfiguration(state.configuration)
+      if !data.isEmpty { configuration.data = data }
+      if !validation.isEmpty { configuration.validation = validation }
+      try configuration.checkResumes(state.configuration, run: output)
+      try configuration.validate()
+      console.note("\(output): going on after update \(state.update)")
+      state.configuration = configuration
+      try folder.write(configuration)
+      return state
+    }
+    guard !data.isEmpty else {
+      throw ValidationError("--data is needed to start a run; \(output) holds none to go on with")
+    }
+    let weights = try options.initialWeights.map { try WeightsFiles($0).model }
+    var configuration = try options.newConfiguration(startingFrom: weights)
+    configuration.data = data
+    configuration.validation = validation
+    let state = try TrainingState(configuration, startingFrom: weights)
+    try folder.write(configuration)
+    return state
+  }
+
+  private func trainingImages(
+    _ configuration: TrainingConfiguration, _ console: Console
+  ) throws -> TrainingImages {
+    let index = try SampleIndex(configuration.data) { console.note($0) }
+    return TrainingImages(index, configuration, workers: dataThreads, cached: cache) {
+      console.note($0)
+    }
+  }
+}

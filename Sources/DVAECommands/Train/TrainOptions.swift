@@ -1,0 +1,168 @@
+import ArgumentParser
+import DVAEKit
+import DVAEModel
+import DVAETraining
+import Foundation
+
+/// Where the settings of a run come from: a preset, a file, flags; each overrides the one before.
+struct TrainOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The recipe to start from: paper (as published), starter (hours on a few cores), tiny "
+        + "(minutes); default starter.", valueName: "paper|starter|tiny"))
+  var preset: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "JSON with any of the settings of a run's config.json.", valueName: "file"))
+  var config: String?
+
+  @Option(help: "Updates of the whole run; the schedules of a new run scale along.")
+  var updates: Int?
+  @Option(help: "Images of one update.")
+  var batchSize: Int?
+  @Option(help: "Images computed at a time; less memory, the same result up to rounding.")
+  var microBatch: Int?
+  @Option(help: "Side of the random crops in pixels; a multiple of 8.")
+  var resolution: Int?
+  @Option(help: "Channels of the narrowest group of blocks.")
+  var nHid: Int?
+  @Option(name: .customLong("n-blk-per-group"), help: "Residual blocks in each of the four groups.")
+  var blocksPerGroup: Int?
+  @Option(help: "Codes that a token can be.")
+  var vocabSize: Int?
+  @Option(name: .customLong("n-init"), help: "Channels of the decoder's first layer.")
+  var initial: Int?
+
+  @Option(help: "The optimizer's largest step size.")
+  var learningRate: Double?
+  @Option(help: "The step size at the end.")
+  var learningRateEnd: Double?
+  @Option(help: "Updates until the step size is at its end.")
+  var learningRateUpdates: Int?
+  @Option(help: "Updates over which the step size rises at first.")
+  var warmUp: Int?
+  @Option(help: "β at the end, the weight of the KL term.")
+  var klWeight: Double?
+  @Option(help: "Updates until β is at its end.")
+  var klWeightUpdates: Int?
+  @Option(help: "τ at the end, the temperature of the relaxation.")
+  var temperature: Double?
+  @Option(help: "Updates until τ is at its end.")
+  var temperatureUpdates: Int?
+  @Option(name: .customLong("beta-1"), help: "AdamW's β₁.")
+  var beta1: Double?
+  @Option(name: .customLong("beta-2"), help: "AdamW's β₂.")
+  var beta2: Double?
+  @Option(help: "AdamW's ε.")
+  var epsilon: Double?
+  @Option(help: "AdamW's weight decay.")
+  var weightDecay: Double?
+  @Option(help: "Decay of the average of the parameters.")
+  var emaDecay: Double?
+  @Option(help: "The gradient's largest norm; 0 for no limit.")
+  var clipNorm: Double?
+  @Option(help: "Start of all random numbers.")
+  var seed: UInt64?
+
+  @Option(
+    name: .customLong("init"),
+    help: ArgumentHelp(
+      "Weights to start from: what --weights takes elsewhere.", valueName: "weights"))
+  var initialWeights: String?
+  @Option(
+    help: ArgumentHelp(
+      "Parts that stay as they are: encoder, decoder, or the beginning of parameters' names.",
+      valueName: "part"))
+  var freeze: [String] = []
+
+  @Option(help: "Updates from one checkpoint to the next.")
+  var checkpointEvery: Int?
+  @Option(help: "Checkpoints to keep.")
+  var keep: Int?
+  @Option(help: "Updates from one validation to the next.")
+  var validateEvery: Int?
+  @Option(help: "Images to validate with.")
+  var validationImages: Int?
+  @Option(help: "Side of the validation images in pixels; a multiple of 8.")
+  var validationResolution: Int?
+
+  /// The settings of a new run.
+  ///
+  /// - Parameter weights: to start from; they bring their architecture
+  /// - Returns: the preset, the file over it, the flags over both
+  /// - Throws: `ValidationError` for an impossible flag, and what is wrong with the file
+  func newConfiguration(startingFrom weights: ModelWeights?) throws -> TrainingConfiguration {
+    let name = preset ?? "starter"
+    guard var configuration = TrainingConfiguration.presets[name] else {
+      let names = TrainingConfiguration.presets.keys.sorted().joined(separator: ", ")
+      throw ValidationError("--preset must be one of \(names), not '\(name)'")
+    }
+    if let weights { configuration.architecture = weights.architecture }
+    configuration = try overlaid(configuration)
+    if let updates { configuration = configuration.scaled(toUpdates: updates) }
+    try apply(to: &configuration)
+    return configuration
+  }
+
+  /// The settings of a run that goes on: its own, and what is asked for now.
+  func resumedConfiguration(_ saved: TrainingConfiguration) throws -> TrainingConfiguration {
+    var configuration = try overlaid(saved)
+    if let preset { configuration.preset = preset }
+    try apply(to: &configuration)
+    return configuration
+  }
+
+  private func overlaid(_ configuration: TrainingConfiguration) throws -> TrainingConfiguration {
+    guard let config else { return configuration }
+    guard let json = FileManager.default.contents(atPath: config) else {
+      throw DVAEError(.missing, "\(config): cannot read this file; check the path")
+    }
+    return try configuration.overlaid(json: json, path: config)
+  }
+
+  private func apply(to configuration: inout TrainingConfiguration) throws {
+    func set<Value>(_ value: Value?, _ path: WritableKeyPath<TrainingConfiguration, Value>) {
+      if let value { configuration[keyPath: path] = value }
+    }
+    let old = configuration.architecture
+    do {
+      configuration.architecture = try Architecture(
+        hidden: nHid ?? old.hidden, blocksPerGroup: blocksPerGroup ?? old.blocksPerGroup,
+        vocabulary: vocabSize ?? old.vocabulary, initial: initial ?? old.initial)
+    } catch {
+      throw ValidationError("\(error)")
+    }
+    set(updates, \.updates)
+    set(batchSize, \.batchSize)
+    // As many at a time as the recipe says, if the batch can be cut so.
+    if batchSize != nil, microBatch == nil, configuration.batchSize > 0 {
+      configuration.microBatch =
+        (1...max(1, configuration.microBatch)).last { configuration.batchSize % $0 == 0 } ?? 1
+    }
+    set(microBatch, \.microBatch)
+    set(resolution, \.resolution)
+    set(learningRate, \.learningRate.start)
+    set(learningRateEnd, \.learningRate.end)
+    set(learningRateUpdates, \.learningRate.updates)
+    set(warmUp, \.warmUp)
+    set(klWeight, \.klWeight.end)
+    set(klWeightUpdates, \.klWeight.updates)
+    set(temperature, \.temperature.end)
+    set(temperatureUpdates, \.temperature.updates)
+    set(beta1, \.beta1)
+    set(beta2, \.beta2)
+    set(epsilon, \.epsilon)
+    set(weightDecay, \.weightDecay)
+    set(emaDecay, \.averageDecay)
+    set(clipNorm, \.clipNorm)
+    set(seed, \.seed)
+    set(initialWeights, \.initialWeights)
+    if !freeze.isEmpty { configuration.frozen = freeze }
+    set(checkpointEvery, \.checkpointEvery)
+    set(keep, \.keep)
+    set(validateEvery, \.validateEvery)
+    set(validationImages, \.validationImages)
+    set(validationResolution, \.validationResolution)
+  }
+}

@@ -1,0 +1,164 @@
+import DVAEKit
+import DVAETraining
+import Dispatch
+import ImagePipeline
+import Synchronization
+import TensorModule
+
+/// The batches of a run as a pure function of a place in the sequence: shuffled anew for every pass,
+/// each image cropped by random numbers of its own.
+///
+/// Which thread makes a batch, and how many make it, never shows in its bits.
+struct TrainingImages: Sendable {
+  let index: SampleIndex
+  let batchSize: Int
+  let augmentation: TrainingAugmentation
+  let orderSeed: UInt64
+  let augmentationSeed: UInt64
+  /// Threads that decode.
+  let workers: Int
+  /// Told once of every image that cannot be used.
+  let warn: @Sendable (String) -> Void
+  private let memory: Memory
+
+  /// - Parameters:
+  ///   - index: the images
+  ///   - configuration: of the run
+  ///   - workers: threads that decode
+  ///   - cached: whether images stay in memory once they are decoded, as 8-bit pixels
+  ///   - warn: told once of every image that cannot be used
+  init(
+    _ index: SampleIndex, _ configuration: TrainingConfiguration, workers: Int, cached: Bool,
+    warn: @escaping @Sendable (String) -> Void
+  ) {
+    self.index = index
+    batchSize = configuration.batchSize
+    augmentation = TrainingAugmentation(resolution: configuration.resolution)
+    orderSeed = configuration.seed(for: .order)
+    augmentationSeed = configuration.seed(for: .augmentation)
+    self.workers = max(1, workers)
+    self.warn = warn
+    memory = Memory(cached: cached)
+  }
+
+  /// Checks that a place in the sequence is one of these images' sequence.
+  ///
+  /// - Throws: `TrainingError.dataChanged`
+  func check(_ position: DataPosition) throws {
+    if position.fingerprint.isEmpty || position.fingerprint == index.fingerprint { return }
+    let old = position.fingerprint.prefix { $0 != "-" }
+    throw TrainingError.dataChanged(
+      problem: "\(old) images then, \(index.count) now"
+        + (old == "\(index.count)" ? ", with other names or sizes" : ""))
+  }
+
+  /// The batch that follows a place in the sequence; unusable images are passed over and counted.
+  ///
+  /// - Throws: where a whole pass has no usable image
+  func batch(after position: DataPosition) throws -> TrainingBatch {
+    var position = position
+    position.fingerprint = index.fingerprint
+    var pictures: [PixelImage] = []
+    var failures = 0
+    while pictures.count < batchSize {
+      let made = crops(draw(batchSize - pictures.count, from: &position))
+      let good = made.compactMap(\.self)
+      position.skipped += made.count - good.count
+      failures = good.isEmpty ? failures + made.count : 0
+      guard failures < index.count + batchSize else {
+        throw DVAEError(
+          .badData, "none of the \(index.count) training images can be used; see the messages above"
+        )
+      }
+      pictures += good
+    }
+    return TrainingBatch(images: mappedTensor(pictures), position: position)
+  }
+
+  /// An image to be cropped, and the stream of its random numbers.
+  private struct Draw: Sendable {
+    var sample: Int
+    var stream: UInt64
+  }
+
+  private func draw(_ count: Int, from position: inout DataPosition) -> [Draw] {
+    (0..<count).map { _ in
+      if position.index >= index.count {
+        position.epoch += 1
+        position.index = 0
+      }
+      defer { position.index += 1 }
+      return Draw(
+        sample: memory.order(position.epoch, count: index.count, seed: orderSeed)(position.index),
+        stream: UInt64(position.epoch) &* UInt64(index.count) &+ UInt64(position.index))
+    }
+  }
+
+  /// One crop per draw; nil for images that cannot be used.
+  private func crops(_ draws: [Draw]) -> [PixelImage?] {
+    let results = Mutex([PixelImage?](repeating: nil, count: draws.count))
+    let next = Atomic(0)
+    DispatchQueue.concurrentPerform(iterations: min(workers, draws.count)) { _ in
+      while true {
+        let i = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        if i >= draws.count { return }
+        let crop = crop(draws[i])
+        results.withLock { $0[i] = crop }
+      }
+    }
+    return results.withLock { $0 }
+  }
+
+  private func crop(_ draw: Draw) -> PixelImage? {
+    do {
+      let image = try memory.image(draw.sample) { try index.decode(draw.sample) }
+      var generator = SeededGenerator(seed: augmentationSeed, stream: draw.stream)
+      return try augmentation.apply(image, name: index.name(draw.sample), using: &generator)
+    } catch {
+      if memory.isFirstFailure(draw.sample) { warn("passing over an image: \(error)") }
+      return nil
+    }
+  }
+}
+
+/// What the batches' makers remember: the order of the present pass, decoded images, and which
+/// images have been complained about.
+private final class Memory: Sendable {
+  private struct State {
+    var epoch = -1
+    var order: [UInt32] = []
+    var images: [Int: PixelImage] = [:]
+    var failed: Set<Int> = []
+  }
+
+  private let cached: Bool
+  private let state = Mutex(State())
+
+  init(cached: Bool) { self.cached = cached }
+
+  /// The shuffled order of a pass (Fisher and Yates).
+  func order(_ epoch: Int, count: Int, seed: UInt64) -> (Int) -> Int {
+    let order = state.withLock { state in
+      guard state.epoch != epoch else { return state.order }
+      var generator = SeededGenerator(seed: seed, stream: UInt64(epoch))
+      state.order = Array(0..<UInt32(count))
+      for i in stride(from: count - 1, to: 0, by: -1) {
+        state.order.swapAt(i, Int(bounded(UInt64(i + 1), using: &generator)))
+      }
+      state.epoch = epoch
+      return state.order
+    }
+    return { Int(order[$0]) }
+  }
+
+  func image(_ sample: Int, decode: () throws -> PixelImage) throws -> PixelImage {
+    if cached, let image = state.withLock({ $0.images[sample] }) { return image }
+    let image = try decode()
+    if cached { state.withLock { $0.images[sample] = image } }
+    return image
+  }
+
+  func isFirstFailure(_ sample: Int) -> Bool {
+    state.withLock { $0.failed.insert(sample).inserted }
+  }
+}

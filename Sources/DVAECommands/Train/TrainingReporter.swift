@@ -1,0 +1,120 @@
+import DVAEKit
+import DVAETraining
+import Foundation
+import ImagePipeline
+
+/// Watches a run: the line on the console, the tables and pictures in its folder.
+struct TrainingReporter: TrainingObserver {
+  private let folder: RunFolder
+  private let configuration: TrainingConfiguration
+  private let signals: StopSignals
+  private let quiet: Bool
+  private let console: Console
+  private let metrics: OutputFile
+  private let validation: OutputFile
+  private var shown = ContinuousClock.now - .seconds(60)
+  private var pace = Pace()
+
+  /// Opens the files of a run, cut back to the update that it goes on from.
+  init(
+    _ folder: RunFolder, _ configuration: TrainingConfiguration, from update: Int,
+    signals: StopSignals, quiet: Bool, _ console: Console
+  ) throws {
+    self.folder = folder
+    self.configuration = configuration
+    self.signals = signals
+    self.quiet = quiet
+    self.console = console
+    metrics = try Table.open(folder.metrics, columns: UpdateRecord.columns, upTo: update)
+    validation = try Table.open(
+      folder.validation, columns: ValidationRecord.columns, upTo: update)
+  }
+
+  var shouldStop: Bool { signals.signalNumber != nil }
+
+  mutating func didUpdate(_ record: UpdateRecord) throws {
+    try metrics.append(Array((record.row + "\n").utf8))
+    pace.add(record)
+    guard !quiet else { return }
+    let now = ContinuousClock.now
+    let isLast = record.update == configuration.updates
+    guard isLast || now - shown >= (console.isTerminal ? .milliseconds(200) : .seconds(30)) else {
+      return
+    }
+    shown = now
+    let line = line(record)
+    if console.isTerminal && !isLast { console.draw(line) } else { console.note(line) }
+  }
+
+  mutating func didValidate(_ record: ValidationRecord, _ pictures: ValidationPictures) throws {
+    try validation.append(Array((record.row + "\n").utf8))
+    let name = String(format: "%09d.png", record.update)
+    try PictureGrid(pictures).image.map { try $0.write(to: folder.images + "/" + name) }
+    guard !quiet else { return }
+    console.note(
+      String(
+        format: "update %d validated: reconstruction %.4f, KL %.3f nats, PSNR %.2f dB, ",
+        record.update, record.reconstruction, record.kl, record.psnr)
+        + String(
+          format: "%d of %d codes, perplexity %.0f", record.codebook.used,
+          record.codebook.counts.count, record.codebook.perplexity))
+  }
+
+  mutating func didSave(_ path: String, update: Int) throws {
+    try metrics.sync()
+    try validation.sync()
+  }
+
+  mutating func didNotice(_ warning: String) throws { console.note("warning: \(warning)") }
+
+  /// Takes the line away.
+  func finish() {
+    if !quiet, console.isTerminal { console.draw("") }
+  }
+
+  private func line(_ record: UpdateRecord) -> String {
+    let left = Double(configuration.updates - record.update) * pace.seconds
+    return "\(record.update)/\(configuration.updates)"
+      + String(
+        format: ", loss %.4f, reconstruction %.4f, KL %.3f nats, τ %.3f, β %.2f, ",
+        record.loss, record.reconstruction, record.kl, record.temperature, record.klWeight)
+      + String(
+        format: "step size %.2e, gradient %.3f, %.2f images/s, ", record.learningRate,
+        record.gradientNorm, Double(record.images) / pace.seconds)
+      + String(
+        format: "%.0f%% waiting for data, %@ left", 100 * pace.waiting / pace.seconds,
+        Progress.clock(left))
+  }
+}
+
+/// Seconds per update of late.
+private struct Pace {
+  var seconds = 0.0
+  var waiting = 0.0
+  private var count = 0.0
+
+  mutating func add(_ record: UpdateRecord) {
+    count = min(count + 1, 20)
+    seconds += (record.seconds - seconds) / count
+    waiting += (record.waiting - waiting) / count
+  }
+}
+
+/// A table whose rows begin with the update that they are about.
+enum Table {
+  /// Opens a table to append to it; rows after `update`, and half of a row, are cut off.
+  static func open(_ path: String, columns: String, upTo update: Int) throws -> OutputFile {
+    let file = try OutputFile(path, emptied: false)
+    let header = Array((columns + "\n").utf8)
+    let bytes = try file.read(file.size, at: 0)
+    var end = bytes.starts(with: header) ? header.count : 0
+    while end > 0, let newline = bytes[end...].firstIndex(of: UInt8(ascii: "\n")) {
+      let first = bytes[end..<newline].prefix { $0 != UInt8(ascii: ",") }
+      guard let row = Int(String(decoding: first, as: UTF8.self)), row <= update else { break }
+      end = newline + 1
+    }
+    try file.truncate(to: end)
+    if end == 0 { try file.append(header) }
+    return file
+  }
+}

@@ -1,0 +1,40 @@
+import DVAEKit
+import DVAETraining
+import ImagePipeline
+
+/// The fixed images that a run is validated with: the first usable ones, as `dvae tokenize` would
+/// see them.
+struct ValidationImages {
+  /// The images in batches.
+  let set: ValidationSet
+
+  /// Reads them.
+  ///
+  /// - Parameters:
+  ///   - configuration: of the run
+  ///   - warn: told of every image that cannot be used
+  /// - Throws: where there is none at all
+  init(_ configuration: TrainingConfiguration, warn: (String) -> Void) throws {
+    let inputs = configuration.validation.isEmpty ? configuration.data : configuration.validation
+    let index = try SampleIndex(inputs, warn: warn)
+    let preprocessing = Preprocessing(resolution: configuration.validationResolution, upscale: true)
+    var pictures: [PixelImage] = []
+    for sample in 0..<index.count where pictures.count < configuration.validationImages {
+      do {
+        pictures.append(
+          try preprocessing.apply(try index.decode(sample), name: index.name(sample)))
+      } catch {
+        warn("passing over a validation image: \(error)")
+      }
+    }
+    guard !pictures.isEmpty else {
+      throw DVAEError(
+        .badData, "\(inputs.joined(separator: ", ")): no image there can be validated with")
+    }
+    let size = min(configuration.microBatch, 8)
+    set = ValidationSet(
+      stride(from: 0, to: pictures.count, by: size).map { start in
+        mappedTensor(Array(pictures[start..<min(start + size, pictures.count)]))
+      })
+  }
+}

@@ -1,0 +1,33 @@
+import DVAEKit
+import DVAETraining
+import WeightFiles
+
+extension TrainingState {
+  /// Writes the averaged parameters in the form that `--weights` takes: official names behind
+  /// `encoder.` and `decoder.`, OIHW, float32, metadata with the architecture and the recipe.
+  ///
+  /// - Throws: `WeightsFileError` where the file cannot be written
+  func writeWeights(to path: String) throws {
+    var metadata = [
+      WeightsMetadata.format: WeightsMetadata.currentFormat,
+      WeightsMetadata.architecture: try jsonText(configuration.architecture),
+      WeightsMetadata.training: try jsonText(
+        Training(dvae: DVAE.version, update: update, configuration: configuration)),
+    ]
+    // Weights that grew out of others stay under the licence of those.
+    if !configuration.initialWeights.isEmpty {
+      metadata[WeightsMetadata.licence] = WeightsFiles.licenceNote
+    }
+    try writeSafetensors(
+      path,
+      tensors: average.parameters.map {
+        SafetensorsEntry($0.name, .float32, shape: $0.shape, .slice($0.values))
+      }, metadata: metadata)
+  }
+
+  private struct Training: Encodable {
+    let dvae: String
+    let update: Int
+    let configuration: TrainingConfiguration
+  }
+}
