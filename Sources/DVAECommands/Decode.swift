@@ -29,10 +29,11 @@ struct DecodeCommand: AsyncParsableCommand {
   func run() async throws {
     let console = Console.current
     var reader = try TokenReader.open(tokens)
-    let vae = try model.load()
+    let vae = try model.load(only: .decoder)
     try warnOfOtherWeights(reader.provenance, vae, console)
     try FileSystem.makeFolder(output)
-    let progress = Progress("decoding", of: nil, quiet: quiet.quiet, console: console)
+    let progress = Progress(
+      "decoding", of: reader.provenance?.inputs.count, quiet: quiet.quiet, console: console)
     defer { progress.finish() }
     var names = UniqueKeys()
     var (done, failed) = (0, 0)

@@ -58,13 +58,14 @@ struct TokenizeCommand: AsyncParsableCommand {
     let shard = try chosenShard(console)
     let path = shard.path(output.hasSuffix("/") ? String(output.dropLast()) : output)
     let inputs = try BulkInputs(self.inputs, shard: shard, for: format)
-    let vae = try model.load()
+    let vae = try model.load(only: .encoder)
     let provenance = try vae.provenance(
       preprocessing: image.preprocessing, inputs: inputs.fingerprint, shard: shard)
     if resume, try TokenWriter.isComplete(path, provenance) {
       console.note("\(path) is complete already")
       return
     }
+    Interruption.explain()
     let writer = try TokenWriter(
       path, format: format, provenance: provenance,
       start: resume ? .resuming : restart ? .restarting : .fresh)

@@ -42,36 +42,47 @@ public struct DiscreteVAE: Sendable {
   ///
   /// - Parameters:
   ///   - path: of weights, or a name: see `WeightsLocation`; `random` for `random()`
+  ///   - half: prepare only this one, which is faster and takes half the memory
   ///   - threads: to compute with; one per core unless given
   /// - Returns: the model; of weights with one half only, that half
   /// - Throws: what is missing from the weights or wrong with them.
-  public static func load(_ path: String, threads: Int? = nil) throws -> DiscreteVAE {
-    if path == "random", FileSystem.kind(path) == .missing { return try random(threads: threads) }
+  public static func load(
+    _ path: String, only half: NetworkPlan.Half? = nil, threads: Int? = nil
+  ) throws -> DiscreteVAE {
+    if path == "random", FileSystem.kind(path) == .missing {
+      return try random(only: half, threads: threads)
+    }
     let weights = try WeightsFiles(path)
-    let model = weights.model
     return try DiscreteVAE(
-      model.architecture, encoder: model.encoder, decoder: model.decoder, weights: weights,
-      origin: nil, threads: threads)
+      weights.model.architecture, encoder: half == .decoder ? nil : weights.model.encoder,
+      decoder: half == .encoder ? nil : weights.model.decoder, weights: weights, origin: nil,
+      threads: threads)
   }
 
   /// Makes a model with random weights, for trying things out: its tokens mean nothing.
   ///
   /// - Parameters:
   ///   - architecture: OpenAI's unless given
+  ///   - half: prepare only this one; its weights do not depend on it
   ///   - seed: the same seed gives the same weights
   ///   - threads: to compute with; one per core unless given
   /// - Returns: the model
   /// - Throws: an architecture whose tokens are too many for 16 bits.
   public static func random(
-    _ architecture: Architecture = .released, seed: UInt64 = 0, threads: Int? = nil
+    _ architecture: Architecture = .released, only half: NetworkPlan.Half? = nil,
+    seed: UInt64 = 0, threads: Int? = nil
   ) throws -> DiscreteVAE {
-    let plans = [architecture.encoder, architecture.decoder]
-    let parameters = ParameterSet(plans, initialisedBy: seed)
+    let parameters = { (wanted: NetworkPlan.Half) -> ParameterSet? in
+      guard half == nil || half == wanted else { return nil }
+      // Seeds of their own, so that one half does not need the other.
+      let plan = architecture.plan(wanted)
+      return ParameterSet([plan], initialisedBy: 2 &* seed &+ (wanted == .encoder ? 0 : 1))
+    }
     var hash = FileHash()
     hash.add("random \(seed)")
     hash.add(String(decoding: try jsonText(architecture), as: UTF8.self))
     return try DiscreteVAE(
-      architecture, encoder: parameters, decoder: parameters, weights: nil,
+      architecture, encoder: parameters(.encoder), decoder: parameters(.decoder), weights: nil,
       origin: Provenance.Weights(file: "random", sha256: hash.finished()), threads: threads)
   }
 

@@ -1,38 +1,16 @@
 import Foundation
 import Testing
 
-/// The program that the build has put beside the tests.
-private let program: String? = {
-  let folder = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-  let path = folder.appendingPathComponent("dvae").path
-  return FileManager.default.isExecutableFile(atPath: path) ? path : nil
-}()
-
 /// The program itself, killed at ten moments of a bulk run and resumed.
-@Suite(.enabled(if: program != nil)) struct KillTests {
+@Suite(.enabled(if: Program.path != nil)) struct KillTests {
   let folder = TemporaryFolder()
   private let count = 16
 
-  private func launch(_ output: String, _ arguments: [String]) throws -> (Process, Pipe) {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: try #require(program))
-    process.arguments =
-      [
-        "tokenize", "@" + folder("list.txt"), "--output", folder(output), "--weights",
-        Fixtures.tiny, "--resolution", "64",
-      ] + arguments
-    let errors = Pipe()
-    process.standardError = errors
-    process.standardOutput = FileHandle.nullDevice
-    try process.run()
-    return (process, errors)
-  }
-
-  private func finish(_ output: String, _ arguments: [String]) throws -> (Int32, String) {
-    let (process, errors) = try launch(output, arguments)
-    let text = errors.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: text, as: UTF8.self))
+  private func arguments(_ output: String, _ more: [String]) -> [String] {
+    [
+      "tokenize", "@" + folder("list.txt"), "--output", folder(output), "--weights", Fixtures.tiny,
+      "--resolution", "64",
+    ] + more
   }
 
   @Test(arguments: ["t.npy", "t.safetensors", "t.jsonl", "t.tar"])
@@ -42,21 +20,22 @@ private let program: String? = {
     paths[5] = folder("missing.png")
     try write(Array((paths.joined(separator: "\n") + "\n").utf8), to: folder("list.txt"))
     let start = ContinuousClock.now
-    let (status, _) = try finish("whole-" + name, [])
+    let (status, _) = try Program.run(arguments("whole-" + name, []))
     let duration = ContinuousClock.now - start
     #expect(status == 65)
     let whole = try contents("whole-" + name)
     var (kills, resumptions) = (0, 0)
     for moment in 0..<10 {
       let output = "\(moment)-" + name
-      let (process, errors) = try launch(output, [])
+      let errors = Pipe()
+      let process = try Program.launch(arguments(output, []), errors: errors)
       Thread.sleep(forTimeInterval: duration / .seconds(1) * (Double(moment) + 0.5) / 10)
       kill(process.processIdentifier, SIGKILL)
       _ = errors.fileHandleForReading.readDataToEndOfFile()
       process.waitUntilExit()
       if process.terminationReason == .uncaughtSignal {
         kills += 1
-        let (status, text) = try finish(output, ["--resume"])
+        let (status, text) = try Program.run(arguments(output, ["--resume"]))
         #expect(status == 65 || text.contains("complete already"))
         resumptions += text.contains("resuming after") ? 1 : 0
       }
@@ -73,5 +52,39 @@ private let program: String? = {
       bytes(folder(name)),
       FileManager.default.fileExists(atPath: sidecar) ? bytes(sidecar) : [],
     ]
+  }
+
+  @Test func interruptionSaysHowToGoOn() throws {
+    try write(Array((Fixtures.imageFiles[0] + "\n").utf8), to: folder("list.txt"))
+    let errors = Pipe()
+    let process = try Program.launch(
+      [
+        "tokenize", "@" + folder("list.txt"), "--output", folder("t.npy"), "--weights",
+        Fixtures.tiny, "--resolution", "2048", "--upscale",
+      ], errors: errors)
+    while !FileManager.default.fileExists(atPath: folder("t.npy.partial")), process.isRunning {
+      Thread.sleep(forTimeInterval: 0.01)
+    }
+    process.interrupt()
+    let text = errors.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    #expect(process.terminationReason == .uncaughtSignal && process.terminationStatus == SIGINT)
+    #expect(String(decoding: text, as: UTF8.self).contains("--resume"))
+  }
+
+  @Test func readersThatGoAwayAreNoFailure() throws {
+    let output = Pipe()
+    try output.fileHandleForReading.close()
+    let run = try Program.run(["weights", "info", Fixtures.tiny], output: output)
+    #expect(run.status == 0)
+    #expect(run.errors == "")
+  }
+
+  @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
+  func resultsThatCannotBeWrittenAreAFailure() throws {
+    let full = try #require(FileHandle(forWritingAtPath: "/dev/full"))
+    for arguments in [["weights", "info", Fixtures.tiny], ["--help"]] {
+      #expect(try Program.run(arguments, output: full).status == 74)
+    }
   }
 }

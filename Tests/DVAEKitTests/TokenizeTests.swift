@@ -33,7 +33,8 @@ import WeightFiles
     #expect(run.output == "\(path): 3 images\n")
     let found = try tokens(path)
     for name in Fixtures.names { #expect(try found[name] == expected(name)) }
-    let back = await dvae("decode", path, "--output", folder("back"), "--weights", Fixtures.tiny)
+    let back = await dvae(
+      "decode", path, "--output", folder("back"), "--weights", Fixtures.tiny, "--quiet")
     #expect(back.status == 0)
     #expect(back.errors == "")
     for name in Fixtures.names { try expectPicture(folder("back/\(name).png"), name) }
@@ -74,6 +75,21 @@ import WeightFiles
     }
     try tar.finish()
     try write(all, to: path)
+  }
+
+  @Test func damagedArchivesGiveWhatTheyStillHave() async throws {
+    try archive(folder("in.tar"))
+    let whole = try bytes(folder("in.tar"))
+    // Cut within the second image.
+    try write(Array(whole[..<(whole.count / 2)]), to: folder("in.tar"))
+    let run = await tokenize(
+      folder("in.tar"), Fixtures.imageFiles[2], "--output", folder("out.jsonl"), "--quiet")
+    #expect(run.status == 65)
+    #expect(run.errors.contains("in.tar"))
+    let found = try tokens(folder("out.jsonl"))
+    #expect(try found["000"] == expected("kodim04"))
+    #expect(try found["odd_401x333"] == expected("odd_401x333"))
+    #expect(found.count == 2)
   }
 
   @Test func batchesAndThreadsDoNotMatter() async throws {
@@ -269,7 +285,8 @@ import WeightFiles
     #expect(await tokenize(Fixtures.images, "--output", tokens).status == 0)
     let converted = folder("tiny.safetensors")
     #expect(await dvae("weights", "convert", Fixtures.tiny, "--output", converted).status == 0)
-    let same = await dvae("decode", tokens, "--output", folder("a"), "--weights", converted)
+    let same = await dvae(
+      "decode", tokens, "--output", folder("a"), "--weights", converted, "--quiet")
     #expect(same.status == 0 && same.errors == "")
     for half in ["encoder_legacy.pkl", "decoder.pkl"] {
       try write(bytes(Fixtures.tiny + "/" + half), to: folder(half))

@@ -95,6 +95,34 @@ import WeightFiles
     #expect(!FileManager.default.fileExists(atPath: folder("x.safetensors")))
   }
 
+  @Test func maliciousFilesAreOneLine() async throws {
+    let touched = folder("touched")
+    // What os.system("touch …") looks like in the container of PyTorch before 1.6, and alone.
+    let command = "cos\nsystem\n(S'touch \(touched)'\ntR."
+    let magic: [UInt8] = [0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50]
+    let files: [(String, [UInt8])] = [
+      ("command.pkl", [0x80, 2] + Array(command.utf8)),
+      (
+        "legacy.pkl",
+        magic + [0x19, 0x2E, 0x80, 2, 0x4D, 0xE9, 3, 0x2E, 0x80, 2, 0x7D, 0x2E, 0x80, 2]
+          + Array(command.utf8)
+      ),
+      ("huge.safetensors", [0, 0, 0, 0, 0, 0, 0, 0x10] + Array("{\"a\":{}}".utf8)),
+      ("empty.pkl", []), ("text.pt", Array("hello\n".utf8)),
+      ("short.pkl", Array(try bytes(Fixtures.tiny + "/encoder.pkl").prefix(100_000))),
+      ("short_legacy.pkl", Array(try bytes(Fixtures.tiny + "/encoder_legacy.pkl").prefix(99_999))),
+    ]
+    for (name, content) in files {
+      try write(content, to: folder(name))
+      let run = await dvae("weights", "info", folder(name))
+      #expect(run.status == 65, "\(name): \(run.errors)")
+      #expect(run.output == "")
+      #expect(run.errors.split(separator: "\n").count == 1)
+      #expect(run.errors.contains(name))
+    }
+    #expect(!FileManager.default.fileExists(atPath: touched))
+  }
+
   @Test func downloadFetchesVerifiesAndNamesTheLicence() async throws {
     let server = try LoopbackServer { request, _ in
       guard let body = try? bytes(Fixtures.tiny + request.path) else {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import DVAEKit
+import DVAEModel
 import ImagePipeline
 
 /// Which model, and how it is run.
@@ -20,7 +21,9 @@ struct ModelOptions: ParsableArguments {
     }
   }
 
-  func load() throws -> DiscreteVAE { try DiscreteVAE.load(weights, threads: threads) }
+  func load(only half: NetworkPlan.Half? = nil) throws -> DiscreteVAE {
+    try DiscreteVAE.load(weights, only: half, threads: threads)
+  }
 }
 
 /// What is done to an image before the encoder sees it.

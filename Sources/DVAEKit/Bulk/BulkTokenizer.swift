@@ -20,6 +20,8 @@ public struct BulkTokenizer: Sendable {
   /// Images that may be read ahead, beyond those of a batch.
   public var readAhead = 8
 
+  private static let largestCompanion = 16 << 20
+
   let tokenize: @Sendable ([PixelImage]) throws -> [TokenGrid]
 
   /// Makes a tokenizer of `tokenize`, which takes images of one size that are preprocessed.
@@ -68,16 +70,27 @@ public struct BulkTokenizer: Sendable {
     do throws(ImageError) {
       let input = try item.image.get()
       let image = try preprocessing.apply(input.decode(limits: limits), name: input.name)
-      var companions: [String: [UInt8]] = [:]
-      for field in try input.sidecars(limits: limits) {
-        let name = field.extension.lowercased()
-        if name == "txt" || name == "json" { companions[name] = field.bytes }
-      }
       return PreparedImage(
-        number: number, key: item.key, image: .success(image), companions: companions)
+        number: number, key: item.key, image: .success(image), companions: try companions(input))
     } catch {
       return PreparedImage(
         number: number, key: item.key, image: .failure(error), companions: [:])
     }
+  }
+
+  // The caption and the description of a sample; whatever else it has stays where it is.
+  private func companions(_ item: InputItem) throws(ImageError) -> [String: [UInt8]] {
+    guard case .sample(let record, let file) = item.origin else { return [:] }
+    var found: [String: [UInt8]] = [:]
+    for member in record.members where ["txt", "json"].contains(member.extension.lowercased()) {
+      guard member.entry.size <= Self.largestCompanion else {
+        throw .tooManyBytes(
+          name: "\(item.name).\(member.extension)", bytes: member.entry.size,
+          limit: Self.largestCompanion)
+      }
+      found[member.extension.lowercased()] = try file.read(
+        at: member.entry.offset, count: member.entry.size)
+    }
+    return found
   }
 }
