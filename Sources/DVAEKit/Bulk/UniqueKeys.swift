@@ -1,17 +1,22 @@
 /// Gives every item a key, and so a file name, that none before it had.
 package struct UniqueKeys {
-  // Hashes, not keys: millions of them fit into memory. A tensor of the name here would be the
-  // metadata of a safetensors file.
-  private var seen: Set<UInt64> = [Self.hash("__metadata__")]
+  // Hashes, not keys: millions of them fit into memory. With each, the number that its next
+  // repetition gets. A tensor of the name here would be the metadata of a safetensors file.
+  private var next: [UInt64: UInt32] = [Self.hash("__metadata__"): 2]
 
   /// Starts with no key taken.
   package init() {}
 
   /// The key itself, or with the first free one of `-2`, `-3`, … behind it.
   package mutating func unique(_ key: String) -> String {
-    if seen.insert(Self.hash(key)).inserted { return key }
-    var number = 2
-    while !seen.insert(Self.hash("\(key)-\(number)")).inserted { number += 1 }
+    let hash = Self.hash(key)
+    guard var number = next[hash] else {
+      next[hash] = 2
+      return key
+    }
+    while next[Self.hash("\(key)-\(number)")] != nil { number += 1 }
+    next[hash] = number + 1
+    next[Self.hash("\(key)-\(number)")] = 2
     return "\(key)-\(number)"
   }
 
