@@ -42,28 +42,16 @@ extension CPUEngine {
     return y
   }
 
-  /// Rows of one task: as many A panels as leave half of a 1 MiB second-level cache to the rest.
-  func rowsPerTask(k: Int) -> Int {
-    panelRows * max(1, min(8, 110_000 / (k * panelRows)))
-  }
-
-  /// Output channels of one task, a multiple of the panel.
-  private static let columnsPerTask = 512
-
   /// Matrix product over positions (1×1), or over the patches around them.
   private func multiply(
     _ x: Tensor, _ weights: PackedWeights, reluInput: Bool, _ output: Output
   ) {
-    let kernels = kernels
     let stride = weights.outputs
-    forEachBlock(x, weights, reluInput: reluInput) { a, image, first, rows, columns, _ in
-      let at = (image * x.shape.height * x.shape.width + first) * stride + columns.lowerBound
-      output.withEpilogue(at: at, column: columns.lowerBound) { c, epilogue in
-        var product = dvae_gemm(a, weights, columns: columns, rows: rows, engine: self)
-        product.c = c
-        product.c_row = stride
-        product.epilogue = epilogue
-        withUnsafePointer(to: product) { kernels.gemm($0) }
+    forEachBlock(x, weights, reluInput: reluInput) { block, _ in
+      output.withEpilogue(
+        at: block.position * stride + block.columns.lowerBound, column: block.columns.lowerBound
+      ) { c, epilogue in
+        add(block, weights, to: c, row: stride, epilogue)
       }
     }
   }
@@ -77,104 +65,172 @@ extension CPUEngine {
     }
     let kernels = kernels
     let positions = x.shape.positions
-    let blocks = (weights.outputs + Self.columnsPerTask - 1) / Self.columnsPerTask
-    var best = [Float](repeating: -.infinity, count: blocks * positions)
-    var index = [Int32](repeating: 0, count: blocks * positions)
-    let rowsPerTask = rowsPerTask(k: weights.k)
-    let logits = pool.scratch(team.threads * rowsPerTask * Self.columnsPerTask)
-    let noOutput = Output(logits, .bias, bias: weights.bias)
+    let width = Product.columnsPerTask
+    let bands = (weights.outputs + width - 1) / width
+    var best = [Float](repeating: -.infinity, count: bands * positions)
+    var index = [Int32](repeating: 0, count: bands * positions)
+    let size = Product(weights, rows: panelRows).rows * width
+    let logits = Output(pool.scratch(team.threads * size), .bias, bias: weights.bias)
     best.withUnsafeMutableBufferPointer { best in
       index.withUnsafeMutableBufferPointer { index in
-        forEachBlock(x, weights, reluInput: reluInput) { a, image, first, rows, columns, worker in
+        forEachBlock(x, weights, reluInput: reluInput) { block, worker in
           guard let best = best.baseAddress, let index = index.baseAddress else { return }
-          let scratch = worker * rowsPerTask * Self.columnsPerTask
-          let block = columns.lowerBound / Self.columnsPerTask
-          let at = block * positions + image * x.shape.height * x.shape.width + first
-          noOutput.withEpilogue(at: scratch, column: columns.lowerBound) { c, epilogue in
-            var product = dvae_gemm(a, weights, columns: columns, rows: rows, engine: self)
-            product.c = c
-            product.c_row = Self.columnsPerTask
-            product.epilogue = epilogue
-            withUnsafePointer(to: product) { kernels.gemm($0) }
+          let first = block.columns.lowerBound
+          let at = first / width * positions + block.position
+          logits.withEpilogue(at: worker * size, column: first) { c, epilogue in
+            add(block, weights, to: c, row: width, epilogue)
+            guard block.isLast else { return }
             kernels.argmax_rows(
-              c, Self.columnsPerTask, Int32(rows), Int32(columns.count),
-              Int32(columns.lowerBound), best + at, index + at)
+              c, width, Int32(block.rows), Int32(block.columns.count), Int32(first), best + at,
+              index + at)
           }
         }
       }
     }
     return (0..<positions).map { position in
       var winner = position
-      for block in 1..<max(blocks, 1) where best[block * positions + position] > best[winner] {
-        winner = block * positions + position
+      for band in 1..<max(bands, 1) where best[band * positions + position] > best[winner] {
+        winner = band * positions + position
       }
       return index[winner]
     }
   }
 
+  /// Adds a block's product to what its earlier channels left, and finishes it with the last.
+  private func add(
+    _ block: Block, _ weights: PackedWeights, to c: UnsafeMutablePointer<Float>, row: Int,
+    _ epilogue: UnsafePointer<dvae_epilogue>
+  ) {
+    var product = dvae_gemm()
+    product.a = block.a
+    product.b = UnsafePointer(
+      weights.weights.pointer + block.columns.lowerBound / panelColumns * weights.panel
+        + block.k.lowerBound * panelColumns)
+    product.c = c
+    product.k = Int32(block.k.count)
+    product.rows = Int32(block.rows)
+    product.columns = Int32(block.columns.count)
+    product.batch = 1
+    product.accumulate = block.k.lowerBound > 0 ? 1 : 0
+    product.a_panel = panelRows * block.k.count
+    product.b_panel = weights.panel
+    product.c_row = row
+    product.epilogue = block.isLast ? epilogue : nil
+    withUnsafePointer(to: product) { kernels.gemm($0) }
+  }
+
   /// Packs the rows of every image into A panels and calls `body` for each block of the product.
   ///
-  /// Wide products pack an image once and share it; narrow ones pack within the task.
+  /// A block's input channels come in order, on one worker. Wide products pack an image once and
+  /// share it; narrow ones pack within the task.
   private func forEachBlock(
     _ x: Tensor, _ weights: PackedWeights, reluInput: Bool,
-    _ body: (
-      _ a: UnsafePointer<Float>, _ image: Int, _ first: Int, _ rows: Int, _ columns: Range<Int>,
-      _ worker: Int
-    ) -> Void
+    _ body: (_ block: Block, _ worker: Int) -> Void
   ) {
     let kernels = kernels
+    let plan = Product(weights, rows: panelRows)
     let positions = x.shape.height * x.shape.width
-    let rowsPerTask = rowsPerTask(k: weights.k)
-    let rowTasks = (positions + rowsPerTask - 1) / rowsPerTask
-    let columnsPerTask = Self.columnsPerTask
-    let columnTasks = (weights.outputs + columnsPerTask - 1) / columnsPerTask
-
+    let rowTasks = (positions + plan.rows - 1) / plan.rows
+    let bands = (weights.outputs + Product.columnsPerTask - 1) / Product.columnsPerTask
     let width = weights.inputs * weights.kernel * weights.kernel
-    let patches = weights.kernel > 1 ? pool.scratch(team.threads * rowsPerTask * width) : nil
+    let patches = weights.kernel > 1 ? pool.scratch(team.threads * plan.rows * width) : nil
 
     func pack(
-      _ image: Int, _ task: Int, _ worker: Int, to a: UnsafeMutablePointer<Float>
-    ) -> (first: Int, rows: Int) {
-      let first = task * rowsPerTask
-      let rows = min(rowsPerTask, positions - first)
+      _ image: Int, _ task: Int, _ k: Range<Int>, _ worker: Int, to a: UnsafeMutablePointer<Float>
+    ) {
+      let first = task * plan.rows
+      let rows = min(plan.rows, positions - first)
       var source = x.image(image) + first * width
       if let patches {
-        source = patches.pointer + worker * rowsPerTask * width
-        kernels.patch_rows(
-          x.image(image), Int32(x.shape.height), Int32(x.shape.width), Int32(weights.inputs),
-          Int32(weights.kernel), Int32(first), Int32(rows), source)
+        source = patches.pointer + worker * plan.rows * width
+        if k.lowerBound == 0 {
+          kernels.patch_rows(
+            x.image(image), Int32(x.shape.height), Int32(x.shape.width), Int32(weights.inputs),
+            Int32(weights.kernel), Int32(first), Int32(rows), source)
+        }
       }
-      kernels.pack_rows(source, width, Int32(rows), Int32(width), reluInput ? 1 : 0, a)
-      return (first, rows)
+      kernels.pack_rows(
+        source + k.lowerBound, width, Int32(rows), Int32(min(k.upperBound, width) - k.lowerBound),
+        reluInput ? 1 : 0, a)
     }
 
-    let size = rowsPerTask * weights.k
-    if columnTasks == 1 {
+    func block(
+      _ a: UnsafeMutablePointer<Float>, _ image: Int, _ task: Int, _ k: Range<Int>,
+      _ columns: Range<Int>
+    ) -> Block {
+      Block(
+        a: UnsafePointer(a), position: image * positions + task * plan.rows,
+        rows: min(plan.rows, positions - task * plan.rows), columns: columns, k: k,
+        isLast: k.upperBound == weights.k)
+    }
+
+    guard bands > 1 else {
+      let size = plan.rows * plan.depth
       let scratch = pool.scratch(team.threads * size)
-      team.run(x.shape.batch * rowTasks) { task, worker in
+      team.run(x.shape.batch * rowTasks) { index, worker in
         let a = scratch.pointer + worker * size
-        let image = task / rowTasks
-        let (first, rows) = pack(image, task % rowTasks, worker, to: a)
-        body(a, image, first, rows, 0..<weights.outputs, worker)
+        let (image, task) = index.quotientAndRemainder(dividingBy: rowTasks)
+        for k in plan.steps(weights.k) {
+          pack(image, task, k, worker, to: a)
+          body(block(a, image, task, k, 0..<weights.outputs), worker)
+        }
       }
       return
     }
+    let size = plan.rows * weights.k
     let packed = pool.scratch(rowTasks * size)
     for image in 0..<x.shape.batch {
       team.run(rowTasks) { task, worker in
-        _ = pack(image, task, worker, to: packed.pointer + task * size)
+        for k in plan.steps(weights.k) {
+          pack(
+            image, task, k, worker, to: packed.pointer + task * size + k.lowerBound * plan.rows)
+        }
       }
       // Columns outermost, so that all threads use the same weights at the same time.
-      team.run(columnTasks * rowTasks) { task, worker in
-        let column = task / rowTasks * columnsPerTask
-        let first = task % rowTasks * rowsPerTask
-        body(
-          packed.pointer + task % rowTasks * size, image, first,
-          min(rowsPerTask, positions - first),
-          column..<min(column + columnsPerTask, weights.outputs), worker)
+      team.run(bands * rowTasks) { index, worker in
+        let (band, task) = index.quotientAndRemainder(dividingBy: rowTasks)
+        let first = band * Product.columnsPerTask
+        let columns = first..<min(first + Product.columnsPerTask, weights.outputs)
+        for k in plan.steps(weights.k) {
+          let a = packed.pointer + task * size + k.lowerBound * plan.rows
+          body(block(a, image, task, k, columns), worker)
+        }
       }
     }
   }
+}
+
+/// How a matrix product is cut.
+private struct Product {
+  /// Output channels of one task, a multiple of every panel.
+  static let columnsPerTask = 512
+  /// Input channels of one step: longer sums would push the panels out of the second-level cache.
+  private static let deepest = 1024
+
+  /// Positions of one task: as many A panels as leave half of a 1 MiB cache to the weights.
+  let rows: Int
+  /// Input channels of one step.
+  let depth: Int
+
+  init(_ weights: PackedWeights, rows panel: Int) {
+    depth = min(weights.k, Self.deepest)
+    rows = panel * max(1, min(8, 110_000 / (depth * panel)))
+  }
+
+  func steps(_ k: Int) -> [Range<Int>] {
+    stride(from: 0, to: k, by: depth).map { $0..<min($0 + depth, k) }
+  }
+}
+
+/// One step of a matrix product: packed rows times some columns, over some of the sums' terms.
+private struct Block {
+  let a: UnsafePointer<Float>
+  /// The first row, counted over the batch.
+  let position: Int
+  let rows: Int
+  let columns: Range<Int>
+  let k: Range<Int>
+  let isLast: Bool
 }
 
 /// Where a convolution writes, with what happens on the way.
@@ -203,24 +259,5 @@ struct Output: @unchecked Sendable {
       skip: epilogue.skip.map { UnsafePointer($0.pointer + at) },
       gain: epilogue.gain, relu: epilogue.relu ? 1 : 0, stream: stream ? 1 : 0)
     withUnsafePointer(to: shifted) { body(y.pointer + at, $0) }
-  }
-}
-
-extension dvae_gemm {
-  /// A · B of one block: `rows` rows of packed A and a range of the packed weights' columns.
-  init(
-    _ a: UnsafePointer<Float>, _ weights: PackedWeights, columns: Range<Int>, rows: Int,
-    engine: CPUEngine
-  ) {
-    self.init()
-    self.a = a
-    b = UnsafePointer(
-      weights.weights.pointer + columns.lowerBound / engine.panelColumns * weights.panel)
-    k = Int32(weights.k)
-    self.rows = Int32(rows)
-    self.columns = Int32(columns.count)
-    batch = 1
-    a_panel = engine.panelRows * weights.k
-    b_panel = weights.panel
   }
 }

@@ -42,8 +42,8 @@ private final class Counter: Sendable {
 
 /// A task's body on its way to the other threads.
 ///
-/// `run` returns only when all of them have left it,
-/// and tasks write disjoint memory: that is what makes the sharing sound.
+/// `run` returns only when all of them have left it, and tasks write disjoint memory: that is what
+/// makes the sharing sound.
 private struct Shared: @unchecked Sendable {
   let body: (_ task: Int, _ worker: Int) -> Void
 }

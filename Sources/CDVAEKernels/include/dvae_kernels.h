@@ -35,7 +35,7 @@ typedef struct {
   int rows;     // rows in all, over several A panels
   int columns;  // columns in all, over several B panels
   int batch;    // independent products
-  int accumulate;              // add to c; the epilogue must then be null
+  int accumulate;              // add to what c holds, before the epilogue
   int prefetch;                // A does not fit the caches: ask for the next product's part of it
   size_t a_panel, b_panel;     // floats from one panel to the next
   size_t a_batch, b_batch, c_batch;
@@ -118,8 +118,8 @@ typedef struct {
   // One position of the bottleneck, k channels.
   // softmax(x)
   void (*_Nonnull softmax)(const float *_Nonnull x, int k, float *_Nonnull y);
-  // softmax((x + g) / temperature), g from given uniform numbers, or (u null) from Philox words
-  // counter * 4 + channel.
+  // softmax((x + g) / temperature), g from given uniform numbers, or (u null) from the Philox words
+  // `element` and following.
   void (*_Nonnull gumbel_softmax)(const float *_Nonnull x, const float *_Nullable u, uint64_t seed,
                                   uint64_t stream, uint64_t element, float temperature, int k,
                                   float *_Nonnull y);
