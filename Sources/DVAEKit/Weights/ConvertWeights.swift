@@ -20,9 +20,11 @@ extension WeightsFiles {
       WeightsMetadata.architecture: String(
         decoding: try jsonText(model.architecture), as: UTF8.self),
     ]
-    // Weights of our own training say so, and what they grew out of.
+    // Weights of our own training say so, and what they grew out of. A pickled module has an
+    // attribute `training` too, which means something else.
+    let written = files.filter { $0.format == .safetensors }
     for key in [WeightsMetadata.training, WeightsMetadata.licence] {
-      metadata[key] = files.compactMap { $0.metadata[key] }.first
+      metadata[key] = written.compactMap { $0.metadata[key] }.first
     }
     if metadata[WeightsMetadata.training] == nil, metadata[WeightsMetadata.licence] == nil {
       metadata[WeightsMetadata.licence] = Self.licenceNote
