@@ -13,6 +13,6 @@ if [[ ! -e $venv/.complete && -z ${DVAE_BENCH_VENV:-} ]]; then
   "$venv/bin/pip" install --quiet --no-deps DALL-E==0.1
   touch "$venv/.complete"
 fi
-swift build --configuration release --product dvae
+swift build --configuration release --product dvae >&2
 dvae="$(swift build --configuration release --show-bin-path)/dvae"
 "$venv/bin/python" Benchmarks/peers.py --dvae "$dvae" "$@"
