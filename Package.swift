@@ -87,6 +87,9 @@ let package = Package(
       "DVAEModelTests",
       ["CPUBackend", "DVAEModel", "DVAETraining", "EngineModule", "TensorModule", "WeightFiles"]),
     tests(
+      "DVAETrainingTests",
+      ["CPUBackend", "DVAEModel", "DVAETraining", "EngineModule", "TensorModule", "WeightFiles"]),
+    tests(
       "DVAEKitTests",
       ["DVAECommands", "DVAEKit", "DVAEModel", "ImagePipeline", "TensorModule", "WeightFiles"]),
   ],

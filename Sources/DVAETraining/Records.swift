@@ -29,6 +29,26 @@ public struct UpdateRecord: Hashable, Sendable {
   /// Images of the update.
   public var images: Int
 
+  package init(
+    update: Int, epoch: Int, loss: Double, reconstruction: Double, kl: Double,
+    temperature: Double, klWeight: Double, learningRate: Double, gradientNorm: Double,
+    skipped: Int, seconds: Double, waiting: Double, images: Int
+  ) {
+    self.update = update
+    self.epoch = epoch
+    self.loss = loss
+    self.reconstruction = reconstruction
+    self.kl = kl
+    self.temperature = temperature
+    self.klWeight = klWeight
+    self.learningRate = learningRate
+    self.gradientNorm = gradientNorm
+    self.skipped = skipped
+    self.seconds = seconds
+    self.waiting = waiting
+    self.images = images
+  }
+
   /// Names of the columns of `row`.
   public static let columns =
     "update,epoch,loss,reconstruction,kl,temperature,kl_weight,learning_rate,gradient_norm,"
@@ -60,6 +80,18 @@ public struct ValidationRecord: Hashable, Sendable {
   public var psnr: Double
   /// Which tokens were used how often.
   public var codebook: CodebookUse
+
+  package init(
+    update: Int, loss: Double, reconstruction: Double, kl: Double, psnr: Double,
+    codebook: CodebookUse
+  ) {
+    self.update = update
+    self.loss = loss
+    self.reconstruction = reconstruction
+    self.kl = kl
+    self.psnr = psnr
+    self.codebook = codebook
+  }
 
   /// Names of the columns of `row`.
   public static let columns =

@@ -113,6 +113,11 @@ private final class RunLock: @unchecked Sendable {
   private let file: AtomicFile
 
   init(_ path: String) throws {
-    file = try AtomicFile(path)
+    do {
+      file = try AtomicFile(path)
+    } catch {
+      guard case .cannotCreate(_, let reason) = error else { throw error }
+      throw TrainingError.cannotWrite(path: path, reason: reason)
+    }
   }
 }

@@ -39,6 +39,8 @@ public struct Trainer<E: Engine, Source: BatchSource> {
   private let folder: RunFolder
   private let step: UpdateStep<E>
   private var lastCheckpoint: String?
+  /// The first batch where the preparation has looked at it already.
+  private var firstBatch: TrainingBatch?
   private var configuration: TrainingConfiguration { state.configuration }
 
   /// Prepares to go on from a state.
@@ -68,6 +70,7 @@ public struct Trainer<E: Engine, Source: BatchSource> {
   /// - Throws: `TrainingError.diverged`, and what the images, the files and the observer throw; the
   ///   last checkpoint is sound then
   public mutating func run(_ observer: inout some TrainingObserver) throws -> TrainingOutcome {
+    if state.update == 0 { try prepare() }
     while state.update < configuration.updates {
       if observer.shouldStop {
         try saveCheckpoint(&observer)
@@ -80,11 +83,20 @@ public struct Trainer<E: Engine, Source: BatchSource> {
     return .finished
   }
 
+  /// What is done once, before the first update.
+  private mutating func prepare() throws {
+    guard configuration.codeSpread > 0, configuration.initialWeights.isEmpty else { return }
+    let batch = try data.next()
+    try state.spreadCodes(
+      to: configuration.codeSpread, over: batch.images, engine: engine)
+    firstBatch = batch
+  }
+
   /// One update: images, gradients, their norm, a step of the optimizer.
   private mutating func update() throws -> UpdateRecord {
     let clock = ContinuousClock()
     let start = clock.now
-    let batch = try data.next()
+    let batch = try firstBatch.take() ?? data.next()
     let waited = clock.now - start
 
     let values = configuration.values(at: state.update)

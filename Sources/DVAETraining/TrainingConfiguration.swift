@@ -42,6 +42,9 @@ public struct TrainingConfiguration: Hashable, Codable, Sendable {
   public var clipNorm: Double
   /// Start of all random numbers.
   public var seed: UInt64
+  /// Standard deviation that the logits are given before the first update, so that the codes tell
+  /// images apart from the start; 0 leaves the random weights as drawn, as in the paper.
+  public var codeSpread: Double
   /// A weights file to start from; empty to start from random weights.
   public var initialWeights: String
   /// Prefixes of the names of parameters that stay as they are: `encoder`,
@@ -78,6 +81,7 @@ public struct TrainingConfiguration: Hashable, Codable, Sendable {
     case averageDecay = "ema_decay"
     case clipNorm = "clip_norm"
     case seed
+    case codeSpread = "code_spread"
     case initialWeights = "init"
     case frozen = "freeze"
     case data, validation
@@ -179,7 +183,9 @@ extension TrainingConfiguration {
     ] {
       try check((0..<1).contains(value), field, "is \(value), must be at least 0 and below 1")
     }
-    for (field, value) in [(CodingKeys.weightDecay, weightDecay), (.clipNorm, clipNorm)] {
+    for (field, value) in [
+      (CodingKeys.weightDecay, weightDecay), (.clipNorm, clipNorm), (.codeSpread, codeSpread),
+    ] {
       try check(value.isFinite && value >= 0, field, "is \(value), must not be negative")
     }
     try check(epsilon.isFinite && epsilon > 0, .epsilon, "is \(epsilon), must be positive")

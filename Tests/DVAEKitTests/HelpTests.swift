@@ -7,7 +7,7 @@ import Testing
 @Suite struct HelpTests {
   static let commands = [
     "", "tokenize", "decode", "reconstruct", "weights", "weights info", "weights convert",
-    "weights download", "benchmark",
+    "weights download", "benchmark", "train",
   ]
 
   @Test(arguments: commands) func helpIsAsWritten(_ command: String) async throws {

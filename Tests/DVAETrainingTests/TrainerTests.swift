@@ -107,6 +107,39 @@ import Testing
     #expect(sound.bits.allSatisfy { $0.allSatisfy { Float(bitPattern: $0).isFinite } })
   }
 
+  @Test func codesAreSpreadOnceAndExactly() throws {
+    var configuration = try TrainingConfiguration.testing(updates: 2)
+    var images = SyntheticImages(configuration)
+    let x = try images.next().images
+    let state = try TrainingState(configuration)
+    let drawn = ParameterSet(copying: state.parameters)
+    try state.spreadCodes(to: 3, over: x, engine: engine)
+    let logits = try ImageEncoder(
+      configuration.architecture, parameters: state.parameters, engine: engine
+    ).logits(x)
+    let (positions, codes) = (logits.shape.positions, logits.shape.channels)
+    for code in 0..<codes {
+      let mean = (0..<positions).reduce(0) { $0 + logits.elements[$1 * codes + code] }
+      #expect(abs(mean) < 1e-4 * Float(positions))
+    }
+    let variance = engine.sumOfSquares(logits.all) / Double(logits.count)
+    #expect(abs(variance.squareRoot() - 3) < 1e-3)
+    let input = "decoder.blocks.input.w"
+    let before = try #require(drawn[input]?.values.elements)
+    let after = try #require(state.parameters[input]?.values.elements)
+    #expect(abs(after[5] / before[5] - Float(codes).squareRoot()) < 1e-3)
+    for (a, b) in zip(state.parameters.parameters, state.average.parameters) {
+      #expect(a.values.elements.elementsEqual(b.values.elements))
+    }
+
+    // The run sees the same images with it as without.
+    configuration.codeSpread = 3
+    var watcher = Watcher()
+    let end = try train(configuration, in: "run", &watcher).state
+    #expect(end.position.index == 4)
+    #expect(abs(try #require(watcher.updates.first).kl - 2.5) < 1.5)
+  }
+
   @Test func microBatchesAddUp() throws {
     var configuration = try TrainingConfiguration.testing(updates: 1)
     (configuration.batchSize, configuration.microBatch) = (4, 4)
@@ -151,8 +184,10 @@ import Testing
   }
 
   @Test func lossFallsAndPicturesAreMade() throws {
-    var configuration = try TrainingConfiguration.testing(updates: 60)
-    (configuration.validateEvery, configuration.checkpointEvery) = (60, 60)
+    var configuration = try TrainingConfiguration.testing(updates: 200)
+    (configuration.validateEvery, configuration.checkpointEvery) = (200, 200)
+    configuration.codeSpread = 2
+    configuration.klWeight = Schedule(from: 1, to: 1, over: 0)
     configuration.averageDecay = 0.9
     var watcher = Watcher()
     try train(configuration, in: "run", &watcher)

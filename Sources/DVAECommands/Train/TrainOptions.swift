@@ -65,6 +65,9 @@ struct TrainOptions: ParsableArguments {
   @Option(help: "Start of all random numbers.")
   var seed: UInt64?
 
+  @Option(help: "Spread of the first logits, so that codes tell images apart from the start.")
+  var codeSpread: Double?
+
   @Option(
     name: .customLong("init"),
     help: ArgumentHelp(
@@ -157,6 +160,7 @@ struct TrainOptions: ParsableArguments {
     set(emaDecay, \.averageDecay)
     set(clipNorm, \.clipNorm)
     set(seed, \.seed)
+    set(codeSpread, \.codeSpread)
     set(initialWeights, \.initialWeights)
     if !freeze.isEmpty { configuration.frozen = freeze }
     set(checkpointEvery, \.checkpointEvery)

@@ -2,6 +2,7 @@ import DVAEKit
 import DVAETraining
 import Foundation
 import ImagePipeline
+import WeightFiles
 
 /// Watches a run: the line on the console, the tables and pictures in its folder.
 struct TrainingReporter: TrainingObserver {
@@ -12,6 +13,10 @@ struct TrainingReporter: TrainingObserver {
   private let console: Console
   private let metrics: OutputFile
   private let validation: OutputFile
+  private let events: EventLog
+  private var history: RunHistory
+  private var validated: RunHistory
+  private var grids: [RunReport.Picture] = []
   private var shown = ContinuousClock.now - .seconds(60)
   private var pace = Pace()
 
@@ -28,12 +33,17 @@ struct TrainingReporter: TrainingObserver {
     metrics = try Table.open(folder.metrics, columns: UpdateRecord.columns, upTo: update)
     validation = try Table.open(
       folder.validation, columns: ValidationRecord.columns, upTo: update)
+    history = RunHistory(folder.metrics, columns: UpdateRecord.columns)
+    validated = RunHistory(folder.validation, columns: ValidationRecord.columns)
+    events = try EventLog(folder.path, from: update, of: configuration.updates)
   }
 
   var shouldStop: Bool { signals.signalNumber != nil }
 
   mutating func didUpdate(_ record: UpdateRecord) throws {
     try metrics.append(Array((record.row + "\n").utf8))
+    history.append(record.row)
+    try events.append(record)
     pace.add(record)
     guard !quiet else { return }
     let now = ContinuousClock.now
@@ -48,8 +58,17 @@ struct TrainingReporter: TrainingObserver {
 
   mutating func didValidate(_ record: ValidationRecord, _ pictures: ValidationPictures) throws {
     try validation.append(Array((record.row + "\n").utf8))
-    let name = String(format: "%09d.png", record.update)
-    try PictureGrid(pictures).image.map { try $0.write(to: folder.images + "/" + name) }
+    validated.append(record.row)
+    let grid = PictureGrid(pictures).image
+    let png = try grid.map(encodePNG)
+    if let png {
+      let name = String(format: "%09d.png", record.update)
+      let file = try AtomicFile(folder.images + "/" + name)
+      try file.write(png)
+      try file.commit()
+    }
+    try events.append(record, grid, png: png)
+    try writeReport(record, grid)
     guard !quiet else { return }
     console.note(
       String(
@@ -66,6 +85,26 @@ struct TrainingReporter: TrainingObserver {
   }
 
   mutating func didNotice(_ warning: String) throws { console.note("warning: \(warning)") }
+
+  /// Rewrites the page.
+  private mutating func writeReport(_ record: ValidationRecord, _ grid: PixelImage?) throws {
+    // The first pictures and the latest tell enough.
+    if let grid {
+      grids = Array(grids.prefix(1)) + [try RunReport.Picture(grid, update: record.update)]
+    }
+    let report = RunReport(
+      title: "Run \(FileSystem.name(of: folder.path))",
+      status: "After update \(record.update) of \(configuration.updates): reconstruction "
+        + String(
+          format: "%.4f nats per value, KL %.3f nats per token, PSNR %.2f dB.",
+          record.reconstruction, record.kl, record.psnr),
+      training: history.curves, validation: validated.curves, pictures: grids.reversed(),
+      codebook: record.codebook,
+      configuration: String(decoding: try configuration.json(), as: UTF8.self))
+    let file = try AtomicFile(folder.report)
+    try file.write(report.html)
+    try file.commit()
+  }
 
   /// Takes the line away.
   func finish() {

@@ -1,0 +1,51 @@
+/// Values of a run over its updates, thinned out as it grows: at most 1,024 points, each the mean
+/// of as many neighbours.
+public struct Curve: Hashable, Sendable {
+  /// A mean over neighbouring updates.
+  public struct Point: Hashable, Sendable {
+    /// The mean of the updates.
+    public var update: Double
+    /// The mean of the values.
+    public var value: Double
+  }
+
+  /// Updates that a point stands for; the last one may still be growing.
+  private var width = 1
+  private var sums: [(update: Double, value: Double, count: Double)] = []
+  private static let capacity = 1_024
+
+  /// Makes an empty curve.
+  public init() {}
+
+  /// Adds the next update's value; what is not finite is left out.
+  public mutating func append(_ update: Int, _ value: Double) {
+    guard value.isFinite else { return }
+    if let last = sums.last, Int(last.count) < width {
+      sums[sums.count - 1] = (
+        last.update + Double(update), last.value + value, last.count + 1
+      )
+    } else {
+      if sums.count == Self.capacity { halve() }
+      sums.append((Double(update), value, 1))
+    }
+  }
+
+  /// The points in order.
+  public var points: [Point] {
+    sums.map { Point(update: $0.update / $0.count, value: $0.value / $0.count) }
+  }
+
+  private mutating func halve() {
+    width *= 2
+    sums = stride(from: 0, to: sums.count, by: 2).map { i in
+      let (a, b) = (sums[i], sums[i + 1])
+      return (a.update + b.update, a.value + b.value, a.count + b.count)
+    }
+  }
+
+  /// Whether the points are the same.
+  public static func == (a: Curve, b: Curve) -> Bool { a.points == b.points }
+
+  /// Hashes the points.
+  public func hash(into hasher: inout Hasher) { hasher.combine(points) }
+}

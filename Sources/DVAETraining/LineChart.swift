@@ -1,0 +1,95 @@
+import TensorModule
+
+/// Curves over the updates of a run as an SVG picture.
+struct LineChart {
+  var title: String
+  var isLogarithmic = false
+  var lines: [(name: String, points: [Curve.Point])]
+
+  private static let colours = ["#2a6f97", "#d1495b"]
+  private static let (width, height) = (360.0, 220.0)
+  private static let (left, right, top, bottom) = (52.0, 352.0, 40.0, 196.0)
+
+  /// The picture; one that says so where there is no point.
+  var svg: String {
+    let shown = lines.map { line in
+      (line.name, line.points.filter { !isLogarithmic || $0.value > 0 })
+    }
+    let all = shown.flatMap(\.1)
+    var body = text(title, x: Self.left, y: 16, class: "title")
+    if let xs = range(all.map(\.update)), let ys = range(all.map { scaled($0.value) }) {
+      body += grid(xs, ys)
+      for (i, (name, points)) in shown.enumerated() where !points.isEmpty {
+        body += line(points, colour: Self.colours[i % 2], xs, ys)
+        body += text(
+          "● " + name, x: Self.left + 90 * Double(i), y: 31, style: "fill:\(Self.colours[i % 2])")
+      }
+    } else {
+      body += text("nothing yet", x: 160, y: 120)
+    }
+    return "<svg viewBox=\"0 0 \(rounded(Self.width)) \(rounded(Self.height))\" role=\"img\" "
+      + "aria-label=\"\(escaped(title))\">\(body)</svg>"
+  }
+
+  private func scaled(_ value: Double) -> Double {
+    isLogarithmic ? naturalLogarithm(value) / naturalLogarithm(10) : value
+  }
+
+  /// The range of values, with some room where they are all the same; nil without values.
+  private func range(_ values: [Double]) -> ClosedRange<Double>? {
+    guard let low = values.min(), let high = values.max() else { return nil }
+    if high > low { return low...high }
+    let room = max(abs(low) * 0.1, 1e-6)
+    return (low - room)...(high + room)
+  }
+
+  private func x(_ update: Double, _ range: ClosedRange<Double>) -> Double {
+    Self.left + (Self.right - Self.left) * (update - range.lowerBound)
+      / (range.upperBound - range.lowerBound)
+  }
+
+  private func y(_ value: Double, _ range: ClosedRange<Double>) -> Double {
+    Self.bottom - (Self.bottom - Self.top) * (value - range.lowerBound)
+      / (range.upperBound - range.lowerBound)
+  }
+
+  private func grid(_ xs: ClosedRange<Double>, _ ys: ClosedRange<Double>) -> String {
+    var body = ""
+    for step in 0...4 {
+      let value = ys.lowerBound + (ys.upperBound - ys.lowerBound) * Double(step) / 4
+      let height = y(value, ys)
+      body +=
+        "<line class=\"grid\" x1=\"\(rounded(Self.left))\" x2=\"\(rounded(Self.right))\" "
+        + "y1=\"\(rounded(height))\" y2=\"\(rounded(height))\"/>"
+      let label = isLogarithmic ? power(10, value) : value
+      body += text(rounded(label), x: Self.left - 4, y: height + 4, style: "text-anchor:end")
+    }
+    for (update, anchor) in [(xs.lowerBound, "start"), (xs.upperBound, "end")] {
+      body += text(
+        "\(Int(update))", x: x(update, xs), y: Self.bottom + 16, style: "text-anchor:\(anchor)")
+    }
+    return body
+  }
+
+  private func line(
+    _ points: [Curve.Point], colour: String, _ xs: ClosedRange<Double>, _ ys: ClosedRange<Double>
+  ) -> String {
+    let places = points.map { (x($0.update, xs), y(scaled($0.value), ys)) }
+    let path = places.map { "\(rounded($0.0)),\(rounded($0.1))" }.joined(separator: " ")
+    let line = "<polyline points=\"\(path)\" style=\"stroke:\(colour)\"/>"
+    // A few points deserve to be seen as such.
+    guard places.count <= 30 else { return line }
+    return places.reduce(line) { body, place in
+      body + "<circle cx=\"\(rounded(place.0))\" cy=\"\(rounded(place.1))\" r=\"2\" "
+        + "style=\"fill:\(colour)\"/>"
+    }
+  }
+
+  private func text(
+    _ text: String, x: Double, y: Double, class name: String? = nil, style: String? = nil
+  ) -> String {
+    let attributes =
+      (name.map { " class=\"\($0)\"" } ?? "") + (style.map { " style=\"\($0)\"" } ?? "")
+    return "<text x=\"\(rounded(x))\" y=\"\(rounded(y))\"\(attributes)>\(escaped(text))</text>"
+  }
+}

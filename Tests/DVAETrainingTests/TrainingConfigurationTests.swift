@@ -1,0 +1,176 @@
+import DVAEModel
+import DVAETraining
+import Foundation
+import Testing
+
+@Suite struct TrainingConfigurationTests {
+  static let presets = TrainingConfiguration.presets.values.sorted { $0.preset < $1.preset }
+
+  @Test(arguments: [
+    ("paper", 97_616_006, 3_000_000), ("starter", 7_785_318, 20_000), ("tiny", 243_678, 1_000),
+  ])
+  func presetsAreSound(_ name: String, _ parameters: Int, _ updates: Int) throws {
+    let preset = try #require(TrainingConfiguration.presets[name])
+    try preset.validate()
+    #expect(preset.preset == name)
+    #expect(
+      preset.architecture.encoder.parameterCount + preset.architecture.decoder.parameterCount
+        == parameters)
+    #expect(preset.updates == updates)
+    #expect(TrainingConfiguration.presets.count == 3)
+  }
+
+  @Test func paperIsAsPublished() {
+    let paper = TrainingConfiguration.paper
+    #expect(paper.architecture == .released)
+    #expect(paper.updates == 3_000_000 && paper.batchSize == 512 && paper.resolution == 256)
+    #expect(paper.learningRate == Schedule(from: 1e-4, to: 1.25e-6, over: 1_200_000))
+    #expect(paper.klWeight == Schedule(from: 0, to: 6.6, over: 5_000))
+    #expect(paper.temperature == Schedule(from: 1, to: 0.0625, over: 150_000))
+    #expect(paper.beta1 == 0.9 && paper.beta2 == 0.999 && paper.epsilon == 1e-8)
+    #expect(paper.weightDecay == 1e-4 && paper.averageDecay == 0.999)
+    #expect(paper.warmUp == 0 && paper.clipNorm == 0)
+  }
+
+  @Test func starterFitsIntoThePackage() {
+    let architecture = TrainingConfiguration.starter.architecture
+    #expect(architecture.vocabulary == 8192)
+    #expect(
+      2 * (architecture.encoder.parameterCount + architecture.decoder.parameterCount) < 25_000_000)
+  }
+
+  @Test(arguments: presets)
+  func jsonHoldsEverything(_ preset: TrainingConfiguration) throws {
+    var configuration = preset
+    configuration.seed = .max
+    configuration.data = ["a b.tar", "ü/\"x\""]
+    configuration.frozen = ["encoder"]
+    let read = try TrainingConfiguration(json: configuration.json(), path: "config.json")
+    #expect(read == configuration)
+    #expect(try read.changes(from: configuration).isEmpty)
+  }
+
+  /// Every field with another value than in `tiny`, and whether a run may go on with it.
+  static let others: [(field: String, json: String, isHarmless: Bool)] = [
+    ("preset", #"{"preset": "other"}"#, false),
+    ("architecture.n_hid", #"{"architecture": {"n_hid": 20}}"#, false),
+    ("architecture.n_blk_per_group", #"{"architecture": {"n_blk_per_group": 2}}"#, false),
+    ("architecture.vocab_size", #"{"architecture": {"vocab_size": 77}}"#, false),
+    ("architecture.n_init", #"{"architecture": {"n_init": 7}}"#, false),
+    ("architecture.input_channels", #"{"architecture": {"input_channels": 1}}"#, false),
+    ("architecture.output_channels", #"{"architecture": {"output_channels": 1}}"#, false),
+    ("updates", #"{"updates": 7}"#, true),
+    ("batch_size", #"{"batch_size": 16}"#, false),
+    ("micro_batch", #"{"micro_batch": 2}"#, false),
+    ("resolution", #"{"resolution": 72}"#, false),
+    ("learning_rate.start", #"{"learning_rate": {"start": 0.5}}"#, false),
+    ("learning_rate.end", #"{"learning_rate": {"end": 0.5}}"#, false),
+    ("learning_rate.updates", #"{"learning_rate": {"updates": 5}}"#, false),
+    ("warm_up", #"{"warm_up": 3}"#, false),
+    ("kl_weight.start", #"{"kl_weight": {"start": 0.5}}"#, false),
+    ("kl_weight.end", #"{"kl_weight": {"end": 0.5}}"#, false),
+    ("kl_weight.updates", #"{"kl_weight": {"updates": 5}}"#, false),
+    ("temperature.start", #"{"temperature": {"start": 0.5}}"#, false),
+    ("temperature.end", #"{"temperature": {"end": 0.5}}"#, false),
+    ("temperature.updates", #"{"temperature": {"updates": 5}}"#, false),
+    ("beta_1", #"{"beta_1": 0.5}"#, false),
+    ("beta_2", #"{"beta_2": 0.5}"#, false),
+    ("epsilon", #"{"epsilon": 0.5}"#, false),
+    ("weight_decay", #"{"weight_decay": 0.5}"#, false),
+    ("ema_decay", #"{"ema_decay": 0.5}"#, false),
+    ("clip_norm", #"{"clip_norm": 0.5}"#, false),
+    ("seed", #"{"seed": 18446744073709551615}"#, false),
+    ("code_spread", #"{"code_spread": 0.5}"#, false),
+    ("init", #"{"init": "w.safetensors"}"#, false),
+    ("freeze", #"{"freeze": ["encoder"]}"#, false),
+    ("data", #"{"data": ["x"]}"#, true),
+    ("validation", #"{"validation": ["x"]}"#, true),
+    ("validation_images", #"{"validation_images": 5}"#, true),
+    ("validation_resolution", #"{"validation_resolution": 72}"#, true),
+    ("validate_every", #"{"validate_every": 5}"#, true),
+    ("checkpoint_every", #"{"checkpoint_every": 5}"#, true),
+    ("keep", #"{"keep": 5}"#, true),
+  ]
+
+  @Test(arguments: others)
+  func everyFieldCanBeChangedAndIsNoticed(
+    _ other: (field: String, json: String, isHarmless: Bool)
+  ) throws {
+    let tiny = TrainingConfiguration.tiny
+    let changed = try tiny.overlaid(json: Data(other.json.utf8), path: "f.json")
+    #expect(try changed.changes(from: tiny).map(\.field) == [other.field])
+    if other.isHarmless {
+      try changed.checkResumes(tiny, run: "run")
+    } else {
+      let error = try #require(throws: TrainingError.self) {
+        try changed.checkResumes(tiny, run: "run")
+      }
+      #expect("\(error)".contains(" \(other.field) "))
+    }
+  }
+
+  @Test func theListOfFieldsIsComplete() throws {
+    let json = String(decoding: try TrainingConfiguration.tiny.json(), as: UTF8.self)
+    let values = json.split(separator: "\n").filter { $0.contains("\" : ") && !$0.hasSuffix("{") }
+    #expect(values.count == Self.others.count)
+    #expect(Set(Self.others.map(\.field)).count == Self.others.count)
+  }
+
+  @Test(arguments: [
+    (#"{"batchsize": 3}"#, "batchsize"),
+    (#"{"learning_rate": {"begin": 1}}"#, "learning_rate.begin"),
+    (#"{"batch_size": "many"}"#, "batch_size"), (#"[1]"#, "object"), (#"{"#, "damaged"),
+    (#"{"batch_size": null}"#, "batch_size"),
+  ])
+  func badFilesAreNamed(_ json: String, _ word: String) throws {
+    let error = try #require(throws: TrainingError.self) {
+      _ = try TrainingConfiguration.tiny.overlaid(json: Data(json.utf8), path: "f.json")
+    }
+    #expect("\(error)".hasPrefix("f.json: ") && "\(error)".contains(word), "\(error)")
+  }
+
+  @Test(arguments: [
+    #"{"updates": 0}"#, #"{"micro_batch": 3}"#, #"{"micro_batch": 0}"#, #"{"resolution": 12}"#,
+    #"{"resolution": 0}"#, #"{"validation_resolution": 4}"#, #"{"warm_up": -1}"#,
+    #"{"learning_rate": {"start": -1}}"#, #"{"temperature": {"end": 0}}"#,
+    #"{"kl_weight": {"updates": -1}}"#, #"{"beta_1": 1}"#, #"{"beta_2": -0.1}"#,
+    #"{"ema_decay": 1}"#, #"{"weight_decay": -1}"#, #"{"clip_norm": -1}"#, #"{"code_spread": -1}"#,
+    #"{"epsilon": 0}"#,
+    #"{"freeze": ["encode"]}"#, #"{"freeze": ["encoder", "decoder"]}"#, #"{"keep": 0}"#,
+    #"{"architecture": {"input_channels": 1}}"#, #"{"validate_every": 0}"#,
+    #"{"checkpoint_every": 0}"#, #"{"validation_images": 0}"#,
+  ])
+  func impossibleValuesAreRefused(_ json: String) throws {
+    let configuration = try TrainingConfiguration.tiny.overlaid(
+      json: Data(json.utf8), path: "f.json")
+    let error = try #require(throws: TrainingError.self) { try configuration.validate() }
+    guard case .configuration(let field, _) = error else {
+      Issue.record("\(error)")
+      return
+    }
+    #expect(json.contains("\"\(field)\""))
+  }
+
+  @Test func partsAreFrozenByWholeComponentsOfNames() {
+    var configuration = TrainingConfiguration.tiny
+    configuration.frozen = ["encoder.blocks.group_1", "decoder.blocks.input.b"]
+    #expect(configuration.isFrozen("encoder.blocks.group_1.block_1.id_path.w"))
+    #expect(!configuration.isFrozen("encoder.blocks.group_10.block_1.id_path.w"))
+    #expect(configuration.isFrozen("decoder.blocks.input.b"))
+    #expect(!configuration.isFrozen("decoder.blocks.input.w"))
+  }
+
+  @Test func everyPurposeHasItsOwnSeed() {
+    var seeds: Set<UInt64> = []
+    for seed: UInt64 in [0, 1] {
+      var configuration = TrainingConfiguration.tiny
+      configuration.seed = seed
+      for purpose in [
+        TrainingConfiguration.Randomness.parameters, .noise, .order, .augmentation,
+      ] {
+        seeds.insert(configuration.seed(for: purpose))
+      }
+    }
+    #expect(seeds.count == 8)
+  }
+}
