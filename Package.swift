@@ -91,7 +91,10 @@ let package = Package(
       ["CPUBackend", "DVAEModel", "DVAETraining", "EngineModule", "TensorModule", "WeightFiles"]),
     tests(
       "DVAEKitTests",
-      ["DVAECommands", "DVAEKit", "DVAEModel", "ImagePipeline", "TensorModule", "WeightFiles"]),
+      [
+        "DVAECommands", "DVAEKit", "DVAEModel", "DVAETraining", "ImagePipeline", "TensorModule",
+        "WeightFiles",
+      ]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

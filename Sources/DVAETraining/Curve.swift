@@ -7,6 +7,12 @@ public struct Curve: Hashable, Sendable {
     public var update: Double
     /// The mean of the values.
     public var value: Double
+
+    /// Makes a point.
+    public init(update: Double, value: Double) {
+      self.update = update
+      self.value = value
+    }
   }
 
   /// Updates that a point stands for; the last one may still be growing.

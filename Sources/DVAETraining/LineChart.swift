@@ -27,7 +27,7 @@ struct LineChart {
     } else {
       body += text("nothing yet", x: 160, y: 120)
     }
-    return "<svg viewBox=\"0 0 \(rounded(Self.width)) \(rounded(Self.height))\" role=\"img\" "
+    return "<svg viewBox=\"0 0 \(coordinate(Self.width)) \(coordinate(Self.height))\" role=\"img\" "
       + "aria-label=\"\(escaped(title))\">\(body)</svg>"
   }
 
@@ -59,8 +59,8 @@ struct LineChart {
       let value = ys.lowerBound + (ys.upperBound - ys.lowerBound) * Double(step) / 4
       let height = y(value, ys)
       body +=
-        "<line class=\"grid\" x1=\"\(rounded(Self.left))\" x2=\"\(rounded(Self.right))\" "
-        + "y1=\"\(rounded(height))\" y2=\"\(rounded(height))\"/>"
+        "<line class=\"grid\" x1=\"\(coordinate(Self.left))\" x2=\"\(coordinate(Self.right))\" "
+        + "y1=\"\(coordinate(height))\" y2=\"\(coordinate(height))\"/>"
       let label = isLogarithmic ? power(10, value) : value
       body += text(rounded(label), x: Self.left - 4, y: height + 4, style: "text-anchor:end")
     }
@@ -75,12 +75,12 @@ struct LineChart {
     _ points: [Curve.Point], colour: String, _ xs: ClosedRange<Double>, _ ys: ClosedRange<Double>
   ) -> String {
     let places = points.map { (x($0.update, xs), y(scaled($0.value), ys)) }
-    let path = places.map { "\(rounded($0.0)),\(rounded($0.1))" }.joined(separator: " ")
+    let path = places.map { "\(coordinate($0.0)),\(coordinate($0.1))" }.joined(separator: " ")
     let line = "<polyline points=\"\(path)\" style=\"stroke:\(colour)\"/>"
     // A few points deserve to be seen as such.
     guard places.count <= 30 else { return line }
     return places.reduce(line) { body, place in
-      body + "<circle cx=\"\(rounded(place.0))\" cy=\"\(rounded(place.1))\" r=\"2\" "
+      body + "<circle cx=\"\(coordinate(place.0))\" cy=\"\(coordinate(place.1))\" r=\"2\" "
         + "style=\"fill:\(colour)\"/>"
     }
   }
@@ -90,6 +90,10 @@ struct LineChart {
   ) -> String {
     let attributes =
       (name.map { " class=\"\($0)\"" } ?? "") + (style.map { " style=\"\($0)\"" } ?? "")
-    return "<text x=\"\(rounded(x))\" y=\"\(rounded(y))\"\(attributes)>\(escaped(text))</text>"
+    return
+      "<text x=\"\(coordinate(x))\" y=\"\(coordinate(y))\"\(attributes)>\(escaped(text))</text>"
   }
 }
+
+/// A coordinate with as many digits as the eye can see.
+private func coordinate(_ x: Double) -> String { "\((x * 10).rounded() / 10)" }

@@ -144,8 +144,10 @@ extension ValidationRecord {
   /// Few codes in use mean that the encoder has settled on a few before the decoder could make
   /// something of the others. A KL near zero means that the decoder does without the encoder.
   public func collapse(under configuration: TrainingConfiguration) -> String? {
-    // The first updates, with β still on the rise, say little.
-    guard update >= configuration.klWeight.updates else { return nil }
+    // The first updates say little.
+    guard update >= configuration.updates / 20, update >= configuration.klWeight.updates else {
+      return nil
+    }
     let possible = Double(min(codebook.counts.count, codebook.total))
     if kl < 0.02 * naturalLogarithm(Double(codebook.counts.count)) {
       return "the tokens carry almost nothing (KL \(text(kl)) nats per token): lower "

@@ -90,6 +90,8 @@ public struct TensorBoardEvent: Sendable {
     }
 
     mutating func add(_ field: Int, _ value: Int) {
+      // Zero is what a field is that is not there.
+      guard value != 0 else { return }
       key(field, 0)
       number(UInt64(bitPattern: Int64(value)))
     }

@@ -32,7 +32,7 @@ import Testing
     #expect(silent.contains("lower kl_weight.end"))
     let collapsing = try #require(record(kl: 3, few).collapse(under: tiny))
     #expect(collapsing.contains("10 of 1000 codes") && collapsing.contains("temperature.updates"))
-    // While β still rises, few codes are no news.
+    // In the beginning, few codes are no news.
     #expect(record(kl: 3, few, update: 10).collapse(under: tiny) == nil)
   }
 

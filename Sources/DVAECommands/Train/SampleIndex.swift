@@ -4,7 +4,7 @@ import ImagePipeline
 import TensorModule
 
 /// Where every image of a data set lies: small enough to hold millions of them.
-struct SampleIndex: Sendable {
+package struct SampleIndex: Sendable {
   private struct Sample {
     /// Into `paths`.
     var file: UInt32
@@ -24,7 +24,7 @@ struct SampleIndex: Sendable {
   ///   - inputs: image files, folders, WebDataset archives, @lists of paths
   ///   - warn: told of every input that cannot be read
   /// - Throws: an input that is not there, or where no image is found
-  init(_ inputs: [String], warn: (String) -> Void) throws {
+  package init(_ inputs: [String], warn: (String) -> Void) throws {
     var images = try ImageInputs(inputs)
     var indices: [String: UInt32] = [:]
     while true {
@@ -60,10 +60,10 @@ struct SampleIndex: Sendable {
   }
 
   /// Images in all.
-  var count: Int { samples.count }
+  package var count: Int { samples.count }
 
   /// What tells this set from another: how many images, and their keys and sizes in order.
-  var fingerprint: String { "\(count)-\(String(hash, radix: 16))" }
+  package var fingerprint: String { "\(count)-\(String(hash, radix: 16))" }
 
   /// What messages call an image.
   func name(_ index: Int) -> String {

@@ -1,5 +1,5 @@
 import DVAEKit
-import DVAETraining
+package import DVAETraining
 import Dispatch
 import ImagePipeline
 import Synchronization
@@ -9,25 +9,27 @@ import TensorModule
 /// each image cropped by random numbers of its own.
 ///
 /// Which thread makes a batch, and how many make it, never shows in its bits.
-struct TrainingImages: Sendable {
-  let index: SampleIndex
-  let batchSize: Int
-  let augmentation: TrainingAugmentation
-  let orderSeed: UInt64
-  let augmentationSeed: UInt64
+package struct TrainingImages: Sendable {
+  private let index: SampleIndex
+  private let batchSize: Int
+  private let augmentation: TrainingAugmentation
+  private let orderSeed: UInt64
+  private let augmentationSeed: UInt64
   /// Threads that decode.
-  let workers: Int
+  private let workers: Int
   /// Told once of every image that cannot be used.
-  let warn: @Sendable (String) -> Void
+  private let warn: @Sendable (String) -> Void
   private let memory: Memory
 
+  /// Makes the sequence.
+  ///
   /// - Parameters:
   ///   - index: the images
   ///   - configuration: of the run
   ///   - workers: threads that decode
   ///   - cached: whether images stay in memory once they are decoded, as 8-bit pixels
   ///   - warn: told once of every image that cannot be used
-  init(
+  package init(
     _ index: SampleIndex, _ configuration: TrainingConfiguration, workers: Int, cached: Bool,
     warn: @escaping @Sendable (String) -> Void
   ) {
@@ -44,7 +46,7 @@ struct TrainingImages: Sendable {
   /// Checks that a place in the sequence is one of these images' sequence.
   ///
   /// - Throws: `TrainingError.dataChanged`
-  func check(_ position: DataPosition) throws {
+  package func check(_ position: DataPosition) throws {
     if position.fingerprint.isEmpty || position.fingerprint == index.fingerprint { return }
     let old = position.fingerprint.prefix { $0 != "-" }
     throw TrainingError.dataChanged(
@@ -55,7 +57,7 @@ struct TrainingImages: Sendable {
   /// The batch that follows a place in the sequence; unusable images are passed over and counted.
   ///
   /// - Throws: where a whole pass has no usable image
-  func batch(after position: DataPosition) throws -> TrainingBatch {
+  package func batch(after position: DataPosition) throws -> TrainingBatch {
     var position = position
     position.fingerprint = index.fingerprint
     var pictures: [PixelImage] = []

@@ -1,0 +1,152 @@
+import DVAEKit
+import DVAETraining
+import Foundation
+import TensorModule
+import Testing
+
+/// Whole runs of `dvae train`, small enough for a test.
+@Suite struct TrainCommandTests {
+  let folder = TemporaryFolder()
+  private var run: String { folder("run") }
+
+  static let small = [
+    "--preset", "tiny", "--n-hid", "8", "--vocab-size", "32", "--n-init", "8", "--batch-size", "2",
+    "--resolution", "32", "--validation-images", "1", "--validation-resolution", "32",
+    "--checkpoint-every", "2", "--validate-every", "3",
+  ]
+
+  private func train(_ arguments: [String]) async -> (status: Int32, output: String, errors: String)
+  {
+    await dvae(["train", "--output", run] + arguments)
+  }
+
+  private func start(_ more: String...) async -> (status: Int32, output: String, errors: String) {
+    await train(["--data"] + Fixtures.imageFiles + Self.small + ["--updates", "6"] + more)
+  }
+
+  private func rows(_ name: String) throws -> [Int] {
+    try String(decoding: bytes(run + "/" + name), as: UTF8.self).split(separator: "\n").dropFirst()
+      .compactMap { Int($0.prefix { $0 != "," }) }
+  }
+
+  @Test(arguments: ["tiny", "starter"])
+  func presetsTrainOneUpdate(_ preset: String) async throws {
+    let result = await train(
+      ["--data"] + Fixtures.imageFiles + [
+        "--preset", preset, "--updates", "1", "--batch-size", "1", "--resolution", "32",
+        "--validation-images", "1", "--validation-resolution", "32",
+      ])
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.output == run + "/weights.safetensors\n")
+    for name in ["config.json", "report.html", "images/000000001.png"] {
+      #expect(FileManager.default.fileExists(atPath: run + "/" + name), "\(name)")
+    }
+    let names = try FileManager.default.contentsOfDirectory(atPath: run)
+    #expect(names.contains { $0.hasPrefix("events.out.tfevents.") })
+    #expect(try rows("metrics.csv") == [1])
+    #expect(try rows("validation.csv") == [1])
+    let saved = try #require(try RunFolder(run).latest { _ in })
+    #expect(saved.update == 1 && saved.configuration.preset == preset)
+
+    let model = try DiscreteVAE.load(run + "/weights.safetensors")
+    #expect(model.architecture == saved.configuration.architecture)
+    let training = await dvae("weights", "info", run + "/weights.safetensors")
+    #expect(training.output.contains("\"preset\":\"\(preset)\""))
+  }
+
+  @Test func aRunGoesOnByItself() async throws {
+    let first = await start()
+    #expect(first.status == 0, "\(first.errors)")
+    // More updates, with no need to say anything else again; the schedules stay.
+    let second = await train(["--updates", "8"])
+    #expect(second.status == 0, "\(second.errors)")
+    #expect(second.errors.contains("going on after update 6"))
+    #expect(try rows("metrics.csv") == Array(1...8))
+    #expect(try rows("validation.csv") == [3, 6, 8])
+    let saved = try #require(try RunFolder(run).latest { _ in })
+    #expect(saved.update == 8 && saved.configuration.learningRate.updates == 6)
+    // The same command again has nothing left to do.
+    let third = await train([])
+    #expect(third.status == 0 && third.errors.contains("all 8 updates are done"))
+  }
+
+  @Test func rowsBeyondTheCheckpointAreCutOff() async throws {
+    #expect(await start().status == 0)
+    try FileManager.default.removeItem(atPath: run + "/checkpoints/000000006.safetensors")
+    let before = try bytes(run + "/metrics.csv")
+    try write(before + Array("7,half of a ro".utf8), to: run + "/metrics.csv")
+    #expect(await train([]).status == 0)
+    #expect(try rows("metrics.csv") == Array(1...6))
+    #expect(try rows("validation.csv") == [3, 6])
+  }
+
+  @Test func changedSettingsAreRefusedByName() async throws {
+    #expect(await start().status == 0)
+    for (flags, field) in [
+      (["--learning-rate", "0.5"], "learning_rate.start"), (["--seed", "1"], "seed 0 → 1"),
+      (["--preset", "paper"], "preset 'tiny' → 'paper'"),
+      (["--batch-size", "4"], "batch_size 2 → 4"),
+      (["--freeze", "encoder"], "freeze [] → ['encoder']"),
+    ] {
+      let result = await train(flags)
+      #expect(result.status == 64)
+      #expect(result.errors.contains(field), "\(result.errors)")
+    }
+    let other = await train(["--data", Fixtures.imageFiles[0]])
+    #expect(other.status == 65 && other.errors.contains("3 images then, 1 now"))
+    #expect(await train(["--keep", "1", "--validation", Fixtures.imageFiles[1]]).status == 0)
+  }
+
+  @Test func fineTuningStartsFromWeights() async throws {
+    #expect(await start().status == 0)
+    let weights = run + "/weights.safetensors"
+    let tuned = folder("tuned")
+    let result = await dvae(
+      ["train", "--output", tuned, "--init", weights, "--freeze", "encoder", "--data"]
+        + Fixtures.imageFiles + [
+          "--preset", "tiny", "--updates", "2", "--batch-size", "1", "--resolution", "32",
+          "--validation-images", "1", "--validation-resolution", "32",
+        ])
+    #expect(result.status == 0, "\(result.errors)")
+    let (before, after) = (
+      try WeightsFiles(weights).model, try WeightsFiles(tuned + "/weights.safetensors").model
+    )
+    #expect(before.architecture == after.architecture)
+    for (a, b) in zip(
+      try #require(before.encoder).parameters, try #require(after.encoder).parameters)
+    {
+      #expect(a.values.elements.elementsEqual(b.values.elements), "\(a.name)")
+    }
+    let changed = zip(
+      try #require(before.decoder).parameters, try #require(after.decoder).parameters
+    ).contains { !$0.values.elements.elementsEqual($1.values.elements) }
+    #expect(changed)
+  }
+
+  @Test func mistakesAreNamed() async throws {
+    let nothing = await train([])
+    #expect(nothing.status == 64 && nothing.errors.contains("--data"))
+    let missing = await train(["--data", folder("none.tar")])
+    #expect(missing.status == 66)
+    let preset = await start("--preset", "huge")
+    #expect(preset.status == 64 && preset.errors.contains("paper, starter, tiny"))
+    let freeze = await start("--freeze", "encodr")
+    #expect(freeze.status == 64 && freeze.errors.contains("'encodr'"))
+    try write(Array(#"{"batch": 1}"#.utf8), to: folder("c.json"))
+    let config = await start("--config", folder("c.json"))
+    #expect(config.status == 64 && config.errors.contains("'batch'"))
+    let file = await start("--config", folder("none.json"))
+    #expect(file.status == 66)
+  }
+
+  @Test func aSettingsFileIsTakenBelowTheFlags() async throws {
+    try write(Array(#"{"seed": 7, "updates": 3, "keep": 1}"#.utf8), to: folder("c.json"))
+    let result = await train(
+      ["--data"] + Fixtures.imageFiles + Self.small + [
+        "--config", folder("c.json"), "--keep", "2",
+      ])
+    #expect(result.status == 0, "\(result.errors)")
+    let saved = try #require(try RunFolder(run).latest { _ in }).configuration
+    #expect(saved.seed == 7 && saved.updates == 3 && saved.keep == 2)
+  }
+}
