@@ -238,8 +238,11 @@ struct Output: @unchecked Sendable {
   let y: Tensor
   private let epilogue: Epilogue
   private let bias: Tensor?
-  /// Outputs that no cache holds until they are read again are written past it; whole vectors only.
-  private var stream: Bool { y.count >= 4 << 20 && y.shape.channels % 16 == 0 }
+  /// Outputs that no cache holds until they are read again are written past it; whole vectors only,
+  /// and not scratch, which is flat.
+  private var stream: Bool {
+    y.count >= 4 << 20 && y.shape.channels % 16 == 0 && y.shape.positions > 1
+  }
 
   init(_ y: Tensor, _ epilogue: Epilogue, bias: Tensor?) {
     self.y = y

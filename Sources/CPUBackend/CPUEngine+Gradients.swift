@@ -44,51 +44,42 @@ extension CPUEngine {
     }
   }
 
-  /// Output and input channels of one block and positions that are packed at a time.
-  private func productBlock(columns: Int, kernel: Int) -> (rows: Int, columns: Int) {
-    (panelRows * 8, kernel == 1 ? min(columns, 256) : columns)
-  }
-
   /// dw[o, k] = Σ_p dy[p, o] · patch[p, k], for 1×1 and for kernels over few channels.
   private func productGradient(_ g: WeightGradient) {
     let positionsAtOnce = 256
     let taps = g.shape.kernel * g.shape.kernel
-    let width = g.shape.fanIn
-    let block = productBlock(columns: width, kernel: g.shape.kernel)
+    let (inputs, outputs, width) = (g.shape.inputChannels, g.shape.outputChannels, g.shape.fanIn)
+    let block = (rows: panelRows * 8, columns: taps == 1 ? min(width, 512) : width)
     let plane = g.x.shape.height * g.x.shape.width
     let perImage = (plane + positionsAtOnce - 1) / positionsAtOnce
     let plan = GradientPlan(
-      outputs: g.shape.outputChannels, inputs: width, block: block,
-      steps: g.x.shape.batch * perImage)
-    let kernels = kernels
+      outputs: outputs, inputs: width, block: block, steps: g.x.shape.batch * perImage)
+    // Rows of a 1×1 convolution's input are multiplied where they lie; patches are gathered.
+    let x = g.reluInput ? relu(g.x) : g.x
     let aSize = positionsAtOnce * block.rows
-    let bSize = positionsAtOnce * block.columns
+    let bSize = taps == 1 ? 0 : positionsAtOnce * width
     let cSize = block.rows * block.columns
     let scratch = pool.scratch(team.threads * (aSize + bSize + cSize))
+    let kernels = kernels
     accumulate(g, plan) { o, i, steps, worker, add in
       let a = scratch.pointer + worker * (aSize + bSize + cSize)
-      let (b, c) = (a + aSize, a + aSize + bSize)
+      let c = a + aSize + bSize
       c.update(repeating: 0, count: o.count * i.count)
       for step in steps {
-        let image = step / perImage
-        let first = step % perImage * positionsAtOnce
+        let (image, part) = step.quotientAndRemainder(dividingBy: perImage)
+        let first = part * positionsAtOnce
         let count = min(positionsAtOnce, plane - first)
+        let dy = g.dy.image(image) + first * outputs + o.lowerBound
         for p in 0..<count {
-          (a + p * o.count).update(
-            from: g.dy.image(image) + (first + p) * g.shape.outputChannels + o.lowerBound,
-            count: o.count)
+          (a + p * o.count).update(from: dy + p * outputs, count: o.count)
         }
+        var b = x.image(image) + first * inputs + i.lowerBound
         if taps > 1 {
+          b = a + aSize
           kernels.patch_rows(
-            g.x.image(image), Int32(g.x.shape.height), Int32(g.x.shape.width),
-            Int32(g.shape.inputChannels), Int32(g.shape.kernel), Int32(first), Int32(count), b)
-        } else {
-          for p in 0..<count {
-            (b + p * i.count).update(
-              from: g.x.image(image) + (first + p) * width + i.lowerBound, count: i.count)
-          }
+            x.image(image), Int32(x.shape.height), Int32(x.shape.width), Int32(inputs),
+            Int32(g.shape.kernel), Int32(first), Int32(count), b)
         }
-        if g.reluInput { kernels.relu(b, count * i.count, b) }
         var product = dvae_gemm()
         product.a = UnsafePointer(a)
         product.b = UnsafePointer(b)
@@ -101,15 +92,15 @@ extension CPUEngine {
         product.a_panel = panelRows
         product.b_panel = panelColumns
         product.a_row = o.count
-        product.b_row = i.count
+        product.b_row = width
         product.c_row = i.count
         withUnsafePointer(to: product) { kernels.gemm_transposed($0) }
       }
       // The kernel's order is (row, column, input); the parameters' is (input, row, column).
       for (row, output) in o.enumerated() {
         for (column, k) in i.enumerated() {
-          let (tap, input) = (k / g.shape.inputChannels, k % g.shape.inputChannels)
-          add((output * g.shape.inputChannels + input) * taps + tap, c[row * i.count + column])
+          let (tap, input) = k.quotientAndRemainder(dividingBy: inputs)
+          add((output * inputs + input) * taps + tap, c[row * i.count + column])
         }
       }
     }

@@ -25,7 +25,7 @@ public struct CPUEngine: Engine {
   /// Makes an engine.
   ///
   /// - Parameters:
-  ///   - threads: all cores unless given; at least 1
+  ///   - threads: all cores unless given; at least 1, at most `mostThreads`
   ///   - instructionSet: unless given, the one that `DVAE_INSTRUCTION_SET` names, else the best
   /// - Throws: `InstructionSetError` if the environment names an unknown one.
   public init(
@@ -36,8 +36,12 @@ public struct CPUEngine: Engine {
     } else {
       self.instructionSet = try .preferred()
     }
-    team = ThreadTeam(threads: max(1, threads ?? ProcessInfo.processInfo.activeProcessorCount))
+    let wanted = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    team = ThreadTeam(threads: min(max(1, wanted), Self.mostThreads))
   }
+
+  /// More threads than any machine has; each has scratch memory of its own.
+  public static let mostThreads = 1024
 
   /// Threads that share the work.
   public var threads: Int { team.threads }
