@@ -52,13 +52,13 @@ struct BenchmarkCommand: ParsableCommand {
   @OptionGroup var json: JSONOption
 
   func validate() throws {
-    if resolution < 8 || resolution % 8 != 0 {
-      throw ValidationError("--resolution must be a multiple of 8, not \(resolution)")
+    if !(8...8192).contains(resolution) || resolution % 8 != 0 {
+      throw ValidationError(
+        "--resolution must be a multiple of 8 from 8 to 8192, not \(resolution)")
     }
-    for (name, value) in [("batch-size", batchSize), ("runs", runs), ("threads", threads ?? 1)]
-    where value < 1 {
-      throw ValidationError("--\(name) must be at least 1, not \(value)")
-    }
+    try check("batch-size", batchSize, atMost: 4096)
+    try check("runs", runs, atMost: 1_000_000)
+    if let threads { try check("threads", threads, atMost: CPUEngine.mostThreads) }
   }
 
   func run() throws {

@@ -48,7 +48,7 @@ struct TokenizeCommand: AsyncParsableCommand {
   @OptionGroup var quiet: QuietOption
 
   func validate() throws {
-    if batchSize < 1 { throw ValidationError("--batch-size must be at least 1, not \(batchSize)") }
+    try check("batch-size", batchSize, atMost: 4096)
     if resume && restart { throw ValidationError("--resume and --restart exclude each other") }
   }
 

@@ -52,7 +52,7 @@ public struct DiscreteVAE: Sendable {
     if path == "random", FileSystem.kind(path) == .missing {
       return try random(only: half, threads: threads)
     }
-    let weights = try WeightsFiles(path)
+    let weights = try WeightsFiles(path, verifying: half)
     return try DiscreteVAE(
       weights.model.architecture, encoder: half == .decoder ? nil : weights.model.encoder,
       decoder: half == .encoder ? nil : weights.model.decoder, weights: weights, origin: nil,

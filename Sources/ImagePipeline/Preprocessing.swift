@@ -54,17 +54,19 @@ public struct Preprocessing: Sendable, Codable, Hashable {
         name: name, width: image.width, height: image.height, neededWidth: resolution,
         neededHeight: resolution)
     }
-    if crop == .stretch { return image.resized(width: resolution, height: resolution) }
     let scale = Double(resolution) / Double(short)
-    let width = Int((scale * Double(image.width)).rounded(.toNearestOrEven))
-    let height = Int((scale * Double(image.height)).rounded(.toNearestOrEven))
+    func scaled(_ side: Int) -> Int {
+      crop == .stretch ? resolution : Int((scale * Double(side)).rounded(.toNearestOrEven))
+    }
+    let (width, height) = (scaled(image.width), scaled(image.height))
     // A sliver of a picture may grow beyond all bounds along its other side.
     let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
     guard !overflow && pixels <= DecodingLimits.default.maximumPixels else {
       throw .tooManyPixels(
         name: name, width: width, height: height, limit: DecodingLimits.default.maximumPixels)
     }
-    return try image.resized(width: width, height: height)
-      .centerCropped(width: resolution, height: resolution, name: name)
+    let resized = image.resized(width: width, height: height)
+    if crop == .stretch { return resized }
+    return try resized.centerCropped(width: resolution, height: resolution, name: name)
   }
 }

@@ -1,3 +1,6 @@
+import Dispatch
+import Synchronization
+
 /// The tensors of a weights file, found and checked but not yet read.
 ///
 /// Safetensors and both containers of `torch.save` are told apart by their content, not by their
@@ -57,7 +60,15 @@ public struct WeightsFile: Sendable {
   public func verifyChecksums() throws(WeightsFileError) {
     guard let archive else { return }
     try tensors.first?.checkFile()
-    for entry in archive.entries { try archive.verify(entry) }
+    let entries = archive.entries
+    let firstBad = Mutex(entries.count)
+    DispatchQueue.concurrentPerform(iterations: entries.count) { index in
+      if (try? archive.verify(entries[index])) == nil {
+        firstBad.withLock { $0 = min($0, index) }
+      }
+    }
+    let bad = firstBad.withLock(\.self)
+    if bad < entries.count { try archive.verify(entries[bad]) }
   }
 
   private static func parse(_ file: MappedFile) throws(WeightsFileError) -> WeightsFile {

@@ -29,6 +29,23 @@ import WeightFiles
     #expect(text.contains("pytorchLegacy") && text.contains("not in there"))
   }
 
+  @Test func damagedWeightsAreNotUsed() async throws {
+    var bytes = try Data(contentsOf: URL(filePath: Fixtures.tiny + "/encoder.pkl"))
+    bytes[bytes.count / 2] ^= 0x40
+    let damaged = folder("encoder.pkl")
+    try bytes.write(to: URL(filePath: damaged))
+    for arguments in [
+      ["weights", "info", damaged],
+      ["weights", "convert", damaged, "--output", folder("x.safetensors")],
+      ["tokenize", Fixtures.images, "--output", folder("t.npy"), "--weights", damaged],
+    ] {
+      let run = await dvae(arguments)
+      #expect(run.status == 65, "\(arguments)")
+      #expect(run.errors.contains(damaged) && run.errors.contains("does not match its checksum"))
+    }
+    #expect(!FileManager.default.fileExists(atPath: folder("t.npy")))
+  }
+
   @Test func conversionKeepsEveryNumber() async throws {
     let path = folder("dvae.safetensors")
     // The decoder first: the order does not matter.

@@ -80,6 +80,12 @@ import Testing
 
   @Test func impossibleSettingsAreErrors() {
     let image = Fixtures.noise(width: 20, height: 20)
+    for crop in [Preprocessing.CropMode.center, .stretch] {
+      #expect(
+        throws: ImageError.tooManyPixels(
+          name: "", width: 65536, height: 65536, limit: DecodingLimits.default.maximumPixels)
+      ) { try Preprocessing(resolution: 65536, crop: crop, upscale: true).apply(image, name: "") }
+    }
     for resolution in [-8, 0, 4, 12, 255, 1 << 40] {
       #expect(throws: ImageError.self) {
         try Preprocessing(resolution: resolution, upscale: true).apply(image, name: "")

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CPUBackend
 import DVAEKit
 import DVAEModel
 import ImagePipeline
@@ -16,9 +17,7 @@ struct ModelOptions: ParsableArguments {
   var threads: Int?
 
   func validate() throws {
-    if let threads, threads < 1 {
-      throw ValidationError("--threads must be at least 1, not \(threads)")
-    }
+    if let threads { try check("threads", threads, atMost: CPUEngine.mostThreads) }
   }
 
   func load(only half: NetworkPlan.Half? = nil) throws -> DiscreteVAE {
@@ -48,7 +47,7 @@ struct ImageOptions: ParsableArguments {
     if let problem = ImageOptions.problem({ try preprocessing.validate() }) {
       throw ValidationError("--resolution: \(problem)")
     }
-    if maxPixels < 1 { throw ValidationError("--max-pixels must be at least 1, not \(maxPixels)") }
+    try check("max-pixels", maxPixels, atMost: 1 << 32)
   }
 
   var preprocessing: Preprocessing {
@@ -92,4 +91,11 @@ struct QuietOption: ParsableArguments {
 struct JSONOption: ParsableArguments {
   @Flag(help: "Print the results as JSON.")
   var json = false
+}
+
+/// Refuses a number below 1, or so large that it can only be a mistake.
+func check(_ flag: String, _ value: Int, atMost most: Int) throws {
+  guard (1...most).contains(value) else {
+    throw ValidationError("--\(flag) must be from 1 to \(most), not \(value)")
+  }
 }

@@ -69,6 +69,8 @@ struct WeightsDownload: AsyncParsableCommand {
   }
 
   private static func check(_ path: String, _ half: NetworkPlan.Half) throws {
-    _ = try ModelWeights(WeightsFile.open(path), expecting: half)
+    let file = try WeightsFile.open(path)
+    _ = try ModelWeights(file, expecting: half)
+    try file.verifyChecksums()
   }
 }

@@ -10,13 +10,18 @@ public struct WeightsFiles: Sendable {
 
   /// Opens the files that a path or a name stands for.
   ///
+  /// - Parameters:
+  ///   - path: see `WeightsLocation`
+  ///   - half: compare only this half's file with its checksums
   /// - Throws: what is missing or wrong, by name.
-  public init(_ path: String) throws { try self.init(files: WeightsLocation(path).files) }
+  public init(_ path: String, verifying half: NetworkPlan.Half? = nil) throws {
+    try self.init(files: WeightsLocation(path).files, verifying: half)
+  }
 
   /// Opens one file, or one of each half in any order.
   ///
-  /// - Throws: what is missing or wrong, by name; other numbers of files.
-  public init(files paths: [String]) throws {
+  /// - Throws: what is missing, damaged or wrong, by name; other numbers of files.
+  public init(files paths: [String], verifying half: NetworkPlan.Half? = nil) throws {
     files = try paths.map { try WeightsFile.open($0) }
     switch files.count {
     case 1: model = try ModelWeights(files[0])
@@ -28,6 +33,8 @@ public struct WeightsFiles: Sendable {
       throw DVAEError(
         .usage, "expected one weights file, or an encoder's and a decoder's, not \(files.count)")
     }
+    let used = try half.map { try [file(of: $0)].compactMap(\.self) } ?? files
+    for file in used { try file.verifyChecksums() }
   }
 
   /// The parameters of one half; nil where no file holds it.
