@@ -31,15 +31,14 @@ public struct WebDatasetSample: Sendable, Equatable {
   }
 
   /// A key under which a sample survives the trip through an archive: dots in its last component
-  /// would end it early and become underscores.
+  /// would end it early and become underscores, and `__names__`, which readers pass over, get a
+  /// hyphen behind them.
   public static func archiveKey(_ key: String) -> String {
-    guard let slash = key.lastIndex(of: "/") else { return key.replacingDots() }
-    return String(key[...slash]) + String(key[key.index(after: slash)...]).replacingDots()
+    let start = key.lastIndex(of: "/").map { key.index(after: $0) } ?? key.startIndex
+    let name = String(key[start...].map { $0 == "." ? "_" : $0 })
+    let isPassedOver = name.hasPrefix("__") && name.hasSuffix("__")
+    return String(key[..<start]) + name + (isPassedOver ? "-" : "")
   }
-}
-
-extension String {
-  fileprivate func replacingDots() -> String { String(map { $0 == "." ? "_" : $0 }) }
 }
 
 /// Where the files of one sample lie in an archive; their contents are read when asked for.

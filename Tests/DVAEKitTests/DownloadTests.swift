@@ -66,6 +66,19 @@ import Testing
     #expect(server.requests.last?.headers["range"] == "bytes=123456-")
   }
 
+  @Test func completeFileIsNotFetchedAgain() async throws {
+    let server = try LoopbackServer { _, _ in .init(status: "416 Range Not Satisfiable") }
+    let download = try download(server)
+    try FileManager.default.createDirectory(
+      atPath: folder("models"), withIntermediateDirectories: true)
+    try write(body, to: download.partial)
+    let validator = #"{"url":"\#(download.url)","tag":"\"one\"","length":\#(body.count)}"#
+    try write(Array(validator.utf8), to: download.partial + ".json")
+    try await run(download)
+    try expectComplete(download)
+    #expect(server.requests.isEmpty)
+  }
+
   @Test func changedFileStartsOver() async throws {
     let body = body
     let old = [UInt8](repeating: 7, count: 250_000)

@@ -236,5 +236,9 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
   @Test func keysSurviveTheArchive() {
     #expect(WebDatasetSample.archiveKey("a.b/c.d.e") == "a.b/c_d_e")
     #expect(WebDatasetSample.archiveKey("c.d") == "c_d")
+    for key in ["__x__", "__", "___", "a/__b__", "a/__b.__", "__.init__"] {
+      let kept = WebDatasetSample.archiveKey(key)
+      #expect(WebDatasetRecord.split(kept + ".tokens.npy")?.key == kept)
+    }
   }
 }

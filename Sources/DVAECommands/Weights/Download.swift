@@ -81,6 +81,8 @@ package struct Download: Sendable {
     let file = try OutputFile(partial, emptied: false)
     let known = savedValidator()
     if known == nil { try file.truncate(to: 0) }
+    // A kill may have come after the last byte; a server would refuse to continue from there.
+    if let length = known?.length, file.size == length { return }
     var request = URLRequest(url: url, timeoutInterval: timeout)
     request.setValue("identity", forHTTPHeaderField: "Accept-Encoding")
     if file.size > 0, let known {

@@ -32,7 +32,11 @@ package final class OutputFile {
   deinit { close(descriptor) }
 
   /// Takes the file for this process alone, until it ends; false if another one has it.
-  package func lock() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) == 0 }
+  ///
+  /// A file system without locks is not an error.
+  package func lock() -> Bool {
+    flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK
+  }
 
   /// Writes all of the bytes at the end.
   package func append(_ bytes: some Collection<UInt8>) throws(DVAEError) {
