@@ -52,7 +52,7 @@ public struct DVAECommand: AsyncParsableCommand {
   private static func report(_ error: any Error, _ console: Console) -> Int32 {
     if let finished = error as? FinishedWithFailures {
       console.note("dvae: \(finished)")
-      return ExitStatus.badData
+      return finished.status
     }
     if let status = ExitStatus.of(error) {
       console.note("dvae: \(error)")

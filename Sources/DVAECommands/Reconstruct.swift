@@ -34,20 +34,28 @@ struct ReconstructCommand: AsyncParsableCommand {
   func run() async throws {
     let console = Console.current
     let inputs = try BulkInputs(self.inputs, for: .jsonLines)
+    try inputs.refuse(outputFolder: output)
     let vae = try model.load()
     try FileSystem.makeFolder(output)
     let total = inputs.fingerprint.count
     let progress = Progress("reconstructing", of: total, quiet: quiet.quiet, console: console)
     var report = ReconstructionReport()
+    var status = ExitStatus.badData
     var items = try inputs.items()
     while let item = items.next() {
+      let path = output + "/" + item.key + ".png"
       do {
-        let result = try reconstruct(item, vae)
+        try inputs.refuse(output: path)
+        let result = try reconstruct(item, vae, path)
         report.images.append(result)
         if !json.json { console.print(result.line) }
       } catch  where ExitStatus.isOfItem(error) {
         console.note("dvae: \(error)")
         report.failed += 1
+      } catch let error as DVAEError where error.kind == .usage {
+        console.note("dvae: \(error)")
+        report.failed += 1
+        status = ExitStatus.usage
       }
       progress.update(report.images.count + report.failed)
     }
@@ -58,11 +66,19 @@ struct ReconstructCommand: AsyncParsableCommand {
     } else if let line = report.meanLine {
       console.print(line)
     }
-    if report.failed > 0 { throw FinishedWithFailures(failed: report.failed, total: total) }
+    guard report.images.count + report.failed == total else {
+      throw DVAEError(
+        .inputOutput,
+        "only \(report.images.count + report.failed) of \(total) inputs were there: "
+          + "they have changed meanwhile; begin anew")
+    }
+    if report.failed > 0 {
+      throw FinishedWithFailures(failed: report.failed, total: total, status: status)
+    }
   }
 
   private func reconstruct(
-    _ item: BulkInputs.Item, _ vae: DiscreteVAE
+    _ item: BulkInputs.Item, _ vae: DiscreteVAE, _ path: String
   ) throws -> ReconstructionReport.Image {
     let input = try item.image.get()
     let original = try image.preprocessing.apply(
@@ -71,7 +87,6 @@ struct ReconstructCommand: AsyncParsableCommand {
       throw DVAEError(.internal, "\(input.name): no tokens were made")
     }
     let picture = try vae.decode(grid)
-    let path = output + "/" + item.key + ".png"
     try FileSystem.makeFolder(FileSystem.folder(of: path))
     try (compare ? Self.sideBySide(original, picture) : picture).write(to: path)
     let quality = ImageQuality(

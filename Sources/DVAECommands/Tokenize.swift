@@ -58,27 +58,32 @@ struct TokenizeCommand: AsyncParsableCommand {
     let shard = try chosenShard(console)
     let path = shard.path(output.hasSuffix("/") ? String(output.dropLast()) : output)
     let inputs = try BulkInputs(self.inputs, shard: shard, for: format)
+    try inputs.refuse(output: path)
     let vae = try model.load(only: .encoder)
     let provenance = try vae.provenance(
       preprocessing: image.preprocessing, inputs: inputs.fingerprint, shard: shard)
     if resume, try TokenWriter.isComplete(path, provenance) {
       console.note("\(path) is complete already")
-      return
+      let failures = try TokenReader.open(path).failures()
+      for failure in failures { console.note("dvae: \(failure)") }
+      return try report(path, failed: failures.count, of: inputs.fingerprint.count, console)
     }
     Interruption.explain()
     let writer = try TokenWriter(
       path, format: format, provenance: provenance,
       start: resume ? .resuming : restart ? .restarting : .fresh)
     try await tokenize(inputs, vae, writer, console)
-    let done = inputs.fingerprint.count - writer.failed
+    try report(path, failed: writer.failed, of: inputs.fingerprint.count, console)
+  }
+
+  private func report(_ path: String, failed: Int, of total: Int, _ console: Console) throws {
+    let done = total - failed
     if json.json {
-      console.print(try jsonText(Report(output: path, images: done, failed: writer.failed)))
+      console.print(try jsonText(Report(output: path, images: done, failed: failed)))
     } else {
       console.print("\(path): \(done) image\(done == 1 ? "" : "s")")
     }
-    if writer.failed > 0 {
-      throw FinishedWithFailures(failed: writer.failed, total: inputs.fingerprint.count)
-    }
+    if failed > 0 { throw FinishedWithFailures(failed: failed, total: total) }
   }
 
   private struct Report: Encodable {

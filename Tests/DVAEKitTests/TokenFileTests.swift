@@ -197,8 +197,36 @@ import WeightFiles
     let records = Self.records(oneSize: false)
     try writer.append(records[0])
     let error = #expect(throws: DVAEError.self) { try writer.append(records[1]) }
+    #expect(error?.kind == .badData)
     #expect(error?.description.contains("sub/1") == true)
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [])
+    try writer.append(TokenRecord(key: "sub/1", .failure("another size")))
+    try writer.append(records[2])
+    try writer.finish()
+    #expect(try NpyArray.open(path).shape == [2, 2, 3])
+    #expect(try TokenReader.open(path).failures() == ["another size"])
+  }
+
+  @Test(arguments: [TokenFormat.npy, .safetensors, .jsonLines, .tar])
+  func outputShorterThanItsJournalIsRefused(_ format: TokenFormat) throws {
+    let path = folder(Self.name(format))
+    try Self.write(path, format, upTo: 3, finish: false)
+    let partial = try bytes(path + ".partial")
+    try DVAEKitTests.write(Array(partial.dropLast()), to: path + ".partial")
+    let error = #expect(throws: DVAEError.self) { try Self.write(path, format, start: .resuming) }
+    #expect(error?.kind == .badData)
+    #expect(error?.description.contains("--restart") == true)
+  }
+
+  /// An end between the two files of the form, here by a partial file that cannot be renamed.
+  @Test func newSidecarNeverStandsBesideAnOldArray() throws {
+    let path = folder("tokens.npy")
+    try NpyArray.write([UInt16](repeating: 1, count: 36), shape: [6, 2, 3], to: path)
+    let writer = try TokenWriter(path, format: .npy, provenance: Self.provenance())
+    for record in Self.records(oneSize: true) { try writer.append(record) }
+    try FileManager.default.removeItem(atPath: path + ".partial")
+    #expect(throws: DVAEError.self) { try writer.finish() }
+    #expect(FileManager.default.fileExists(atPath: path + ".json"))
+    #expect(!FileManager.default.fileExists(atPath: path))
   }
 
   @Test func occupiedPlacesAreRefusedAtOnce() throws {

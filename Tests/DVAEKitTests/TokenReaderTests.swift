@@ -23,6 +23,39 @@ import WeightFiles
     #expect(try read("one.npy").map(\.key) == ["one"])
   }
 
+  @Test func longArraysOfOtherIntegersAreConvertedOnce() throws {
+    let count = 5000
+    let values = [Int64](repeating: 7, count: 4 * count)
+    try NpyArray.write(values, shape: [count, 2, 2], to: folder("t.npy"))
+    let array = try NpyArray.open(folder("t.npy"))
+    let clock = ContinuousClock()
+    let once = try clock.measure { for _ in 0..<10 { _ = try array.int64s() } }
+    var items: [TokenReader.Item] = []
+    let all = try clock.measure { items = try read("t.npy") }
+    #expect(items.count == count)
+    // Once for each image would be 500 of these.
+    #expect(all < once * 100)
+  }
+
+  @Test func arraysWithoutTokensPromiseNothing() throws {
+    let endless = NpyArray.encoded([Int64](), shape: [1_000_000_000_000_000_000, 0, 0])
+    try write(endless, to: folder("t.npy"))
+    let error = #expect(throws: DVAEError.self) { try TokenReader.open(folder("t.npy")) }
+    #expect(error?.kind == .badData)
+    try NpyArray.write([UInt16](), shape: [0, 0, 0], to: folder("t.npy"))
+    #expect(try read("t.npy").isEmpty)
+  }
+
+  @Test func lastLineNeedsNoNewline() throws {
+    let lines = #"{"key":"a","shape":[1,1],"tokens":[3]}"# + "\n"
+    let last = #"{"key":"b","shape":[1,1],"tokens":[4]}"#
+    try write(Array((lines + last).utf8), to: folder("t.jsonl"))
+    #expect(try read("t.jsonl").map(\.key) == ["a", "b"])
+    try write(Array((lines + last.dropLast(3)).utf8), to: folder("t.jsonl"))
+    let error = #expect(throws: DVAEError.self) { try read("t.jsonl") }
+    #expect(error?.description.contains("line 2") == true)
+  }
+
   @Test func linesOfSeveralFilesPutTogetherAreRead() throws {
     let text = """
       {"provenance":{}}

@@ -116,8 +116,9 @@ import WeightFiles
     try small.write(to: folder("in/a.png"))
     try other.write(to: folder("in/b.png"))
     let refused = await tokenize(folder("in"), "--output", folder("t.npy"), "--crop", "none")
-    #expect(refused.status == 64)
-    #expect(refused.errors.contains(".safetensors"))
+    #expect(refused.status == 65)
+    #expect(refused.errors.contains("b: ") && refused.errors.contains(".safetensors"))
+    #expect(try tokens(folder("t.npy")).keys.sorted() == ["a"])
     for batch in ["1", "4"] {
       let run = await tokenize(
         folder("in"), "--output", folder("t.safetensors"), "--crop", "none", "--batch-size", batch)
@@ -199,6 +200,37 @@ import WeightFiles
     #expect(other.status == 73)
   }
 
+  @Test(arguments: ["t.npy", "t.safetensors", "t.jsonl", "t.tar", "t"])
+  func failuresOfACompleteOutputAreSaidAgain(_ name: String) async throws {
+    try write(Array("hello".utf8), to: folder("bad.jpg"))
+    let arguments = [
+      "tokenize", Fixtures.imageFiles[1], folder("bad.jpg"), "--output", folder(name), "--weights",
+      Fixtures.tiny, "--quiet", "--json", "--resume",
+    ]
+    let first = await dvae(arguments)
+    #expect(first.status == 65)
+    let again = await dvae(arguments)
+    #expect(again.status == 65)
+    #expect(again.output == first.output)
+    #expect(again.errors == "\(folder(name)) is complete already\n" + first.errors)
+  }
+
+  @Test func archiveIsNotReplacedByItsTokens() async throws {
+    try archive(folder("t.tar"))
+    let before = try bytes(folder("t.tar"))
+    try FileManager.default.createSymbolicLink(
+      atPath: folder("link.tar"), withDestinationPath: folder("t.tar"))
+    for output in ["t.tar", "link.tar"] {
+      let run = await tokenize(folder("t.tar"), "--output", folder(output))
+      #expect(run.status == 64)
+      #expect(run.errors.contains(output) && run.errors.contains("input"))
+    }
+    #expect(try bytes(folder("t.tar")) == before)
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+        == ["link.tar", "t.tar"])
+  }
+
   @Test func wrongUsageIsSaid() async throws {
     let out = folder("t.npy")
     for (arguments, status) in [
@@ -246,6 +278,49 @@ import WeightFiles
     let mean = try #require(report["mean"] as? [String: Double])
     let psnr = images.compactMap { $0["psnr"] as? Double }
     #expect(psnr.count == 2 && abs((mean["psnr"] ?? 0) - (psnr[0] + psnr[1]) / 2) < 1e-9)
+  }
+
+  @Test func photosAreNotReplacedByTheirReconstructions() async throws {
+    try FileManager.default.createDirectory(atPath: folder("in"), withIntermediateDirectories: true)
+    let photo = try bytes(Fixtures.imageFiles[1])
+    try write(photo, to: folder("in/a.png"))
+    try write(bytes(Fixtures.imageFiles[0]), to: folder("in/b.jpg"))
+    let run = await dvae(
+      "reconstruct", folder("in/a.png"), folder("in/b.jpg"), "--output", folder("in"), "--weights",
+      Fixtures.tiny, "--quiet")
+    #expect(run.status == 64)
+    #expect(run.errors.split(separator: "\n").count == 2)
+    #expect(run.errors.contains("in/a.png: is an input"))
+    #expect(try bytes(folder("in/a.png")) == photo)
+    try expectPicture(folder("in/b.png"), "kodim04")
+  }
+
+  @Test(arguments: ["in", "in/out", "in/new/../out", "link/out"])
+  func reconstructionsDoNotBecomeInputs(_ output: String) async throws {
+    try FileManager.default.createDirectory(atPath: folder("in"), withIntermediateDirectories: true)
+    try FileManager.default.createSymbolicLink(
+      atPath: folder("link"), withDestinationPath: folder("in"))
+    try write(bytes(Fixtures.imageFiles[1]), to: folder("in/z.png"))
+    let run = await dvae(
+      "reconstruct", folder("in"), "--output", folder(output), "--weights", Fixtures.tiny)
+    #expect(run.status == 64)
+    #expect(run.errors.contains("input folder"))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("in")) == ["z.png"])
+  }
+
+  @Test func longNamesAreShortened() async throws {
+    try FileManager.default.createDirectory(atPath: folder("in"), withIntermediateDirectories: true)
+    for end in ["a", "b"] {
+      let name = "in/" + String(repeating: "x", count: 249) + end + ".png"
+      try write(bytes(Fixtures.imageFiles[1]), to: folder(name))
+    }
+    for command in ["reconstruct", "tokenize"] {
+      let run = await dvae(
+        command, folder("in"), "--output", folder(command), "--weights", Fixtures.tiny)
+      #expect(run.status == 0, "\(run.errors)")
+      let names = try FileManager.default.contentsOfDirectory(atPath: folder(command))
+      #expect(names.filter { $0.hasPrefix("xxx") }.count == 2)
+    }
   }
 
   @Test func comparisonsShowThreePictures() async throws {

@@ -76,6 +76,8 @@ struct FinishedWithFailures: Error, CustomStringConvertible {
   var failed: Int
   /// Items in all.
   var total: Int
+  /// What the program ends with.
+  var status = ExitStatus.badData
 
   var description: String { "\(failed) of \(total) could not be done" }
 }

@@ -3,7 +3,7 @@ public import ImagePipeline
 /// The images of a bulk job: counted, fingerprinted, and each under a key of its own.
 ///
 /// The arguments are gone through twice, first to count, then to work; never are all items in
-/// memory, only a 64-bit hash of each key.
+/// memory, only a 64-bit hash of each key and the identity of each file.
 public struct BulkInputs: Sendable {
   /// One thing to be done, or an argument or archive that cannot be read.
   public struct Item: Sendable {
@@ -11,6 +11,15 @@ public struct BulkInputs: Sendable {
     public let key: String
     /// The image, or what keeps it from being found.
     public let image: Result<InputItem, ImageError>
+
+    /// The image's file, or the archive that it is in; nil where it was not found.
+    fileprivate var file: String? {
+      switch (try? image.get())?.origin {
+      case .file(let path): path
+      case .sample(_, let archive): archive.path
+      case nil: nil
+      }
+    }
   }
 
   /// Items of this shard, and the hash of what they are.
@@ -18,6 +27,8 @@ public struct BulkInputs: Sendable {
   private let arguments: [String]
   private let range: Range<Int>
   private let forArchive: Bool
+  // Of the arguments and every file that they lead to.
+  private let files: Set<FolderIdentity>
 
   /// Counts the images that the arguments name.
   ///
@@ -29,9 +40,17 @@ public struct BulkInputs: Sendable {
   public init(_ arguments: [String], shard: Shard = .whole, for format: TokenFormat) throws {
     self.arguments = arguments
     forArchive = format == .tar || format == .folder
-    var total = 0
+    var (total, last) = (0, "")
+    var files = Set(arguments.compactMap { FolderIdentity(Self.path(of: $0)) })
     var counted = try Items(arguments, forArchive: forArchive)
-    while counted.next() != nil { total += 1 }
+    while let item = counted.next() {
+      total += 1
+      // An archive is asked about once, not once for every sample.
+      guard let path = item.file, path != last else { continue }
+      last = path
+      if let file = FolderIdentity(path) { files.insert(file) }
+    }
+    self.files = files
     guard total > 0 else {
       throw DVAEError(
         .missing, "\(arguments.joined(separator: ", ")): no image (.jpg, .png, .webp) in there")
@@ -56,6 +75,40 @@ public struct BulkInputs: Sendable {
       rest -= 1
       return items.next()
     }
+  }
+
+  /// Refuses an output that would replace an input.
+  ///
+  /// - Throws: `usage` where the path leads to an argument or to a file that one of them names.
+  package func refuse(output path: String) throws(DVAEError) {
+    guard let file = FolderIdentity(path), files.contains(file) else { return }
+    throw DVAEError(.usage, "\(path): is an input, which the output would replace: choose another")
+  }
+
+  /// Refuses a folder for images where they would become inputs of this job or of the next.
+  ///
+  /// - Throws: `usage` where the folder is one of the arguments, or lies in one.
+  package func refuse(outputFolder path: String) throws(DVAEError) {
+    var folder = path
+    // What does not exist yet will be made in the first folder above it that does.
+    while FileSystem.kind(folder) == .missing {
+      folder = FileSystem.folder(of: folder)
+      if folder.isEmpty { folder = "." }
+    }
+    var above: Set<FolderIdentity> = []
+    while let identity = FolderIdentity(folder), above.insert(identity).inserted { folder += "/.." }
+    for argument in arguments where FileSystem.kind(argument) == .folder {
+      guard let identity = FolderIdentity(argument), above.contains(identity) else { continue }
+      throw DVAEError(
+        .usage,
+        "\(path): lies in the input folder \(argument), so that outputs would become inputs: "
+          + "choose another")
+    }
+  }
+
+  // Without the mark of a list.
+  private static func path(of argument: String) -> String {
+    argument.hasPrefix("@") ? String(argument.dropFirst()) : argument
   }
 
   private static func add(_ item: Item, to hash: inout FileHash) {

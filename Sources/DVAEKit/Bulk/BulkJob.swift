@@ -73,6 +73,12 @@ final class BulkJob {
   /// Tokenizes what is left, and completes the output.
   func finish() throws {
     if !batch.isEmpty { try finishBatch() }
+    guard state.done == state.total else {
+      throw DVAEError(
+        .inputOutput,
+        "\(writer.path): only \(state.done) of \(state.total) inputs were there: "
+          + "they have changed during the job; begin anew with --restart")
+    }
     try writer.finish()
   }
 
@@ -89,29 +95,40 @@ final class BulkJob {
   }
 
   private func write() throws {
-    let images = batch.compactMap { try? $0.image.get() }
-    var grids: [TokenGrid] = []
-    var refusal: String?
-    do {
-      if !images.isEmpty { grids = try tokenizer.tokenize(images).reversed() }
-    } catch let error as DVAEError where error.kind == .badData {
-      // Images of this size are too large for the network; others may not be.
-      refusal = error.description
-    }
+    var results = try tokenize(batch.compactMap { try? $0.image.get() }[...]).makeIterator()
     for item in batch {
-      switch item.image {
-      case .failure(let error):
+      if case .failure(let error) = item.image {
         try write(failure: error.description, item.key)
-      case .success:
-        if let refusal {
-          try write(failure: "\(item.key): \(refusal)", item.key)
-        } else if let grid = grids.popLast() {
+        continue
+      }
+      switch results.next() {
+      case .success(let grid)?:
+        do {
           try writer.append(
             TokenRecord(key: item.key, .tokens(grid), companions: item.companions))
-        } else {
-          throw DVAEError(.internal, "\(item.key): the network gave too few grids of tokens")
+        } catch let error as DVAEError where error.kind == .badData {
+          try write(failure: error.description, item.key)
         }
+      case .failure(let error)?:
+        try write(failure: "\(item.key): \(error)", item.key)
+      case nil:
+        throw DVAEError(.internal, "\(item.key): the network gave too few grids of tokens")
       }
+    }
+  }
+
+  // A batch that is too large for the memory is halved: only an image that does not fit alone is
+  // to blame, and others may be smaller.
+  private func tokenize(
+    _ images: ArraySlice<PixelImage>
+  ) throws -> [Result<TokenGrid, DVAEError>] {
+    if images.isEmpty { return [] }
+    do {
+      return try tokenizer.tokenize(Array(images)).map { .success($0) }
+    } catch let error as DVAEError where error.kind == .badData {
+      if images.count == 1 { return [.failure(error)] }
+      let middle = images.startIndex + images.count / 2
+      return try tokenize(images[..<middle]) + tokenize(images[middle...])
     }
   }
 

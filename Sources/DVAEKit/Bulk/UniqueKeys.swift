@@ -4,11 +4,17 @@ package struct UniqueKeys {
   // repetition gets. A tensor of the name here would be the metadata of a safetensors file.
   private var next: [UInt64: UInt32] = [Self.hash("__metadata__"): 2]
 
+  // Bytes of a name between slashes. Systems allow 255, and the names of files add to a key's.
+  private static let longest = 200
+
   /// Starts with no key taken.
   package init() {}
 
   /// The key itself, or with the first free one of `-2`, `-3`, … behind it.
+  ///
+  /// Of a name too long for a file the beginning is kept, with a hash of the whole behind it.
   package mutating func unique(_ key: String) -> String {
+    let key = Self.shortened(key)
     let hash = Self.hash(key)
     guard var number = next[hash] else {
       next[hash] = 2
@@ -25,6 +31,18 @@ package struct UniqueKeys {
     let parts = key.split(separator: "/").filter { $0 != "." && $0 != ".." }
     let path = parts.joined(separator: "/").filter { $0 != "\0" }
     return unique(path.isEmpty ? "_" : path)
+  }
+
+  private static func shortened(_ key: String) -> String {
+    guard key.utf8.count > longest else { return key }
+    let names = key.split(separator: "/", omittingEmptySubsequences: false).map { name in
+      guard name.utf8.count > longest else { return String(name) }
+      let mark = "-" + String(hash(String(name)), radix: 16)
+      var start = name.prefix(longest)
+      while start.utf8.count + mark.utf8.count > longest { start.removeLast() }
+      return String(start) + mark
+    }
+    return names.joined(separator: "/")
   }
 
   // FNV-1a: the same in every run, unlike Swift's own.

@@ -3,6 +3,8 @@ import ImagePipeline
 /// Reads a file of lines piece by piece, so that its length does not matter.
 package struct LineReader {
   private let path: String
+  // Whether a last line without a newline counts.
+  private let givesRest: Bool
   private let read: (_ count: Int, _ offset: Int) throws -> [UInt8]
   private var buffer: [UInt8] = []
   private var start = 0
@@ -14,21 +16,22 @@ package struct LineReader {
   // A line longer than this is no line of a file that this package writes.
   private static let longest = 1 << 28
 
-  /// Reads from the start of a file that is being written.
+  /// Reads from the start of a file that is being written: a last line without a newline is torn,
+  /// and is not given.
   init(_ file: OutputFile) {
     path = file.path
+    givesRest = false
     read = { try file.read($0, at: $1) }
   }
 
-  /// Reads from the start of a file.
+  /// Reads from the start of a finished file, whose last line may lack its newline.
   init(_ file: InputFile) {
     path = file.path
+    givesRest = true
     read = { try file.read(at: $1, count: $0) }
   }
 
   /// The next line without its newline; nil at the end.
-  ///
-  /// A last line that has no newline is torn, and is not given.
   package mutating func next() throws -> ArraySlice<UInt8>? {
     var searched = start
     while true {
@@ -45,7 +48,12 @@ package struct LineReader {
         throw DVAEError(.badData, "\(path): a line of more than \(Self.longest) bytes")
       }
       let piece = try read(Self.pieceSize, offset)
-      if piece.isEmpty { return nil }
+      if piece.isEmpty {
+        guard givesRest, !buffer.isEmpty else { return nil }
+        start = buffer.count
+        position += start
+        return buffer[...]
+      }
       offset += piece.count
       buffer += piece
     }

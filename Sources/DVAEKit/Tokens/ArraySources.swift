@@ -11,6 +11,7 @@ import Foundation
 struct NpySource: TokenSource {
   private struct Sidecar: Codable {
     var keys: [String]
+    var failures: [Failure]?
     var provenance: Provenance?
   }
 
@@ -18,6 +19,8 @@ struct NpySource: TokenSource {
   private let path: String
   private let array: NpyArray
   private let keys: [String]?
+  private let recorded: [Failure]
+  private var converted: [Int64]?
   private var index = 0
 
   init(_ path: String) throws {
@@ -27,9 +30,14 @@ struct NpySource: TokenSource {
       throw DVAEError(
         .badData, "\(path): expected an array of shape [N, height, width], found \(array.shape)")
     }
+    let count = array.shape.count == 2 ? 1 : array.shape[0]
+    // Without this, a header alone could promise images without end.
+    guard count == 0 || array.count > 0 else {
+      throw DVAEError(.badData, "\(path): no tokens in an array of shape \(array.shape)")
+    }
     let sidecarPath = path + ".json"
     guard FileSystem.kind(sidecarPath) == .file else {
-      (keys, provenance) = (nil, nil)
+      (keys, recorded, provenance) = (nil, [], nil)
       return
     }
     let file = try InputFile(path: sidecarPath)
@@ -37,13 +45,14 @@ struct NpySource: TokenSource {
     guard let sidecar = try? JSONDecoder().decode(Sidecar.self, from: Data(bytes)) else {
       throw DVAEError(.badData, "\(sidecarPath): not the list of keys that belongs to \(path)")
     }
-    let count = array.shape.count == 2 ? 1 : array.shape[0]
     guard sidecar.keys.count == count else {
       throw DVAEError(
         .badData, "\(sidecarPath): lists \(sidecar.keys.count) keys for \(count) images in \(path)")
     }
-    (keys, provenance) = (sidecar.keys, sidecar.provenance)
+    (keys, recorded, provenance) = (sidecar.keys, sidecar.failures ?? [], sidecar.provenance)
   }
+
+  func failures() -> [Failure] { recorded }
 
   mutating func next() throws -> TokenReader.Item? {
     let count = array.shape.count == 2 ? 1 : array.shape[0]
@@ -59,9 +68,11 @@ struct NpySource: TokenSource {
   }
 
   // uint16, as this package writes it, is read where it lies, however long the array is.
-  private func values(_ range: Range<Int>) throws -> [Int64] {
+  private mutating func values(_ range: Range<Int>) throws -> [Int64] {
     guard array.elementType == .uint16, array.stored.isContiguous else {
-      return try Array(array.int64s()[range])
+      let all = try converted ?? array.int64s()
+      converted = all
+      return Array(all[range])
     }
     return try array.stored.withBytes { bytes in
       range.map { Int64(bytes[2 * $0]) | Int64(bytes[2 * $0 + 1]) << 8 }
@@ -89,6 +100,11 @@ struct SafetensorsSource: TokenSource {
     }
   }
 
+  func failures() throws -> [Failure] {
+    guard let text = file.metadata["failures"] else { return [] }
+    return try Failure.list(Array(text.utf8), in: file.path)
+  }
+
   mutating func next() throws -> TokenReader.Item? {
     guard index < file.tensors.count else { return nil }
     let tensor = file.tensors[index]
@@ -114,6 +130,16 @@ struct JSONLinesSource: TokenSource {
     var first = LineReader(file)
     let line = try first.next()
     provenance = line.flatMap { try? Self.line($0).provenance }
+  }
+
+  func failures() throws -> [Failure] {
+    var lines = LineReader(try InputFile(path: path))
+    var found: [Failure] = []
+    while let text = try lines.next() {
+      guard let line = try? Self.line(text), let error = line.error else { continue }
+      found.append(Failure(key: line.key ?? "", error: error))
+    }
+    return found
   }
 
   mutating func next() throws -> TokenReader.Item? {

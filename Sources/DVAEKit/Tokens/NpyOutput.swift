@@ -23,7 +23,7 @@ final class NpyOutput: PartialOutput {
     let expected = grid ?? found
     guard found == expected else {
       throw DVAEError(
-        .usage,
+        .badData,
         "\(record.key): its grid is \(found[0])×\(found[1]), those before are "
           + "\(expected[0])×\(expected[1]), and one .npy holds one size: "
           + "use .safetensors, .jsonl or .tar, or another --crop")
@@ -37,6 +37,9 @@ final class NpyOutput: PartialOutput {
   func cut(to size: Int) throws { try file.truncate(to: size) }
 
   func finish(as path: String, _ journal: Journal) throws {
+    // An array of an earlier job would be taken for the one that the new sidecar lists, were this
+    // run killed between the two.
+    try FileSystem.remove(path)
     try writeSidecar(path + ".json", journal)
     try file.write(header(count: journal.done - journal.failed), at: 0)
     try file.sync()

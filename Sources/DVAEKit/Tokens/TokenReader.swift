@@ -46,12 +46,27 @@ public struct TokenReader {
   ///
   /// - Throws: what is wrong with this item; the file names it.
   public mutating func next() throws -> Item? { try source.next() }
+
+  /// Why items of the job that made the file are not in it: a line for each, where the file says so.
+  package func failures() throws -> [String] { try source.failures().map(\.error) }
 }
 
 /// What a form has to be able to do to be read.
 protocol TokenSource {
   var provenance: Provenance? { get }
   mutating func next() throws -> TokenReader.Item?
+  /// The record of the items that are not in the file.
+  func failures() throws -> [Failure]
+}
+
+extension Failure {
+  /// Reads a file's record of failures.
+  static func list(_ bytes: [UInt8], in path: String) throws(DVAEError) -> [Failure] {
+    guard let failures = try? JSONDecoder().decode([Failure].self, from: Data(bytes)) else {
+      throw DVAEError(.badData, "\(path): its record of failures cannot be read")
+    }
+    return failures
+  }
 }
 
 extension TokenGrid {

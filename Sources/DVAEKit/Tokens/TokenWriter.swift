@@ -74,6 +74,12 @@ public final class TokenWriter {
       case .folder: try FolderOutput(partial, provenance, journal)
       }
     if resumed > 0 {
+      guard output.size >= journal.bytes else {
+        throw DVAEError(
+          .badData,
+          "\(partial): expected the \(journal.bytes) bytes that its journal counts, found "
+            + "\(output.size): begin anew with --restart")
+      }
       try output.cut(to: journal.bytes)
     } else {
       try output.sync()
@@ -86,17 +92,12 @@ public final class TokenWriter {
 
   /// Adds what became of the next item.
   ///
-  /// - Throws: where the form cannot hold it, as a grid of another size in `.npy`; the unfinished
-  ///   output is then removed, since no resumption could help.
+  /// - Throws: `badData` where the form cannot hold it, as a grid of another size in `.npy`; the
+  ///   output is then as it was before, and takes the failure in its place.
   public func append(_ record: TokenRecord) throws {
-    do {
-      let before = output.size
-      try output.append(record)
-      uncommitted += max(0, output.size - before)
-    } catch let error as DVAEError where error.kind == .usage {
-      try discard()
-      throw error
-    }
+    let before = output.size
+    try output.append(record)
+    uncommitted += max(0, output.size - before)
     switch record.outcome {
     case .tokens(let grid):
       try journal.note(JournalEntry(key: record.key, grid: [grid.height, grid.width]))

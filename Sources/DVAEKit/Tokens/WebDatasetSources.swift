@@ -34,6 +34,15 @@ struct TarSource: TokenSource {
     reader = try WebDatasetReader(path: path)
   }
 
+  func failures() throws -> [Failure] {
+    var members = try TarReader(path: path)
+    while let member = try members.next() {
+      guard member.name == WebDatasetNotes.failures else { continue }
+      return try Failure.list(members.bytes(of: member), in: path)
+    }
+    return []
+  }
+
   mutating func next() throws -> TokenReader.Item? {
     guard let record = try reader.nextRecord() else { return nil }
     let name = "\(path): \(record.key)"
@@ -61,6 +70,12 @@ struct FolderSource: TokenSource {
     waiting = try FileSystem.names(in: folder).reversed()
     let notes = folder + "/" + WebDatasetNotes.provenance
     provenance = FileSystem.kind(notes) == .file ? decodeProvenance(try Self.read(notes)) : nil
+  }
+
+  func failures() throws -> [Failure] {
+    let notes = folder + "/" + WebDatasetNotes.failures
+    guard FileSystem.kind(notes) == .file else { return [] }
+    return try Failure.list(Self.read(notes), in: notes)
   }
 
   mutating func next() throws -> TokenReader.Item? {

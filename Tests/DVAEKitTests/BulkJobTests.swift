@@ -1,0 +1,63 @@
+import DVAEKit
+import Foundation
+import ImagePipeline
+import Testing
+
+/// Bulk jobs whose network and inputs misbehave.
+@Suite struct BulkJobTests {
+  let folder = TemporaryFolder()
+
+  /// Pictures of 16×16 pixels, all of them of the brightness that is their number.
+  private func inputs(_ count: Int) throws -> BulkInputs {
+    try FileManager.default.createDirectory(atPath: folder("in"), withIntermediateDirectories: true)
+    for i in 0..<count {
+      let pixels = [UInt8](repeating: UInt8(i), count: 16 * 16 * 3)
+      try PixelImage(width: 16, height: 16, pixels: pixels).write(to: folder("in/\(i).png"))
+    }
+    return try BulkInputs([folder("in")], for: .jsonLines)
+  }
+
+  private func writer(_ inputs: BulkInputs) throws -> TokenWriter {
+    try TokenWriter(
+      folder("t.jsonl"), format: .jsonLines,
+      provenance: TokenFileTests.provenance(count: inputs.fingerprint.count))
+  }
+
+  /// Gives the brightness as the only token; more than `fitting` pictures, or the one of brightness
+  /// 3, do not fit into memory.
+  private func tokenizer(fitting: Int) -> BulkTokenizer {
+    var tokenizer = BulkTokenizer { images in
+      guard images.count <= fitting, !images.contains(where: { $0.pixels[0] == 3 }) else {
+        throw DVAEError(.badData, "too much memory")
+      }
+      return images.map { TokenGrid(height: 1, width: 1, tokens: [UInt16($0.pixels[0])]) }
+    }
+    tokenizer.preprocessing = Preprocessing(crop: .none)
+    tokenizer.batchSize = 8
+    return tokenizer
+  }
+
+  @Test func batchTooLargeForTheMemoryIsHalved() async throws {
+    let inputs = try inputs(7)
+    let writer = try writer(inputs)
+    try await tokenizer(fitting: 2).run(inputs, into: writer)
+    #expect(writer.failed == 1)
+    var reader = try TokenReader.open(writer.path)
+    #expect(try reader.failures() == ["3: too much memory"])
+    var found: [String: [UInt16]] = [:]
+    while let item = try reader.next() { found[item.key] = item.grid.tokens }
+    #expect(found == ["0": [0], "1": [1], "2": [2], "4": [4], "5": [5], "6": [6]])
+  }
+
+  @Test func inputsThatDisappearAreNotDone() async throws {
+    let inputs = try inputs(3)
+    let writer = try writer(inputs)
+    try FileManager.default.removeItem(atPath: folder("in/1.png"))
+    let error = await #expect(throws: DVAEError.self) {
+      try await tokenizer(fitting: 8).run(inputs, into: writer)
+    }
+    #expect(error?.kind == .inputOutput)
+    #expect(error?.description.contains("2 of 3") == true)
+    #expect(!FileManager.default.fileExists(atPath: writer.path))
+  }
+}
