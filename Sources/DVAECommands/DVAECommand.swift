@@ -14,8 +14,8 @@ public struct DVAECommand: AsyncParsableCommand {
       """,
     version: DVAE.version,
     subcommands: [
-      TokenizeCommand.self, DecodeCommand.self, ReconstructCommand.self, TrainCommand.self,
-      WeightsCommand.self, BenchmarkCommand.self,
+      TokenizeCommand.self, DecodeCommand.self, ReconstructCommand.self, EvaluateCommand.self,
+      TrainCommand.self, WeightsCommand.self, BenchmarkCommand.self,
     ])
 
   /// Makes the command.

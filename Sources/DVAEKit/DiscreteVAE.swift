@@ -12,7 +12,7 @@ import Foundation
 #endif
 
 /// The engine behind the façade.
-private typealias DefaultEngine = CPUEngine
+typealias DefaultEngine = CPUEngine
 
 /// A discrete variational autoencoder: images to grids of tokens and back.
 ///
@@ -34,9 +34,9 @@ public struct DiscreteVAE: Sendable {
   /// The files that the weights were read from; nil for random ones.
   public let weights: WeightsFiles?
   // Of random weights: what they are instead of a file.
-  private let origin: Provenance.Weights?
-  private let encoder: ImageEncoder<DefaultEngine>?
-  private let decoder: ImageDecoder<DefaultEngine>?
+  let origin: Provenance.Weights?
+  let encoder: ImageEncoder<DefaultEngine>?
+  let decoder: ImageDecoder<DefaultEngine>?
 
   /// Loads a model.
   ///
@@ -168,16 +168,23 @@ public struct DiscreteVAE: Sendable {
     try checkMemory(1, grid.height * 8, grid.width * 8)
     let statistics = try decoder.statistics(
       tokens: grid.tokens.map(Int32.init), height: grid.height, width: grid.width)
-    let (height, width) = (statistics.shape.height, statistics.shape.width)
-    let means = Tensor(Shape(1, height, width, 3))
-    for position in 0..<height * width {
+    let picture = Self.medians(statistics, decoder.engine)
+    return unmapPixels(
+      UnsafeBufferPointer(picture.elements), width: picture.shape.width,
+      height: picture.shape.height)
+  }
+
+  /// The median of the model's distribution, sigmoid(μ): mapped pixels [N, H, W, 3] of the
+  /// statistics [N, H, W, 6].
+  static func medians(_ statistics: Tensor, _ engine: DefaultEngine) -> Tensor {
+    let means = Tensor(statistics.shape.with(channels: 3))
+    for position in 0..<statistics.shape.positions {
       for channel in 0..<3 {
         means.pointer[position * 3 + channel] =
           statistics.pointer[position * statistics.shape.channels + channel]
       }
     }
-    let picture = decoder.engine.sigmoid(means)
-    return unmapPixels(UnsafeBufferPointer(picture.elements), width: width, height: height)
+    return engine.sigmoid(means)
   }
 
   /// An image as the model sees it, and as it gives it back.
@@ -217,7 +224,7 @@ public struct DiscreteVAE: Sendable {
   }
 
   // At full resolution there are about four maps of n_hid channels at a time.
-  private func checkMemory(_ count: Int, _ height: Int, _ width: Int) throws {
+  func checkMemory(_ count: Int, _ height: Int, _ width: Int) throws {
     let needed = Double(count * height * width) * Double(architecture.hidden) * 4 * 4
     let available = Double(ProcessInfo.processInfo.physicalMemory)
     guard needed > available else { return }
@@ -228,7 +235,7 @@ public struct DiscreteVAE: Sendable {
         + "\(gigabytes(available)): use a lower resolution or smaller batches")
   }
 
-  private func missing(_ half: NetworkPlan.Half) -> DVAEError {
+  func missing(_ half: NetworkPlan.Half) -> DVAEError {
     let files = weights?.files.map(\.path).joined(separator: ", ") ?? "the weights"
     return DVAEError(.missing, "\(files): no \(half.rawValue) in there; give weights that have one")
   }

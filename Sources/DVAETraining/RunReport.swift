@@ -1,3 +1,4 @@
+public import DVAEModel
 import TensorModule
 
 /// The page that shows how a run goes: curves, pictures, the use of codes, the settings.

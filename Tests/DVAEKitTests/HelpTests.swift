@@ -6,7 +6,8 @@ import Testing
 /// After a change on purpose, write them anew with `dvae NAME --help`.
 @Suite struct HelpTests {
   static let commands = [
-    "", "tokenize", "decode", "reconstruct", "weights", "weights info", "weights convert",
+    "", "tokenize", "decode", "reconstruct", "evaluate", "weights", "weights info",
+    "weights convert",
     "weights download", "benchmark", "train",
   ]
 

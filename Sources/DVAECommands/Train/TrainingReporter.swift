@@ -1,4 +1,5 @@
 import DVAEKit
+import DVAEModel
 import DVAETraining
 import Foundation
 import ImagePipeline

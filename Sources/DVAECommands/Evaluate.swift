@@ -1,0 +1,114 @@
+public import ArgumentParser
+public import DVAEKit
+import DVAEModel
+import ImagePipeline
+import WeightFiles
+
+/// `dvae evaluate`.
+struct EvaluateCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate",
+    abstract: "Measure how good a model is on a set of images.",
+    discussion: """
+      PSNR, SSIM (Gaussian window 11×11 with σ 1.5, and uniform 7×7), MS-SSIM (weights of Wang et \
+      al. 2003) and L1 of the reconstructions; the evidence lower bound and its parts; how the \
+      codes are used; and what JPEG (4:2:0) and WebP make of the same images at the same number \
+      of bytes, or at the fewest that they can. Every image counts the same. FID is not offered: \
+      it needs the weights of another network.
+
+      Figures can only be compared under one protocol:
+        lanczos-256   short side to 256 by Pillow's LANCZOS, long side rounded
+                      half to even, middle 256×256; smaller images are refused
+        bilinear-256  torchvision's Resize and CenterCrop: short side to 256 by
+                      Pillow's BILINEAR, long side rounded down, middle
+                      256×256; smaller images are enlarged
+        native        both sides cut around the middle to multiples of 8
+      All measure 8-bit RGB, peak 255. A reconstruction is sigmoid(μ) of the most likely tokens, \
+      unmapped and cut off to bytes as the released code does; under bilinear-256 it is rounded \
+      to the nearest.
+
+      Example:
+        dvae evaluate photos/ --html report.html --weights openai
+      """)
+
+  @Argument(help: "Images, folders, WebDataset .tar archives, @lists of paths.")
+  var inputs: [String]
+
+  @Option(
+    name: .customLong("protocol"),
+    help: ArgumentHelp(
+      "What is done to the images first.", valueName: "lanczos-256|bilinear-256|native"))
+  var evaluationProtocol = EvaluationProtocol.lanczos256
+
+  @Option(
+    help: ArgumentHelp(
+      "Also write a page with everything in it: the pictures and their errors, the worst and the "
+        + "best, the use of the codes.", valueName: "file"))
+  var html: String?
+
+  @Option(help: "Refuse images that claim more pixels than this.")
+  var maxPixels = DecodingLimits.default.maximumPixels
+
+  @OptionGroup var model: ModelOptions
+  @OptionGroup var json: JSONOption
+  @OptionGroup var quiet: QuietOption
+
+  func validate() throws {
+    if maxPixels < 1 { throw ValidationError("--max-pixels must be at least 1, not \(maxPixels)") }
+  }
+
+  func run() async throws {
+    let console = Console.current
+    let inputs = try BulkInputs(self.inputs, for: .jsonLines)
+    let vae = try model.load()
+    // Opened first: hours of work should not end with a page that cannot be written.
+    let page = try html.map { try AtomicFile($0) }
+    var report = EvaluationReport(
+      evaluationProtocol, vae, weights: try vae.weightsProvenance(), inputs.fingerprint)
+    var codebook = CodebookUse(vocabulary: vae.architecture.vocabulary)
+    var shown = ShownPictures()
+    let total = inputs.fingerprint.count
+    let progress = Progress("evaluating", of: total, quiet: quiet.quiet, console: console)
+    var items = try inputs.items()
+    while let item = items.next() {
+      do {
+        let found = try evaluate(item, vae)
+        report.images.append(found.figures)
+        codebook.count(found.tokens.tokens.map(Int32.init))
+        if page != nil { shown.add(found.figures, found.pictures) }
+      } catch  where ExitStatus.isOfItem(error) {
+        console.note("dvae: \(error)")
+        report.failed += 1
+      }
+      progress.update(report.images.count + report.failed)
+    }
+    progress.finish()
+    if !report.images.isEmpty {
+      report.summary = EvaluationSummary(report.images, codebook, vae.architecture)
+    }
+    if let page, let summary = report.summary {
+      try page.write(EvaluationPage(report, summary, codebook, shown).html)
+      try page.commit()
+    }
+    if json.json {
+      console.print(try jsonText(report))
+    } else if let text = report.text {
+      console.print(text)
+    }
+    if report.failed > 0 { throw FinishedWithFailures(failed: report.failed, total: total) }
+  }
+
+  private func evaluate(
+    _ item: BulkInputs.Item, _ vae: DiscreteVAE
+  ) throws -> (figures: ImageEvaluation, tokens: TokenGrid, pictures: EvaluatedPictures) {
+    let input = try item.image.get()
+    let photo = try input.decode(limits: DecodingLimits(maximumPixels: maxPixels))
+    do {
+      return try vae.evaluate(photo, by: evaluationProtocol, key: item.key, name: input.name)
+    } catch let error as DVAEError where error.kind == .badData {
+      throw DVAEError(.badData, "\(input.name): \(error)")
+    }
+  }
+}
+
+extension EvaluationProtocol: ExpressibleByArgument {}

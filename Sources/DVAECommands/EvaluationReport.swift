@@ -1,0 +1,105 @@
+import DVAEKit
+import Foundation
+
+/// What a run of `dvae evaluate` found, for people and for programs.
+struct EvaluationReport: Encodable {
+  /// The protocol in full, so that the figures explain themselves.
+  struct Rules: Encodable {
+    let name: String
+    let preprocessing: String
+    let reconstruction: String
+    let values: String
+  }
+
+  let version = DVAE.version
+  let engine: String
+  let weights: [Provenance.Weights]
+  let inputs: Provenance.Inputs
+  let `protocol`: Rules
+  var images: [ImageEvaluation] = []
+  var failed = 0
+  /// nil where no image could be done.
+  var summary: EvaluationSummary?
+
+  init(
+    _ protocol: EvaluationProtocol, _ vae: DiscreteVAE, weights: [Provenance.Weights],
+    _ inputs: Provenance.Inputs
+  ) {
+    self.protocol = Rules(
+      name: `protocol`.rawValue, preprocessing: `protocol`.preprocessing,
+      reconstruction: `protocol`.conversion, values: EvaluationProtocol.valueRange)
+    engine = vae.engineName
+    self.weights = weights
+    self.inputs = inputs
+  }
+
+  /// The summary for people; nil where no image could be done.
+  var text: String? {
+    guard let summary else { return nil }
+    var lines = ["\(`protocol`.name), \(Self.images(summary.images)), \(modelName), \(engine)", ""]
+    lines.append("        PSNR dB    SSIM  SSIM 7×7  MS-SSIM      L1    bytes")
+    for row in [summary.model] + summary.codecs where row.images > 0 {
+      let columns = [
+        row.name.padding(toLength: 6, withPad: " ", startingAt: 0),
+        Self.number(row.psnr?.mean, 2, 9, none: "∞"), Self.number(row.ssim?.mean, 4, 8),
+        Self.number(row.ssimUniform?.mean, 4, 10), Self.number(row.msSsim?.mean, 4, 9),
+        Self.number(row.l1?.mean, 4, 8), Self.number(row.bytes, 0, 9),
+      ]
+      lines.append(columns.joined())
+    }
+    lines += summary.codecs.compactMap(Self.note)
+    lines += [""] + Self.sentences(summary)
+    return lines.joined(separator: "\n")
+  }
+
+  /// The names of the weights' files.
+  var modelName: String { Array(Set(weights.map(\.file))).sorted().joined(separator: " + ") }
+
+  /// What is to be said of a codec that did not get down to the tokens' bytes.
+  static func note(_ row: EvaluationSummary.Row) -> String? {
+    guard row.larger > 0 else { return nil }
+    return "\(row.name): even the lowest quality takes more bytes than the tokens for "
+      + "\(images(row.larger)); the figures are of those larger files"
+  }
+
+  /// What the table does not say.
+  static func sentences(_ summary: EvaluationSummary) -> [String] {
+    var lines: [String] = []
+    if let psnr = summary.model.psnr {
+      lines.append(
+        "PSNR: standard deviation \(number(psnr.standardDeviation, 2)) dB, from "
+          + "\(number(psnr.minimum, 2)) to \(number(psnr.maximum, 2)) dB; of the mean squared "
+          + "error \(number(summary.model.psnrOfMeanSquare, 2)) dB")
+    }
+    if let found = summary.likelihood {
+      lines += [
+        "ELBO: \(number(found.elboNatsPerDimension, 4)) nats per dimension = "
+          + "−(reconstruction \(number(found.reconstructionNatsPerDimension, 4)) + KL "
+          + "\(number(found.klNatsPerDimension, 4)))",
+        "bits per dimension: \(number(found.bitsPerDimension, 4)) = reconstruction "
+          + "\(number(found.reconstructionBitsPerDimension, 4)) + KL "
+          + "\(number(found.klBitsPerDimension, 4)), of 8-bit values",
+        "KL: \(number(found.klNatsPerToken, 3)) nats per token",
+      ]
+    }
+    let codes = summary.codebook
+    lines += [
+      "codes: \(codes.used) of \(codes.vocabulary) used, perplexity \(number(codes.perplexity, 1)), "
+        + "entropy \(number(codes.entropyBits, 3)) bits, over \(codes.tokens) tokens",
+      "bits per image: \(number(codes.bitsPerImage, 0)) (\(codes.bitsPerToken) per token), "
+        + "\(number(codes.entropyBitsPerImage, 0)) with an ideal entropy coder",
+    ]
+    return lines
+  }
+
+  /// `1 image`, `24 images`.
+  static func images(_ count: Int) -> String { "\(count) image\(count == 1 ? "" : "s")" }
+
+  /// A number with this many decimals, right-aligned.
+  static func number(
+    _ value: Double?, _ decimals: Int, _ width: Int = 0, none: String = "–"
+  ) -> String {
+    let text = value.map { String(format: "%.\(decimals)f", $0) } ?? none
+    return String(repeating: " ", count: max(0, width - text.count)) + text
+  }
+}

@@ -1,0 +1,79 @@
+public import DVAEModel
+public import ImagePipeline
+import TensorModule
+
+extension DiscreteVAE {
+  /// Sends an image through the model and back, and measures everything that `dvae evaluate` tells.
+  ///
+  /// - Parameters:
+  ///   - photo: a picture of any size that the protocol takes
+  ///   - protocol: what is fixed so that others can repeat the figures
+  ///   - key: what the result is filed under
+  ///   - name: what errors call the photo; the key unless given
+  /// - Returns: the figures, the tokens, and the two pictures that were compared
+  /// - Throws: an image that the protocol refuses or memory does not hold, or a model without one of
+  ///   its halves.
+  public func evaluate(
+    _ photo: PixelImage, by protocol: EvaluationProtocol, key: String, name: String? = nil
+  ) throws -> (figures: ImageEvaluation, tokens: TokenGrid, pictures: EvaluatedPictures) {
+    let original = try `protocol`.apply(photo, name: name ?? key)
+    guard let encoder else { throw missing(.encoder) }
+    guard let decoder else { throw missing(.decoder) }
+    try checkMemory(1, original.height, original.width)
+    let found = try Objective(encoder: encoder, decoder: decoder)
+      .evaluate(mappedTensor([original]), beta: 1)
+    let medians = Self.medians(found.statistics, decoder.engine)
+    let rounded = `protocol`.isRounded
+    let reconstruction = PixelImage(
+      width: original.width, height: original.height,
+      pixels: medians.array.map {
+        rounded ? UInt8((PixelMapping.unmapped($0) * 255).rounded()) : PixelMapping.byte($0)
+      })
+    let grid = TokenGrid(
+      height: original.height / Architecture.pixelsPerToken,
+      width: original.width / Architecture.pixelsPerToken,
+      tokens: found.tokens.map { UInt16(truncatingIfNeeded: $0) })
+    let bytes = (architecture.bitsPerToken * grid.tokens.count + 7) / 8
+    let figures = ImageEvaluation(
+      key: key, width: original.width, height: original.height, tokens: grid.tokens.count,
+      bytes: bytes, model: PictureMeasures(of: reconstruction, comparedTo: original),
+      likelihood: Likelihood(found.parts),
+      codecs: ImageCodecRow.formats.compactMap {
+        ImageCodecRow($0, of: original, bytes: bytes)
+      })
+    return (figures, grid, EvaluatedPictures(original: original, reconstruction: reconstruction))
+  }
+
+  /// The files that both halves were read from, hashed; this reads all of them.
+  ///
+  /// - Throws: a file that cannot be read any more.
+  public func weightsProvenance() throws -> [Provenance.Weights] {
+    guard let weights else { return origin.map { [$0] } ?? [] }
+    var found: [Provenance.Weights] = []
+    for half in NetworkPlan.Half.allCases where weights.parameters(half) != nil {
+      let file = try weights.provenance(of: half)
+      // One file may hold both.
+      if !found.contains(where: { $0.sha256 == file.sha256 }) { found.append(file) }
+    }
+    return found
+  }
+}
+
+/// The two pictures that were compared.
+public struct EvaluatedPictures: Equatable, Sendable {
+  /// The photo after the protocol's preprocessing.
+  public let original: PixelImage
+  /// What the model made of its tokens.
+  public let reconstruction: PixelImage
+
+  /// Pairs two pictures of one size.
+  public init(original: PixelImage, reconstruction: PixelImage) {
+    self.original = original
+    self.reconstruction = reconstruction
+  }
+}
+
+extension Architecture {
+  /// Bits that a token takes without an entropy coder: 13 for 8192 codes.
+  public var bitsPerToken: Int { Int.bitWidth - (max(1, vocabulary) - 1).leadingZeroBitCount }
+}

@@ -1,0 +1,52 @@
+import TensorModule
+
+/// How near one picture is to another, both 8-bit with the same size and interleaved channels.
+///
+/// The protocol is scikit-image's: PSNR over all channels together; SSIM (Wang et al. 2004) with a
+/// Gaussian window of σ = 1.5 and 11×11, population covariance, K₁ = 0.01, K₂ = 0.03, a range of
+/// 255, the mean over the places where the whole window fits, then over the channels.
+public struct ImageQuality: Hashable, Sendable {
+  /// Peak signal-to-noise ratio in decibels; infinite for equal pictures.
+  public let psnr: Double
+  /// Mean structural similarity, at most 1; nil for pictures smaller than the window.
+  public let ssim: Double?
+
+  /// Compares two pictures.
+  ///
+  /// - Parameters:
+  ///   - picture: [height, width, channels], 8-bit
+  ///   - original: the same
+  ///   - height: rows
+  ///   - width: columns
+  ///   - channels: 3 for RGB
+  public init(
+    of picture: [UInt8], comparedTo original: [UInt8], height: Int, width: Int, channels: Int = 3
+  ) {
+    precondition(
+      picture.count == height * width * channels && original.count == picture.count,
+      "ImageQuality: \(picture.count) and \(original.count) bytes for \(height)×\(width)×\(channels)"
+    )
+    psnr = Self.psnr(meanSquare: Self.meanSquare(picture, original))
+    var sum: Double? = 0
+    for channel in 0..<channels {
+      let found = SimilarityWindow.gaussian.compare(
+        Plane(picture, channel, of: channels, height: height, width: width),
+        Plane(original, channel, of: channels, height: height, width: width))
+      sum = found.flatMap { found in sum.map { $0 + found.similarity } }
+    }
+    ssim = sum.map { $0 / Double(channels) }
+  }
+
+  /// The mean of the squared differences of bytes.
+  static func meanSquare(_ a: [UInt8], _ b: [UInt8]) -> Double {
+    var squares = 0
+    for (x, y) in zip(a, b) { squares += (Int(x) - Int(y)) * (Int(x) - Int(y)) }
+    return Double(squares) / Double(max(1, a.count))
+  }
+
+  /// The ratio in decibels; infinite for no error at all.
+  static func psnr(meanSquare: Double) -> Double {
+    guard meanSquare > 0 else { return .infinity }
+    return 10 * naturalLogarithm(255 * 255 / meanSquare) / naturalLogarithm(10)
+  }
+}

@@ -1,0 +1,63 @@
+public import ImagePipeline
+
+/// How near one 8-bit picture is to another, by every measure of `dvae evaluate`.
+public struct PictureMeasures: Hashable, Sendable, Codable {
+  /// Mean of the squared differences of bytes.
+  public let meanSquare: Double
+  /// Peak signal-to-noise ratio in decibels, peak 255, over all colours; nil for equal pictures,
+  /// whose ratio is infinite.
+  public let psnr: Double?
+  /// Mean absolute difference over all colours, where the range of bytes counts as 1.
+  public let l1: Double
+  /// Structural similarity as in `ImageQuality`: Gaussian window 11×11, σ = 1.5; nil for a picture
+  /// smaller than the window.
+  public let ssim: Double?
+  /// Structural similarity with a uniform 7×7 window and sample covariance, scikit-image's default.
+  public let ssimUniform: Double?
+  /// Multi-scale structural similarity; nil for a side below 176 pixels.
+  ///
+  /// With the weights of Wang, Simoncelli and Bovik (2003), the same Gaussian window, and 2×2 means
+  /// between the scales.
+  public let msSsim: Double?
+
+  /// Compares two pictures of one size.
+  public init(of picture: PixelImage, comparedTo original: PixelImage) {
+    precondition(
+      picture.width == original.width && picture.height == original.height,
+      "PictureMeasures: \(picture) and \(original)")
+    meanSquare = ImageQuality.meanSquare(picture.pixels, original.pixels)
+    let psnr = ImageQuality.psnr(meanSquare: meanSquare)
+    self.psnr = psnr.isFinite ? psnr : nil
+    let difference = zip(picture.pixels, original.pixels).reduce(0) {
+      $0 + abs(Int($1.0) - Int($1.1))
+    }
+    l1 = Double(difference) / (255 * Double(picture.pixels.count))
+    var gaussian: [Double] = []
+    var uniform: [Double] = []
+    var multiScale: [Double] = []
+    for channel in 0..<3 {
+      let x = Plane(picture, channel)
+      let y = Plane(original, channel)
+      if let found = SimilarityWindow.gaussian.compare(x, y) {
+        gaussian.append(found.similarity)
+        if let value = SimilarityWindow.gaussian.multiScale(x, y, first: found) {
+          multiScale.append(value)
+        }
+      }
+      if let found = SimilarityWindow.uniform.compare(x, y) { uniform.append(found.similarity) }
+    }
+    ssim = Self.mean(gaussian)
+    ssimUniform = Self.mean(uniform)
+    msSsim = Self.mean(multiScale)
+  }
+
+  private static func mean(_ channels: [Double]) -> Double? {
+    channels.isEmpty ? nil : channels.reduce(0, +) / Double(channels.count)
+  }
+}
+
+extension Plane {
+  fileprivate init(_ image: PixelImage, _ channel: Int) {
+    self.init(image.pixels, channel, of: 3, height: image.height, width: image.width)
+  }
+}
