@@ -112,9 +112,10 @@ static void product(const dvae_kernels *t, int rows, int k, int columns) {
   float *xt = filled((size_t)rows * k, 12, 0, 0);
   for (int r = 0; r < rows; r++)
     for (int i = 0; i < k; i++) xt[i * rows + r] = x[r * k + i];
-  dvae_gemm q = {.a = xt, .b = w, .c = z, .k = k, .rows = rows, .columns = columns, .batch = 1,
-                 .a_panel = t->rows, .b_panel = t->columns, .c_row = columns, .a_row = rows,
-                 .b_row = columns};
+  t->pack_columns(w, columns, k, columns, t->columns, 0, b);
+  dvae_gemm q = {.a = xt, .b = b, .c = z, .k = k, .rows = rows, .columns = columns, .batch = 1,
+                 .a_panel = t->rows, .b_panel = (size_t)k * t->columns, .c_row = columns,
+                 .a_row = rows, .b_row = t->columns};
   t->gemm_transposed(&q);
   check(t->name, "gemm_transposed", z, sums, (size_t)rows * columns, 2e-7 * k * k);
 }

@@ -2,9 +2,7 @@ import CDVAEKernels
 public import EngineModule
 public import TensorModule
 
-// Gradients by a convolution's weights: sums over all positions of the batch. The work is cut into
-// blocks of output × input channels and, where those are few, into ranges of positions ("slots")
-// whose sums are added in order at the end.
+// Gradients by a convolution's weights: sums over all positions of the batch.
 
 extension CPUEngine {
   /// Adds scale·dw and scale·db of `convolution` to the gradients.
@@ -18,69 +16,63 @@ extension CPUEngine {
         && dWeights.count == shape.weightCount && dBias.count == shape.outputChannels,
       "convolutionBackwardWeights: \(x.shape), \(dy.shape) for \(shape)")
     let gradient = WeightGradient(
-      x: x, dy: dy, shape: shape, reluInput: reluInput, scale: scale, dWeights: dWeights)
+      x: x, dy: dy, shape: shape, reluInput: reluInput, scale: scale, dWeights: dWeights,
+      dBias: dBias)
     if shape.kernel == 3 && shape.inputChannels >= 8 && shape.outputChannels >= 8 {
-      winogradGradient(gradient)
+      let isSmall = shape.inputChannels * shape.outputChannels <= 1024
+      isSmall ? winogradGradientBySlots(gradient) : winogradGradientByRounds(gradient)
     } else {
       productGradient(gradient)
-    }
-    addBiasGradient(dy, scale: scale, to: dBias)
-  }
-
-  private func addBiasGradient(_ dy: Tensor, scale: Float, to dBias: TensorSlice) {
-    let channels = dy.shape.channels
-    let rows = 256
-    let chunks = (dy.shape.positions + rows - 1) / rows
-    let partial = Tensor(Shape(1, 1, chunks, channels), repeating: 0)
-    team.run(chunks) { chunk, _ in
-      kernels.add_column_sums(
-        dy.pointer + chunk * rows * channels, min(rows, dy.shape.positions - chunk * rows),
-        Int32(channels), 1, partial.pointer + chunk * channels)
-    }
-    for channel in 0..<channels {
-      var sum = 0.0
-      for chunk in 0..<chunks { sum += Double(partial.pointer[chunk * channels + channel]) }
-      dBias.pointer[channel] += scale * Float(sum)
     }
   }
 
   /// dw[o, k] = Σ_p dy[p, o] · patch[p, k], for 1×1 and for kernels over few channels.
+  ///
+  /// Cut into blocks of output × input channels and, where those are few, into ranges of positions
+  /// ("slots") whose sums are added in order at the end.
   private func productGradient(_ g: WeightGradient) {
-    let positionsAtOnce = 256
-    let taps = g.shape.kernel * g.shape.kernel
-    let (inputs, outputs, width) = (g.shape.inputChannels, g.shape.outputChannels, g.shape.fanIn)
-    let block = (rows: panelRows * 8, columns: taps == 1 ? min(width, 512) : width)
+    let (outputs, width) = (g.shape.outputChannels, g.shape.fanIn)
+    let isGathered = g.shape.kernel > 1
     let plane = g.x.shape.height * g.x.shape.width
-    let perImage = (plane + positionsAtOnce - 1) / positionsAtOnce
-    let plan = GradientPlan(
-      outputs: outputs, inputs: width, block: block, steps: g.x.shape.batch * perImage)
-    // Rows of a 1×1 convolution's input are multiplied where they lie; patches are gathered.
-    let x = g.reluInput ? relu(g.x) : g.x
-    let aSize = positionsAtOnce * block.rows
-    let bSize = taps == 1 ? 0 : positionsAtOnce * width
-    let cSize = block.rows * block.columns
-    let scratch = pool.scratch(team.threads * (aSize + bSize + cSize))
+    let plan = ProductPlan(
+      outputs: outputs, inputs: width, panel: (panelRows, panelColumns), images: g.x.shape.batch,
+      plane: plane)
+    let (aRow, columns) = (unevenLines(plan.block.rows), panelColumns)
+    let aSize = plan.depth * aRow
+    let bSize = plan.depth * roundUp(plan.block.columns, columns)
+    let patchSize = isGathered ? plan.depth * width : 0
+    let cSize = plan.block.rows * plan.block.columns
+    let size = aSize + bSize + patchSize + cSize
+    let scratch = pool.scratch(team.threads * size)
+    let dBias = pool.scratch(plan.slots * outputs)
+    dBias.elements.update(repeating: 0)
+    let partial = plan.slots > 1 ? pool.scratch(plan.slots * outputs * width) : nil
     let kernels = kernels
-    accumulate(g, plan) { o, i, steps, worker, add in
-      let a = scratch.pointer + worker * (aSize + bSize + cSize)
-      let c = a + aSize + bSize
-      c.update(repeating: 0, count: o.count * i.count)
-      for step in steps {
-        let (image, part) = step.quotientAndRemainder(dividingBy: perImage)
-        let first = part * positionsAtOnce
-        let count = min(positionsAtOnce, plane - first)
+
+    team.run(plan.blocks * plan.slots) { task, worker in
+      let (o, i) = plan.block(task / plan.slots)
+      let slot = task % plan.slots
+      let a = scratch.pointer + worker * size
+      let (b, patches, c) = (a + aSize, a + aSize + bSize, a + aSize + bSize + patchSize)
+      var product = dvae_gemm()
+      for (step, positions) in plan.steps(of: slot).enumerated() {
+        let (image, first, count) = (positions.image, positions.first, positions.count)
         let dy = g.dy.image(image) + first * outputs + o.lowerBound
-        for p in 0..<count {
-          (a + p * o.count).update(from: dy + p * outputs, count: o.count)
+        kernels.pack_columns(dy, outputs, Int32(count), Int32(o.count), Int32(aRow), 0, a)
+        if i.lowerBound == 0 {
+          kernels.add_column_sums(
+            a, aRow, count, Int32(o.count), dBias.pointer + slot * outputs + o.lowerBound)
         }
-        var b = x.image(image) + first * inputs + i.lowerBound
-        if taps > 1 {
-          b = a + aSize
+        var rows = g.x.image(image) + first * width
+        if isGathered {
+          rows = patches
           kernels.patch_rows(
-            x.image(image), Int32(x.shape.height), Int32(x.shape.width), Int32(inputs),
-            Int32(g.shape.kernel), Int32(first), Int32(count), b)
+            g.x.image(image), Int32(g.x.shape.height), Int32(g.x.shape.width),
+            Int32(g.shape.inputChannels), Int32(g.shape.kernel), Int32(first), Int32(count), rows)
         }
-        var product = dvae_gemm()
+        kernels.pack_columns(
+          rows + i.lowerBound, width, Int32(count), Int32(i.count), Int32(columns),
+          g.reluInput ? 1 : 0, b)
         product.a = UnsafePointer(a)
         product.b = UnsafePointer(b)
         product.c = c
@@ -88,161 +80,104 @@ extension CPUEngine {
         product.rows = Int32(o.count)
         product.columns = Int32(i.count)
         product.batch = 1
-        product.accumulate = 1
+        product.accumulate = step > 0 ? 1 : 0
         product.a_panel = panelRows
-        product.b_panel = panelColumns
-        product.a_row = o.count
-        product.b_row = width
+        product.b_panel = count * columns
+        product.a_row = aRow
+        product.b_row = columns
         product.c_row = i.count
         withUnsafePointer(to: product) { kernels.gemm_transposed($0) }
       }
-      // The kernel's order is (row, column, input); the parameters' is (input, row, column).
       for (row, output) in o.enumerated() {
-        for (column, k) in i.enumerated() {
-          let (tap, input) = k.quotientAndRemainder(dividingBy: inputs)
-          add((output * inputs + input) * taps + tap, c[row * i.count + column])
+        let sums = UnsafePointer(c + row * i.count)
+        if let partial {
+          (partial.pointer + (slot * outputs + output) * width + i.lowerBound)
+            .update(from: sums, count: i.count)
+        } else {
+          add(sums, output, i, g)
         }
       }
     }
-  }
-
-  /// The transposed Winograd algorithm: dU = Σ over tiles of (A dy Aᵀ) ⊙ (Bᵀ d B) for each of the 36
-  /// products, dw = Gᵀ dU G.
-  private func winogradGradient(_ g: WeightGradient) {
-    let tilesAtOnce = 32
-    let block = (rows: panelRows * 3, columns: 64)
-    let inputTiles = Tiles(g.x.shape)
-    let outputTiles = Tiles(g.dy.shape)
-    let plan = GradientPlan(
-      outputs: g.shape.outputChannels, inputs: g.shape.inputChannels, block: block,
-      steps: (inputTiles.count + tilesAtOnce - 1) / tilesAtOnce)
-    let kernels = kernels
-    let vSize = 36 * tilesAtOnce * block.columns
-    let mSize = 36 * tilesAtOnce * block.rows
-    let uSize = 36 * block.rows * block.columns
-    let gSize = 9 * block.rows * block.columns
-    let size = vSize + mSize + uSize + gSize
-    let scratch = pool.scratch(team.threads * size)
-    accumulate(g, plan) { o, i, steps, worker, add in
-      let v = scratch.pointer + worker * size
-      let (m, u, dw) = (v + vSize, v + vSize + mSize, v + vSize + mSize + uSize)
-      // Rows of V are whole groups of 16; the products read only the channels that exist.
-      let vRow = roundUp(i.count, 16)
-      u.update(repeating: 0, count: 36 * o.count * i.count)
-      for step in steps {
-        let tiles = step * tilesAtOnce..<min((step + 1) * tilesAtOnce, inputTiles.count)
-        for (row, index) in tiles.enumerated() {
-          let (image, input) = inputTiles[index]
-          let output = outputTiles[index].tile
-          withUnsafePointer(to: input) {
-            kernels.winograd_input_rows(
-              g.x.image(image), $0, Int32(i.lowerBound), Int32(vRow), g.reluInput ? 1 : 0,
-              v + row * vRow, tilesAtOnce * vRow)
-          }
-          withUnsafePointer(to: output) {
-            kernels.winograd_output_backward(
-              g.dy.image(image) + o.lowerBound, $0, Int32(o.count), m + row * o.count,
-              tilesAtOnce * o.count)
-          }
-        }
-        var product = dvae_gemm()
-        product.a = UnsafePointer(m)
-        product.b = UnsafePointer(v)
-        product.c = u
-        product.k = Int32(tiles.count)
-        product.rows = Int32(o.count)
-        product.columns = Int32(i.count)
-        product.batch = 36
-        product.accumulate = 1
-        product.a_panel = panelRows
-        product.b_panel = panelColumns
-        product.a_batch = tilesAtOnce * o.count
-        product.b_batch = tilesAtOnce * vRow
-        product.c_batch = o.count * i.count
-        product.a_row = o.count
-        product.b_row = vRow
-        product.c_row = i.count
-        withUnsafePointer(to: product) { kernels.gemm_transposed($0) }
-      }
-      let count = o.count * i.count
-      kernels.winograd_weights_backward(u, count, Int32(count), dw, count)
-      for (row, output) in o.enumerated() {
-        for (column, input) in i.enumerated() {
-          for tap in 0..<9 {
-            add(
-              (output * g.shape.inputChannels + input) * 9 + tap,
-              dw[tap * count + row * i.count + column])
-          }
+    if let partial {
+      team.run(outputs) { output, _ in
+        for slot in 0..<plan.slots {
+          add(
+            UnsafePointer(partial.pointer + (slot * outputs + output) * width), output, 0..<width, g
+          )
         }
       }
     }
+    addBias(UnsafePointer(dBias.pointer), parts: plan.slots, g)
   }
 
-  /// Runs every block of every slot, then adds the slots' sums in order.
-  private func accumulate(
-    _ g: WeightGradient, _ plan: GradientPlan,
-    _ body: (
-      _ outputs: Range<Int>, _ inputs: Range<Int>, _ steps: Range<Int>, _ worker: Int,
-      _ add: (Int, Float) -> Void
-    ) -> Void
+  /// Adds sums of one output channel to dw, from the products' order of (row, column, input) to the
+  /// parameters' of (input, row, column).
+  private func add(
+    _ sums: UnsafePointer<Float>, _ output: Int, _ columns: Range<Int>, _ g: WeightGradient
   ) {
-    let count = g.dWeights.count
-    let d = g.dWeights.pointer
-    guard plan.slots > 1 else {
-      team.run(plan.blocks) { task, worker in
-        let (o, i) = plan.block(task)
-        body(o, i, 0..<plan.steps, worker) { d[$0] += g.scale * $1 }
-      }
-      return
+    let (inputs, taps) = (g.shape.inputChannels, g.shape.kernel * g.shape.kernel)
+    let dw = g.dWeights.pointer + output * inputs * taps
+    guard taps > 1 else {
+      let to = dw + columns.lowerBound
+      return kernels.add_scaled(UnsafePointer(to), sums, g.scale, columns.count, to)
     }
-    let partial = pool.scratch(plan.slots * count)
-    team.run(plan.blocks * plan.slots) { task, worker in
-      let (o, i) = plan.block(task / plan.slots)
-      let slot = task % plan.slots
-      let out = partial.pointer + slot * count
-      body(o, i, plan.steps(of: slot), worker) { out[$0] = $1 }
+    for (at, column) in columns.enumerated() {
+      dw[column % inputs * taps + column / inputs] += g.scale * sums[at]
     }
-    team.runChunks(of: count, size: elementwiseTask) { range in
-      for at in range {
-        var sum: Float = 0
-        for slot in 0..<plan.slots { sum += partial.pointer[slot * count + at] }
-        d[at] += g.scale * sum
-      }
+  }
+
+  /// db from the sums of each part of the batch.
+  func addBias(_ sums: UnsafePointer<Float>, parts: Int, _ g: WeightGradient) {
+    let outputs = g.shape.outputChannels
+    for output in 0..<outputs {
+      let sum = (0..<parts).reduce(0.0) { $0 + Double(sums[$1 * outputs + output]) }
+      g.dBias.pointer[output] += g.scale * Float(sum)
     }
   }
 }
 
-/// What a weight gradient is made of.
-private struct WeightGradient {
+/// The floats of a row of at least n that fills an odd number of cache lines: columns of such rows
+/// spread over all sets of the first cache.
+func unevenLines(_ n: Int) -> Int { ((n + 15) / 16 | 1) * 16 }
+
+/// What a weight gradient is made of, and where it goes.
+struct WeightGradient {
   let x: Tensor
   let dy: Tensor
   let shape: ConvolutionShape
   let reluInput: Bool
   let scale: Float
   let dWeights: TensorSlice
+  let dBias: TensorSlice
 }
 
-/// How a weight gradient is cut: blocks of channels times slots of steps (runs of positions).
-private struct GradientPlan {
+/// How the products of a weight gradient are cut: blocks of channels times slots of positions.
+private struct ProductPlan {
   /// Tasks that suffice for the largest machines; more only costs memory.
   private static let tasks = 32
 
-  let outputs: Int
-  let inputs: Int
+  /// Positions of one step.
+  let depth = 256
   let block: (rows: Int, columns: Int)
-  let steps: Int
   let slots: Int
   let blocks: Int
+  private let outputs: Int
+  private let inputs: Int
   private let across: Int
+  private let images: Int
+  private let plane: Int
+  private let perImage: Int
 
-  init(outputs: Int, inputs: Int, block: (rows: Int, columns: Int), steps: Int) {
+  init(outputs: Int, inputs: Int, panel: (rows: Int, columns: Int), images: Int, plane: Int) {
     self.outputs = outputs
     self.inputs = inputs
-    self.block = block
-    self.steps = steps
+    self.images = images
+    self.plane = plane
+    block = (min(outputs, panel.rows * 8), min(inputs, 512))
     across = (inputs + block.columns - 1) / block.columns
     blocks = across * ((outputs + block.rows - 1) / block.rows)
-    slots = max(1, min(Self.tasks / blocks, steps))
+    perImage = (plane + depth - 1) / depth
+    slots = max(1, min(Self.tasks / blocks, images * perImage))
   }
 
   func block(_ index: Int) -> (outputs: Range<Int>, inputs: Range<Int>) {
@@ -251,5 +186,12 @@ private struct GradientPlan {
     return (o..<min(o + block.rows, outputs), i..<min(i + block.columns, inputs))
   }
 
-  func steps(of slot: Int) -> Range<Int> { slot * steps / slots..<(slot + 1) * steps / slots }
+  /// The runs of positions of one slot, each within an image.
+  func steps(of slot: Int) -> [(image: Int, first: Int, count: Int)] {
+    let steps = images * perImage
+    return (slot * steps / slots..<(slot + 1) * steps / slots).map { step in
+      let first = step % perImage * depth
+      return (step / perImage, first, min(depth, plane - first))
+    }
+  }
 }

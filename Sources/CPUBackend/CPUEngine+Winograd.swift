@@ -47,7 +47,7 @@ extension CPUEngine {
         product.c = m
         product.k = Int32(k)
         product.rows = Int32(range.count)
-        product.columns = Int32(columns)
+        product.columns = Int32(min(columns, roundUp(weights.outputs - panel * columns, 16)))
         product.batch = 36
         product.a_panel = rows * k
         product.a_batch = vBatch

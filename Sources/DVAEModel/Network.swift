@@ -42,7 +42,6 @@ struct Network<E: Engine>: Sendable {
     case convolution(Convolution<E>)
     case block(ResidualBlock<E>)
     case maxPool2x2
-    case upsampleNearest2x
   }
 
   let engine: E
@@ -56,20 +55,22 @@ struct Network<E: Engine>: Sendable {
         layer, parameters, engine, uses: purpose.uses.union(uses), reluInput: reluInput)
     }
     self.engine = engine
-    stages = plan.stages.map { stage in
-      switch stage {
+    var upsamples = false
+    stages = plan.stages.compactMap { stage in
+      defer { upsamples = stage == .upsampleNearest2x }
+      return switch stage {
       case .input(let layer):
         .convolution(
           convolution(layer, reluInput: false, adding: plan.half == .decoder ? .gather : []))
       case .block(let block):
         .block(
           ResidualBlock(
-            engine: engine, gain: plan.gain,
+            engine: engine, gain: plan.gain, upsamples: upsamples,
             identity: block.identity.map { convolution($0, reluInput: false) },
             // After conv_1 the ReLU is in the epilogue of the layer before.
             residual: block.residual.enumerated().map { convolution($1, reluInput: $0 == 0) }))
       case .maxPool2x2: .maxPool2x2
-      case .upsampleNearest2x: .upsampleNearest2x
+      case .upsampleNearest2x: nil  // the next block's
       case .output(let layer): .convolution(convolution(layer, reluInput: true))
       }
     }
@@ -90,8 +91,6 @@ struct Network<E: Engine>: Sendable {
       case .maxPool2x2:
         activations.keep(x)
         x = engine.maxPool2x2(x)
-      case .upsampleNearest2x:
-        x = engine.upsampleNearest2x(x)
       }
     }
     return x
@@ -116,8 +115,6 @@ struct Network<E: Engine>: Sendable {
         dy = block.backward(consume dy, &activations, gradients)
       case .maxPool2x2:
         dy = engine.maxPool2x2Backward(dy, activations.take())
-      case .upsampleNearest2x:
-        dy = engine.upsampleNearest2xBackward(dy)
       }
     }
     return dy

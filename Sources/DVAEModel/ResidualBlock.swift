@@ -5,9 +5,15 @@ import TensorModule
 ///
 /// h₁, h₂, h₃ are the outputs of conv_1 to conv_3 after their ReLU. That is all the backward half
 /// needs besides x: h > 0 exactly where the ReLU let the value through.
+///
+/// A block of the decoder that follows an upsampling takes it in: repeating positions commutes with
+/// the ReLU and with 1×1 convolutions, so that id and conv_1 give the same bits from a quarter of
+/// the positions.
 struct ResidualBlock<E: Engine>: Sendable {
   let engine: E
   let gain: Float
+  /// Whether y is twice as high and wide as x.
+  let upsamples: Bool
   /// A 1×1 convolution of x, or nil for x itself.
   let identity: Convolution<E>?
   /// conv_1 … conv_4.
@@ -15,9 +21,10 @@ struct ResidualBlock<E: Engine>: Sendable {
 
   func forward(_ x: consuming Tensor, keeping activations: inout Activations) -> Tensor {
     activations.keep(x)
-    var h = residual[0].forward(x, .relu)
+    var h = upsampled(residual[0].forward(x, .relu))
     // Where the skip is a convolution's, x is of no more use after it.
-    let skip = if let identity { identity.forward(consume x, .bias) } else { consume x }
+    let id = if let identity { identity.forward(consume x, .bias) } else { consume x }
+    let skip = upsampled(id)
     for convolution in residual[1...2] {
       activations.keep(h)
       h = convolution.forward(h, .relu)
@@ -38,13 +45,19 @@ struct ResidualBlock<E: Engine>: Sendable {
       dh = convolution.backwardInput(dh, Epilogue(mask: h))
     }
     let x = activations.take()
+    dh = upsampledBackward(consume dh)
     residual[0].backwardWeights(x, dh, gradients)
-    guard let identity else {
-      return residual[0].backwardInput(dh, Epilogue(mask: x, skip: dy))
-    }
-    identity.backwardWeights(x, dy, gradients)
-    let dSkip = identity.backwardInput(dy, .bias)
-    _ = consume dy
-    return residual[0].backwardInput(dh, Epilogue(mask: x, skip: dSkip))
+    let dSkip = upsampledBackward(consume dy)
+    identity?.backwardWeights(x, dSkip, gradients)
+    let dx = identity?.backwardInput(dSkip, .bias) ?? dSkip
+    return residual[0].backwardInput(dh, Epilogue(mask: x, skip: dx))
+  }
+
+  private func upsampled(_ x: consuming Tensor) -> Tensor {
+    upsamples ? engine.upsampleNearest2x(x) : x
+  }
+
+  private func upsampledBackward(_ dy: consuming Tensor) -> Tensor {
+    upsamples ? engine.upsampleNearest2xBackward(dy) : dy
   }
 }

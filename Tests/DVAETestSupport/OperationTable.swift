@@ -49,6 +49,7 @@ public enum OperationTable {
     ConvolutionCase(Shape(1, 5, 5, 100), kernel: 1, to: 1000, reluInput: true),
     ConvolutionCase(Shape(2, 4, 4, 1000), kernel: 1, to: 48),
     ConvolutionCase(Shape(1, 30, 31, 15), kernel: 1, to: 6, reluInput: true),
+    ConvolutionCase(Shape(1, 4, 5, 72), kernel: 3, to: 600),
   ]
 
   static let gathers: [any OperationCase] = [

@@ -24,6 +24,31 @@ struct CPUEngineTests {
     }
   }
 
+  /// Bounds grow with the positions; whole numbers show a lost step however many there are.
+  @Test(
+    "Weight gradients over many positions: whole numbers come out whole",
+    arguments: [
+      ConvolutionCase(Shape(1, 40, 40, 20), kernel: 1, to: 1000),
+      ConvolutionCase(Shape(1, 212, 211, 8), kernel: 3, to: 8),
+      ConvolutionCase(Shape(1, 77, 76, 8), kernel: 3, to: 136),
+    ], [1, 3])
+  func manyPositions(row: ConvolutionCase, threads: Int) throws {
+    let shape = ConvolutionShape(
+      kernel: row.kernel, inputChannels: row.input.channels, outputChannels: row.outputChannels)
+    let output = row.input.with(channels: row.outputChannels)
+    let x = Tensor(row.input, (0..<row.input.count).map { Float($0 * 7919 % 17 % 3) })
+    let dy = Tensor(output, (0..<output.count).map { Float($0 * 104_729 % 19 % 4) - 1 })
+    func gradients(by engine: some Engine) -> [Float] {
+      let dw = Tensor(Shape(1, 1, 1, shape.weightCount), repeating: 0)
+      let db = Tensor(Shape(1, 1, 1, shape.outputChannels), repeating: 0)
+      engine.convolutionBackwardWeights(
+        x, dy, shape, reluInput: false, scale: 1, dWeights: dw.all, dBias: db.all)
+      return dw.array + db.array
+    }
+    let found = gradients(by: try CPUEngine(threads: threads)).map { $0.rounded() }
+    #expect(found == gradients(by: ReferenceEngine()))
+  }
+
   @Test("An unknown instruction set is refused by name with the choices")
   func unknownInstructionSet() throws {
     let error = try #require(throws: InstructionSetError.self) {

@@ -40,7 +40,7 @@ typedef struct {
   size_t a_panel, b_panel;     // floats from one panel to the next
   size_t a_batch, b_batch, c_batch;
   size_t c_row;
-  size_t a_row, b_row;         // of the plain rows of gemm_transposed
+  size_t a_row, b_row;         // of gemm_transposed
   const dvae_epilogue *_Nullable epilogue;
 } dvae_gemm;
 
@@ -56,13 +56,18 @@ typedef struct {
   int columns;  // of a B panel
 
   void (*_Nonnull gemm)(const dvae_gemm *_Nonnull);
-  // The same from plain rows a[k][row], b[k][column], any k, panels one beside the other (a_panel =
-  // rows, b_panel = columns): weight gradients sum over positions.
+  // The same from rows a[k][row], b[k][column], a_row and b_row floats apart, any k; rows of b can be
+  // read to a multiple of 16. Weight gradients sum over positions.
   void (*_Nonnull gemm_transposed)(const dvae_gemm *_Nonnull);
 
   // Copies `count` rows of k floats (row stride `x_row`) into A panels, ReLU on the way.
   void (*_Nonnull pack_rows)(const float *_Nonnull x, size_t x_row, int count, int k, int relu,
                              float *_Nonnull a);
+  // Copies k rows (stride `x_row`) into panels of `width` of their columns, ReLU on the way:
+  // out[panel][k][width], zeros beyond the last column, width a multiple of 16; operands of
+  // gemm_transposed.
+  void (*_Nonnull pack_columns)(const float *_Nonnull x, size_t x_row, int k, int columns, int width,
+                                int relu, float *_Nonnull out);
   // The kernel x kernel patches around `count` consecutive positions (from `first`, row-major) of one
   // image [height, width, channels], as plain rows; k = (row * kernel + column) * channels + channel.
   void (*_Nonnull patch_rows)(const float *_Nonnull x, int height, int width, int channels,
@@ -88,9 +93,9 @@ typedef struct {
   void (*_Nonnull winograd_input_rows)(const float *_Nonnull x, const dvae_tile *_Nonnull tile,
                                        int first, int k, int relu, float *_Nonnull v,
                                        size_t v_batch);
-  // dg = transposed(G) dU G for `count` weights: u[36] blocks u_batch apart to g[9][count].
+  // dw[count][9] += scale * transposed(G) dU G for `count` weights: 36 blocks u_batch apart.
   void (*_Nonnull winograd_weights_backward)(const float *_Nonnull u, size_t u_batch, int count,
-                                             float *_Nonnull g, size_t g_batch);
+                                             float scale, float *_Nonnull dw);
 
   // Keeps the largest value and its index of each row; earlier indices win ties.
   void (*_Nonnull argmax_rows)(const float *_Nonnull c, size_t c_row, int rows, int columns,
@@ -109,8 +114,8 @@ typedef struct {
                                  float *_Nonnull dx);
   void (*_Nonnull add_scaled)(const float *_Nonnull x, const float *_Nonnull r, float gain,
                               size_t count, float *_Nonnull y);
-  // sums[c] += scale * sum over rows of x[row][c].
-  void (*_Nonnull add_column_sums)(const float *_Nonnull x, size_t rows, int columns, float scale,
+  // sums[c] += sum over rows of x[row][c], rows x_row floats apart.
+  void (*_Nonnull add_column_sums)(const float *_Nonnull x, size_t x_row, size_t rows, int columns,
                                    float *_Nonnull sums);
   void (*_Nonnull sigmoid)(const float *_Nonnull x, size_t count, float *_Nonnull y);
   double (*_Nonnull sum_of_squares)(const float *_Nonnull x, size_t count);
