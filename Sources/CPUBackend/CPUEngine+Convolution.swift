@@ -29,9 +29,13 @@ extension CPUEngine {
     precondition(
       x.shape.channels == weights.inputs,
       "convolution: input \(x.shape) for \(weights.inputs) channels")
-    let y = makeTensor(x.shape.with(channels: weights.outputs))
+    let shape = x.shape.with(channels: weights.outputs)
+    // Sums in several steps would destroy the skip before it is added.
+    let isInPlace =
+      epilogue.overwritesSkip && (weights.form != .matrix || weights.k <= Product.deepest)
+    let y = isInPlace ? epilogue.skip ?? makeTensor(shape) : makeTensor(shape)
     for other in [epilogue.mask, epilogue.skip].compactMap(\.self) {
-      precondition(other.shape == y.shape, "convolution: epilogue \(other.shape) for \(y.shape)")
+      precondition(other.shape == shape, "convolution: epilogue \(other.shape) for \(shape)")
     }
     let output = Output(y, epilogue, bias: weights.bias)
     switch weights.form {
@@ -205,7 +209,7 @@ private struct Product {
   /// Output channels of one task, a multiple of every panel.
   static let columnsPerTask = 512
   /// Input channels of one step: longer sums would push the panels out of the second-level cache.
-  private static let deepest = 1024
+  static let deepest = 1024
 
   /// Positions of one task: as many A panels as leave half of a 1 MiB cache to the weights.
   let rows: Int

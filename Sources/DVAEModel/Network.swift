@@ -3,7 +3,8 @@ import TensorModule
 
 /// What the forward half keeps for the backward half: a stack, taken in reverse order.
 public struct Activations: Sendable {
-  private let isKeeping: Bool
+  /// Whether there is going to be a backward half.
+  let isKeeping: Bool
   private var tensors: [Tensor] = []
 
   /// Makes an empty stack.

@@ -30,7 +30,8 @@ struct ResidualBlock<E: Engine>: Sendable {
       h = convolution.forward(h, .relu)
     }
     activations.keep(h)
-    return residual[3].forward(h, Epilogue(skip: skip, gain: gain))
+    let isLastUse = identity != nil || upsamples || !activations.isKeeping
+    return residual[3].forward(h, Epilogue(skip: skip, overwritesSkip: isLastUse, gain: gain))
   }
 
   func backward(
@@ -50,7 +51,7 @@ struct ResidualBlock<E: Engine>: Sendable {
     let dSkip = upsampledBackward(consume dy)
     identity?.backwardWeights(x, dSkip, gradients)
     let dx = identity?.backwardInput(dSkip, .bias) ?? dSkip
-    return residual[0].backwardInput(dh, Epilogue(mask: x, skip: dx))
+    return residual[0].backwardInput(dh, Epilogue(mask: x, skip: dx, overwritesSkip: true))
   }
 
   private func upsampled(_ x: consuming Tensor) -> Tensor {

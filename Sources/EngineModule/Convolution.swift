@@ -39,14 +39,20 @@ public struct Epilogue: Sendable {
   public var mask: Tensor?
   /// Is added after scaling; of the output's shape.
   public var skip: Tensor?
+  /// Whether the result may take the skip's memory, because nobody reads the skip any more.
+  public var overwritesSkip: Bool
   /// Scales the value (also without a skip).
   public var gain: Float
 
   /// Makes an epilogue; without arguments it only adds the bias.
-  public init(relu: Bool = false, mask: Tensor? = nil, skip: Tensor? = nil, gain: Float = 1) {
+  public init(
+    relu: Bool = false, mask: Tensor? = nil, skip: Tensor? = nil, overwritesSkip: Bool = false,
+    gain: Float = 1
+  ) {
     self.relu = relu
     self.mask = mask
     self.skip = skip
+    self.overwritesSkip = overwritesSkip
     self.gain = gain
   }
 
