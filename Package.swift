@@ -48,10 +48,11 @@ let package = Package(
     system("CJPEG", "libjpeg", apt: "libjpeg-dev", brew: "jpeg-turbo"),
     system("CPNG", "libpng", apt: "libpng-dev", brew: "libpng"),
     system("CWebP", "libwebp", apt: "libwebp-dev", brew: "webp"),
-    // Level 1: operations, weights, images. These three do not know each other.
+    // Level 1: operations, weights, images, files of a job. These do not know each other.
     module("EngineModule", ["TensorModule"]),
     module("WeightFiles", ["TensorModule"]),
     module("ImagePipeline", ["CImageCodecs", "TensorModule"]),
+    module("JobFiles", [crypto]),
     .target(
       name: "CImageCodecs", dependencies: ["CJPEG", "CPNG", "CWebP"],
       cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
@@ -59,19 +60,20 @@ let package = Package(
     module("CPUBackend", ["CDVAEKernels", "EngineModule", "TensorModule"]),
     module("DVAEModel", ["EngineModule", "TensorModule", "WeightFiles"]),
     // Level 3: training, and the façade that people import.
-    module("DVAETraining", ["DVAEModel", "EngineModule", "TensorModule", "WeightFiles"]),
+    module(
+      "DVAETraining", ["DVAEModel", "EngineModule", "JobFiles", "TensorModule", "WeightFiles"]),
     module(
       "DVAEKit",
       [
-        "CPUBackend", "DVAEModel", "EngineModule", "ImagePipeline", "TensorModule", "WeightFiles",
-        crypto,
+        "CPUBackend", "DVAEModel", "EngineModule", "ImagePipeline", "JobFiles", "TensorModule",
+        "WeightFiles",
       ]),
     // Level 4 and 5: the command line.
     module(
       "DVAECommands",
       [
         "CPUBackend", "DVAEKit", "DVAEModel", "DVAETraining", "EngineModule", "ImagePipeline",
-        "TensorModule", "WeightFiles", argumentParser, crypto,
+        "JobFiles", "TensorModule", "WeightFiles", argumentParser, crypto,
       ]),
     .executableTarget(
       name: "dvae", dependencies: ["DVAECommands", argumentParser], swiftSettings: swiftSettings),
@@ -92,8 +94,8 @@ let package = Package(
     tests(
       "DVAEKitTests",
       [
-        "DVAECommands", "DVAEKit", "DVAEModel", "DVAETraining", "ImagePipeline", "TensorModule",
-        "WeightFiles",
+        "DVAECommands", "DVAEKit", "DVAEModel", "DVAETraining", "ImagePipeline",
+        "JobFiles", "TensorModule", "WeightFiles",
       ]),
   ],
   swiftLanguageModes: [.v6],

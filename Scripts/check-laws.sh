@@ -21,7 +21,7 @@ search_code() {
 level() { # level MODULE: nothing for one that is not ours
   case $1 in
     CDVAEKernels | TensorModule | CImageCodecs | CJPEG | CPNG | CWebP) echo 0 ;;
-    EngineModule | WeightFiles | ImagePipeline) echo 1 ;;
+    EngineModule | WeightFiles | ImagePipeline | JobFiles) echo 1 ;;
     CPUBackend | DVAEModel) echo 2 ;;
     DVAETraining | DVAEKit) echo 3 ;;
     DVAECommands) echo 4 ;;

@@ -57,9 +57,9 @@ struct EvaluationPage {
   var html: String {
     get throws {
       let pictures = try pictureRules
-      let weights = report.weights.map { "\(Self.escaped($0.file)) (SHA-256 \($0.sha256))" }
+      let weights = report.weights.map { "\(escaped($0.file)) (SHA-256 \($0.sha256))" }
       let sentences = EvaluationReport.sentences(summary).map {
-        "<li>\(Self.escaped($0))</li>"
+        "<li>\(escaped($0))</li>"
       }
       return """
         <!doctype html>
@@ -67,7 +67,7 @@ struct EvaluationPage {
         <head>
         <meta charset="utf-8">
         <meta name="viewport" content="width=device-width, initial-scale=1">
-        <title>\(Self.escaped(report.modelName)) under \(report.protocol.name)</title>
+        <title>\(escaped(report.modelName)) under \(report.protocol.name)</title>
         <style>
         \(Self.style)
         \(pictures)
@@ -75,8 +75,8 @@ struct EvaluationPage {
         </head>
         <body>
         <h1>\(EvaluationReport.images(summary.images)) under \(report.protocol.name)</h1>
-        <p>Original: \(Self.escaped(report.protocol.preprocessing)). Reconstruction: \
-        \(Self.escaped(report.protocol.reconstruction)). Values: \(report.protocol.values). Every \
+        <p>Original: \(escaped(report.protocol.preprocessing)). Reconstruction: \
+        \(escaped(report.protocol.reconstruction)). Values: \(report.protocol.values). Every \
         image counts the same; FID is not measured.</p>
         \(table)
         <ul>\(sentences.joined())</ul>
@@ -84,7 +84,7 @@ struct EvaluationPage {
         \(histogram)
         \(gallery)
         <h2>Provenance</h2>
-        <p>swift-dvae \(report.version), \(Self.escaped(report.engine)). Weights: \
+        <p>swift-dvae \(report.version), \(escaped(report.engine)). Weights: \
         \(weights.joined(separator: ", ")). Inputs: \(report.inputs.count), SHA-256 of their names and \
         sizes \(report.inputs.sha256).</p>
         </body>
@@ -106,7 +106,7 @@ struct EvaluationPage {
       return "<tr><th>\(row.name)</th>\(cells.joined())</tr>"
     }
     let notes = summary.codecs.compactMap(EvaluationReport.note).map {
-      "<p>\(Self.escaped($0)).</p>"
+      "<p>\(escaped($0)).</p>"
     }
     return """
       <div class="wide"><table>
@@ -175,7 +175,7 @@ struct EvaluationPage {
   // The error map is the difference of the two as the browser blends them.
   private func figure(_ index: Int) -> String {
     let (figures, pair) = shown.pictures[index]
-    let key = Self.escaped(figures.key)
+    let key = escaped(figures.key)
     let psnr = EvaluationReport.number(figures.model.psnr, 2, none: "∞")
     return """
       <figure id="f\(index)" style="--s:\(pair.original.width)/\(pair.original.height);--p:50%">
@@ -196,12 +196,6 @@ struct EvaluationPage {
 
   private static func url(_ image: PixelImage) throws -> String {
     "data:image/png;base64," + Data(try encodePNG(image)).base64EncodedString()
-  }
-
-  private static func escaped(_ text: String) -> String {
-    [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;"), ("'", "&#39;")].reduce(text) {
-      $0.replacingOccurrences(of: $1.0, with: $1.1)
-    }
   }
 
   private static let style = """

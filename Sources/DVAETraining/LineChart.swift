@@ -1,3 +1,4 @@
+import JobFiles
 import TensorModule
 
 /// Curves over the updates of a run as an SVG picture.

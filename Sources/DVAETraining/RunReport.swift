@@ -1,4 +1,5 @@
 public import DVAEModel
+import JobFiles
 import TensorModule
 
 /// The page that shows how a run goes: curves, pictures, the use of codes, the settings.
@@ -164,19 +165,6 @@ public struct RunReport: Sendable {
     figure { margin: 0; } img { max-width: 100%; }
     pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; }
     """
-}
-
-/// Text made safe for a page.
-func escaped(_ text: String) -> String {
-  text.reduce(into: "") { result, character in
-    switch character {
-    case "&": result += "&amp;"
-    case "<": result += "&lt;"
-    case ">": result += "&gt;"
-    case "\"": result += "&quot;"
-    default: result.append(character)
-    }
-  }
 }
 
 /// A number with a few digits, for people and for coordinates.

@@ -1,3 +1,5 @@
+import JobFiles
+
 #if canImport(FoundationEssentials)
 public import FoundationEssentials
 #else
@@ -114,87 +116,5 @@ extension TrainingConfiguration {
       return !Self.harmless.contains(String(field))
     }
     guard changes.isEmpty else { throw .settingsChanged(run: run, changes: changes) }
-  }
-}
-
-/// Any JSON value.
-enum JSONValue: Hashable, Codable, Sendable {
-  case null
-  case bool(Bool)
-  case integer(Int)
-  case unsigned(UInt64)
-  case number(Double)
-  case string(String)
-  case array([JSONValue])
-  case object([String: JSONValue])
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    if container.decodeNil() {
-      self = .null
-    } else if let value = try? container.decode(Bool.self) {
-      self = .bool(value)
-    } else if let value = try? container.decode(Int.self) {
-      self = .integer(value)
-    } else if let value = try? container.decode(UInt64.self) {
-      self = .unsigned(value)
-    } else if let value = try? container.decode(Double.self) {
-      self = .number(value)
-    } else if let value = try? container.decode(String.self) {
-      self = .string(value)
-    } else if let value = try? container.decode([JSONValue].self) {
-      self = .array(value)
-    } else {
-      self = .object(try container.decode([String: JSONValue].self))
-    }
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    switch self {
-    case .null: try container.encodeNil()
-    case .bool(let value): try container.encode(value)
-    case .integer(let value): try container.encode(value)
-    case .unsigned(let value): try container.encode(value)
-    case .number(let value): try container.encode(value)
-    case .string(let value): try container.encode(value)
-    case .array(let value): try container.encode(value)
-    case .object(let value): try container.encode(value)
-    }
-  }
-
-  /// Objects are merged key by key, everything else is replaced; `unknown` makes the error for a
-  /// key that is not here.
-  func overlaid(
-    by other: JSONValue, at path: String = "", unknown: (String) -> any Error
-  ) throws -> JSONValue {
-    guard case .object(var members) = self, case .object(let others) = other else { return other }
-    for (key, value) in others {
-      guard let member = members[key] else { throw unknown(path + key) }
-      members[key] = try member.overlaid(by: value, at: path + key + ".", unknown: unknown)
-    }
-    return .object(members)
-  }
-
-  /// The text of every value below, by its path; a list is one value.
-  func leaves(at path: String = "") -> [String: String] {
-    guard case .object(let members) = self else { return [path: text] }
-    return members.reduce(into: [:]) { leaves, member in
-      let name = path.isEmpty ? member.key : path + "." + member.key
-      leaves.merge(member.value.leaves(at: name)) { first, _ in first }
-    }
-  }
-
-  private var text: String {
-    switch self {
-    case .null: "null"
-    case .bool(let value): "\(value)"
-    case .integer(let value): "\(value)"
-    case .unsigned(let value): "\(value)"
-    case .number(let value): "\(value)"
-    case .string(let value): "'\(value)'"
-    case .array(let values): "[" + values.map(\.text).joined(separator: ", ") + "]"
-    case .object: "an object"
-    }
   }
 }

@@ -1,3 +1,5 @@
+import JobFiles
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
@@ -123,22 +125,5 @@ final class Journal {
     while let line = try lines.next() {
       if let entry = try? decoder.decode(JournalEntry.self, from: Data(line)) { try body(entry) }
     }
-  }
-}
-
-/// A value as one line of JSON with its newline; keys in alphabetical order, so that the same value
-/// is the same bytes.
-func jsonLine(_ value: some Encodable) throws(DVAEError) -> [UInt8] {
-  try jsonText(value) + [UInt8(ascii: "\n")]
-}
-
-/// A value as JSON without a newline in it.
-func jsonText(_ value: some Encodable) throws(DVAEError) -> [UInt8] {
-  let encoder = JSONEncoder()
-  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-  do {
-    return try Array(encoder.encode(value))
-  } catch {
-    throw DVAEError(.internal, "cannot write \(type(of: value)) as JSON: \(error)")
   }
 }

@@ -1,5 +1,3 @@
-import ImagePipeline
-
 /// Reads a file of lines piece by piece, so that its length does not matter.
 package struct LineReader {
   private let path: String
@@ -18,17 +16,20 @@ package struct LineReader {
 
   /// Reads from the start of a file that is being written: a last line without a newline is torn,
   /// and is not given.
-  init(_ file: OutputFile) {
+  package init(_ file: OutputFile) {
     path = file.path
     givesRest = false
     read = { try file.read($0, at: $1) }
   }
 
-  /// Reads from the start of a finished file, whose last line may lack its newline.
-  init(_ file: InputFile) {
-    path = file.path
+  /// Reads whatever gives bytes in order, `read` being asked for a number of them at an offset, or
+  /// fewer at the end; the last line may lack its newline.
+  package init(
+    _ name: String, read: @escaping (_ count: Int, _ offset: Int) throws -> [UInt8]
+  ) {
+    path = name
     givesRest = true
-    read = { try file.read(at: $1, count: $0) }
+    self.read = read
   }
 
   /// The next line without its newline; nil at the end.
