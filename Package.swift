@@ -59,9 +59,11 @@ let package = Package(
     // Level 2: the fast engine and the network.
     module("CPUBackend", ["CDVAEKernels", "EngineModule", "TensorModule"]),
     module("DVAEModel", ["EngineModule", "TensorModule", "WeightFiles"]),
-    // Level 3: training, and the façade that people import.
+    // Level 3: training, its data, and the façade that people import.
     module(
       "DVAETraining", ["DVAEModel", "EngineModule", "JobFiles", "TensorModule", "WeightFiles"]),
+    module(
+      "DataPreparation", ["ImagePipeline", "JobFiles", "TensorModule", "WeightFiles", crypto]),
     module(
       "DVAEKit",
       [
@@ -72,8 +74,8 @@ let package = Package(
     module(
       "DVAECommands",
       [
-        "CPUBackend", "DVAEKit", "DVAEModel", "DVAETraining", "EngineModule", "ImagePipeline",
-        "JobFiles", "TensorModule", "WeightFiles", argumentParser, crypto,
+        "CPUBackend", "DVAEKit", "DVAEModel", "DVAETraining", "DataPreparation", "EngineModule",
+        "ImagePipeline", "JobFiles", "TensorModule", "WeightFiles", argumentParser, crypto,
       ]),
     .executableTarget(
       name: "dvae", dependencies: ["DVAECommands", argumentParser], swiftSettings: swiftSettings),
@@ -94,7 +96,7 @@ let package = Package(
     tests(
       "DVAEKitTests",
       [
-        "DVAECommands", "DVAEKit", "DVAEModel", "DVAETraining", "ImagePipeline",
+        "DVAECommands", "DVAEKit", "DVAEModel", "DVAETraining", "DataPreparation", "ImagePipeline",
         "JobFiles", "TensorModule", "WeightFiles",
       ]),
   ],

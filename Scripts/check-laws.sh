@@ -23,7 +23,7 @@ level() { # level MODULE: nothing for one that is not ours
     CDVAEKernels | TensorModule | CImageCodecs | CJPEG | CPNG | CWebP) echo 0 ;;
     EngineModule | WeightFiles | ImagePipeline | JobFiles) echo 1 ;;
     CPUBackend | DVAEModel) echo 2 ;;
-    DVAETraining | DVAEKit) echo 3 ;;
+    DVAETraining | DataPreparation | DVAEKit) echo 3 ;;
     DVAECommands) echo 4 ;;
     dvae) echo 5 ;;
   esac

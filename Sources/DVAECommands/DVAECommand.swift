@@ -15,7 +15,7 @@ public struct DVAECommand: AsyncParsableCommand {
     version: DVAE.version,
     subcommands: [
       TokenizeCommand.self, DecodeCommand.self, ReconstructCommand.self, EvaluateCommand.self,
-      TrainCommand.self, WeightsCommand.self, BenchmarkCommand.self,
+      TrainCommand.self, PrepareCommand.self, WeightsCommand.self, BenchmarkCommand.self,
     ])
 
   /// Makes the command.

@@ -68,40 +68,44 @@ public struct InputItem: Sendable {
 }
 
 /// The few things to know about paths: components between slashes, a name, an extension.
-enum Path {
-  static func components(_ path: String) -> [Substring] {
+package enum Path {
+  /// What stands between the slashes.
+  package static func components(_ path: String) -> [Substring] {
     path.split(separator: "/").filter { $0 != "." }
   }
 
   /// The extension of the last component, in lower case and without the dot; empty without one.
-  static func fileExtension(_ path: String) -> String {
+  package static func fileExtension(_ path: String) -> String {
     let name = path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...]
     guard let dot = name.lastIndex(of: "."), dot > name.startIndex else { return "" }
     return name[name.index(after: dot)...].lowercased()
   }
 
-  static func hasImageExtension(_ path: String) -> Bool {
+  /// Whether folders are searched for such names.
+  package static func hasImageExtension(_ path: String) -> Bool {
     ImageFormat.extensions.contains(fileExtension(path))
   }
 
-  static func withoutExtension(_ path: String) -> String {
+  /// The path up to the dot of its extension.
+  package static func withoutExtension(_ path: String) -> String {
     let count = fileExtension(path).utf8.count
     return count == 0 ? path : String(path.utf8.dropLast(count + 1)) ?? path
   }
 
   /// The folder that a path lies in; "." where it has none.
-  static func folder(_ path: String) -> String {
+  package static func folder(_ path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
-  static func join(_ folder: String, _ path: String) -> String {
+  /// A path as seen from a folder.
+  package static func join(_ folder: String, _ path: String) -> String {
     if path.hasPrefix("/") || folder == "." { return path }
     return folder.hasSuffix("/") ? folder + path : folder + "/" + path
   }
 
   /// A key from path components: it never leads out of the folder that results are written to.
-  static func key(_ components: some Sequence<Substring>) -> String {
+  package static func key(_ components: some Sequence<Substring>) -> String {
     components.filter { $0 != ".." && $0 != "." && !$0.isEmpty }.joined(separator: "/")
   }
 }

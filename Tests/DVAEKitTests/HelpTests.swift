@@ -8,7 +8,7 @@ import Testing
   static let commands = [
     "", "tokenize", "decode", "reconstruct", "evaluate", "weights", "weights info",
     "weights convert",
-    "weights download", "benchmark", "train",
+    "weights download", "benchmark", "train", "prepare",
   ]
 
   @Test(arguments: commands) func helpIsAsWritten(_ command: String) async throws {

@@ -18,6 +18,8 @@ package final class Progress: Sendable {
     case images
     /// Bytes.
     case bytes
+    /// Rows of tables.
+    case rows
   }
 
   private struct State {
@@ -80,7 +82,8 @@ package final class Progress: Sendable {
       if total > 0 { line += String(format: " %3d%%", state.done * 100 / total) }
     }
     if rate > 0 {
-      line += unit == .bytes ? ", \(amount(Int(rate)))/s" : String(format: ", %.2f images/s", rate)
+      line +=
+        unit == .bytes ? ", \(amount(Int(rate)))/s" : String(format: ", %.2f \(unit)/s", rate)
       if let total { line += ", \(Self.clock(Double(total - state.done) / rate)) left" }
     }
     return line

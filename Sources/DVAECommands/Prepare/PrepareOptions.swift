@@ -1,0 +1,236 @@
+import ArgumentParser
+import DVAEKit
+import DataPreparation
+import Foundation
+
+/// A threshold, or `off`.
+enum Threshold<Value: ExpressibleByArgument & Encodable>: ExpressibleByArgument {
+  case off
+  case at(Value)
+
+  init?(argument: String) {
+    if argument == "off" {
+      self = .off
+    } else if let value = Value(argument: argument) {
+      self = .at(value)
+    } else {
+      return nil
+    }
+  }
+
+  var json: JSONValue {
+    get throws {
+      guard case .at(let value) = self else { return .null }
+      return try JSONDecoder().decode(JSONValue.self, from: JSONEncoder().encode(value))
+    }
+  }
+}
+
+/// On or off.
+enum Toggle: String, ExpressibleByArgument, CaseIterable {
+  case on
+  case off
+}
+
+extension FilterSettings.Preset: ExpressibleByArgument {}
+extension SourceSettings.Format: ExpressibleByArgument {}
+extension SourceSettings.CaptionChoice: ExpressibleByArgument {}
+extension SourceSettings.Header: ExpressibleByArgument {}
+extension ImageSettings.Resize: ExpressibleByArgument {}
+extension ImageSettings.Encoding: ExpressibleByArgument {}
+
+/// Which filters are on, and their thresholds.
+struct FilterOptions: ParsableArguments {
+  @Option(help: "The filters to begin with.")
+  var preset = FilterSettings.Preset.dalle
+
+  @Option(
+    help: ArgumentHelp(
+      "A JSON object of filters that replace those of the preset, as {\"min_words\": 5}.",
+      valueName: "file"))
+  var config: String?
+
+  @Option(help: "Pairs must have a caption.")
+  var requireCaption: Toggle?
+
+  @Option(help: ArgumentHelp("Fewest words of a caption.", valueName: "n|off"))
+  var minWords: Threshold<Int>?
+
+  @Option(help: ArgumentHelp("Most words of a caption.", valueName: "n|off"))
+  var maxWords: Threshold<Int>?
+
+  @Option(help: ArgumentHelp("The language of captions.", valueName: "en|off"))
+  var language: Threshold<String>?
+
+  @Option(
+    help: ArgumentHelp(
+      "Largest share of a caption that may be dates, camera names and the like.",
+      valueName: "share|off"))
+  var maxBoilerplate: Threshold<Double>?
+
+  @Option(help: "Cut phrases such as 'stock photo' from the ends of captions.")
+  var cropBoilerplate: Toggle?
+
+  @Option(help: "Drop captions that begin or end with phrases such as 'profile photo'.")
+  var dropBoilerplateEnds: Toggle?
+
+  @Option(help: ArgumentHelp("Least different words per word.", valueName: "share|off"))
+  var minUnique: Threshold<Double>?
+
+  @Option(
+    help: ArgumentHelp("Largest share of repeats of the commonest word.", valueName: "share|off"))
+  var maxRepetition: Threshold<Double>?
+
+  @Option(
+    help: ArgumentHelp(
+      "Largest share of words in capitals or with a digit.", valueName: "share|off"))
+  var maxCapitals: Threshold<Double>?
+
+  @Option(help: "Captions must begin with a capital letter.")
+  var requireCapital: Toggle?
+
+  @Option(help: "Captions must have a determiner.")
+  var requireDeterminer: Toggle?
+
+  @Option(help: "Captions must have a preposition.")
+  var requirePreposition: Toggle?
+
+  @Option(
+    help: ArgumentHelp(
+      "Formats of images, separated by commas: jpeg, png, webp.", valueName: "list|off"))
+  var types: String?
+
+  @Option(help: ArgumentHelp("Fewest pixels of the shorter side.", valueName: "n|off"))
+  var minSide: Threshold<Int>?
+
+  @Option(
+    help: ArgumentHelp("Largest longer side divided by the shorter.", valueName: "ratio|off"))
+  var maxAspect: Threshold<Double>?
+
+  @Option(help: "Drop images whose bytes came before.")
+  var exactDuplicates: Toggle?
+
+  @Option(
+    help: ArgumentHelp(
+      "Drop images whose 64-bit perceptual hash differs from an earlier one's in so many bits or "
+        + "fewer.", valueName: "bits|off"))
+  var nearDuplicates: Threshold<Int>?
+
+  /// The preset, with the file's filters in their place, and then the flags'.
+  func settings() throws -> FilterSettings {
+    var settings = FilterSettings(preset)
+    if let config {
+      guard let data = FileManager.default.contents(atPath: config) else {
+        throw DVAEError(.missing, "\(config): cannot be read")
+      }
+      settings = try settings.overlaid(data, path: config)
+    }
+    return try settings.overlaid(
+      JSONEncoder().encode(JSONValue.object(flags())), path: "the command line")
+  }
+
+  private func flags() throws -> [String: JSONValue] {
+    var members: [String: JSONValue] = [:]
+    members["min_words"] = try minWords?.json
+    members["max_words"] = try maxWords?.json
+    members["language"] = try language?.json
+    members["max_boilerplate"] = try maxBoilerplate?.json
+    members["min_unique"] = try minUnique?.json
+    members["max_repetition"] = try maxRepetition?.json
+    members["max_capitals"] = try maxCapitals?.json
+    members["min_side"] = try minSide?.json
+    members["max_aspect"] = try maxAspect?.json
+    members["near_duplicates"] = try nearDuplicates?.json
+    let toggles: [String: Toggle?] = [
+      "require_caption": requireCaption, "crop_boilerplate": cropBoilerplate,
+      "drop_boilerplate_ends": dropBoilerplateEnds,
+      "require_capital": requireCapital, "require_determiner": requireDeterminer,
+      "require_preposition": requirePreposition, "exact_duplicates": exactDuplicates,
+    ]
+    for (name, toggle) in toggles {
+      if let toggle { members[name] = .bool(toggle == .on) }
+    }
+    if let types {
+      members["types"] =
+        types == "off"
+        ? .null : .array(types.split(separator: ",").map { .string($0.lowercased()) })
+    }
+    return members
+  }
+}
+
+/// How the sources are read.
+struct SourceOptions: ParsableArguments {
+  @Option(help: "What the sources are; auto goes by the name and the first line.")
+  var format = SourceSettings.Format.auto
+
+  @Option(help: "The caption of YFCC100M rows.")
+  var caption = SourceSettings.CaptionChoice.title
+
+  @Option(help: "Whether the first row of tables names the columns.")
+  var header = SourceSettings.Header.auto
+
+  @Option(
+    help: ArgumentHelp(
+      "The column of the caption: a name, or a number from 1 without header.", valueName: "column"))
+  var captionColumn: String?
+
+  @Option(help: ArgumentHelp("The column of the image's address or path.", valueName: "column"))
+  var imageColumn: String?
+
+  @Option(help: ArgumentHelp("The column of the licence.", valueName: "column"))
+  var licenceColumn: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The folder that the images of tables are in (default: the table's).", valueName: "folder"))
+  var images: String?
+
+  var settings: SourceSettings {
+    var settings = SourceSettings()
+    settings.format = format
+    settings.caption = caption
+    settings.header = header
+    settings.captionColumn = captionColumn
+    settings.imageColumn = imageColumn
+    settings.licenceColumn = licenceColumn
+    settings.images = images
+    return settings
+  }
+}
+
+/// What becomes of the images.
+struct PrepareImageOptions: ParsableArguments {
+  @Option(help: "Make pictures smaller whose longer side has more pixels than this.")
+  var maxSide: Int?
+
+  @Flag(help: "Cut out the middle square first.")
+  var square = false
+
+  @Option(help: "How pictures are made smaller.")
+  var resize = ImageSettings.Resize.lanczos
+
+  @Option(help: "What is written of pictures that are not changed: their own bytes, or a new JPEG.")
+  var encoding = ImageSettings.Encoding.keep
+
+  @Option(help: "Quality of the JPEGs that are written, 1 to 100.")
+  var quality = ImageSettings().quality
+
+  @Option(help: "Refuse image files of more bytes.")
+  var maxBytes = ImageSettings().maxBytes
+
+  @Option(help: "Refuse images that claim more pixels than this.")
+  var maxPixels = ImageSettings().maxPixels
+
+  var settings: ImageSettings {
+    var settings = ImageSettings()
+    settings.maxSide = maxSide
+    settings.square = square
+    settings.resize = resize
+    settings.encoding = encoding
+    settings.quality = quality
+    settings.maxBytes = maxBytes
+    settings.maxPixels = maxPixels
+    return settings
+  }
+}

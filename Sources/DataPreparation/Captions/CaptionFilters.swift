@@ -1,0 +1,126 @@
+/// Judges captions, filter by filter, in the order in which the funnel lists them.
+package struct CaptionFilters: Sendable {
+  private let settings: FilterSettings
+  private let isEnglish: @Sendable (String) -> Bool
+
+  /// Makes the filters that are on; `isEnglish` decides about the language.
+  package init(
+    _ settings: FilterSettings,
+    isEnglish: @escaping @Sendable (String) -> Bool = { EnglishGuess.isEnglish($0) }
+  ) {
+    self.settings = settings
+    self.isEnglish = isEnglish
+  }
+
+  /// Each filter that is on, and its threshold in words.
+  var active: [(reason: String, rule: String)] {
+    var rules: [(String, String)] = []
+    func add(_ reason: String, _ rule: String?) { rule.map { rules.append((reason, $0)) } }
+    add("no-caption", settings.requireCaption ? "there is one" : nil)
+    add("boilerplate-ends", settings.dropBoilerplateEnds ? "no such phrase at an end" : nil)
+    add("min-words", settings.minWords.map { "at least \($0) words" })
+    add("max-words", settings.maxWords.map { "at most \($0) words" })
+    add("boilerplate", settings.maxBoilerplate.map { "at most \($0) of the words" })
+    add("min-unique", settings.minUnique.map { "at least \($0) of the words differ" })
+    add("max-repetition", settings.maxRepetition.map { "at most \($0) of the words" })
+    add("max-capitals", settings.maxCapitals.map { "at most \($0) of the words" })
+    add("require-capital", settings.requireCapital ? "the first letter is a capital" : nil)
+    add("require-determiner", settings.requireDeterminer ? "at least one" : nil)
+    add("require-preposition", settings.requirePreposition ? "at least one" : nil)
+    add("language", settings.language.map { "\($0), by \(EnglishGuess.name)" })
+    return rules
+  }
+
+  /// The caption as it goes on, in one line, its ends cut where that is asked for.
+  ///
+  /// An empty caption, where it is allowed, passes all other filters.
+  ///
+  /// - Throws: the first filter that it does not pass
+  package func apply(_ caption: String?) throws(Drop) -> String {
+    var text = CaptionText.collapsed(caption ?? "")
+    guard !text.isEmpty else {
+      if settings.requireCaption { throw Drop(.caption, "no-caption", "") }
+      return text
+    }
+    if settings.dropBoilerplateEnds, let phrase = BoilerplateEnds.unwanted(in: text) {
+      throw Drop(.caption, "boilerplate-ends", phrase)
+    }
+    if settings.cropBoilerplate { text = BoilerplateEnds.cropped(text) }
+    let words = CaptionText.words(text)
+    try checkLength(words)
+    if let most = settings.maxBoilerplate {
+      let share = Double(Boilerplate.count(in: text, words)) / Double(max(1, words.count))
+      guard share <= most else { throw Drop(.caption, "boilerplate", share: share) }
+    }
+    try checkRepetition(words)
+    try checkCapitals(words, text)
+    try checkGrammar(words)
+    if settings.language != nil, !isEnglish(text) {
+      throw Drop(.caption, "language", "not English")
+    }
+    return text
+  }
+
+  private func checkLength(_ words: [Substring]) throws(Drop) {
+    if let least = settings.minWords, words.count < least {
+      throw Drop(.caption, "min-words", words.count == 1 ? "1 word" : "\(words.count) words")
+    }
+    if let most = settings.maxWords, words.count > most {
+      throw Drop(.caption, "max-words", "\(words.count) words")
+    }
+  }
+
+  private func checkRepetition(_ words: [Substring]) throws(Drop) {
+    guard settings.minUnique != nil || settings.maxRepetition != nil, !words.isEmpty else { return }
+    var counts: [String: Int] = [:]
+    for word in words { counts[word.lowercased(), default: 0] += 1 }
+    let total = Double(words.count)
+    if let least = settings.minUnique {
+      let share = Double(counts.count) / total
+      guard share >= least else { throw Drop(.caption, "min-unique", share: share) }
+    }
+    if let most = settings.maxRepetition {
+      let share = Double((counts.values.max() ?? 1) - 1) / total
+      guard share <= most else { throw Drop(.caption, "max-repetition", share: share) }
+    }
+  }
+
+  private func checkCapitals(_ words: [Substring], _ text: String) throws(Drop) {
+    if let most = settings.maxCapitals, !words.isEmpty {
+      let count = words.count { word in
+        word.contains(where: \.isNumber)
+          || (word.count > 1 && word.contains(where: \.isUppercase)
+            && !word.contains(where: \.isLowercase))
+      }
+      let share = Double(count) / Double(words.count)
+      guard share <= most else { throw Drop(.caption, "max-capitals", share: share) }
+    }
+    if settings.requireCapital {
+      let first = text.first { $0.isLetter }
+      guard first?.isUppercase == true else {
+        throw Drop(.caption, "require-capital", first.map { "begins with '\($0)'" } ?? "no letter")
+      }
+    }
+  }
+
+  private func checkGrammar(_ words: [Substring]) throws(Drop) {
+    guard settings.requireDeterminer || settings.requirePreposition else { return }
+    let words = words.map { $0.lowercased() }
+    if settings.requireDeterminer, !words.contains(where: EnglishWords.determiners.contains) {
+      throw Drop(.caption, "require-determiner", "none")
+    }
+    if settings.requirePreposition, !words.contains(where: EnglishWords.prepositions.contains) {
+      throw Drop(.caption, "require-preposition", "none")
+    }
+  }
+}
+
+extension Drop {
+  init(_ stage: Funnel.StageName, _ reason: String, _ detail: String) {
+    self.init(stage: stage, reason: reason, detail: detail)
+  }
+
+  init(_ stage: Funnel.StageName, _ reason: String, share: Double) {
+    self.init(stage, reason, "\((share * 1000).rounded() / 1000)")
+  }
+}

@@ -1,0 +1,109 @@
+/// Frees text from the encodings it travels in.
+package enum CaptionText {
+  /// Decodes a form field: a plus is a space, and then `%XX` is a byte; what is no such code stays as
+  /// it is, and bytes that are no UTF-8 become U+FFFD.
+  package static func formDecoded(_ field: some Collection<UInt8>) -> String {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(field.count)
+    var rest = Array(field)[...]
+    while let byte = rest.popFirst() {
+      if byte == UInt8(ascii: "+") {
+        bytes.append(UInt8(ascii: " "))
+      } else if byte == UInt8(ascii: "%"), rest.count >= 2,
+        let high = hexadecimal(rest[rest.startIndex]),
+        let low = hexadecimal(rest[rest.startIndex + 1])
+      {
+        bytes.append(high << 4 | low)
+        rest = rest.dropFirst(2)
+      } else {
+        bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private static func hexadecimal(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+    default: nil
+    }
+  }
+
+  /// Takes HTML tags away and decodes entities, in this order, so that a written `&lt;b&gt;` stays a
+  /// `<b>`.
+  ///
+  /// A `<` that begins no tag is text.
+  package static func withoutMarkup(_ text: String) -> String {
+    guard text.utf8.contains(UInt8(ascii: "<")) || text.utf8.contains(UInt8(ascii: "&")) else {
+      return text
+    }
+    return HTMLEntities.decoded(withoutTags(text))
+  }
+
+  private static func withoutTags(_ text: String) -> String {
+    var result = String.UnicodeScalarView()
+    var rest = Substring(text).unicodeScalars
+    while let scalar = rest.popFirst() {
+      guard scalar == "<", let first = rest.first,
+        first.properties.isAlphabetic || first == "/" || first == "!",
+        let end = rest.firstIndex(of: ">")
+      else {
+        result.append(scalar)
+        continue
+      }
+      let tag = String(rest[..<end]).lowercased()
+      rest = rest[rest.index(after: end)...]
+      // These break the line; others, as <b>, may stand within a word.
+      let name = tag.drop { $0 == "/" }.prefix { $0.isLetter || $0.isNumber }
+      if ["br", "p", "div", "li", "tr", "td", "ul", "ol", "h1", "h2", "h3"].contains(name) {
+        result.append(" ")
+      }
+    }
+    return String(result)
+  }
+
+  /// Takes web addresses away: words that begin with `http://`, `https://` or `www.`.
+  package static func withoutAddresses(_ text: String) -> String {
+    guard text.contains("://") || text.contains("www.") || text.contains("WWW.") else {
+      return text
+    }
+    return text.split(whereSeparator: \.isWhitespace).filter { word in
+      let word = word.drop { !$0.isLetter }.lowercased()
+      return !["http://", "https://", "www."].contains { word.hasPrefix($0) }
+    }.joined(separator: " ")
+  }
+
+  /// One line without control characters; white space becomes single spaces.
+  package static func collapsed(_ text: String) -> String {
+    var result = String.UnicodeScalarView()
+    var isSpace = false
+    for scalar in text.unicodeScalars {
+      let properties = scalar.properties
+      if properties.isWhitespace || properties.generalCategory == .control {
+        isSpace = true
+      } else {
+        if isSpace && !result.isEmpty { result.append(" ") }
+        isSpace = false
+        result.append(scalar)
+      }
+    }
+    return String(result)
+  }
+
+  /// The words of a text: what stands between spaces, without punctuation at its ends; what is
+  /// nothing but punctuation is no word.
+  package static func words(_ text: String) -> [Substring] {
+    text.split(whereSeparator: \.isWhitespace).compactMap { word in
+      guard let start = word.firstIndex(where: isPart),
+        let end = word.lastIndex(where: isPart)
+      else { return nil }
+      return word[start...end]
+    }
+  }
+
+  private static func isPart(_ character: Character) -> Bool {
+    character.isLetter || character.isNumber
+  }
+}

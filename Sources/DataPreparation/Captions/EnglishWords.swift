@@ -1,0 +1,49 @@
+/// Closed classes of English words, so that a list can stand in for a tagger.
+///
+/// Nouns and verbs are
+/// open classes: no list holds them.
+enum EnglishWords {
+  static let determiners = set(
+    """
+    a an the this that these those my your his her its our their some any no every each either \
+    neither all both half many much few several another such what which whose
+    """)
+
+  static let prepositions = set(
+    """
+    about above across after against along alongside amid among amongst around as at atop before \
+    behind below beneath beside besides between beyond by down during for from in inside into like \
+    near of off on onto opposite out outside over past per since through throughout to toward \
+    towards under underneath until up upon via with within without
+    """)
+
+  /// Words that only carry grammar, and that are common in English and rare elsewhere.
+  static let grammatical = determiners.union(prepositions).union(
+    set(
+      """
+      and or but if than then is are was were be been being has have had do does did not he she it \
+      they we you i him them us me who where when why how there here very just also only own more \
+      most other same too can will would could should may might must
+      """)
+  ).subtracting(set("a an as in no me i us was were on so per up do past via also has all"))
+
+  static let monthNumbers: [String: Int] = {
+    let names = """
+      january february march april may june july august september october november december jan \
+      feb mar apr may jun jul aug sep oct nov dec
+      """.split(separator: " ").map(String.init)
+    var numbers = Dictionary(names.enumerated().map { ($1, $0 % 12 + 1) }) { first, _ in first }
+    numbers["sept"] = 9
+    return numbers
+  }()
+
+  static let weekdays = set(
+    """
+    monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri \
+    sat sun
+    """)
+
+  static func set(_ words: String) -> Set<String> {
+    Set(words.split(separator: " ").map(String.init))
+  }
+}

@@ -1,0 +1,73 @@
+/// The characters that HTML writes as `&name;`, `&#number;` and `&#xnumber;`.
+enum HTMLEntities {
+  /// A text with its entities decoded; names that are not known stay as they are.
+  static func decoded(_ text: String) -> String {
+    guard text.utf8.contains(UInt8(ascii: "&")) else { return text }
+    var result = ""
+    var rest = text[...]
+    while let mark = rest.firstIndex(of: "&") {
+      result += rest[..<mark]
+      rest = rest[mark...]
+      let body = rest.dropFirst().prefix { $0 != ";" && $0 != "&" && !$0.isWhitespace }.prefix(32)
+      if rest[body.endIndex...].first == ";", let character = character(body) {
+        result.append(character)
+        rest = rest[rest.index(after: body.endIndex)...]
+      } else {
+        result += "&"
+        rest = rest.dropFirst()
+      }
+    }
+    return result + rest
+  }
+
+  private static func character(_ body: Substring) -> Character? {
+    guard body.hasPrefix("#") else { return named[String(body)] }
+    let digits = body.dropFirst()
+    let isHexadecimal = digits.hasPrefix("x") || digits.hasPrefix("X")
+    guard
+      let number = UInt32(
+        isHexadecimal ? digits.dropFirst() : digits, radix: isHexadecimal ? 16 : 10)
+    else { return nil }
+    // Pages that mean Windows' code page by these numbers are read as if they said so.
+    let code = (0x80..<0xA0).contains(number) ? windows[Int(number) - 0x80] : number
+    guard code != 0, let scalar = Unicode.Scalar(code) else { return nil }
+    return Character(scalar)
+  }
+
+  // 0x80 to 0x9F of code page 1252.
+  private static let windows: [UInt32] = [
+    0x20AC, 0x81, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039,
+    0x0152, 0x8D, 0x017D, 0x8F, 0x90, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014,
+    0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x9D, 0x017E, 0x0178,
+  ]
+
+  // HTML 4's names of U+00A0 to U+00FF, in order.
+  private static let latin = """
+    nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn \
+    sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave \
+    Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml \
+    ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN \
+    szlig agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute \
+    icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml \
+    yacute thorn yuml
+    """
+
+  private static let others: [String: Character] = [
+    "amp": "&", "lt": "<", "gt": ">", "quot": "\"", "apos": "'", "ndash": "–", "mdash": "—",
+    "lsquo": "‘", "rsquo": "’", "sbquo": "‚", "ldquo": "“", "rdquo": "”", "bdquo": "„",
+    "bull": "•", "hellip": "…", "prime": "′", "Prime": "″", "trade": "™", "euro": "€",
+    "larr": "←", "uarr": "↑", "rarr": "→", "darr": "↓", "harr": "↔", "hearts": "♥",
+    "dagger": "†", "Dagger": "‡", "permil": "‰", "lsaquo": "‹", "rsaquo": "›", "OElig": "Œ",
+    "oelig": "œ", "Scaron": "Š", "scaron": "š", "Yuml": "Ÿ", "fnof": "ƒ", "circ": "ˆ",
+    "tilde": "˜", "ensp": "\u{2002}", "emsp": "\u{2003}", "thinsp": "\u{2009}", "minus": "−",
+    "infin": "∞", "ne": "≠", "le": "≤", "ge": "≥",
+  ]
+
+  private static let named: [String: Character] = {
+    var names = others
+    for (offset, name) in latin.split(separator: " ").enumerated() {
+      names[String(name)] = Unicode.Scalar(0xA0 + UInt32(offset)).map { Character($0) }
+    }
+    return names
+  }()
+}

@@ -1,0 +1,88 @@
+/// Tells images that came before, in this run or in the lists to be kept out.
+struct Duplicates {
+  /// Half of a SHA-256: two of them never meet by chance.
+  private struct Digest: Hashable {
+    var high: UInt64
+    var low: UInt64
+
+    init?(_ text: String) {
+      guard text.utf8.count == 64, let high = UInt64(text.prefix(16), radix: 16),
+        let low = UInt64(text.dropFirst(16).prefix(16), radix: 16)
+      else { return nil }
+      (self.high, self.low) = (high, low)
+    }
+  }
+
+  private var excluded: Set<Digest> = []
+  private var excludedNear: NearHashIndex
+  private var seen: Set<Digest> = []
+  private var seenNear: NearHashIndex?
+  private let settings: FilterSettings
+
+  init(_ settings: FilterSettings) {
+    self.settings = settings
+    let distance = settings.nearDuplicates
+    excludedNear = NearHashIndex(distance: distance ?? FilterSettings.nearDistance)
+    seenNear = distance.map { NearHashIndex(distance: $0) }
+  }
+
+  func active(excluding: Bool) -> [(reason: String, rule: String)] {
+    var rules: [(String, String)] = []
+    let near = settings.nearDuplicates
+    if excluding {
+      rules.append(("excluded", "not the bytes of an excluded image"))
+      let distance = near ?? FilterSettings.nearDistance
+      rules.append(("excluded-near", "more than \(distance) of 64 bits from every excluded image"))
+    }
+    if settings.exactDuplicates { rules.append(("duplicate", "no earlier image has its bytes")) }
+    if let near {
+      rules.append(("near-duplicate", "more than \(near) of 64 bits from every earlier image"))
+    }
+    return rules
+  }
+
+  /// Keeps an image out from now on; false if the text is no SHA-256.
+  mutating func exclude(sha256: String?, perceptual: UInt64?) -> Bool {
+    if let perceptual { excludedNear.insert(perceptual) }
+    guard let sha256 else { return perceptual != nil }
+    guard let digest = Digest(sha256) else { return false }
+    excluded.insert(digest)
+    return true
+  }
+
+  /// Remembers an image.
+  ///
+  /// - Throws: where it came before
+  mutating func add(_ fingerprint: Fingerprint) throws(Drop) {
+    guard let digest = Digest(fingerprint.sha256) else { return }
+    if excluded.contains(digest) {
+      throw Drop(.duplicates, "excluded", fingerprint.sha256)
+    }
+    if excludedNear.first(near: fingerprint.perceptual) != nil {
+      throw Drop(.duplicates, "excluded-near", hexadecimal(fingerprint.perceptual))
+    }
+    if settings.exactDuplicates, seen.contains(digest) {
+      throw Drop(.duplicates, "duplicate", fingerprint.sha256)
+    }
+    if seenNear?.first(near: fingerprint.perceptual) != nil {
+      throw Drop(.duplicates, "near-duplicate", hexadecimal(fingerprint.perceptual))
+    }
+    remember(digest, fingerprint.perceptual)
+  }
+
+  /// Remembers an image that an earlier run has written.
+  mutating func restore(sha256: String, perceptual: UInt64) {
+    if let digest = Digest(sha256) { remember(digest, perceptual) }
+  }
+
+  private mutating func remember(_ digest: Digest, _ perceptual: UInt64) {
+    if settings.exactDuplicates { seen.insert(digest) }
+    seenNear?.insert(perceptual)
+  }
+}
+
+/// A perceptual hash as 16 digits.
+func hexadecimal(_ hash: UInt64) -> String {
+  let text = String(hash, radix: 16)
+  return String(repeating: "0", count: 16 - text.count) + text
+}

@@ -1,0 +1,104 @@
+/// How many pairs entered and left each stage, and why the others stayed behind.
+package struct Funnel: Codable, Hashable, Sendable {
+  /// The stages, in order.
+  package enum StageName: String, Codable, Sendable, CaseIterable {
+    /// Rows of the sources become pairs.
+    case source
+    /// The caption is judged.
+    case caption
+    /// The image's bytes are read or fetched.
+    case image
+    /// The image is decoded and judged.
+    case picture
+    /// Images that came before are left out.
+    case duplicates
+  }
+
+  /// One stage.
+  package struct Stage: Codable, Hashable, Sendable {
+    /// Which one.
+    package var name: StageName
+    /// Pairs that came in.
+    package var entered = 0
+    /// Pairs that went on.
+    package var left = 0
+    /// What kept the others: first the filters that are on, then failures as they were met.
+    package var drops: [Reason] = []
+  }
+
+  /// A filter or a kind of failure.
+  package struct Reason: Codable, Hashable, Sendable {
+    /// Its name.
+    package var reason: String
+    /// What the filter asks for; nil for a failure.
+    package var rule: String?
+    /// Pairs that it kept.
+    package var count = 0
+    /// The first few of them.
+    package var examples: [Example] = []
+  }
+
+  /// A pair that was left out.
+  package struct Example: Codable, Hashable, Sendable {
+    /// Where it comes from.
+    package var origin: String
+    /// Its caption.
+    package var caption: String?
+    /// What the filter found.
+    package var detail: String
+  }
+
+  /// The stages, in order.
+  package private(set) var stages: [Stage]
+
+  private static let mostExamples = 5
+  private static let longestText = 300
+
+  /// An empty funnel with the filters that are on.
+  init(_ active: [(StageName, [(reason: String, rule: String)])]) {
+    stages = StageName.allCases.map { name in
+      let rules = active.filter { $0.0 == name }.flatMap(\.1)
+      return Stage(name: name, drops: rules.map { Reason(reason: $0.reason, rule: $0.rule) })
+    }
+  }
+
+  /// Pairs that were read.
+  package var entered: Int { stages.first?.entered ?? 0 }
+  /// Pairs that went through all stages.
+  package var left: Int { stages.last?.left ?? 0 }
+
+  /// Counts a pair that goes through.
+  mutating func pass() {
+    for index in stages.indices {
+      stages[index].entered += 1
+      stages[index].left += 1
+    }
+  }
+
+  /// Counts a pair that is left out.
+  mutating func count(_ drop: Drop, origin: String, caption: String?) {
+    for index in stages.indices {
+      stages[index].entered += 1
+      guard stages[index].name == drop.stage else {
+        stages[index].left += 1
+        continue
+      }
+      let place = stages[index].drops.firstIndex { $0.reason == drop.reason }
+      let reason = place ?? stages[index].drops.endIndex
+      if place == nil { stages[index].drops.append(Reason(reason: drop.reason)) }
+      stages[index].drops[reason].count += 1
+      if stages[index].drops[reason].examples.count < Self.mostExamples {
+        stages[index].drops[reason].examples.append(
+          Example(
+            origin: Self.short(origin), caption: caption.map(Self.short),
+            detail: Self.short(drop.detail)))
+      }
+      return
+    }
+  }
+
+  private static func short(_ text: String) -> String {
+    let text = CaptionText.collapsed(text)
+    return text.count <= longestText ? text : text.prefix(longestText) + "…"
+  }
+}

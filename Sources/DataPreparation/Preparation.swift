@@ -1,0 +1,187 @@
+import ImagePipeline
+package import JobFiles
+
+/// A job that turns text-image pairs into WebDataset shards: read, filter, obtain, judge, leave out
+/// duplicates, write; every pair that does not get through is counted under the reason.
+///
+/// Pairs are worked on by many tasks and written in the order of the sources, so the output is a
+/// function of the sources, the settings and, where images are fetched, of what the servers gave.
+package struct Preparation: Sendable {
+  /// What to do about an unfinished output of an earlier run.
+  package enum Start: Sendable {
+    /// Refuse to touch it.
+    case fresh
+    /// Go on where it stopped; where there is none, begin.
+    case resuming
+    /// Throw it away.
+    case restarting
+  }
+
+  /// How a job went.
+  package struct Summary: Sendable {
+    /// What became of all pairs, earlier runs included.
+    package var funnel: Funnel
+    /// Rows that an earlier run had done.
+    package var resumed = 0
+    /// Images that this run has decoded.
+    package var decoded = 0
+    /// Time that the image decoders took, summed over the threads.
+    package var decoding = Duration.zero
+    /// Time that this run took.
+    package var elapsed = Duration.zero
+
+    /// A run that had nothing to do, or has not begun.
+    package init(funnel: Funnel) { self.funnel = funnel }
+  }
+
+  let settings: PreparationSettings
+  let threads: Int
+  private let captionFilters: CaptionFilters
+  private let imageFilters: ImageFilters
+
+  /// Prepares a job.
+  ///
+  /// - Parameters:
+  ///   - settings: what to do
+  ///   - threads: images that are worked on at a time
+  /// - Throws: settings that make no sense
+  package init(_ settings: PreparationSettings, threads: Int) throws(DVAEError) {
+    try settings.validate()
+    self.settings = settings
+    self.threads = max(1, threads)
+    captionFilters = CaptionFilters(settings.filters)
+    imageFilters = ImageFilters(settings.filters, settings.image)
+  }
+
+  /// The funnel of a finished output of this very job; nil where there is none.
+  ///
+  /// - Throws: the output of another job is there
+  package func finished(_ path: String) throws -> Funnel? {
+    try PreparationOutput.finished(path, settings)
+  }
+
+  /// Does the job, or what an earlier run has left of it.
+  ///
+  /// - Parameters:
+  ///   - path: the folder to be written
+  ///   - start: what to do about an unfinished output
+  ///   - progress: told after every row how many are read and how many are written
+  ///   - pages: further files of the output by name, made of the whole funnel
+  /// - Returns: how it went
+  /// - Throws: what keeps the job from going on; it can then be resumed
+  package func run(
+    _ path: String, start: Start = .fresh, progress: (_ rows: Int, _ samples: Int) -> Void,
+    pages: (Funnel) throws -> [String: String] = { _ in [:] }
+  ) async throws -> Summary {
+    let begin = ContinuousClock.now
+    var duplicates = Duplicates(settings.filters)
+    try await exclude(from: &duplicates)
+    let empty = Funnel([
+      (.caption, captionFilters.active), (.picture, imageFilters.active),
+      (.duplicates, duplicates.active(excluding: !settings.excluded.isEmpty)),
+    ])
+    let output = try PreparationOutput(path, settings, start, funnel: empty) {
+      duplicates.restore(sha256: $0, perceptual: $1)
+    }
+    var summary = Summary(funnel: output.funnel)
+    summary.resumed = output.rows
+    var sources = try Sources(settings.sources, settings.source)
+    for _ in 0..<output.rows { _ = try sources.next() }
+    var read = output.rows
+    let limiter = Limiter(threads)
+    try await inOrder(window: 4 * threads + 16) {
+      guard read < settings.limit ?? .max, let row = try sources.next() else { return nil }
+      read += 1
+      return row
+    } work: { row in
+      await work(row, limiter)
+    } each: { (done: WorkedRow) in
+      summary.decoded += done.decoding == nil ? 0 : 1
+      summary.decoding += done.decoding ?? .zero
+      var result = done.result
+      if case .success(let sample) = result {
+        do throws(Drop) {
+          try duplicates.add(sample.fingerprint)
+        } catch {
+          result = .failure(error)
+        }
+      }
+      try output.add(result, origin: done.origin, caption: done.caption)
+      progress(output.rows, output.samples)
+    }
+    try output.finish(pages: pages)
+    summary.funnel = output.funnel
+    summary.elapsed = .now - begin
+    return summary
+  }
+
+  /// A row after all that needs no other row.
+  private struct WorkedRow: Sendable {
+    var origin: String
+    var caption: String?
+    var result: Result<PreparedSample, Drop>
+    /// How long the image took to decode; nil where none was.
+    var decoding: Duration?
+  }
+
+  private func work(_ row: SourceRow, _ limiter: Limiter) async -> WorkedRow {
+    switch row {
+    case .unusable(let origin, let reason, let detail):
+      return WorkedRow(
+        origin: origin, caption: nil, result: .failure(Drop(.source, reason, detail)))
+    case .pair(let pair):
+      var worked = WorkedRow(
+        origin: pair.origin, caption: pair.caption, result: .failure(Drop(.source, "", "")))
+      do throws(Drop) {
+        let caption = try captionFilters.apply(pair.caption)
+        worked.result = .success(try await prepared(pair, caption, limiter, &worked.decoding))
+      } catch {
+        worked.result = .failure(error)
+      }
+      return worked
+    }
+  }
+
+  private func prepared(
+    _ pair: Pair, _ caption: String, _ limiter: Limiter, _ decoding: inout Duration?
+  ) async throws(Drop) -> PreparedSample {
+    let (result, time) = await limiter.run { judged(pair) }
+    decoding = time
+    let description = SampleDescription(pair: pair, caption: caption, image: try result.get())
+    do throws(DVAEError) {
+      return try description.prepared()
+    } catch {
+      throw Drop(.picture, "not-described", error.description)
+    }
+  }
+
+  private func judged(_ pair: Pair) -> (Result<PreparedImage, Drop>, Duration?) {
+    var time: Duration?
+    do throws(Drop) {
+      let bytes = try bytes(of: pair)
+      return (
+        .success(try imageFilters.apply(bytes, name: pair.origin) { time = $0 }), time
+      )
+    } catch {
+      return (.failure(error), time)
+    }
+  }
+
+  private func bytes(of pair: Pair) throws(Drop) -> [UInt8] {
+    guard case .item(let item) = pair.image else {
+      throw Drop(.image, "not-fetched", "the image is not on this machine")
+    }
+    do throws(ImageError) {
+      return try item.load(limits: settings.image.limits)
+    } catch {
+      let kind =
+        switch error {
+        case .missing: "missing-file"
+        case .tooManyBytes: "too-large"
+        case .noImage: "no-image"
+        default: "unreadable"
+        }
+      throw Drop(.image, kind, "\(error)")
+    }
+  }
+}

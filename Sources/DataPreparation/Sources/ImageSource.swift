@@ -1,0 +1,90 @@
+import ImagePipeline
+import JobFiles
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// Images with what stands beside them: the files of a folder with NAME.txt, NAME.caption and
+/// NAME.json, or the samples of WebDataset archives with fields of those names.
+struct ImageSource: PairSource {
+  private let settings: SourceSettings
+  private var inputs: ImageInputs
+
+  private static let largestSidecar = 1 << 20
+
+  /// Opens a folder, an archive or an image; a folder with archives in it stands for those.
+  init(_ path: String, _ settings: SourceSettings) throws {
+    self.settings = settings
+    inputs = try Self.inputs(path)
+  }
+
+  /// The images that a path stands for.
+  static func inputs(_ path: String) throws -> ImageInputs {
+    guard FileSystem.kind(path) == .folder else { return try ImageInputs([path]) }
+    let archives = try FileSystem.names(in: path).filter { Path.fileExtension($0) == "tar" }
+    return try ImageInputs(archives.isEmpty ? [path] : archives.map { Path.join(path, $0) })
+  }
+
+  mutating func next() -> SourceRow? {
+    do throws(ImageError) {
+      guard let item = try inputs.next() else { return nil }
+      return row(item)
+    } catch {
+      // The rest of a damaged archive, or a folder that cannot be listed.
+      return .unusable(origin: "", reason: "unreadable-source", detail: "\(error)")
+    }
+  }
+
+  private func row(_ item: InputItem) -> SourceRow {
+    let texts: [String: [UInt8]]
+    do throws(ImageError) {
+      texts = try sidecars(of: item)
+    } catch {
+      return .unusable(origin: item.name, reason: "unreadable-caption", detail: "\(error)")
+    }
+    let caption = (texts["txt"] ?? texts["caption"]).map { String(decoding: $0, as: UTF8.self) }
+    var members: [String: JSONValue] = [:]
+    if let json = texts["json"] {
+      guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(json)) else {
+        return .unusable(
+          origin: item.name, reason: "unreadable-caption", detail: "its .json is no JSON")
+      }
+      if case .object(let object) = value { members = object }
+    }
+    var description = Description(members, settings)
+    var pair = description.pair(image: .item(item), origin: item.name, caption: caption)
+    // What an earlier run wrote is kept as it was.
+    if case .object(let before)? = pair.metadata["metadata"] {
+      pair.metadata["metadata"] = nil
+      pair.metadata.merge(before) { first, _ in first }
+    }
+    return .pair(pair)
+  }
+
+  private func sidecars(of item: InputItem) throws(ImageError) -> [String: [UInt8]] {
+    var found: [String: [UInt8]] = [:]
+    let names = ["txt", "caption", "json"]
+    switch item.origin {
+    case .file(let path):
+      for name in names {
+        let sidecar = Path.withoutExtension(path) + "." + name
+        guard FileSystem.kind(sidecar) == .file else { continue }
+        found[name] = try readFile(sidecar, limit: Self.largestSidecar)
+      }
+    case .sample(let record, let file):
+      for member in record.members where names.contains(member.extension.lowercased()) {
+        guard member.entry.size <= Self.largestSidecar else {
+          throw .tooManyBytes(
+            name: "\(item.name).\(member.extension)", bytes: member.entry.size,
+            limit: Self.largestSidecar)
+        }
+        found[member.extension.lowercased()] = try file.read(
+          at: member.entry.offset, count: member.entry.size)
+      }
+    }
+    return found
+  }
+}

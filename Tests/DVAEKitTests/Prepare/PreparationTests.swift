@@ -1,0 +1,158 @@
+import DVAEKit
+import DataPreparation
+import Foundation
+import ImagePipeline
+import TensorModule
+import Testing
+
+@Suite struct PreparationTests {
+  let folder = TemporaryFolder()
+
+  /// A smooth picture of its own for every seed.
+  static func picture(_ seed: Int, width: Int = 64, height: Int = 64) -> PixelImage {
+    var generator = SeededGenerator(seed: UInt64(seed) + 1)
+    let pixels = (0..<3 * 8 * 8).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+    return PixelImage(width: 8, height: 8, pixels: pixels)
+      .resized(width: width, height: height, filter: .bicubic)
+  }
+
+  private func add(_ name: String, _ caption: String, _ bytes: [UInt8]) throws {
+    try FileManager.default.createDirectory(
+      atPath: folder("in"), withIntermediateDirectories: true)
+    try write(bytes, to: folder("in/" + name))
+    try write(
+      Array(caption.utf8), to: folder("in/" + (name as NSString).deletingPathExtension + ".txt"))
+  }
+
+  private func prepare(
+    _ output: String, _ change: (inout PreparationSettings) -> Void = { _ in }, threads: Int = 2
+  ) async throws -> [String: Int] {
+    var settings = PreparationSettings(sources: [folder("in")], filters: FilterSettings(.none))
+    change(&settings)
+    let job = try Preparation(settings, threads: threads)
+    let funnel = try await job.run(folder(output), progress: { _, _ in }).funnel
+    var drops: [String: Int] = ["": funnel.left]
+    for reason in funnel.stages.flatMap(\.drops) where reason.count > 0 {
+      drops[reason.reason] = reason.count
+    }
+    return drops
+  }
+
+  private func samples(_ output: String) throws -> [WebDatasetSample] {
+    var samples: [WebDatasetSample] = []
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder(output)).sorted()
+    where name.hasSuffix(".tar") {
+      var reader = try WebDatasetReader(path: folder(output) + "/" + name)
+      while let sample = try reader.next() { samples.append(sample) }
+      #expect(reader.isTerminated)
+    }
+    return samples
+  }
+
+  /// Each filter of images just under and just over its threshold.
+  @Test func imagesAreJudged() async throws {
+    try add("a.png", "", encodePNG(Self.picture(1, width: 63, height: 64)))
+    try add("b.png", "", encodePNG(Self.picture(2, width: 64, height: 64)))
+    try add("c.png", "", encodePNG(Self.picture(3, width: 64, height: 128)))
+    try add("d.png", "", encodePNG(Self.picture(4, width: 129, height: 64)))
+    let jpeg = try encodeJPEG(Self.picture(5), quality: 90)
+    try add("e.jpg", "", jpeg)
+    try add("f.jpg", "", Array(jpeg.dropLast(jpeg.count / 2)))
+    try add("g.jpg", "", Array("<html>not found</html>".utf8))
+    try add("h.jpg", "", [])
+    let drops = try await prepare("judged") {
+      $0.filters.minSide = 64
+      $0.filters.maxAspect = 2
+    }
+    #expect(
+      drops == ["": 3, "min-side": 1, "max-aspect": 1, "damaged": 1, "not-an-image": 2])
+    let jpegs = try await prepare("jpegs") { $0.filters.types = ["jpeg"] }
+    #expect(jpegs == ["": 1, "type": 4, "damaged": 1, "not-an-image": 2])
+    let large = try await prepare("large") { $0.image.maxPixels = 64 * 64 }
+    #expect(large["too-many-pixels"] == 2)
+    let heavy = try await prepare("heavy") { $0.image.maxBytes = jpeg.count }
+    #expect(heavy["too-large"] == 4)
+  }
+
+  @Test func samplesHoldImageCaptionAndDescription() async throws {
+    let jpeg = try encodeJPEG(Self.picture(1, width: 80, height: 60), quality: 90)
+    try add("a.jpg", "  a red\ncar ", jpeg)
+    _ = try await prepare("kept")
+    let kept = try #require(try samples("kept").first)
+    #expect(kept.key == "000000000" && kept["jpg"] == jpeg)
+    #expect(kept["txt"] == Array("a red car".utf8))
+    let description = try JSONDecoder().decode(
+      JSONValue.self, from: Data(try #require(kept["json"])))
+    guard case .object(let members) = description else {
+      Issue.record("no object")
+      return
+    }
+    #expect(members["original_size"] == .array([.integer(80), .integer(60)]))
+    #expect(members["source"] == .string(folder("in/a.jpg")))
+    // sha256sum in/a.jpg
+    #expect(members["sha256"] == .string(try FileHash.of(folder("in/a.jpg"))))
+    _ = try await prepare("small") {
+      $0.image.maxSide = 30
+      $0.image.square = true
+    }
+    let small = try #require(try samples("small").first)
+    let image = try decodeImage(try #require(small["jpg"]), name: "small")
+    #expect(image.width == 30 && image.height == 30)
+    #expect(String(decoding: small["json"] ?? [], as: UTF8.self).contains("\"crop\":[10,0,60,60]"))
+  }
+
+  @Test func duplicatesAreLeftOut() async throws {
+    let picture = Self.picture(1, width: 200, height: 200)
+    let png = try encodePNG(picture)
+    try add("a.png", "one", png)
+    try add("b.png", "two", png)
+    try add("c.jpg", "three", try encodeJPEG(picture, quality: 40))
+    try add("d.png", "four", try encodePNG(Self.picture(2)))
+    #expect(try await prepare("all") == ["": 4])
+    let exact = try await prepare("exact") { $0.filters.exactDuplicates = true }
+    #expect(exact == ["": 3, "duplicate": 1])
+    let near = try await prepare("near") {
+      $0.filters.exactDuplicates = true
+      $0.filters.nearDuplicates = FilterSettings.nearDistance
+    }
+    #expect(near == ["": 2, "duplicate": 1, "near-duplicate": 1])
+    // Another run, a list of sums, the image itself, shards.
+    let list = "\(try FileHash.of(folder("in/d.png")))  d.png\n"
+    try write(Array(list.utf8), to: folder("sums.txt"))
+    for excluded in [folder("sums.txt"), folder("in/d.png")] {
+      let drops = try await prepare(
+        "without-" + (excluded as NSString).lastPathComponent
+      ) { $0.excluded = [excluded] }
+      #expect(drops == ["": 3, "excluded": 1])
+    }
+    for excluded in [folder("near"), folder("near/shard-000000.tar")] {
+      let drops = try await prepare("not-" + (excluded as NSString).lastPathComponent) {
+        $0.excluded = [excluded]
+      }
+      #expect(drops == ["excluded": 3, "excluded-near": 1, "": 0])
+    }
+  }
+
+  /// The same bytes for any number of threads; the index tells the shards' sums.
+  @Test func outputsAreDeterministic() async throws {
+    for number in 0..<23 {
+      try add("\(number).jpg", "photo \(number)", try encodeJPEG(Self.picture(number), quality: 80))
+    }
+    var found: [[String: [UInt8]]] = []
+    for threads in [1, 4] {
+      _ = try await prepare("t\(threads)", { $0.samplesPerShard = 5 }, threads: threads)
+      let names = try FileManager.default.contentsOfDirectory(atPath: folder("t\(threads)"))
+      found.append(
+        try Dictionary(
+          uniqueKeysWithValues: names.map { ($0, try bytes(folder("t\(threads)/" + $0))) }))
+    }
+    #expect(found[0] == found[1])
+    #expect(found[0].keys.count { $0.hasPrefix("shard-") } == 5)
+    let index = String(decoding: found[0]["index.json"] ?? [], as: UTF8.self)
+    for name in found[0].keys where name.hasSuffix(".tar") {
+      #expect(index.contains(try FileHash.of(folder("t1/" + name))))
+    }
+    #expect(
+      try samples("t1").map { $0["txt"].map { String(decoding: $0, as: UTF8.self) } }.count == 23)
+  }
+}

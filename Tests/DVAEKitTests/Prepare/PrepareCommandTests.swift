@@ -1,0 +1,106 @@
+import DVAEKit
+import Foundation
+import ImagePipeline
+import Testing
+
+@Suite struct PrepareCommandTests {
+  let folder = TemporaryFolder()
+
+  private func table(_ captions: [String]) throws {
+    for (number, _) in captions.enumerated() {
+      let image = PreparationTests.picture(number, width: 300, height: 256)
+      try write(encodeJPEG(image, quality: 80), to: folder("\(number).jpg"))
+    }
+    let lines = captions.enumerated().map { "\($1)\t\($0).jpg\n" }
+    try write(Array(lines.joined().utf8), to: folder("t.tsv"))
+  }
+
+  @Test func aTableBecomesShards() async throws {
+    try table(["a dog on a beach", "IMG_1234.JPG taken 2012-05-03", "car", "a cat in the sun"])
+    let run = await dvae("prepare", folder("t.tsv"), "--output", folder("out"))
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.output.contains("2 of 4 pairs") && run.output.contains("1 boilerplate"))
+    let page = try String(decoding: bytes(folder("out/funnel.html")), as: UTF8.self)
+    #expect(page.contains("2 of 4 pairs") && page.contains("IMG_1234.JPG"))
+    #expect(!page.contains("http"))
+    let again = await dvae("prepare", folder("t.tsv"), "--output", folder("out"), "--resume")
+    #expect(again.status == 0 && again.errors.contains("complete already"))
+    let other = await dvae(
+      "prepare", folder("t.tsv"), "--output", folder("out"), "--resume", "--min-words", "4")
+    #expect(other.status == 73)
+    #expect(await dvae("prepare", folder("t.tsv"), "--output", folder("out")).status == 73)
+  }
+
+  @Test func flagsGoBeforeTheFileAndTheFileBeforeThePreset() async throws {
+    try table(["a dog", "a dog on a beach", "a dog on a beach in summer"])
+    try write(Array(#"{"min_words": 4, "min_side": 257}"#.utf8), to: folder("c.json"))
+    let arguments = ["prepare", folder("t.tsv"), "--config", folder("c.json"), "--json"]
+    let run = await dvae(arguments + ["--output", folder("a"), "--min-side", "off"])
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.output.contains(#""min-words":1"#) && run.output.contains(#""samples":2"#))
+    let strict = await dvae(arguments + ["--output", folder("b"), "--min-words", "6"])
+    #expect(strict.output.contains(#""min-words":2"#) && strict.output.contains(#""min-side":1"#))
+  }
+
+  private static let wrongUsage: [([String], Int32)] = [
+    (["--min-words", "few"], 64), (["--max-aspect", "0.5"], 64), (["--types", "gif"], 64),
+    (["--config", "nothing.json"], 66), (["--exclude", "nothing.txt"], 66),
+    (["--format", "jsonl"], 0),
+  ]
+
+  @Test(arguments: wrongUsage)
+  func wrongUsageIsRefused(_ flags: [String], _ status: Int32) async throws {
+    try table(["a dog on a beach"])
+    let run = await dvae(["prepare", folder("t.tsv"), "--output", folder("out")] + flags)
+    #expect(run.status == status, "\(run.errors)")
+    #expect(await dvae("prepare", folder("none.tsv"), "--output", folder("x")).status == 66)
+  }
+}
+
+/// The program itself, killed at many moments and resumed.
+@Suite(.enabled(if: Program.path != nil)) struct PrepareKillTests {
+  let folder = TemporaryFolder()
+
+  @Test func resumedRunsGiveTheSameFiles() throws {
+    for number in 0..<30 {
+      let image = PreparationTests.picture(number, width: 500, height: 400)
+      try write(encodeJPEG(image, quality: 90), to: folder("\(number).jpg"))
+    }
+    // Every image comes several times, far apart: what was seen before a kill counts after it.
+    let lines = (0..<160).map { "a dog number \($0) here\t\(($0 * 7) % 30).jpg\n" }
+    try write(Array(lines.joined().utf8), to: folder("t.tsv"))
+    let arguments = [
+      "prepare", folder("t.tsv"), "--preset", "none", "--exact-duplicates", "on",
+      "--samples-per-shard", "4", "--max-side", "450", "--output",
+    ]
+    let start = ContinuousClock.now
+    #expect(try Program.run(arguments + [folder("whole")]).status == 0)
+    let duration = (ContinuousClock.now - start) / .seconds(1)
+    let whole = try contents("whole")
+    #expect(whole.count == 8 + 4)
+    var resumed = 0
+    for moment in 0..<6 {
+      let output = "killed-\(moment)"
+      let errors = Pipe()
+      let process = try Program.launch(arguments + [folder(output)], errors: errors)
+      Thread.sleep(forTimeInterval: duration * (Double(moment) + 0.5) / 6)
+      kill(process.processIdentifier, SIGKILL)
+      _ = errors.fileHandleForReading.readDataToEndOfFile()
+      process.waitUntilExit()
+      guard process.terminationReason == .uncaughtSignal else { continue }
+      let run = try Program.run(arguments + [folder(output), "--resume"])
+      #expect(run.status == 0, "\(run.errors)")
+      resumed += run.errors.contains("resumed after") ? 1 : 0
+      #expect(try contents(output) == whole, "killed at moment \(moment)")
+    }
+    #expect(resumed >= 1)
+  }
+
+  private func contents(_ name: String) throws -> [String: [UInt8]] {
+    var files: [String: [UInt8]] = [:]
+    for file in try FileManager.default.contentsOfDirectory(atPath: folder(name)) {
+      files[file] = try bytes(folder(name) + "/" + file)
+    }
+    return files
+  }
+}

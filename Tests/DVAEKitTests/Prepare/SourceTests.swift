@@ -1,0 +1,195 @@
+import DVAEKit
+import DataPreparation
+import Foundation
+import ImagePipeline
+import Testing
+
+@Suite struct SourceTests {
+  let folder = TemporaryFolder()
+
+  /// The rows of a file in short: caption, image, licence; `!reason` for an unusable one.
+  private func rows(
+    _ name: String, _ text: String, _ change: (inout SourceSettings) -> Void = { _ in }
+  ) throws -> [String] {
+    try write(Array(text.utf8), to: folder(name))
+    return try pairs([folder(name)], change).map { row in
+      switch row {
+      case .pair(let pair): [pair.caption ?? "–", image(pair)].joined(separator: " | ")
+      case .unusable(_, let reason, _): "!" + reason
+      }
+    }
+  }
+
+  private func pairs(
+    _ paths: [String], _ change: (inout SourceSettings) -> Void = { _ in }
+  ) throws -> [SourceRow] {
+    var settings = SourceSettings()
+    change(&settings)
+    var sources = try Sources(paths, settings)
+    var rows: [SourceRow] = []
+    while let row = try sources.next() { rows.append(row) }
+    return rows
+  }
+
+  private func image(_ pair: Pair) -> String {
+    switch pair.image {
+    case .address(let address): address
+    case .item(let item): item.name.replacingOccurrences(of: folder.path + "/", with: "")
+    }
+  }
+
+  @Test func conceptualCaptionsInEitherOrder() throws {
+    let caption = "a \"quoted\" dog , on a mat .\thttp://a.b/c.jpg\r\n"
+    let address = "https://a.b/c.jpg\ta cat\n"
+    #expect(try rows("cc.tsv", caption) == ["a \"quoted\" dog , on a mat . | http://a.b/c.jpg"])
+    #expect(try rows("cc12m.tsv", address + address).count == 2)
+    #expect(try rows("cc12m.tsv", address).first == "a cat | https://a.b/c.jpg")
+    let header = try rows("h.tsv", "url\tcaption\nhttp://a.b/c.jpg\ta cat\n")
+    #expect(header == ["a cat | http://a.b/c.jpg"])
+    // A row that has lost a column, and a last line without its end.
+    let short = try rows("s.tsv", "a cat\thttp://a.b/c.jpg\na dog\na bird\thttp://d")
+    #expect(short == ["a cat | http://a.b/c.jpg", "!malformed-row", "a bird | http://d"])
+  }
+
+  @Test func commaSeparatedValues() throws {
+    let text = """
+      \u{FEFF}id,"text",file_name,license
+      1,"a ""big"" dog,
+      lying down",d.jpg,CC0
+      2,plain, e.jpg,\r
+      3,bad"quote,f.jpg,CC0
+      4,"x"y,f.jpg,CC0
+      5,too,few
+      6,"",g.jpg,CC0
+
+      """
+    let found = try rows("t.csv", text)
+    #expect(
+      found == [
+        "a \"big\" dog,\nlying down | d.jpg", "plain |  e.jpg", "!malformed-row",
+        "!malformed-row", "!malformed-row", "– | g.jpg",
+      ])
+    guard case .pair(let pair)? = try pairs([folder("t.csv")]).first else {
+      Issue.record("no pair")
+      return
+    }
+    #expect(pair.licence == "CC0" && pair.metadata == ["id": .string("1")])
+    #expect(pair.origin == folder("t.csv") + ":2")
+  }
+
+  /// A lost quote costs its own line, not the rest of the file.
+  @Test func aQuoteThatDoesNotEndLosesOneRow() throws {
+    let rows = try rows("t.csv", "caption,url\n\"a dog,http://a\na cat,http://b\na bird,http://c\n")
+    #expect(rows == ["!malformed-row", "a cat | http://b", "a bird | http://c"])
+  }
+
+  @Test func columnsAreNamed() throws {
+    let text = "x\ty\tz\nimage.png\ta dog\tmine\n"
+    let named = try rows("t.tsv", text) {
+      $0.captionColumn = "y"
+      $0.imageColumn = "x"
+      $0.images = "/photos"
+    }
+    #expect(named == ["a dog | /photos/image.png"])
+    let numbered = try rows("t.tsv", "mine\ta dog\timage.png\n") {
+      $0.header = .no
+      $0.captionColumn = "2"
+    }
+    #expect(numbered == ["a dog | image.png"])
+    #expect(throws: DVAEError.self) { try rows("t.tsv", text) { $0.captionColumn = "w" } }
+    #expect(throws: DVAEError.self) { try rows("t.tsv", "a\tb\n") }
+  }
+
+  @Test func jsonLines() throws {
+    let text = """
+      {"text": "a dog", "path": "d.jpg", "licence": "CC0", "n": 3}
+      [1]
+      {"url": "http://a.b/c"}
+      {"text": "no image"}
+      {broken
+
+      """
+    let found = try rows("t.jsonl", text)
+    #expect(
+      found == [
+        "a dog | d.jpg", "!malformed-row", "– | http://a.b/c", "!malformed-row", "!malformed-row",
+      ])
+  }
+
+  /// Both forms of YFCC100M's metadata, with all that is encoded in them.
+  @Test func yfcc() throws {
+    let fields = [
+      "123", "9@N00", "Ann+B", "2005-03-01 12:39:28.0", "1111467388", "SONY",
+      "A+%3Cb%3Ered%3C%2Fb%3E+car",
+      "1%2B1+%26amp%3B+http%3A%2F%2Fx.y%0Amore%21", "a,b", "", "", "", "", "http://page",
+      "http://img/1.jpg",
+      "Attribution License", "http://cc/by", "8", "1", "s", "o", "jpg", "0",
+    ]
+    let old = fields.joined(separator: "\t")
+    let new = (["7", "123", "00ff"] + fields.dropFirst()).joined(separator: "\t")
+    let video = old.dropLast() + "1"
+    let text = [old, new, String(video), "1\t2\t3", old + "\t"].joined(separator: "\n")
+    let expected = ["A red car | http://img/1.jpg", "A red car | http://img/1.jpg"]
+    let unusable = ["!video", "!malformed-row", "!malformed-row"]
+    #expect(try rows("yfcc100m_dataset", text) == expected + unusable)
+    let both = try rows("y", text) { $0.caption = .both }
+    #expect(both.first == "A red car. 1+1 & more! | http://img/1.jpg")
+    let description = try rows("y", text) { $0.caption = .description }
+    #expect(description.first == "1+1 & more! | http://img/1.jpg")
+    guard case .pair(let pair) = try pairs([folder("y")])[1] else {
+      Issue.record("no pair")
+      return
+    }
+    #expect(pair.metadata["photo_id"] == .string("123"))
+    #expect(
+      pair.metadata["yfcc_line"] == .string("7") && pair.metadata["yfcc_hash"] == .string("00ff"))
+    #expect(pair.metadata["user_name"] == .string("Ann B"))
+    #expect(pair.licence == "Attribution License" && pair.licenceAddress == "http://cc/by")
+  }
+
+  @Test func foldersWithCaptionsBesideTheImages() throws {
+    try FileManager.default.createDirectory(
+      atPath: folder("f/sub"), withIntermediateDirectories: true)
+    for name in ["a.jpg", "b.png", "sub/c.webp", "d.jpg"] {
+      try write([1], to: folder("f/" + name))
+    }
+    try write(Array("a dog\n".utf8), to: folder("f/a.txt"))
+    try write(Array("a cat".utf8), to: folder("f/b.caption"))
+    try write(
+      Array(#"{"caption": "a bird", "license": "CC0", "n": [1]}"#.utf8), to: folder("f/sub/c.json"))
+    let found = try pairs([folder("f")]).map { row -> [String?] in
+      guard case .pair(let pair) = row else { return [] }
+      return [image(pair), pair.caption, pair.licence]
+    }
+    #expect(
+      found == [
+        ["f/a.jpg", "a dog\n", nil], ["f/b.png", "a cat", nil], ["f/d.jpg", nil, nil],
+        ["f/sub/c.webp", "a bird", "CC0"],
+      ])
+  }
+
+  @Test func archives() throws {
+    var bytes: [UInt8] = []
+    var tar = TarWriter { bytes += $0 }
+    try tar.append(name: "k1.jpg", [1])
+    try tar.append(name: "k1.txt", Array("a dog".utf8))
+    try tar.append(name: "k2.jpg", [2])
+    try tar.append(name: "k2.json", Array("nonsense".utf8))
+    try write(bytes, to: folder("cut.tar"))
+    let rows =
+      try rows("empty.jsonl", "")
+      + pairs([folder("cut.tar")]).map { row in
+        switch row {
+        case .pair(let pair): pair.caption ?? ""
+        case .unusable(_, let reason, _): "!" + reason
+        }
+      }
+    // The end mark is missing: what came before is there all the same.
+    #expect(rows == ["a dog", "!unreadable-caption", "!unreadable-source"])
+  }
+
+  @Test func missingSourcesAreErrors() {
+    let error = #expect(throws: DVAEError.self) { try pairs([folder("nothing.tsv")]) }
+    #expect(error?.kind == .missing)
+  }
+}
