@@ -48,6 +48,10 @@ let package = Package(
     system("CJPEG", "libjpeg", apt: "libjpeg-dev", brew: "jpeg-turbo"),
     system("CPNG", "libpng", apt: "libpng-dev", brew: "libpng"),
     system("CWebP", "libwebp", apt: "libwebp-dev", brew: "webp"),
+    system("CCurl", "libcurl", apt: "libcurl4-openssl-dev", brew: "curl"),
+    .target(
+      name: "CWebFetch", dependencies: ["CCurl"],
+      cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
     // Level 1: operations, weights, images, files of a job. These do not know each other.
     module("EngineModule", ["TensorModule"]),
     module("WeightFiles", ["TensorModule"]),
@@ -63,7 +67,8 @@ let package = Package(
     module(
       "DVAETraining", ["DVAEModel", "EngineModule", "JobFiles", "TensorModule", "WeightFiles"]),
     module(
-      "DataPreparation", ["ImagePipeline", "JobFiles", "TensorModule", "WeightFiles", crypto]),
+      "DataPreparation",
+      ["CWebFetch", "ImagePipeline", "JobFiles", "TensorModule", "WeightFiles", crypto]),
     module(
       "DVAEKit",
       [

@@ -38,19 +38,25 @@ package struct Preparation: Sendable {
   let threads: Int
   private let captionFilters: CaptionFilters
   private let imageFilters: ImageFilters
+  private let fetcher: Fetcher
 
   /// Prepares a job.
   ///
   /// - Parameters:
   ///   - settings: what to do
+  ///   - fetch: how images at addresses are got
   ///   - threads: images that are worked on at a time
   /// - Throws: settings that make no sense
-  package init(_ settings: PreparationSettings, threads: Int) throws(DVAEError) {
+  package init(
+    _ settings: PreparationSettings, fetch: FetchSettings = .init(), threads: Int
+  ) throws(DVAEError) {
     try settings.validate()
+    try fetch.validate()
     self.settings = settings
     self.threads = max(1, threads)
     captionFilters = CaptionFilters(settings.filters)
     imageFilters = ImageFilters(settings.filters, settings.image)
+    fetcher = Fetcher(fetch, maxBytes: settings.image.maxBytes)
   }
 
   /// The funnel of a finished output of this very job; nil where there is none.
@@ -89,7 +95,9 @@ package struct Preparation: Sendable {
     for _ in 0..<output.rows { _ = try sources.next() }
     var read = output.rows
     let limiter = Limiter(threads)
-    try await inOrder(window: 4 * threads + 16) {
+    // Pairs that wait for servers must not keep the decoders waiting.
+    let window = 4 * threads + max(16, 4 * fetcher.settings.connections)
+    try await inOrder(window: window) {
       guard read < settings.limit ?? .max, let row = try sources.next() else { return nil }
       read += 1
       return row
@@ -145,7 +153,9 @@ package struct Preparation: Sendable {
   private func prepared(
     _ pair: Pair, _ caption: String, _ limiter: Limiter, _ decoding: inout Duration?
   ) async throws(Drop) -> PreparedSample {
-    let (result, time) = await limiter.run { judged(pair) }
+    var fetched: [UInt8]?
+    if case .address(let address) = pair.image { fetched = try await fetch(address) }
+    let (result, time) = await limiter.run { [fetched] in judged(pair, fetched) }
     decoding = time
     let description = SampleDescription(pair: pair, caption: caption, image: try result.get())
     do throws(DVAEError) {
@@ -155,12 +165,22 @@ package struct Preparation: Sendable {
     }
   }
 
-  private func judged(_ pair: Pair) -> (Result<PreparedImage, Drop>, Duration?) {
+  private func fetch(_ address: String) async throws(Drop) -> [UInt8] {
+    do throws(Fetcher.Failure) {
+      return try await fetcher.fetch(address)
+    } catch {
+      throw Drop(.image, error.kind, "\(address): \(error.detail)")
+    }
+  }
+
+  private func judged(_ pair: Pair, _ fetched: [UInt8]?) -> (Result<PreparedImage, Drop>, Duration?)
+  {
     var time: Duration?
     do throws(Drop) {
-      let bytes = try bytes(of: pair)
+      let image =
+        if let fetched { fetched } else { try bytes(of: pair) }
       return (
-        .success(try imageFilters.apply(bytes, name: pair.origin) { time = $0 }), time
+        .success(try imageFilters.apply(image, name: pair.origin) { time = $0 }), time
       )
     } catch {
       return (.failure(error), time)
@@ -168,9 +188,7 @@ package struct Preparation: Sendable {
   }
 
   private func bytes(of pair: Pair) throws(Drop) -> [UInt8] {
-    guard case .item(let item) = pair.image else {
-      throw Drop(.image, "not-fetched", "the image is not on this machine")
-    }
+    guard case .item(let item) = pair.image else { return [] }
     do throws(ImageError) {
       return try item.load(limits: settings.image.limits)
     } catch {

@@ -7,7 +7,8 @@ import Glibc
 import Musl
 #endif
 
-/// A web server on 127.0.0.1 that answers one request per connection, as badly as it is told to.
+/// A web server on 127.0.0.1 that answers one request per connection, each on a
+/// thread of its own, as badly as it is told to.
 final class LoopbackServer: Sendable {
   /// What the server does with a request.
   struct Answer: Sendable {
@@ -16,6 +17,8 @@ final class LoopbackServer: Sendable {
     var body: [UInt8] = []
     /// Bytes of the body after which the connection is cut; nil sends all.
     var cut: Int?
+    /// Seconds between any two bytes of the body; nil sends them at once.
+    var drip: Double?
   }
 
   /// A request: its path, and its headers by lowercase name.
@@ -58,11 +61,14 @@ final class LoopbackServer: Sendable {
       while true {
         let connection = accept(opened, nil, nil)
         guard connection >= 0, let self else { return }
-        let request = Self.read(connection)
-        self.requestLog.withLock { $0.append(request) }
-        Self.send(answer(request, count), to: connection)
+        let number = count
         count += 1
-        close(connection)
+        Thread.detachNewThread { [weak self] in
+          let request = Self.read(connection)
+          self?.requestLog.withLock { $0.append(request) }
+          Self.send(answer(request, number), to: connection)
+          close(connection)
+        }
       }
     }
   }
@@ -77,6 +83,8 @@ final class LoopbackServer: Sendable {
     var byte: UInt8 = 0
     while !bytes.suffix(4).elementsEqual([13, 10, 13, 10]), recv(connection, &byte, 1, 0) == 1 {
       bytes.append(byte)
+      // No word of HTTP begins so: somebody wants to talk TLS.
+      if bytes.first == 0x16 { break }
     }
     let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\r\n")
     var request = Request()
@@ -95,7 +103,20 @@ final class LoopbackServer: Sendable {
       head += "Content-Length: \(answer.body.count)\r\n"
     }
     head += answer.headers.map { $0 + "\r\n" }.joined() + "\r\n"
-    let bytes = Array(head.utf8) + answer.body.prefix(answer.cut ?? answer.body.count)
+    let body = answer.body.prefix(answer.cut ?? answer.body.count)
+    guard let pause = answer.drip else {
+      send(Array(head.utf8) + body, to: connection)
+      return
+    }
+    guard send(Array(head.utf8), to: connection) else { return }
+    for byte in body {
+      guard send([byte], to: connection) else { return }
+      Thread.sleep(forTimeInterval: pause)
+    }
+  }
+
+  @discardableResult
+  private static func send(_ bytes: [UInt8], to connection: Int32) -> Bool {
     var sent = 0
     while sent < bytes.count {
       #if canImport(Darwin)
@@ -106,9 +127,10 @@ final class LoopbackServer: Sendable {
       let n = bytes[sent...].withUnsafeBytes {
         Foundation.send(connection, $0.baseAddress, $0.count, flags)
       }
-      guard n > 0 else { return }
+      guard n > 0 else { return false }
       sent += n
     }
+    return true
   }
 }
 

@@ -33,6 +33,8 @@ struct PrepareCommand: AsyncParsableCommand {
   @OptionGroup(title: "Sources") var source: SourceOptions
   @OptionGroup(title: "Images") var image: PrepareImageOptions
 
+  @OptionGroup(title: "Fetching") var fetch: FetchOptions
+
   @Option(
     help: ArgumentHelp(
       "Keep out these images and what looks like them: another run's folder or samples.jsonl, a "
@@ -74,7 +76,7 @@ struct PrepareCommand: AsyncParsableCommand {
     settings.samplesPerShard = samplesPerShard
     settings.limit = limit
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
-    let job = try Preparation(settings, threads: threads)
+    let job = try Preparation(settings, fetch: fetch.settings, threads: threads)
     if resume, let funnel = try job.finished(path) {
       console.note("\(path) is complete already")
       return try report(path, .init(funnel: funnel), threads, console)

@@ -234,3 +234,39 @@ struct PrepareImageOptions: ParsableArguments {
     return settings
   }
 }
+
+/// How images at addresses are fetched.
+struct FetchOptions: ParsableArguments {
+  @Option(help: "Fetches at a time.")
+  var connections = FetchSettings().connections
+
+  @Option(help: "Fetches from one host at a time.")
+  var perHost = FetchSettings().perHost
+
+  @Option(help: ArgumentHelp("Seconds until a connection must stand.", valueName: "seconds"))
+  var connectTimeout = FetchSettings().connectTimeout
+
+  @Option(help: ArgumentHelp("Seconds until an image must be there.", valueName: "seconds"))
+  var timeout = FetchSettings().timeout
+
+  @Option(help: "Further tries after a failure that may pass.")
+  var retries = FetchSettings().retries
+
+  @Option(help: "Redirections that are followed.")
+  var redirects = FetchSettings().redirects
+
+  @Flag(help: "Fetch from this machine and from private networks, too.")
+  var allowPrivateAddresses = false
+
+  var settings: FetchSettings {
+    var settings = FetchSettings()
+    settings.connections = connections
+    settings.perHost = perHost
+    settings.connectTimeout = connectTimeout
+    settings.timeout = timeout
+    settings.retries = retries
+    settings.redirects = redirects
+    settings.allowPrivate = allowPrivateAddresses
+    return settings
+  }
+}

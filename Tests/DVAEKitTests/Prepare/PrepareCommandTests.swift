@@ -83,7 +83,11 @@ import Testing
       let output = "killed-\(moment)"
       let errors = Pipe()
       let process = try Program.launch(arguments + [folder(output)], errors: errors)
-      Thread.sleep(forTimeInterval: duration * (Double(moment) + 0.5) / 6)
+      if moment % 2 == 0 {
+        Thread.sleep(forTimeInterval: duration * (Double(moment) + 0.5) / 6)
+      } else {
+        wait(forRows: 20 * moment, in: folder(output) + ".partial/state.json", while: process)
+      }
       kill(process.processIdentifier, SIGKILL)
       _ = errors.fileHandleForReading.readDataToEndOfFile()
       process.waitUntilExit()
@@ -94,6 +98,20 @@ import Testing
       #expect(try contents(output) == whole, "killed at moment \(moment)")
     }
     #expect(resumed >= 1)
+  }
+
+  /// Returns once so many rows are committed, however slow the machine is.
+  private func wait(forRows count: Int, in path: String, while process: Process) {
+    while process.isRunning {
+      let text = FileManager.default.contents(atPath: path).map {
+        String(decoding: $0, as: UTF8.self)
+      }
+      let rows = text?.firstRange(of: "\"rows\":").flatMap { range in
+        text.flatMap { Int($0[range.upperBound...].prefix(while: \.isNumber)) }
+      }
+      if let rows, rows >= count { return }
+      Thread.sleep(forTimeInterval: 0.001)
+    }
   }
 
   private func contents(_ name: String) throws -> [String: [UInt8]] {

@@ -1,0 +1,241 @@
+#include "web_fetch.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct dvae_fetch_handle {
+  CURL *curl;
+};
+
+/// What the callbacks of one fetch share.
+struct transfer {
+  const struct dvae_fetch_limits *limits;
+  struct dvae_fetch_result *result;
+  size_t capacity;
+  int refused;
+  int too_large;
+  int no_memory;
+};
+
+enum address_kind { PUBLIC = 0, PRIVATE = 1, FORBIDDEN = 2 };
+
+static int within(uint32_t address, uint32_t network, int bits) {
+  return (address ^ network) >> (32 - bits) == 0;
+}
+
+// The special-purpose registries of IANA (RFC 6890 and its successors).
+static enum address_kind kind_of_ipv4(uint32_t address) {
+  static const struct {
+    uint32_t network;
+    int bits;
+    enum address_kind kind;
+  } table[] = {
+      {0x0A000000, 8, PRIVATE},    // 10.0.0.0: private
+      {0x7F000000, 8, PRIVATE},    // 127.0.0.0: loopback
+      {0xAC100000, 12, PRIVATE},   // 172.16.0.0: private
+      {0xC0A80000, 16, PRIVATE},   // 192.168.0.0: private
+      {0x64400000, 10, PRIVATE},   // 100.64.0.0: carriers' private
+      {0xA9FE0000, 16, FORBIDDEN}, // 169.254.0.0: link-local, metadata of clouds
+      {0x00000000, 8, FORBIDDEN},  // 0.0.0.0: this network
+      {0xC0000000, 24, FORBIDDEN}, // 192.0.0.0: protocol assignments
+      {0xC0000200, 24, FORBIDDEN}, // 192.0.2.0: documentation
+      {0xC6120000, 15, FORBIDDEN}, // 198.18.0.0: benchmarks
+      {0xC6336400, 24, FORBIDDEN}, // 198.51.100.0: documentation
+      {0xCB007100, 24, FORBIDDEN}, // 203.0.113.0: documentation
+      {0xE0000000, 4, FORBIDDEN},  // 224.0.0.0: multicast
+      {0xF0000000, 4, FORBIDDEN},  // 240.0.0.0: reserved, broadcast
+  };
+  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+    if (within(address, table[i].network, table[i].bits)) return table[i].kind;
+  return PUBLIC;
+}
+
+static uint32_t ipv4_at(const uint8_t *bytes) {
+  return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+static enum address_kind kind_of_ipv6(const uint8_t *a) {
+  static const uint8_t zeros[15] = {0};
+  if (memcmp(a, zeros, 15) == 0 && a[15] == 1) return PRIVATE; // ::1
+  if (memcmp(a, zeros, 10) == 0 && a[10] == 0xFF && a[11] == 0xFF) return kind_of_ipv4(ipv4_at(a + 12));
+  if (memcmp(a, zeros, 8) == 0) return FORBIDDEN; // ::/64 holds nothing else
+  if ((a[0] & 0xFE) == 0xFC) return PRIVATE;     // fc00::/7: private
+  if (a[0] == 0x20 && a[1] == 0x02) return kind_of_ipv4(ipv4_at(a + 2)); // 2002::/16: 6to4
+  // 64:ff9b::/96: translation to IPv4
+  if (a[0] == 0 && a[1] == 0x64 && a[2] == 0xFF && a[3] == 0x9B)
+    return kind_of_ipv4(ipv4_at(a + 12)) == PUBLIC ? PUBLIC : FORBIDDEN;
+  if (a[0] == 0x20 && a[1] == 0x01 && (a[2] < 0x02 || (a[2] == 0x0D && a[3] == 0xB8)))
+    return FORBIDDEN; // 2001::/23: protocol assignments, Teredo; 2001:db8::/32: documentation
+  // Only 2000::/3 is given out: the rest is link-local, multicast or unused.
+  return (a[0] & 0xE0) == 0x20 ? PUBLIC : FORBIDDEN;
+}
+
+static enum address_kind kind_of(const struct sockaddr *address) {
+  if (address->sa_family == AF_INET) {
+    struct sockaddr_in in;
+    memcpy(&in, address, sizeof in);
+    return kind_of_ipv4(ntohl(in.sin_addr.s_addr));
+  }
+  if (address->sa_family == AF_INET6) {
+    struct sockaddr_in6 in;
+    memcpy(&in, address, sizeof in);
+    return kind_of_ipv6(in.sin6_addr.s6_addr);
+  }
+  return FORBIDDEN;
+}
+
+int dvae_fetch_address_kind(const char *digits) {
+  struct in_addr four;
+  struct in6_addr six;
+  if (inet_pton(AF_INET, digits, &four) == 1) return (int)kind_of_ipv4(ntohl(four.s_addr));
+  if (inet_pton(AF_INET6, digits, &six) == 1) return (int)kind_of_ipv6(six.s6_addr);
+  return -1;
+}
+
+static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
+  struct transfer *transfer = context;
+  (void)purpose;
+  enum address_kind kind = kind_of(&address->addr);
+  if (kind == FORBIDDEN || (kind == PRIVATE && !transfer->limits->allow_private)) {
+    transfer->refused = 1;
+    return CURL_SOCKET_BAD;
+  }
+  return socket(address->family, address->socktype, address->protocol);
+}
+
+static size_t receive(char *bytes, size_t size, size_t count, void *context) {
+  struct transfer *transfer = context;
+  struct dvae_fetch_result *result = transfer->result;
+  size_t more = size * count;
+  if (more > transfer->limits->bytes - result->count) {
+    transfer->too_large = 1;
+    return 0;
+  }
+  if (result->count + more > transfer->capacity) {
+    size_t wanted = 2 * transfer->capacity + more;
+    uint8_t *grown = realloc(result->bytes, wanted);
+    if (grown == NULL) {
+      transfer->no_memory = 1;
+      return 0;
+    }
+    result->bytes = grown;
+    transfer->capacity = wanted;
+  }
+  memcpy(result->bytes + result->count, bytes, more);
+  result->count += more;
+  return more;
+}
+
+static int status_of(CURLcode code, const struct transfer *transfer) {
+  if (transfer->too_large) return DVAE_FETCH_TOO_LARGE;
+  if (transfer->no_memory) return DVAE_FETCH_FAILED;
+  switch (code) {
+  case CURLE_OK: return DVAE_FETCH_OK;
+  case CURLE_UNSUPPORTED_PROTOCOL:
+  case CURLE_URL_MALFORMAT: return DVAE_FETCH_BAD_ADDRESS;
+  case CURLE_COULDNT_RESOLVE_HOST: return DVAE_FETCH_DNS;
+  case CURLE_COULDNT_CONNECT: return transfer->refused ? DVAE_FETCH_PRIVATE : DVAE_FETCH_CONNECTION;
+  case CURLE_OPERATION_TIMEDOUT: return DVAE_FETCH_TIMEOUT;
+  case CURLE_TOO_MANY_REDIRECTS: return DVAE_FETCH_REDIRECTS;
+  case CURLE_FILESIZE_EXCEEDED: return DVAE_FETCH_TOO_LARGE;
+  case CURLE_SSL_CONNECT_ERROR:
+  case CURLE_PEER_FAILED_VERIFICATION:
+  case CURLE_SSL_CERTPROBLEM:
+  case CURLE_SSL_CIPHER:
+  case CURLE_SSL_CACERT_BADFILE:
+  case CURLE_SSL_ISSUER_ERROR:
+  case CURLE_SSL_ENGINE_INITFAILED: return DVAE_FETCH_TLS;
+  case CURLE_PARTIAL_FILE:
+  case CURLE_GOT_NOTHING:
+  case CURLE_RECV_ERROR:
+  case CURLE_SEND_ERROR:
+  case CURLE_WEIRD_SERVER_REPLY:
+  case CURLE_HTTP2:
+  case CURLE_HTTP2_STREAM: return DVAE_FETCH_CUT;
+  default: return DVAE_FETCH_FAILED;
+  }
+}
+
+static pthread_once_t initialized = PTHREAD_ONCE_INIT;
+
+static void initialize(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
+
+dvae_fetch_handle *dvae_fetch_open(void) {
+  pthread_once(&initialized, initialize);
+  dvae_fetch_handle *handle = malloc(sizeof *handle);
+  if (handle == NULL) return NULL;
+  handle->curl = curl_easy_init();
+  if (handle->curl == NULL) {
+    free(handle);
+    return NULL;
+  }
+  return handle;
+}
+
+void dvae_fetch_close(dvae_fetch_handle *handle) {
+  curl_easy_cleanup(handle->curl);
+  free(handle);
+}
+
+static void configure(CURL *curl, const char *address, struct transfer *transfer) {
+  const struct dvae_fetch_limits *limits = transfer->limits;
+  // Open connections survive a reset.
+  curl_easy_reset(curl);
+  curl_easy_setopt(curl, CURLOPT_URL, address);
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075500
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+#else
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+  curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+  // Behind a proxy the address that is connected to would say nothing.
+  curl_easy_setopt(curl, CURLOPT_PROXY, "");
+  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+  curl_easy_setopt(curl, CURLOPT_MAXREDIRS, limits->redirects);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, limits->connect_milliseconds);
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, limits->total_milliseconds);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, limits->slow_bytes);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, limits->slow_seconds);
+  curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)limits->bytes);
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, limits->user_agent);
+  curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+  curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, transfer);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transfer->result->message);
+}
+
+int dvae_fetch(
+    dvae_fetch_handle *handle, const char *address, const struct dvae_fetch_limits *limits,
+    struct dvae_fetch_result *result) {
+  // libcurl writes a message into as many bytes.
+  _Static_assert(DVAE_FETCH_MESSAGE_BYTES >= CURL_ERROR_SIZE, "room for the message");
+  memset(result, 0, sizeof *result);
+  struct transfer transfer = {.limits = limits, .result = result};
+  configure(handle->curl, address, &transfer);
+  CURLcode code = curl_easy_perform(handle->curl);
+  int status = status_of(code, &transfer);
+  curl_easy_getinfo(handle->curl, CURLINFO_RESPONSE_CODE, &result->http_status);
+  curl_off_t wait = 0;
+  if (curl_easy_getinfo(handle->curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
+    result->retry_after = wait > 3600 ? 3600 : (long)wait;
+  if (result->message[0] == 0 && code != CURLE_OK)
+    strncpy(result->message, curl_easy_strerror(code), sizeof result->message - 1);
+  if (status == DVAE_FETCH_OK && (result->http_status < 200 || result->http_status > 299))
+    status = DVAE_FETCH_HTTP;
+  return status;
+}
+
+void dvae_fetch_free(struct dvae_fetch_result *result) {
+  free(result->bytes);
+  result->bytes = NULL;
+  result->count = 0;
+}

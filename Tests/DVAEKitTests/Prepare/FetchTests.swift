@@ -1,0 +1,130 @@
+import DVAEKit
+import DataPreparation
+import Foundation
+import ImagePipeline
+import Synchronization
+import Testing
+
+@Suite struct FetchTests {
+  let folder = TemporaryFolder()
+
+  /// Prepares a table of addresses; counts what was dropped, and under "" what was not.
+  private func prepare(
+    _ addresses: [String], _ fetch: FetchSettings, maxBytes: Int = 1 << 20
+  ) async throws -> [String: Int] {
+    let lines = addresses.map { "a picture of something\t\($0)\n" }
+    try write(Array(lines.joined().utf8), to: folder("t.tsv"))
+    var settings = PreparationSettings(
+      sources: [folder("t.tsv")], filters: FilterSettings(.none))
+    settings.image.maxBytes = maxBytes
+    settings.source.captionColumn = "1"
+    settings.source.imageColumn = "2"
+    let job = try Preparation(settings, fetch: fetch, threads: 2)
+    let output = folder("out-\(UUID().uuidString)")
+    let funnel = try await job.run(output, progress: { _, _ in }).funnel
+    var drops: [String: Int] = ["": funnel.left]
+    for reason in funnel.stages.flatMap(\.drops) where reason.count > 0 {
+      drops[reason.reason] = reason.count
+    }
+    return drops
+  }
+
+  private var quick: FetchSettings {
+    var settings = FetchSettings()
+    settings.allowPrivate = true
+    settings.timeout = 1
+    settings.pause = 0.01
+    settings.redirects = 3
+    return settings
+  }
+
+  /// A server of every vice: each failure is survived and counted under its kind.
+  @Test func everyFailureIsCounted() async throws {
+    let jpeg = try encodeJPEG(PreparationTests.picture(1), quality: 80)
+    let server = try LoopbackServer { request, _ in
+      switch request.path {
+      case "/good", "/good-again": .init(headers: ["Content-Type: image/jpeg"], body: jpeg)
+      // The content decides, not what is said about it.
+      case "/called-html": .init(headers: ["Content-Type: text/html"], body: jpeg)
+      case "/called-jpeg":
+        .init(headers: ["Content-Type: image/jpeg"], body: Array("<html>gone</html>".utf8))
+      case "/moved": .init(status: "302 Found", headers: ["Location: /good"])
+      case "/itself": .init(status: "302 Found", headers: ["Location: /itself"])
+      case "/metadata":
+        .init(status: "302 Found", headers: ["Location: http://169.254.169.254/latest"])
+      case "/file": .init(status: "302 Found", headers: ["Location: file:///etc/passwd"])
+      case "/forbidden": .init(status: "403 Forbidden")
+      case "/broken": .init(status: "503 Service Unavailable")
+      case "/cut": .init(body: jpeg, cut: jpeg.count / 2)
+      case "/slow": .init(body: jpeg, drip: 0.05)
+      case "/large": .init(headers: ["Content-Length: 2000000"], cut: 0)
+      case "/endless":
+        .init(headers: ["Content-Length-Unknown: yes"], body: [UInt8](repeating: 1, count: 2 << 20))
+      default: .init(status: "404 Not Found")
+      }
+    }
+    let paths = [
+      "good", "called-html", "called-jpeg", "moved", "itself", "metadata", "file", "forbidden",
+      "broken", "cut", "slow", "large", "endless", "missing", "good-again",
+    ]
+    let others = [
+      // Nobody listens there; a plain server is no TLS server; a label of a name has 63 letters.
+      "http://127.0.0.1:1/", server.base.replacingOccurrences(of: "http:", with: "https:") + "/",
+      "http://" + String(repeating: "a", count: 64) + ".test/", "ftp://127.0.0.1/a.jpg", "http://",
+    ]
+    let drops = try await prepare(paths.map { server.base + "/" + $0 } + others, quick)
+    #expect(
+      drops == [
+        "": 4, "not-an-image": 1, "too-many-redirects": 1, "private-address": 1, "bad-address": 3,
+        "http-403": 1, "http-503": 1, "cut-connection": 1, "timeout": 1, "too-large": 2,
+        "http-404": 1, "no-connection": 1, "tls": 1, "dns": 1,
+      ])
+    // What may pass is tried twice, what will not once.
+    let tries = { path in server.requests.count { $0.path == path } }
+    #expect(tries("/broken") == 2 && tries("/cut") == 2 && tries("/slow") == 2)
+    #expect(tries("/forbidden") == 1 && tries("/missing") == 1 && tries("/itself") == 4)
+  }
+
+  @Test func privateAddressesAreNotAsked() async throws {
+    let server = try LoopbackServer { _, _ in .init() }
+    var settings = quick
+    settings.allowPrivate = false
+    let port = server.base.split(separator: ":").last ?? ""
+    let addresses = ["127.0.0.1", "localhost", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]", "0"]
+      .map { "http://\($0):\(port)/" }
+    #expect(
+      try await prepare(addresses, settings) == ["": 0, "private-address": addresses.count])
+    #expect(server.requests.isEmpty)
+  }
+
+  @Test(arguments: [
+    ("8.8.8.8", true), ("172.15.0.1", true), ("172.32.0.1", true), ("2606:4700::1", true),
+    ("9.255.255.255", true), ("11.0.0.0", true), ("100.128.0.1", true),
+    ("10.0.0.1", false), ("127.8.9.1", false), ("172.16.0.1", false), ("172.31.255.255", false),
+    ("192.168.1.1", false), ("169.254.169.254", false), ("100.64.0.1", false), ("0.0.0.0", false),
+    ("224.0.0.1", false), ("255.255.255.255", false), ("198.18.0.1", false), ("::1", false),
+    ("::", false), ("fe80::1", false), ("fd00::1", false), ("::ffff:10.0.0.1", false),
+    ("64:ff9b::a00:1", false), ("2002:a00:1::", false), ("2001:db8::1", false), ("ff02::1", false),
+  ])
+  func publicAddressesAreTold(_ address: String, _ isPublic: Bool) {
+    #expect(Fetcher.isPublic(address) == isPublic)
+  }
+
+  /// No host gets more requests at a time than it should, and none waits for another's.
+  @Test func hostsAreTreatedPolitely() async throws {
+    let jpeg = try encodeJPEG(PreparationTests.picture(1), quality: 80)
+    let running = Mutex((now: 0, most: 0))
+    let server = try LoopbackServer { _, _ in
+      running.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+      Thread.sleep(forTimeInterval: 0.02)
+      running.withLock { $0.now -= 1 }
+      return .init(body: jpeg)
+    }
+    var settings = quick
+    settings.perHost = 3
+    settings.timeout = 30
+    let addresses = (0..<24).map { "\(server.base)/\($0)" }
+    #expect(try await prepare(addresses, settings) == ["": 24])
+    #expect((2...3).contains(running.withLock { $0.most }))
+  }
+}
