@@ -17,7 +17,8 @@ struct DecodeCommand: AsyncParsableCommand {
         dvae decode tokens.npy --output pictures --weights openai
       """)
 
-  @Argument(help: "A .npy, .safetensors, .jsonl or .tar of tokens, or a folder of .tokens.npy.")
+  @Argument(
+    help: "A file of tokens (.npy, .bin, .packed, .idx, .safetensors, .jsonl, .tar) or a folder.")
   var tokens: String
 
   @Option(name: .shortAndLong, help: "The folder to write the images to.")
@@ -33,7 +34,8 @@ struct DecodeCommand: AsyncParsableCommand {
     try warnOfOtherWeights(reader.provenance, vae, console)
     try FileSystem.makeFolder(output)
     let progress = Progress(
-      "decoding", of: reader.provenance?.inputs.count, quiet: quiet.quiet, console: console)
+      "decoding", of: reader.extent?.count ?? reader.provenance?.inputs.count, quiet: quiet.quiet,
+      console: console)
     defer { progress.finish() }
     var names = UniqueKeys()
     var (done, failed) = (0, 0)

@@ -10,12 +10,16 @@ struct TokenizeCommand: AsyncParsableCommand {
     discussion: """
       Reads image files, folders, WebDataset .tar archives and @lists of paths. The name of the \
       output says its form:
-        tokens.npy          one uint16 array [N, H/8, W/8], keys in tokens.npy.json
+        tokens.npy          one uint16 array [N, H/8, W/8]
+        tokens.bin          the same as a flat memory map, without a header
+        tokens.packed       as few bits as the vocabulary needs: 13 for 8192
+        tokens.idx          Megatron: this index, and tokens.bin
         tokens.safetensors  one tensor per key
         tokens.jsonl        a line per image
         tokens.tar, tokens  WebDataset, as a tar or a folder: KEY.tokens.npy and
                             the sample's own .txt and .json
-      Every form records where the tokens come from. A job that was interrupted goes on with \
+      Beside the first four stands NAME.json, with keys, captions and shape. The first three hold \
+      images of one size. Every form records where the tokens come from. A job that was interrupted goes on with \
       --resume, and gives the same file. Without --shard, the variables of Slurm, torchrun, Open \
       MPI and Kubernetes jobs split the work.
 
@@ -58,7 +62,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     let shard = try chosenShard(console)
     let path = shard.path(output.hasSuffix("/") ? String(output.dropLast()) : output)
     let inputs = try BulkInputs(self.inputs, shard: shard, for: format)
-    try inputs.refuse(output: path)
+    try inputs.refuse(output: path, of: format)
     let vae = try model.load(only: .encoder)
     let provenance = try vae.provenance(
       preprocessing: image.preprocessing, inputs: inputs.fingerprint, shard: shard)

@@ -34,11 +34,15 @@ import WeightFiles
     finish: Bool = true
   ) throws {
     let writer = try TokenWriter(path, format: format, provenance: provenance(), start: start)
-    for record in records(oneSize: format == .npy)[writer.resumed..<end] {
+    for record in records(oneSize: Self.oneSize(format))[writer.resumed..<end] {
       try writer.append(record)
       try writer.commit()
     }
     if finish { try writer.finish() }
+  }
+
+  static func oneSize(_ format: TokenFormat) -> Bool {
+    [.npy, .flat, .packed].contains(format)
   }
 
   static func name(_ format: TokenFormat) -> String {
@@ -59,15 +63,17 @@ import WeightFiles
       #expect(found.updateValue(item.grid, forKey: item.key) == nil)
       order.append(item.key)
     }
-    let good = Self.records(oneSize: format == .npy).filter { $0.grid != nil }
+    let good = Self.records(oneSize: Self.oneSize(format)).filter { $0.grid != nil }
     #expect(
       found
         == Dictionary(uniqueKeysWithValues: good.map { ($0.key, $0.grid) }).compactMapValues(\.self)
     )
     if format != .folder { #expect(order == good.map(\.key)) }
     let left = try FileManager.default.contentsOfDirectory(atPath: folder.path)
-    #expect(
-      Set(left) == (format == .npy ? ["tokens.npy", "tokens.npy.json"] : [Self.name(format)]))
+    let name = Self.name(format)
+    let sidecar = [.npy, .flat, .packed, .megatron].contains(format) ? [name + ".json"] : []
+    #expect(Set(left) == Set([name] + sidecar + (format == .megatron ? ["tokens.bin"] : [])))
+    #expect(try reader.checkSum() == (format != .folder))
   }
 
   @Test func npyIsWhatNumPyReads() throws {
@@ -113,8 +119,9 @@ import WeightFiles
     let path = folder("tokens.jsonl")
     try Self.write(path, .jsonLines)
     let lines = try String(decoding: bytes(path), as: UTF8.self).split(separator: "\n")
-    #expect(lines.count == 8)
+    #expect(lines.count == 9)
     #expect(lines[1].contains(#""text":"a caption, 0""#))
+    #expect(lines[1].hasSuffix(#","json":{"n":0}}"#))
     #expect(lines[4].contains(#""error":"#))
   }
 
@@ -206,7 +213,7 @@ import WeightFiles
     #expect(try TokenReader.open(path).failures() == ["another size"])
   }
 
-  @Test(arguments: [TokenFormat.npy, .safetensors, .jsonLines, .tar])
+  @Test(arguments: TokenFormat.allCases.filter { $0 != .folder })
   func outputShorterThanItsJournalIsRefused(_ format: TokenFormat) throws {
     let path = folder(Self.name(format))
     try Self.write(path, format, upTo: 3, finish: false)
@@ -254,11 +261,11 @@ import WeightFiles
     var isFolder: ObjCBool = false
     #expect(FileManager.default.fileExists(atPath: path, isDirectory: &isFolder))
     guard isFolder.boolValue else {
-      let sidecar = path + ".json"
-      return try [
-        "": bytes(path),
-        "json": FileManager.default.fileExists(atPath: sidecar) ? bytes(sidecar) : [],
-      ]
+      let data = path.hasSuffix(".idx") ? path.dropLast(3) + "bin" : path
+      return try [path + ".json", data, path].reduce(into: [:]) { all, file in
+        guard FileManager.default.fileExists(atPath: file) else { return }
+        all[String(file.dropFirst(path.count - 3))] = try bytes(file)
+      }
     }
     var all: [String: [UInt8]] = [:]
     for name in FileManager.default.enumerator(atPath: path) ?? .init() {

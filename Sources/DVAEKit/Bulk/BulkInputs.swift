@@ -77,6 +77,13 @@ public struct BulkInputs: Sendable {
     }
   }
 
+  /// Refuses a token file that would replace an input.
+  ///
+  /// - Throws: `usage` where one of its files is an argument or a file that one of them names.
+  package func refuse(output path: String, of format: TokenFormat) throws(DVAEError) {
+    for file in format.files(path) { try refuse(output: file) }
+  }
+
   /// Refuses an output that would replace an input.
   ///
   /// - Throws: `usage` where the path leads to an argument or to a file that one of them names.

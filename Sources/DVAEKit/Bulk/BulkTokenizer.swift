@@ -48,7 +48,7 @@ public struct BulkTokenizer: Sendable {
     progress: @escaping (Progress) -> Void = { _ in },
     failed: @escaping (String) -> Void = { _ in }
   ) async throws {
-    try inputs.refuse(output: writer.path)
+    try inputs.refuse(output: writer.path, of: writer.format)
     let job = try BulkJob(self, inputs, writer, progress, failed)
     try await withThrowingTaskGroup(of: PreparedImage.self) { group in
       while let (number, item) = job.start() {

@@ -9,17 +9,12 @@ import Foundation
 
 /// [N, H, W], or [H, W] for a single image; keys from the sidecar, or numbered.
 struct NpySource: TokenSource {
-  private struct Sidecar: Codable {
-    var keys: [String]
-    var failures: [Failure]?
-    var provenance: Provenance?
-  }
-
   let provenance: Provenance?
+  let extent: TokenExtent?
   private let path: String
   private let array: NpyArray
+  private let sidecar: ArraySidecar?
   private let keys: [String]?
-  private let recorded: [Failure]
   private var converted: [Int64]?
   private var index = 0
 
@@ -35,31 +30,22 @@ struct NpySource: TokenSource {
     guard count == 0 || array.count > 0 else {
       throw DVAEError(.badData, "\(path): no tokens in an array of shape \(array.shape)")
     }
-    let sidecarPath = path + ".json"
-    guard FileSystem.kind(sidecarPath) == .file else {
-      (keys, recorded, provenance) = (nil, [], nil)
-      return
-    }
-    let file = try InputFile(path: sidecarPath)
-    let bytes = try file.read(at: 0, count: file.size)
-    guard let sidecar = try? JSONDecoder().decode(Sidecar.self, from: Data(bytes)) else {
-      throw DVAEError(.badData, "\(sidecarPath): not the list of keys that belongs to \(path)")
-    }
-    guard sidecar.keys.count == count else {
-      throw DVAEError(
-        .badData, "\(sidecarPath): lists \(sidecar.keys.count) keys for \(count) images in \(path)")
-    }
-    (keys, recorded, provenance) = (sidecar.keys, sidecar.failures ?? [], sidecar.provenance)
+    sidecar = try ArraySidecar(of: path)
+    keys = try sidecar?.checkedKeys(count, path)
+    provenance = sidecar?.provenance
+    extent = TokenExtent(count: count, grid: array.shape.suffix(2))
   }
 
-  func failures() -> [Failure] { recorded }
+  func failures() -> [Failure] { sidecar?.failures ?? [] }
+
+  func checkSum() throws -> Bool { try checkSum(of: path, sidecar?.sha256) }
 
   mutating func next() throws -> TokenReader.Item? {
     let count = array.shape.count == 2 ? 1 : array.shape[0]
     guard index < count else { return nil }
     defer { index += 1 }
     let grid = Array(array.shape.suffix(2))
-    let key = keys?[index] ?? name(count)
+    let key = keys?[index] ?? ArraySidecar.numberedKey(index, of: count, in: path)
     let (size, overflow) = grid[0].multipliedReportingOverflow(by: grid[1])
     guard !overflow else { throw DVAEError(.badData, "\(path): impossible shape \(array.shape)") }
     let values = try values(index * size..<(index + 1) * size)
@@ -78,18 +64,12 @@ struct NpySource: TokenSource {
       range.map { Int64(bytes[2 * $0]) | Int64(bytes[2 * $0 + 1]) << 8 }
     }
   }
-
-  private func name(_ count: Int) -> String {
-    let stem = String(FileSystem.name(of: path).prefix { $0 != "." })
-    guard count > 1 else { return stem }
-    let number = String(index)
-    return stem + "-" + String(repeating: "0", count: max(0, 6 - number.count)) + number
-  }
 }
 
 /// One tensor [H, W] per key.
 struct SafetensorsSource: TokenSource {
   let provenance: Provenance?
+  let extent: TokenExtent? = nil
   private let file: WeightsFile
   private var index = 0
 
@@ -105,6 +85,14 @@ struct SafetensorsSource: TokenSource {
     return try Failure.list(Array(text.utf8), in: file.path)
   }
 
+  func checkSum() throws -> Bool {
+    guard let expected = file.metadata["data_sha256"] else { return false }
+    let whole = try InputFile(path: file.path)
+    let length = try whole.read(at: 0, count: 8).reversed().reduce(0) { $0 << 8 | Int($1) }
+    try sha256Matches(file.path, 8 + length..<whole.size, expected)
+    return true
+  }
+
   mutating func next() throws -> TokenReader.Item? {
     guard index < file.tensors.count else { return nil }
     let tensor = file.tensors[index]
@@ -115,10 +103,11 @@ struct SafetensorsSource: TokenSource {
   }
 }
 
-/// A line per image; lines of failures and further lines of provenance (of files that were put
-/// together) are passed over.
+/// A line per image; lines of failures, checksums and further lines of provenance (of files that
+/// were put together) are passed over.
 struct JSONLinesSource: TokenSource {
   let provenance: Provenance?
+  let extent: TokenExtent? = nil
   private let path: String
   private var lines: LineReader
   private var number = 0
@@ -142,6 +131,21 @@ struct JSONLinesSource: TokenSource {
     return found
   }
 
+  func checkSum() throws -> Bool {
+    var lines = LineReader(try InputFile(path: path))
+    var (found, position) = (false, 0)
+    while let text = try lines.next() {
+      defer { position = lines.position }
+      // Only short lines can be checksums; those of tokens need not be parsed.
+      guard text.count < 200, let line = try? Self.line(text), let sum = line.sha256 else {
+        continue
+      }
+      try Checksum(bytes: line.bytes ?? -1, sha256: sum).check(path, at: position)
+      found = true
+    }
+    return found
+  }
+
   mutating func next() throws -> TokenReader.Item? {
     while let text = try lines.next() {
       number += 1
@@ -150,7 +154,7 @@ struct JSONLinesSource: TokenSource {
         throw DVAEError(.badData, "\(path): line \(number) is not a line of tokens")
       }
       guard let shape = line.shape, let tokens = line.tokens else {
-        if line.error != nil || line.provenance != nil { continue }
+        if line.error != nil || line.provenance != nil || line.sha256 != nil { continue }
         throw DVAEError(.badData, "\(path): line \(number) has no \"shape\" or no \"tokens\"")
       }
       let key = line.key ?? "\(number)"

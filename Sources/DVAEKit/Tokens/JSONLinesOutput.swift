@@ -1,4 +1,4 @@
-/// A line of provenance, then a line for each item.
+/// A line of provenance, then a line for each item, then the checksum of them all.
 final class JSONLinesOutput: PartialOutput {
   private let file: OutputFile
   private var pending: [UInt8] = []
@@ -16,11 +16,17 @@ final class JSONLinesOutput: PartialOutput {
     case .tokens(let grid):
       line.shape = [grid.height, grid.width]
       line.tokens = grid.tokens
-      line.text = record.companions["txt"].map { String(decoding: $0, as: UTF8.self) }
+      line.text = record.caption
     case .failure(let reason):
       line.error = reason
     }
-    pending += try jsonLine(line)
+    pending += try jsonText(line)
+    if record.grid != nil, let description = try record.description() {
+      // As it is: a parser and an encoder between could change numbers.
+      pending.removeLast()
+      pending += Array(",\"json\":\(description)}".utf8)
+    }
+    pending.append(UInt8(ascii: "\n"))
   }
 
   func sync() throws {
@@ -32,6 +38,8 @@ final class JSONLinesOutput: PartialOutput {
   func cut(to size: Int) throws { try file.truncate(to: size) }
 
   func finish(as path: String, _ journal: Journal) throws {
+    try file.append(jsonLine(Checksum(bytes: file.size, sha256: FileHash.of(file))))
+    try file.sync()
     try FileSystem.rename(file.path, to: path)
   }
 }
@@ -44,4 +52,39 @@ struct JSONTokenLine: Codable {
   var text: String?
   var error: String?
   var provenance: Provenance?
+  /// With `bytes`: the checksum of all lines before this one.
+  var sha256: String?
+  var bytes: Int?
+}
+
+/// What closes a file that grew line by line or member by member.
+struct Checksum: Codable {
+  /// Bytes that it covers, from the start of the file.
+  var bytes: Int
+  /// Their SHA-256 in hexadecimal.
+  var sha256: String
+
+  /// Compares it with a file, in which it begins at a byte.
+  ///
+  /// - Throws: what differs.
+  func check(_ path: String, at position: Int) throws {
+    guard bytes == position else {
+      throw DVAEError(
+        .badData,
+        "\(path): its checksum is of \(bytes) bytes, but stands at byte \(position): the file was "
+          + "cut, or put together from several")
+    }
+    try sha256Matches(path, 0..<bytes, sha256)
+  }
+}
+
+/// Compares a part of a file with its checksum.
+func sha256Matches(_ path: String, _ range: Range<Int>?, _ expected: String) throws {
+  let found = try FileHash.of(path, range)
+  guard found == expected else {
+    throw DVAEError(
+      .badData,
+      "\(path): its bytes have the SHA-256 \(found.prefix(12))…, expected \(expected.prefix(12))…: "
+        + "the file has been changed since it was written; copy or make it again")
+  }
 }

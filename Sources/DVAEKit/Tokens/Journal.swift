@@ -14,6 +14,10 @@ struct JournalEntry: Codable {
   var grid: [Int]?
   /// Why it could not be done, in one line.
   var error: String?
+  /// Its caption, where the output has no other place for it before the end.
+  var text: String?
+  /// Its description, one line of JSON, likewise.
+  var json: String?
 }
 
 /// The diary of a bulk output, kept beside the unfinished file.

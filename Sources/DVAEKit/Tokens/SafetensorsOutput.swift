@@ -66,6 +66,7 @@ final class SafetensorsOutput: PartialOutput {
       offset = end
     }
     let metadata = [
+      "data_sha256": try FileHash.of(file),
       "provenance": String(decoding: try jsonText(provenance), as: UTF8.self),
       "failures": String(decoding: try jsonText(failures), as: UTF8.self),
     ]

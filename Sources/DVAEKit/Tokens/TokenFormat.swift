@@ -2,14 +2,27 @@
 ///
 /// | form | holds |
 /// | --- | --- |
-/// | `.npy` | one uint16 array [N, H/8, W/8] in input order; `NAME.npy.json` beside it lists provenance, keys and failures. All grids are of one size. |
-/// | `.safetensors` | one `U16` tensor [H/8, W/8] per key; provenance and failures in the metadata. At most 100 MB of header, about a million keys. |
-/// | `.jsonl` | a first line `{"provenance": …}`, then a line for each item: `{"key", "shape", "tokens"}`, and `"text"` where the sample had a caption, or `{"key", "error"}`. |
-/// | `.tar` | WebDataset: `KEY.tokens.npy` (uint16 [H/8, W/8]) and the sample's own `.txt` and `.json`; `.provenance.json` is the first member and `.failures.json` the last, names that WebDataset readers skip. |
-/// | folder | the same files, unpacked. |
+/// | `.npy` | one uint16 array [N, H/8, W/8] in input order, N images of one size: an image of another is a failure; a sidecar |
+/// | `.bin` | the same numbers without NumPy's header: a flat, little-endian uint16 memory map of images of one size; a sidecar with its shape |
+/// | `.packed` | images of one size in as few bits as the vocabulary needs, 13 for 8192: token i of an image takes bits 13·i to 13·i + 12, the least significant first; every image starts at a whole byte; a sidecar |
+/// | `.idx` | Megatron's indexed data set: `NAME.idx`, and the uint16 tokens in `NAME.bin`; a sequence per image, each a document of its own, of any size; a sidecar |
+/// | `.safetensors` | one `U16` tensor [H/8, W/8] per key, of any size; provenance, failures and checksum in the metadata. At most 100 MB of header, about 700,000 keys |
+/// | `.jsonl` | a first line `{"provenance": …}`, then a line for each item, of any size: `{"key", "shape", "tokens"}`, and `"text"` and `"json"` where the sample had them, or `{"key", "error"}`; a last line `{"bytes", "sha256"}` |
+/// | `.tar` | WebDataset: `KEY.tokens.npy` (uint16 [H/8, W/8], of any size) and the sample's own `.txt` and `.json`; `.provenance.json` is the first member, `.failures.json` and `.checksum.json` the last: names that WebDataset readers skip |
+/// | folder | the same files, unpacked, without a checksum |
+///
+/// The sidecar `NAME.EXT.json` lists keys, failures, provenance and the SHA-256 of the array, and
+/// captions (`text`) and descriptions (`json`) where samples had them. `.safetensors` keeps neither:
+/// its header has to fit into 100 MB.
 public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
   /// One NumPy array and a sidecar.
   case npy
+  /// One array without a header of its own, and a sidecar.
+  case flat = "bin"
+  /// An array of as few bits as the vocabulary needs, and a sidecar.
+  case packed
+  /// Megatron's index, array, and a sidecar.
+  case megatron = "idx"
   /// One tensor per key.
   case safetensors
   /// A line per image.
@@ -32,10 +45,34 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
     guard let format = Self(rawValue: ending), format != .folder else {
       throw DVAEError(
         .usage,
-        "\(path): tokens are kept in .npy, .safetensors, .jsonl, .tar or a folder, not in .\(ending)"
+        "\(path): tokens are kept in .npy, .bin, .packed, .idx, .safetensors, .jsonl, .tar or a "
+          + "folder, not in .\(ending)"
       )
     }
     self = format
+  }
+
+  /// Whether the tokens are an array with a sidecar.
+  var hasSidecar: Bool {
+    switch self {
+    case .npy, .flat, .packed, .megatron: true
+    case .safetensors, .jsonLines, .tar, .folder: false
+    }
+  }
+
+  /// The file that holds the tokens of an output at `path`.
+  func dataPath(_ path: String) -> String {
+    self == .megatron ? path.dropLast(Self.megatron.rawValue.count) + Self.flat.rawValue : path
+  }
+
+  /// Every file of an output at `path`.
+  package func files(_ path: String) -> [String] {
+    hasSidecar ? Array(Set([path, dataPath(path), path + ".json"])) : [path]
+  }
+
+  /// The index that belongs to a `.bin`.
+  static func megatronIndex(of path: String) -> String {
+    path.dropLast(flat.rawValue.count) + megatron.rawValue
   }
 }
 
@@ -61,6 +98,16 @@ public struct TokenRecord: Sendable {
     self.key = key
     self.outcome = outcome
     self.companions = companions
+  }
+
+  /// The caption that came with the image.
+  var caption: String? { companions["txt"].map { String(decoding: $0, as: UTF8.self) } }
+
+  /// The description that came with the image as one line of JSON; what is no JSON as a string of it.
+  func description() throws -> String? {
+    guard let bytes = companions["json"] else { return nil }
+    if let text = validJSON(bytes) { return text }
+    return String(decoding: try jsonText(String(decoding: bytes, as: UTF8.self)), as: UTF8.self)
   }
 
   /// The tokens, if there are any.

@@ -21,6 +21,8 @@ public struct TokenReader {
   public let format: TokenFormat
   /// Where the tokens come from; nil where the file does not say, as a plain `.npy`.
   public let provenance: Provenance?
+  /// How many images there are, and their grid, where that is known without reading them all.
+  public let extent: TokenExtent?
   private var source: any TokenSource
 
   /// Opens a token file or folder.
@@ -34,12 +36,23 @@ public struct TokenReader {
     let source: any TokenSource =
       switch format {
       case .npy: try NpySource(path)
+      case .flat where isOfMegatron(path): try MegatronSource(TokenFormat.megatronIndex(of: path))
+      case .flat, .packed: try RowSource(path, format)
+      case .megatron: try MegatronSource(path)
       case .safetensors: try SafetensorsSource(path)
       case .jsonLines: try JSONLinesSource(path)
       case .tar: try TarSource(path)
       case .folder: try FolderSource(path)
       }
-    return TokenReader(format: format, provenance: source.provenance, source: source)
+    return TokenReader(
+      format: source is MegatronSource ? .megatron : format, provenance: source.provenance,
+      extent: source.extent, source: source)
+  }
+
+  // Both forms have a file of this name; the flat one has a header, the other an index.
+  private static func isOfMegatron(_ path: String) -> Bool {
+    FileSystem.kind(path + ".json") == .missing
+      && FileSystem.kind(TokenFormat.megatronIndex(of: path)) == .file
   }
 
   /// The next image's tokens; nil after the last.
@@ -49,14 +62,40 @@ public struct TokenReader {
 
   /// Why items of the job that made the file are not in it: a line for each, where the file says so.
   package func failures() throws -> [String] { try source.failures().map(\.error) }
+
+  /// Compares the file's bytes with the checksum that it carries.
+  ///
+  /// - Returns: false where it carries none
+  /// - Throws: `badData` where they differ.
+  public func checkSum() throws -> Bool { try source.checkSum() }
+}
+
+/// How many images a file of tokens holds, and the one grid that all of them have.
+public struct TokenExtent: Hashable, Sendable {
+  /// Images.
+  public let count: Int
+  /// Rows and columns.
+  public let grid: [Int]
 }
 
 /// What a form has to be able to do to be read.
 protocol TokenSource {
   var provenance: Provenance? { get }
+  var extent: TokenExtent? { get }
   mutating func next() throws -> TokenReader.Item?
   /// The record of the items that are not in the file.
   func failures() throws -> [Failure]
+  /// Compares bytes and checksum; false where there is none.
+  func checkSum() throws -> Bool
+}
+
+extension TokenSource {
+  /// Compares a file with the checksum that is recorded for it; false where none is.
+  func checkSum(of path: String, _ expected: String?) throws -> Bool {
+    guard let expected else { return false }
+    try sha256Matches(path, nil, expected)
+    return true
+  }
 }
 
 extension Failure {

@@ -67,7 +67,8 @@ public final class TokenWriter {
     }
     output =
       switch format {
-      case .npy: try NpyOutput(partial, provenance, journal)
+      case .npy, .flat, .packed, .megatron:
+        try ArrayOutput(partial, format, provenance, journal)
       case .safetensors: try SafetensorsOutput(partial, provenance, journal)
       case .jsonLines: try JSONLinesOutput(partial, provenance, journal)
       case .tar: try TarOutput(partial, provenance, journal)
@@ -100,7 +101,12 @@ public final class TokenWriter {
     uncommitted += max(0, output.size - before)
     switch record.outcome {
     case .tokens(let grid):
-      try journal.note(JournalEntry(key: record.key, grid: [grid.height, grid.width]))
+      var entry = JournalEntry(key: record.key, grid: [grid.height, grid.width])
+      if format.hasSidecar {
+        entry.text = record.caption
+        entry.json = try record.description()
+      }
+      try journal.note(entry)
     case .failure(let reason):
       try journal.note(JournalEntry(key: record.key, error: reason))
     }
@@ -161,6 +167,15 @@ public final class TokenWriter {
       throw DVAEError(.cannotCreate, "\(path): a file is in the place of the folder")
     case (.folder, _):
       throw DVAEError(.cannotCreate, "\(path): a folder is in the place of the file")
+    case (_, .flat) where FileSystem.kind(TokenFormat.megatronIndex(of: path)) != .missing:
+      throw DVAEError(
+        .cannotCreate,
+        "\(path): belongs to \(TokenFormat.megatronIndex(of: path)): choose another name")
+    case (.missing, .megatron) where FileSystem.kind(format.dataPath(path)) != .missing:
+      throw DVAEError(
+        .cannotCreate,
+        "\(path): the tokens would replace \(format.dataPath(path)), which is no part of it: "
+          + "choose another name")
     default: break
     }
   }

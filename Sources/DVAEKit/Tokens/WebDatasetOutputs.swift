@@ -13,6 +13,7 @@ private func files(of record: TokenRecord) -> [(name: String, bytes: [UInt8])] {
 enum WebDatasetNotes {
   static let provenance = ".provenance.json"
   static let failures = ".failures.json"
+  static let checksum = ".checksum.json"
 
   static func failures(_ journal: Journal) throws -> [UInt8] {
     var failures: [Failure] = []
@@ -56,6 +57,9 @@ final class TarOutput: PartialOutput {
   func finish(as path: String, _ journal: Journal) throws {
     let failures = try WebDatasetNotes.failures(journal)
     if !failures.isEmpty { try add([(WebDatasetNotes.failures, failures)]) }
+    try sync()
+    let checksum = try jsonLine(Checksum(bytes: file.size, sha256: FileHash.of(file)))
+    try add([(WebDatasetNotes.checksum, checksum)])
     var archive = TarWriter(offset: size) { self.pending += $0 }
     try archive.finish()
     try sync()

@@ -21,6 +21,7 @@ private func decodeProvenance(_ bytes: [UInt8]) -> Provenance? {
 /// The `.tokens.npy` of every sample in a tar.
 struct TarSource: TokenSource {
   let provenance: Provenance?
+  let extent: TokenExtent? = nil
   private let path: String
   private var reader: WebDatasetReader
 
@@ -35,12 +36,24 @@ struct TarSource: TokenSource {
   }
 
   func failures() throws -> [Failure] {
+    try note(WebDatasetNotes.failures).map { try Failure.list($0.bytes, in: path) } ?? []
+  }
+
+  func checkSum() throws -> Bool {
+    guard let note = try note(WebDatasetNotes.checksum) else { return false }
+    guard let checksum = try? JSONDecoder().decode(Checksum.self, from: Data(note.bytes)) else {
+      throw DVAEError(.badData, "\(path): its checksum cannot be read")
+    }
+    try checksum.check(path, at: note.start)
+    return true
+  }
+
+  private func note(_ name: String) throws -> (start: Int, bytes: [UInt8])? {
     var members = try TarReader(path: path)
     while let member = try members.next() {
-      guard member.name == WebDatasetNotes.failures else { continue }
-      return try Failure.list(members.bytes(of: member), in: path)
+      if member.name == name { return (member.start, try members.bytes(of: member)) }
     }
-    return []
+    return nil
   }
 
   mutating func next() throws -> TokenReader.Item? {
@@ -61,6 +74,7 @@ struct TarSource: TokenSource {
 /// Every `.tokens.npy` below a folder, in the order of the paths.
 struct FolderSource: TokenSource {
   let provenance: Provenance?
+  let extent: TokenExtent? = nil
   private let folder: String
   // Paths within the folder that have not been looked at, the next one last.
   private var waiting: [String]
@@ -77,6 +91,8 @@ struct FolderSource: TokenSource {
     guard FileSystem.kind(notes) == .file else { return [] }
     return try Failure.list(Self.read(notes), in: notes)
   }
+
+  func checkSum() -> Bool { false }
 
   mutating func next() throws -> TokenReader.Item? {
     while let name = waiting.popLast() {

@@ -1,0 +1,72 @@
+import WeightFiles
+
+/// One image after the other in one file, and a sidecar that says which is which: `.npy`, the flat
+/// `.bin`, `.packed`, and Megatron's `.bin` and `.idx`.
+final class ArrayOutput: PartialOutput {
+  private let file: OutputFile
+  private let format: TokenFormat
+  private let provenance: Provenance
+  private let bits: Int
+  private var grid: [Int]?
+
+  init(
+    _ partial: String, _ format: TokenFormat, _ provenance: Provenance, _ journal: Journal
+  ) throws {
+    self.format = format
+    self.provenance = provenance
+    bits = format == .packed ? min(max(1, provenance.architecture.bitsPerToken), 16) : 16
+    file = try OutputFile(partial, emptied: journal.done == 0)
+    grid = provenance.grid
+    if grid == nil { try journal.forEach { grid = grid ?? $0.grid } }
+    // The count is not known before the end; until then the header's place is kept.
+    if format == .npy, file.size == 0 { try file.append(header(count: 0)) }
+  }
+
+  var size: Int { file.size }
+
+  func append(_ record: TokenRecord) throws {
+    guard let tokens = record.grid else { return }
+    let found = [tokens.height, tokens.width]
+    let expected = grid ?? found
+    guard found == expected || format == .megatron else {
+      throw DVAEError(
+        .badData,
+        "\(record.key): its grid is \(found[0])×\(found[1]), those before are "
+          + "\(expected[0])×\(expected[1]), and one .\(format.rawValue) holds one size: "
+          + "use .safetensors, .jsonl, .tar or .idx, or another --crop")
+    }
+    guard let bytes = BitPacking.pack(tokens.tokens, bits: bits) else {
+      throw DVAEError(.badData, "\(record.key): a token that does not fit into \(bits) bits")
+    }
+    grid = expected
+    try file.append(bytes)
+  }
+
+  func sync() throws { try file.sync() }
+
+  func cut(to size: Int) throws { try file.truncate(to: size) }
+
+  func finish(as path: String, _ journal: Journal) throws {
+    let count = journal.done - journal.failed
+    if format == .npy {
+      try file.write(header(count: count), at: 0)
+      try file.sync()
+    }
+    let sidecar = ArraySidecar(
+      bits: format == .packed ? bits : nil, count: count, provenance: provenance,
+      sha256: try FileHash.of(file), shape: [count] + (grid ?? [0, 0]))
+    // An array of an earlier job would be taken for the one that the new sidecar lists, were this
+    // run killed between the two. It is renamed last: as long as the partial file is there, the
+    // job can be resumed.
+    let data = format.dataPath(path)
+    try FileSystem.remove(data)
+    try sidecar.write(path + ".json", journal)
+    if format == .megatron { try MegatronIndex.write(path, journal) }
+    try FileSystem.rename(file.path, to: data)
+  }
+
+  // As long for any count.
+  private func header(count: Int) throws -> [UInt8] {
+    try NpyHeader(.uint16, shape: [count] + (grid ?? [0, 0])).encoded()
+  }
+}

@@ -1,0 +1,120 @@
+import ImagePipeline
+import WeightFiles
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// What stands in `NAME.json` beside an array of tokens.
+struct ArraySidecar: Decodable {
+  /// Bits of a token, where they are packed.
+  var bits: Int?
+  /// Images in the array.
+  var count: Int?
+  /// Items that are not in it.
+  var failures: [Failure]?
+  /// Rows and columns of each image, where they differ.
+  var grids: [[Int]]?
+  /// The name of each image.
+  var keys: [String]?
+  /// Where the tokens come from.
+  var provenance: Provenance?
+  /// Of the array's file, in hexadecimal.
+  var sha256: String?
+  /// [images, rows, columns].
+  var shape: [Int]?
+
+  /// Reads the sidecar of an array; nil where there is none.
+  init?(of path: String) throws {
+    let name = path + ".json"
+    guard FileSystem.kind(name) == .file else { return nil }
+    let file = try InputFile(path: name)
+    let bytes = try file.read(at: 0, count: file.size)
+    do {
+      self = try JSONDecoder().decode(Self.self, from: Data(bytes))
+    } catch {
+      throw DVAEError(.badData, "\(name): not the list of keys that belongs to \(path)")
+    }
+  }
+
+  init(bits: Int?, count: Int, provenance: Provenance, sha256: String, shape: [Int]) {
+    (self.bits, self.count, self.provenance) = (bits, count, provenance)
+    (self.sha256, self.shape) = (sha256, shape)
+  }
+
+  /// The keys of so many images; those of a file without a list are numbered.
+  func checkedKeys(_ count: Int, _ path: String) throws(DVAEError) -> [String]? {
+    guard let keys, keys.count != count else { return keys }
+    throw DVAEError(
+      .badData, "\(path).json: lists \(keys.count) keys for \(count) images in \(path)")
+  }
+
+  /// What an image without a name is called: the file's own name, numbered if it holds several.
+  static func numberedKey(_ index: Int, of count: Int, in path: String) -> String {
+    let stem = String(FileSystem.name(of: path).prefix { $0 != "." })
+    guard count > 1 else { return stem }
+    let number = String(index)
+    return stem + "-" + String(repeating: "0", count: max(0, 6 - number.count)) + number
+  }
+
+  /// Writes the sidecar with the lists of the journal, piece by piece: keys may be millions.
+  func write(_ path: String, _ journal: Journal) throws {
+    var (sizes, captioned, described): (Set<[Int]>, Bool, Bool) = ([], false, false)
+    try journal.forEach { entry in
+      if let grid = entry.grid { sizes.insert(grid) }
+      captioned = captioned || entry.text != nil
+      described = described || entry.json != nil
+    }
+    let file = try AtomicFile(path)
+    if let bits {
+      try file.write("{\"bits\":\(bits),\n")
+    } else {
+      try file.write("{")
+    }
+    try file.write("\"count\":\(count ?? 0),\n\"dtype\":\"\(bits == nil ? "uint16" : "uint8")\"")
+    try list("failures", journal, file) { entry in
+      try entry.error.map { try jsonText(Failure(key: entry.key, error: $0)) }
+    }
+    if sizes.count > 1 {
+      try list("grids", journal, file) { try $0.grid.map { try jsonText($0) } }
+    }
+    if described {
+      try list("json", journal, file) { $0.error == nil ? Array(($0.json ?? "null").utf8) : nil }
+    }
+    try list("keys", journal, file) { $0.error == nil ? try jsonText($0.key) : nil }
+    try file.write(",\n\"provenance\":")
+    try file.write(jsonText(provenance))
+    try file.write(",\n\"sha256\":\"\(sha256 ?? "")\"")
+    if sizes.count <= 1 { try file.write(Array(",\n\"shape\":".utf8) + jsonText(shape)) }
+    if captioned {
+      try list("text", journal, file) { $0.error == nil ? try jsonText($0.text) : nil }
+    }
+    try file.write("}\n")
+    try file.commit()
+  }
+
+  private func list(
+    _ name: String, _ journal: Journal, _ file: AtomicFile,
+    _ value: (JournalEntry) throws -> [UInt8]?
+  ) throws {
+    try file.write(",\n\"\(name)\":[")
+    var separator = "\n"
+    try journal.forEach { entry in
+      guard let text = try value(entry) else { return }
+      try file.write(separator)
+      try file.write(text)
+      separator = ",\n"
+    }
+    try file.write("]")
+  }
+}
+
+/// An item that could not be done, as files record it.
+struct Failure: Codable, Hashable {
+  /// The item.
+  var key: String
+  /// Why, in one line.
+  var error: String
+}

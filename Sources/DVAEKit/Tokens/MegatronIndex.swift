@@ -1,0 +1,103 @@
+import ImagePipeline
+import WeightFiles
+
+/// The `.idx` of Megatron's indexed data sets, version 1: one sequence per image, each a document.
+///
+/// All numbers are little-endian: the magic `MMIDIDX\0\0`; version 1 as uint64; the code of the
+/// `.bin`'s number type as uint8 (8 is uint16); the number of sequences n and that of document bounds
+/// as uint64; then the n lengths in numbers as int32, the n offsets in bytes as int64, and the bounds
+/// 0, 1, … n of the documents as int64.
+struct MegatronIndex {
+  private static let magic = Array("MMIDIDX\0\0".utf8)
+  private static let headerSize = 34
+  private static let uint16Code: UInt8 = 8
+  // Of Megatron's codes those of integers: bytes, and whether they have a sign.
+  private static let types: [UInt8: (bytes: Int, isSigned: Bool)] = [
+    1: (1, false), 2: (1, true), 3: (2, true), 4: (4, true), 5: (8, true), 8: (2, false),
+  ]
+
+  /// Sequences.
+  let count: Int
+  /// Bytes of a number in the `.bin`.
+  let width: Int
+  private let isSigned: Bool
+  private let file: InputFile
+
+  /// Opens an index.
+  init(_ path: String) throws {
+    file = try InputFile(path: path)
+    let header = try file.read(at: 0, count: Self.headerSize)
+    guard header.count == Self.headerSize, header.starts(with: Self.magic) else {
+      throw DVAEError(.badData, "\(path): expected a Megatron index that begins with MMIDIDX")
+    }
+    let version = Self.number(header[9..<17])
+    guard version == 1, let type = Self.types[header[17]] else {
+      throw DVAEError(
+        .badData,
+        "\(path): expected version 1 and a code of integers (8 for uint16), found version "
+          + "\(version) and code \(header[17])")
+    }
+    (width, isSigned) = (type.bytes, type.isSigned)
+    count = Self.number(header[18..<26])
+    let documents = Self.number(header[26..<34])
+    let (lists, tooMany) = count.multipliedReportingOverflow(by: 12)
+    let (bounds, tooManyBounds) = documents.multipliedReportingOverflow(by: 8)
+    let (sum, overflow) = lists.addingReportingOverflow(bounds)
+    guard count >= 0, documents >= 0, !tooMany, !tooManyBounds, !overflow,
+      sum == file.size - Self.headerSize
+    else {
+      throw DVAEError(
+        .badData,
+        "\(path): \(file.size) bytes do not hold the \(count) sequences and \(documents) document "
+          + "bounds of its header")
+    }
+  }
+
+  /// Where a sequence lies in the `.bin`: offset in bytes and length in numbers.
+  func place(_ index: Int) throws -> (offset: Int, length: Int) {
+    let lengths = try file.read(at: Self.headerSize + 4 * index, count: 4)
+    let offsets = try file.read(at: Self.headerSize + 4 * count + 8 * index, count: 8)
+    guard lengths.count == 4, offsets.count == 8 else {
+      throw DVAEError(.badData, "\(file.path): has been cut off while it was read")
+    }
+    return (Self.number(offsets[...]), Self.number(lengths[...]))
+  }
+
+  /// The numbers of a sequence's bytes.
+  func values(_ bytes: [UInt8]) -> [Int64] {
+    stride(from: 0, to: bytes.count - bytes.count % width, by: width).map {
+      let value = Self.number(bytes[$0..<$0 + width])
+      let unused = 64 - 8 * width
+      return Int64(isSigned ? (value << unused) >> unused : value)
+    }
+  }
+
+  private static func number(_ bytes: ArraySlice<UInt8>) -> Int {
+    Int(truncatingIfNeeded: bytes.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
+  }
+
+  /// Writes the index of the images that a journal lists as done.
+  static func write(_ path: String, _ journal: Journal) throws {
+    let count = journal.done - journal.failed
+    let file = try AtomicFile(path)
+    try file.write(magic + bytes(1, 8) + [uint16Code] + bytes(count, 8) + bytes(count + 1, 8))
+    try forEachLength(journal) { try file.write(bytes($0, 4)) }
+    var offset = 0
+    try forEachLength(journal) {
+      try file.write(bytes(offset, 8))
+      offset += 2 * $0
+    }
+    for bound in 0...count { try file.write(bytes(bound, 8)) }
+    try file.commit()
+  }
+
+  private static func forEachLength(_ journal: Journal, _ body: (Int) throws -> Void) throws {
+    try journal.forEach { entry in
+      if let grid = entry.grid { try body(grid.reduce(1, *)) }
+    }
+  }
+
+  private static func bytes(_ value: Int, _ count: Int) -> [UInt8] {
+    (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+  }
+}
