@@ -39,6 +39,15 @@ struct TokenizeCommand: AsyncParsableCommand {
   @Option(help: "Images that go through the network together.")
   var batchSize = 1
 
+  @Option(
+    help: ArgumentHelp(
+      "Keep also the K most likely tokens of each position and their log-probabilities (.tar, "
+        + "folders, .safetensors).", valueName: "K"))
+  var topK: Int?
+
+  @Flag(help: "Keep also how far each position's second largest logit lies below the largest.")
+  var margin = false
+
   @Option(help: ArgumentHelp("Do only part I (from 0) of N.", valueName: "I/N"))
   var shard: String?
 
@@ -53,19 +62,25 @@ struct TokenizeCommand: AsyncParsableCommand {
 
   func validate() throws {
     try check("batch-size", batchSize, atMost: 4096)
+    if let topK { try check("top-k", topK, atMost: 1 << 16) }
     if resume && restart { throw ValidationError("--resume and --restart exclude each other") }
   }
 
   func run() async throws {
     let console = Console.current
     let format = try TokenFormat(path: output)
+    let soft = SoftTokens.Settings(topK: topK, margin: margin)
+    guard soft == nil || format.holdsSoftTokens else {
+      throw DVAEError(
+        .usage, "\(output): --top-k and --margin are kept in .tar, folders and .safetensors only")
+    }
     let shard = try chosenShard(console)
     let path = shard.path(output.hasSuffix("/") ? String(output.dropLast()) : output)
-    let inputs = try BulkInputs(self.inputs, shard: shard, for: format)
+    let inputs = try BulkInputs(self.inputs, shard: shard, for: format, soft: soft)
     try inputs.refuse(output: path, of: format)
     let vae = try model.load(only: .encoder)
     let provenance = try vae.provenance(
-      preprocessing: image.preprocessing, inputs: inputs.fingerprint, shard: shard)
+      preprocessing: image.preprocessing, inputs: inputs.fingerprint, shard: shard, soft: soft)
     if resume, try TokenWriter.isComplete(path, provenance) {
       console.note("\(path) is complete already")
       let failures = try TokenReader.open(path).failures()
@@ -108,7 +123,7 @@ struct TokenizeCommand: AsyncParsableCommand {
   private func tokenize(
     _ inputs: BulkInputs, _ vae: DiscreteVAE, _ writer: TokenWriter, _ console: Console
   ) async throws {
-    var tokenizer = BulkTokenizer(vae)
+    var tokenizer = BulkTokenizer(vae, soft: SoftTokens.Settings(topK: topK, margin: margin))
     tokenizer.preprocessing = image.preprocessing
     tokenizer.limits = image.limits
     tokenizer.batchSize = batchSize

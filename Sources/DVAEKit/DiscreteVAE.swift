@@ -132,15 +132,7 @@ public struct DiscreteVAE: Sendable {
   /// - Returns: a grid of an eighth of the sides for each
   /// - Throws: other sizes, or a model without an encoder.
   public func tokens(of images: [PixelImage]) throws -> [TokenGrid] {
-    guard let first = images.first else { return [] }
-    guard let encoder else { throw missing(.encoder) }
-    if let other = images.first(where: { $0.width != first.width || $0.height != first.height }) {
-      throw DVAEError(
-        .usage,
-        "images of \(first.width)×\(first.height) and \(other.width)×\(other.height) pixels "
-          + "do not fit into one batch")
-    }
-    try checkMemory(images.count, first.height, first.width)
+    guard let (encoder, first) = try encoder(for: images) else { return [] }
     let tokens = try encoder.tokens(mappedTensor(images)).map { UInt16(truncatingIfNeeded: $0) }
     let (height, width) = (first.height / 8, first.width / 8)
     return images.indices.map {
@@ -210,17 +202,36 @@ public struct DiscreteVAE: Sendable {
   ///   - preprocessing: what is done to the images first
   ///   - inputs: the fingerprint of the images
   ///   - shard: the part of a job
+  ///   - soft: what is kept beside the tokens
   /// - Returns: the record
   /// - Throws: a model without an encoder.
   public func provenance(
-    preprocessing: Preprocessing, inputs: Provenance.Inputs, shard: Shard = .whole
+    preprocessing: Preprocessing, inputs: Provenance.Inputs, shard: Shard = .whole,
+    soft: SoftTokens.Settings? = nil
   ) throws -> Provenance {
     guard let weights = try origin ?? weights?.provenance(of: .encoder) else {
       throw missing(.encoder)
     }
     return Provenance(
       weights: weights, architecture: architecture,
-      preprocessing: preprocessing, inputs: inputs, shard: shard, engine: engineName)
+      preprocessing: preprocessing, inputs: inputs, shard: shard, soft: soft,
+      engine: engineName)
+  }
+
+  /// The encoder, if a batch fits into it, and the first image; nil without images.
+  func encoder(
+    for images: [PixelImage]
+  ) throws -> (ImageEncoder<DefaultEngine>, PixelImage)? {
+    guard let first = images.first else { return nil }
+    guard let encoder else { throw missing(.encoder) }
+    if let other = images.first(where: { $0.width != first.width || $0.height != first.height }) {
+      throw DVAEError(
+        .usage,
+        "images of \(first.width)×\(first.height) and \(other.width)×\(other.height) pixels "
+          + "do not fit into one batch")
+    }
+    try checkMemory(images.count, first.height, first.width)
+    return (encoder, first)
   }
 
   // At full resolution there are about four maps of n_hid channels at a time.

@@ -7,7 +7,7 @@ public struct ImageEncoder<E: Engine>: Sendable {
   public let architecture: Architecture
   /// What the encoder computes with.
   public let engine: E
-  private let network: Network<E>
+  let network: Network<E>
 
   /// Prepares the encoder's filters.
   ///

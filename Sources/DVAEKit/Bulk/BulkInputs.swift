@@ -36,10 +36,14 @@ public struct BulkInputs: Sendable {
   ///   - arguments: files, folders, WebDataset tars and `@lists`: see `ImageInputs`
   ///   - shard: the part of them to be done
   ///   - format: where the results go; keys have no dots in a WebDataset
+  ///   - soft: what is kept beside the tokens, under names that are a key, a dot and more
   /// - Throws: an argument that does not exist, or no image in any of them.
-  public init(_ arguments: [String], shard: Shard = .whole, for format: TokenFormat) throws {
+  public init(
+    _ arguments: [String], shard: Shard = .whole, for format: TokenFormat,
+    soft: SoftTokens.Settings? = nil
+  ) throws {
     self.arguments = arguments
-    forArchive = format == .tar || format == .folder
+    forArchive = format == .tar || format == .folder || soft != nil
     var (total, last) = (0, "")
     var files = Set(arguments.compactMap { FolderIdentity(Self.path(of: $0)) })
     var counted = try Items(arguments, forArchive: forArchive)

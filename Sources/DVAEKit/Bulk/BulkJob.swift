@@ -102,10 +102,11 @@ final class BulkJob {
         continue
       }
       switch results.next() {
-      case .success(let grid)?:
+      case .success(let made)?:
         do {
           try writer.append(
-            TokenRecord(key: item.key, .tokens(grid), companions: item.companions))
+            TokenRecord(
+              key: item.key, .tokens(made.grid), soft: made.soft, companions: item.companions))
         } catch let error as DVAEError where error.kind == .badData {
           try write(failure: error.description, item.key)
         }
@@ -121,7 +122,7 @@ final class BulkJob {
   // to blame, and others may be smaller.
   private func tokenize(
     _ images: ArraySlice<PixelImage>
-  ) throws -> [Result<TokenGrid, DVAEError>] {
+  ) throws -> [Result<(grid: TokenGrid, soft: SoftTokens?), DVAEError>] {
     if images.isEmpty { return [] }
     do {
       return try tokenizer.tokenize(Array(images)).map { .success($0) }

@@ -22,16 +22,26 @@ public struct BulkTokenizer: Sendable {
 
   private static let largestCompanion = 16 << 20
 
-  let tokenize: @Sendable ([PixelImage]) throws -> [TokenGrid]
+  let tokenize: @Sendable ([PixelImage]) throws -> [(grid: TokenGrid, soft: SoftTokens?)]
 
   /// Makes a tokenizer of `tokenize`, which takes images of one size that are preprocessed.
   public init(_ tokenize: @escaping @Sendable ([PixelImage]) throws -> [TokenGrid]) {
+    self.init(keeping: { try tokenize($0).map { ($0, nil) } })
+  }
+
+  private init(
+    keeping tokenize: @escaping @Sendable ([PixelImage]) throws -> [(TokenGrid, SoftTokens?)]
+  ) {
     self.tokenize = tokenize
   }
 
-  /// Makes a tokenizer of a model.
-  public init(_ vae: DiscreteVAE) {
-    self.init { try vae.tokens(of: $0) }
+  /// Makes a tokenizer of a model; what it keeps beside the tokens takes some time.
+  public init(_ vae: DiscreteVAE, soft: SoftTokens.Settings? = nil) {
+    if let soft {
+      self.init(keeping: { try vae.softTokens(of: $0, soft).map { ($0.grid, $0.soft) } })
+    } else {
+      self.init { try vae.tokens(of: $0) }
+    }
   }
 
   /// Does the items that the writer has not got yet, and finishes the output.

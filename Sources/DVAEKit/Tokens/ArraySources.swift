@@ -94,12 +94,19 @@ struct SafetensorsSource: TokenSource {
   }
 
   mutating func next() throws -> TokenReader.Item? {
-    guard index < file.tensors.count else { return nil }
-    let tensor = file.tensors[index]
-    index += 1
-    let name = "\(file.path): \(tensor.name)"
-    return try .init(
-      key: tensor.name, grid: TokenGrid(reading: tensor.int64s(), shape: tensor.shape, name: name))
+    let isSoft = provenance?.soft != nil
+    while index < file.tensors.count {
+      let tensor = file.tensors[index]
+      index += 1
+      // Keys beside soft tokens have no dots.
+      if isSoft, SoftTokens.names.contains(where: { tensor.name.hasSuffix("." + $0) }) { continue }
+      let name = "\(file.path): \(tensor.name)"
+      let grid = try TokenGrid(reading: tensor.int64s(), shape: tensor.shape, name: name)
+      guard isSoft else { return .init(key: tensor.name, grid: grid) }
+      let soft = try SoftTokens(reading: name, grid) { file["\(tensor.name).\($0)"] }
+      return .init(key: tensor.name, grid: grid, soft: soft)
+    }
+    return nil
   }
 }
 

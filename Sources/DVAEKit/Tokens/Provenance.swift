@@ -57,13 +57,15 @@ public struct Provenance: Codable, Hashable, Sendable {
   public var inputs: Inputs
   /// `I/N` where the job was split; nil for a whole one.
   public var shard: String?
+  /// What is kept beside the tokens; nil for nothing.
+  public var soft: SoftTokens.Settings?
   /// The engine that computed them.
   public var engine: String
 
   /// Makes the record of a job.
   public init(
     weights: Weights, architecture: Architecture, preprocessing: Preprocessing, inputs: Inputs,
-    shard: Shard = .whole, engine: String
+    shard: Shard = .whole, soft: SoftTokens.Settings? = nil, engine: String
   ) {
     version = DVAE.version
     self.weights = weights
@@ -73,6 +75,7 @@ public struct Provenance: Codable, Hashable, Sendable {
     grid = preprocessing.crop == .none ? nil : [side, side]
     self.inputs = inputs
     self.shard = shard.count > 1 ? shard.description : nil
+    self.soft = soft
     self.engine = engine
   }
 
@@ -88,6 +91,7 @@ public struct Provenance: Codable, Hashable, Sendable {
     }
     if inputs != other.inputs { return "inputs" }
     if shard != other.shard { return "shards (\(shard ?? "0/1"), \(other.shard ?? "0/1"))" }
+    if soft != other.soft { return "soft tokens (--top-k, --margin)" }
     return nil
   }
 }

@@ -15,25 +15,28 @@ final class SafetensorsOutput: PartialOutput {
   init(_ partial: String, _ provenance: Provenance, _ journal: Journal) throws {
     self.provenance = provenance
     file = try OutputFile(partial, emptied: journal.done == 0)
-    try journal.forEach { headerSize += Self.entrySize($0.key) }
+    try journal.forEach { headerSize += entrySize($0.key) }
   }
 
   var size: Int { file.size }
 
   func append(_ record: TokenRecord) throws {
     guard let tokens = record.grid else { return }
-    headerSize += Self.entrySize(record.key)
+    headerSize += entrySize(record.key)
     guard headerSize <= Self.largestHeader else {
       throw DVAEError(
         .inputOutput,
         "\(file.path): too many keys for one .safetensors, whose header readers limit to 100 MB: "
           + "use .tar, .jsonl or .npy, or split the job with --shard")
     }
-    try file.append(tokens.littleEndianBytes)
+    try file.append(
+      tokens.littleEndianBytes + (record.soft?.fields(tokens) ?? []).flatMap(\.bytes))
   }
 
-  // Key, type, shape and two offsets: an upper bound.
-  private static func entrySize(_ key: String) -> Int { key.utf8.count + 110 }
+  // Key, type, shape and two offsets of each tensor: an upper bound.
+  private func entrySize(_ key: String) -> Int {
+    (key.utf8.count + 130) * (1 + (provenance.soft?.fields.count ?? 0))
+  }
 
   func sync() throws { try file.sync() }
 
@@ -59,11 +62,19 @@ final class SafetensorsOutput: PartialOutput {
     try journal.forEach { entry in
       if let error = entry.error { failures.append(Failure(key: entry.key, error: error)) }
       guard let grid = entry.grid, grid.count == 2 else { return }
-      let end = offset + grid[0] * grid[1] * 2
-      let value =
-        ":{\"dtype\":\"U16\",\"shape\":[\(grid[0]),\(grid[1])],\"data_offsets\":[\(offset),\(end)]}"
-      entries += try [UInt8(ascii: ",")] + jsonText(entry.key) + Array(value.utf8)
-      offset = end
+      func add(_ name: String, _ type: ElementType, _ shape: [Int]) throws {
+        let end = offset + shape.reduce(type.byteCount, *)
+        let extents = shape.map(String.init).joined(separator: ",")
+        let value =
+          ":{\"dtype\":\"\(type.safetensorsName)\",\"shape\":[\(extents)],"
+          + "\"data_offsets\":[\(offset),\(end)]}"
+        entries += try [UInt8(ascii: ",")] + jsonText(name) + Array(value.utf8)
+        offset = end
+      }
+      try add(entry.key, .uint16, grid)
+      for field in provenance.soft?.fields ?? [] {
+        try add("\(entry.key).\(field.name)", field.type, grid + field.last)
+      }
     }
     let metadata = [
       "data_sha256": try FileHash.of(file),

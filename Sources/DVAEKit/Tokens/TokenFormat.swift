@@ -60,6 +60,9 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
     }
   }
 
+  /// Whether the form can keep soft tokens.
+  public var holdsSoftTokens: Bool { [.safetensors, .tar, .folder].contains(self) }
+
   /// The file that holds the tokens of an output at `path`.
   func dataPath(_ path: String) -> String {
     self == .megatron ? path.dropLast(Self.megatron.rawValue.count) + Self.flat.rawValue : path
@@ -82,6 +85,8 @@ public struct TokenRecord: Sendable {
   public var key: String
   /// The tokens, or why there are none in one line.
   public var outcome: Outcome
+  /// What the encoder thinks of each position, where the form keeps it.
+  public var soft: SoftTokens?
   /// Files that came with the image, by extension: `txt`, `json`.
   public var companions: [String: [UInt8]]
 
@@ -94,9 +99,12 @@ public struct TokenRecord: Sendable {
   }
 
   /// Makes a record.
-  public init(key: String, _ outcome: Outcome, companions: [String: [UInt8]] = [:]) {
+  public init(
+    key: String, _ outcome: Outcome, soft: SoftTokens? = nil, companions: [String: [UInt8]] = [:]
+  ) {
     self.key = key
     self.outcome = outcome
+    self.soft = soft
     self.companions = companions
   }
 

@@ -15,6 +15,8 @@ public struct TokenReader {
     public let key: String
     /// Its tokens.
     public let grid: TokenGrid
+    /// What the encoder thought of them, where the file keeps it.
+    public var soft: SoftTokens?
   }
 
   /// The form.

@@ -5,7 +5,9 @@ import WeightFiles
 private func files(of record: TokenRecord) -> [(name: String, bytes: [UInt8])] {
   guard let grid = record.grid else { return [] }
   let tokens = NpyArray.encoded(grid.tokens, shape: [grid.height, grid.width])
+  let soft = record.soft?.fields(grid) ?? []
   return [(record.key + ".tokens.npy", tokens)]
+    + soft.map { ("\(record.key).\($0.name).npy", $0.npy) }
     + record.companions.sorted { $0.key < $1.key }.map { ("\(record.key).\($0.key)", $0.value) }
 }
 

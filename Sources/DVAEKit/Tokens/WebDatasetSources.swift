@@ -67,7 +67,16 @@ struct TarSource: TokenSource {
     guard let field = try item.sidecars().first(where: { $0.extension == member.extension }) else {
       throw DVAEError(.internal, "\(name): its tokens were not read")
     }
-    return try .init(key: record.key, grid: grid(field.bytes, name))
+    let tokens = try grid(field.bytes, name)
+    guard provenance?.soft != nil else { return .init(key: record.key, grid: tokens) }
+    let soft = try SoftTokens(reading: name, tokens) { name in
+      guard let member = record.members.first(where: { $0.extension == name + ".npy" }) else {
+        return nil
+      }
+      let bytes = try reader.file.read(at: member.entry.offset, count: member.entry.size)
+      return try NpyArray.parse(bytes, path: "\(path): \(record.key).\(name).npy").stored
+    }
+    return .init(key: record.key, grid: tokens, soft: soft)
   }
 }
 
@@ -101,7 +110,14 @@ struct FolderSource: TokenSource {
         waiting += try FileSystem.names(in: path).reversed().map { name + "/" + $0 }
       } else if name.hasSuffix("." + tokensExtension) {
         let key = String(name.dropLast(tokensExtension.count + 1))
-        return try .init(key: key, grid: grid(Self.read(path), path))
+        let tokens = try grid(Self.read(path), path)
+        guard provenance?.soft != nil else { return .init(key: key, grid: tokens) }
+        let soft = try SoftTokens(reading: path, tokens) { name in
+          let path = "\(folder)/\(key).\(name).npy"
+          guard FileSystem.kind(path) == .file else { return nil }
+          return try NpyArray.open(path).stored
+        }
+        return .init(key: key, grid: tokens, soft: soft)
       }
     }
     return nil

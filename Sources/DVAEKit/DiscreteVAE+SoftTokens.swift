@@ -1,0 +1,29 @@
+import DVAEModel
+public import ImagePipeline
+
+extension DiscreteVAE {
+  /// The tokens of images as they are, and what the encoder thinks of every position.
+  ///
+  /// - Parameters:
+  ///   - images: all of one size, with sides that are multiples of 8; may be empty
+  ///   - settings: what is kept
+  /// - Returns: the grid that `tokens(of:)` gives, and the rest, for each
+  /// - Throws: other sizes, a model without an encoder, or more tokens than the vocabulary has.
+  public func softTokens(
+    of images: [PixelImage], _ settings: SoftTokens.Settings
+  ) throws -> [(grid: TokenGrid, soft: SoftTokens)] {
+    guard settings.ranks <= architecture.vocabulary, settings.topK ?? 1 >= 1 else {
+      throw DVAEError(
+        .usage,
+        "the \(settings.topK ?? settings.ranks) most likely of \(architecture.vocabulary) tokens: "
+          + "ask for 1 to \(architecture.vocabulary)")
+    }
+    guard let (encoder, first) = try encoder(for: images) else { return [] }
+    let ranked = try encoder.rankedTokens(mappedTensor(images), count: settings.ranks)
+    let (height, width) = (first.height / 8, first.width / 8)
+    return images.indices.map { image in
+      SoftTokens.split(
+        ranked, image * height * width..<(image + 1) * height * width, height: height, settings)
+    }
+  }
+}

@@ -1,0 +1,161 @@
+import DVAEModel
+import WeightFiles
+
+/// What the encoder thinks of every position of an image, beside its most likely token.
+public struct SoftTokens: Hashable, Sendable {
+  /// What is kept; a part of the provenance.
+  public struct Settings: Codable, Hashable, Sendable {
+    /// So many tokens of each position with their log-probabilities, the most likely first.
+    public var topK: Int?
+    /// Whether the distance between the largest two logits of each position is kept.
+    public var margin: Bool
+
+    /// Chooses what is kept; nil for nothing.
+    public init?(topK: Int?, margin: Bool) {
+      guard topK != nil || margin else { return nil }
+      self.topK = topK
+      self.margin = margin
+    }
+
+    /// How many tokens have to be ranked for it.
+    var ranks: Int { max(topK ?? 1, margin ? 2 : 1) }
+  }
+
+  /// The most likely tokens: `count` for each position, row-major, the most likely first.
+  public struct Top: Hashable, Sendable {
+    /// Tokens of each position.
+    public let count: Int
+    /// The tokens.
+    public let ids: [UInt16]
+    /// ln q of each, at most 0.
+    public let logProbabilities: [Float]
+
+    /// Joins the lists, which must be of one length.
+    public init(count: Int, ids: [UInt16], logProbabilities: [Float]) {
+      precondition(ids.count == logProbabilities.count, "SoftTokens: lists of two lengths")
+      self.count = count
+      self.ids = ids
+      self.logProbabilities = logProbabilities
+    }
+  }
+
+  /// The most likely tokens, where they are kept.
+  public let top: Top?
+  /// How far each position's second largest logit lies below the largest, where that is kept.
+  public let margins: [Float]?
+
+  /// Joins what is kept.
+  public init(top: Top?, margins: [Float]?) {
+    self.top = top
+    self.margins = margins
+  }
+}
+
+extension SoftTokens {
+  /// An array that is kept beside the tokens: its name behind the key, and the extents behind rows
+  /// and columns.
+  struct Field {
+    var name: String
+    var type: ElementType
+    var last: [Int]
+  }
+
+  /// Names of the arrays.
+  static let names = ["topk", "logprobs", "margin"]
+
+  /// The part of an image in a batch.
+  static func split(
+    _ ranked: RankedTokens, _ positions: Range<Int>, height: Int, _ settings: Settings
+  ) -> (grid: TokenGrid, soft: SoftTokens) {
+    let count = ranked.count
+    let grid = TokenGrid(
+      height: height, width: positions.count / height,
+      tokens: positions.map { UInt16(truncatingIfNeeded: ranked.tokens[$0 * count]) })
+    let top = settings.topK.map { kept in
+      let places = positions.flatMap { $0 * count..<$0 * count + kept }
+      return Top(
+        count: kept, ids: places.map { UInt16(truncatingIfNeeded: ranked.tokens[$0]) },
+        logProbabilities: places.map { ranked.logProbabilities[$0] })
+    }
+    let margins = settings.margin ? positions.map { ranked.distances[$0 * count + 1] } : nil
+    return (grid, SoftTokens(top: top, margins: margins))
+  }
+
+  /// The arrays of an image, as bytes and as `.npy`.
+  func fields(_ grid: TokenGrid) -> [(name: String, bytes: [UInt8], npy: [UInt8])] {
+    let shape = [grid.height, grid.width]
+    let settings = Settings(topK: top?.count, margin: margins != nil)
+    return (settings?.fields ?? []).map { field in
+      let (bytes, npy): ([UInt8], [UInt8]) =
+        switch field.name {
+        case "topk": Self.encoded(top?.ids ?? [], shape + field.last)
+        case "logprobs": Self.encoded(top?.logProbabilities ?? [], shape + field.last)
+        default: Self.encoded(margins ?? [], shape)
+        }
+      return (field.name, bytes, npy)
+    }
+  }
+
+  private static func encoded<T: NpyElement>(_ values: [T], _ shape: [Int]) -> ([UInt8], [UInt8]) {
+    let npy = NpyArray.encoded(values, shape: shape)
+    return (npy.suffix(values.count * MemoryLayout<T>.stride), npy)
+  }
+
+  /// Reads the arrays beside an image's tokens.
+  ///
+  /// - Parameters:
+  ///   - name: of the image in messages
+  ///   - grid: its tokens, which the first of the most likely have to be
+  ///   - array: the array of a name; nil where there is none
+  /// - Throws: arrays of other shapes, or that contradict the tokens.
+  init(
+    reading name: String, _ grid: TokenGrid, _ array: (String) throws -> StoredTensor?
+  ) throws {
+    let shape = [grid.height, grid.width]
+    func expect(_ isSound: Bool, _ problem: String) throws {
+      if !isSound { throw DVAEError(.badData, "\(name): \(problem)") }
+    }
+    top = try array("topk").map { ids in
+      guard ids.shape.count == 3, let count = ids.shape.last, count > 0,
+        let values = try array("logprobs"), values.shape == ids.shape,
+        ids.shape.prefix(2).elementsEqual(shape)
+      else {
+        throw DVAEError(
+          .badData,
+          "\(name): its topk and logprobs are not of shape \(shape + [ids.shape.last ?? 0])")
+      }
+      let tokens = try ids.int64s().map { UInt16(exactly: $0) }
+      let known = tokens.compactMap(\.self)
+      try expect(known.count == tokens.count, "a number in its topk that is no token")
+      try expect(
+        grid.tokens.indices.allSatisfy { known[$0 * count] == grid.tokens[$0] },
+        "its most likely tokens are not its tokens")
+      let logProbabilities = try values.floats()
+      try expect(
+        logProbabilities.indices.allSatisfy {
+          logProbabilities[$0] <= 0
+            && ($0 % count == 0 || logProbabilities[$0] <= logProbabilities[$0 - 1])
+        }, "its log-probabilities are not at most 0 and falling")
+      return Top(count: count, ids: known, logProbabilities: logProbabilities)
+    }
+    margins = try array("margin").map { values in
+      let margins = try values.floats()
+      try expect(values.shape == shape, "its margins are of shape \(values.shape), not \(shape)")
+      try expect(margins.allSatisfy { $0 >= 0 }, "a margin below 0")
+      return margins
+    }
+  }
+}
+
+extension SoftTokens.Settings {
+  /// The arrays that are kept.
+  var fields: [SoftTokens.Field] {
+    var fields: [SoftTokens.Field] = []
+    if let topK {
+      fields.append(.init(name: "topk", type: .uint16, last: [topK]))
+      fields.append(.init(name: "logprobs", type: .float32, last: [topK]))
+    }
+    if margin { fields.append(.init(name: "margin", type: .float32, last: [])) }
+    return fields
+  }
+}

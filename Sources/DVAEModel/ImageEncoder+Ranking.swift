@@ -1,0 +1,84 @@
+import EngineModule
+public import TensorModule
+
+/// The most likely tokens at every position, the most likely first, and what the encoder thinks of
+/// them.
+public struct RankedTokens: Hashable, Sendable {
+  /// Tokens of each position.
+  public let count: Int
+  /// Tokens in 0..<vocabulary, `count` for each position, row-major.
+  public fileprivate(set) var tokens: [Int32] = []
+  /// ln q of each of the tokens, q being the softmax over the whole vocabulary.
+  public fileprivate(set) var logProbabilities: [Float] = []
+  /// How far the logit of each lies below the position's largest: 0 for the first.
+  public fileprivate(set) var distances: [Float] = []
+
+  fileprivate init(count: Int, positions: Int) {
+    self.count = count
+    tokens.reserveCapacity(count * positions)
+    logProbabilities.reserveCapacity(count * positions)
+    distances.reserveCapacity(count * positions)
+  }
+}
+
+extension ImageEncoder {
+  // Logits of so many positions are in memory at a time: 8 MB for 8192 tokens, and their softmax.
+  private static var rankingBlock: Int { 256 }
+
+  /// The most likely tokens at every position; the first are those of `tokens`.
+  ///
+  /// - Parameters:
+  ///   - x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
+  ///   - count: how many for each position, from 1 to the vocabulary; of equals the first
+  /// - Returns: `count` tokens for each of N·(H/8)·(W/8) positions
+  /// - Throws: `ModelInputError` for another shape
+  public func rankedTokens(_ x: Tensor, count: Int) throws(ModelInputError) -> RankedTokens {
+    precondition(
+      (1...architecture.vocabulary).contains(count),
+      "rankedTokens: \(count) of \(architecture.vocabulary)")
+    try check(x)
+    let last = network.stages.count - 1
+    guard case .convolution(let output) = network.stages[last] else {
+      preconditionFailure("ImageEncoder: the last stage is no convolution")
+    }
+    var nothing = Activations.none
+    let features = network.forward(x, through: 0..<last, keeping: &nothing)
+    let (positions, channels) = (features.shape.positions, features.shape.channels)
+    var ranked = RankedTokens(count: count, positions: positions)
+    for start in stride(from: 0, to: positions, by: Self.rankingBlock) {
+      let shape = Shape(1, 1, min(Self.rankingBlock, positions - start), channels)
+      let part = Tensor(shape, adopting: features.pointer + start * channels) { _ in
+        withExtendedLifetime(features) {}
+      }
+      let logits = output.forward(part, .bias)
+      Self.rank(logits, engine.softmaxChannels(logits), into: &ranked)
+    }
+    return ranked
+  }
+
+  private static func rank(_ logits: Tensor, _ q: Tensor, into ranked: inout RankedTokens) {
+    let channels = logits.shape.channels
+    var best: [(token: Int, logit: Float)] = []
+    best.reserveCapacity(ranked.count + 1)
+    for position in 0..<logits.shape.positions {
+      let row = logits.pointer + position * channels
+      best.removeAll(keepingCapacity: true)
+      var least = -Float.infinity
+      for token in 0..<channels where best.count < ranked.count || row[token] > least {
+        var place = best.count
+        while place > 0, best[place - 1].logit < row[token] { place -= 1 }
+        best.insert((token, row[token]), at: place)
+        if best.count > ranked.count { best.removeLast() }
+        least = best[best.count - 1].logit
+      }
+      // Of the first alone: it is at least 1/vocabulary, while small ones could be rounded to 0.
+      let first = naturalLogarithm(Double(q.pointer[position * channels + best[0].token]))
+      for (token, logit) in best {
+        let distance = best[0].logit - logit
+        ranked.tokens.append(Int32(token))
+        ranked.distances.append(distance)
+        ranked.logProbabilities.append(Float(first - Double(distance)))
+      }
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import DVAEModel
+import DVAETestSupport
+import EngineModule
+import Foundation
+import TensorModule
+import Testing
+
+/// The most likely tokens against the logits of the official package.
+@Suite("Ranked tokens")
+struct RankedTokenTests {
+  @Test("They are the largest logits, with their log-probabilities", arguments: TestEngine.all)
+  func ranking(on engine: TestEngine) throws {
+    try ranking(with: engine.engine)
+  }
+
+  private func ranking(with engine: some Engine) throws {
+    let weights = try ModelWeights(Fixture.weights("tiny/encoder.pkl"))
+    let encoder = ImageEncoder(
+      weights.architecture, parameters: try #require(weights.encoder), engine: engine)
+    let x = try Fixture.activation("tiny/kodim04.input.npy")
+    let expected = try Fixture.activation("tiny/kodim04.logits.npy")
+    let bound = 1e-5 * (expected.doubles.map(abs).max() ?? 0)
+    let ranked = try encoder.rankedTokens(x, count: 5)
+    let logits = try encoder.logits(x)
+    let channels = logits.shape.channels
+    #expect(ranked.tokens.count == 5 * logits.shape.positions)
+    for position in 0..<logits.shape.positions {
+      // The order is exactly that of the engine's own logits, the first of equals first.
+      let row = (0..<channels).map { logits.pointer[position * channels + $0] }
+      let order = row.indices.sorted { (row[$1], $0) < (row[$0], $1) }.prefix(5)
+      let places = position * 5..<position * 5 + 5
+      #expect(ranked.tokens[places].map(Int.init) == Array(order))
+      #expect(Array(ranked.distances[places]) == order.map { row[order[0]] - row[$0] })
+      // The probabilities are those of the reference's logits.
+      let reference = (0..<channels).map { Double(expected.pointer[position * channels + $0]) }
+      let sum = log(reference.reduce(0) { $0 + exp($1) })
+      for (k, token) in order.enumerated() {
+        let found = Double(ranked.logProbabilities[places.lowerBound + k])
+        #expect(abs(found - (reference[token] - sum)) < 2 * bound + 1e-5)
+      }
+    }
+    #expect(try encoder.rankedTokens(x, count: 1).tokens == encoder.tokens(x))
+  }
+
+  @Test("All of the vocabulary can be asked for, and its probabilities add up to 1")
+  func wholeVocabulary() throws {
+    let weights = try ModelWeights(Fixture.weights("tiny/encoder.pkl"))
+    let encoder = ImageEncoder(
+      weights.architecture, parameters: try #require(weights.encoder), engine: ReferenceEngine())
+    let x = Tensor(Shape(1, 8, 16, 3), repeating: 0.5)
+    let count = weights.architecture.vocabulary
+    let ranked = try encoder.rankedTokens(x, count: count)
+    for position in 0..<2 {
+      let places = position * count..<(position + 1) * count
+      #expect(Set(ranked.tokens[places]).count == count)
+      #expect(zip(ranked.distances[places], ranked.distances[places].dropFirst()).allSatisfy(<=))
+      let sum = ranked.logProbabilities[places].reduce(0) { $0 + exp(Double($1)) }
+      #expect(abs(sum - 1) < 1e-5)
+    }
+  }
+}
