@@ -14,8 +14,9 @@ public struct DVAECommand: AsyncParsableCommand {
       """,
     version: DVAE.version,
     subcommands: [
-      TokenizeCommand.self, DecodeCommand.self, ReconstructCommand.self, EvaluateCommand.self,
-      TrainCommand.self, PrepareCommand.self, WeightsCommand.self, BenchmarkCommand.self,
+      TokenizeCommand.self, DecodeCommand.self, TokensCommand.self, ReconstructCommand.self,
+      EvaluateCommand.self, TrainCommand.self, PrepareCommand.self, WeightsCommand.self,
+      BenchmarkCommand.self,
     ])
 
   /// Makes the command.

@@ -76,10 +76,12 @@ struct FinishedWithFailures: Error, CustomStringConvertible {
   var failed: Int
   /// Items in all.
   var total: Int
+  /// What became of them.
+  var what = "could not be done"
   /// What the program ends with.
   var status = ExitStatus.badData
 
-  var description: String { "\(failed) of \(total) could not be done" }
+  var description: String { "\(failed) of \(total) \(what)" }
 }
 
 extension ExitStatus {

@@ -1,0 +1,122 @@
+import DVAEKit
+import DVAEModel
+
+/// What is found when a file of tokens is checked.
+struct TokenVerification: Encodable {
+  let path: String
+  /// Images that could be read.
+  private(set) var images = 0
+  /// Whether there was a checksum to compare with.
+  private(set) var hasChecksum = false
+  /// Whether the file says where it comes from.
+  private(set) var hasProvenance = false
+  /// What is wrong, a line each; at most `mostProblems`, and a last line that counts the rest.
+  private(set) var problems: [String] = []
+  private var unsaid = 0
+  private var provenance: Provenance?
+
+  private static let mostProblems = 20
+
+  private enum CodingKeys: String, CodingKey {
+    case path, images, hasChecksum, hasProvenance, problems
+  }
+
+  /// Reads a file from its first byte to its last.
+  init(_ path: String, vocabulary: Int?) {
+    self.path = path
+    do {
+      var reader = try TokenReader.open(path)
+      provenance = reader.provenance
+      hasProvenance = provenance != nil
+      do {
+        hasChecksum = try reader.checkSum()
+      } catch {
+        add("\(error)")
+      }
+      readAll(&reader, vocabulary ?? provenance?.architecture.vocabulary)
+      try compareCount(reader.failures().count)
+    } catch {
+      add("\(error)")
+    }
+    if unsaid > 0 { problems.append("\(path): and \(unsaid) more") }
+  }
+
+  private mutating func readAll(_ reader: inout TokenReader, _ vocabulary: Int?) {
+    var keys: Set<String> = []
+    while true {
+      do {
+        guard let item = try reader.next() else { return }
+        images += 1
+        if !keys.insert(item.key).inserted { add("\(path): \(item.key): twice in there") }
+        compare(item, vocabulary)
+      } catch {
+        add("\(error)")
+        // What is wrong with an item leaves the next ones; what is wrong with the disk does not.
+        guard ExitStatus.of(error) == ExitStatus.badData else { return }
+      }
+    }
+  }
+
+  private mutating func compare(_ item: TokenReader.Item, _ vocabulary: Int?) {
+    let grid = item.grid
+    if let vocabulary, let place = grid.tokens.firstIndex(where: { Int($0) >= vocabulary }) {
+      add(
+        "\(path): \(item.key): token \(grid.tokens[place]) in row \(place / grid.width), column "
+          + "\(place % grid.width) is not in the vocabulary 0..<\(vocabulary)")
+    }
+    if let expected = provenance?.grid, expected != [grid.height, grid.width] {
+      add(
+        "\(path): \(item.key): its grid is \(grid.height)×\(grid.width), the job's is "
+          + expected.map(String.init).joined(separator: "×"))
+    }
+    guard let soft = provenance?.soft else { return }
+    if soft.topK != item.soft?.top?.count || soft.margin != (item.soft?.margins != nil) {
+      add("\(path): \(item.key): lacks the soft tokens that the job has kept")
+    }
+  }
+
+  private mutating func compareCount(_ failures: Int) {
+    guard let expected = provenance?.inputs.count, problems.isEmpty, images + failures != expected
+    else { return }
+    add(
+      "\(path): holds \(images) images and \(failures) failures, but the job had \(expected) inputs"
+    )
+  }
+
+  private mutating func add(_ problem: String) {
+    if problems.count < Self.mostProblems { problems.append(problem) } else { unsaid += 1 }
+  }
+
+  /// What is wrong with files as the shards of one job.
+  static func problems(ofShards files: [TokenVerification]) -> [String] {
+    let shards = files.compactMap { file in
+      file.provenance.flatMap { provenance in
+        provenance.shard.flatMap { try? Shard($0) }.map { (file.path, provenance, $0) }
+      }
+    }
+    guard let (path, first, shard) = shards.first else { return [] }
+    var problems: [String] = []
+    for (other, provenance, part) in shards.dropFirst() {
+      if provenance.weights.sha256 != first.weights.sha256
+        || provenance.preprocessing != first.preprocessing || provenance.soft != first.soft
+        || part.count != shard.count
+      {
+        problems.append(
+          "\(other): is of another job than \(path): other weights, preprocessing or parts")
+      }
+    }
+    let found = Dictionary(grouping: shards.map(\.2.index)) { $0 }
+    let missing = (0..<shard.count).filter { found[$0] == nil }
+    if !missing.isEmpty {
+      let names = missing.prefix(20).map { "\($0)/\(shard.count)" }.joined(separator: ", ")
+      problems.append(
+        "\(missing.count) of the \(shard.count) shards are not among the files: \(names)"
+          + (missing.count > 20 ? ", …" : ""))
+    }
+    for index in found.keys.sorted() where found[index, default: []].count > 1 {
+      problems.append(
+        "shard \(index)/\(shard.count) is there \(found[index, default: []].count) times")
+    }
+    return problems
+  }
+}

@@ -1,0 +1,26 @@
+import ArgumentParser
+import DVAEKit
+import DVAEModel
+
+/// `dvae tokens`.
+struct TokensCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tokens",
+    abstract: "Look into token files, check them, and see what their codes mean.",
+    discussion: """
+      Example:
+        dvae tokens info tokens.npy
+        dvae tokens verify shards/*.tar
+      """,
+    subcommands: [TokensInfo.self, TokensVerify.self, TokensStats.self, TokensMosaic.self])
+}
+
+/// How many codes there are, for files that do not say it themselves.
+struct VocabularyOption: ParsableArguments {
+  @Option(help: "Codes of the model, for files without provenance.")
+  var vocabulary: Int?
+
+  func validate() throws {
+    if let vocabulary { try check("vocabulary", vocabulary, atMost: 1 << 16) }
+  }
+}

@@ -1,0 +1,86 @@
+import ArgumentParser
+import DVAEKit
+
+/// `dvae tokens info`.
+struct TokensInfo: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "info",
+    abstract: "Say what token files hold, and where it comes from.",
+    discussion: """
+      Example:
+        dvae tokens info tokens.npy
+      """)
+
+  @Argument(help: "Files or folders of tokens, of any form.")
+  var tokens: [String]
+
+  @OptionGroup var json: JSONOption
+
+  func run() async throws {
+    let console = Console.current
+    let reports = try tokens.map { try TokensReport($0) }
+    if json.json { return console.print(try jsonText(reports)) }
+    for report in reports { console.print(report.text) }
+  }
+}
+
+/// What is said about a file of tokens.
+struct TokensReport: Encodable {
+  var path: String
+  var format: String
+  var bytes: Int
+  var images: Int
+  /// How many images have each grid, by `rows×columns`.
+  var grids: [String: Int]
+  var failures: Int
+  var provenance: Provenance?
+
+  init(_ path: String) throws {
+    var reader = try TokenReader.open(path)
+    self.path = path
+    format = reader.format.rawValue
+    bytes = reader.format.files(path).reduce(0) { $0 + (FileSystem.size($1) ?? 0) }
+    failures = try reader.failures().count
+    provenance = reader.provenance
+    if let extent = reader.extent {
+      images = extent.count
+      grids = extent.count > 0 ? ["\(extent.grid[0])×\(extent.grid[1])": extent.count] : [:]
+      return
+    }
+    (images, grids) = (0, [:])
+    while let item = try reader.next() {
+      images += 1
+      grids["\(item.grid.height)×\(item.grid.width)", default: 0] += 1
+    }
+  }
+
+  var text: String {
+    var lines = [path]
+    let size = format == TokenFormat.folder.rawValue ? "" : ", \(bytes) bytes"
+    lines.append("  form           \(format)\(size)")
+    lines.append("  images         \(images), failures \(failures)")
+    for (grid, count) in grids.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+      lines.append("  grid           \(grid)" + (grids.count > 1 ? ": \(count)" : ""))
+    }
+    guard let provenance else {
+      return (lines + ["  provenance     not in there"]).joined(separator: "\n")
+    }
+    let (weights, architecture) = (provenance.weights, provenance.architecture)
+    lines.append("  weights        \(weights.file), SHA-256 \(weights.sha256)")
+    lines.append(
+      "  architecture   n_hid \(architecture.hidden), vocabulary \(architecture.vocabulary)")
+    let preprocessing = provenance.preprocessing
+    lines.append(
+      "  preprocessing  resolution \(preprocessing.resolution), crop "
+        + "\(preprocessing.crop.rawValue)\(preprocessing.upscale ? ", upscaled" : "")")
+    lines.append(
+      "  inputs         \(provenance.inputs.count), SHA-256 \(provenance.inputs.sha256)")
+    if let shard = provenance.shard { lines.append("  shard          \(shard)") }
+    if let soft = provenance.soft {
+      let kept = [soft.topK.map { "top \($0)" }, soft.margin ? "margin" : nil]
+      lines.append("  soft tokens    " + kept.compactMap(\.self).joined(separator: ", "))
+    }
+    lines.append("  made by        version \(provenance.version), \(provenance.engine)")
+    return lines.joined(separator: "\n")
+  }
+}

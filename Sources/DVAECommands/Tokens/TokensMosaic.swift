@@ -1,0 +1,103 @@
+import ArgumentParser
+import DVAEKit
+import DVAEModel
+import ImagePipeline
+
+/// `dvae tokens mosaic`.
+struct TokensMosaic: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "mosaic",
+    abstract: "Draw what each code paints.",
+    discussion: """
+      A code's patch is the middle 8×8 pixels of the picture of a small grid full of it. Without \
+      tokens the patches of all codes are drawn in rows, from 0; with --by-use those that the tokens \
+      use, the most used first. With tokens alone, an image: on the left each token's patch by \
+      itself, on the right the decoded picture, in which the tokens see each other.
+
+      Example:
+        dvae tokens mosaic --output codes.png --weights openai
+        dvae tokens mosaic tokens.npy --key photo --output photo.png --weights openai
+      """)
+
+  @Argument(help: "A file or folder of tokens, of any form.")
+  var tokens: String?
+
+  @Option(name: .shortAndLong, help: "The PNG to write.")
+  var output: String
+
+  @Option(help: "The image to draw (default: the first).")
+  var key: String?
+
+  @Flag(help: "Draw the codes that the tokens use, the most used first.")
+  var byUse = false
+
+  @Option(help: "Patches in a row (default: about twice as many as rows).")
+  var columns: Int?
+
+  @OptionGroup var model: ModelOptions
+  @OptionGroup var quiet: QuietOption
+
+  func validate() throws {
+    if let columns { try check("columns", columns, atMost: 1 << 16) }
+    guard tokens != nil || (key == nil && !byUse) else {
+      throw ValidationError("--key and --by-use need tokens")
+    }
+    guard key == nil || !byUse else {
+      throw ValidationError("--key and --by-use exclude each other")
+    }
+  }
+
+  func run() async throws {
+    let vae = try model.load(only: .decoder)
+    try FileSystem.makeFolder(FileSystem.folder(of: output))
+    if let tokens, !byUse {
+      try drawImage(tokens, vae)
+    } else {
+      let vocabulary = vae.architecture.vocabulary
+      let codes =
+        try tokens.map { try TokenCount([$0], vocabulary: vocabulary).use.byUse }
+        ?? Array(0..<vocabulary)
+      try drawCodes(codes, vae)
+    }
+    Console.current.print(output)
+  }
+
+  private func drawCodes(_ codes: [Int], _ vae: DiscreteVAE) throws {
+    let patches = try patches(codes, vae)
+    let columns = columns ?? Int(Double(2 * codes.count).squareRoot().rounded(.up))
+    guard let mosaic = PixelImage.tiled(patches, columns: columns) else {
+      throw DVAEError(.badData, "\(tokens ?? "the model"): no codes in there")
+    }
+    try mosaic.write(to: output)
+  }
+
+  private func drawImage(_ path: String, _ vae: DiscreteVAE) throws {
+    var reader = try TokenReader.open(path)
+    while let item = try reader.next() {
+      if let key, key != item.key { continue }
+      let decoded = try vae.decode(item.grid)
+      let codes = Set(item.grid.tokens.map(Int.init)).sorted()
+      let patches = Dictionary(uniqueKeysWithValues: zip(codes, try patches(codes, vae)))
+      let alone = PixelImage.tiled(
+        item.grid.tokens.compactMap { patches[Int($0)] }, columns: item.grid.width)
+      guard let both = PixelImage.tiled([alone, decoded].compactMap(\.self), columns: 2) else {
+        throw DVAEError(.internal, "\(path): \(item.key): nothing was drawn")
+      }
+      return try both.write(to: output)
+    }
+    throw DVAEError(
+      .badData, "\(path): " + (key.map { "no image of the key '\($0)'" } ?? "no tokens in there"))
+  }
+
+  private func patches(_ codes: [Int], _ vae: DiscreteVAE) throws -> [PixelImage] {
+    let progress = Progress("painting codes", of: codes.count, quiet: quiet.quiet)
+    defer { progress.finish() }
+    var patches: [PixelImage] = []
+    for start in stride(from: 0, to: codes.count, by: 16) {
+      let part = codes[start..<min(start + 16, codes.count)]
+      patches += try vae.patches(of: part.map { UInt16(truncatingIfNeeded: $0) })
+      progress.update(patches.count)
+    }
+    return patches
+  }
+}

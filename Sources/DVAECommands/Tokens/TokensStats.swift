@@ -1,0 +1,138 @@
+import ArgumentParser
+import DVAEKit
+import DVAEModel
+import Foundation
+
+/// `dvae tokens stats`.
+struct TokensStats: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "stats",
+    abstract: "Count how the codes are used.",
+    discussion: """
+      Over all files together: the codes in use and the dead ones, the entropy of their frequencies \
+      (which a model of single tokens cannot beat), its perplexity, and the codes used most. With \
+      --json also the count of every code.
+
+      Example:
+        dvae tokens stats tokens.npy
+      """)
+
+  @Argument(help: "Files or folders of tokens, of any form.")
+  var tokens: [String]
+
+  @Option(help: "So many of the most used codes.")
+  var top = 10
+
+  @OptionGroup var vocabulary: VocabularyOption
+  @OptionGroup var json: JSONOption
+
+  func validate() throws { try check("top", top, atMost: 1 << 16) }
+
+  func run() async throws {
+    let console = Console.current
+    let use = try TokenCount(tokens, vocabulary: vocabulary.vocabulary)
+    let report = TokenStatistics(use, top: top)
+    console.print(json.json ? try jsonText(report) : report.text)
+  }
+}
+
+/// How often each code is in some files.
+struct TokenCount {
+  private(set) var images = 0
+  private(set) var use: CodebookUse
+
+  init(_ paths: [String], vocabulary given: Int?) throws {
+    var vocabulary = given
+    var readers: [TokenReader] = []
+    for path in paths {
+      let reader = try TokenReader.open(path)
+      readers.append(reader)
+      guard let found = reader.provenance?.architecture.vocabulary else { continue }
+      if let other = vocabulary, other != found {
+        throw DVAEError(
+          .badData, "\(path): its tokens are of \(found) codes, expected \(other): count them apart"
+        )
+      }
+      vocabulary = found
+    }
+    guard let vocabulary else {
+      throw DVAEError(
+        .usage,
+        "\(paths.joined(separator: ", ")): the files do not say how many codes there are: "
+          + "give --vocabulary, 8192 for the released model")
+    }
+    use = CodebookUse(vocabulary: vocabulary)
+    for (path, reader) in zip(paths, readers) { try count(reader, path) }
+  }
+
+  private mutating func count(_ reader: TokenReader, _ path: String) throws {
+    var reader = reader
+    while let item = try reader.next() {
+      images += 1
+      let tokens = item.grid.tokens.map(Int32.init)
+      guard tokens.allSatisfy({ $0 < use.counts.count }) else {
+        throw DVAEError(
+          .badData,
+          "\(path): \(item.key): a token that is not in the vocabulary 0..<\(use.counts.count)")
+      }
+      use.count(tokens)
+    }
+  }
+}
+
+/// What is said about the use of the codes.
+struct TokenStatistics: Encodable {
+  struct Code: Encodable {
+    var code: Int
+    var count: Int
+    var share: Double
+  }
+
+  var images: Int
+  var tokens: Int
+  var vocabulary: Int
+  var used: Int
+  var dead: Int
+  var entropyNats: Double
+  var entropyBits: Double
+  var perplexity: Double
+  var mostUsed: [Code]
+  var counts: [Int]
+
+  init(_ found: TokenCount, top: Int) {
+    let use = found.use
+    (images, tokens, vocabulary) = (found.images, use.total, use.counts.count)
+    (used, dead, counts) = (use.used, use.dead, use.counts)
+    (entropyNats, perplexity) = (use.entropy, use.perplexity)
+    entropyBits = use.entropy / log(2)
+    let total = Double(max(1, use.total))
+    mostUsed = use.byUse.prefix(top).map {
+      Code(code: $0, count: use.counts[$0], share: Double(use.counts[$0]) / total)
+    }
+  }
+
+  var text: String {
+    let percent = { (share: Double) in String(format: "%.2f%%", 100 * share) }
+    var lines = [
+      "images      \(images), tokens \(tokens)",
+      "codes       \(used) of \(vocabulary) used (\(percent(Double(used) / Double(vocabulary)))), "
+        + "\(dead) dead",
+      String(
+        format: "entropy     %.4f nats, %.4f bits per token (at most %.4f)", entropyNats,
+        entropyBits, log2(Double(vocabulary))),
+      String(format: "perplexity  %.1f", perplexity),
+    ]
+    for code in mostUsed {
+      lines.append("code \(code.code)  \(code.count)  \(percent(code.share))")
+    }
+    return lines.joined(separator: "\n")
+  }
+}
+
+extension CodebookUse {
+  /// The codes that are used at all, the most used first; of equals the lower.
+  var byUse: [Int] {
+    counts.indices.filter { counts[$0] > 0 }
+      .sorted { (counts[$1], $0) < (counts[$0], $1) }
+  }
+}

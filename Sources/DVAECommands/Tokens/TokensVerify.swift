@@ -1,0 +1,56 @@
+import ArgumentParser
+import DVAEKit
+
+/// `dvae tokens verify`.
+struct TokensVerify: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify",
+    abstract: "Check that token files are whole and unchanged.",
+    discussion: """
+      Of each file: its bytes against the checksum that it carries, every token against the \
+      vocabulary, grids and the number of images against the provenance, keys for repetitions, \
+      soft tokens against the tokens. Of files that are shards of one job: whether all are there, \
+      of the same weights and preprocessing.
+
+      Example:
+        dvae tokens verify tokens-*-of-8.tar
+      """)
+
+  @Argument(help: "Files or folders of tokens, of any form.")
+  var tokens: [String]
+
+  @OptionGroup var vocabulary: VocabularyOption
+  @OptionGroup var json: JSONOption
+
+  func run() async throws {
+    let console = Console.current
+    var results: [TokenVerification] = []
+    for path in tokens {
+      let result = TokenVerification(path, vocabulary: vocabulary.vocabulary)
+      results.append(result)
+      if !json.json { say(result, console) }
+    }
+    let problems = TokenVerification.problems(ofShards: results)
+    if json.json { console.print(try jsonText(Report(files: results, problems: problems))) }
+    for problem in problems { console.note("dvae: \(problem)") }
+    let failed = results.count { !$0.problems.isEmpty }
+    if failed > 0 || !problems.isEmpty {
+      throw FinishedWithFailures(
+        failed: max(failed, 1), total: results.count, what: "did not pass")
+    }
+  }
+
+  private func say(_ result: TokenVerification, _ console: Console) {
+    for problem in result.problems { console.note("dvae: \(problem)") }
+    guard result.problems.isEmpty else { return }
+    console.print(
+      "\(result.path): \(result.images) image\(result.images == 1 ? "" : "s") sound"
+        + (result.hasChecksum ? ", checksum right" : ", no checksum in there")
+        + (result.hasProvenance ? "" : ", no provenance"))
+  }
+
+  private struct Report: Encodable {
+    var files: [TokenVerification]
+    var problems: [String]
+  }
+}
