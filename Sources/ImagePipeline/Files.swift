@@ -100,21 +100,24 @@ package func readFile(_ path: String, limit: Int) throws(ImageError) -> [UInt8] 
   return try file.read(at: 0, count: file.size)
 }
 
-/// The names in a folder, without "." and "..", in no order, and whether each is a folder itself.
+/// The names in a folder, without "." and "..", in no order, whether each is a folder itself, and
+/// whether it is UTF-8: a name that is not has been repaired, and leads to nothing.
 package func folderContents(
   _ path: String
-) throws(ImageError) -> [(name: String, isFolder: Bool)] {
+) throws(ImageError) -> [(name: String, isFolder: Bool, isUTF8: Bool)] {
   guard let folder = opendir(path) else {
     let code = errno
     guard code != ENOENT else { throw .missing(path: path) }
     throw .unreadable(path: path, reason: InputFile.reason(code))
   }
   defer { closedir(folder) }
-  var result: [(name: String, isFolder: Bool)] = []
+  var result: [(name: String, isFolder: Bool, isUTF8: Bool)] = []
   while let entry = readdir(folder) {
     // The name is longer than its declared type in some file systems: read it in place.
-    let name = withUnsafePointer(to: &entry.pointee.d_name) {
-      $0.withMemoryRebound(to: CChar.self, capacity: 1) { String(cString: $0) }
+    let (name, isUTF8) = withUnsafePointer(to: &entry.pointee.d_name) {
+      $0.withMemoryRebound(to: CChar.self, capacity: 1) {
+        (String(cString: $0), String(validatingCString: $0) != nil)
+      }
     }
     if name == "." || name == ".." { continue }
     let isFolder =
@@ -124,7 +127,7 @@ package func folderContents(
       // Links, and file systems that do not tell.
       default: fileKind(path + "/" + name) == .folder
       }
-    result.append((name, isFolder))
+    result.append((name, isFolder, isUTF8))
   }
   return result
 }

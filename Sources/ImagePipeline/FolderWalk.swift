@@ -1,7 +1,7 @@
 /// Walks a folder depth first, in the order of the paths' bytes; it holds the listings of one
 /// branch only.
 struct FolderWalk: Sendable {
-  /// An image below the folder.
+  /// An image or an archive of them below the folder.
   struct Found {
     var path: String
     var key: String
@@ -17,6 +17,8 @@ struct FolderWalk: Sendable {
     var position = 0
     /// Names without extension that several images share.
     var shared: Set<String>
+    /// Names that stand for some that are not UTF-8.
+    var repaired: Set<String>
 
     func key(of name: String) -> String { key.isEmpty ? name : key + "/" + name }
   }
@@ -28,9 +30,10 @@ struct FolderWalk: Sendable {
     entering = (path, key)
   }
 
-  /// The next image, or nil at the end.
+  /// The next image or archive, or nil at the end.
   ///
-  /// An error is a folder that cannot be listed; the walk goes on after it.
+  /// An error is a folder that cannot be listed, or a name that is not UTF-8; the walk goes on after
+  /// it.
   mutating func next() throws(ImageError) -> Found? {
     while true {
       if let (path, key) = entering {
@@ -44,6 +47,10 @@ struct FolderWalk: Sendable {
       }
       levels[levels.count - 1].position += 1
       let name = level.names[level.position]
+      if level.repaired.contains(name) {
+        throw .unreadable(
+          path: Path.join(level.path, name), reason: "its name is not UTF-8; rename it")
+      }
       if name.hasSuffix("/") {
         let folder = String(name.dropLast())
         entering = (Path.join(level.path, folder), level.key(of: folder))
@@ -62,18 +69,20 @@ struct FolderWalk: Sendable {
     if identity != nil && levels.contains(where: { $0.identity == identity }) { return }
     var names: [String] = []
     var seen: Set<String> = []
-    var shared: Set<String> = []
-    for (name, isFolder) in try folderContents(path) where !name.hasPrefix(".") {
-      if isFolder {
-        names.append(name + "/")
-      } else if Path.hasImageExtension(name) {
-        names.append(name)
-        let stem = Path.withoutExtension(name)
-        if !seen.insert(stem).inserted { shared.insert(stem) }
-      }
+    var (shared, repaired): (Set<String>, Set<String>) = ([], [])
+    for (name, isFolder, isUTF8) in try folderContents(path) where !name.hasPrefix(".") {
+      let isImage = !isFolder && Path.hasImageExtension(name)
+      guard isFolder || isImage || Path.isArchive(name) else { continue }
+      let listed = isFolder ? name + "/" : name
+      names.append(listed)
+      if !isUTF8 { repaired.insert(listed) }
+      guard isImage else { continue }
+      let stem = Path.withoutExtension(name)
+      if !seen.insert(stem).inserted { shared.insert(stem) }
     }
     names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     levels.append(
-      Level(path: path, key: key, identity: identity, names: names, shared: shared))
+      Level(
+        path: path, key: key, identity: identity, names: names, shared: shared, repaired: repaired))
   }
 }

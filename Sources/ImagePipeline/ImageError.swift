@@ -48,7 +48,9 @@ extension ImageError: CustomStringConvertible {
 
   private var message: String {
     switch self {
-    case .missing(let path): "\(path): no such file or folder"
+    case .missing(let path):
+      "\(path): no such file or folder"
+        + (path.contains("\u{FFFD}") ? "; names have to be UTF-8: rename it" : "")
     case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
     case .empty(let name): "\(name): expected an image, found an empty file"
     case .notAnImage(let name, let found):

@@ -3,8 +3,8 @@
 ///
 /// An argument is one of
 /// - an image file, whatever its name: the content decides;
-/// - a folder: every file below it with the extension of an image, in the order of the paths'
-///   bytes; names that start with a dot are passed over;
+/// - a folder: every file below it with the extension of an image or a `.tar`, in the order of the
+///   paths' bytes; names that start with a dot are passed over;
 /// - a WebDataset archive, `NAME.tar`: every sample, in order;
 /// - a list, `@NAME`: a text file with one of the above (no list) per line; paths that are not
 ///   absolute start at the list's own folder.
@@ -23,6 +23,8 @@ public struct ImageInputs: Sendable {
   }
 
   private var stack: [Source]
+  /// The folders that have been gone into so far, by arguments and by lists.
+  package private(set) var folders: [String] = []
   /// Components that the paths of all arguments begin with.
   private let commonCount: Int
 
@@ -36,7 +38,7 @@ public struct ImageInputs: Sendable {
       let path = isList ? String(argument.dropFirst()) : argument
       let kind = fileKind(path)
       guard kind != .missing && !path.isEmpty else { throw .missing(path: path) }
-      if isList || (kind == .file && Path.fileExtension(path) == "tar") { continue }
+      if isList || (kind == .file && Path.isArchive(path)) { continue }
       let components = Path.components(path)
       let folder = kind == .folder ? components : Array(components.dropLast())
       common = common.map { zip($0, folder).prefix { $0 == $1 }.map(\.0) } ?? folder
@@ -72,7 +74,10 @@ public struct ImageInputs: Sendable {
         }
         guard let found else { continue }
         stack.append(.folder(walk))
-        return InputItem(key: found.key, origin: .file(path: found.path))
+        guard Path.isArchive(found.path) else {
+          return InputItem(key: found.key, origin: .file(path: found.path))
+        }
+        stack.append(.archive(try WebDatasetReader(path: found.path)))
       case .archive(var reader):
         guard let record = try nextRecord(&reader) else { continue }
         let key = Path.key(Path.components(record.key))
@@ -85,7 +90,11 @@ public struct ImageInputs: Sendable {
         var line = lines[position..<end]
         if line.last == UInt8(ascii: "\r") { line = line.dropLast() }
         if line.isEmpty { continue }
-        let path = String(decoding: line, as: UTF8.self)
+        guard let path = String(validating: line, as: UTF8.self) else {
+          let repaired = String(decoding: line, as: UTF8.self)
+          throw .unreadable(
+            path: Path.join(folder, repaired), reason: "its name in the list is not UTF-8")
+        }
         let key = Path.components(path)[...]
         if let item = try open(Path.join(folder, path), key: key) { return item }
       }
@@ -108,9 +117,10 @@ public struct ImageInputs: Sendable {
   ) throws(ImageError) -> InputItem? {
     switch fileKind(path) {
     case .folder:
+      folders.append(path)
       stack.append(.folder(FolderWalk(path, key: Path.key(components))))
       return nil
-    case .file where Path.fileExtension(path) == "tar":
+    case .file where Path.isArchive(path):
       stack.append(.archive(try WebDatasetReader(path: path)))
       return nil
     case .file, .missing:

@@ -81,6 +81,9 @@ package enum Path {
     return name[name.index(after: dot)...].lowercased()
   }
 
+  /// Whether a name is that of a WebDataset archive.
+  package static func isArchive(_ path: String) -> Bool { fileExtension(path) == "tar" }
+
   /// Whether folders are searched for such names.
   package static func hasImageExtension(_ path: String) -> Bool {
     ImageFormat.extensions.contains(fileExtension(path))

@@ -310,6 +310,34 @@ import WeightFiles
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder("in")) == ["z.png"])
   }
 
+  @Test func outputsInFoldersOfAListAreRefused() async throws {
+    try FileManager.default.createDirectory(atPath: folder("in"), withIntermediateDirectories: true)
+    try write(bytes(Fixtures.imageFiles[1]), to: folder("in/z.png"))
+    try write(Array("in\n".utf8), to: folder("list.txt"))
+    for arguments in [
+      ["reconstruct", "@" + folder("list.txt"), "--output", folder("in/out")],
+      ["tokenize", "@" + folder("list.txt"), "--output", folder("in/t.tar")],
+      ["tokenize", folder("in"), "--output", folder("in/t.tar")],
+    ] {
+      let run = await dvae(arguments + ["--weights", Fixtures.tiny])
+      #expect(run.status == 64 && run.errors.contains("input folder"), "\(run.errors)")
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("in")) == ["z.png"])
+  }
+
+  @Test func foldersOfShardsAreReadAsShardsAre() async throws {
+    try FileManager.default.createDirectory(atPath: folder("in"), withIntermediateDirectories: true)
+    try archive(folder("in/a.tar"))
+    try archive(folder("in/b.tar"))
+    #expect(await tokenize(folder("in"), "--output", folder("a.tar")).status == 0)
+    let files = [folder("in/a.tar"), folder("in/b.tar")]
+    let run = await dvae(
+      ["tokenize", "--weights", Fixtures.tiny, "--output", folder("b.tar")] + files)
+    #expect(run.status == 0)
+    #expect(try bytes(folder("a.tar")) == bytes(folder("b.tar")))
+    #expect(try tokens(folder("a.tar")).count == 6)
+  }
+
   @Test func longNamesAreShortened() async throws {
     try FileManager.default.createDirectory(atPath: folder("in"), withIntermediateDirectories: true)
     for end in ["a", "b"] {

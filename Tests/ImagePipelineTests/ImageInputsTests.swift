@@ -113,6 +113,70 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
     }
   }
 
+  @Test func archivesInFoldersAreOpened() throws {
+    let png = try Fixtures.bytes("codecs/png_rgb8.png")
+    try Fixtures.withFolder { folder in
+      for name in ["1", "2"] {
+        nonisolated(unsafe) var bytes: [UInt8] = []
+        var writer = TarWriter { bytes += $0 }
+        try writer.append(
+          .init(key: "s" + name, fields: [.init(extension: "png", bytes: png)]))
+        try writer.finish()
+        try Fixtures.write(bytes, to: folder + "/shards/0\(name).tar")
+      }
+      try Fixtures.write(Array("no archive".utf8), to: folder + "/shards/015.tar")
+      try makeFolder(["shards/01.png", "shards/sub/x.png"], in: folder)
+      var inputs = try ImageInputs([folder])
+      var (keys, errors): ([String], [ImageError]) = ([], [])
+      while true {
+        do throws(ImageError) {
+          guard let item = try inputs.next() else { break }
+          keys.append(item.key)
+        } catch {
+          errors.append(error)
+        }
+      }
+      #expect(keys == ["shards/01", "s1", "s2", "shards/sub/x"])
+      #expect(errors.count == 1 && errors.first?.description.contains("015.tar") == true)
+      #expect(inputs.folders == [folder])
+      try Fixtures.write(Array("shards\n".utf8), to: folder + "/list.txt")
+      var listed = try ImageInputs(["@" + folder + "/list.txt"])
+      #expect(try listed.next()?.key == "shards/01")
+      #expect(listed.folders == [folder + "/shards"])
+    }
+  }
+
+  @Test func namesThatAreNotUTF8AreReported() throws {
+    try Fixtures.withFolder { folder in
+      try makeFolder(["a.png", "z.png"], in: folder)
+      // "b\xFF.png" and "c\xFF.txt"; not every file system lets such names be made.
+      for (letter, ending) in [("b", "png"), ("c", "txt")] {
+        let name = Array((folder + "/" + letter).utf8) + [0xFF] + Array(".\(ending)\0".utf8)
+        let file = name.withUnsafeBytes {
+          fopen($0.assumingMemoryBound(to: CChar.self).baseAddress, "w")
+        }
+        guard let file else { return }
+        fclose(file)
+      }
+      var inputs = try ImageInputs([folder])
+      #expect(try inputs.next()?.key == "a")
+      let error = #expect(throws: ImageError.self) { try inputs.next() }
+      #expect(error?.description.contains("not UTF-8") == true)
+      #expect(try inputs.next()?.key == "z")
+      #expect(try inputs.next() == nil)
+
+      let list = Array("a.png\n".utf8) + [0xFF] + Array(".png\nz.png\n".utf8)
+      try Fixtures.write(list, to: folder + "/list.txt")
+      var listed = try ImageInputs(["@" + folder + "/list.txt"])
+      #expect(try listed.next()?.key == "a")
+      let second = #expect(throws: ImageError.self) { try listed.next() }
+      #expect(second?.description.contains("not UTF-8") == true)
+      #expect(try listed.next()?.key == "z")
+      let missing = #expect(throws: ImageError.self) { try ImageInputs([folder + "/\u{FFFD}.png"]) }
+      #expect(missing?.description.contains("UTF-8") == true)
+    }
+  }
+
   @Test func folderAndHugeFilesAreErrors() throws {
     try Fixtures.withFolder { folder in
       try makeFolder(["a.png"], in: folder)

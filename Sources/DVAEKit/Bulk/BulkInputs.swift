@@ -29,6 +29,8 @@ public struct BulkInputs: Sendable {
   private let forArchive: Bool
   // Of the arguments and every file that they lead to.
   private let files: Set<FolderIdentity>
+  // Every folder that is looked through, and what it was called.
+  private let folders: [FolderIdentity: String]
 
   /// Counts the images that the arguments name.
   ///
@@ -55,6 +57,9 @@ public struct BulkInputs: Sendable {
       if let file = FolderIdentity(path) { files.insert(file) }
     }
     self.files = files
+    folders = counted.folders.reduce(into: [:]) { folders, path in
+      if let identity = FolderIdentity(path) { folders[identity] = path }
+    }
     guard total > 0 else {
       throw DVAEError(
         .missing, "\(arguments.joined(separator: ", ")): no image (.jpg, .png, .webp) in there")
@@ -81,11 +86,13 @@ public struct BulkInputs: Sendable {
     }
   }
 
-  /// Refuses a token file that would replace an input.
+  /// Refuses a token file that would replace an input, or be one of the next job.
   ///
-  /// - Throws: `usage` where one of its files is an argument or a file that one of them names.
+  /// - Throws: `usage` where one of its files is an argument or a file that one of them names, and
+  ///   for an archive in a folder that is looked through.
   package func refuse(output path: String, of format: TokenFormat) throws(DVAEError) {
     for file in format.files(path) { try refuse(output: file) }
+    if format == .tar { try refuse(outputFolder: FileSystem.folder(of: path)) }
   }
 
   /// Refuses an output that would replace an input.
@@ -98,7 +105,7 @@ public struct BulkInputs: Sendable {
 
   /// Refuses a folder for images where they would become inputs of this job or of the next.
   ///
-  /// - Throws: `usage` where the folder is one of the arguments, or lies in one.
+  /// - Throws: `usage` where the folder is one that arguments and lists name, or lies in one.
   package func refuse(outputFolder path: String) throws(DVAEError) {
     var folder = path
     // What does not exist yet will be made in the first folder above it that does.
@@ -108,12 +115,11 @@ public struct BulkInputs: Sendable {
     }
     var above: Set<FolderIdentity> = []
     while let identity = FolderIdentity(folder), above.insert(identity).inserted { folder += "/.." }
-    for argument in arguments where FileSystem.kind(argument) == .folder {
-      guard let identity = FolderIdentity(argument), above.contains(identity) else { continue }
+    if let input = above.compactMap({ folders[$0] }).first {
       throw DVAEError(
         .usage,
-        "\(path): lies in the input folder \(argument), so that outputs would become inputs: "
-          + "choose another")
+        "\(path.isEmpty ? "." : path): lies in the input folder \(input), so that outputs would "
+          + "become inputs: choose another")
     }
   }
 
@@ -140,6 +146,7 @@ public struct BulkInputs: Sendable {
   /// Gives every item a key that none before it had.
   private struct Items: IteratorProtocol {
     private var inputs: ImageInputs
+    var folders: [String] { inputs.folders }
     private let forArchive: Bool
     private var keys = UniqueKeys()
     private var damaged = 0
