@@ -101,6 +101,32 @@ import Testing
     #expect(try read("t.idx") == [grids[0], TokenGrid(height: 1, width: 2, tokens: [5, 6])])
   }
 
+  /// A kill may come when the index is in its place and the tokens are not.
+  @Test func megatronIsResumedBetweenItsTwoFiles() throws {
+    try write("whole.idx", Self.two)
+    let (path, provenance) = (folder("t.idx"), TokenFileTests.provenance(count: 2))
+    do {
+      let writer = try TokenWriter(path, format: .megatron, provenance: provenance)
+      for (i, grid) in Self.two.enumerated() {
+        let companions = ["txt": Array("caption \(i)".utf8)]
+        try writer.append(TokenRecord(key: "k\(i)", .tokens(grid), companions: companions))
+      }
+      try writer.commit()
+    }
+    for ending in ["idx", "idx.json"] {
+      try DVAEKitTests.write(bytes(folder("whole." + ending)), to: folder("t." + ending))
+    }
+    #expect(try !TokenWriter.isComplete(path, provenance))
+    let resumed = try TokenWriter(
+      path, format: .megatron, provenance: provenance, start: .resuming)
+    #expect(resumed.resumed == 2)
+    try resumed.finish()
+    for ending in ["idx", "idx.json", "bin"] {
+      #expect(try bytes(folder("t." + ending)) == bytes(folder("whole." + ending)))
+    }
+    #expect(try TokenWriter.isComplete(path, provenance))
+  }
+
   @Test func descriptionsAreKeptAsTheyAre() throws {
     try write("t.npy", Self.two, json: "{\"id\": 12345678901234567890,\n \"a\": [1.50, null]}")
     let text = try String(decoding: bytes(folder("t.npy.json")), as: UTF8.self)

@@ -14,7 +14,8 @@ import WeightFiles
     inputs: Int? = nil, vocabulary: Int = 8192
   ) throws {
     let provenance = try Provenance(
-      weights: .init(file: "encoder.pkl", sha256: sha256), architecture: Architecture(vocabulary: vocabulary),
+      weights: .init(file: "encoder.pkl", sha256: sha256),
+      architecture: Architecture(vocabulary: vocabulary),
       preprocessing: Preprocessing(crop: .none),
       inputs: .init(count: inputs ?? grids.count, sha256: "cd"), shard: shard, engine: "none")
     let path = folder(name)
