@@ -84,6 +84,13 @@ let package = Package(
       ]),
     .executableTarget(
       name: "dvae", dependencies: ["DVAECommands", argumentParser], swiftSettings: swiftSettings),
+    // A proof that tokens serve their purpose; not a product.
+    .executableTarget(
+      name: "NextToken",
+      dependencies: [
+        "CPUBackend", "DVAEKit", "DVAEModel", "EngineModule", "TensorModule", argumentParser,
+      ],
+      path: "Examples/NextToken", swiftSettings: swiftSettings),
     // Tests.
     .target(
       name: "DVAETestSupport",

@@ -3,7 +3,7 @@
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 
-paths=(Package.swift Sources Tests)
+paths=(Package.swift Sources Tests Examples)
 if [[ -d Snippets ]]; then paths+=(Snippets); fi
 swift format lint --strict --recursive --parallel "${paths[@]}"
 Scripts/check-laws.sh
