@@ -35,6 +35,9 @@ let package = Package(
     .library(name: "DVAEKit", targets: ["DVAEKit"]),
     .executable(name: "dvae", targets: ["dvae"]),
   ],
+  traits: [
+    .trait(name: "MPI", description: "Training by several processes; needs Open MPI.")
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
@@ -52,6 +55,7 @@ let package = Package(
     .target(
       name: "CWebFetch", dependencies: ["CCurl"],
       cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
+    system("CMPI", "ompi-c", apt: "libopenmpi-dev", brew: "open-mpi"),
     // Level 1: operations, weights, images, files of a job. These do not know each other.
     module("EngineModule", ["TensorModule"]),
     module("WeightFiles", ["TensorModule"]),
@@ -81,6 +85,7 @@ let package = Package(
       [
         "CPUBackend", "DVAEKit", "DVAEModel", "DVAETraining", "DataPreparation", "EngineModule",
         "ImagePipeline", "JobFiles", "TensorModule", "WeightFiles", argumentParser, crypto,
+        .target(name: "CMPI", condition: .when(traits: ["MPI"])),
       ]),
     .executableTarget(
       name: "dvae", dependencies: ["DVAECommands", argumentParser], swiftSettings: swiftSettings),

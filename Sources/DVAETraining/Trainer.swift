@@ -35,8 +35,9 @@ public struct Trainer<E: Engine, Source: BatchSource> {
   public private(set) var state: TrainingState
   private let engine: E
   private var data: Source
-  private let validation: ValidationSet
-  private let folder: RunFolder
+  private let validation: ValidationSet?
+  private let folder: RunFolder?
+  private let processes: any ProcessGroup
   private let step: UpdateStep<E>
   private var lastCheckpoint: String?
   /// The first batch where the preparation has looked at it already.
@@ -49,18 +50,22 @@ public struct Trainer<E: Engine, Source: BatchSource> {
   ///   - state: new, or that of a checkpoint
   ///   - engine: what to compute with
   ///   - data: stands where the state says
-  ///   - validation: images that are not trained on
-  ///   - folder: of the run
+  ///   - validation: images that are not trained on; nil for no validation
+  ///   - folder: of the run; nil for no checkpoints
+  ///   - processes: that train the model together, all from the same state; the first alone has a
+  ///     folder and validates
   public init(
-    _ state: TrainingState, engine: E, data: Source, validation: ValidationSet, folder: RunFolder
+    _ state: TrainingState, engine: E, data: Source, validation: ValidationSet?,
+    folder: RunFolder?, processes: any ProcessGroup = SingleProcess()
   ) {
     self.state = state
     self.engine = engine
     self.data = data
     self.validation = validation
     self.folder = folder
-    step = UpdateStep(state.configuration, engine: engine)
-    lastCheckpoint = folder.checkpoints().first.map(folder.checkpoint)
+    self.processes = processes
+    step = UpdateStep(state.configuration, engine: engine, processes: processes)
+    lastCheckpoint = folder.flatMap { folder in folder.checkpoints().first.map(folder.checkpoint) }
   }
 
   /// Does the updates that are left.
@@ -72,7 +77,8 @@ public struct Trainer<E: Engine, Source: BatchSource> {
   public mutating func run(_ observer: inout some TrainingObserver) throws -> TrainingOutcome {
     if state.update == 0 { try prepare() }
     while state.update < configuration.updates {
-      if observer.shouldStop {
+      // Whoever is asked to stop, all stop after the same update.
+      if processes.sums(of: [observer.shouldStop ? 1 : 0])[0] > 0 {
         try saveCheckpoint(&observer)
         return .stopped
       }
@@ -133,12 +139,14 @@ public struct Trainer<E: Engine, Source: BatchSource> {
   }
 
   private func validate(_ observer: inout some TrainingObserver) throws {
+    guard let validation else { return }
     let (record, pictures) = try validation.evaluate(state, engine: engine)
     try observer.didValidate(record, pictures)
     if let warning = record.collapse(under: configuration) { try observer.didNotice(warning) }
   }
 
   private mutating func saveCheckpoint(_ observer: inout some TrainingObserver) throws {
+    guard let folder else { return }
     let path = try folder.save(state)
     lastCheckpoint = path
     try observer.didSave(path, update: state.update)

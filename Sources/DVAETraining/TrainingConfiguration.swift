@@ -141,6 +141,18 @@ extension TrainingConfiguration {
 }
 
 extension TrainingConfiguration {
+  /// Checks that processes can share the batches: each computes whole micro-batches.
+  ///
+  /// - Throws: `TrainingError.configuration`
+  public func checkShares(among processes: Int) throws(TrainingError) {
+    guard batchSize / microBatch % processes == 0 else {
+      throw .configuration(
+        field: CodingKeys.microBatch.rawValue,
+        problem: "is \(microBatch): batches of \(batchSize) make \(batchSize / microBatch) "
+          + "micro-batches, which \(processes) processes cannot share evenly")
+    }
+  }
+
   /// Checks every value by itself and against the others.
   ///
   /// - Throws: `TrainingError.configuration` naming the first field that cannot be.

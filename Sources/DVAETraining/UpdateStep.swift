@@ -31,6 +31,7 @@ extension TrainingConfiguration {
 package struct UpdateStep<E: Engine>: Sendable {
   private let configuration: TrainingConfiguration
   private let engine: E
+  private let processes: any ProcessGroup
   /// Sums over the micro-batches of dLoss/dParameters, in one arena laid out like the parameters.
   package let gradients: ParameterSet
   /// The part of `gradients` that is not frozen.
@@ -39,11 +40,13 @@ package struct UpdateStep<E: Engine>: Sendable {
   private let trainedRanges: [Range<Int>]
 
   package init(
-    _ configuration: TrainingConfiguration, engine: E, gradients: ParameterSet? = nil
+    _ configuration: TrainingConfiguration, engine: E, gradients: ParameterSet? = nil,
+    processes: any ProcessGroup = SingleProcess()
   ) {
     let gradients = gradients ?? ParameterSet(configuration.plans)
     self.configuration = configuration
     self.engine = engine
+    self.processes = processes
     self.gradients = gradients
     trained = gradients.filter { !configuration.isFrozen($0) }
     trainedRanges = trained.parameters.map(\.values.range).reduce(into: []) { ranges, range in
@@ -57,7 +60,7 @@ package struct UpdateStep<E: Engine>: Sendable {
 
   private var microBatches: Int { configuration.batchSize / configuration.microBatch }
 
-  /// Sets `gradients` to the sums over the micro-batches.
+  /// Sets `gradients` to the sums over the micro-batches, of which each process computes its share.
   ///
   /// - Parameters:
   ///   - images: mapped pixels, [batchSize, H, W, 3]
@@ -79,18 +82,22 @@ package struct UpdateStep<E: Engine>: Sendable {
     let elements =
       configuration.microBatch * (images.shape.height / Architecture.pixelsPerToken)
       * (images.shape.width / Architecture.pixelsPerToken) * configuration.architecture.vocabulary
-    var parts: [ObjectiveParts] = []
-    for part in 0..<microBatches {
+    var (reconstruction, kl, klWeight) = (0.0, 0.0, 0.0)
+    let share =
+      processes.rank * microBatches / processes.count..<(processes.rank + 1) * microBatches
+      / processes.count
+    for part in share {
       let range = part * configuration.microBatch..<(part + 1) * configuration.microBatch
-      parts.append(
-        try objective.gradients(
-          images.images(range), noise: noise.part(part, of: microBatches, elements: elements),
-          temperature: Float(values.temperature), beta: Float(values.klWeight), into: trained))
+      let parts = try objective.gradients(
+        images.images(range), noise: noise.part(part, of: microBatches, elements: elements),
+        temperature: Float(values.temperature), beta: Float(values.klWeight), into: trained)
+      reconstruction += parts.reconstruction / Double(microBatches)
+      kl += parts.kl / Double(microBatches)
+      klWeight = parts.klWeight
     }
-    let count = Double(parts.count)
-    return ObjectiveParts(
-      reconstruction: parts.reduce(0) { $0 + $1.reconstruction } / count,
-      kl: parts.reduce(0) { $0 + $1.kl } / count, klWeight: parts[0].klWeight)
+    if let arena = gradients.arena { processes.sum(arena.elements) }
+    let sums = processes.sums(of: [reconstruction, kl])
+    return ObjectiveParts(reconstruction: sums[0], kl: sums[1], klWeight: klWeight)
   }
 
   /// The norm of the batch's gradient, which is the mean over the micro-batches.

@@ -19,6 +19,9 @@ struct TrainCommand: AsyncParsableCommand {
       goes on with the same command, or with no more than --output RUN, and gives the same bits as \
       one that was not. Ctrl-C and SIGTERM write a checkpoint first (exit status 130 and 143).
 
+      Built with --traits MPI, 'mpirun -n N dvae train …' shares each batch among N processes; the \
+      first one writes. They need the same files, and processors of one kind.
+
       A run goes on with the settings that it was started with; --updates, --data (the same images \
       elsewhere), --keep and what concerns checkpoints and validation may change.
 
@@ -61,25 +64,34 @@ struct TrainCommand: AsyncParsableCommand {
 
   func run() async throws {
     let console = Console.current
-    let signals = StopSignals { console.note($0) }
-    let folder = try RunFolder(output)
-    let state = try openState(in: folder, console)
+    let processes = try startedProcesses()
+    let isFirst = processes.rank == 0
+    let signals = StopSignals { if isFirst { console.note($0) } }
+    let folder = isFirst ? try RunFolder(output) : nil
+    let state = try processes.share(
+      try folder.map { try openState(in: $0, processes.count, console) })
     let configuration = state.configuration
-    let images = try trainingImages(configuration, console)
+    let images = try trainingImages(configuration) { if isFirst { console.note($0) } }
     try images.check(state.position)
-    let validation = try ValidationImages(configuration) { console.note($0) }
-    if state.update >= configuration.updates {
+    let validation = isFirst ? try ValidationImages(configuration) { console.note($0) } : nil
+    if isFirst, state.update >= configuration.updates {
       console.note("\(output): all \(configuration.updates) updates are done; --updates adds more")
     }
     var trainer = Trainer(
       state, engine: try CPUEngine(threads: threads),
-      data: PrefetchedImages(images, from: state.position), validation: validation.set,
-      folder: folder)
+      data: PrefetchedImages(images, from: state.position), validation: validation?.set,
+      folder: folder, processes: processes)
+    guard let folder else {
+      var observer = HelpingProcess(signals: signals)
+      _ = try trainer.run(&observer)
+      return processes.end()
+    }
     var reporter = try TrainingReporter(
       folder, configuration, from: state.update, signals: signals, quiet: quiet.quiet, console)
     let outcome = try trainer.run(&reporter)
     reporter.finish()
     try trainer.state.writeWeights(to: folder.weights)
+    processes.end()
     switch outcome {
     case .finished: console.print(folder.weights)
     case .stopped:
@@ -89,13 +101,16 @@ struct TrainCommand: AsyncParsableCommand {
   }
 
   /// The newest checkpoint's state, or that of a new run.
-  private func openState(in folder: RunFolder, _ console: Console) throws -> TrainingState {
+  private func openState(
+    in folder: RunFolder, _ processes: Int, _ console: Console
+  ) throws -> TrainingState {
     if var state = try folder.latest(warn: { console.note($0) }) {
       var configuration = try options.resumedConfiguration(state.configuration)
       if !data.isEmpty { configuration.data = data }
       if !validation.isEmpty { configuration.validation = validation }
       try configuration.checkResumes(state.configuration, run: output)
       try configuration.validate()
+      try configuration.checkShares(among: processes)
       console.note("\(output): going on after update \(state.update)")
       state.configuration = configuration
       try folder.write(configuration)
@@ -108,17 +123,20 @@ struct TrainCommand: AsyncParsableCommand {
     var configuration = try options.newConfiguration(startingFrom: weights)
     configuration.data = data
     configuration.validation = validation
+    if options.microBatch == nil, configuration.batchSize % processes == 0 {
+      configuration.microBatch = min(
+        configuration.microBatch, configuration.batchSize / processes)
+    }
+    try configuration.checkShares(among: processes)
     let state = try TrainingState(configuration, startingFrom: weights)
     try folder.write(configuration)
     return state
   }
 
   private func trainingImages(
-    _ configuration: TrainingConfiguration, _ console: Console
+    _ configuration: TrainingConfiguration, _ note: @escaping @Sendable (String) -> Void
   ) throws -> TrainingImages {
-    let index = try SampleIndex(configuration.data) { console.note($0) }
-    return TrainingImages(index, configuration, workers: dataThreads, cached: cache) {
-      console.note($0)
-    }
+    let index = try SampleIndex(configuration.data, warn: note)
+    return TrainingImages(index, configuration, workers: dataThreads, cached: cache, warn: note)
   }
 }

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Trains with two processes of Open MPI, which is installed on Debian or Ubuntu if it is missing: the
+# run must be that of one process up to rounding, and a killed process must end it with a message
+# and a checkpoint to go on from.
+# shellcheck source=Scripts/common.sh
+source "$(dirname "$0")/common.sh"
+
+if ! command -v mpirun >/dev/null; then
+  say "installing libopenmpi-dev and openmpi-bin with apt-get"
+  apt-get install --yes --no-install-recommends libopenmpi-dev openmpi-bin
+fi
+say "building with the trait MPI"
+build=${1:-.build/mpi}
+true
+dvae=$build/release/dvae
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+train=(train --preset tiny --data Examples/photos --batch-size 8 --validation-images 2
+  --validate-every 1000 --threads 1 --quiet)
+# Containers run as root on few cores.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+two=(mpirun --oversubscribe -n 2)
+
+say "two processes at batch 4 beside one at batch 8"
+# Small steps: rounding grows with each of them.
+few=(--updates 8 --learning-rate 1e-4)
+"$dvae" "${train[@]}" "${few[@]}" --micro-batch 4 --output "$work/one" >/dev/null
+"${two[@]}" "$dvae" "${train[@]}" "${few[@]}" --output "$work/two" >/dev/null
+# The last loss follows from seven updates of all parameters.
+paste -d, "$work/one/metrics.csv" "$work/two/metrics.csv" | awk -F, '
+  NR == 1 { columns = NF / 2; next }
+  { difference = $3 - $(columns + 3); if (difference < 0) difference = -difference
+    if (difference > worst) worst = difference; rows++ }
+  END { printf "largest difference of %d losses: %.2g\n", rows, worst
+        exit rows != 8 || worst > 1e-5 }' || fail "the runs differ"
+
+say "killing one of two processes"
+"${two[@]}" "$dvae" "${train[@]}" --updates 100000 --checkpoint-every 2 --output "$work/killed" \
+  >/dev/null 2>"$work/message" &
+launcher=$!
+until compgen -G "$work/killed/checkpoints/*" >/dev/null; do
+  kill -0 $launcher 2>/dev/null || fail "the run ended by itself: $(cat "$work/message")"
+  sleep 0.2
+done
+kill -KILL "$(pgrep -P $launcher | tail -n 1)"
+if wait $launcher; then fail "the run went on without one of its processes"; fi
+grep -q "signal 9" "$work/message" || fail "no message names the killed process"
+done=$(sed -n '$s/,.*//p' "$work/killed/metrics.csv")
+"$dvae" train --output "$work/killed" --updates $((done + 1)) --threads 1 --quiet >/dev/null ||
+  fail "the run cannot be taken up"
+say "passed"

@@ -1,0 +1,67 @@
+import DVAEKit
+import DVAETraining
+import Foundation
+
+#if MPI
+import CMPI
+
+/// The processes that mpirun started.
+private struct MPIProcesses: ProcessGroup {
+  let rank: Int
+  let count: Int
+
+  init() throws {
+    guard dvae_mpi_begin() == 0 else {
+      throw DVAEError(.usage, "MPI cannot be started; its own message is above")
+    }
+    rank = Int(dvae_mpi_rank())
+    count = Int(dvae_mpi_size())
+  }
+
+  func sum(_ numbers: UnsafeMutableBufferPointer<Float>) {
+    if let x = numbers.baseAddress { dvae_mpi_sum_floats(x, numbers.count) }
+  }
+
+  func sum(_ numbers: UnsafeMutableBufferPointer<Double>) {
+    if let x = numbers.baseAddress { dvae_mpi_sum_doubles(x, numbers.count) }
+  }
+
+  func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {
+    if let x = bytes.baseAddress { dvae_mpi_broadcast(x, bytes.count) }
+  }
+
+  func end() { dvae_mpi_end() }
+}
+#endif
+
+/// The processes that take part in this run: those of mpirun where it started this one.
+///
+/// - Throws: where mpirun did, and this program was built without MPI
+func startedProcesses() throws -> any ProcessGroup {
+  let environment = ProcessInfo.processInfo.environment
+  // Set by Open MPI's and by MPICH's launcher.
+  guard let count = environment["OMPI_COMM_WORLD_SIZE"] ?? environment["PMI_SIZE"] else {
+    return SingleProcess()
+  }
+  #if MPI
+  return try MPIProcesses()
+  #else
+  guard count == "1" else {
+    throw DVAEError(
+      .usage,
+      "mpirun started \(count) processes, but this dvae was built without MPI; build it with "
+        + "'swift build -c release --product dvae --traits MPI', or start one process")
+  }
+  return SingleProcess()
+  #endif
+}
+
+/// What a process that only computes its share is told and asked.
+struct HelpingProcess: TrainingObserver {
+  let signals: StopSignals
+  var shouldStop: Bool { signals.signalNumber != nil }
+  mutating func didUpdate(_ record: UpdateRecord) {}
+  mutating func didValidate(_ record: ValidationRecord, _ pictures: ValidationPictures) {}
+  mutating func didSave(_ path: String, update: Int) {}
+  mutating func didNotice(_ warning: String) {}
+}
