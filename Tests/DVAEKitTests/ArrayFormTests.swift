@@ -127,6 +127,18 @@ import Testing
     #expect(try TokenWriter.isComplete(path, provenance))
   }
 
+  /// The partial file keeps its name to the last, so that every step before can be done again.
+  @Test func tokensGetTheirNameLast() throws {
+    let path = folder("t.idx")
+    let writer = try TokenWriter(
+      path, format: .megatron, provenance: TokenFileTests.provenance(count: 1))
+    try writer.append(TokenRecord(key: "k", .tokens(Self.two[0])))
+    try FileManager.default.removeItem(atPath: path + ".partial")
+    #expect(throws: DVAEError.self) { try writer.finish() }
+    #expect(FileManager.default.fileExists(atPath: path))
+    #expect(!FileManager.default.fileExists(atPath: folder("t.bin")))
+  }
+
   @Test func descriptionsAreKeptAsTheyAre() throws {
     try write("t.npy", Self.two, json: "{\"id\": 12345678901234567890,\n \"a\": [1.50, null]}")
     let text = try String(decoding: bytes(folder("t.npy.json")), as: UTF8.self)
