@@ -36,7 +36,10 @@ let package = Package(
     .executable(name: "dvae", targets: ["dvae"]),
   ],
   traits: [
-    .trait(name: "MPI", description: "Training by several processes; needs Open MPI.")
+    .trait(name: "MPI", description: "Training by several processes; needs Open MPI."),
+    .trait(
+      name: "LanguageDetection",
+      description: "dvae prepare tells languages by CLD2 (Debian's libcld2-dev)."),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -56,6 +59,15 @@ let package = Package(
       name: "CWebFetch", dependencies: ["CCurl"],
       cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
     system("CMPI", "ompi-c", apt: "libopenmpi-dev", brew: "open-mpi"),
+    system("CSQLite", "sqlite3", apt: "libsqlite3-dev", brew: "sqlite"),
+    .systemLibrary(name: "CBZip2", providers: [.apt(["libbz2-dev"]), .brew(["bzip2"])]),
+    .target(
+      name: "CLanguage",
+      cxxSettings: [
+        .define("DVAE_LANGUAGE_DETECTION", .when(traits: ["LanguageDetection"])),
+        .enableWarning("all"), .treatAllWarnings(as: .error),
+      ],
+      linkerSettings: [.linkedLibrary("cld2", .when(traits: ["LanguageDetection"]))]),
     // Level 1: operations, weights, images, files of a job. These do not know each other.
     module("EngineModule", ["TensorModule"]),
     module("WeightFiles", ["TensorModule"]),
@@ -72,7 +84,10 @@ let package = Package(
       "DVAETraining", ["DVAEModel", "EngineModule", "JobFiles", "TensorModule", "WeightFiles"]),
     module(
       "DataPreparation",
-      ["CWebFetch", "ImagePipeline", "JobFiles", "TensorModule", "WeightFiles", crypto]),
+      [
+        "CBZip2", "CLanguage", "CSQLite", "CWebFetch", "ImagePipeline", "JobFiles", "TensorModule",
+        "WeightFiles", crypto,
+      ]),
     module(
       "DVAEKit",
       [

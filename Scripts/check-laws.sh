@@ -20,7 +20,8 @@ search_code() {
 # Arrows point down: a module imports only modules of a lower level.
 level() { # level MODULE: nothing for one that is not ours
   case $1 in
-    CDVAEKernels | TensorModule | CImageCodecs | CJPEG | CPNG | CWebP | CCurl | CWebFetch | CMPI) echo 0 ;;
+    CDVAEKernels | TensorModule | CImageCodecs | CJPEG | CPNG | CWebP | CCurl | CWebFetch) echo 0 ;;
+    CBZip2 | CSQLite | CLanguage | CMPI) echo 0 ;;
     EngineModule | WeightFiles | ImagePipeline | JobFiles) echo 1 ;;
     CPUBackend | DVAEModel) echo 2 ;;
     DVAETraining | DataPreparation | DVAEKit) echo 3 ;;

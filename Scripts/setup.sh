@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes this machine ready to build: checks the Swift toolchain, and installs the libraries for images
-# and fetching where they are missing. With everything there it does nothing and needs no network.
+# Makes this machine ready to build: checks the Swift toolchain, and installs the libraries for images,
+# fetching and tables where they are missing. With everything there it does nothing and needs no network.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 
@@ -12,7 +12,14 @@ major=${version%%.*} minor=${version##*.}
   fail "found Swift ${version:-of unknown version}, need 6.2 or newer: https://www.swift.org/install"
 
 libraries_found() {
-  command -v pkg-config >/dev/null && pkg-config --exists libjpeg libpng libwebp libcurl
+  command -v pkg-config >/dev/null &&
+    pkg-config --exists libjpeg libpng libwebp libcurl sqlite3 && bzip2_found
+}
+# It has no pkg-config file everywhere; the toolchain's own compiler knows where headers are.
+bzip2_found() {
+  local run=env
+  if command -v xcrun >/dev/null; then run=xcrun; fi
+  "$run" clang -E -x c - <<<'#include <bzlib.h>' >/dev/null 2>&1
 }
 if libraries_found; then exit 0; fi
 
@@ -30,12 +37,12 @@ if command -v brew >/dev/null; then
   say "installing libjpeg-turbo, libpng, libwebp and pkg-config with brew"
   brew install pkgconf jpeg-turbo libpng webp
 elif command -v apt-get >/dev/null; then
-  packages=(pkg-config libjpeg-dev libpng-dev libwebp-dev libcurl4-openssl-dev)
+  packages=(pkg-config libjpeg-dev libpng-dev libwebp-dev libcurl4-openssl-dev libsqlite3-dev libbz2-dev)
   say "installing ${packages[*]} with apt-get"
   install=(env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends)
   as_root "${install[@]}" "${packages[@]}" ||
     { as_root apt-get update && as_root "${install[@]}" "${packages[@]}"; }
 else
-  fail "install the development files of libjpeg-turbo, libpng, libwebp, libcurl and pkg-config"
+  fail "install the development files of libjpeg-turbo, libpng, libwebp, libcurl, sqlite3, bzip2 and pkg-config"
 fi
-libraries_found || fail "pkg-config still does not find libjpeg, libpng, libwebp and libcurl"
+libraries_found || fail "pkg-config still does not find libjpeg, libpng, libwebp, libcurl, sqlite3 or bzip2"

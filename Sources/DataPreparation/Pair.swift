@@ -21,6 +21,8 @@ package struct Pair: Sendable {
 package enum ImageReference: Sendable {
   /// In a file, or in a sample of an archive.
   case item(InputItem)
+  /// A member of a zip archive.
+  case zipMember(archive: String, member: String)
   /// At an address, to be fetched.
   case address(String)
 }

@@ -39,6 +39,7 @@ package struct Preparation: Sendable {
   private let captionFilters: CaptionFilters
   private let imageFilters: ImageFilters
   private let fetcher: Fetcher
+  private let zips = ZipCache()
 
   /// Prepares a job.
   ///
@@ -80,6 +81,7 @@ package struct Preparation: Sendable {
     pages: (Funnel) throws -> [String: String] = { _ in [:] }
   ) async throws -> Summary {
     let begin = ContinuousClock.now
+    try refuse(output: path)
     var duplicates = Duplicates(settings.filters)
     try await exclude(from: &duplicates)
     let empty = Funnel([
@@ -121,6 +123,18 @@ package struct Preparation: Sendable {
     summary.funnel = output.funnel
     summary.elapsed = .now - begin
     return summary
+  }
+
+  /// Refuses an output whose shards would become inputs.
+  private func refuse(output path: String) throws(DVAEError) {
+    let above = FolderIdentity.above(path)
+    for source in settings.sources where FileSystem.kind(source) == .folder {
+      guard let identity = FolderIdentity(source), above.contains(identity) else { continue }
+      throw DVAEError(
+        .usage,
+        "\(path): lies in the source \(source), so that outputs would become inputs: choose another"
+      )
+    }
   }
 
   /// A row after all that needs no other row.
@@ -188,7 +202,13 @@ package struct Preparation: Sendable {
   }
 
   private func bytes(of pair: Pair) throws(Drop) -> [UInt8] {
-    guard case .item(let item) = pair.image else { return [] }
+    let item: InputItem
+    switch pair.image {
+    case .item(let found): item = found
+    case .zipMember(let archive, let member):
+      return try zips.contents(of: member, in: archive)
+    case .address: return []
+    }
     do throws(ImageError) {
       return try item.load(limits: settings.image.limits)
     } catch {

@@ -37,6 +37,19 @@ package struct FolderIdentity: Hashable, Sendable {
   }
 }
 
+extension FolderIdentity {
+  /// The folder at a path and all folders above it.
+  ///
+  /// What does not exist yet will be made in the first folder above it that does.
+  package static func above(_ path: String) -> Set<FolderIdentity> {
+    var folder = path
+    while fileKind(folder) == .missing { folder = Path.folder(folder) }
+    var above: Set<FolderIdentity> = []
+    while let identity = FolderIdentity(folder), above.insert(identity).inserted { folder += "/.." }
+    return above
+  }
+}
+
 /// A file that is read at offsets; threads may share it.
 public final class InputFile: Sendable {
   /// The path it was opened with, for messages.

@@ -10,7 +10,7 @@ struct PrepareCommand: AsyncParsableCommand {
     abstract: "Make training data of text-image pairs: filter, deduplicate, write shards.",
     discussion: """
       Reads tables with a caption and an image per row (.tsv as Conceptual Captions and CC12M, .csv, \
-      .jsonl), the metadata of YFCC100M, folders of images with captions beside them (NAME.txt, \
+      .jsonl), the metadata of YFCC100M (also as SQLite), all of them also as .bz2, folders of images with captions beside them (NAME.txt, \
       NAME.caption, NAME.json) and WebDataset .tar archives. Writes a folder:
         shard-000000.tar …  WebDataset: KEY.jpg, KEY.txt, KEY.json
         index.json          the shards with their SHA-256, and the settings

@@ -36,6 +36,7 @@ extension FilterSettings.Preset: ExpressibleByArgument {}
 extension SourceSettings.Format: ExpressibleByArgument {}
 extension SourceSettings.CaptionChoice: ExpressibleByArgument {}
 extension SourceSettings.Header: ExpressibleByArgument {}
+extension SourceSettings.Layout: ExpressibleByArgument {}
 extension ImageSettings.Resize: ExpressibleByArgument {}
 extension ImageSettings.Encoding: ExpressibleByArgument {}
 
@@ -186,6 +187,18 @@ struct SourceOptions: ParsableArguments {
       "The folder that the images of tables are in (default: the table's).", valueName: "folder"))
   var images: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Where YFCC100M's images are in that folder: IDENTIFIER.jpg, the bucket's "
+        + "data/images/HHH/HHH/HASH.jpg, or SLIP's images/AA/BBB.zip."))
+  var layout: SourceSettings.Layout?
+
+  @Option(
+    help: ArgumentHelp(
+      "Take only the photos of YFCC100M in this list of line number, identifier and hash.",
+      valueName: "file"))
+  var subset: String?
+
   var settings: SourceSettings {
     var settings = SourceSettings()
     settings.format = format
@@ -195,6 +208,8 @@ struct SourceOptions: ParsableArguments {
     settings.imageColumn = imageColumn
     settings.licenceColumn = licenceColumn
     settings.images = images
+    settings.layout = layout
+    settings.subset = subset
     return settings
   }
 }

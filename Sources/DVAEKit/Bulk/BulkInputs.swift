@@ -107,15 +107,7 @@ public struct BulkInputs: Sendable {
   ///
   /// - Throws: `usage` where the folder is one that arguments and lists name, or lies in one.
   package func refuse(outputFolder path: String) throws(DVAEError) {
-    var folder = path
-    // What does not exist yet will be made in the first folder above it that does.
-    while FileSystem.kind(folder) == .missing {
-      folder = FileSystem.folder(of: folder)
-      if folder.isEmpty { folder = "." }
-    }
-    var above: Set<FolderIdentity> = []
-    while let identity = FolderIdentity(folder), above.insert(identity).inserted { folder += "/.." }
-    if let input = above.compactMap({ folders[$0] }).first {
+    if let input = FolderIdentity.above(path).compactMap({ folders[$0] }).first {
       throw DVAEError(
         .usage,
         "\(path.isEmpty ? "." : path): lies in the input folder \(input), so that outputs would "

@@ -6,7 +6,7 @@ package struct CaptionFilters: Sendable {
   /// Makes the filters that are on; `isEnglish` decides about the language.
   package init(
     _ settings: FilterSettings,
-    isEnglish: @escaping @Sendable (String) -> Bool = { EnglishGuess.isEnglish($0) }
+    isEnglish: @escaping @Sendable (String) -> Bool = { LanguageCheck.isEnglish($0) }
   ) {
     self.settings = settings
     self.isEnglish = isEnglish
@@ -27,7 +27,7 @@ package struct CaptionFilters: Sendable {
     add("require-capital", settings.requireCapital ? "the first letter is a capital" : nil)
     add("require-determiner", settings.requireDeterminer ? "at least one" : nil)
     add("require-preposition", settings.requirePreposition ? "at least one" : nil)
-    add("language", settings.language.map { "\($0), by \(EnglishGuess.name)" })
+    add("language", settings.language.map { "\($0), by \(LanguageCheck.name)" })
     return rules
   }
 

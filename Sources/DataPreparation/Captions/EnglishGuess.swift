@@ -1,11 +1,11 @@
-/// A guess whether a caption is English, where no language detector is built in.
+/// A guess whether a caption is English, where no language detector is built in or it is not sure.
 ///
 /// It is a rule of thumb: a caption is taken for English unless most of its letters are of another
 /// script than Latin, or two or more of its words are grammatical words of seven other languages and
 /// those are more than the English ones. A short caption in Latin letters without such words passes.
 package enum EnglishGuess {
   /// What the funnel calls it.
-  package static let name = "script and common words (no detector)"
+  package static let name = "script and common words"
 
   /// Whether a caption passes for English.
   package static func isEnglish(_ text: String) -> Bool {

@@ -42,7 +42,7 @@ extension Preparation {
   private func excludeImages(_ path: String, _ duplicates: inout Duplicates) async throws {
     let index = path + "/samples.jsonl"
     if FileSystem.kind(index) == .file { return try excludeList(index, &duplicates) }
-    var inputs = try ImageSource.inputs(path)
+    var inputs = try ImageInputs([path])
     let limits = settings.image.limits
     try await inOrder(window: 2 * threads) {
       try inputs.next()

@@ -6,11 +6,16 @@ struct ByteSource {
   let name: String
   let read: (_ count: Int, _ offset: Int) throws -> [UInt8]
 
-  /// Opens a file.
+  /// Opens a file; one that is compressed by bzip2 gives what it was before.
   init(path: String) throws {
     let file = try InputFile(path: path)
     name = path
-    read = { try file.read(at: $1, count: $0) }
+    if try file.read(at: 0, count: 3) == BZip2Reader.magic {
+      let reader = BZip2Reader(file)
+      read = { count, _ in try reader.read(count) }
+    } else {
+      read = { try file.read(at: $1, count: $0) }
+    }
   }
 
   /// The lines, the last of which may lack its newline.

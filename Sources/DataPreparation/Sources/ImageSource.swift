@@ -15,17 +15,10 @@ struct ImageSource: PairSource {
 
   private static let largestSidecar = 1 << 20
 
-  /// Opens a folder, an archive or an image; a folder with archives in it stands for those.
+  /// Opens a folder, an archive or an image.
   init(_ path: String, _ settings: SourceSettings) throws {
     self.settings = settings
-    inputs = try Self.inputs(path)
-  }
-
-  /// The images that a path stands for.
-  static func inputs(_ path: String) throws -> ImageInputs {
-    guard FileSystem.kind(path) == .folder else { return try ImageInputs([path]) }
-    let archives = try FileSystem.names(in: path).filter { Path.fileExtension($0) == "tar" }
-    return try ImageInputs(archives.isEmpty ? [path] : archives.map { Path.join(path, $0) })
+    inputs = try ImageInputs([path])
   }
 
   mutating func next() -> SourceRow? {

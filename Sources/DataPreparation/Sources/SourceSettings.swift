@@ -12,10 +12,20 @@ package struct SourceSettings: Codable, Hashable, Sendable {
     case tsv, csv
     /// A JSON object per line.
     case jsonl
-    /// The metadata of YFCC100M, 25 or 23 columns.
+    /// The metadata of YFCC100M: 25 or 23 columns, or the SQLite table.
     case yfcc
     /// Images with captions beside them: a folder, or WebDataset archives.
     case images
+  }
+
+  /// Where the images of YFCC100M are in a local archive.
+  package enum Layout: String, Codable, Sendable, CaseIterable {
+    /// `IDENTIFIER.jpg`.
+    case identifier = "id"
+    /// `data/images/HHH/HHH/HASH.jpg`, as in the bucket of Multimedia Commons.
+    case multimediaCommons = "multimedia-commons"
+    /// `images/AA/BBB.zip`, member `CCC.jpg`, of the line number AABBBCCC, as SLIP keeps them.
+    case slip
   }
 
   /// Which of the two texts of YFCC100M is the caption.
@@ -52,6 +62,10 @@ package struct SourceSettings: Codable, Hashable, Sendable {
   package var licenceColumn: String?
   /// The folder that paths of images start from; nil for the table's own.
   package var images: String?
+  /// Where YFCC100M's images are in that folder; nil where they are to be fetched.
+  package var layout: Layout?
+  /// A list of line number, identifier and hash: other photos of YFCC100M are passed over.
+  package var subset: String?
 
   /// The usual settings.
   package init() {}
@@ -77,6 +91,7 @@ package struct Sources {
   private var rest: ArraySlice<String>
   private var current: (any PairSource)?
   private let settings: SourceSettings
+  private let archive: YFCCArchive
 
   /// Checks that every argument exists.
   ///
@@ -87,12 +102,20 @@ package struct Sources {
     }
     rest = arguments[...]
     self.settings = settings
+    archive = try YFCCArchive(settings)
   }
 
   /// The next row of all; nil at the end.
   package mutating func next() throws -> SourceRow? {
     while true {
-      if let row = try current?.next() { return row }
+      do {
+        if let row = try current?.next() { return row }
+      } catch let error as DVAEError where error.kind == .badData || error.kind == .inputOutput {
+        // The rest of a damaged file is lost, the other sources are not.
+        current = nil
+        return .unusable(
+          origin: "", reason: "unreadable-source", detail: error.description)
+      }
       guard let path = rest.popFirst() else { return nil }
       current = try open(path)
     }
@@ -104,7 +127,8 @@ package struct Sources {
     case .tsv: return try TableSource(path, .tab, settings)
     case .csv: return try TableSource(path, .comma, settings)
     case .jsonl: return try JSONLinesPairs(path, settings)
-    case .yfcc: return try YFCCSource(path, settings)
+    case .yfcc:
+      return try Self.isDatabase(path) ? SQLiteSource(path, archive) : YFCCSource(path, archive)
     case .images, .auto: return try ImageSource(path, settings)
     }
   }
@@ -112,13 +136,15 @@ package struct Sources {
   /// What a file is by its name and, where that leaves a choice, by its first line.
   static func format(of path: String) throws -> SourceSettings.Format {
     if FileSystem.kind(path) == .folder { return .images }
-    let suffix = Path.fileExtension(path)
+    let isCompressed = Path.fileExtension(path) == "bz2"
+    let suffix = Path.fileExtension(isCompressed ? Path.withoutExtension(path) : path)
     switch suffix {
     case "csv": return .csv
     case "jsonl", "ndjson", "json": return .jsonl
     case _ where suffix == "tar" || ImageFormat.extensions.contains(suffix): return .images
     default: break
     }
+    if try isDatabase(path) { return .yfcc }
     var lines = try ByteSource(path: path).lines()
     let first = try lines.next().map { String(decoding: $0, as: UTF8.self) } ?? ""
     if YFCCRow(first) != nil { return .yfcc }
@@ -127,5 +153,10 @@ package struct Sources {
       .usage,
       "\(path): expected a table, YFCC100M metadata, a folder or a .tar; the first line has no "
         + "tab: say what it is with --format")
+  }
+
+  private static func isDatabase(_ path: String) throws -> Bool {
+    let count = SQLiteSource.magic.count
+    return try InputFile(path: path).read(at: 0, count: count) == SQLiteSource.magic
   }
 }

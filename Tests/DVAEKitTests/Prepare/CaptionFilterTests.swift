@@ -108,8 +108,18 @@ import Testing
     ("la la land", false), ("the tower of La Rochelle in the evening", true), ("海滩上的狗", false),
     ("12345", false), ("café au lait", true),
   ])
-  func language(_ caption: String, _ passes: Bool) {
-    #expect(verdict(caption) { $0.language = "en" }.reason == (passes ? nil : "language"))
+  func englishIsGuessed(_ caption: String, _ passes: Bool) {
+    #expect(EnglishGuess.isEnglish(caption) == passes)
+  }
+
+  /// With and without a detector built in.
+  @Test func languageIsAFilter() {
+    let english = "a man in a suit and tie stands in front of a building"
+    let german = "Der Hund ist am Strand mit der Frau und dem Kind"
+    #expect(verdict(english) { $0.language = "en" }.reason == nil)
+    #expect(verdict(german) { $0.language = "en" }.reason == "language")
+    #expect(verdict("red car") { $0.language = "en" }.reason == nil)
+    #expect(verdict(german) { _ in }.reason == nil)
   }
 
   /// The presets' numbers are part of what the documentation says.

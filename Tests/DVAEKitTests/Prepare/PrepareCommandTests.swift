@@ -53,6 +53,8 @@ import Testing
     try table(["a dog on a beach"])
     let run = await dvae(["prepare", folder("t.tsv"), "--output", folder("out")] + flags)
     #expect(run.status == status, "\(run.errors)")
+    let inside = await dvae("prepare", folder.path, "--output", folder("inside/out"))
+    #expect(inside.status == 64 && inside.errors.contains("become inputs"))
     #expect(await dvae("prepare", folder("none.tsv"), "--output", folder("x")).status == 66)
   }
 }

@@ -34,6 +34,7 @@ import Testing
   private func image(_ pair: Pair) -> String {
     switch pair.image {
     case .address(let address): address
+    case .zipMember(let archive, let member): archive + "#" + member
     case .item(let item): item.name.replacingOccurrences(of: folder.path + "/", with: "")
     }
   }

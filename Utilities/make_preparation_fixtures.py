@@ -1,0 +1,77 @@
+"""Makes Tests/Fixtures/prepare: YFCC100M metadata in the forms that Swift's tests cannot write.
+
+The rows are invented; the pictures hold nothing but patterns. Needs Pillow.
+"""
+
+import bz2
+import io
+import pathlib
+import sqlite3
+import zipfile
+
+from PIL import Image
+
+FOLDER = pathlib.Path(__file__).parent.parent / "Tests" / "Fixtures" / "prepare"
+
+# The 23 columns, as the SQLite form names them.
+COLUMNS = """photoid uid unickname datetaken dateuploaded capturedevice title description usertags
+machinetags longitude latitude accuracy pageurl downloadurl licensename licenseurl serverid farmid
+secret secretoriginal ext marker""".split()
+
+# Line number, hash, identifier, title, marker.
+PHOTOS = [
+    ("1001", "0aabbccddeeff00112233445566778", "101", "A+%3Cb%3Ered%3C%2Fb%3E+car+at+sea", "0"),
+    ("1002", "ffeeddccbbaa99887766554433221100", "102", "A+film", "1"),
+    ("1003", "123456789abcdef0123456789abcdef0", "103", "Caf%C3%A9+%26amp%3B+1%2B1", "0"),
+]
+
+
+def row(identifier, title, marker):
+    values = dict.fromkeys(COLUMNS, "")
+    values.update(
+        photoid=identifier, uid="9@N00", unickname="Ann+B", title=title, marker=marker,
+        description="Some+text", downloadurl=f"http://img.example/{identifier}.jpg",
+        licensename="Attribution License", licenseurl="http://licence.example/by", ext="jpg",
+    )
+    return [values[name] for name in COLUMNS]
+
+
+def picture(seed):
+    image = Image.new("RGB", (48, 32))
+    image.putdata([((x * seed) % 256, (y * 7) % 256, (x + y) % 256)
+                   for y in range(32) for x in range(48)])
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=80)
+    return file.getvalue()
+
+
+def main():
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for line, digest, identifier, title, marker in PHOTOS:
+        short = row(identifier, title, marker)
+        lines.append("\t".join([line, identifier, digest] + short[1:]) + "\n")
+    # Two streams, as parallel compressors write them, with the border within a line.
+    text = "".join(lines).encode()
+    (FOLDER / "yfcc100m_dataset.bz2").write_bytes(
+        bz2.compress(text[:50]) + bz2.compress(text[50:]))
+
+    database = FOLDER / "yfcc100m_dataset.sql"
+    database.unlink(missing_ok=True)
+    with sqlite3.connect(database) as connection:
+        connection.execute(f"CREATE TABLE yfcc100m_dataset ({', '.join(COLUMNS)})")
+        for _, _, identifier, title, marker in PHOTOS:
+            values = row(identifier, title, marker)
+            values[0], values[-1] = int(identifier), int(marker)
+            marks = ", ".join("?" * len(values))
+            connection.execute(f"INSERT INTO yfcc100m_dataset VALUES ({marks})", values)
+
+    archive = FOLDER / "images" / "00" / "001.zip"
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+        for name, seed in [("001.jpg", 3), ("003.jpg", 5)]:
+            file.writestr(zipfile.ZipInfo(name), picture(seed))
+
+
+if __name__ == "__main__":
+    main()
