@@ -1,17 +1,25 @@
 import Dispatch
 import Synchronization
 
+#if canImport(Glibc)
+import Glibc
+#endif
+
 /// Runs independent tasks on a fixed number of threads.
 ///
 /// Tasks are cut by the size of the work, never by the number of threads, and no two of them write
 /// the same memory: which thread runs a task therefore never shows in the result.
 struct ThreadTeam: Sendable {
   let threads: Int
+  private let priority = Priority()
+
+  init(threads: Int) { self.threads = threads }
 
   /// Calls `body(task, worker)` for every task; `worker` in 0..<threads names the thread's scratch.
   func run(_ tasks: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
     let workers = min(threads, tasks)
     guard workers > 1 else {
+      priority.adopt()
       for task in 0..<tasks { body(task, 0) }
       return
     }
@@ -19,6 +27,7 @@ struct ThreadTeam: Sendable {
     withoutActuallyEscaping(body) { body in
       let shared = Shared(body: body)
       DispatchQueue.concurrentPerform(iterations: workers) { worker in
+        priority.adopt()
         while true {
           let task = next.value.wrappingAdd(1, ordering: .relaxed).oldValue
           if task >= tasks { return }
@@ -34,6 +43,23 @@ struct ThreadTeam: Sendable {
       body(task * size..<min(count, (task + 1) * size))
     }
   }
+}
+
+/// The priority that the process was started with.
+///
+/// Dispatch's threads on Linux take one of their own, so that `nice dvae train` would compete with
+/// everything else on the machine.
+private struct Priority: Sendable {
+  #if canImport(Glibc)
+  private static let process = Int32(PRIO_PROCESS.rawValue)
+  private let nice = getpriority(Self.process, id_t(getpid()))
+
+  func adopt() {
+    if nice > 0 { setpriority(Self.process, 0, nice) }
+  }
+  #else
+  func adopt() {}
+  #endif
 }
 
 private final class Counter: Sendable {

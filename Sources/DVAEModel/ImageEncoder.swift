@@ -51,6 +51,18 @@ public struct ImageEncoder<E: Engine>: Sendable {
     return engine.argmaxConvolution(features, output.filter, reluInput: output.reluInput)
   }
 
+  /// What the last layer reads: the last block's output after its ReLU.
+  ///
+  /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
+  /// - Returns: [N, H/8, W/8, 8·hidden]
+  /// - Throws: `ModelInputError` for another shape
+  package func features(_ x: Tensor) throws(ModelInputError) -> Tensor {
+    try check(x)
+    var nothing = Activations.none
+    return engine.relu(
+      network.forward(x, through: 0..<network.stages.count - 1, keeping: &nothing))
+  }
+
   /// The first largest logit at every position.
   ///
   /// - Parameter logits: [N, h, w, vocabulary]

@@ -2,61 +2,134 @@ import DVAEModel
 package import EngineModule
 package import TensorModule
 
-extension TrainingState {
-  /// Sets random weights so that the codes tell images apart from the first update on.
+/// What the encoder's last layer reads at many places of the images: the codes' examples.
+package struct CodeExamples {
+  /// [count, channels], row-major.
+  private(set) var values: [Float] = []
+  private let channels: Int
+
+  package init(_ configuration: TrainingConfiguration) {
+    channels = configuration.architecture.encoder.layers.last?.shape.inputChannels ?? 1
+  }
+
+  package var count: Int { values.count / channels }
+
+  /// Adds those of a batch.
   ///
-  /// The encoder's last layer is scaled and shifted so that over the given images each code's logit
-  /// has mean 0, and all of them together this standard deviation. The decoder's first layer is
-  /// scaled by √vocabulary: it reads one code at a time, so each weight has variance 1 then. What is
-  /// frozen stays as it is.
+  /// - Parameters:
+  ///   - images: mapped pixels, [N, H, W, 3]
+  ///   - state: whose encoder reads them
+  ///   - engine: what to compute with
+  /// - Throws: `ModelInputError` for images of another shape
+  package mutating func add<E: Engine>(
+    _ images: Tensor, _ state: TrainingState, engine: E
+  ) throws {
+    let encoder = ImageEncoder(
+      state.configuration.architecture, parameters: state.parameters, engine: engine)
+    values += try encoder.features(images).array
+  }
+
+  func row(_ index: Int) -> ArraySlice<Float> {
+    values[index * channels..<(index + 1) * channels]
+  }
+
+  /// The mean row.
+  var mean: [Float] {
+    var sums = [Double](repeating: 0, count: channels)
+    for index in 0..<count {
+      for (c, value) in row(index).enumerated() { sums[c] += Double(value) }
+    }
+    return sums.map { Float($0 / Double(max(1, count))) }
+  }
+}
+
+extension TrainingState {
+  /// Sets random weights so that every code stands for something from the first update on.
+  ///
+  /// Each code gets an example f̄ₖ: what the untrained encoder's last layer reads at a random place
+  /// of the images, less the mean. The last layer's logits become s·(f̄ₖ·f̄ − |f̄ₖ|²/2), which are
+  /// largest for the nearest example; the decoder's first layer gets a random projection of the
+  /// examples beside its random weights, so that similar codes look similar to it. What is frozen
+  /// stays as it is.
   ///
   /// As drawn, the logits are nearly the same for any image, a handful of codes win everywhere, and
   /// the decoder hardly sees them: a short run ends before the others are found. The paper's run
   /// was long enough to do without.
   ///
   /// - Parameters:
-  ///   - deviation: s; the KL term then starts near s²/2 nats
-  ///   - images: mapped pixels, [N, H, W, 3]
+  ///   - spread: s is such that the KL term starts at spread²/2 nats
+  ///   - examples: at least as many as codes
   ///   - engine: what to compute with
-  /// - Throws: `ModelInputError` for images of another shape
-  package func spreadCodes<E: Engine>(
-    to deviation: Double, over images: Tensor, engine: E
-  ) throws {
-    let encoder = ImageEncoder(
-      configuration.architecture, parameters: parameters, engine: engine)
-    let (means, variance) = try Self.moments(of: encoder.logits(images))
-    guard variance > 0, variance.isFinite else { return }
-    let scale = deviation / variance.squareRoot()
-    change("encoder.blocks.output.conv.w") { _, weight in scale * weight }
-    change("encoder.blocks.output.conv.b") { code, bias in scale * (bias - means[code]) }
-    let codes = Double(configuration.architecture.vocabulary)
-    change("decoder.blocks.input.w") { _, weight in codes.squareRoot() * weight }
-  }
+  package func spreadCodes<E: Engine>(to spread: Double, over examples: CodeExamples, engine: E) {
+    let codes = configuration.architecture.vocabulary
+    precondition(examples.count >= codes, "spreadCodes: \(examples.count) for \(codes) codes")
+    var generator = SeededGenerator(seed: configuration.seed(for: .codes))
+    var places = Array(0..<examples.count)
+    for i in 0..<codes {
+      places.swapAt(i, i + Int(generator.next() % UInt64(places.count - i)))
+    }
+    let mean = examples.mean
+    func centred(_ place: Int) -> [Float] { zip(examples.row(place), mean).map { $0 - $1 } }
+    let chosen = places[..<codes].map(centred)
+    let halfSquares = chosen.map { dot($0, $0) / 2 }
 
-  /// The mean of each channel, and the variance of all around their own means.
-  private static func moments(of logits: Tensor) -> (means: [Double], variance: Double) {
-    let (positions, codes) = (logits.shape.positions, logits.shape.channels)
-    var means = [Double](repeating: 0, count: codes)
-    var squares = 0.0
-    for position in 0..<positions {
-      let row = logits.pointer + position * codes
+    // Places to measure the KL term at: others than the examples as far as there are any.
+    let measured = places.suffix(64).map(centred)
+    let logits = Tensor(Shape(1, 1, measured.count, codes))
+    for (at, place) in measured.enumerated() {
       for code in 0..<codes {
-        means[code] += Double(row[code]) / Double(positions)
-        squares += Double(row[code]) * Double(row[code])
+        logits.elements[at * codes + code] = dot(chosen[code], place) - halfSquares[code]
       }
     }
-    let mean = means.reduce(0) { $0 + $1 * $1 } / Double(codes)
-    return (means, squares / Double(positions * codes) - mean)
+    let scale = Self.scale(of: logits, toKL: spread * spread / 2, engine)
+    change("encoder.blocks.output.conv.w") { at, _ in
+      scale * chosen[at / mean.count][at % mean.count]
+    }
+    change("encoder.blocks.output.conv.b") { code, _ in
+      -scale * (halfSquares[code] + dot(chosen[code], mean))
+    }
+
+    let size = configuration.architecture.initial
+    let projection = (0..<size).map { _ in mean.map { _ in generator.normal() } }
+    let projected = projection.map { row in chosen.map { dot(row, $0) } }
+    let norm = projected.reduce(0) { $0 + dot($1, $1) } / Float(size * codes)
+    // The weights as drawn have variance 1/codes: with √codes, one code's have variance 1.
+    let examplesPart = (0.5 / max(norm, 1e-30)).squareRoot()
+    let drawnPart = Float(codes / 2).squareRoot()
+    change("decoder.blocks.input.w") { at, drawn in
+      examplesPart * projected[at / codes][at % codes] + drawnPart * drawn
+    }
+  }
+
+  /// The factor that gives softmax(factor · logits) this mean KL divergence from uniform, in nats.
+  private static func scale<E: Engine>(
+    of logits: Tensor, toKL target: Double, _ engine: E
+  ) -> Float {
+    var (low, high) = (-30.0, 30.0)  // of the factor's logarithm
+    for _ in 0..<40 {
+      let middle = (low + high) / 2
+      let factor = Float(exponential(middle))
+      let scaled = Tensor(logits.shape, logits.array.map { $0 * factor })
+      let kl = engine.klToUniform(scaled) / Double(logits.shape.positions)
+      if kl < target { low = middle } else { high = middle }
+    }
+    return Float(exponential(low))
   }
 
   /// Changes each element of a parameter, and of its average, unless it is frozen.
-  private func change(_ name: String, _ body: (_ index: Int, _ value: Double) -> Double) {
+  private func change(_ name: String, _ body: (_ index: Int, _ value: Float) -> Float) {
     guard !configuration.isFrozen(name), let values = parameters[name]?.values.elements,
       let averages = average[name]?.values.elements
     else { return }
     for i in values.indices {
-      values[i] = Float(body(i, Double(values[i])))
+      values[i] = body(i, values[i])
       averages[i] = values[i]
     }
   }
+}
+
+private func dot(_ x: [Float], _ y: [Float]) -> Float {
+  var sum: Float = 0
+  for i in 0..<x.count { sum += x[i] * y[i] }
+  return sum
 }

@@ -41,6 +41,8 @@ public struct RunFolder: Sendable {
   public var images: String { path + "/images" }
   /// The page that shows how the run goes.
   public var report: String { path + "/report.html" }
+  /// The description of the model.
+  public var modelCard: String { path + "/model-card.md" }
   /// The averaged parameters in the form that `--weights` takes.
   public var weights: String { path + "/weights.safetensors" }
 

@@ -40,8 +40,8 @@ public struct Trainer<E: Engine, Source: BatchSource> {
   private let processes: any ProcessGroup
   private let step: UpdateStep<E>
   private var lastCheckpoint: String?
-  /// The first batch where the preparation has looked at it already.
-  private var firstBatch: TrainingBatch?
+  /// The first batches, which the preparation has looked at already, last first.
+  private var firstBatches: [TrainingBatch] = []
   private var configuration: TrainingConfiguration { state.configuration }
 
   /// Prepares to go on from a state.
@@ -92,17 +92,20 @@ public struct Trainer<E: Engine, Source: BatchSource> {
   /// What is done once, before the first update.
   private mutating func prepare() throws {
     guard configuration.codeSpread > 0, configuration.initialWeights.isEmpty else { return }
-    let batch = try data.next()
-    try state.spreadCodes(
-      to: configuration.codeSpread, over: batch.images, engine: engine)
-    firstBatch = batch
+    var examples = CodeExamples(configuration)
+    while examples.count < configuration.architecture.vocabulary {
+      let batch = try data.next()
+      try examples.add(batch.images, state, engine: engine)
+      firstBatches.insert(batch, at: 0)
+    }
+    state.spreadCodes(to: configuration.codeSpread, over: examples, engine: engine)
   }
 
   /// One update: images, gradients, their norm, a step of the optimizer.
   private mutating func update() throws -> UpdateRecord {
     let clock = ContinuousClock()
     let start = clock.now
-    let batch = try firstBatch.take() ?? data.next()
+    let batch = try firstBatches.popLast() ?? data.next()
     let waited = clock.now - start
 
     let values = configuration.values(at: state.update)

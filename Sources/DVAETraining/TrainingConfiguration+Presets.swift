@@ -39,24 +39,25 @@ extension TrainingConfiguration {
     checkpointEvery: 1_000,
     keep: 3)
 
-  /// Our choice for a model that a few processor cores train in hours from a few thousand photos.
+  /// Our choice for a model that one processor core trains in an hour from a few thousand photos.
   ///
-  /// A quarter of the released width and one block per group, all of the 8192 tokens. With so few
-  /// updates the spans are larger parts of the run than in the paper, the step size is larger
-  /// behind a short warm-up, and the gradient's norm is limited. The codes are spread out at the
-  /// start, and β, which keeps them so while the temperature is high, is at its end from the
-  /// beginning: in runs of a few hundred updates this gained 2 dB over random weights.
+  /// A quarter of the released width and one block per group, all of the 8192 tokens, trained on
+  /// small crops. With so few updates the step size is larger behind a short warm-up, the gradient's
+  /// norm is limited, and the temperature falls over the whole run. Every code stands for an example
+  /// of the images from the start, and β, which keeps them in use while the temperature is high, is
+  /// at its end from the beginning: at half the width, after 800 updates of 64×64 crops, 20.4 dB and
+  /// 1008 codes in use on 16 validation images, against 18.4 dB and 105 from random weights.
   public static let starter = TrainingConfiguration(
     preset: "starter",
     architecture: .starter,
-    updates: 20_000,
+    updates: 5_600,
     batchSize: 8,
     microBatch: 8,
-    resolution: 128,
-    learningRate: Schedule(from: 1e-3, to: 1.25e-5, over: 20_000),
-    warmUp: 200,
+    resolution: 96,
+    learningRate: Schedule(from: 1e-3, to: 1.25e-5, over: 5_600),
+    warmUp: 56,
     klWeight: Schedule(from: 6.6, to: 6.6, over: 0),
-    temperature: Schedule(from: 1, to: 1.0 / 16, over: 10_000),
+    temperature: Schedule(from: 1, to: 1.0 / 16, over: 5_600),
     beta1: 0.9,
     beta2: 0.999,
     epsilon: 1e-8,
@@ -64,7 +65,7 @@ extension TrainingConfiguration {
     averageDecay: 0.999,
     clipNorm: 1,
     seed: 0,
-    codeSpread: 2,
+    codeSpread: 3,
     initialWeights: "",
     frozen: [],
     data: [],
@@ -86,7 +87,7 @@ extension TrainingConfiguration {
     learningRate: Schedule(from: 3e-3, to: 3e-5, over: 1_000),
     warmUp: 50,
     klWeight: Schedule(from: 6.6, to: 6.6, over: 0),
-    temperature: Schedule(from: 1, to: 1.0 / 16, over: 500),
+    temperature: Schedule(from: 1, to: 1.0 / 16, over: 1_000),
     beta1: 0.9,
     beta2: 0.999,
     epsilon: 1e-8,
@@ -94,7 +95,7 @@ extension TrainingConfiguration {
     averageDecay: 0.99,
     clipNorm: 1,
     seed: 0,
-    codeSpread: 2,
+    codeSpread: 3,
     initialWeights: "",
     frozen: [],
     data: [],

@@ -42,8 +42,8 @@ public struct TrainingConfiguration: Hashable, Codable, Sendable {
   public var clipNorm: Double
   /// Start of all random numbers.
   public var seed: UInt64
-  /// Standard deviation that the logits are given before the first update, so that the codes tell
-  /// images apart from the start; 0 leaves the random weights as drawn, as in the paper.
+  /// Lets every code stand for an example from the start, with a KL term of codeSpread²/2 nats
+  /// before the first update; 0 leaves the random weights as drawn, as in the paper.
   public var codeSpread: Double
   /// A weights file to start from; empty to start from random weights.
   public var initialWeights: String
@@ -131,6 +131,8 @@ extension TrainingConfiguration {
     case order
     /// The random crops.
     case augmentation
+    /// Which examples the codes start from.
+    case codes
   }
 
   /// The seed for one purpose.

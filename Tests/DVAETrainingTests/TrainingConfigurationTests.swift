@@ -7,7 +7,7 @@ import Testing
   static let presets = TrainingConfiguration.presets.values.sorted { $0.preset < $1.preset }
 
   @Test(arguments: [
-    ("paper", 97_616_006, 3_000_000), ("starter", 7_785_318, 20_000), ("tiny", 243_678, 1_000),
+    ("paper", 97_616_006, 3_000_000), ("starter", 7_785_318, 5_600), ("tiny", 243_678, 1_000),
   ])
   func presetsAreSound(_ name: String, _ parameters: Int, _ updates: Int) throws {
     let preset = try #require(TrainingConfiguration.presets[name])

@@ -7,6 +7,8 @@ struct RunHistory {
   private var columns: [String] = []
   /// Curves by the names of their columns.
   private(set) var curves: [String: Curve] = [:]
+  /// Seconds that the updates took, for one image of each.
+  private(set) var secondsPerImage = 0.0
 
   /// Begins with the rows that a table holds already.
   init(_ table: String, columns: String) {
@@ -24,6 +26,7 @@ struct RunHistory {
     guard values.count == columns.count, let update = Int(exactly: values[0]) else { return }
     for (name, value) in zip(columns, values).dropFirst() {
       curves[name]?.append(update, value)
+      if name == "images_per_second", value > 0 { secondsPerImage += 1 / value }
     }
   }
 }

@@ -14,8 +14,8 @@ struct TrainCommand: AsyncParsableCommand {
     abstract: "Train a model from images.",
     discussion: """
       Trains by the recipe of the DALL·E paper (appendix A.2), from random weights or from --init. \
-      The folder RUN holds config.json, checkpoints/, metrics.csv, images/ and \
-      weights.safetensors, which --weights of the other commands takes. A run that was stopped \
+      The folder RUN holds config.json, checkpoints/, metrics.csv, images/, report.html, \
+      model-card.md and weights.safetensors, which --weights of the other commands takes. A run that was stopped \
       goes on with the same command, or with no more than --output RUN, and gives the same bits as \
       one that was not. Ctrl-C and SIGTERM write a checkpoint first (exit status 130 and 143).
 
@@ -77,8 +77,9 @@ struct TrainCommand: AsyncParsableCommand {
     if isFirst, state.update >= configuration.updates {
       console.note("\(output): all \(configuration.updates) updates are done; --updates adds more")
     }
+    let engine = try CPUEngine(threads: threads)
     var trainer = Trainer(
-      state, engine: try CPUEngine(threads: threads),
+      state, engine: engine,
       data: PrefetchedImages(images, from: state.position), validation: validation?.set,
       folder: folder, processes: processes)
     guard let folder else {
@@ -87,7 +88,8 @@ struct TrainCommand: AsyncParsableCommand {
       return processes.end()
     }
     var reporter = try TrainingReporter(
-      folder, configuration, from: state.update, signals: signals, quiet: quiet.quiet, console)
+      folder, configuration, from: state.update, images: images.count, machine: engine.name,
+      signals: signals, quiet: quiet.quiet, console)
     let outcome = try trainer.run(&reporter)
     reporter.finish()
     try trainer.state.writeWeights(to: folder.weights)

@@ -65,7 +65,10 @@ struct TrainOptions: ParsableArguments {
   @Option(help: "Start of all random numbers.")
   var seed: UInt64?
 
-  @Option(help: "Spread of the first logits, so that codes tell images apart from the start.")
+  @Option(
+    help: ArgumentHelp(
+      "Lets each code stand for an example of the images from the start; the KL term begins at half "
+        + "the square of this. 0 for random weights."))
   var codeSpread: Double?
 
   @Option(

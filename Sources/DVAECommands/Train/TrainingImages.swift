@@ -43,6 +43,9 @@ package struct TrainingImages: Sendable {
     memory = Memory(cached: cached)
   }
 
+  /// Images to choose from.
+  package var count: Int { index.count }
+
   /// Checks that a place in the sequence is one of these images' sequence.
   ///
   /// - Throws: `TrainingError.dataChanged`

@@ -9,6 +9,8 @@ import WeightFiles
 struct TrainingReporter: TrainingObserver {
   private let folder: RunFolder
   private let configuration: TrainingConfiguration
+  private let images: Int
+  private let machine: String
   private let signals: StopSignals
   private let quiet: Bool
   private let console: Console
@@ -24,10 +26,12 @@ struct TrainingReporter: TrainingObserver {
   /// Opens the files of a run, cut back to the update that it goes on from.
   init(
     _ folder: RunFolder, _ configuration: TrainingConfiguration, from update: Int,
-    signals: StopSignals, quiet: Bool, _ console: Console
+    images: Int, machine: String, signals: StopSignals, quiet: Bool, _ console: Console
   ) throws {
     self.folder = folder
     self.configuration = configuration
+    self.images = images
+    self.machine = machine
     self.signals = signals
     self.quiet = quiet
     self.console = console
@@ -87,7 +91,7 @@ struct TrainingReporter: TrainingObserver {
 
   mutating func didNotice(_ warning: String) throws { console.note("warning: \(warning)") }
 
-  /// Rewrites the page.
+  /// Rewrites the page and the card.
   private mutating func writeReport(_ record: ValidationRecord, _ grid: PixelImage?) throws {
     // The first pictures and the latest tell enough.
     if let grid {
@@ -102,8 +106,17 @@ struct TrainingReporter: TrainingObserver {
       training: history.curves, validation: validated.curves, pictures: grids.reversed(),
       codebook: record.codebook,
       configuration: String(decoding: try configuration.json(), as: UTF8.self))
-    let file = try AtomicFile(folder.report)
-    try file.write(report.html)
+    try write(report.html, to: folder.report)
+    let card = ModelCard(
+      configuration: configuration, update: record.update, images: images,
+      hours: history.secondsPerImage * Double(configuration.batchSize) / 3600, machine: machine,
+      validation: record)
+    try write(card.markdown, to: folder.modelCard)
+  }
+
+  private func write(_ text: String, to path: String) throws {
+    let file = try AtomicFile(path)
+    try file.write(text)
     try file.commit()
   }
 
