@@ -4,6 +4,7 @@
 
 static const dvae_kernels *const tables[] = {
 #if defined(__x86_64__)
+    &dvae_kernels_avx512vnni,
     &dvae_kernels_avx512,
     &dvae_kernels_avx2,
 #elif defined(__aarch64__)
@@ -19,7 +20,8 @@ const dvae_kernels *dvae_kernels_at(int index) { return tables[index]; }
 int dvae_kernels_supported(int index) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (tables[index] == &dvae_kernels_avx512)
+  if (tables[index] == &dvae_kernels_avx512vnni && !__builtin_cpu_supports("avx512vnni")) return 0;
+  if (tables[index] == &dvae_kernels_avx512 || tables[index] == &dvae_kernels_avx512vnni)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");

@@ -7,6 +7,7 @@
 extern const dvae_kernels dvae_kernels_portable;
 extern const dvae_kernels dvae_kernels_avx2;
 extern const dvae_kernels dvae_kernels_avx512;
+extern const dvae_kernels dvae_kernels_avx512vnni;
 extern const dvae_kernels dvae_kernels_neon;
 
 #endif

@@ -1,6 +1,9 @@
 // AVX2 with fused multiply-add: 6 rows of 2 vectors of 8 use 12 of the 16 registers for sums.
 #include <math.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "dvae_kernels.h"
 #include "tables.h"

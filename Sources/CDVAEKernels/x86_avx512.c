@@ -1,6 +1,9 @@
 // AVX-512: 14 rows of 2 vectors of 16 use 28 of the 32 registers for sums.
 #include <math.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "dvae_kernels.h"
 #include "tables.h"
@@ -16,5 +19,20 @@
 #define VECTORS 2
 #define FUSED 1
 #include "bodies/all.inc"
+#pragma clang attribute pop
+
+// The same, but for integer products by the instructions that were made for them.
+#pragma clang attribute push(                                                                \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,bmi,bmi2"))), \
+    apply_to = function)
+#undef TITLE
+#undef INTEGER
+#undef TABLE
+#define TITLE "avx512vnni"
+#define VNNI 1
+#define INTEGER(stem) PASTE(stem, avx512vnni)
+#define TABLE dvae_kernels_avx512vnni
+#include "bodies/products.inc"
+#include "bodies/table.inc"
 #pragma clang attribute pop
 #endif

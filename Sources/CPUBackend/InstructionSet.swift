@@ -10,7 +10,7 @@ import Musl
 
 /// A set of vector instructions that the kernels were compiled for.
 public struct InstructionSet: Sendable, CustomStringConvertible {
-  /// `avx512`, `avx2`, `neon` or `portable`.
+  /// `avx512vnni`, `avx512`, `avx2`, `neon` or `portable`.
   public let name: String
   /// Whether this processor and operating system can run it.
   public let isSupported: Bool

@@ -17,6 +17,7 @@ struct BenchmarkCommand: ParsableCommand {
 
       Example:
         dvae benchmark --what encode --batch-size 8
+        dvae benchmark --precision int8 --weights openai --photos photos/
       """)
 
   @Option(help: ArgumentHelp("What to measure.", valueName: "encode|decode|train"))
@@ -46,6 +47,17 @@ struct BenchmarkCommand: ParsableCommand {
   @Option(help: "Threads to compute with (default: one per core).")
   var threads: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Encode in int8, and in float32 in turns with it.", valueName: "float32|int8"))
+  var precision = Precision.float32
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "Count on these how many int8 tokens are those of float32.", valueName: "path"))
+  var photos: [String] = []
+
   @Flag(help: "List the supported instruction sets and end.")
   var instructionSets = false
 
@@ -59,6 +71,12 @@ struct BenchmarkCommand: ParsableCommand {
     try check("batch-size", batchSize, atMost: 4096)
     try check("runs", runs, atMost: 1_000_000)
     if let threads { try check("threads", threads, atMost: CPUEngine.mostThreads) }
+    if precision == .int8, what != .encode {
+      throw ValidationError("--precision int8 is for --what encode")
+    }
+    if precision == .float32, !photos.isEmpty {
+      throw ValidationError("--photos goes with --precision int8")
+    }
   }
 
   func run() throws {
@@ -70,6 +88,7 @@ struct BenchmarkCommand: ParsableCommand {
       return
     }
     let engine = TimedEngine(try CPUEngine(threads: threads))
+    if precision == .int8 { return try compare(engine, console) }
     let ceiling = engine.base.measuredCeiling()
     let step = try work(on: engine)
     try step()
@@ -84,13 +103,8 @@ struct BenchmarkCommand: ParsableCommand {
   /// One run of what is measured, with everything that is done once already done.
   private func work(on engine: TimedEngine<CPUEngine>) throws -> () throws -> Void {
     let loaded = try weights.map { try WeightsFiles($0).model }
-    let architecture =
-      try loaded?.architecture
-      ?? Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary)
-    let parameters = ParameterSet([architecture.encoder, architecture.decoder])
-    parameters.fillForSpeed()
-    let x = Tensor(Shape(batchSize, resolution, resolution, 3), repeating: 0.5)
-    x.fillForSpeed(from: 0.1, to: 0.9)
+    let (architecture, parameters) = try model(loaded)
+    let x = input()
     let side = resolution / Architecture.pixelsPerToken
     switch what {
     case .encode:
@@ -109,6 +123,40 @@ struct BenchmarkCommand: ParsableCommand {
     case .train:
       return try training(architecture, parameters, x, engine)
     }
+  }
+
+  /// int8 and float32 in turns.
+  private func compare(_ engine: TimedEngine<CPUEngine>, _ console: Console) throws {
+    let files = try weights.map { try WeightsFiles($0) }
+    let (architecture, parameters) = try model(files?.model)
+    let float = ImageEncoder(
+      architecture, parameters: files?.model.encoder ?? parameters, engine: engine.base)
+    let ranges = try files?.activationRanges() ?? CalibrationPhotos.ranges(float)
+    let int8 = QuantizedEncoder(
+      architecture, parameters: files?.model.encoder ?? parameters, ranges: ranges, engine: engine)
+    let ceiling = engine.base.measuredCeiling()
+    let comparison = try PrecisionComparison(float, int8, input(), runs: runs, photos: photos)
+    let report = BenchmarkReport(
+      self, engine: engine.name, seconds: comparison.int8.sorted(), ceiling: ceiling,
+      entries: engine.entries, comparison: comparison)
+    console.print(json.json ? try jsonText(report) : report.text)
+  }
+
+  private func model(
+    _ loaded: ModelWeights?
+  ) throws -> (architecture: Architecture, random: ParameterSet) {
+    let architecture =
+      try loaded?.architecture
+      ?? Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary)
+    let parameters = ParameterSet([architecture.encoder, architecture.decoder])
+    parameters.fillForSpeed()
+    return (architecture, parameters)
+  }
+
+  private func input() -> Tensor {
+    let x = Tensor(Shape(batchSize, resolution, resolution, 3))
+    x.fillForSpeed(from: 0.1, to: 0.9)
+    return x
   }
 
   private func training(

@@ -11,6 +11,8 @@ struct BenchmarkReport: Encodable {
   let medianSeconds: Double
   let ceilingGflops: Double
   let layers: [Layer]
+  /// Of int8 and float32 in turns.
+  let comparison: PrecisionComparison?
 
   struct Layer: Encodable {
     let operation: String
@@ -23,8 +25,9 @@ struct BenchmarkReport: Encodable {
 
   init(
     _ command: BenchmarkCommand, engine: String, seconds: [Double], ceiling: Double,
-    entries: [TimedEngine<some Engine>.Entry]
+    entries: [TimedEngine<some Engine>.Entry], comparison: PrecisionComparison? = nil
   ) {
+    self.comparison = comparison
     what = command.what.rawValue
     self.engine = engine
     resolution = command.resolution
@@ -57,6 +60,7 @@ struct BenchmarkReport: Encodable {
     try container.encode(runs, forKey: Key("seconds_per_\(unit)"))
     try container.encode(ceilingGflops, forKey: "ceiling_gflops")
     try container.encode(layers, forKey: "layers")
+    try container.encodeIfPresent(comparison, forKey: "comparison")
   }
 
   private struct Key: CodingKey, ExpressibleByStringLiteral {
@@ -73,18 +77,23 @@ struct BenchmarkReport: Encodable {
     let unit = what == "train" ? "step" : "image"
     var lines = [
       "\(engine), \(resolution)×\(resolution), batch \(batchSize)",
-      "\(what): min \(fixed(minSeconds, 4)) s, median \(fixed(medianSeconds, 4)) s per \(unit), "
+      "\(what): min \(Self.fixed(minSeconds, 4)) s, median \(Self.fixed(medianSeconds, 4)) s per \(unit), "
         + "of \(runs.count) runs",
-      "ceiling of the matrix kernel: \(fixed(ceilingGflops, 0)) GFLOP/s", "",
+    ]
+    lines += comparison?.lines ?? []
+    lines += [
+      "ceiling of the matrix kernel: \(Self.fixed(ceilingGflops, 0)) GFLOP/s", "",
       "      ms  share  effective  of ceiling  operation",
     ]
     for layer in layers {
       let speed =
         layer.effectiveGflops > 0
-        ? pad(fixed(layer.effectiveGflops, 0), 11) + pad(fixed(layer.ofCeiling * 100, 0) + " %", 12)
+        ? pad(Self.fixed(layer.effectiveGflops, 0), 11)
+          + pad(Self.fixed(layer.ofCeiling * 100, 0) + " %", 12)
         : pad("", 23)
       lines.append(
-        pad(fixed(layer.seconds * 1e3, 2), 8) + pad(fixed(layer.share * 100, 1) + " %", 7) + speed
+        pad(Self.fixed(layer.seconds * 1e3, 2), 8) + pad(Self.fixed(layer.share * 100, 1) + " %", 7)
+          + speed
           + "  \(layer.operation)\(layer.calls > runs.count ? " ×\(layer.calls / runs.count)" : "")"
       )
     }
@@ -96,7 +105,7 @@ struct BenchmarkReport: Encodable {
   }
 
   /// A number with this many decimals.
-  private func fixed(_ value: Double, _ decimals: Int) -> String {
+  static func fixed(_ value: Double, _ decimals: Int) -> String {
     let scale = (0..<decimals).reduce(1.0) { scale, _ in scale * 10 }
     let rounded = Int((value * scale).rounded())
     guard decimals > 0 else { return "\(rounded)" }

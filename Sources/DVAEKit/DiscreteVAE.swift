@@ -31,11 +31,15 @@ public struct DiscreteVAE: Sendable {
   public let architecture: Architecture
   /// What computes, without the number of its threads: `cpu avx512`.
   public let engineName: String
+  /// What the encoder computes with.
+  public let precision: Precision
   /// The files that the weights were read from; nil for random ones.
   public let weights: WeightsFiles?
   // Of random weights: what they are instead of a file.
   let origin: Provenance.Weights?
   let encoder: ImageEncoder<DefaultEngine>?
+  // In the encoder's place where it computes in whole numbers.
+  let quantizedEncoder: QuantizedEncoder<DefaultEngine>?
   let decoder: ImageDecoder<DefaultEngine>?
 
   /// Loads a model.
@@ -43,20 +47,22 @@ public struct DiscreteVAE: Sendable {
   /// - Parameters:
   ///   - path: of weights, or a name: see `WeightsLocation`; `random` for `random()`
   ///   - half: prepare only this one, which is faster and takes half the memory
+  ///   - precision: what the encoder computes with
   ///   - threads: to compute with; one per core unless given
   /// - Returns: the model; of weights with one half only, that half
   /// - Throws: what is missing from the weights or wrong with them.
   public static func load(
-    _ path: String, only half: NetworkPlan.Half? = nil, threads: Int? = nil
+    _ path: String, only half: NetworkPlan.Half? = nil, precision: Precision = .float32,
+    threads: Int? = nil
   ) throws -> DiscreteVAE {
     if path == "random", FileSystem.kind(path) == .missing {
-      return try random(only: half, threads: threads)
+      return try random(only: half, precision: precision, threads: threads)
     }
     let weights = try WeightsFiles(path, verifying: half)
     return try DiscreteVAE(
       weights.model.architecture, encoder: half == .decoder ? nil : weights.model.encoder,
       decoder: half == .encoder ? nil : weights.model.decoder, weights: weights, origin: nil,
-      threads: threads)
+      precision: precision, threads: threads)
   }
 
   /// Makes a model with random weights, for trying things out: its tokens mean nothing.
@@ -65,12 +71,13 @@ public struct DiscreteVAE: Sendable {
   ///   - architecture: OpenAI's unless given
   ///   - half: prepare only this one; its weights do not depend on it
   ///   - seed: the same seed gives the same weights
+  ///   - precision: what the encoder computes with
   ///   - threads: to compute with; one per core unless given
   /// - Returns: the model
   /// - Throws: an architecture whose tokens are too many for 16 bits.
   public static func random(
     _ architecture: Architecture = .released, only half: NetworkPlan.Half? = nil,
-    seed: UInt64 = 0, threads: Int? = nil
+    seed: UInt64 = 0, precision: Precision = .float32, threads: Int? = nil
   ) throws -> DiscreteVAE {
     let parameters = { (wanted: NetworkPlan.Half) -> ParameterSet? in
       guard half == nil || half == wanted else { return nil }
@@ -83,12 +90,13 @@ public struct DiscreteVAE: Sendable {
     hash.add(String(decoding: try jsonText(architecture), as: UTF8.self))
     return try DiscreteVAE(
       architecture, encoder: parameters(.encoder), decoder: parameters(.decoder), weights: nil,
-      origin: Provenance.Weights(file: "random", sha256: hash.finished()), threads: threads)
+      origin: Provenance.Weights(file: "random", sha256: hash.finished()), precision: precision,
+      threads: threads)
   }
 
   private init(
     _ architecture: Architecture, encoder: ParameterSet?, decoder: ParameterSet?,
-    weights: WeightsFiles?, origin: Provenance.Weights?, threads: Int?
+    weights: WeightsFiles?, origin: Provenance.Weights?, precision: Precision, threads: Int?
   ) throws {
     let name = weights?.files.map(\.path).joined(separator: ", ") ?? "the model"
     guard architecture.vocabulary <= Int(UInt16.max) + 1 else {
@@ -107,7 +115,25 @@ public struct DiscreteVAE: Sendable {
     self.architecture = architecture
     self.weights = weights
     self.origin = origin
-    self.encoder = encoder.map { ImageEncoder(architecture, parameters: $0, engine: engine) }
+    self.precision = precision
+    // Without ranges in the weights, the float32 encoder lives for as long as it takes to measure.
+    let ranges = precision == .int8 ? try weights?.activationRanges() : nil
+    let plain =
+      ranges == nil
+      ? encoder.map { ImageEncoder(architecture, parameters: $0, engine: engine) } : nil
+    switch precision {
+    case .float32:
+      self.encoder = plain
+      quantizedEncoder = nil
+    case .int8:
+      self.encoder = nil
+      let measured = try ranges ?? plain.map { try CalibrationPhotos.ranges($0) }
+      quantizedEncoder = encoder.flatMap { parameters in
+        measured.map {
+          QuantizedEncoder(architecture, parameters: parameters, ranges: $0, engine: engine)
+        }
+      }
+    }
     self.decoder = decoder.map { ImageDecoder(architecture, parameters: $0, engine: engine) }
   }
 
@@ -132,8 +158,10 @@ public struct DiscreteVAE: Sendable {
   /// - Returns: a grid of an eighth of the sides for each
   /// - Throws: other sizes, or a model without an encoder.
   public func tokens(of images: [PixelImage]) throws -> [TokenGrid] {
-    guard let (encoder, first) = try encoder(for: images) else { return [] }
-    let tokens = try encoder.tokens(mappedTensor(images)).map { UInt16(truncatingIfNeeded: $0) }
+    guard let first = try first(ofBatch: images) else { return [] }
+    let x = mappedTensor(images)
+    let tokens = try (quantizedEncoder?.tokens(x) ?? encoder?.tokens(x) ?? [])
+      .map { UInt16(truncatingIfNeeded: $0) }
     let (height, width) = (first.height / 8, first.width / 8)
     return images.indices.map {
       let part = tokens[$0 * height * width..<($0 + 1) * height * width]
@@ -215,15 +243,24 @@ public struct DiscreteVAE: Sendable {
     return Provenance(
       weights: weights, architecture: architecture,
       preprocessing: preprocessing, inputs: inputs, shard: shard, soft: soft,
-      engine: engineName)
+      engine: engineName, precision: precision)
   }
 
-  /// The encoder, if a batch fits into it, and the first image; nil without images.
+  /// The encoder in float32, if a batch fits into it, and the first image; nil without images.
   func encoder(
     for images: [PixelImage]
   ) throws -> (ImageEncoder<DefaultEngine>, PixelImage)? {
+    guard let first = try first(ofBatch: images) else { return nil }
+    guard let encoder else {
+      throw DVAEError(.usage, "int8 gives tokens only; for logits load the model in float32")
+    }
+    return (encoder, first)
+  }
+
+  /// The first image, if a batch fits into the encoder; nil without images.
+  private func first(ofBatch images: [PixelImage]) throws -> PixelImage? {
     guard let first = images.first else { return nil }
-    guard let encoder else { throw missing(.encoder) }
+    guard encoder != nil || quantizedEncoder != nil else { throw missing(.encoder) }
     if let other = images.first(where: { $0.width != first.width || $0.height != first.height }) {
       throw DVAEError(
         .usage,
@@ -231,7 +268,7 @@ public struct DiscreteVAE: Sendable {
           + "do not fit into one batch")
     }
     try checkMemory(images.count, first.height, first.width)
-    return (encoder, first)
+    return first
   }
 
   // At full resolution there are about four maps of n_hid channels at a time.

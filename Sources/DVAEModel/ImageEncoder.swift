@@ -100,11 +100,7 @@ public struct ImageEncoder<E: Engine>: Sendable {
   }
 
   func check(_ x: Tensor) throws(ModelInputError) {
-    let step = Architecture.pixelsPerToken
-    guard
-      x.shape.channels == architecture.inputChannels, x.shape.positions > 0,
-      x.shape.height % step == 0, x.shape.width % step == 0
-    else { throw .imageShape(x.shape, channels: architecture.inputChannels) }
+    try architecture.checkEncoderInput(x.shape)
   }
 }
 

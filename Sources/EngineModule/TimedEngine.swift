@@ -40,7 +40,7 @@ public struct TimedEngine<Base: Engine>: Engine {
   /// Forgets what was measured.
   public func reset() { record.entries.withLock { $0.removeAll() } }
 
-  private func timed<R>(
+  func timed<R>(
     _ operation: String, _ shape: Shape, multiplyAdds: Int = 0, _ body: () -> R
   ) -> R {
     let clock = ContinuousClock()
@@ -59,7 +59,7 @@ public struct TimedEngine<Base: Engine>: Engine {
     return result
   }
 
-  private func timed<R>(
+  func timed<R>(
     _ operation: String, _ convolution: ConvolutionShape, _ shape: Shape, _ body: () -> R
   ) -> R {
     let (k, i, o) = (

@@ -44,6 +44,36 @@ typedef struct {
   const dvae_epilogue *_Nullable epilogue;
 } dvae_gemm;
 
+// What happens to each exact integer sum: v = sum * scale + bias; y = skip + gain * v, each step
+// rounded to float32 by itself; and then, for the next layer, the byte of max(y, 0).
+typedef struct {
+  const float *_Null_unspecified scale;  // of every column
+  const float *_Null_unspecified bias;
+  const float *_Nullable skip;
+  float gain;
+  int stream;  // write y past the caches; it is then aligned to a whole vector
+  float inverse;  // bytes are y * inverse, rounded half up
+  float *_Nullable y;
+  uint8_t *_Nullable q;
+} dvae_requantization;
+
+// dvae_gemm for integers; a word is two 16-bit numbers, or four bytes (unsigned in A, signed in B).
+typedef struct {
+  const int32_t *_Null_unspecified a;
+  const int32_t *_Null_unspecified b;
+  int32_t *_Null_unspecified c;  // the sums, whole panels wide, where there is no requantization
+  int quads;                     // words of bytes
+  int k;                         // words, a multiple of 16
+  int rows, columns, batch, accumulate, prefetch;
+  size_t a_panel, b_panel;       // words
+  size_t a_batch, b_batch, c_batch;
+  size_t c_row;
+  const dvae_requantization *_Nullable requantization;
+} dvae_word_gemm;
+
+// The largest magnitude that quantize_shorts gives.
+#define DVAE_MOST_SHORT 4095
+
 // A patch of an image, for the Winograd transforms: one 4x4 output tile and its 6x6 input.
 typedef struct {
   int height, width, channels;  // of the image
@@ -96,6 +126,32 @@ typedef struct {
   // dw[count][9] += scale * transposed(G) dU G for `count` weights: 36 blocks u_batch apart.
   void (*_Nonnull winograd_weights_backward)(const float *_Nonnull u, size_t u_batch, int count,
                                              float scale, float *_Nonnull dw);
+
+  // The integer side: exact, the same bits on every instruction set.
+  void (*_Nonnull gemm_words)(const dvae_word_gemm *_Nonnull);
+  // Rows of `length` bytes (row stride `x_row` bytes) into A panels of words.
+  void (*_Nonnull pack_words)(const void *_Nonnull x, size_t x_row, int count, int length,
+                              int32_t *_Nonnull a);
+  // patch_rows of pixels of `pixel` bytes; a row takes `stride` bytes.
+  void (*_Nonnull patch_bytes)(const void *_Nonnull x, int height, int width, int pixel, int kernel,
+                               int first, int count, void *_Nonnull rows, size_t stride);
+  // x * inverse, rounded half up, of magnitude up to DVAE_MOST_SHORT.
+  void (*_Nonnull quantize_shorts)(const float *_Nonnull x, size_t count, int relu, float inverse,
+                                   int16_t *_Nonnull q);
+  // sum of a[i] * b[i], which must fit.
+  int32_t (*_Nonnull dot_shorts)(const int16_t *_Nonnull a, const int16_t *_Nonnull b, int k);
+  // max_pool_row, and the bytes of its result.
+  void (*_Nonnull max_pool_row_bytes)(const float *_Nonnull x, size_t x_row, int width, int channels,
+                                      float inverse, float *_Nonnull y, uint8_t *_Nonnull q);
+  // winograd_input of bytes in whole numbers, k a multiple of 32; v_batch counts 16-bit numbers.
+  void (*_Nonnull winograd_input_bytes)(const uint8_t *_Nonnull x, const dvae_tile *_Nonnull tile,
+                                        int first, int k, int16_t *_Nonnull v, size_t v_batch,
+                                        int row);
+  // The tile's outputs of the integer products, ReLU, as bytes.
+  void (*_Nonnull winograd_output_bytes)(const int32_t *_Nonnull m, size_t m_batch,
+                                         const dvae_tile *_Nonnull tile, int columns,
+                                         uint8_t *_Nonnull y, const float *_Nonnull scale,
+                                         const float *_Nonnull bias, float inverse);
 
   // Keeps the largest value and its index of each row; earlier indices win ties.
   void (*_Nonnull argmax_rows)(const float *_Nonnull c, size_t c_row, int rows, int columns,

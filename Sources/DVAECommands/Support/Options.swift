@@ -1,6 +1,6 @@
-import ArgumentParser
+public import ArgumentParser
 import CPUBackend
-import DVAEKit
+public import DVAEKit
 import DVAEModel
 import ImagePipeline
 
@@ -20,8 +20,10 @@ struct ModelOptions: ParsableArguments {
     if let threads { try check("threads", threads, atMost: CPUEngine.mostThreads) }
   }
 
-  func load(only half: NetworkPlan.Half? = nil) throws -> DiscreteVAE {
-    try DiscreteVAE.load(weights, only: half, threads: threads)
+  func load(
+    only half: NetworkPlan.Half? = nil, precision: Precision = .float32
+  ) throws -> DiscreteVAE {
+    try DiscreteVAE.load(weights, only: half, precision: precision, threads: threads)
   }
 }
 
@@ -80,6 +82,8 @@ enum Crop: String, CaseIterable, ExpressibleByArgument {
     }
   }
 }
+
+extension Precision: ExpressibleByArgument {}
 
 /// How much is said.
 struct QuietOption: ParsableArguments {

@@ -61,11 +61,14 @@ public struct Provenance: Codable, Hashable, Sendable {
   public var soft: SoftTokens.Settings?
   /// The engine that computed them.
   public var engine: String
+  /// What the encoder computed with; nil for float32.
+  public var precision: Precision?
 
   /// Makes the record of a job.
   public init(
     weights: Weights, architecture: Architecture, preprocessing: Preprocessing, inputs: Inputs,
-    shard: Shard = .whole, soft: SoftTokens.Settings? = nil, engine: String
+    shard: Shard = .whole, soft: SoftTokens.Settings? = nil, engine: String,
+    precision: Precision = .float32
   ) {
     version = DVAE.version
     self.weights = weights
@@ -77,6 +80,7 @@ public struct Provenance: Codable, Hashable, Sendable {
     self.shard = shard.count > 1 ? shard.description : nil
     self.soft = soft
     self.engine = engine
+    self.precision = precision == .float32 ? nil : precision
   }
 
   /// What keeps a job from continuing another, in words; nil if nothing does.
@@ -90,6 +94,7 @@ public struct Provenance: Codable, Hashable, Sendable {
       return "preprocessing (--resolution, --crop, --upscale)"
     }
     if inputs != other.inputs { return "inputs" }
+    if precision != other.precision { return "--precision" }
     if shard != other.shard { return "shards (\(shard ?? "0/1"), \(other.shard ?? "0/1"))" }
     if soft != other.soft { return "soft tokens (--top-k, --margin)" }
     return nil

@@ -1,4 +1,4 @@
-import DVAEModel
+public import DVAEModel
 import WeightFiles
 
 extension WeightsFiles {
@@ -13,8 +13,11 @@ extension WeightsFiles {
   /// - Parameters:
   ///   - path: the file to create or replace, atomically
   ///   - float16: half precision, half the size; some tokens then differ
+  ///   - ranges: of the encoder's activations, for int8; those of the files unless given
   /// - Throws: where it cannot be written, or a number is beyond float16.
-  public func convert(to path: String, float16: Bool = false) throws {
+  public func convert(
+    to path: String, float16: Bool = false, ranges: ActivationRanges? = nil
+  ) throws {
     var metadata = [
       WeightsMetadata.format: WeightsMetadata.currentFormat,
       WeightsMetadata.architecture: String(
@@ -28,6 +31,9 @@ extension WeightsFiles {
     }
     if metadata[WeightsMetadata.training] == nil, metadata[WeightsMetadata.licence] == nil {
       metadata[WeightsMetadata.licence] = Self.licenceNote
+    }
+    metadata[WeightsMetadata.ranges] = try (ranges ?? activationRanges()).map {
+      String(decoding: try jsonText($0), as: UTF8.self)
     }
     var entries: [SafetensorsEntry] = []
     for half in NetworkPlan.Half.allCases {

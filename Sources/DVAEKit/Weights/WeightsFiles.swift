@@ -73,6 +73,8 @@ public enum WeightsMetadata {
   public static let architecture = "architecture"
   /// How the weights were trained, as JSON: the recipe and the updates done.
   public static let training = "training"
+  /// The ranges of the encoder's activations on photos, as JSON, for int8.
+  public static let ranges = "int8.ranges"
   /// Who may do what with the weights.
   public static let licence = "licence"
 

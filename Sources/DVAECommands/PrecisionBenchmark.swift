@@ -1,0 +1,71 @@
+import CPUBackend
+import DVAEKit
+import DVAEModel
+import EngineModule
+import ImagePipeline
+import TensorModule
+
+/// What `dvae benchmark --precision int8` found: float32 and int8 in turns on the same input.
+struct PrecisionComparison: Encodable {
+  /// Seconds per image of each run of float32, in the order of time.
+  let float32: [Double]
+  /// The same of int8: each stands beside its run of float32.
+  let int8: [Double]
+  /// int8 ÷ float32 of each pair, in ascending order.
+  let ratios: [Double]
+  /// Tokens that were compared on photos.
+  let tokens: Int
+  /// Those that are the same.
+  let equalTokens: Int
+
+  /// Compares the tokens of photos, then the times on x; the entries of `int8.engine` are then those
+  /// of its runs.
+  init(
+    _ float: ImageEncoder<CPUEngine>, _ int8: QuantizedEncoder<TimedEngine<CPUEngine>>, _ x: Tensor,
+    runs: Int, photos: [String]
+  ) throws {
+    var (tokens, equal) = (0, 0)
+    if !photos.isEmpty {
+      var items = try BulkInputs(photos, for: .jsonLines).items()
+      while let item = items.next() {
+        let image = try item.image.get()
+        let picture = try Preprocessing(resolution: x.shape.height)
+          .apply(image.decode(), name: image.name)
+        let photo = mappedTensor([picture])
+        let (a, b) = (try float.tokens(photo), try int8.tokens(photo))
+        tokens += a.count
+        equal += zip(a, b).count { $0 == $1 }
+      }
+    }
+    _ = try (float.tokens(x), int8.tokens(x))
+    int8.engine.reset()
+    let clock = ContinuousClock()
+    let images = Double(x.shape.batch)
+    var times: (float: [Double], int8: [Double]) = ([], [])
+    for _ in 0..<runs {
+      times.float.append(try clock.measure { _ = try float.tokens(x) } / .seconds(images))
+      times.int8.append(try clock.measure { _ = try int8.tokens(x) } / .seconds(images))
+    }
+    float32 = times.float
+    self.int8 = times.int8
+    ratios = zip(times.float, times.int8).map { $1 / $0 }.sorted()
+    self.tokens = tokens
+    equalTokens = equal
+  }
+
+  /// For people.
+  var lines: [String] {
+    let ratio = [ratios[ratios.count / 2], ratios[0], ratios[ratios.count - 1]]
+      .map { BenchmarkReport.fixed($0, 3) }
+    var lines = [
+      "float32 in turns with it: median "
+        + "\(BenchmarkReport.fixed(float32.sorted()[float32.count / 2], 4)) s",
+      "int8 ÷ float32: \(ratio[0]), from \(ratio[1]) to \(ratio[2])",
+    ]
+    if tokens > 0 {
+      let share = BenchmarkReport.fixed(100 * Double(equalTokens) / Double(tokens), 2)
+      lines.append("tokens of the photos: \(equalTokens) of \(tokens) are float32's, \(share) %")
+    }
+    return lines
+  }
+}

@@ -1,0 +1,76 @@
+import EngineModule
+public import TensorModule
+
+/// How large an encoder's activations get on photos: what its whole numbers are scaled by.
+public struct ActivationRanges: Hashable, Codable, Sendable {
+  /// The largest magnitude that each layer read, by the layer's name.
+  public private(set) var largest: [String: Float]
+
+  /// Ranges that were measured before.
+  public init(largest: [String: Float] = [:]) { self.largest = largest }
+
+  /// The range of what a layer reads; nil where it was not measured.
+  public subscript(layer: NetworkPlan.Layer) -> Float? { largest[layer.name] }
+
+  /// Takes the larger of each range.
+  public mutating func formUnion(_ other: ActivationRanges) {
+    largest.merge(other.largest) { max($0, $1) }
+  }
+
+  /// Whether there is a finite range for every layer of an encoder.
+  public func cover(_ architecture: Architecture) -> Bool {
+    architecture.encoder.layers.allSatisfy { self[$0].map { $0 >= 0 && $0 < .infinity } ?? false }
+  }
+
+  mutating func include(_ layer: NetworkPlan.Layer, _ x: Tensor, relu: Bool) {
+    var (least, most): (Float, Float) = (0, 0)
+    for value in x.elements {
+      least = min(least, value)
+      most = max(most, value)
+    }
+    // Rounded up to six bits, so that the last bits of a sum, which differ between instruction
+    // sets, do not show.
+    let range = relu ? most : max(most, -least)
+    guard range.isNormal else { return largest[layer.name, default: 0] += 0 }
+    let step = Float(sign: .plus, exponent: range.exponent - 6, significand: 1)
+    largest[layer.name] = max(largest[layer.name] ?? 0, (range / step).rounded(.up) * step)
+  }
+}
+
+extension ImageEncoder {
+  /// Runs the encoder in float32 and measures what every layer reads.
+  ///
+  /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
+  /// - Returns: a range for every layer
+  /// - Throws: `ModelInputError` for another shape
+  public func ranges(_ x: Tensor) throws(ModelInputError) -> ActivationRanges {
+    try check(x)
+    return network.ranges(x)
+  }
+}
+
+extension Network {
+  fileprivate func ranges(_ x: Tensor) -> ActivationRanges {
+    var ranges = ActivationRanges()
+    var x = x
+    for (index, stage) in stages.enumerated() {
+      var kept = Activations()
+      let isLast = index == stages.count - 1
+      if !isLast { x = forward(x, through: index..<index + 1, keeping: &kept) }
+      switch stage {
+      case .convolution(let convolution):
+        ranges.include(
+          convolution.layer, isLast ? x : kept.take(), relu: convolution.reluInput)
+      case .block(let block):
+        for convolution in block.residual.dropFirst().reversed() {
+          ranges.include(convolution.layer, kept.take(), relu: true)
+        }
+        let input = kept.take()
+        ranges.include(block.residual[0].layer, input, relu: true)
+        if let identity = block.identity { ranges.include(identity.layer, input, relu: false) }
+      case .maxPool2x2: break
+      }
+    }
+    return ranges
+  }
+}
