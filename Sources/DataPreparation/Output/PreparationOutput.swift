@@ -48,8 +48,6 @@ final class PreparationOutput {
 
   // Work between two commits, in times that a commit takes: what it costs is 5 % at most.
   private static let workPerCommit = 20
-  // Bytes that may wait in memory.
-  private static let longestWait = 64 << 20
 
   /// Opens an output; `restored` is told of the images that an earlier run has written.
   init(
@@ -128,7 +126,7 @@ final class PreparationOutput {
     }
     rows += 1
     let now = ContinuousClock.now
-    guard shards.waiting >= Self.longestWait || now - committed >= pause else { return }
+    guard now - committed >= pause else { return }
     try commit()
     committed = .now
     pause = max((committed - now) * Self.workPerCommit, .milliseconds(100))

@@ -29,6 +29,9 @@ final class ShardOutput {
   private var file: OutputFile?
   private var pending: [UInt8] = []
 
+  // Bytes that may wait in memory.
+  private static let longestWait = 4 << 20
+
   /// Continues at a mark; whatever stands behind it is removed.
   init(_ folder: String, samplesPerShard: Int, from mark: Mark = Mark()) throws {
     self.folder = folder
@@ -57,25 +60,30 @@ final class ShardOutput {
     return "shard-" + String(repeating: "0", count: max(0, 6 - number.count)) + number + ".tar"
   }
 
-  /// Bytes that are not on the disk.
-  var waiting: Int { pending.count }
-
   /// Adds a sample to the shard.
   func append(_ sample: WebDatasetSample) throws {
     var archive = TarWriter(offset: mark.bytes) { self.pending += $0 }
     try archive.append(sample)
     mark.bytes = archive.offset
     mark.samples += 1
-    if mark.samples == samplesPerShard { try finishShard() }
+    if mark.samples == samplesPerShard {
+      try finishShard()
+    } else if pending.count >= Self.longestWait {
+      try write()
+    }
   }
 
   /// Brings everything to the disk.
   func sync() throws {
+    try write()
+    try file?.sync()
+  }
+
+  /// Hands what waits to the system, which may still lose it.
+  private func write() throws {
     guard !pending.isEmpty else { return }
-    let file = try open()
-    try file.append(pending)
-    pending = []
-    try file.sync()
+    try open().append(pending)
+    pending.removeAll(keepingCapacity: true)
   }
 
   /// Completes the last shard.
