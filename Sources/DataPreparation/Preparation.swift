@@ -72,12 +72,15 @@ package struct Preparation: Sendable {
   /// - Parameters:
   ///   - path: the folder to be written
   ///   - start: what to do about an unfinished output
-  ///   - progress: told after every row how many are read and how many are written
+  ///   - rowsPerCommit: rows between two commits; by the time that commits take unless given
+  ///   - progress: told after every row how many are read and how many are written; the job stops
+  ///     where it throws, and can be resumed
   ///   - pages: further files of the output by name, made of the whole funnel
   /// - Returns: how it went
   /// - Throws: what keeps the job from going on; it can then be resumed
   package func run(
-    _ path: String, start: Start = .fresh, progress: (_ rows: Int, _ samples: Int) -> Void,
+    _ path: String, start: Start = .fresh, rowsPerCommit: Int? = nil,
+    progress: (_ rows: Int, _ samples: Int) throws -> Void,
     pages: (Funnel) throws -> [String: String] = { _ in [:] }
   ) async throws -> Summary {
     let begin = ContinuousClock.now
@@ -91,6 +94,7 @@ package struct Preparation: Sendable {
     let output = try PreparationOutput(path, settings, start, funnel: empty) {
       duplicates.restore(sha256: $0, perceptual: $1)
     }
+    output.rowsPerCommit = rowsPerCommit
     var summary = Summary(funnel: output.funnel)
     summary.resumed = output.rows
     var sources = try Sources(settings.sources, settings.source)
@@ -117,7 +121,7 @@ package struct Preparation: Sendable {
         }
       }
       try output.add(result, origin: done.origin, caption: done.caption)
-      progress(output.rows, output.samples)
+      try progress(output.rows, output.samples)
     }
     try output.finish(pages: pages)
     summary.funnel = output.funnel

@@ -38,6 +38,8 @@ final class PreparationOutput {
   /// Samples that are written.
   private(set) var samples = 0
   private(set) var funnel: Funnel
+  /// Rows between two commits; nil goes by the time that they take.
+  var rowsPerCommit: Int?
   private let path: String
   private let folder: String
   private let settings: PreparationSettings
@@ -126,7 +128,8 @@ final class PreparationOutput {
     }
     rows += 1
     let now = ContinuousClock.now
-    guard now - committed >= pause else { return }
+    let isDue = rowsPerCommit.map { rows % $0 == 0 } ?? (now - committed >= pause)
+    guard isDue else { return }
     try commit()
     committed = .now
     pause = max((committed - now) * Self.workPerCommit, .milliseconds(100))

@@ -141,10 +141,7 @@ import Testing
     var found: [[String: [UInt8]]] = []
     for threads in [1, 4] {
       _ = try await prepare("t\(threads)", { $0.samplesPerShard = 5 }, threads: threads)
-      let names = try FileManager.default.contentsOfDirectory(atPath: folder("t\(threads)"))
-      found.append(
-        try Dictionary(
-          uniqueKeysWithValues: names.map { ($0, try bytes(folder("t\(threads)/" + $0))) }))
+      found.append(try contents("t\(threads)"))
     }
     #expect(found[0] == found[1])
     #expect(found[0].keys.count { $0.hasPrefix("shard-") } == 5)
@@ -154,5 +151,45 @@ import Testing
     }
     #expect(
       try samples("t1").map { $0["txt"].map { String(decoding: $0, as: UTF8.self) } }.count == 23)
+  }
+
+  private struct Stop: Error {}
+
+  /// A run that stops anywhere goes on after its last commit, and gives the same files; what was
+  /// seen before counts as seen.
+  @Test func stoppedRunsGoOn() async throws {
+    for number in 0..<12 {
+      try add("\(number).jpg", "photo", try encodeJPEG(Self.picture(number), quality: 80))
+    }
+    let names = (0..<40).map { "\(($0 * 5) % 12).jpg" } + ["missing.jpg"]
+    let lines = names.map { "a photo of something\tin/\($0)\n" }
+    try write(Array(lines.joined().utf8), to: folder("t.tsv"))
+    var settings = PreparationSettings(sources: [folder("t.tsv")], filters: FilterSettings(.none))
+    settings.filters.exactDuplicates = true
+    settings.filters.nearDuplicates = 2
+    settings.samplesPerShard = 5
+    let job = try Preparation(settings, threads: 2)
+    func run(_ output: String, _ start: Preparation.Start, stop: Int? = nil) async throws -> Int {
+      try await job.run(
+        folder(output), start: start, rowsPerCommit: 3,
+        progress: { rows, _ in if rows == stop { throw Stop() } }
+      ).resumed
+    }
+    #expect(try await run("whole", .fresh) == 0)
+    let whole = try contents("whole")
+    #expect(whole.count == 3 + 3)
+    for stop in [1, 3, 5, 7, 12, 16, 30, 41] {
+      await #expect(throws: Stop.self) { try await run("again", .restarting, stop: stop) }
+      await #expect(throws: DVAEError.self) { try await run("again", .fresh) }
+      #expect(try await run("again", .resuming) == stop / 3 * 3)
+      #expect(try contents("again") == whole, "stopped after \(stop)")
+      try FileManager.default.removeItem(atPath: folder("again"))
+    }
+  }
+
+  private func contents(_ name: String) throws -> [String: [UInt8]] {
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder(name))
+    return try Dictionary(
+      uniqueKeysWithValues: names.map { ($0, try bytes(folder(name) + "/" + $0)) })
   }
 }
