@@ -9,8 +9,11 @@ let swiftSettings: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+func module(
+  _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
+  .target(
+    name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -93,7 +96,8 @@ let package = Package(
       [
         "CPUBackend", "DVAEModel", "EngineModule", "ImagePipeline", "JobFiles", "TensorModule",
         "WeightFiles",
-      ]),
+      ],
+      resources: [.copy("Resources/starter.safetensors")]),
     // Level 4 and 5: the command line.
     module(
       "DVAECommands",

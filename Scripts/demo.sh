@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
-# Photos to tokens and back: each photo of Examples/photos beside its reconstruction and the error.
+# Photos to tokens and back with the model in the package: each photo of Examples/photos beside its
+# reconstruction and the error, its tokens as what each of them paints, and a page that measures.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 
 Scripts/setup.sh
 swift build --configuration release --product dvae
 dvae="$(swift build --configuration release --show-bin-path)/dvae"
+out=demo-output
+rm -rf $out
+mkdir $out
 
-weights=starter
-if ! "$dvae" weights info starter >/dev/null 2>&1; then
-  weights=random
-  say "no trained model is in the package yet, so this run uses RANDOM weights:"
-  say "it shows that everything works; the reconstructions mean nothing."
-fi
-rm -rf demo-output
-"$dvae" reconstruct Examples/photos --weights "$weights" --compare --output demo-output
-say "input, reconstruction and error side by side:"
-printf '  %s\n' "$PWD"/demo-output/*.png
+say "photos to tokens, 1024 each"
+"$dvae" tokenize Examples/photos --output $out/tokens.npy --quiet
+"$dvae" tokens stats $out/tokens.npy
+say "and back: input, reconstruction, error; PSNR and SSIM"
+"$dvae" reconstruct Examples/photos --compare --output $out --quiet
+"$dvae" tokens mosaic $out/tokens.npy --key kodim23 --output $out/kodim23-tokens.png --quiet
+"$dvae" evaluate Examples/photos --html $out/report.html --quiet
+say "look at these:"
+printf '  %s\n' "$PWD/$out"/*.png "$PWD/$out/report.html"

@@ -10,11 +10,13 @@ enum Program {
 
   /// Starts the program.
   static func launch(
-    _ arguments: [String], output: Any? = FileHandle.nullDevice, errors: Pipe
+    _ arguments: [String], in folder: String? = nil, output: Any? = FileHandle.nullDevice,
+    errors: Pipe
   ) throws -> Process {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: path ?? "dvae")
     process.arguments = arguments
+    if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = output
     process.standardError = errors
@@ -24,10 +26,10 @@ enum Program {
 
   /// Runs the program to its end.
   static func run(
-    _ arguments: [String], output: Any? = FileHandle.nullDevice
+    _ arguments: [String], in folder: String? = nil, output: Any? = FileHandle.nullDevice
   ) throws -> (status: Int32, errors: String) {
     let errors = Pipe()
-    let process = try launch(arguments, output: output, errors: errors)
+    let process = try launch(arguments, in: folder, output: output, errors: errors)
     let text = errors.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
     return (process.terminationStatus, String(decoding: text, as: UTF8.self))

@@ -70,18 +70,30 @@ public struct WeightsLocation: Hashable, Sendable {
     return try files(in: downloadFolder)
   }
 
-  // Beside the program, where the package's resources are put.
+  // Beside the program, where the package's resources are put, or where an installer puts them.
   private static func starter() throws(DVAEError) -> String {
-    let folder = FileSystem.folder(of: CommandLine.arguments.first ?? "")
-    let candidates = ["swift-dvae_DVAEKit.resources", "../share/dvae"].map {
-      "\(folder.isEmpty ? "." : folder)/\($0)/starter.safetensors"
-    }
+    let folder = FileSystem.folder(of: executable)
+    let candidates = [
+      "swift-dvae_DVAEKit.resources", "swift-dvae_DVAEKit.bundle",
+      "swift-dvae_DVAEKit.bundle/Contents/Resources", "../share/dvae",
+    ].map { "\(folder.isEmpty ? "." : folder)/\($0)/starter.safetensors" }
     guard let found = candidates.first(where: { FileSystem.kind($0) == .file }) else {
       throw DVAEError(
         .missing,
-        "there is no starter model in this version: give --weights, for instance 'openai' "
-          + "after 'dvae weights download'")
+        "\(candidates[0]): the starter model is not there; keep it beside the program, or give "
+          + "--weights, for instance 'openai' after 'dvae weights download'")
     }
     return found
+  }
+
+  /// The running program: on Linux also where it was found through PATH.
+  private static var executable: String {
+    let name = CommandLine.arguments.first ?? ""
+    #if os(Linux)
+    let link = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    return link ?? name
+    #else
+    return name
+    #endif
   }
 }
