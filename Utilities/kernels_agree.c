@@ -9,6 +9,8 @@
 
 #include "dvae_kernels.h"
 
+#pragma STDC FP_CONTRACT OFF
+
 static int failures = 0;
 
 static float *filled(size_t count, uint32_t seed, float low, float high) {
@@ -144,6 +146,109 @@ static void bottleneck(const dvae_kernels *t, int k) {
   check(t->name, "gumbel_softmax", y, expected, k, 2e-5);
 }
 
+// Panels of words from whole numbers [outputs][k]; `quads` packs bytes.
+static int32_t *packed(const dvae_kernels *t, const int16_t *values, int outputs, int k, int words,
+                       int quads) {
+  int panels = (outputs + t->columns - 1) / t->columns, per = quads ? 4 : 2;
+  size_t size = (size_t)panels * words * t->columns * sizeof(int32_t);
+  int32_t *b = aligned_alloc(64, (size + 127) / 64 * 64);
+  memset(b, 0, size);
+  for (int o = 0; o < outputs; o++)
+    for (int i = 0; i < k; i++) {
+      int32_t *word = b + ((size_t)(o / t->columns) * words + i / per) * t->columns + o % t->columns;
+      if (quads) ((int8_t *)word)[i % 4] = (int8_t)values[o * k + i];
+      else ((int16_t *)word)[i % 2] = values[o * k + i];
+    }
+  return b;
+}
+
+static int16_t *whole(size_t count, uint32_t seed, int most) {
+  int16_t *x = aligned_alloc(64, (count * sizeof *x + 127) / 64 * 64);
+  for (size_t i = 0; i < count; i++) {
+    seed = seed * 1664525u + 1013904223u;
+    x[i] = (int16_t)((int)(seed >> 16) % (2 * most + 1) - most);
+  }
+  return x;
+}
+
+static uint8_t byte(float v, float inverse) {
+  float steps = (v > 0 ? v : 0) * inverse;
+  return (uint8_t)((steps < 255 ? steps : 255) + 0.5f);
+}
+
+static void check_bits(const char *table, const char *what, const void *a, const void *b, size_t n) {
+  if (!memcmp(a, b, n)) return;
+  printf("%s: %s differs\n", table, what);
+  failures++;
+}
+
+// A product of whole numbers with its requantization, bit for bit.
+static void integer_product(const dvae_kernels *t, int rows, int k, int columns, int quads) {
+  int per = quads ? 4 : 2, words = ((k + per - 1) / per + 15) / 16 * 16;
+  int16_t *x = whole((size_t)rows * k, 5, quads ? 127 : DVAE_MOST_SHORT);
+  uint8_t *bytes = calloc(rows, k);
+  for (int i = 0; i < rows * k; i++) bytes[i] = (uint8_t)(x[i] + 128);
+  int16_t *w = whole((size_t)columns * k, 6, quads ? 127 : 900);
+  int32_t *a = aligned_alloc(64, (size_t)(rows + t->rows) * words * 4 + 64 - (rows + t->rows) * words * 4 % 64);
+  int32_t *b = packed(t, w, columns, k, words, quads);
+  t->pack_words(quads ? (void *)bytes : x, k * (quads ? 1 : 2), rows, k * (quads ? 1 : 2), a);
+  float *scale = filled(columns + 64, 7, 1e-6f, 1e-5f), *bias = filled(columns + 64, 8, -1, 1);
+  float *skip = filled((size_t)rows * columns, 9, -1, 1), *y = filled((size_t)rows * columns, 0, 0, 0);
+  uint8_t *q = calloc(rows, columns), *expected_q = calloc(rows, columns);
+  float *expected = calloc((size_t)rows * columns, sizeof *expected);
+  dvae_requantization e = {scale, bias, skip, 0.3f, 0, 100, y, q};
+  dvae_word_gemm g = {.a = a, .b = b, .quads = quads, .k = words, .rows = rows, .columns = columns,
+                      .batch = 1, .a_panel = (size_t)t->rows * words,
+                      .b_panel = (size_t)t->columns * words, .c_row = columns, .requantization = &e};
+  t->gemm_words(&g);
+  for (int r = 0; r < rows; r++)
+    for (int c = 0; c < columns; c++) {
+      int32_t sum = 0;
+      for (int i = 0; i < k; i++)
+        sum += (quads ? bytes[r * k + i] : x[r * k + i]) * w[c * k + i];
+      float v = (float)sum * scale[c];
+      v = v + bias[c];
+      v = v * 0.3f;
+      expected[r * columns + c] = skip[r * columns + c] + v;
+      expected_q[r * columns + c] = byte(expected[r * columns + c], 100);
+    }
+  check_bits(t->name, "an integer product", y, expected, (size_t)rows * columns * sizeof *y);
+  check_bits(t->name, "its bytes", q, expected_q, (size_t)rows * columns);
+}
+
+// Winograd's way to the transformed input and from the sums back, in plain loops.
+static void integer_transforms(const dvae_kernels *t, int h, int w, int channels) {
+  static const int transposed_b[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0},
+                                         {0, 4, -4, -1, 1, 0}, {0, -2, -1, 2, 1, 0},
+                                         {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
+  int k = (channels + 31) / 32 * 32;
+  uint8_t *x = calloc((size_t)h * w, channels);
+  for (int i = 0; i < h * w * channels; i++) x[i] = (uint8_t)(i * 2654435761u >> 24);
+  size_t batch = (size_t)t->rows * k;
+  int16_t *v = aligned_alloc(64, 36 * batch * sizeof *v);
+  for (int row = 0; row < h; row += 4)
+    for (int column = 0; column < w; column += 4) {
+      dvae_tile tile = {h, w, channels, row, column};
+      t->winograd_input_bytes(x, &tile, 0, k, v, batch, 1);
+      for (int i = 0; i < channels; i++)
+        for (int p = 0; p < 36; p++) {
+          int sum = 0;
+          for (int r = 0; r < 6; r++)
+            for (int c = 0; c < 6; c++) {
+              int y = row - 1 + r, z = column - 1 + c;
+              if (y < 0 || y >= h || z < 0 || z >= w) continue;
+              sum += transposed_b[p / 6][r] * transposed_b[p % 6][c] * x[(y * w + z) * channels + i];
+            }
+          int found = v[p * batch + (size_t)(i / 32) * t->rows * 32 + 32 + i % 32];
+          if (found != sum) {
+            printf("%s: transform %d of channel %d is %d, not %d\n", t->name, p, i, found, sum);
+            failures++;
+            return;
+          }
+        }
+    }
+}
+
 int main(void) {
   for (int i = 0; i < dvae_kernels_count(); i++) {
     if (!dvae_kernels_supported(i)) continue;
@@ -154,6 +259,11 @@ int main(void) {
     product(t, 16, 64, 64);
     bottleneck(t, 1000);
     bottleneck(t, 77);
+    integer_product(t, 29, 70, 41, 1);
+    integer_product(t, 29, 70, 41, 0);
+    integer_product(t, 3, 300, 64, 1);
+    integer_transforms(t, 9, 13, 40);
+    integer_transforms(t, 4, 4, 3);
     printf("%s: checked\n", t->name);
   }
   printf("%d failures\n", failures);

@@ -43,11 +43,12 @@ extension CPUEngine {
     let scratch = WordTensor(pool.scratch(team.threads * size))
     team.run((job.tiles.count + rows - 1) / rows) { task, worker in
       let at = scratch.pointer + worker * size
+      let sums = UnsafeMutableRawPointer(at + 36 * v).assumingMemoryBound(to: Float.self)
       let range = task * rows..<min((task + 1) * rows, job.tiles.count)
       for index in range { job.transform(index, row: index - range.lowerBound, to: at, v) }
       for panel in 0..<job.panels {
         job.multiply(
-          range, panel..<panel + 1, UnsafePointer(at), v, to: at + 36 * v,
+          range, panel..<panel + 1, UnsafePointer(at), v, to: sums,
           job.mBatch(rows, panels: 1), prefetch: false)
       }
     }
@@ -59,7 +60,7 @@ extension CPUEngine {
     let v = job.vBatch(rows)
     let transformed = WordTensor(pool.scratch(36 * v))
     let m = job.mBatch(rows, panels: panelsPerTask)
-    let scratch = WordTensor(pool.scratch(team.threads * 36 * m))
+    let scratch = pool.scratch(team.threads * 36 * m)
     for start in stride(from: 0, to: job.tiles.count, by: Self.tilesPerRound) {
       let range = start..<min(start + Self.tilesPerRound, job.tiles.count)
       team.run(range.count) { row, _ in
@@ -110,12 +111,13 @@ private struct WinogradJob {
   /// Multiplies the transformed tiles by some panels of weights and writes the outputs.
   func multiply(
     _ range: Range<Int>, _ taken: Range<Int>, _ v: UnsafePointer<Int32>, _ vBatch: Int,
-    to m: UnsafeMutablePointer<Int32>, _ mBatch: Int, prefetch: Bool
+    to m: UnsafeMutablePointer<Float>, _ mBatch: Int, prefetch: Bool
   ) {
     var product = dvae_word_gemm()
     product.a = v
     product.b = UnsafePointer(filter.weights.pointer + taken.lowerBound * filter.panel)
     product.c = m
+    product.depth = Int32(QuantizedWeights.exactInputs / 2)
     product.k = Int32(filter.k)
     product.rows = Int32(range.count)
     product.columns = Int32(columns * taken.count)

@@ -12,6 +12,16 @@ public struct CPUFilter: Sendable {
   let table: Tensor?
 }
 
+/// The ways to compute a convolution in float32.
+public enum ConvolutionAlgorithm: String, CaseIterable, Sendable {
+  /// A matrix product over the patches.
+  case direct
+  /// F(4×4, 3×3), the weights transformed in advance.
+  case winogradByTiles
+  /// F(4×4, 3×3), the weights transformed as they are used.
+  case winogradByPanels
+}
+
 /// B panels of one direction of a convolution.
 struct PackedWeights: Sendable {
   /// How the panels are laid out, and thereby which algorithm reads them.
@@ -55,9 +65,22 @@ extension CPUEngine {
       table: uses.contains(.gather) ? table(shape, weights, bias) : nil)
   }
 
+  /// Packs the weights for one algorithm, whichever would be chosen: to compare their accuracy.
+  ///
+  /// Winograd's are for 3×3 weights of at least 8 channels; others are computed directly.
+  public func makeFilter(
+    _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice,
+    algorithm: ConvolutionAlgorithm
+  ) -> CPUFilter {
+    CPUFilter(
+      shape: shape, forward: pack(shape, weights, bias: bias, algorithm: algorithm),
+      backwardInput: nil, table: nil)
+  }
+
   /// Packs one direction: forward with a bias, without one the flipped and transposed weights.
   private func pack(
-    _ shape: ConvolutionShape, _ weights: TensorSlice, bias: TensorSlice?
+    _ shape: ConvolutionShape, _ weights: TensorSlice, bias: TensorSlice?,
+    algorithm: ConvolutionAlgorithm? = nil
   ) -> PackedWeights {
     let backward = bias == nil
     let inputs = backward ? shape.outputChannels : shape.inputChannels
@@ -65,12 +88,14 @@ extension CPUEngine {
     let taps = shape.kernel * shape.kernel
     let columns = panelColumns
     let panels = (outputs + columns - 1) / columns
-    let winograd = shape.kernel == 3 && inputs >= 8 && outputs >= 8
+    let winograd = shape.kernel == 3 && inputs >= 8 && outputs >= 8 && algorithm != .direct
     let k = roundUp(winograd ? inputs : inputs * taps, 16)
     let transformed = 36 * k * columns
+    let byTiles = algorithm.map { $0 == .winogradByTiles }
     let form: PackedWeights.Form =
       !winograd
-      ? .matrix : panels * transformed <= Self.keptTransform ? .winograd : .winogradOnTheFly
+      ? .matrix
+      : byTiles ?? (panels * transformed <= Self.keptTransform) ? .winograd : .winogradOnTheFly
     let panel = form == .matrix ? k * columns : form == .winograd ? transformed : k * taps * columns
     let packed = pool.scratch(panels * panel)
     // Element (output, input, tap) of this direction in the OIHW weights.

@@ -58,6 +58,13 @@ struct BenchmarkCommand: ParsableCommand {
       "Count on these how many int8 tokens are those of float32.", valueName: "path"))
   var photos: [String] = []
 
+  @Flag(
+    help: """
+      Show how accurate each algorithm is on the encoder's layers: the largest error against sums in \
+      float64, in standard deviations of the output.
+      """)
+  var accuracy = false
+
   @Flag(help: "List the supported instruction sets and end.")
   var instructionSets = false
 
@@ -88,6 +95,12 @@ struct BenchmarkCommand: ParsableCommand {
       return
     }
     let engine = TimedEngine(try CPUEngine(threads: threads))
+    if accuracy {
+      let report = try AccuracyReport(
+        Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary), engine.base)
+      console.print(json.json ? try jsonText(report) : report.text)
+      return
+    }
     if precision == .int8 { return try compare(engine, console) }
     let ceiling = engine.base.measuredCeiling()
     let step = try work(on: engine)

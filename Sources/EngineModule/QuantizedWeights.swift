@@ -16,6 +16,11 @@ public struct QuantizedWeights: Sendable {
     case winograd
   }
 
+  /// Input channels over which a sum of the form `.winograd` is exact.
+  ///
+  /// The float32 of such sums are added in order: more in one sum would leave too few bits for the
+  /// weights.
+  public static let exactInputs = 256
   /// The largest magnitude of 16-bit inputs.
   public static let mostShort: Float = 4095
   /// The largest byte.
@@ -103,13 +108,19 @@ public struct QuantizedWeights: Sendable {
       var factor = most / largest
       if form != .bytes {
         // Σ |q|·|x| must stay below 2³¹, where |q| ≤ factor·|w| + 1/2.
-        let range = form == .pairs ? 0..<1 : 0..<36
-        let length = values.count / range.count
-        for part in range {
+        let perSum = form == .pairs ? values.count : exactInputs
+        let perPart = form == .pairs ? values.count : inputs
+        let sums = stride(from: 0, to: values.count, by: perPart).flatMap { part in
+          stride(from: part, to: part + perPart, by: perSum).map {
+            $0..<min($0 + perSum, part + perPart)
+          }
+        }
+        for range in sums {
           var sum: Float = 0
-          for k in part * length..<(part + 1) * length { sum += exact[k].magnitude }
-          let input = form == .pairs ? mostShort : mostByte * Winograd.growth(part)
-          let room = 2_147_483_520 / input - Float(length) / 2
+          for k in range { sum += exact[k].magnitude }
+          let place = range.lowerBound / perPart
+          let input = form == .pairs ? mostShort : mostByte * Winograd.growth(place)
+          let room = 2_147_483_520 / input - Float(range.count) / 2
           precondition(room > 0, "QuantizedWeights: \(shape) sums too many terms")
           if sum > 0 { factor = min(factor, room / sum) }
         }

@@ -99,4 +99,27 @@ import WeightFiles
       #expect(await dvae(["benchmark"] + arguments).status == 64)
     }
   }
+
+  @Test func everyAlgorithmsErrorIsTold() async throws {
+    let arguments = ["benchmark", "--accuracy", "--n-hid", "32", "--blocks", "1"]
+    let run = await dvae(arguments + ["--json"])
+    let report = try #require(
+      try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])
+    let layers = try #require(report["layers"] as? [[String: Any]])
+    #expect(layers.count == 14)
+    for layer in layers {
+      let direct = try #require(layer["direct"] as? Double)
+      #expect(direct > 0 && direct < 1e-5)
+      let isWinograd = (layer["layer"] as? String)?.hasPrefix("3×3") == true
+      for name in ["winograd_by_tiles", "winograd_by_panels"] {
+        let error = layer[name] as? Double
+        #expect((error != nil) == isWinograd)
+        if let error { #expect(error < 1e-4) }
+      }
+      let int8 = try #require(layer["int8"] as? Double)
+      #expect(int8 > 1e-5 && int8 < 0.1)
+    }
+    let text = await dvae(arguments).output
+    #expect(text.contains("3×3 of 32 channels") && text.contains("e-"))
+  }
 }

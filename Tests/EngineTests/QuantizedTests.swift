@@ -43,6 +43,7 @@ struct QuantizedTests {
   // The last has so many weights that tasks share the tiles and take some of the weights each.
   static let winogradCases: [(Shape, Int)] = [
     (Shape(1, 1, 1, 1), 1), (Shape(2, 5, 7, 3), 5), (Shape(1, 9, 6, 40), 70),
+    (Shape(1, 5, 4, 300), 12),
     (Shape(3, 8, 4, 32), 16), (Shape(1, 33, 36, 16), 20), (Shape(2, 3, 4, 700), 256),
   ]
 

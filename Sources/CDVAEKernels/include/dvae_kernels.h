@@ -61,10 +61,13 @@ typedef struct {
 typedef struct {
   const int32_t *_Null_unspecified a;
   const int32_t *_Null_unspecified b;
-  int32_t *_Null_unspecified c;  // the sums, whole panels wide, where there is no requantization
+  // Where there is no requantization: the sums as floats, whole panels wide; each is exact over
+  // `depth` words, and those parts are added in order.
+  float *_Null_unspecified c;
+  int depth;
   int quads;                     // words of bytes
-  int k;                         // words, a multiple of 16
-  int rows, columns, batch, accumulate, prefetch;
+  int k;                         // words; it and depth are multiples of 16
+  int rows, columns, batch, prefetch;
   size_t a_panel, b_panel;       // words
   size_t a_batch, b_batch, c_batch;
   size_t c_row;
@@ -148,7 +151,7 @@ typedef struct {
                                         int first, int k, int16_t *_Nonnull v, size_t v_batch,
                                         int row);
   // The tile's outputs of the integer products, ReLU, as bytes.
-  void (*_Nonnull winograd_output_bytes)(const int32_t *_Nonnull m, size_t m_batch,
+  void (*_Nonnull winograd_output_bytes)(const float *_Nonnull m, size_t m_batch,
                                          const dvae_tile *_Nonnull tile, int columns,
                                          uint8_t *_Nonnull y, const float *_Nonnull scale,
                                          const float *_Nonnull bias, float inverse);

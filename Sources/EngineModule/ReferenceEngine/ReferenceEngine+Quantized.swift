@@ -191,12 +191,17 @@ extension ReferenceEngine {
   private func products(_ v: [[Int32]], _ filter: QuantizedWeights, _ o: Int) -> [[Float]] {
     (0..<6).map { r in
       (0..<6).map { c in
-        var sum: Int32 = 0
-        let first = (o * 36 + 6 * r + c) * filter.shape.inputChannels
-        for (i, value) in v[6 * r + c].enumerated() {
-          sum += value * Int32(filter.values[first + i])
+        let inputs = v[6 * r + c]
+        let first = (o * 36 + 6 * r + c) * inputs.count
+        var total: Float = 0
+        for start in stride(from: 0, to: inputs.count, by: QuantizedWeights.exactInputs) {
+          var sum: Int32 = 0
+          for i in start..<min(start + QuantizedWeights.exactInputs, inputs.count) {
+            sum += inputs[i] * Int32(filter.values[first + i])
+          }
+          total += Float(sum)
         }
-        return Float(sum)
+        return total
       }
     }
   }
