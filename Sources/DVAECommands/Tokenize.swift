@@ -57,12 +57,7 @@ struct TokenizeCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Do only part I (from 0) of N.", valueName: "I/N"))
   var shard: String?
 
-  @Flag(help: "Go on where an interrupted run of the same job stopped.")
-  var resume = false
-
-  @Flag(help: "Throw away what an interrupted run left.")
-  var restart = false
-
+  @OptionGroup var interrupted: InterruptedJobOptions
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
@@ -72,7 +67,6 @@ struct TokenizeCommand: AsyncParsableCommand {
     if precision != .float32, topK != nil || margin {
       throw ValidationError("--top-k and --margin need --precision float32")
     }
-    if resume && restart { throw ValidationError("--resume and --restart exclude each other") }
   }
 
   func run() async throws {
@@ -90,7 +84,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     let vae = try model.load(only: .encoder, precision: precision)
     let provenance = try vae.provenance(
       preprocessing: image.preprocessing, inputs: inputs.fingerprint, shard: shard, soft: soft)
-    if resume, try TokenWriter.isComplete(path, provenance) {
+    if interrupted.resume, try TokenWriter.isComplete(path, provenance) {
       console.note("\(path) is complete already")
       let failures = try TokenReader.open(path).failures()
       for failure in failures { console.note("dvae: \(failure)") }
@@ -99,7 +93,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     Interruption.explain()
     let writer = try TokenWriter(
       path, format: format, provenance: provenance,
-      start: resume ? .resuming : restart ? .restarting : .fresh)
+      start: interrupted.start)
     try await tokenize(inputs, vae, writer, console)
     try report(path, failed: writer.failed, of: inputs.fingerprint.count, console)
   }

@@ -7,16 +7,6 @@ package import JobFiles
 /// Pairs are worked on by many tasks and written in the order of the sources, so the output is a
 /// function of the sources, the settings and, where images are fetched, of what the servers gave.
 package struct Preparation: Sendable {
-  /// What to do about an unfinished output of an earlier run.
-  package enum Start: Sendable {
-    /// Refuse to touch it.
-    case fresh
-    /// Go on where it stopped; where there is none, begin.
-    case resuming
-    /// Throw it away.
-    case restarting
-  }
-
   /// How a job went.
   package struct Summary: Sendable {
     /// What became of all pairs, earlier runs included.
@@ -79,7 +69,7 @@ package struct Preparation: Sendable {
   /// - Returns: how it went
   /// - Throws: what keeps the job from going on; it can then be resumed
   package func run(
-    _ path: String, start: Start = .fresh, rowsPerCommit: Int? = nil,
+    _ path: String, start: JobStart = .fresh, rowsPerCommit: Int? = nil,
     progress: (_ rows: Int, _ samples: Int) throws -> Void,
     pages: (Funnel) throws -> [String: String] = { _ in [:] }
   ) async throws -> Summary {

@@ -30,7 +30,7 @@ import WeightFiles
   }
 
   static func write(
-    _ path: String, _ format: TokenFormat, start: TokenWriter.Start = .fresh, upTo end: Int = 7,
+    _ path: String, _ format: TokenFormat, start: JobStart = .fresh, upTo end: Int = 7,
     finish: Bool = true
   ) throws {
     let writer = try TokenWriter(path, format: format, provenance: provenance(), start: start)

@@ -49,6 +49,28 @@ struct CPUEngineTests {
     #expect(found == gradients(by: ReferenceEngine()))
   }
 
+  /// Products of one step and of several, Winograd by tiles and by panels.
+  @Test("A result over its skip has the bits of one beside it", arguments: InstructionSet.supported)
+  func overSkip(instructionSet: InstructionSet) throws {
+    let engine = try CPUEngine(threads: 2, instructionSet: instructionSet)
+    for (kernel, inputs, outputs) in [(1, 64, 33), (1, 1500, 20), (3, 20, 40), (3, 272, 272)] {
+      let shape = ConvolutionShape(
+        kernel: kernel, inputChannels: inputs, outputChannels: outputs)
+      let x = Tensor.random(Shape(1, 9, 7, inputs), seed: 1)
+      let filter = engine.makeFilter(
+        shape, weights: Tensor.random(Shape(1, 1, 1, shape.weightCount), seed: 2).all,
+        bias: Tensor.random(Shape(1, 1, 1, outputs), seed: 3).all, uses: .forward)
+      func result(overwriting: Bool) -> [Float] {
+        let skip = Tensor.random(Shape(1, 9, 7, outputs), seed: 4)
+        return engine.convolution(
+          x, filter, reluInput: false,
+          epilogue: Epilogue(skip: skip, overwritesSkip: overwriting, gain: 0.5)
+        ).array
+      }
+      #expect(result(overwriting: true) == result(overwriting: false), "\(shape)")
+    }
+  }
+
   @Test("An unknown instruction set is refused by name with the choices")
   func unknownInstructionSet() throws {
     let error = try #require(throws: InstructionSetError.self) {

@@ -50,12 +50,7 @@ struct PrepareCommand: AsyncParsableCommand {
   @Option(help: "Images to work on at a time (default: one per core).")
   var threads: Int?
 
-  @Flag(help: "Go on where an interrupted run of the same job stopped.")
-  var resume = false
-
-  @Flag(help: "Throw away what an interrupted run left.")
-  var restart = false
-
+  @OptionGroup var interrupted: InterruptedJobOptions
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
@@ -63,7 +58,6 @@ struct PrepareCommand: AsyncParsableCommand {
     try check("samples-per-shard", samplesPerShard, atMost: 10_000_000)
     if let threads { try check("threads", threads, atMost: 1024) }
     if let limit { try check("limit", limit, atMost: .max) }
-    if resume && restart { throw ValidationError("--resume and --restart exclude each other") }
   }
 
   func run() async throws {
@@ -77,7 +71,7 @@ struct PrepareCommand: AsyncParsableCommand {
     settings.limit = limit
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     let job = try Preparation(settings, fetch: fetch.settings, threads: threads)
-    if resume, let funnel = try job.finished(path) {
+    if interrupted.resume, let funnel = try job.finished(path) {
       console.note("\(path) is complete already")
       return try report(path, .init(funnel: funnel), threads, console)
     }
@@ -85,7 +79,7 @@ struct PrepareCommand: AsyncParsableCommand {
     let progress = Progress("reading", of: nil, unit: .rows, quiet: quiet.quiet, console: console)
     defer { progress.finish() }
     let summary = try await job.run(
-      path, start: resume ? .resuming : restart ? .restarting : .fresh,
+      path, start: interrupted.start,
       progress: { rows, _ in progress.update(rows) },
       pages: { ["funnel.html": FunnelPage($0).html] })
     progress.finish()

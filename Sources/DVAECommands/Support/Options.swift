@@ -85,6 +85,21 @@ enum Crop: String, CaseIterable, ExpressibleByArgument {
 
 extension Precision: ExpressibleByArgument {}
 
+/// What to do where an earlier run of the same job was interrupted.
+struct InterruptedJobOptions: ParsableArguments {
+  @Flag(help: "Go on where an interrupted run of the same job stopped.")
+  var resume = false
+
+  @Flag(help: "Throw away what an interrupted run left.")
+  var restart = false
+
+  func validate() throws {
+    if resume && restart { throw ValidationError("--resume and --restart exclude each other") }
+  }
+
+  var start: JobStart { resume ? .resuming : restart ? .restarting : .fresh }
+}
+
 /// How much is said.
 struct QuietOption: ParsableArguments {
   @Flag(name: .shortAndLong, help: "Show no progress; errors are still reported.")

@@ -6,16 +6,6 @@
 /// whether the job was interrupted or not. `finish` renames it to its own name, where it replaces
 /// an older file.
 public final class TokenWriter {
-  /// What to do about an unfinished output of an earlier run.
-  public enum Start: Sendable {
-    /// Refuse to touch it.
-    case fresh
-    /// Go on where it stopped; where there is none, begin.
-    case resuming
-    /// Throw it away.
-    case restarting
-  }
-
   /// Where the finished output goes.
   public let path: String
   /// Its form.
@@ -40,7 +30,7 @@ public final class TokenWriter {
   /// - Throws: an unfinished output in the way, one of a job with other settings, one that another
   ///   process is writing, and what the file system refuses.
   public init(
-    _ path: String, format: TokenFormat, provenance: Provenance, start: Start = .fresh
+    _ path: String, format: TokenFormat, provenance: Provenance, start: JobStart = .fresh
   ) throws {
     let path = path.hasSuffix("/") && path.count > 1 ? String(path.dropLast()) : path
     self.path = path

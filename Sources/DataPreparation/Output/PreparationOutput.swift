@@ -53,7 +53,7 @@ final class PreparationOutput {
 
   /// Opens an output; `restored` is told of the images that an earlier run has written.
   init(
-    _ path: String, _ settings: PreparationSettings, _ start: Preparation.Start, funnel: Funnel,
+    _ path: String, _ settings: PreparationSettings, _ start: JobStart, funnel: Funnel,
     restored: (_ sha256: String, _ perceptual: UInt64) -> Void
   ) throws {
     self.path = path

@@ -169,7 +169,7 @@ import Testing
     settings.filters.nearDuplicates = 2
     settings.samplesPerShard = 5
     let job = try Preparation(settings, threads: 2)
-    func run(_ output: String, _ start: Preparation.Start, stop: Int? = nil) async throws -> Int {
+    func run(_ output: String, _ start: JobStart, stop: Int? = nil) async throws -> Int {
       try await job.run(
         folder(output), start: start, rowsPerCommit: 3,
         progress: { rows, _ in if rows == stop { throw Stop() } }
