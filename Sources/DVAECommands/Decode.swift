@@ -30,12 +30,12 @@ struct DecodeCommand: AsyncParsableCommand {
   func run() async throws {
     let console = Console.current
     var reader = try TokenReader.open(tokens)
-    let vae = try model.load(only: .decoder)
+    let count = reader.extent?.count ?? reader.provenance?.inputs.count
+    let vae = try model.load(only: .decoder, singlePass: count == 1)
     try warnOfOtherWeights(reader.provenance, vae, console)
     try FileSystem.makeFolder(output)
     let progress = Progress(
-      "decoding", of: reader.extent?.count ?? reader.provenance?.inputs.count, quiet: quiet.quiet,
-      console: console)
+      "decoding", of: count, quiet: quiet.quiet, console: console)
     defer { progress.finish() }
     var names = UniqueKeys()
     var (done, failed) = (0, 0)

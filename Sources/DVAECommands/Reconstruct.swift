@@ -35,9 +35,9 @@ struct ReconstructCommand: AsyncParsableCommand {
     let console = Console.current
     let inputs = try BulkInputs(self.inputs, for: .jsonLines)
     try inputs.refuse(outputFolder: output)
-    let vae = try model.load()
-    try FileSystem.makeFolder(output)
     let total = inputs.fingerprint.count
+    let vae = try model.load(singlePass: total == 1)
+    try FileSystem.makeFolder(output)
     let progress = Progress("reconstructing", of: total, quiet: quiet.quiet, console: console)
     var report = ReconstructionReport()
     var status = ExitStatus.badData

@@ -81,7 +81,9 @@ struct TokenizeCommand: AsyncParsableCommand {
     let path = shard.path(output.hasSuffix("/") ? String(output.dropLast()) : output)
     let inputs = try BulkInputs(self.inputs, shard: shard, for: format, soft: soft)
     try inputs.refuse(output: path, of: format)
-    let vae = try model.load(only: .encoder, precision: precision)
+    let vae = try model.load(
+      only: .encoder, precision: precision,
+      singlePass: inputs.fingerprint.count <= batchSize && soft == nil)
     let provenance = try vae.provenance(
       preprocessing: image.preprocessing, inputs: inputs.fingerprint, shard: shard, soft: soft)
     if interrupted.resume, try TokenWriter.isComplete(path, provenance) {

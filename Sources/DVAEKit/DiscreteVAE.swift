@@ -48,12 +48,14 @@ public struct DiscreteVAE: Sendable {
   ///   - path: of weights, or a name: see `WeightsLocation`; `random` for `random()`
   ///   - half: prepare only this one, which is faster and takes half the memory
   ///   - precision: what the encoder computes with
+  ///   - singlePass: for one batch of images: nothing is prepared in advance and kept, which takes
+  ///     less memory and is done sooner; every further batch takes longer
   ///   - threads: to compute with; one per core unless given
   /// - Returns: the model; of weights with one half only, that half
   /// - Throws: what is missing from the weights or wrong with them.
   public static func load(
     _ path: String, only half: NetworkPlan.Half? = nil, precision: Precision = .float32,
-    threads: Int? = nil
+    singlePass: Bool = false, threads: Int? = nil
   ) throws -> DiscreteVAE {
     if path == "random", FileSystem.kind(path) == .missing {
       return try random(only: half, precision: precision, threads: threads)
@@ -62,7 +64,7 @@ public struct DiscreteVAE: Sendable {
     return try DiscreteVAE(
       weights.model.architecture, encoder: half == .decoder ? nil : weights.model.encoder,
       decoder: half == .encoder ? nil : weights.model.decoder, weights: weights, origin: nil,
-      precision: precision, threads: threads)
+      precision: precision, for: singlePass ? .singlePass : .inference, threads: threads)
   }
 
   /// Makes a model with random weights, for trying things out: its tokens mean nothing.
@@ -91,12 +93,13 @@ public struct DiscreteVAE: Sendable {
     return try DiscreteVAE(
       architecture, encoder: parameters(.encoder), decoder: parameters(.decoder), weights: nil,
       origin: Provenance.Weights(file: "random", sha256: hash.finished()), precision: precision,
-      threads: threads)
+      for: .inference, threads: threads)
   }
 
   private init(
     _ architecture: Architecture, encoder: ParameterSet?, decoder: ParameterSet?,
-    weights: WeightsFiles?, origin: Provenance.Weights?, precision: Precision, threads: Int?
+    weights: WeightsFiles?, origin: Provenance.Weights?, precision: Precision,
+    for purpose: NetworkPurpose, threads: Int?
   ) throws {
     let name = weights?.files.map(\.path).joined(separator: ", ") ?? "the model"
     guard architecture.vocabulary <= Int(UInt16.max) + 1 else {
@@ -120,7 +123,9 @@ public struct DiscreteVAE: Sendable {
     let ranges = precision == .int8 ? try weights?.activationRanges() : nil
     let plain =
       ranges == nil
-      ? encoder.map { ImageEncoder(architecture, parameters: $0, engine: engine) } : nil
+      ? encoder.map {
+        ImageEncoder(architecture, parameters: $0, engine: engine, for: purpose)
+      } : nil
     switch precision {
     case .float32:
       self.encoder = plain
@@ -134,7 +139,9 @@ public struct DiscreteVAE: Sendable {
         }
       }
     }
-    self.decoder = decoder.map { ImageDecoder(architecture, parameters: $0, engine: engine) }
+    self.decoder = decoder.map {
+      ImageDecoder(architecture, parameters: $0, engine: engine, for: purpose)
+    }
   }
 
   /// The tokens of one image of any size, resized and cropped first.

@@ -29,6 +29,9 @@ public struct Activations: Sendable {
 public enum NetworkPurpose: Sendable {
   /// Forward only.
   case inference
+  /// Forward only, and once: filters are packed as they are used and not kept, so that all layers
+  /// share the memory of the largest.
+  case singlePass
   /// Forward and backward; the parameters must stay as they are until the update is done.
   case training
 
@@ -53,7 +56,8 @@ struct Network<E: Engine>: Sendable {
       _ layer: NetworkPlan.Layer, reluInput: Bool, adding uses: FilterUses = []
     ) -> Convolution<E> {
       Convolution(
-        layer, parameters, engine, uses: purpose.uses.union(uses), reluInput: reluInput)
+        layer, parameters, engine, uses: purpose.uses.union(uses),
+        keepsFilter: purpose != .singlePass, reluInput: reluInput)
     }
     self.engine = engine
     var upsamples = false
@@ -126,21 +130,27 @@ struct Network<E: Engine>: Sendable {
 struct Convolution<E: Engine>: Sendable {
   let engine: E
   let layer: NetworkPlan.Layer
-  let filter: E.Filter
   let reluInput: Bool
+  private let makeFilter: @Sendable () -> E.Filter
+  /// nil where each use packs anew.
+  private let kept: E.Filter?
 
   init(
     _ layer: NetworkPlan.Layer, _ parameters: ParameterSet, _ engine: E, uses: FilterUses,
-    reluInput: Bool
+    keepsFilter: Bool, reluInput: Bool
   ) {
     guard let weights = parameters[layer.name + ".w"], let bias = parameters[layer.name + ".b"]
     else { preconditionFailure("Convolution: the parameters lack \(layer.name)") }
     self.engine = engine
     self.layer = layer
     self.reluInput = reluInput
-    filter = engine.makeFilter(
-      layer.shape, weights: weights.values, bias: bias.values, uses: uses)
+    makeFilter = {
+      engine.makeFilter(layer.shape, weights: weights.values, bias: bias.values, uses: uses)
+    }
+    kept = keepsFilter ? makeFilter() : nil
   }
+
+  var filter: E.Filter { kept ?? makeFilter() }
 
   func forward(_ x: Tensor, _ epilogue: Epilogue) -> Tensor {
     engine.convolution(x, filter, reluInput: reluInput, epilogue: epilogue)

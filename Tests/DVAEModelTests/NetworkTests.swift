@@ -37,6 +37,32 @@ struct NetworkTests {
     }
   }
 
+  @Test("Filters that are packed as they are used give the same bits", arguments: TestEngine.all)
+  func singlePass(on engine: TestEngine) throws { try singlePass(with: engine.engine) }
+
+  private func singlePass(with engine: some Engine) throws {
+    let x = try Fixture.activation("tiny/kodim04.input.npy")
+    let files = try ["encoder", "decoder"].map {
+      try ModelWeights(Fixture.weights("tiny/\($0).pkl"))
+    }
+    let (encoder, decoder) = (try #require(files[0].encoder), try #require(files[1].decoder))
+    let architecture = files[1].architecture
+    let results = try [NetworkPurpose.inference, .singlePass].map { purpose in
+      let tokens = try ImageEncoder(
+        files[0].architecture, parameters: encoder, engine: engine, for: purpose
+      ).tokens(x)
+      // Twice, because nothing is kept from the first time.
+      let half = ImageDecoder(architecture, parameters: decoder, engine: engine, for: purpose)
+      return try (0..<2).map { _ in
+        try half.statistics(tokens: tokens, height: 32, width: 32).array
+      }
+    }
+    // Equality outside of the expectation, which would search long arrays for their difference.
+    let isSame = results[0] == results[1]
+    #expect(isSame)
+    #expect(results[0][0].contains { $0 != results[0][0][0] })
+  }
+
   @Test("Statistics of tokens are the reference's", arguments: TestEngine.all, images)
   func decode(on engine: TestEngine, image: String) throws {
     let weights = try ModelWeights(Fixture.weights("tiny/decoder.pkl"))

@@ -21,9 +21,10 @@ struct ModelOptions: ParsableArguments {
   }
 
   func load(
-    only half: NetworkPlan.Half? = nil, precision: Precision = .float32
+    only half: NetworkPlan.Half? = nil, precision: Precision = .float32, singlePass: Bool = false
   ) throws -> DiscreteVAE {
-    try DiscreteVAE.load(weights, only: half, precision: precision, threads: threads)
+    try DiscreteVAE.load(
+      weights, only: half, precision: precision, singlePass: singlePass, threads: threads)
   }
 }
 
