@@ -32,16 +32,16 @@ extension CPUEngine {
     let shape = x.shape.with(channels: weights.outputs)
     // Sums in several steps would destroy the skip before it is added.
     let isInPlace =
-      epilogue.overwritesSkip && (weights.form != .matrix || weights.k <= Product.deepest)
+      epilogue.overwritesSkip && (weights.algorithm != .direct || weights.k <= Product.deepest)
     let y = isInPlace ? epilogue.skip ?? makeTensor(shape) : makeTensor(shape)
     for other in [epilogue.mask, epilogue.skip].compactMap(\.self) {
       precondition(other.shape == shape, "convolution: epilogue \(other.shape) for \(shape)")
     }
     let output = Output(y, epilogue, bias: weights.bias)
-    switch weights.form {
-    case .matrix: multiply(x, weights, reluInput: reluInput, output)
-    case .winograd: winogradByTiles(x, weights, reluInput: reluInput, output)
-    case .winogradOnTheFly: winogradByPanels(x, weights, reluInput: reluInput, output)
+    switch weights.algorithm {
+    case .direct: multiply(x, weights, reluInput: reluInput, output)
+    case .winogradByTiles: winogradByTiles(x, weights, reluInput: reluInput, output)
+    case .winogradByPanels: winogradByPanels(x, weights, reluInput: reluInput, output)
     }
     return y
   }
@@ -73,7 +73,7 @@ extension CPUEngine {
     let bands = (weights.outputs + width - 1) / width
     var best = [Float](repeating: -.infinity, count: bands * positions)
     var index = [Int32](repeating: 0, count: bands * positions)
-    let size = Product(weights, rows: panelRows).rows * width
+    let size = Product(weights, rows: panelRows, caches).rows * width
     let logits = Output(pool.scratch(team.threads * size), .bias, bias: weights.bias)
     best.withUnsafeMutableBufferPointer { best in
       index.withUnsafeMutableBufferPointer { index in
@@ -132,7 +132,7 @@ extension CPUEngine {
     _ body: (_ block: Block, _ worker: Int) -> Void
   ) {
     let kernels = kernels
-    let plan = Product(weights, rows: panelRows)
+    let plan = Product(weights, rows: panelRows, caches)
     let positions = x.shape.height * x.shape.width
     let rowTasks = (positions + plan.rows - 1) / plan.rows
     let bands = (weights.outputs + Product.columnsPerTask - 1) / Product.columnsPerTask
@@ -211,14 +211,14 @@ private struct Product {
   /// Input channels of one step: longer sums would push the panels out of the second-level cache.
   static let deepest = 1024
 
-  /// Positions of one task: as many A panels as leave half of a 1 MiB cache to the weights.
+  /// Positions of one task: as many A panels as leave more than half of the cache to the weights.
   let rows: Int
   /// Input channels of one step.
   let depth: Int
 
-  init(_ weights: PackedWeights, rows panel: Int) {
+  init(_ weights: PackedWeights, rows panel: Int, _ caches: CacheSizes) {
     depth = min(weights.k, Self.deepest)
-    rows = panel * max(1, min(8, 110_000 / (depth * panel)))
+    rows = panel * max(1, min(8, caches.floats(of: 0.42) / (depth * panel)))
   }
 
   func steps(_ k: Int) -> [Range<Int>] {

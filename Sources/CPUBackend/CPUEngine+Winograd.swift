@@ -3,12 +3,14 @@ import EngineModule
 import TensorModule
 
 // 3×3 convolutions by Winograd's F(4×4, 3×3): transform the input tiles, multiply 36 matrices,
-// transform back. Two orders of the same work: by tiles where an image has many of them and the
-// transformed weights stay in the cache, by panels of output channels where it has few.
+// transform back. Two orders of the same work, down to the order of the sums: by tiles where an image
+// has many of them and the transformed weights stay in the cache, by panels of output channels where
+// it has few.
 
 extension CPUEngine {
-  /// Floats that one task may keep in its core's second-level cache.
-  private static let cacheFloats = 190_000
+  /// Input channels that are summed at a time: shorter sums round less, and the transformed weights
+  /// of so many channels fit the second-level cache.
+  private static let channelsPerStep = 64
 
   /// Floats between the 36 matrices beyond their size: powers of two would all fall into the same
   /// few sets of the first cache.
@@ -21,7 +23,8 @@ extension CPUEngine {
     let tiles = Tiles(x.shape)
     let (rows, columns, k) = (panelRows, panelColumns, weights.k)
     let panels = (weights.outputs + columns - 1) / columns
-    let blockRows = rows * max(1, min(4, Self.cacheFloats / (36 * (k + columns) * rows)))
+    let blockRows =
+      rows * max(1, min(4, caches.floats(of: 0.72) / (36 * (k + columns) * rows)))
     let vBatch = blockRows * k + Self.padding
     let mBatch = blockRows * columns + Self.padding
     let size = 36 * (vBatch + mBatch)
@@ -46,6 +49,7 @@ extension CPUEngine {
         product.b = UnsafePointer(weights.weights.pointer + panel * weights.panel)
         product.c = m
         product.k = Int32(k)
+        product.slice = Int32(Self.channelsPerStep)
         product.rows = Int32(range.count)
         product.columns = Int32(min(columns, roundUp(weights.outputs - panel * columns, 16)))
         product.batch = 36
@@ -65,10 +69,6 @@ extension CPUEngine {
   /// Tiles of one round of the order by panels.
   private static let tilesPerRound = 128
 
-  /// Panels of output channels that one task takes, and input channels of one step.
-  private static let panelsPerTask = 2
-  private static let channelsPerStep = 64
-
   /// The order for deep layers: all input tiles of a round are transformed once; then each task
   /// takes a few panels of output channels, transforming their weights as it goes.
   func winogradByPanels(
@@ -77,9 +77,10 @@ extension CPUEngine {
     let tiles = Tiles(x.shape)
     let (rows, columns, k) = (panelRows, panelColumns, weights.k)
     let panels = (weights.outputs + columns - 1) / columns
-    let panelsPerTask = Self.panelsPerTask
     let roundRows = roundUp(min(Self.tilesPerRound, tiles.count), rows)
     let depth = min(k, Self.channelsPerStep)
+    // Two panels of transformed weights where the cache holds them: half as many passes by the tiles.
+    let panelsPerTask = 2 * 36 * depth * columns <= caches.floats(of: 0.6) ? 2 : 1
     // V in slices of `depth` channels, [slice][36][rows][depth]: each slice is read in one stream.
     let vBatch = roundRows * depth + Self.padding
     let slice = 36 * vBatch

@@ -19,6 +19,8 @@ public struct CPUEngine: Engine {
 
   /// The instruction set in use.
   public let instructionSet: InstructionSet
+  /// The caches that its work is cut for.
+  public let caches: CacheSizes
   let team: ThreadTeam
   let pool = TensorPool()
 
@@ -27,15 +29,17 @@ public struct CPUEngine: Engine {
   /// - Parameters:
   ///   - threads: all cores unless given; at least 1, at most `mostThreads`
   ///   - instructionSet: unless given, the one that `DVAE_INSTRUCTION_SET` names, else the best
+  ///   - caches: this machine's unless given
   /// - Throws: `InstructionSetError` if the environment names an unknown one.
   public init(
-    threads: Int? = nil, instructionSet: InstructionSet? = nil
+    threads: Int? = nil, instructionSet: InstructionSet? = nil, caches: CacheSizes = .current
   ) throws(InstructionSetError) {
     if let instructionSet {
       self.instructionSet = instructionSet
     } else {
       self.instructionSet = try .preferred()
     }
+    self.caches = caches
     let wanted = threads ?? ProcessInfo.processInfo.activeProcessorCount
     team = ThreadTeam(threads: min(max(1, wanted), Self.mostThreads))
   }

@@ -13,29 +13,22 @@ public struct CPUFilter: Sendable {
 }
 
 /// The ways to compute a convolution in float32.
-public enum ConvolutionAlgorithm: String, CaseIterable, Sendable {
+public enum ConvolutionAlgorithm: String, CaseIterable, Codable, Sendable {
   /// A matrix product over the patches.
   case direct
-  /// F(4×4, 3×3), the weights transformed in advance.
+  /// F(4×4, 3×3), the weights transformed in advance: a block of tiles passes by all weights.
   case winogradByTiles
-  /// F(4×4, 3×3), the weights transformed as they are used.
+  /// F(4×4, 3×3), the weights transformed as they are used: a panel of weights passes by all tiles.
+  /// Deep layers see few tiles; there that costs less than reading four times the memory.
   case winogradByPanels
 }
 
 /// B panels of one direction of a convolution.
 struct PackedWeights: Sendable {
-  /// How the panels are laid out, and thereby which algorithm reads them.
-  enum Form {
-    /// [panel][k][columns], k = (row · kernel + column) · input + channel: a matrix product.
-    case matrix
-    /// [panel][36][k][columns], k = input channel: Winograd, transformed in advance.
-    case winograd
-    /// [panel][k][9][columns]: Winograd, transformed panel by panel as they are used. Deep layers
-    /// see few tiles; there the transform costs less than reading four times the memory.
-    case winogradOnTheFly
-  }
-
-  let form: Form
+  /// How it is computed, and thereby how the panels are laid out: [panel][k][columns] with k =
+  /// (row · kernel + column) · input + channel for the matrix product; with k = input channel,
+  /// [panel][36][k][columns] by tiles, [panel][k][9][columns] by panels.
+  let algorithm: ConvolutionAlgorithm
   let kernel: Int
   let inputs: Int
   let outputs: Int
@@ -48,9 +41,6 @@ struct PackedWeights: Sendable {
 }
 
 extension CPUEngine {
-  /// Largest transformed filter (floats) that is kept; beyond it, it would leave the shared cache.
-  static let keptTransform = 2_500_000
-
   /// Packs the weights for the uses that are named.
   public func makeFilter(
     _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice, uses: FilterUses
@@ -77,6 +67,20 @@ extension CPUEngine {
       backwardInput: nil, table: nil)
   }
 
+  /// The way that this engine computes a convolution.
+  ///
+  /// Winograd's takes a quarter of the multiplications wherever there are channels to fill a vector.
+  /// By tiles, every few tiles read all transformed weights, four times the size of the plain ones:
+  /// that is for weights of which the shared cache holds a third of it. By panels, a pass reads the
+  /// tiles instead. The order does not show in the bits.
+  public func algorithm(_ shape: ConvolutionShape) -> ConvolutionAlgorithm {
+    let (inputs, outputs) = (shape.inputChannels, shape.outputChannels)
+    guard shape.kernel == 3, inputs >= 8, outputs >= 8 else { return .direct }
+    let floats = 36 * roundUp(inputs, 16) * roundUp(outputs, panelColumns)
+    return floats * MemoryLayout<Float>.size <= caches.shared / 3
+      ? .winogradByTiles : .winogradByPanels
+  }
+
   /// Packs one direction: forward with a bias, without one the flipped and transposed weights.
   private func pack(
     _ shape: ConvolutionShape, _ weights: TensorSlice, bias: TensorSlice?,
@@ -88,22 +92,19 @@ extension CPUEngine {
     let taps = shape.kernel * shape.kernel
     let columns = panelColumns
     let panels = (outputs + columns - 1) / columns
-    let winograd = shape.kernel == 3 && inputs >= 8 && outputs >= 8 && algorithm != .direct
-    let k = roundUp(winograd ? inputs : inputs * taps, 16)
-    let transformed = 36 * k * columns
-    let byTiles = algorithm.map { $0 == .winogradByTiles }
-    let form: PackedWeights.Form =
-      !winograd
-      ? .matrix
-      : byTiles ?? (panels * transformed <= Self.keptTransform) ? .winograd : .winogradOnTheFly
-    let panel = form == .matrix ? k * columns : form == .winograd ? transformed : k * taps * columns
+    let algorithm =
+      algorithm
+      ?? self.algorithm(
+        ConvolutionShape(kernel: shape.kernel, inputChannels: inputs, outputChannels: outputs))
+    let k = roundUp(algorithm == .direct ? inputs * taps : inputs, 16)
+    let panel = k * columns * (algorithm == .direct ? 1 : algorithm == .winogradByTiles ? 36 : taps)
     let packed = pool.scratch(panels * panel)
     // Element (output, input, tap) of this direction in the OIHW weights.
     let outputStep = backward ? taps : inputs * taps
     let inputStep = backward ? outputs * taps : taps
     let source = UnsafePointer(weights.pointer)
     let taskInputs = max(1, 4096 / (taps * columns) * 16)
-    let inputTasks = (k / (winograd ? 1 : taps) + taskInputs) / taskInputs
+    let inputTasks = (k / (algorithm == .direct ? taps : 1) + taskInputs) / taskInputs
 
     func copy(panel index: Int, inputs range: Range<Int>, to out: UnsafeMutablePointer<Float>) {
       let first = index * columns
@@ -112,7 +113,7 @@ extension CPUEngine {
         for tap in 0..<taps {
           let flipped = backward ? taps - 1 - tap : tap
           let row =
-            form == .matrix
+            algorithm == .direct
             ? out + (tap * inputs + i) * columns
             : out + ((i - range.lowerBound) * taps + tap) * columns
           guard i < inputs else {
@@ -132,17 +133,17 @@ extension CPUEngine {
       let index = task / inputTasks
       let start = task % inputTasks * taskInputs
       let out = packed.pointer + index * panel
-      switch form {
-      case .matrix:
+      switch algorithm {
+      case .direct:
         copy(panel: index, inputs: min(start, inputs)..<min(start + taskInputs, inputs), to: out)
         if task % inputTasks == 0, k > inputs * taps {
           (out + inputs * taps * columns)
             .update(repeating: 0, count: (k - inputs * taps) * columns)
         }
-      case .winogradOnTheFly:
+      case .winogradByPanels:
         let range = min(start, k)..<min(start + taskInputs, k)
         copy(panel: index, inputs: range, to: out + range.lowerBound * taps * columns)
-      case .winograd:
+      case .winogradByTiles:
         let range = min(start, k)..<min(start + taskInputs, k)
         let raw = scratch.pointer + worker * taskInputs * taps * columns
         copy(panel: index, inputs: range, to: raw)
@@ -157,8 +158,8 @@ extension CPUEngine {
       packedBias = padded
     }
     return PackedWeights(
-      form: form, kernel: shape.kernel, inputs: inputs, outputs: outputs, k: k, panel: panel,
-      weights: packed, bias: packedBias)
+      algorithm: algorithm, kernel: shape.kernel, inputs: inputs, outputs: outputs, k: k,
+      panel: panel, weights: packed, bias: packedBias)
   }
 
   private func table(

@@ -65,6 +65,9 @@ struct BenchmarkCommand: ParsableCommand {
       """)
   var accuracy = false
 
+  @Flag(help: "Show how long each algorithm takes for the encoder's 3×3 layers.")
+  var algorithms = false
+
   @Flag(help: "List the supported instruction sets and end.")
   var instructionSets = false
 
@@ -98,6 +101,13 @@ struct BenchmarkCommand: ParsableCommand {
     if accuracy {
       let report = try AccuracyReport(
         Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary), engine.base)
+      console.print(json.json ? try jsonText(report) : report.text)
+      return
+    }
+    if algorithms {
+      let report = AlgorithmReport(
+        try Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary),
+        engine.base, resolution: resolution, batchSize: batchSize, runs: runs)
       console.print(json.json ? try jsonText(report) : report.text)
       return
     }

@@ -32,6 +32,7 @@ typedef struct {
   const float *_Null_unspecified b;
   float *_Null_unspecified c;
   int k;        // multiple of 16
+  int slice;    // sums of so many k, a multiple of 16, are added to c in order; 0: all at once
   int rows;     // rows in all, over several A panels
   int columns;  // columns in all, over several B panels
   int batch;    // independent products

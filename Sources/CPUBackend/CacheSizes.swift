@@ -1,0 +1,71 @@
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The sizes of a machine's data caches, in bytes: what the blocks of work are cut for.
+///
+/// They decide how fast the engine is and nothing else: its results are the same bits for all sizes.
+public struct CacheSizes: Hashable, Sendable {
+  /// What one thread has of the second level.
+  public let thread: Int
+  /// The last level, which the cores share.
+  public let shared: Int
+
+  /// Names sizes; the last level holds no less than the second.
+  public init(thread: Int, shared: Int) {
+    self.thread = max(thread, 1 << 16)
+    self.shared = max(shared, self.thread)
+  }
+
+  /// Floats in a part of what one thread has.
+  func floats(of share: Double) -> Int { Int(share * Double(thread)) / MemoryLayout<Float>.size }
+
+  /// Those that the system tells of this machine, else 1 MiB and 16 MiB.
+  public static let current: CacheSizes = {
+    let (second, third) = reported()
+    return CacheSizes(thread: second ?? 1 << 20, shared: third ?? 16 << 20)
+  }()
+
+  #if canImport(Darwin)
+  // The fast cores of Apple's processors share a second level and have no third of their own.
+  private static func reported() -> (second: Int?, third: Int?) {
+    func number(_ name: String) -> Int? {
+      var (value, size) = (Int64(0), MemoryLayout<Int64>.size)
+      return sysctlbyname(name, &value, &size, nil, 0) == 0 && value > 0 ? Int(value) : nil
+    }
+    let second = number("hw.perflevel0.l2cachesize") ?? number("hw.l2cachesize")
+    let sharers = number("hw.perflevel0.cpusperl2") ?? 1
+    return (second.map { $0 / sharers }, number("hw.l3cachesize") ?? second)
+  }
+  #else
+  private static func reported() -> (second: Int?, third: Int?) {
+    var levels: [Int: Int] = [:]
+    for index in 0..<8 {
+      let folder = "/sys/devices/system/cpu/cpu0/cache/index\(index)/"
+      func text(_ name: String) -> String? {
+        (try? String(contentsOfFile: folder + name, encoding: .utf8))?.filter { !$0.isWhitespace }
+      }
+      // `1024K`; larger than a gigabyte is no cache.
+      guard let level = text("level").flatMap(Int.init), let size = text("size"),
+        size.hasSuffix("K"), let kibibytes = Int(size.dropLast()), 1..<(1 << 20) ~= kibibytes
+      else { continue }
+      let sharers = level == 2 ? text("shared_cpu_list").map(count) ?? 1 : 1
+      levels[level] = (kibibytes << 10) / max(1, sharers)
+    }
+    return (levels[2], levels[3])
+  }
+
+  /// Processors in a list such as `0-3,8`.
+  private static func count(_ list: String) -> Int {
+    list.split(separator: ",").reduce(0) { sum, part in
+      let ends = part.split(separator: "-").compactMap { Int($0) }
+      guard let first = ends.first, let last = ends.last, 0...last ~= first else { return sum }
+      return sum + min(last - first, 4096) + 1
+    }
+  }
+  #endif
+}

@@ -1,0 +1,83 @@
+import CPUBackend
+import DVAEModel
+import EngineModule
+import TensorModule
+
+/// How long each way to compute the encoder's 3×3 layers takes, and which one the engine chooses.
+struct AlgorithmReport: Encodable {
+  /// One layer; milliseconds, the least of the runs.
+  struct Row: Encodable {
+    var layer: String
+    var chosen: ConvolutionAlgorithm
+    var milliseconds: [String: Double]
+  }
+
+  let engine: String
+  let batchSize: Int
+  private(set) var layers: [Row] = []
+
+  /// Measures every size of 3×3 layer once per run, all ways in turns.
+  init(
+    _ architecture: Architecture, _ engine: CPUEngine, resolution: Int, batchSize: Int, runs: Int
+  ) {
+    self.engine = engine.name
+    self.batchSize = batchSize
+    var seen: Set<ConvolutionShape> = []
+    var side = resolution
+    for stage in architecture.encoder.stages {
+      if case .maxPool2x2 = stage { side /= 2 }
+      guard case .block(let block) = stage else { continue }
+      for layer in block.residual where layer.shape.kernel == 3 {
+        guard seen.insert(layer.shape).inserted else { continue }
+        let x = Tensor(Shape(batchSize, side, side, layer.shape.inputChannels), repeating: 0.5)
+        layers.append(Self.row(layer.shape, x, engine, runs: runs))
+      }
+    }
+  }
+
+  private static func row(
+    _ shape: ConvolutionShape, _ x: Tensor, _ engine: CPUEngine, runs: Int
+  ) -> Row {
+    let weights = Tensor(Shape(1, 1, 1, shape.weightCount), repeating: 0.01).all
+    let bias = Tensor(Shape(1, 1, 1, shape.outputChannels), repeating: 0).all
+    let filters = ConvolutionAlgorithm.allCases.map {
+      ($0, engine.makeFilter(shape, weights: weights, bias: bias, algorithm: $0))
+    }
+    var least: [String: Double] = [:]
+    let clock = ContinuousClock()
+    // The first run warms the caches and is not counted.
+    for run in 0...runs {
+      for (algorithm, filter) in filters {
+        let time = clock.measure {
+          _ = engine.convolution(x, filter, reluInput: false, epilogue: .bias)
+        }
+        guard run > 0 else { continue }
+        let milliseconds = time / .milliseconds(1)
+        least[algorithm.rawValue] = min(least[algorithm.rawValue] ?? .infinity, milliseconds)
+      }
+    }
+    return Row(
+      layer: "3×3 \(shape.inputChannels)→\(shape.outputChannels) on \(x.shape.height)×"
+        + "\(x.shape.width)", chosen: engine.algorithm(shape), milliseconds: least)
+  }
+
+  /// For people.
+  var text: String {
+    var lines = ["\(engine), batch \(batchSize): milliseconds", ""]
+    let names = ConvolutionAlgorithm.allCases.map(\.rawValue)
+    lines.append(names.map { padded($0, 18) }.joined() + "   layer")
+    for row in layers {
+      let cells = names.map { name in
+        padded(
+          (name == row.chosen.rawValue ? "* " : "")
+            + BenchmarkReport.fixed(row.milliseconds[name] ?? 0, 2), 18)
+      }
+      lines.append(cells.joined() + "   \(row.layer)")
+    }
+    return (lines + ["", "*: what the engine takes"]).joined(separator: "\n")
+  }
+
+  private func padded(_ text: String, _ width: Int) -> String {
+    String(repeating: " ", count: max(0, width - text.count)) + text
+  }
+}
