@@ -74,7 +74,7 @@ let package = Package(
     // Level 1: operations, weights, images, files of a job. These do not know each other.
     module("EngineModule", ["TensorModule"]),
     module("WeightFiles", ["TensorModule"]),
-    module("ImagePipeline", ["CImageCodecs", "TensorModule"]),
+    module("ImagePipeline", ["CDVAEKernels", "CImageCodecs", "TensorModule"]),
     module("JobFiles", [crypto]),
     .target(
       name: "CImageCodecs", dependencies: ["CJPEG", "CPNG", "CWebP"],

@@ -1,5 +1,8 @@
 // Which instruction sets were compiled, and which of them this processor can run. The compiler's
 // own test also asks whether the operating system saves the wide registers.
+#include <stdlib.h>
+#include <string.h>
+
 #include "tables.h"
 
 static const dvae_kernels *const tables[] = {
@@ -31,4 +34,15 @@ int dvae_kernels_supported(int index) {
 #endif
   (void)index;
   return 1;
+}
+
+const dvae_kernels *dvae_kernels_preferred(void) {
+  const char *wanted = getenv("DVAE_INSTRUCTION_SET");
+  const dvae_kernels *best = NULL;
+  for (int i = 0; i < dvae_kernels_count(); i++) {
+    if (!dvae_kernels_supported(i)) continue;
+    if (best == NULL) best = tables[i];
+    if (wanted != NULL && strcmp(tables[i]->name, wanted) == 0) return tables[i];
+  }
+  return best;
 }

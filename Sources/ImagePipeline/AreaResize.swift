@@ -1,24 +1,21 @@
+internal import CDVAEKernels
+
 /// One axis of the area resize: the source cells that each output cell covers, as weights.
 private struct AreaAxis {
-  /// Source cells of one output cell.
-  ///
-  /// Those that lie past the last cell of the source stand for the last one.
-  struct Window {
-    var start: Int
-    var count: Int
-    /// Parts of the first and of the last cell that are covered; those between count whole.
-    var first: Float
-    var last: Float
-  }
-
   let scale: Float
-  let windows: [Window]
+  /// Source cells of each output cell; those that lie past the last cell of the source stand for
+  /// the last one.
+  private(set) var starts: [Int32] = []
+  private(set) var counts: [Int32] = []
+  // Parts of the first and of the last cell that are covered; those between count whole.
+  private var first: [Float] = []
+  private var last: [Float] = []
 
   init(from input: Int, to output: Int) {
     let scale =
       output > 1 ? Float(input - 1) / Float(output - 1) : Float(input) / Float(output)
     self.scale = scale
-    windows = (0..<output).map { index in
+    for index in 0..<output {
       let low = Float(index) * scale
       let high = Float(index + 1) * scale
       let start = Int(low.rounded(.down))
@@ -29,72 +26,98 @@ private struct AreaAxis {
         if Float(cell) < low { return cut ? scale : Float(cell + 1) - low }
         return cut ? high - Float(cell) : 1
       }
-      return Window(
-        start: start, count: count, first: covered(start), last: covered(start + count - 1))
+      starts.append(Int32(start))
+      counts.append(Int32(count))
+      first.append(covered(start))
+      last.append(covered(start + count - 1))
+    }
+  }
+
+  /// Hands the axis to `body` in the kernels' form.
+  func withTable(_ body: (UnsafePointer<dvae_area>) -> Void) {
+    starts.withUnsafeBufferPointer { starts in
+      counts.withUnsafeBufferPointer { counts in
+        first.withUnsafeBufferPointer { first in
+          last.withUnsafeBufferPointer { last in
+            guard let from = starts.baseAddress, let counts = counts.baseAddress,
+              let first = first.baseAddress, let last = last.baseAddress
+            else { return }
+            var table = dvae_area(
+              outputs: Int32(starts.count), starts: from, counts: counts, first: first, last: last)
+            body(&table)
+          }
+        }
+      }
     }
   }
 }
 
+/// Where the parts of an area resize lie in memory.
+private struct AreaBuffers {
+  var source: UnsafePointer<UInt8>
+  var cells: UnsafeMutablePointer<Float>
+  var lines: UnsafeMutablePointer<Float>
+  var target: UnsafeMutablePointer<UInt8>
+}
+
 extension PixelImage {
+  // Source rows that are summed before their columns are: they stay in the cache.
+  private static let bandRows = 64
+
   /// The picture at a size no larger than its own, as TensorFlow 1's `resize_images` gives it with
   /// `ResizeMethod.AREA` and `align_corners=True`, then clipped, rounded half to even and cast to
   /// bytes (paper, listings 1 and 2).
   ///
   /// The arithmetic is float32 in TensorFlow's order. With aligned corners the scale of an axis is
   /// (in − 1) / (out − 1), so the last output cell starts at the last source cell and runs past it.
-  package func areaResized(width: Int, height: Int) -> PixelImage {
+  package func areaResized(
+    width: Int, height: Int, kernels: ImageKernels = .preferred
+  ) -> PixelImage {
     precondition((1...self.width).contains(width) && (1...self.height).contains(height))
     if width == self.width && height == self.height { return self }
     let columns = AreaAxis(from: self.width, to: width)
     let rows = AreaAxis(from: self.height, to: height)
-    let norm = 1 / (rows.scale * columns.scale)
-    let stride = 3 * width
+    let perBand = max(1, Int(Float(Self.bandRows) / rows.scale))
+    let mostRows = min(self.height, Int((Float(perBand) * rows.scale).rounded(.up)) + 2)
     return PixelImage(width: width, height: height) { target in
-      // The horizontal sum of a source row does not depend on the output row: one buffer for it and
-      // the number of the row it holds, since neighbouring output rows share a source row.
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * stride) { buffer in
-        let line = UnsafeMutableBufferPointer(rebasing: buffer[..<stride])
-        let sums = UnsafeMutableBufferPointer(rebasing: buffer[stride...])
-        var held = -1
-        for y in 0..<height {
-          let window = rows.windows[y]
-          sums.update(repeating: 0)
-          for index in 0..<window.count {
-            let row = min(window.start + index, self.height - 1)
-            if row != held { sumCells(ofRow: row, columns, into: line) }
-            held = row
-            let weight =
-              index == 0 ? window.first : index == window.count - 1 ? window.last : 1
-            for x in 0..<stride { sums[x] += line[x] * weight }
-          }
-          for x in 0..<stride {
-            let value = (sums[x] * norm).rounded(.toNearestOrEven)
-            target[stride * y + x] = UInt8(min(max(value, 0), 255))
+      withUnsafeTemporaryAllocation(
+        of: Float.self, capacity: Int(DVAE_PIXEL_SCRATCH) * self.width + 3 * width * mostRows
+      ) { buffer in
+        pixels.withUnsafeBufferPointer { source in
+          guard let from = source.baseAddress, let cells = buffer.baseAddress,
+            let to = target.baseAddress
+          else { return }
+          let buffers = AreaBuffers(
+            source: from, cells: cells, lines: cells + Int(DVAE_PIXEL_SCRATCH) * self.width,
+            target: to)
+          for start in stride(from: 0, to: height, by: perBand) {
+            averageBand(
+              start..<min(start + perBand, height), columns, rows, buffers, kernels)
           }
         }
       }
     }
   }
 
-  private func sumCells(
-    ofRow row: Int, _ columns: AreaAxis, into line: UnsafeMutableBufferPointer<Float>
+  /// Some output rows, from the source rows that they cover.
+  private func averageBand(
+    _ outputs: Range<Int>, _ columns: AreaAxis, _ rows: AreaAxis, _ buffers: AreaBuffers,
+    _ kernels: ImageKernels
   ) {
-    pixels.withUnsafeBufferPointer { source in
-      let base = 3 * row * width
-      let end = width - 1
-      for (x, window) in columns.windows.enumerated() {
-        for channel in 0..<3 {
-          var sum = Float(source[base + 3 * min(window.start, end) + channel]) * window.first
-          if window.count > 1 {
-            for cell in window.start + 1..<window.start + window.count - 1 {
-              sum += Float(source[base + 3 * min(cell, end) + channel])
-            }
-            let last = min(window.start + window.count - 1, end)
-            sum += Float(source[base + 3 * last + channel]) * window.last
-          }
-          line[3 * x + channel] = sum
-        }
-      }
+    let last = outputs.upperBound - 1
+    let base = min(Int(rows.starts[outputs.lowerBound]), height - 1)
+    let end = min(Int(rows.starts[last] + rows.counts[last]), height)
+    let stride = 3 * columns.starts.count
+    columns.withTable { table in
+      kernels.table.area_rows(
+        buffers.source + 3 * base * width, 3 * width, Int32(max(end, base + 1) - base),
+        Int32(width), table, buffers.cells, buffers.lines, stride)
+    }
+    rows.withTable { table in
+      kernels.table.area_columns(
+        buffers.lines, Int32(base), Int32(height), Int32(stride), table,
+        Int32(outputs.lowerBound), Int32(outputs.upperBound), 1 / (rows.scale * columns.scale),
+        buffers.target + outputs.lowerBound * stride)
     }
   }
 }

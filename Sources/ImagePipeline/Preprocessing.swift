@@ -65,8 +65,11 @@ public struct Preprocessing: Sendable, Codable, Hashable {
       throw .tooManyPixels(
         name: name, width: width, height: height, limit: DecodingLimits.default.maximumPixels)
     }
-    let resized = image.resized(width: width, height: height)
-    if crop == .stretch { return resized }
-    return try resized.centerCropped(width: resolution, height: resolution, name: name)
+    func middle(_ side: Int) -> Range<Int> {
+      let start = PixelImage.centerOffset(surplus: side - resolution)
+      return start..<start + resolution
+    }
+    return image.resized(
+      width: width, height: height, filter: .lanczos, columns: middle(width), rows: middle(height))
   }
 }

@@ -1,3 +1,4 @@
+internal import CDVAEKernels
 internal import TensorModule
 
 /// The windows with which a picture is resized.
@@ -40,115 +41,72 @@ public enum ResamplingFilter: String, Sendable, Codable, CaseIterable {
   }
 }
 
-/// The fixed-point weights of one axis: which source samples make each output sample.
-///
-/// The rules are Pillow's: double-precision weights over a window that is cut off at the borders
-/// and normalised to sum 1, then rounded half away from zero to 22 fractional bits.
-private struct ResamplingAxis {
-  static let fractionBits: Int32 = 22
-  /// One half, so that the final shift rounds.
-  static let half: Int32 = 1 << (fractionBits - 1)
-
-  /// The first source sample of each output sample, and how many follow it.
-  var windows: [(start: Int, count: Int)] = []
-  /// Room for the widest window, per output sample.
-  let taps: Int
-  var weights: [Int32]
-
-  init(from input: Int, to output: Int, filter: ResamplingFilter) {
-    let scale = Double(input) / Double(output)
-    let stretch = max(scale, 1)
-    let support = filter.radius * stretch
-    taps = Int(support.rounded(.up)) * 2 + 1
-    weights = [Int32](repeating: 0, count: taps * output)
-    windows.reserveCapacity(output)
-    var exact = [Double](repeating: 0, count: taps)
-    for index in 0..<output {
-      let center = (Double(index) + 0.5) * scale
-      let start = max(0, Int(center - support + 0.5))
-      let end = min(input, Int(center + support + 0.5))
-      var sum = 0.0
-      for tap in 0..<end - start {
-        exact[tap] = filter.weight((Double(tap + start) - center + 0.5) * (1 / stretch))
-        sum += exact[tap]
-      }
-      for tap in 0..<end - start {
-        let weight = sum == 0 ? exact[tap] : exact[tap] / sum
-        let fixed = weight * Double(1 << Self.fractionBits)
-        weights[taps * index + tap] = Int32(fixed < 0 ? fixed - 0.5 : fixed + 0.5)
-      }
-      windows.append((start, end - start))
-    }
-  }
-}
-
 extension PixelImage {
   /// The picture at another size: the same bytes as Pillow's `resize` gives.
   ///
   /// Rows are resized first, to 8 bits, then columns; an axis that keeps its size is left alone.
   /// Both sides must be positive.
   public func resized(width: Int, height: Int, filter: ResamplingFilter = .lanczos) -> PixelImage {
+    resized(
+      width: width, height: height, filter: filter, columns: 0..<width, rows: 0..<height)
+  }
+
+  /// A part of the picture at another size, which costs no more than that part; it must not be
+  /// empty and lie within the size.
+  package func resized(
+    width: Int, height: Int, filter: ResamplingFilter, columns: Range<Int>, rows: Range<Int>,
+    kernels: ImageKernels = .preferred
+  ) -> PixelImage {
     precondition(width > 0 && height > 0, "an empty picture")
-    var result = self
-    if width != self.width { result = result.withRowsResized(to: width, filter) }
-    if height != self.height { result = result.withColumnsResized(to: height, filter) }
-    return result
-  }
-
-  private func withRowsResized(to width: Int, _ filter: ResamplingFilter) -> PixelImage {
-    let axis = ResamplingAxis(from: self.width, to: width, filter: filter)
-    return PixelImage(width: width, height: height) { target in
-      pixels.withUnsafeBufferPointer { source in
-        axis.weights.withUnsafeBufferPointer { weights in
-          for y in 0..<height {
-            var out = 3 * y * width
-            for x in 0..<width {
-              let window = axis.windows[x]
-              var red = ResamplingAxis.half
-              var green = red
-              var blue = red
-              var at = 3 * (y * self.width + window.start)
-              for tap in axis.taps * x..<axis.taps * x + window.count {
-                let weight = weights[tap]
-                red &+= Int32(source[at]) &* weight
-                green &+= Int32(source[at + 1]) &* weight
-                blue &+= Int32(source[at + 2]) &* weight
-                at += 3
-              }
-              target[out] = Self.byte(red)
-              target[out + 1] = Self.byte(green)
-              target[out + 2] = Self.byte(blue)
-              out += 3
-            }
-          }
-        }
-      }
+    precondition(
+      !columns.isEmpty && !rows.isEmpty && columns.lowerBound >= 0 && rows.lowerBound >= 0
+        && columns.upperBound <= width && rows.upperBound <= height, "the part leaves the picture")
+    let vertical =
+      height == self.height
+      ? nil : ResamplingAxis.from(self.height, to: height, rows, filter: filter)
+    let needed = vertical?.source ?? rows
+    let wide: PixelImage
+    if width == self.width {
+      wide = cropped(
+        x: columns.lowerBound, y: needed.lowerBound, width: columns.count, height: needed.count)
+    } else {
+      let axis = ResamplingAxis.from(self.width, to: width, columns, filter: filter)
+      wide = withRowsResized(needed, axis, kernels)
     }
+    return vertical.map { wide.withColumnsResized($0, kernels) } ?? wide
   }
 
-  private func withColumnsResized(to height: Int, _ filter: ResamplingFilter) -> PixelImage {
-    let axis = ResamplingAxis(from: self.height, to: height, filter: filter)
-    let stride = 3 * width
-    return PixelImage(width: width, height: height) { target in
-      withUnsafeTemporaryAllocation(of: Int32.self, capacity: stride) { sums in
+  private func withRowsResized(
+    _ rows: Range<Int>, _ axis: ResamplingAxis, _ kernels: ImageKernels
+  ) -> PixelImage {
+    PixelImage(width: axis.count, height: rows.count) { target in
+      let scratch = Int(DVAE_PIXEL_SCRATCH) * axis.source.count
+      withUnsafeTemporaryAllocation(of: Int32.self, capacity: scratch) { words in
         pixels.withUnsafeBufferPointer { source in
-          for y in 0..<height {
-            let window = axis.windows[y]
-            sums.update(repeating: ResamplingAxis.half)
-            for tap in 0..<window.count {
-              let weight = axis.weights[axis.taps * y + tap]
-              let row = stride * (window.start + tap)
-              for x in 0..<stride { sums[x] &+= Int32(source[row + x]) &* weight }
-            }
-            for x in 0..<stride { target[stride * y + x] = Self.byte(sums[x]) }
+          axis.withTable { table in
+            guard let from = source.baseAddress, let words = words.baseAddress,
+              let to = target.baseAddress
+            else { return }
+            kernels.table.resample_rows(
+              from + 3 * (rows.lowerBound * width + axis.source.lowerBound), 3 * width,
+              Int32(rows.count), Int32(axis.source.count), table, words, to, 3 * axis.count)
           }
         }
       }
     }
   }
 
-  @inline(__always)
-  private static func byte(_ sum: Int32) -> UInt8 {
-    UInt8(truncatingIfNeeded: min(max(sum >> ResamplingAxis.fractionBits, 0), 255))
+  /// The source rows of the axis are all that the picture has.
+  private func withColumnsResized(
+    _ axis: ResamplingAxis, _ kernels: ImageKernels
+  ) -> PixelImage {
+    PixelImage(width: width, height: axis.count) { target in
+      pixels.withUnsafeBufferPointer { source in
+        axis.withTable { table in
+          guard let from = source.baseAddress, let to = target.baseAddress else { return }
+          kernels.table.resample_columns(from, 3 * width, Int32(3 * width), table, to, 3 * width)
+        }
+      }
+    }
   }
 }

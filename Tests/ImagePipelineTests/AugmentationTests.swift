@@ -67,13 +67,15 @@ private func slowArea(_ image: PixelImage, width: Int, height: Int) -> [UInt8] {
 
   @Test(arguments: [
     (7, 7, 5, 5), (40, 30, 40, 17), (33, 21, 16, 21), (100, 100, 67, 67), (64, 64, 1, 1),
-    (301, 301, 288, 288), (97, 5, 96, 4),
+    (301, 301, 288, 288), (97, 5, 96, 4), (5, 300, 4, 41), (2, 2, 1, 1),
   ])
   func equalsTheSlowLoop(_ w: Int, _ h: Int, _ width: Int, _ height: Int) {
     let image = Fixtures.noise(width: w, height: h)
-    #expect(
-      image.areaResized(width: width, height: height).pixels
-        == slowArea(image, width: width, height: height))
+    let expected = slowArea(image, width: width, height: height)
+    for kernels in ImageKernels.supported {
+      let found = image.areaResized(width: width, height: height, kernels: kernels)
+      #expect(found.pixels == expected, "\(kernels.name)")
+    }
   }
 
   @Test func sameSizeIsTheSamePicture() {

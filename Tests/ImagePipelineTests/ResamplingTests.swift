@@ -1,3 +1,4 @@
+import Foundation
 import ImagePipeline
 import TensorModule
 import Testing
@@ -48,6 +49,119 @@ import Testing
         #expect(image.resized(width: width, height: height).pixels.allSatisfy { $0 == value })
       }
     }
+  }
+}
+
+/// Every instruction set against plain loops.
+@Suite struct ResamplingKernelTests {
+  /// Rows and columns, narrower than a vector and wider than several, larger and smaller; windows of
+  /// odd and of even width.
+  @Test(
+    arguments: [
+      (1, 1, 5, 3), (2, 3, 1, 1), (5, 40, 3, 17), (17, 9, 4, 6), (21, 33, 7, 11), (22, 5, 44, 13),
+      (64, 50, 21, 50), (90, 31, 90, 10), (300, 20, 151, 19), (1000, 3, 10, 2),
+    ], ResamplingFilter.allCases)
+  func equalsPlainLoops(_ sizes: (Int, Int, Int, Int), _ filter: ResamplingFilter) {
+    let (w, h, width, height) = sizes
+    let image = Fixtures.noise(width: w, height: h)
+    let expected = slowResample(image, width: width, height: height, filter)
+    for kernels in ImageKernels.supported {
+      let found = image.resized(
+        width: width, height: height, filter: filter, columns: 0..<width, rows: 0..<height,
+        kernels: kernels)
+      #expect(found == expected, "\(kernels.name)")
+    }
+  }
+
+  /// Black and white alone make the largest sums, on both sides of the range of bytes.
+  @Test func extremesAreCutOff() {
+    let image = PixelImage(
+      width: 40, height: 40,
+      pixels: Fixtures.noise(width: 40, height: 40).pixels.map { $0 < 128 ? 0 : 255 })
+    let expected = slowResample(image, width: 97, height: 13, .lanczos)
+    #expect(expected.pixels.contains(0) && expected.pixels.contains(255))
+    for kernels in ImageKernels.supported {
+      let found = image.resized(
+        width: 97, height: 13, filter: .lanczos, columns: 0..<97, rows: 0..<13, kernels: kernels)
+      #expect(found == expected, "\(kernels.name)")
+    }
+  }
+
+  @Test(arguments: [
+    (50, 60, 20, 31, 3..<17, 0..<31), (50, 60, 20, 60, 0..<1, 7..<60),
+    (50, 60, 50, 31, 1..<50, 30..<31),
+    (50, 60, 50, 60, 2..<9, 4..<5),
+  ])
+  func aPartIsThePartOfTheWhole(
+    _ w: Int, _ h: Int, _ width: Int, _ height: Int, _ columns: Range<Int>, _ rows: Range<Int>
+  ) {
+    let image = Fixtures.noise(width: w, height: h)
+    let part = image.resized(
+      width: width, height: height, filter: .lanczos, columns: columns, rows: rows)
+    let whole = image.resized(width: width, height: height)
+    #expect(
+      part
+        == whole.cropped(
+          x: columns.lowerBound, y: rows.lowerBound, width: columns.count, height: rows.count))
+  }
+}
+
+/// What the kernels compute, said as plainly as it can be: Pillow's weights and sums, tap by tap.
+private func slowResample(
+  _ image: PixelImage, width: Int, height: Int, _ filter: ResamplingFilter
+) -> PixelImage {
+  func axis(_ input: Int, _ output: Int) -> [[(at: Int, weight: Int32)]] {
+    let scale = Double(input) / Double(output)
+    let stretch = max(scale, 1)
+    let radius =
+      switch filter {
+      case .bilinear: 1.0
+      case .bicubic: 2.0
+      case .lanczos: 3.0
+      }
+    return (0..<output).map { index in
+      let center = (Double(index) + 0.5) * scale
+      let start = max(0, Int(center - radius * stretch + 0.5))
+      let end = min(input, Int(center + radius * stretch + 0.5))
+      let exact = (start..<end).map { slowWeight((Double($0) - center + 0.5) / stretch, filter) }
+      let sum = exact.reduce(0, +)
+      return zip(start..<end, exact).map { at, weight in
+        (at, Int32((weight / sum * 4_194_304).rounded(.toNearestOrAwayFromZero)))
+      }
+    }
+  }
+  func sum(_ window: [(at: Int, weight: Int32)], _ value: (Int) -> UInt8) -> UInt8 {
+    let sum = window.reduce(Int32(1 << 21)) { $0 &+ Int32(value($1.at)) &* $1.weight }
+    return UInt8(min(max(sum >> 22, 0), 255))
+  }
+  var wide = image
+  if width != image.width {
+    let windows = axis(image.width, width)
+    wide = PixelImage(
+      width: width, height: image.height,
+      pixels: (0..<image.height).flatMap { y in
+        windows.flatMap { window in
+          (0..<3).map { c in sum(window) { image.pixels[3 * (y * image.width + $0) + c] } }
+        }
+      })
+  }
+  guard height != image.height else { return wide }
+  return PixelImage(
+    width: width, height: height,
+    pixels: axis(image.height, height).flatMap { window in
+      (0..<3 * width).map { x in sum(window) { wide.pixels[3 * width * $0 + x] } }
+    })
+}
+
+private func slowWeight(_ x: Double, _ filter: ResamplingFilter) -> Double {
+  func sinc(_ x: Double) -> Double { x == 0 ? 1 : sin(x * .pi) / (x * .pi) }
+  let distance = abs(x)
+  switch filter {
+  case .bilinear: return max(0, 1 - distance)
+  case .bicubic:
+    if distance < 1 { return (1.5 * distance - 2.5) * distance * distance + 1 }
+    return distance < 2 ? ((distance - 5) * distance + 8) * distance * -0.5 + 2 : 0
+  case .lanczos: return -3 <= x && x < 3 ? sinc(x) * sinc(x / 3) : 0
   }
 }
 

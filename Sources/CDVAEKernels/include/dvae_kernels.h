@@ -1,4 +1,4 @@
-// The inner loops of the CPU engine, one table of function pointers for each instruction set.
+// The inner loops of the CPU engine and of resizing pictures, one table of function pointers for each instruction set.
 //
 // Every body is written once (bodies/*.inc) and compiled once for each instruction set, inside a
 // `target` region of its own file; nothing here allocates, locks or knows of threads.
@@ -77,6 +77,35 @@ typedef struct {
 
 // The largest magnitude that quantize_shorts gives.
 #define DVAE_MOST_SHORT 4095
+
+// Fractional bits of a resampling weight, and those of its lower part.
+#define DVAE_WEIGHT_BITS 22
+#define DVAE_WEIGHT_LOW_BITS 11
+
+// How one axis of an 8-bit picture is resampled: output i is the sum of `counts[i]` source samples
+// from `starts[i]` on, times their weights. Two weights are two words: both upper parts (the weight
+// shifted down by DVAE_WEIGHT_LOW_BITS), both lower parts, 16 bits each, the first in the low half.
+typedef struct {
+  int outputs;
+  int pairs;  // of words of each output; those that it does not need are zero
+  const int32_t *_Nonnull starts;
+  const int32_t *_Nonnull counts;
+  const int32_t *_Nonnull weights;  // [outputs][pairs][2]
+} dvae_resampling;
+
+// How one axis is averaged: output i is the sum of `counts[i]` cells from `starts[i]` on, of which
+// the first and, if there are several, the last are covered in part. Cells past the end of the
+// source stand for the last one.
+typedef struct {
+  int outputs;
+  const int32_t *_Nonnull starts;
+  const int32_t *_Nonnull counts;
+  const float *_Nonnull first;
+  const float *_Nonnull last;
+} dvae_area;
+
+// Words or floats that resample_rows and area_rows need for every pixel of a source row.
+#define DVAE_PIXEL_SCRATCH 16
 
 // A patch of an image, for the Winograd transforms: one 4x4 output tile and its 6x6 input.
 typedef struct {
@@ -157,6 +186,25 @@ typedef struct {
                                          uint8_t *_Nonnull y, const float *_Nonnull scale,
                                          const float *_Nonnull bias, float inverse);
 
+  // 8-bit RGB pictures, interleaved; the same bytes on every instruction set. Rows of `width` pixels,
+  // x_row bytes apart, to rows of axis->outputs pixels.
+  void (*_Nonnull resample_rows)(const uint8_t *_Nonnull x, size_t x_row, int rows, int width,
+                                 const dvae_resampling *_Nonnull axis, int32_t *_Nonnull words,
+                                 uint8_t *_Nonnull y, size_t y_row);
+  // Columns of rows of `count` bytes.
+  void (*_Nonnull resample_columns)(const uint8_t *_Nonnull x, size_t x_row, int count,
+                                    const dvae_resampling *_Nonnull axis, uint8_t *_Nonnull y,
+                                    size_t y_row);
+  // Rows of `width` pixels to sums, y_row floats apart.
+  void (*_Nonnull area_rows)(const uint8_t *_Nonnull x, size_t x_row, int rows, int width,
+                             const dvae_area *_Nonnull axis, float *_Nonnull cells,
+                             float *_Nonnull y, size_t y_row);
+  // Outputs [from, to) of columns, times `norm`, rounded half to even and cut off at 255; x are the
+  // sums of source rows `base` and following of `height`, y the first of those outputs.
+  void (*_Nonnull area_columns)(const float *_Nonnull x, int base, int height, int count,
+                                const dvae_area *_Nonnull axis, int from, int to, float norm,
+                                uint8_t *_Nonnull y);
+
   // Keeps the largest value and its index of each row; earlier indices win ties.
   void (*_Nonnull argmax_rows)(const float *_Nonnull c, size_t c_row, int rows, int columns,
                                int32_t first, float *_Nonnull best, int32_t *_Nonnull index);
@@ -225,5 +273,8 @@ enum {
 int dvae_kernels_count(void);
 const dvae_kernels *_Nonnull dvae_kernels_at(int index);
 int dvae_kernels_supported(int index);
+// The table that the environment variable DVAE_INSTRUCTION_SET names, if it can run here, else the
+// best that can.
+const dvae_kernels *_Nonnull dvae_kernels_preferred(void);
 
 #endif
