@@ -17,7 +17,8 @@ struct TokenizeCommand: AsyncParsableCommand {
         tokens.safetensors  one tensor per key
         tokens.jsonl        a line per image
         tokens.tar, tokens  WebDataset, as a tar or a folder: KEY.tokens.npy and
-                            the sample's own .txt and .json
+                            the .txt and .json of the image: those of its
+                            sample, or those beside it
       Beside the first four stands NAME.json, with keys, captions and shape. The first three hold \
       images of one size. Every form records where the tokens come from. A job that was interrupted goes on with \
       --resume, and gives the same file. Without --shard, the variables of Slurm, torchrun, Open \

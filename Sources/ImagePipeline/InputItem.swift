@@ -58,6 +58,29 @@ public struct InputItem: Sendable {
     return fields
   }
 
+  /// The files with these extensions (in lower case) that belong to the image, read now: those of a
+  /// sample, or `NAME.txt` and the like beside `NAME.jpg`.
+  ///
+  /// - Throws: `ImageError.tooManyBytes` where one has more bytes than `limit`
+  package func companions(
+    _ extensions: [String], limit: Int
+  ) throws(ImageError) -> [String: [UInt8]] {
+    var found: [String: [UInt8]] = [:]
+    switch origin {
+    case .file(let path):
+      for name in extensions {
+        let companion = Path.withoutExtension(path) + "." + name
+        guard fileKind(companion) == .file else { continue }
+        found[name] = try readFile(companion, limit: limit)
+      }
+    case .sample(let record, let file):
+      for member in record.members where extensions.contains(member.extension.lowercased()) {
+        found[member.extension.lowercased()] = try file.contents(of: member.entry, limit: limit)
+      }
+    }
+    return found
+  }
+
   /// The file of a sample that is its image: one called KEY.jpg or the like, else one called
   /// KEY.something.jpg.
   public var imageMember: WebDatasetRecord.Member? {

@@ -67,6 +67,35 @@ import WeightFiles
     }
   }
 
+  /// A folder of images with texts beside some of them, and of shards: all texts are carried over.
+  @Test func captionsBesideImagesAreKept() async throws {
+    let images = folder("in")
+    try FileManager.default.createDirectory(
+      atPath: images, withIntermediateDirectories: true)
+    try write(bytes(Fixtures.imageFiles[0]), to: images + "/a.jpg")
+    try write(Array("{\"n\":1}".utf8), to: images + "/a.json")
+    try write(Array("a caption".utf8), to: images + "/a.txt")
+    try write(bytes(Fixtures.imageFiles[1]), to: images + "/b.png")
+    try write(Array("nobody's".utf8), to: images + "/c.txt")
+    try archive(images + "/d.tar")
+    for name in ["out.tar", "out", "out.jsonl", "out.npy"] {
+      let run = await tokenize(images, "--output", folder(name))
+      #expect(run.status == 0, "\(run.errors)")
+    }
+    var reader = try WebDatasetReader(path: folder("out.tar"))
+    let first = try #require(try reader.next())
+    #expect(first.fields.map(\.extension) == ["tokens.npy", "json", "txt"])
+    #expect(first["txt"] == Array("a caption".utf8) && first["json"] == Array("{\"n\":1}".utf8))
+    let second = try #require(try reader.next())
+    #expect(second.key == "b" && second.fields.map(\.extension) == ["tokens.npy"])
+    #expect(try reader.next()?["txt"] == Array("caption 0".utf8))
+    #expect(try bytes(folder("out/a.txt")) == Array("a caption".utf8))
+    #expect(!FileManager.default.fileExists(atPath: folder("out/c.txt")))
+    for name in ["out.jsonl", "out.npy.json"] {
+      #expect(String(decoding: try bytes(folder(name)), as: UTF8.self).contains("a caption"))
+    }
+  }
+
   private func archive(_ path: String) throws {
     var all: [UInt8] = []
     var tar = TarWriter { all += $0 }

@@ -81,27 +81,13 @@ public struct BulkTokenizer: Sendable {
     do throws(ImageError) {
       let input = try item.image.get()
       let image = try preprocessing.apply(input.decode(limits: limits), name: input.name)
+      // The caption and the description; whatever else there is stays where it is.
+      let companions = try input.companions(["txt", "json"], limit: Self.largestCompanion)
       return PreparedImage(
-        number: number, key: item.key, image: .success(image), companions: try companions(input))
+        number: number, key: item.key, image: .success(image), companions: companions)
     } catch {
       return PreparedImage(
         number: number, key: item.key, image: .failure(error), companions: [:])
     }
-  }
-
-  // The caption and the description of a sample; whatever else it has stays where it is.
-  private func companions(_ item: InputItem) throws(ImageError) -> [String: [UInt8]] {
-    guard case .sample(let record, let file) = item.origin else { return [:] }
-    var found: [String: [UInt8]] = [:]
-    for member in record.members where ["txt", "json"].contains(member.extension.lowercased()) {
-      guard member.entry.size <= Self.largestCompanion else {
-        throw .tooManyBytes(
-          name: "\(item.name).\(member.extension)", bytes: member.entry.size,
-          limit: Self.largestCompanion)
-      }
-      found[member.extension.lowercased()] = try file.read(
-        at: member.entry.offset, count: member.entry.size)
-    }
-    return found
   }
 }

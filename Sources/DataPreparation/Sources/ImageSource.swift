@@ -34,7 +34,7 @@ struct ImageSource: PairSource {
   private func row(_ item: InputItem) -> SourceRow {
     let texts: [String: [UInt8]]
     do throws(ImageError) {
-      texts = try sidecars(of: item)
+      texts = try item.companions(["txt", "caption", "json"], limit: Self.largestSidecar)
     } catch {
       return .unusable(origin: item.name, reason: "unreadable-caption", detail: "\(error)")
     }
@@ -55,29 +55,5 @@ struct ImageSource: PairSource {
       pair.metadata.merge(before) { first, _ in first }
     }
     return .pair(pair)
-  }
-
-  private func sidecars(of item: InputItem) throws(ImageError) -> [String: [UInt8]] {
-    var found: [String: [UInt8]] = [:]
-    let names = ["txt", "caption", "json"]
-    switch item.origin {
-    case .file(let path):
-      for name in names {
-        let sidecar = Path.withoutExtension(path) + "." + name
-        guard FileSystem.kind(sidecar) == .file else { continue }
-        found[name] = try readFile(sidecar, limit: Self.largestSidecar)
-      }
-    case .sample(let record, let file):
-      for member in record.members where names.contains(member.extension.lowercased()) {
-        guard member.entry.size <= Self.largestSidecar else {
-          throw .tooManyBytes(
-            name: "\(item.name).\(member.extension)", bytes: member.entry.size,
-            limit: Self.largestSidecar)
-        }
-        found[member.extension.lowercased()] = try file.read(
-          at: member.entry.offset, count: member.entry.size)
-      }
-    }
-    return found
   }
 }
