@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,6 +22,10 @@ struct transfer {
   int refused;
   int too_large;
   int no_memory;
+  /// The status that the present answer began with, and whether its X-Robots-Tag refuses.
+  int answered;
+  int unwanted;
+  char tag[DVAE_FETCH_MESSAGE_BYTES];
 };
 
 enum address_kind { PUBLIC = 0, PRIVATE = 1, FORBIDDEN = 2 };
@@ -109,10 +114,81 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
   return socket(address->family, address->socktype, address->protocol);
 }
 
+static int is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+/// Cuts blanks from both ends of a text.
+static void trim(const char **text, size_t *count) {
+  while (*count > 0 && is_blank(**text)) (*text)++, (*count)--;
+  while (*count > 0 && is_blank((*text)[*count - 1])) (*count)--;
+}
+
+static int is_word(const char *text, size_t count, const char *word) {
+  return strlen(word) == count && strncasecmp(text, word, count) == 0;
+}
+
+/// Whether the value of an X-Robots-Tag refuses the use of an image: "noai, noindex", or the same
+/// behind a robot's name and a colon, which counts for that robot alone.
+static int refuses(const char *value, size_t count, const char *name) {
+  static const char *const words[] = {"noai", "noimageai", "noindex", "noimageindex", "none"};
+  const char *colon = memchr(value, ':', count);
+  if (colon != NULL) {
+    const char *robot = value;
+    size_t length = (size_t)(colon - value);
+    trim(&robot, &length);
+    if (!is_word(robot, length, name)) return 0;
+    count -= (size_t)(colon + 1 - value);
+    value = colon + 1;
+  }
+  while (count > 0) {
+    const char *comma = memchr(value, ',', count), *word = value;
+    size_t length = comma == NULL ? count : (size_t)(comma - value);
+    size_t step = comma == NULL ? count : length + 1;
+    trim(&word, &length);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+      if (is_word(word, length, words[i])) return 1;
+    value += step;
+    count -= step;
+  }
+  return 0;
+}
+
+static size_t read_header(char *bytes, size_t size, size_t count, void *context) {
+  static const char tag[] = "x-robots-tag:";
+  struct transfer *transfer = context;
+  const char *line = bytes;
+  size_t length = size * count;
+  if (length > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
+    // The first line of an answer; there is one for every redirection.
+    transfer->unwanted = transfer->answered = 0;
+    const char *digit = memchr(line, ' ', length);
+    if (digit == NULL) return length;
+    for (digit++; digit < line + length && *digit >= '0' && *digit <= '9'; digit++)
+      if (transfer->answered < 1000) transfer->answered = 10 * transfer->answered + (*digit - '0');
+  } else if (length >= sizeof tag - 1 && strncasecmp(line, tag, sizeof tag - 1) == 0 &&
+             transfer->limits->robots_name != NULL) {
+    line += sizeof tag - 1;
+    length -= sizeof tag - 1;
+    trim(&line, &length);
+    if (refuses(line, length, transfer->limits->robots_name)) {
+      size_t kept = length < sizeof transfer->tag - 1 ? length : sizeof transfer->tag - 1;
+      memcpy(transfer->tag, line, kept);
+      transfer->tag[kept] = 0;
+      transfer->unwanted = 1;
+    }
+  }
+  return size * count;
+}
+
+/// Whether the answer is the file that was asked for, and its server does not want it to be used.
+static int is_unwanted(const struct transfer *transfer) {
+  return transfer->unwanted && transfer->answered >= 200 && transfer->answered < 300;
+}
+
 static size_t receive(char *bytes, size_t size, size_t count, void *context) {
   struct transfer *transfer = context;
   struct dvae_fetch_result *result = transfer->result;
   size_t more = size * count;
+  if (is_unwanted(transfer)) return 0;
   if (more > transfer->limits->bytes - result->count) {
     transfer->too_large = 1;
     return 0;
@@ -135,6 +211,7 @@ static size_t receive(char *bytes, size_t size, size_t count, void *context) {
 static int status_of(CURLcode code, const struct transfer *transfer) {
   if (transfer->too_large) return DVAE_FETCH_TOO_LARGE;
   if (transfer->no_memory) return DVAE_FETCH_FAILED;
+  if (is_unwanted(transfer)) return DVAE_FETCH_ROBOTS;
   switch (code) {
   case CURLE_OK: return DVAE_FETCH_OK;
   case CURLE_UNSUPPORTED_PROTOCOL:
@@ -208,6 +285,8 @@ static void configure(CURL *curl, const char *address, struct transfer *transfer
   curl_easy_setopt(curl, CURLOPT_USERAGENT, limits->user_agent);
   curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
   curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, transfer);
+  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, read_header);
+  curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transfer->result->message);
@@ -229,6 +308,7 @@ int dvae_fetch(
     result->retry_after = wait > 3600 ? 3600 : (long)wait;
   if (result->message[0] == 0 && code != CURLE_OK)
     strncpy(result->message, curl_easy_strerror(code), sizeof result->message - 1);
+  if (status == DVAE_FETCH_ROBOTS) memcpy(result->message, transfer.tag, sizeof transfer.tag);
   if (status == DVAE_FETCH_OK && (result->http_status < 200 || result->http_status > 299))
     status = DVAE_FETCH_HTTP;
   return status;

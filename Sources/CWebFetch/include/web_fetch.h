@@ -31,6 +31,8 @@ enum dvae_fetch_status {
   DVAE_FETCH_TOO_LARGE,
   /// There were more redirections than allowed.
   DVAE_FETCH_REDIRECTS,
+  /// The server's X-Robots-Tag does not want the file to be used: `message` is the tag.
+  DVAE_FETCH_ROBOTS,
   /// The library found no memory, or something else of its own failed.
   DVAE_FETCH_FAILED,
 };
@@ -48,6 +50,8 @@ struct dvae_fetch_limits {
   /// where clouds keep their secrets, never are.
   int allow_private;
   const char *user_agent;
+  /// The name that an X-Robots-Tag may mean by "NAME: directives"; NULL heeds no such tag.
+  const char *robots_name;
 };
 
 enum { DVAE_FETCH_MESSAGE_BYTES = 256 };

@@ -258,6 +258,20 @@ struct FetchOptions: ParsableArguments {
   @Option(help: "Fetches from one host at a time.")
   var perHost = FetchSettings().perHost
 
+  @Option(
+    help: ArgumentHelp(
+      "Seconds between the beginnings of two fetches from one host.", valueName: "seconds"))
+  var hostDelay = FetchSettings().hostDelay
+
+  @Option(
+    help: ArgumentHelp(
+      "Who servers are told is asking (default: this program and its version); some ask for an "
+        + "address to write to.", valueName: "text"))
+  var userAgent: String?
+
+  @Flag(help: "Take also images that their server's X-Robots-Tag keeps out of data sets.")
+  var ignoreRobotsTag = false
+
   @Option(help: ArgumentHelp("Seconds until a connection must stand.", valueName: "seconds"))
   var connectTimeout = FetchSettings().connectTimeout
 
@@ -277,6 +291,10 @@ struct FetchOptions: ParsableArguments {
     var settings = FetchSettings()
     settings.connections = connections
     settings.perHost = perHost
+    settings.hostDelay = hostDelay
+    settings.userAgent =
+      userAgent ?? "\(FetchSettings.robotsName)/\(DVAE.version) (dvae prepare)"
+    settings.heedsRobotsTag = !ignoreRobotsTag
     settings.connectTimeout = connectTimeout
     settings.timeout = timeout
     settings.retries = retries

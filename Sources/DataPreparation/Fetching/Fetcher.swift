@@ -3,7 +3,8 @@ internal import CWebFetch
 import Foundation
 import Synchronization
 
-/// Fetches images: so many at a time, so many of them from one host, each within its limits.
+/// Fetches images: so many at a time, so many of them from one host and with a pause between them,
+/// each within its limits.
 ///
 /// A fetch blocks a thread of its own, outside the pool that decodes; which one goes next is
 /// decided by the order of asking among the hosts that are not at their bound.
@@ -15,11 +16,24 @@ package final class Fetcher: Sendable {
     var continuation: CheckedContinuation<Outcome, Never>
   }
 
+  private struct Host {
+    var running = 0
+    /// When the next fetch may begin.
+    var next = ContinuousClock.now
+  }
+
   private struct State {
     var running = 0
-    var byHost: [Substring: Int] = [:]
+    var hosts: [Substring: Host] = [:]
     var waiting: [Waiting] = []
     var idle: [Handle] = []
+    /// When `startWaiting` is called again, because a host's pause ends.
+    var alarm: ContinuousClock.Instant?
+
+    /// Forgets hosts that nothing is known of any more.
+    mutating func forget(now: ContinuousClock.Instant) {
+      hosts = hosts.filter { $0.value.running > 0 || $0.value.next > now }
+    }
   }
 
   /// What became of one try.
@@ -49,10 +63,11 @@ package final class Fetcher: Sendable {
   private let maxBytes: Int
   private let state = Mutex(State())
 
-  private static let userAgent = "swift-dvae (image fetcher of dvae prepare)"
   // Seconds that a connection may stay below the slowest speed.
   private static let slowSeconds = 10
   private static let longestRetryAfter = 30
+  // Hosts beyond which those that are done with are forgotten.
+  private static let manyHosts = 10_000
 
   /// Makes a fetcher of files of at most `maxBytes` bytes.
   package init(_ settings: FetchSettings, maxBytes: Int) {
@@ -98,8 +113,7 @@ package final class Fetcher: Sendable {
         let outcome = perform(next.address)
         state.withLock { state in
           state.running -= 1
-          let left = (state.byHost[next.host] ?? 1) - 1
-          state.byHost[next.host] = left == 0 ? nil : left
+          state.hosts[next.host]?.running -= 1
         }
         next.continuation.resume(returning: outcome)
         startWaiting()
@@ -108,16 +122,38 @@ package final class Fetcher: Sendable {
   }
 
   private func takeNext() -> Waiting? {
-    state.withLock { state in
-      guard state.running < settings.connections,
-        let place = state.waiting.firstIndex(where: {
-          (state.byHost[$0.host] ?? 0) < settings.perHost
-        })
-      else { return nil }
-      let next = state.waiting.remove(at: place)
-      state.running += 1
-      state.byHost[next.host, default: 0] += 1
-      return next
+    let now = ContinuousClock.now
+    return state.withLock { state in
+      guard state.running < settings.connections else { return nil }
+      if state.hosts.count > Self.manyHosts { state.forget(now: now) }
+      var soonest: ContinuousClock.Instant?
+      for place in state.waiting.indices {
+        var host = state.hosts[state.waiting[place].host] ?? Host(next: now)
+        guard host.running < settings.perHost else { continue }
+        guard host.next <= now else {
+          soonest = min(soonest ?? host.next, host.next)
+          continue
+        }
+        let next = state.waiting.remove(at: place)
+        host.running += 1
+        host.next = now + .seconds(settings.hostDelay)
+        state.hosts[next.host] = host
+        state.running += 1
+        return next
+      }
+      if let soonest { setAlarm(soonest, &state) }
+      return nil
+    }
+  }
+
+  /// Looks again when a host's pause ends.
+  private func setAlarm(_ time: ContinuousClock.Instant, _ state: inout State) {
+    if let alarm = state.alarm, alarm <= time { return }
+    state.alarm = time
+    Task { [self] in
+      try? await Task.sleep(until: time, clock: .continuous)
+      self.state.withLock { if $0.alarm == time { $0.alarm = nil } }
+      startWaiting()
     }
   }
 
@@ -134,12 +170,13 @@ package final class Fetcher: Sendable {
     }
     defer { state.withLock { $0.idle.append(handle) } }
     var result = dvae_fetch_result()
-    let status = Self.userAgent.withCString { agent in
+    let robotsName = settings.heedsRobotsTag ? FetchSettings.robotsName : nil
+    let status = withCStrings(settings.userAgent, robotsName) { agent, robotsName in
       var limits = dvae_fetch_limits(
         connect_milliseconds: Int(settings.connectTimeout * 1000),
         total_milliseconds: Int(settings.timeout * 1000), slow_bytes: settings.slowest,
         slow_seconds: Self.slowSeconds, redirects: settings.redirects, bytes: maxBytes,
-        allow_private: settings.allowPrivate ? 1 : 0, user_agent: agent)
+        allow_private: settings.allowPrivate ? 1 : 0, user_agent: agent, robots_name: robotsName)
       return dvae_fetch(handle.pointer, address, &limits, &result)
     }
     defer { dvae_fetch_free(&result) }
@@ -173,11 +210,23 @@ package final class Fetcher: Sendable {
       case Int32(DVAE_FETCH_TLS.rawValue): ("tls", false)
       case Int32(DVAE_FETCH_CUT.rawValue): ("cut-connection", true)
       case Int32(DVAE_FETCH_TOO_LARGE.rawValue): ("too-large", false)
+      case Int32(DVAE_FETCH_ROBOTS.rawValue): ("robots-tag", false)
       case Int32(DVAE_FETCH_REDIRECTS.rawValue): ("too-many-redirects", false)
       default: ("fetch-failed", false)
       }
     return Failure(
       kind: kind, detail: message.isEmpty ? kind : message, mayPass: mayPass,
       retryAfter: Int(result.retry_after))
+  }
+}
+
+/// Hands two texts to C, the second of which may be missing.
+private func withCStrings<Result>(
+  _ first: String, _ second: String?,
+  _ body: (UnsafePointer<CChar>, UnsafePointer<CChar>?) -> Result
+) -> Result {
+  first.withCString { first in
+    guard let second else { return body(first, nil) }
+    return second.withCString { body(first, $0) }
   }
 }

@@ -35,6 +35,7 @@ import Testing
     settings.timeout = 1
     settings.pause = 0.01
     settings.redirects = 3
+    settings.hostDelay = 0
     return settings
   }
 
@@ -126,5 +127,71 @@ import Testing
     let addresses = (0..<24).map { "\(server.base)/\($0)" }
     #expect(try await prepare(addresses, settings) == ["": 24])
     #expect((2...3).contains(running.withLock { $0.most }))
+  }
+
+  /// Fetches from one host begin apart; those from another do not wait for them.
+  @Test func fetchesOfAHostBeginApart() async throws {
+    let jpeg = try encodeJPEG(PreparationTests.picture(1), quality: 80)
+    let times = Mutex<[ContinuousClock.Instant]>([])
+    let slow = try LoopbackServer { _, _ in
+      times.withLock { $0.append(.now) }
+      return .init(body: jpeg)
+    }
+    let other = try LoopbackServer { _, _ in .init(body: jpeg) }
+    var settings = quick
+    settings.hostDelay = 0.1
+    settings.timeout = 30
+    let start = ContinuousClock.now
+    let addresses = (0..<4).map { "\(slow.base)/\($0)" } + ["\(other.base)/a"]
+    #expect(try await prepare(addresses, settings) == ["": 5])
+    // What arrives late can only have begun earlier: the last one began after three pauses.
+    #expect(try #require(times.withLock { $0.max() }) - start >= .milliseconds(300))
+    #expect(other.requests.count == 1)
+  }
+
+  /// What a server says about robots counts for the answer that brings the file, for every robot or
+  /// for this one.
+  @Test func robotsTagsAreHeeded() async throws {
+    let jpeg = try encodeJPEG(PreparationTests.picture(1), quality: 80)
+    let tags: [(String, Bool)] = [
+      ("noai", true), ("noimageai", true), ("NoIndex", true), ("noimageindex", true),
+      ("none", true), ("nofollow,  noai ,noarchive", true), ("swift-dvae: noindex", true),
+      ("googlebot: noindex", false), ("nofollow", false), ("noaim", false), ("", false),
+      ("unavailable_after: 25 Jun 2010 15:00:00 PST", false), (":", false), (",,", false),
+    ]
+    let server = try LoopbackServer { request, _ in
+      switch request.path {
+      case "/moved":
+        return .init(status: "302 Found", headers: ["X-Robots-Tag: noai", "Location: /8"])
+      case "/gone": return .init(status: "404 Not Found", headers: ["X-Robots-Tag: noai"])
+      case "/two": return .init(headers: ["X-Robots-Tag: all", "x-robots-tag:noai"], body: jpeg)
+      default:
+        let number = Int(request.path.dropFirst()) ?? 0
+        return .init(headers: ["X-Robots-Tag: \(tags[number].0)"], body: jpeg)
+      }
+    }
+    for (index, (tag, refused)) in tags.enumerated() {
+      let drops = try await prepare(["\(server.base)/\(index)"], quick)
+      #expect(drops == (refused ? ["": 0, "robots-tag": 1] : ["": 1]), "\(tag)")
+    }
+    let others = ["moved", "gone", "two"].map { "\(server.base)/\($0)" }
+    #expect(try await prepare(others, quick) == ["": 1, "http-404": 1, "robots-tag": 1])
+    var careless = quick
+    careless.heedsRobotsTag = false
+    #expect(try await prepare(["\(server.base)/0"], careless) == ["": 1])
+  }
+
+  @Test func serversAreToldWhoAsks() async throws {
+    let server = try LoopbackServer { _, _ in .init(status: "404 Not Found") }
+    try write(Array("a caption\t\(server.base)/a\n".utf8), to: folder("t.tsv"))
+    let run = await dvae(
+      "prepare", folder("t.tsv"), "--output", folder("told"), "--preset", "none",
+      "--allow-private-addresses", "--quiet")
+    #expect(run.status == 0)
+    let agent = "swift-dvae/\(DVAE.version) (dvae prepare)"
+    #expect(server.requests.map { $0.headers["user-agent"] } == [agent])
+    var settings = quick
+    settings.userAgent = "two\r\nlines"
+    #expect(throws: DVAEError.self) { try settings.validate() }
   }
 }
