@@ -17,6 +17,8 @@ package struct Preparation: Sendable {
     package var decoded = 0
     /// Time that the image decoders took, summed over the threads.
     package var decoding = Duration.zero
+    /// Time that the encoder took, likewise.
+    package var encoding = Duration.zero
     /// Time that this run took.
     package var elapsed = Duration.zero
 
@@ -100,8 +102,9 @@ package struct Preparation: Sendable {
     } work: { row in
       await work(row, limiter)
     } each: { (done: WorkedRow) in
-      summary.decoded += done.decoding == nil ? 0 : 1
-      summary.decoding += done.decoding ?? .zero
+      summary.decoded += done.time.decoding == nil ? 0 : 1
+      summary.decoding += done.time.decoding ?? .zero
+      summary.encoding += done.time.encoding
       var result = done.result
       if case .success(let sample) = result {
         do throws(Drop) {
@@ -136,8 +139,7 @@ package struct Preparation: Sendable {
     var origin: String
     var caption: String?
     var result: Result<PreparedSample, Drop>
-    /// How long the image took to decode; nil where none was.
-    var decoding: Duration?
+    var time = CodecTime()
   }
 
   private func work(_ row: SourceRow, _ limiter: Limiter) async -> WorkedRow {
@@ -150,7 +152,7 @@ package struct Preparation: Sendable {
         origin: pair.origin, caption: pair.caption, result: .failure(Drop(.source, "", "")))
       do throws(Drop) {
         let caption = try captionFilters.apply(pair.caption)
-        worked.result = .success(try await prepared(pair, caption, limiter, &worked.decoding))
+        worked.result = .success(try await prepared(pair, caption, limiter, &worked.time))
       } catch {
         worked.result = .failure(error)
       }
@@ -159,12 +161,12 @@ package struct Preparation: Sendable {
   }
 
   private func prepared(
-    _ pair: Pair, _ caption: String, _ limiter: Limiter, _ decoding: inout Duration?
+    _ pair: Pair, _ caption: String, _ limiter: Limiter, _ time: inout CodecTime
   ) async throws(Drop) -> PreparedSample {
     var fetched: [UInt8]?
     if case .address(let address) = pair.image { fetched = try await fetch(address) }
-    let (result, time) = await limiter.run { [fetched] in judged(pair, fetched) }
-    decoding = time
+    let (result, taken) = await limiter.run { [fetched] in judged(pair, fetched) }
+    time = taken
     let description = SampleDescription(pair: pair, caption: caption, image: try result.get())
     do throws(DVAEError) {
       return try description.prepared()
@@ -181,15 +183,14 @@ package struct Preparation: Sendable {
     }
   }
 
-  private func judged(_ pair: Pair, _ fetched: [UInt8]?) -> (Result<PreparedImage, Drop>, Duration?)
-  {
-    var time: Duration?
+  private func judged(
+    _ pair: Pair, _ fetched: [UInt8]?
+  ) -> (Result<PreparedImage, Drop>, CodecTime) {
+    var time = CodecTime()
     do throws(Drop) {
       let image =
         if let fetched { fetched } else { try bytes(of: pair) }
-      return (
-        .success(try imageFilters.apply(image, name: pair.origin) { time = $0 }), time
-      )
+      return (.success(try imageFilters.apply(image, name: pair.origin, time: &time)), time)
     } catch {
       return (.failure(error), time)
     }

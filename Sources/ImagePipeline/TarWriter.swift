@@ -94,25 +94,27 @@ public struct TarWriter {
     prefix: [UInt8], name: [UInt8], size: Int, kind: UInt8
   ) -> [UInt8] {
     var block = [UInt8](repeating: 0, count: TarFormat.block)
-    func put(_ bytes: some Collection<UInt8>, at offset: Int) {
-      block.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+    func put(_ bytes: some Sequence<UInt8>, at offset: Int) {
+      for (index, byte) in bytes.enumerated() { block[offset + index] = byte }
     }
-    func octal(_ value: Int, digits: Int) -> String {
-      let text = String(value, radix: 8)
-      return String(repeating: "0", count: digits - text.utf8.count) + text
+    func put(octal value: Int, digits: Int, at offset: Int) {
+      for digit in 0..<digits {
+        block[offset + digits - 1 - digit] = UInt8(ascii: "0") + UInt8(value >> (3 * digit) & 7)
+      }
     }
     put(name, at: 0)
-    put(octal(0o644, digits: 7).utf8, at: 100)
-    put(octal(0, digits: 7).utf8, at: 108)
-    put(octal(0, digits: 7).utf8, at: 116)
-    put(octal(size, digits: 11).utf8, at: 124)
-    put(octal(0, digits: 11).utf8, at: 136)
-    put([UInt8](repeating: UInt8(ascii: " "), count: 8), at: 148)
-    put([kind], at: 156)
+    put(octal: 0o644, digits: 7, at: 100)
+    put(octal: 0, digits: 7, at: 108)
+    put(octal: 0, digits: 7, at: 116)
+    put(octal: size, digits: 11, at: 124)
+    put(octal: 0, digits: 11, at: 136)
+    put(repeatElement(UInt8(ascii: " "), count: 8), at: 148)
+    block[156] = kind
     put("ustar\u{0}00".utf8, at: 257)
     put(prefix, at: 345)
-    let sum = block.reduce(0) { $0 + Int($1) }
-    put((octal(sum, digits: 6) + "\u{0} ").utf8, at: 148)
+    let sum = block.reduce(0) { $0 &+ Int($1) }
+    put(octal: sum, digits: 6, at: 148)
+    block[154] = 0
     return block
   }
 }

@@ -107,6 +107,8 @@ struct PreparationReport: Encodable {
   var imagesPerSecondPerCore: Double?
   /// Time within the image decoders as a share of the time of all threads.
   var decoderShare: Double?
+  /// The same of the encoder, which works where pictures are changed.
+  var encoderShare: Double?
 
   init(_ path: String, _ summary: Preparation.Summary, _ threads: Int) {
     let cores = Double(min(threads, ProcessInfo.processInfo.activeProcessorCount))
@@ -124,6 +126,7 @@ struct PreparationReport: Encodable {
     guard decoded > 0, seconds > 0 else { return }
     imagesPerSecondPerCore = Double(decoded) / seconds / cores
     decoderShare = summary.decoding / summary.elapsed / cores
+    encoderShare = summary.encoding / summary.elapsed / cores
   }
 
   func lines(_ funnel: Funnel) -> [String] {

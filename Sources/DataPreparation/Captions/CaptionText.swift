@@ -77,6 +77,7 @@ package enum CaptionText {
 
   /// One line without control characters; white space becomes single spaces.
   package static func collapsed(_ text: String) -> String {
+    if isPlain(text.utf8) { return text }
     var result = String.UnicodeScalarView()
     var isSpace = false
     for scalar in text.unicodeScalars {
@@ -92,6 +93,16 @@ package enum CaptionText {
     return String(result)
   }
 
+  /// Whether a text is printable ASCII with single spaces between words, as most are.
+  private static func isPlain(_ text: String.UTF8View) -> Bool {
+    var before = UInt8(ascii: " ")
+    for byte in text {
+      guard (0x20..<0x7F).contains(byte), byte != 0x20 || before != 0x20 else { return false }
+      before = byte
+    }
+    return before != 0x20 || text.isEmpty
+  }
+
   /// The words of a text: what stands between spaces, without punctuation at its ends; what is
   /// nothing but punctuation is no word.
   package static func words(_ text: String) -> [Substring] {
@@ -104,6 +115,8 @@ package enum CaptionText {
   }
 
   private static func isPart(_ character: Character) -> Bool {
-    character.isLetter || character.isNumber
+    guard let ascii = character.asciiValue else { return character.isLetter || character.isNumber }
+    return (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(ascii)
+      || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(ascii | 0x20)
   }
 }

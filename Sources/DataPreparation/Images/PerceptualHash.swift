@@ -3,10 +3,10 @@ import TensorModule
 
 /// 64 bits that change little when a picture is compressed or resized, and much between pictures.
 ///
-/// The picture's luma is averaged to 32×32 cells (over about eight rows of each); of its discrete cosine transform the 8×8 lowest
-/// frequencies count, without the constant row and column; each bit tells whether a coefficient is
-/// above their median (Zauner 2010, "pHash"). The distance of two hashes is the number of bits that
-/// differ.
+/// The picture's luma is averaged to 32×32 cells (over about eight rows of each); of its discrete
+/// cosine transform the 8×8 lowest frequencies count, without the constant row and column; each bit
+/// tells whether a coefficient is above their median (Zauner 2010, "pHash"). The distance of two
+/// hashes is the number of bits that differ.
 package enum PerceptualHash {
   private static let cells = 32
   private static let frequencies = 8
@@ -27,32 +27,39 @@ package enum PerceptualHash {
 
   /// Mean luma of 32×32 cells; small pictures give a pixel to several cells.
   private static func lumaCells(_ image: PixelImage) -> [Double] {
+    let stride = 3 * image.width
     var result: [Double] = []
     result.reserveCapacity(cells * cells)
     image.pixels.withUnsafeBufferPointer { pixels in
-      for row in 0..<cells {
-        let (top, bottom) = bounds(row, image.height)
-        for column in 0..<cells {
-          let (left, right) = bounds(column, image.width)
-          var (red, green, blue) = (UInt64(0), UInt64(0), UInt64(0))
-          // Eight rows of a cell are as good as all.
-          for y in stride(from: top, to: bottom, by: max(1, (bottom - top) / 8)) {
-            var at = 3 * (y * image.width + left)
-            let end = 3 * (y * image.width + right)
-            while at < end {
-              red &+= UInt64(pixels[at])
-              green &+= UInt64(pixels[at + 1])
-              blue &+= UInt64(pixels[at + 2])
-              at += 3
-            }
+      withUnsafeTemporaryAllocation(of: UInt16.self, capacity: stride) { sums in
+        for row in 0..<cells {
+          let rows = sampledRows(bounds(row, image.height))
+          // At most 15 rows, so that their sums fit 16 bits.
+          sums.update(repeating: 0)
+          for y in rows {
+            let line = UnsafeBufferPointer(rebasing: pixels[y * stride..<(y + 1) * stride])
+            for x in 0..<stride { sums[x] &+= UInt16(truncatingIfNeeded: line[x]) }
           }
-          let rows = (bottom - top - 1) / max(1, (bottom - top) / 8) + 1
-          let luma = 0.299 * Double(red) + 0.587 * Double(green) + 0.114 * Double(blue)
-          result.append(luma / Double(rows * (right - left)))
+          for column in 0..<cells {
+            let (left, right) = bounds(column, image.width)
+            var (red, green, blue) = (0, 0, 0)
+            for x in left..<right {
+              red &+= Int(sums[3 &* x])
+              green &+= Int(sums[3 &* x &+ 1])
+              blue &+= Int(sums[3 &* x &+ 2])
+            }
+            let luma = 0.299 * Double(red) + 0.587 * Double(green) + 0.114 * Double(blue)
+            result.append(luma / Double(rows.count * (right - left)))
+          }
         }
       }
     }
     return result
+  }
+
+  /// About eight rows of a cell are as good as all.
+  private static func sampledRows(_ bounds: (start: Int, end: Int)) -> [Int] {
+    Array(stride(from: bounds.start, to: bounds.end, by: max(1, (bounds.end - bounds.start) / 8)))
   }
 
   private static func bounds(_ cell: Int, _ side: Int) -> (Int, Int) {

@@ -31,6 +31,13 @@ struct Fingerprint: Sendable, Hashable {
   }
 }
 
+/// How long libjpeg, libpng and libwebp took for an image.
+struct CodecTime: Sendable {
+  /// Nil where nothing was decoded.
+  var decoding: Duration?
+  var encoding = Duration.zero
+}
+
 /// Decodes and judges images.
 struct ImageFilters: Sendable {
   private let settings: FilterSettings
@@ -53,9 +60,9 @@ struct ImageFilters: Sendable {
     return rules
   }
 
-  /// Decodes, judges, cuts and resizes; `decoding` is told how long the decoder took.
+  /// Decodes, judges, cuts and resizes; `time` is what the codecs took.
   func apply(
-    _ bytes: [UInt8], name: String, decoding: (Duration) -> Void = { _ in }
+    _ bytes: [UInt8], name: String, time: inout CodecTime
   ) throws(Drop) -> PreparedImage {
     guard let format = bytes.withUnsafeBytes({ ImageFormat(content: $0) }) else {
       throw Drop(.image, "not-an-image", reason(bytes, name))
@@ -70,11 +77,11 @@ struct ImageFilters: Sendable {
     } catch {
       throw Drop(.picture, Self.kind(error), "\(error)")
     }
-    decoding(.now - start)
+    time.decoding = .now - start
     try check(picture)
     let fingerprint = Fingerprint(
       sha256: Fingerprint.sha256(bytes), perceptual: PerceptualHash.of(picture))
-    return try finished(picture, bytes, format, fingerprint)
+    return try finished(picture, bytes, format, fingerprint, &time)
   }
 
   private func check(_ picture: PixelImage) throws(Drop) {
@@ -90,7 +97,8 @@ struct ImageFilters: Sendable {
   }
 
   private func finished(
-    _ picture: PixelImage, _ bytes: [UInt8], _ format: ImageFormat, _ fingerprint: Fingerprint
+    _ picture: PixelImage, _ bytes: [UInt8], _ format: ImageFormat, _ fingerprint: Fingerprint,
+    _ time: inout CodecTime
   ) throws(Drop) -> PreparedImage {
     var result = PreparedImage(
       bytes: bytes, format: format, originalSize: [picture.width, picture.height],
@@ -105,11 +113,13 @@ struct ImageFilters: Sendable {
     changed = resized(changed)
     result.size = [changed.width, changed.height]
     if result.size != result.originalSize || image.encoding == .jpeg {
+      let start = ContinuousClock.now
       do throws(ImageError) {
         result.bytes = try encodeJPEG(changed, quality: image.quality)
       } catch {
         throw Drop(.picture, "not-encoded", "\(error)")
       }
+      time.encoding = .now - start
       result.format = .jpeg
     }
     return result

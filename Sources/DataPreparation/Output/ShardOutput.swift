@@ -27,6 +27,8 @@ final class ShardOutput {
   private let folder: String
   private let samplesPerShard: Int
   private var file: OutputFile?
+  // Of what is in the file.
+  private var hash = FileHash()
   private var pending: [UInt8] = []
 
   // Bytes that may wait in memory.
@@ -52,6 +54,10 @@ final class ShardOutput {
           + "\(file.size): begin anew with --restart")
     }
     try file.truncate(to: mark.bytes)
+    let piece = 1 << 20
+    for offset in stride(from: 0, to: file.size, by: piece) {
+      hash.update(try file.read(piece, at: offset))
+    }
   }
 
   /// The name of the shard that is being written.
@@ -83,6 +89,7 @@ final class ShardOutput {
   private func write() throws {
     guard !pending.isEmpty else { return }
     try open().append(pending)
+    hash.update(pending)
     pending.removeAll(keepingCapacity: true)
   }
 
@@ -103,15 +110,10 @@ final class ShardOutput {
     var archive = TarWriter(offset: mark.bytes) { self.pending += $0 }
     try archive.finish()
     try sync()
-    let file = try open()
-    var hash = FileHash()
-    let piece = 1 << 20
-    for offset in stride(from: 0, to: file.size, by: piece) {
-      hash.update(try file.read(piece, at: offset))
-    }
     let shard = Shard(
-      name: current, samples: mark.samples, bytes: file.size, sha256: hash.finished())
+      name: current, samples: mark.samples, bytes: archive.offset, sha256: hash.finished())
     mark = Mark(shards: mark.shards + [shard])
-    self.file = nil
+    hash = FileHash()
+    file = nil
   }
 }
