@@ -20,7 +20,7 @@ extension CPUEngine {
       columns: panelColumns, kernels: instructionSet.kernels)
     // Where the weights are small, each task takes its tiles through all steps within its core's
     // cache; else all tasks share the transformed tiles and take some of the weights each.
-    if filter.panel * job.panels <= Self.sharedWeights {
+    if filter.panel * job.panels * MemoryLayout<Int32>.size <= caches.shared / 6 {
       multiplyByTiles(job)
     } else {
       multiplyByPanels(job)
@@ -28,16 +28,12 @@ extension CPUEngine {
     return y
   }
 
-  /// Words of weights that every task may read in full from the shared cache.
-  private static let sharedWeights = 1_300_000
-  /// Words that one task may keep in its core's second-level cache.
-  private static let cacheWords = 190_000
   /// Tiles whose transforms the tasks share at a time.
   private static let tilesPerRound = 128
 
   private func multiplyByTiles(_ job: WinogradJob) {
     let perPanel = 36 * (job.filter.k + job.columns) * panelRows
-    let rows = panelRows * max(1, min(4, Self.cacheWords / perPanel))
+    let rows = panelRows * max(1, min(4, caches.floats(of: 0.72) / perPanel))
     let v = job.vBatch(rows)
     let size = 36 * (v + job.mBatch(rows, panels: 1))
     let scratch = WordTensor(pool.scratch(team.threads * size))
