@@ -61,6 +61,7 @@ let package = Package(
     .target(
       name: "CWebFetch", dependencies: ["CCurl"],
       cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
+    system("CZLib", "zlib", apt: "zlib1g-dev", brew: "zlib"),
     system("CMPI", "ompi-c", apt: "libopenmpi-dev", brew: "open-mpi"),
     system("CSQLite", "sqlite3", apt: "libsqlite3-dev", brew: "sqlite"),
     .systemLibrary(name: "CBZip2", providers: [.apt(["libbz2-dev"]), .brew(["bzip2"])]),
@@ -73,7 +74,7 @@ let package = Package(
       linkerSettings: [.linkedLibrary("cld2", .when(traits: ["LanguageDetection"]))]),
     // Level 1: operations, weights, images, files of a job. These do not know each other.
     module("EngineModule", ["TensorModule"]),
-    module("WeightFiles", ["TensorModule"]),
+    module("WeightFiles", ["CZLib", "TensorModule"]),
     module("ImagePipeline", ["CDVAEKernels", "CImageCodecs", "TensorModule"]),
     module("JobFiles", [crypto]),
     .target(

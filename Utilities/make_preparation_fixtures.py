@@ -55,6 +55,19 @@ def main():
     text = "".join(lines).encode()
     (FOLDER / "yfcc100m_dataset.bz2").write_bytes(
         bz2.compress(text[:50]) + bz2.compress(text[50:]))
+    # The older form, without line number and hash.
+    older = ["\t".join(row(identifier, title, marker)) + "\n" for _, _, identifier, title, marker in PHOTOS]
+    (FOLDER / "yfcc100m_23.bz2").write_bytes(bz2.compress("".join(older).encode()))
+
+    # Captions and addresses, in the form of each kind of table.
+    (FOLDER / "captions.tsv.bz2").write_bytes(bz2.compress(
+        b"a red car\thttp://img.example/1.jpg\na cat , on a mat\thttp://img.example/2.jpg\n"))
+    (FOLDER / "captions.csv.bz2").write_bytes(bz2.compress(
+        b'caption,url\na red car,http://img.example/1.jpg\n'
+        b'"a cat , on a mat",http://img.example/2.jpg\n'))
+    (FOLDER / "captions.jsonl.bz2").write_bytes(bz2.compress(
+        b'{"caption": "a red car", "url": "http://img.example/1.jpg"}\n'
+        b'{"caption": "a cat , on a mat", "url": "http://img.example/2.jpg"}\n'))
 
     database = FOLDER / "yfcc100m_dataset.sql"
     database.unlink(missing_ok=True)
@@ -68,9 +81,11 @@ def main():
 
     archive = FOLDER / "images" / "00" / "001.zip"
     archive.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
-        for name, seed in [("001.jpg", 3), ("003.jpg", 5)]:
-            file.writestr(zipfile.ZipInfo(name), picture(seed))
+    with zipfile.ZipFile(archive, "w") as file:
+        for name, seed, method in [
+            ("001.jpg", 3, zipfile.ZIP_STORED), ("003.jpg", 5, zipfile.ZIP_DEFLATED)
+        ]:
+            file.writestr(zipfile.ZipInfo(name), picture(seed), method)
 
 
 if __name__ == "__main__":

@@ -201,7 +201,7 @@ package struct Preparation: Sendable {
     switch pair.image {
     case .item(let found): item = found
     case .zipMember(let archive, let member):
-      return try zips.contents(of: member, in: archive)
+      return try zips.contents(of: member, in: archive, limit: settings.image.maxBytes)
     case .address: return []
     }
     do throws(ImageError) {

@@ -1,10 +1,19 @@
-/// The directory of a zip archive of uncompressed entries, with Zip64; the container of
-/// `torch.save` since PyTorch 1.6.
+/// The directory of a zip archive, with Zip64; the container of `torch.save` since PyTorch 1.6, which
+/// stores its entries uncompressed.
 struct ZipArchive {
+  /// How the bytes of an entry are kept, by zip's number.
+  enum Method: UInt16 {
+    case stored = 0
+    case deflated = 8
+  }
+
   struct Entry {
     let name: String
-    /// Where the entry's bytes are in the file.
+    let method: Method
+    /// Where the entry's bytes, as they are kept, are in the file.
     let range: Range<Int>
+    /// How many they are before they are compressed.
+    let size: Int
     /// The CRC-32 of the bytes; PyTorch writes 0 where it is told not to compute any.
     let checksum: UInt32
   }
@@ -18,7 +27,7 @@ struct ZipArchive {
 
   subscript(name: String) -> Entry? { positions[name].map { entries[$0] } }
 
-  init(_ file: MappedFile) throws(WeightsFileError) {
+  init(_ file: MappedFile, methods: Set<Method> = [.stored]) throws(WeightsFileError) {
     self.file = file
     let directory = try Directory.find(in: file)
     guard directory.entries <= Self.maximumEntries else {
@@ -29,7 +38,7 @@ struct ZipArchive {
     var cursor = try ByteCursor(
       file, part: "the zip directory", from: directory.offset, count: directory.size)
     for _ in 0..<directory.entries {
-      let entry = try Self.entry(&cursor, in: file)
+      let entry = try Self.entry(&cursor, in: file, methods)
       guard positions.updateValue(entries.count, forKey: entry.name) == nil else {
         throw .malformed(path: file.path, problem: "the zip entry '\(entry.name)' is there twice")
       }
@@ -37,10 +46,16 @@ struct ZipArchive {
     }
   }
 
-  /// Compares an entry's bytes with its checksum, where it has one.
+  /// Compares a stored entry's bytes with its checksum, where it has one.
   func verify(_ entry: Entry) throws(WeightsFileError) {
+    guard entry.checksum != 0 else { return }
     let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
-    guard entry.checksum == 0 || CRC32.checksum(bytes) == entry.checksum else {
+    try verify(entry, checksum: CRC32.checksum(bytes))
+  }
+
+  /// Compares the checksum of the bytes that an entry has given with its own, where it has one.
+  func verify(_ entry: Entry, checksum: UInt32) throws(WeightsFileError) {
+    guard entry.checksum == 0 || checksum == entry.checksum else {
       throw .malformed(
         path: file.path, problem: "the zip entry '\(entry.name)' does not match its checksum")
     }
@@ -48,14 +63,14 @@ struct ZipArchive {
 
   /// Reads one entry of the directory and the local header that it points to.
   private static func entry(
-    _ cursor: inout ByteCursor, in file: MappedFile
+    _ cursor: inout ByteCursor, in file: MappedFile, _ methods: Set<Method>
   ) throws(WeightsFileError) -> Entry {
     guard try cursor.next(UInt32.self) == 0x0201_4B50 else {
       throw .malformed(path: file.path, problem: "the zip directory has a bad entry")
     }
     _ = try cursor.bytes(4)  // versions
     let flags: UInt16 = try cursor.next()
-    let method: UInt16 = try cursor.next()
+    let method = Method(rawValue: try cursor.next())
     _ = try cursor.bytes(4)  // time and date
     let checksum: UInt32 = try cursor.next()
     var sizes = EntrySizes(
@@ -72,22 +87,29 @@ struct ZipArchive {
     _ = try cursor.bytes(extraLength)
     _ = try cursor.bytes(commentLength)
 
-    let advice = "save the weights again with torch.save, or convert them to safetensors"
+    let advice =
+      methods.contains(.deflated)
+      ? "unpack the archive and pack it again with any common program"
+      : "save the weights again with torch.save, or convert them to safetensors"
     guard flags & 0x2041 == 0 else {
       throw .unsupported(path: file.path, what: "the encrypted zip entry '\(name)'", advice: advice)
     }
-    guard method == 0, sizes.compressed == sizes.uncompressed else {
+    guard let method, methods.contains(method) else {
       throw .unsupported(
-        path: file.path, what: "the compressed zip entry '\(name)'",
-        advice: "torch.save stores entries uncompressed; \(advice)")
+        path: file.path, what: "the compressed zip entry '\(name)'", advice: advice)
     }
     let start = try dataStart(sizes.headerOffset, nameBytes, in: file)
-    guard let size = Int(exactly: sizes.uncompressed), size <= file.count - start else {
+    guard let count = Int(exactly: sizes.compressed), count <= file.count - start else {
       throw .truncated(
         path: file.path, part: "the zip entry '\(name)'",
-        needed: Int(clamping: sizes.uncompressed), available: file.count - start)
+        needed: Int(clamping: sizes.compressed), available: file.count - start)
     }
-    return Entry(name: name, range: start..<start + size, checksum: checksum)
+    guard let size = Int(exactly: sizes.uncompressed), method != .stored || size == count else {
+      throw .malformed(
+        path: file.path, problem: "the zip entry '\(name)' has an impossible size")
+    }
+    return Entry(
+      name: name, method: method, range: start..<start + count, size: size, checksum: checksum)
   }
 
   /// The first byte after an entry's local header, which must name the same entry.

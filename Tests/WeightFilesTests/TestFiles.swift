@@ -64,10 +64,14 @@ struct ZipBuilder {
     self.zip64 = zip64
   }
 
-  mutating func add(_ name: String, _ content: [UInt8], checksum: UInt32? = nil) {
+  /// Adds an entry of these bytes, which are `size` ones before they are compressed.
+  mutating func add(
+    _ name: String, _ content: [UInt8], checksum: UInt32? = nil, size: Int? = nil
+  ) {
     let checksum = checksum ?? content.withUnsafeBytes(CRC32.checksum)
+    let size = size ?? content.count
     let offset = bytes.count
-    let sizes = littleEndian(UInt32(content.count)) + littleEndian(UInt32(content.count))
+    let sizes = littleEndian(UInt32(content.count)) + littleEndian(UInt32(size))
     let common =
       littleEndian(UInt16(0)) + littleEndian(method) + littleEndian(UInt32(0))
       + littleEndian(checksum)
@@ -77,7 +81,7 @@ struct ZipBuilder {
     var extra: [UInt8] = []
     if zip64 {
       extra = littleEndian(UInt16(1)) + littleEndian(UInt16(24))
-      for value in [content.count, content.count, offset] { extra += littleEndian(UInt64(value)) }
+      for value in [size, content.count, offset] { extra += littleEndian(UInt64(value)) }
     }
     directory += littleEndian(UInt32(0x0201_4B50)) + littleEndian(UInt32(20)) + common
     directory += zip64 ? [UInt8](repeating: 0xFF, count: 8) : sizes

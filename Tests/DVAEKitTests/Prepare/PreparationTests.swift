@@ -133,6 +133,32 @@ import Testing
     }
   }
 
+  /// Two pictures whose hashes differ in so many bits are alike where as many may differ, and not
+  /// where one fewer may.
+  @Test func nearDuplicatesHaveAThreshold() async throws {
+    let picture = Self.picture(1, width: 200, height: 200)
+    // A dark corner that grows until some bits have changed.
+    let changed = try #require(
+      (1..<100).lazy.map { side in
+        PixelImage(
+          width: 200, height: 200,
+          pixels: picture.pixels.enumerated().map { place, value in
+            place / 600 < side && place / 3 % 200 < side ? 0 : value
+          })
+      }.first { (2...15).contains(Self.distance($0, picture)) })
+    let distance = Self.distance(changed, picture)
+    try add("a.png", "", encodePNG(picture))
+    try add("b.png", "", encodePNG(changed))
+    let at = try await prepare("at") { $0.filters.nearDuplicates = distance }
+    #expect(at == ["": 1, "near-duplicate": 1])
+    let below = try await prepare("below") { $0.filters.nearDuplicates = distance - 1 }
+    #expect(below == ["": 2])
+  }
+
+  private static func distance(_ a: PixelImage, _ b: PixelImage) -> Int {
+    PerceptualHash.distance(PerceptualHash.of(a), PerceptualHash.of(b))
+  }
+
   /// The same bytes for any number of threads; the index tells the shards' sums.
   @Test func outputsAreDeterministic() async throws {
     for number in 0..<23 {

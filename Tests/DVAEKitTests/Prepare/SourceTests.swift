@@ -12,7 +12,13 @@ import Testing
     _ name: String, _ text: String, _ change: (inout SourceSettings) -> Void = { _ in }
   ) throws -> [String] {
     try write(Array(text.utf8), to: folder(name))
-    return try pairs([folder(name)], change).map { row in
+    return try described([folder(name)], change)
+  }
+
+  private func described(
+    _ paths: [String], _ change: (inout SourceSettings) -> Void = { _ in }
+  ) throws -> [String] {
+    try pairs(paths, change).map { row in
       switch row {
       case .pair(let pair): [pair.caption ?? "–", image(pair)].joined(separator: " | ")
       case .unusable(_, let reason, _): "!" + reason
@@ -50,6 +56,37 @@ import Testing
     // A row that has lost a column, and a last line without its end.
     let short = try rows("s.tsv", "a cat\thttp://a.b/c.jpg\na dog\na bird\thttp://d")
     #expect(short == ["a cat | http://a.b/c.jpg", "!malformed-row", "a bird | http://d"])
+  }
+
+  /// Caption and address in every kind of table, in either order, with and without header, plain and
+  /// compressed: the same rows.
+  @Test func allFormsGiveTheSameRows() throws {
+    let pairs = [
+      ("a red car", "http://img.example/1.jpg"), ("a cat , on a mat", "http://img.example/2.jpg"),
+    ]
+    let expected = pairs.map { "\($0) | \($1)" }
+    func table(_ separator: String, _ header: Bool, _ swapped: Bool) -> String {
+      ((header ? [("caption", "url")] : []) + pairs).map { caption, address in
+        let caption = separator == "," && caption.contains(",") ? "\"\(caption)\"" : caption
+        let fields = swapped ? [address, caption] : [caption, address]
+        return fields.joined(separator: separator) + "\n"
+      }.joined()
+    }
+    for (name, separator) in [("t.tsv", "\t"), ("t.csv", ","), ("t", "\t")] {
+      for header in [false, true] {
+        for swapped in [false, true] {
+          let text = table(separator, header, swapped)
+          #expect(try rows(name, text) == expected)
+          #expect(try rows(name, text) { $0.header = header ? .yes : .no } == expected)
+        }
+      }
+    }
+    let lines = pairs.map { #"{"url": "\#($1)", "caption": "\#($0)"}"# + "\n" }.joined()
+    #expect(try rows("t.jsonl", lines) == expected)
+    for kind in ["tsv", "csv", "jsonl"] {
+      let path = Fixtures.folder + "/prepare/captions.\(kind).bz2"
+      #expect(try described([path]) == expected)
+    }
   }
 
   @Test func commaSeparatedValues() throws {

@@ -40,6 +40,7 @@ import Testing
   @Test func compressedAndDatabaseFormsGiveTheSameRows() throws {
     #expect(try rows([bzip2]) == all)
     #expect(try rows([database]) == all)
+    #expect(try rows([Fixtures.folder + "/prepare/yfcc100m_23.bz2"]) == all)
   }
 
   /// What comes before the damage counts, and so do the other sources.

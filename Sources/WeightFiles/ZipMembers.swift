@@ -1,0 +1,36 @@
+/// A zip archive whose members, stored or deflated, are read by name.
+package final class ZipMembers: Sendable {
+  private let file: MappedFile
+  private let archive: ZipArchive
+
+  /// Opens an archive and reads its directory.
+  package init(path: String) throws(WeightsFileError) {
+    file = try MappedFile(path: path)
+    archive = try ZipArchive(file, methods: [.stored, .deflated])
+  }
+
+  /// The bytes of a member, compared with its checksum; nil if there is none of the name.
+  ///
+  /// - Throws: `limitExceeded` for a member of more bytes than `limit`, before any is read
+  package func contents(of name: String, limit: Int) throws(WeightsFileError) -> [UInt8]? {
+    guard let entry = archive[name] else { return nil }
+    guard file.isIntact else { throw .changed(path: file.path) }
+    guard entry.size <= limit else {
+      throw .limitExceeded(
+        path: file.path, what: "the zip entry '\(name)' of \(entry.size) bytes", limit: limit)
+    }
+    let stored = UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
+    let bytes: [UInt8]
+    switch entry.method {
+    case .stored: bytes = Array(stored)
+    case .deflated:
+      guard let inflated = inflate(stored, to: entry.size) else {
+        throw .malformed(
+          path: file.path, problem: "the zip entry '\(name)' cannot be decompressed")
+      }
+      bytes = inflated
+    }
+    try archive.verify(entry, checksum: bytes.withUnsafeBytes { CRC32.checksum($0) })
+    return bytes
+  }
+}
