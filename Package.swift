@@ -43,6 +43,12 @@ let package = Package(
     .trait(
       name: "LanguageDetection",
       description: "dvae prepare tells languages by CLD2 (Debian's libcld2-dev)."),
+    .trait(
+      name: "PartOfSpeech",
+      description: """
+        dvae prepare tells nouns by link-grammar (Debian's liblink-grammar-dev and \
+        link-grammar-dictionaries-en).
+        """),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -72,6 +78,13 @@ let package = Package(
         .enableWarning("all"), .treatAllWarnings(as: .error),
       ],
       linkerSettings: [.linkedLibrary("cld2", .when(traits: ["LanguageDetection"]))]),
+    .target(
+      name: "CGrammar",
+      cSettings: [
+        .define("DVAE_PART_OF_SPEECH", .when(traits: ["PartOfSpeech"])),
+        .enableWarning("all"), .treatAllWarnings(as: .error),
+      ],
+      linkerSettings: [.linkedLibrary("link-grammar", .when(traits: ["PartOfSpeech"]))]),
     // Level 1: operations, weights, images, files of a job. These do not know each other.
     module("EngineModule", ["TensorModule"]),
     module("WeightFiles", ["CZLib", "TensorModule"]),
@@ -89,8 +102,8 @@ let package = Package(
     module(
       "DataPreparation",
       [
-        "CBZip2", "CLanguage", "CSQLite", "CWebFetch", "ImagePipeline", "JobFiles", "TensorModule",
-        "WeightFiles", crypto,
+        "CBZip2", "CGrammar", "CLanguage", "CSQLite", "CWebFetch", "ImagePipeline", "JobFiles",
+        "TensorModule", "WeightFiles", crypto,
       ]),
     module(
       "DVAEKit",

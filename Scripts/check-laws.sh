@@ -21,7 +21,7 @@ search_code() {
 level() { # level MODULE: nothing for one that is not ours
   case $1 in
     CDVAEKernels | TensorModule | CImageCodecs | CJPEG | CPNG | CWebP | CCurl | CWebFetch) echo 0 ;;
-    CBZip2 | CSQLite | CLanguage | CZLib | CMPI) echo 0 ;;
+    CBZip2 | CSQLite | CLanguage | CGrammar | CZLib | CMPI) echo 0 ;;
     EngineModule | WeightFiles | ImagePipeline | JobFiles) echo 1 ;;
     CPUBackend | DVAEModel) echo 2 ;;
     DVAETraining | DataPreparation | DVAEKit) echo 3 ;;

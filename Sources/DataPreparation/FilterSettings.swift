@@ -37,6 +37,8 @@ package struct FilterSettings: Codable, Hashable, Sendable {
   package var requireDeterminer = false
   /// Whether a caption needs a preposition.
   package var requirePreposition = false
+  /// Whether a caption needs a noun, where a parser is built in.
+  package var requireNoun = false
   /// The formats of images that are taken: `jpeg`, `png`, `webp`.
   package var types: [String]?
   /// Fewest pixels of the shorter side.
@@ -62,6 +64,7 @@ package struct FilterSettings: Codable, Hashable, Sendable {
     case requireCapital = "require_capital"
     case requireDeterminer = "require_determiner"
     case requirePreposition = "require_preposition"
+    case requireNoun = "require_noun"
     case types
     case minSide = "min_side"
     case maxAspect = "max_aspect"
@@ -99,6 +102,7 @@ package struct FilterSettings: Codable, Hashable, Sendable {
       maxCapitals = 0.3
       requireDeterminer = true
       requirePreposition = true
+      requireNoun = true
       types = ["jpeg"]
       minSide = 401
       maxAspect = 2

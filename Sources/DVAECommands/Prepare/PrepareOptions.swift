@@ -97,6 +97,10 @@ struct FilterOptions: ParsableArguments {
   var requirePreposition: Toggle?
 
   @Option(
+    help: "Captions must have a noun (a build with the trait PartOfSpeech only; see the funnel).")
+  var requireNoun: Toggle?
+
+  @Option(
     help: ArgumentHelp(
       "Formats of images, separated by commas: jpeg, png, webp.", valueName: "list|off"))
   var types: String?
@@ -146,7 +150,8 @@ struct FilterOptions: ParsableArguments {
       "require_caption": requireCaption, "crop_boilerplate": cropBoilerplate,
       "drop_boilerplate_ends": dropBoilerplateEnds,
       "require_capital": requireCapital, "require_determiner": requireDeterminer,
-      "require_preposition": requirePreposition, "exact_duplicates": exactDuplicates,
+      "require_preposition": requirePreposition, "require_noun": requireNoun,
+      "exact_duplicates": exactDuplicates,
     ]
     for (name, toggle) in toggles {
       if let toggle { members[name] = .bool(toggle == .on) }

@@ -2,14 +2,18 @@
 package struct CaptionFilters: Sendable {
   private let settings: FilterSettings
   private let isEnglish: @Sendable (String) -> Bool
+  private let hasNoun: @Sendable (String) -> Bool?
 
-  /// Makes the filters that are on; `isEnglish` decides about the language.
+  /// Makes the filters that are on; `isEnglish` decides about the language, and `hasNoun` about
+  /// nouns, or is nil where it cannot.
   package init(
     _ settings: FilterSettings,
-    isEnglish: @escaping @Sendable (String) -> Bool = { LanguageCheck.isEnglish($0) }
+    isEnglish: @escaping @Sendable (String) -> Bool = { LanguageCheck.isEnglish($0) },
+    hasNoun: @escaping @Sendable (String) -> Bool? = { GrammarCheck.hasNoun($0) }
   ) {
     self.settings = settings
     self.isEnglish = isEnglish
+    self.hasNoun = hasNoun
   }
 
   /// Each filter that is on, and its threshold in words.
@@ -27,6 +31,9 @@ package struct CaptionFilters: Sendable {
     add("require-capital", settings.requireCapital ? "the first letter is a capital" : nil)
     add("require-determiner", settings.requireDeterminer ? "at least one" : nil)
     add("require-preposition", settings.requirePreposition ? "at least one" : nil)
+    let parser =
+      GrammarCheck.isAvailable ? "at least one, by link-grammar" : "not applied: no parser"
+    add("require-noun", settings.requireNoun ? parser : nil)
     add("language", settings.language.map { "\($0), by \(LanguageCheck.name)" })
     return rules
   }
@@ -55,6 +62,9 @@ package struct CaptionFilters: Sendable {
     try checkRepetition(words)
     try checkCapitals(words, text)
     try checkGrammar(words)
+    if settings.requireNoun, hasNoun(text) == false {
+      throw Drop(.caption, "require-noun", "none")
+    }
     if settings.language != nil, !isEnglish(text) {
       throw Drop(.caption, "language", "not English")
     }

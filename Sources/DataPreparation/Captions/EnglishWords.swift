@@ -17,15 +17,19 @@ enum EnglishWords {
     towards under underneath until up upon via with within without
     """)
 
+  /// Words that only carry grammar.
+  static let functionWords = determiners.union(prepositions).union(others)
+
   /// Words that only carry grammar, and that are common in English and rare elsewhere.
-  static let grammatical = determiners.union(prepositions).union(
-    set(
-      """
-      and or but if than then is are was were be been being has have had do does did not he she it \
-      they we you i him them us me who where when why how there here very just also only own more \
-      most other same too can will would could should may might must
-      """)
-  ).subtracting(set("a an as in no me i us was were on so per up do past via also has all"))
+  static let grammatical = functionWords.subtracting(
+    set("a an as in no me i us was were on so per up do past via also has all"))
+
+  private static let others = set(
+    """
+    and or but if than then is are was were be been being has have had do does did not he she it \
+    they we you i him them us me who where when why how there here very just also only own more \
+    most other same too can will would could should may might must
+    """)
 
   static let monthNumbers: [String: Int] = {
     let names = """

@@ -62,6 +62,27 @@ import Testing
     #expect(verdict("the dog near a tree") { $0.requirePreposition = true }.reason == nil)
   }
 
+  /// What cannot be told passes; with a parser built in the whole way is gone.
+  @Test func nouns() {
+    func passes(_ caption: String, _ answer: Bool?) -> Bool {
+      var settings = FilterSettings(.none)
+      settings.requireNoun = true
+      let filters = CaptionFilters(settings, hasNoun: { _ in answer })
+      return (try? filters.apply(caption)) != nil
+    }
+    #expect(passes("a dog", true) && passes("a dog", nil) && !passes("very nice", false))
+    #expect(verdict("very nice") { _ in }.reason == nil)
+    #expect(verdict("a dog on the beach") { $0.requireNoun = true }.reason == nil)
+    let expected = GrammarCheck.isAvailable ? "require-noun" : nil
+    for caption in ["so cute and fluffy", "what is that ?", "she is smiling", "this is it"] {
+      #expect(verdict(caption) { $0.requireNoun = true }.reason == expected)
+    }
+    // The parser takes so many words at a time; here the noun is beyond the first ones.
+    let long = String(repeating: "very nice and ", count: 12)
+    #expect(verdict(long + "nice") { $0.requireNoun = true }.reason == expected)
+    #expect(verdict(long + "nice dogs") { $0.requireNoun = true }.reason == nil)
+  }
+
   @Test(arguments: [
     "photographed on 2012-05-03", "Photographed on May 3, 2012", "Photo taken on 3rd of May 2012",
     "taken on 03.05.2012 at 10:23 pm", "Photographed on Sunday 5/3/12", "2012:05:03 10:23:45",

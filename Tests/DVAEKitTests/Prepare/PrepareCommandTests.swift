@@ -42,6 +42,51 @@ import Testing
     #expect(strict.output.contains(#""min-words":2"#) && strict.output.contains(#""min-side":1"#))
   }
 
+  /// Every flag of a filter reaches that filter: the index holds what was asked for, and nothing
+  /// else; the help lists no filter that is not here.
+  @Test func everyFlagReachesItsFilter() async throws {
+    let flags: [(flag: String, value: String, key: String, json: JSONValue)] = [
+      ("require-caption", "on", "require_caption", .bool(true)),
+      ("min-words", "2", "min_words", .integer(2)), ("max-words", "77", "max_words", .integer(77)),
+      ("language", "en", "language", .string("en")),
+      ("max-boilerplate", "0.75", "max_boilerplate", .number(0.75)),
+      ("crop-boilerplate", "on", "crop_boilerplate", .bool(true)),
+      ("drop-boilerplate-ends", "on", "drop_boilerplate_ends", .bool(true)),
+      ("min-unique", "0.125", "min_unique", .number(0.125)),
+      ("max-repetition", "0.375", "max_repetition", .number(0.375)),
+      ("max-capitals", "0.625", "max_capitals", .number(0.625)),
+      ("require-capital", "on", "require_capital", .bool(true)),
+      ("require-determiner", "on", "require_determiner", .bool(true)),
+      ("require-preposition", "on", "require_preposition", .bool(true)),
+      ("require-noun", "on", "require_noun", .bool(true)),
+      ("types", "png,webp", "types", .array([.string("png"), .string("webp")])),
+      ("min-side", "33", "min_side", .integer(33)),
+      ("max-aspect", "3.5", "max_aspect", .number(3.5)),
+      ("exact-duplicates", "on", "exact_duplicates", .bool(true)),
+      ("near-duplicates", "7", "near_duplicates", .integer(7)),
+    ]
+    try table(["A dog on a beach"])
+    let run = await dvae(
+      ["prepare", folder("t.tsv"), "--output", folder("out"), "--preset", "none"]
+        + flags.flatMap { ["--" + $0.flag, $0.value] })
+    #expect(run.status == 0, "\(run.errors)")
+    let index = try JSONDecoder().decode(
+      JSONValue.self, from: Data(bytes(folder("out/index.json"))))
+    guard case .object(let top) = index, case .object(let settings)? = top["settings"] else {
+      Issue.record("no settings")
+      return
+    }
+    let expected = Dictionary(uniqueKeysWithValues: flags.map { ($0.key, $0.json) })
+    #expect(settings["filters"] == .object(expected))
+    let help = await dvae("prepare", "--help").output
+    let start = try #require(help.range(of: "FILTERS:"))
+    let end = try #require(help.range(of: "SOURCES:"))
+    let listed = help[start.upperBound..<end.lowerBound].split(separator: "\n")
+      .filter { $0.hasPrefix("  --") }.count
+    // The preset and the file are no filters.
+    #expect(listed == flags.count + 2)
+  }
+
   private static let wrongUsage: [([String], Int32)] = [
     (["--min-words", "few"], 64), (["--max-aspect", "0.5"], 64), (["--types", "gif"], 64),
     (["--config", "nothing.json"], 66), (["--exclude", "nothing.txt"], 66),
