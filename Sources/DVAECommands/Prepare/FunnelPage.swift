@@ -82,7 +82,9 @@ struct FunnelPage {
     .left { background: #2a6f97; }
     .dropped { background: #2a6f9755; }
     table { border-collapse: collapse; margin-top: .5rem; }
-    th, td { padding: .1rem .7rem; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+    th, td { padding: .1rem .7rem; text-align: left; vertical-align: top; }
+    td:last-child { overflow-wrap: anywhere; }
+    td:first-child, .number { white-space: nowrap; }
     .number { text-align: right; font-variant-numeric: tabular-nums; }
     details p { margin: .2rem 0; }
     """

@@ -24,10 +24,12 @@ package struct CaptionFilters: Sendable {
     add("boilerplate-ends", settings.dropBoilerplateEnds ? "no such phrase at an end" : nil)
     add("min-words", settings.minWords.map { "at least \($0) words" })
     add("max-words", settings.maxWords.map { "at most \($0) words" })
-    add("boilerplate", settings.maxBoilerplate.map { "at most \($0) of the words" })
+    add("boilerplate", settings.maxBoilerplate.map { "at most \($0) of the words are boilerplate" })
     add("min-unique", settings.minUnique.map { "at least \($0) of the words differ" })
-    add("max-repetition", settings.maxRepetition.map { "at most \($0) of the words" })
-    add("max-capitals", settings.maxCapitals.map { "at most \($0) of the words" })
+    add("max-repetition", settings.maxRepetition.map { "at most \($0) of the words repeat one" })
+    add(
+      "max-capitals",
+      settings.maxCapitals.map { "at most \($0) of the words in capitals or with digits" })
     add("require-capital", settings.requireCapital ? "the first letter is a capital" : nil)
     add("require-determiner", settings.requireDeterminer ? "at least one" : nil)
     add("require-preposition", settings.requirePreposition ? "at least one" : nil)
