@@ -114,6 +114,9 @@ package final class Fetcher: Sendable {
         state.withLock { state in
           state.running -= 1
           state.hosts[next.host]?.running -= 1
+          guard case .failure(let failure) = outcome, failure.retryAfter > 0 else { return }
+          let pause = Duration.seconds(min(failure.retryAfter, Self.longestRetryAfter))
+          state.hosts[next.host]?.next = .now + pause
         }
         next.continuation.resume(returning: outcome)
         startWaiting()

@@ -149,6 +149,23 @@ import Testing
     #expect(other.requests.count == 1)
   }
 
+  /// A host that asks for a pause gets it, from all that wait for it.
+  @Test func hostsMayAskForAPause() async throws {
+    let jpeg = try encodeJPEG(PreparationTests.picture(1), quality: 80)
+    let times = Mutex<[ContinuousClock.Instant]>([])
+    let server = try LoopbackServer { _, number in
+      times.withLock { $0.append(.now) }
+      return number == 0
+        ? .init(status: "429 Too Many Requests", headers: ["Retry-After: 1"]) : .init(body: jpeg)
+    }
+    var settings = quick
+    settings.perHost = 1
+    settings.timeout = 30
+    #expect(try await prepare((0..<3).map { "\(server.base)/\($0)" }, settings) == ["": 3])
+    let found = times.withLock { $0 }
+    #expect(found.count == 4 && found[1] - found[0] >= .seconds(1))
+  }
+
   /// What a server says about robots counts for the answer that brings the file, for every robot or
   /// for this one.
   @Test func robotsTagsAreHeeded() async throws {
