@@ -1,7 +1,7 @@
 """What `dvae prepare` costs beside the image decoders, and how much memory it takes.
 
   swift build -c release
-  python3 Benchmarks/prepare.py [--photos Examples/photos] [--rows 1000 1000000]
+  python3 Benchmarks/prepare.py [--photos Examples/photos] [--repeats 5] [--rows 1000 1000000]
 
 Needs Python alone. The photos become JPEGs by `dvae prepare` itself; many copies of them are then
 prepared on one thread, in several ways by turns, and the median of each is printed: images per second
@@ -112,7 +112,8 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        speed(arguments.program, arguments.photos, pathlib.Path(folder), arguments.repeats)
+        if arguments.repeats > 0:
+            speed(arguments.program, arguments.photos, pathlib.Path(folder), arguments.repeats)
         memory(arguments.program, arguments.photos, pathlib.Path(folder), arguments.rows)
 
 
