@@ -33,9 +33,15 @@ package final class OutputFile {
 
   /// Takes the file for this process alone, until it ends; false if another one has it.
   ///
-  /// A file system without locks is not an error.
+  /// A file system without locks is not an error. A process that is being started has the files of
+  /// its parent for a moment, and their locks: that moment is waited for.
   package func lock() -> Bool {
-    flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK
+    let tries = 50
+    for attempt in 1...tries {
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK { return true }
+      if attempt < tries { usleep(10_000) }
+    }
+    return false
   }
 
   /// Writes all of the bytes at the end.
