@@ -1,6 +1,9 @@
-// Plain C for any processor: four lanes that the compiler maps to whatever the baseline has.
+// C for any processor: four lanes that the compiler maps to whatever the baseline has.
 #include <math.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "dvae_kernels.h"
 #include "tables.h"
