@@ -34,14 +34,14 @@ package final class OutputFile {
   /// Takes the file for this process alone, until it ends; false if another one has it.
   ///
   /// A file system without locks is not an error. A process that is being started has the files of
-  /// its parent for a moment, and their locks: that moment is waited for.
-  package func lock() -> Bool {
-    let tries = 50
-    for attempt in 1...tries {
-      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK { return true }
-      if attempt < tries { usleep(10_000) }
+  /// its parent for a moment, and their locks: that moment is waited for, `patience` at most.
+  package func lock(patience: Duration = .milliseconds(500)) -> Bool {
+    let end = ContinuousClock.now + patience
+    while flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+      guard ContinuousClock.now < end else { return false }
+      usleep(10_000)
     }
-    return false
+    return true
   }
 
   /// Writes all of the bytes at the end.

@@ -18,7 +18,7 @@ import Testing
     }
     taken.wait()
     let next = try OutputFile(path, emptied: false)
-    #expect(next.lock())
-    #expect(try !OutputFile(path, emptied: false).lock())
+    #expect(next.lock(patience: .seconds(60)))
+    #expect(try !OutputFile(path, emptied: false).lock(patience: .zero))
   }
 }
