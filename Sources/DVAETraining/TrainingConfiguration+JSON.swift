@@ -43,16 +43,30 @@ extension TrainingConfiguration {
     do {
       let base = try JSONDecoder().decode(JSONValue.self, from: self.json())
       let overlay = try JSONDecoder().decode(JSONValue.self, from: json)
-      guard case .object = overlay else {
+      guard case .object(let members) = overlay else {
         throw TrainingError.configurationFile(path: path, problem: "expected a JSON object")
       }
-      let merged = try base.overlaid(by: overlay) { key in
-        TrainingError.configurationFile(
-          path: path,
-          problem: "there is no setting '\(key)'; those that there are stand in the config.json "
-            + "of every run")
+      func merged(_ overlay: JSONValue) throws -> Data {
+        let value = try base.overlaid(by: overlay) { key in
+          TrainingError.configurationFile(
+            path: path,
+            problem: "there is no setting '\(key)'; those that there are stand in the config.json "
+              + "of every run")
+        }
+        return try JSONEncoder().encode(value)
       }
-      let data = try JSONEncoder().encode(merged)
+      let data = try merged(overlay)
+      // The decoder does not say which value is of another kind: each is tried by itself.
+      for (key, value) in members.sorted(by: { $0.key < $1.key }) {
+        if case .object = value { continue }
+        let alone = try merged(.object([key: value]))
+        if (try? JSONDecoder().decode(TrainingConfiguration.self, from: alone)) == nil {
+          throw TrainingError.configurationFile(
+            path: path,
+            problem: "'\(key)' cannot be \(value.text); the config.json of a run shows what it can "
+              + "be")
+        }
+      }
       return try TrainingConfiguration(json: data, path: path)
     } catch let error as TrainingError {
       throw error

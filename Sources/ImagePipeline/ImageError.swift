@@ -68,7 +68,7 @@ extension ImageError: CustomStringConvertible {
       "\(name): has \(bytes) bytes, more than the limit of \(limit)"
     case .tooSmall(let name, let width, let height, let neededWidth, let neededHeight):
       "\(name): is \(width)×\(height) pixels, expected at least \(neededWidth)×\(neededHeight); "
-        + "allow upscaling or ask for a lower resolution"
+        + "use a larger image, or allow it to be enlarged"
     case .noImage(let name, let fields):
       "\(name): expected a JPEG, PNG or WebP field in the sample, found "
         + (fields.isEmpty ? "none" : fields.joined(separator: ", "))

@@ -77,7 +77,8 @@ package enum JSONValue: Hashable, Codable, Sendable {
     }
   }
 
-  private var text: String {
+  /// The value for people; an object is only named.
+  package var text: String {
     switch self {
     case .null: "null"
     case .bool(let value): "\(value)"

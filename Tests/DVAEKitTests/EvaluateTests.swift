@@ -208,6 +208,7 @@ import WeightFiles
     for (arguments, status) in [
       ([Fixtures.images, "--protocol", "square"], 64), ([], 64), ([folder("none.jpg")], 66),
       ([Fixtures.images, "--html", "/dev/null/page.html"], 73),
+      ([Fixtures.images, "--html", Fixtures.imageFiles[0]], 64),
       ([Fixtures.images, "--weights", Fixtures.tiny + "/encoder.pkl"], 66),
     ] as [([String], Int32)] {
       let run = await dvae(["evaluate", "--weights", Fixtures.tiny] + arguments)

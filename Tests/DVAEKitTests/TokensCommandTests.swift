@@ -174,6 +174,9 @@ import WeightFiles
       TokenGrid(height: 1, width: 2, tokens: [37, 37]),
     ]
     try write("t.npy", grids, vocabulary: 128)
+    let over = await dvae(
+      "tokens", "mosaic", folder("t.npy"), "--output", folder("t.npy"), "--weights", Fixtures.tiny)
+    #expect(over.status == 64 && over.errors.contains(".png"))
     for (arguments, width) in [(["--key", "k1"], 32), (["--by-use"], 16)] {
       let run = await dvae(
         ["tokens", "mosaic", folder("t.npy"), "--output", out, "--weights", Fixtures.tiny]

@@ -137,6 +137,19 @@ import Testing
     #expect(config.status == 64 && config.errors.contains("'batch'"))
     let file = await start("--config", folder("none.json"))
     #expect(file.status == 66)
+    for flag in ["--batch-size", "--micro-batch"] {
+      let zero = await train(["--data"] + Fixtures.imageFiles + [flag, "0"])
+      #expect(zero.status == 64 && zero.errors.contains("is 0"), "\(flag): \(zero.errors)")
+    }
+    try write(Array(#"{"init": "none.safetensors"}"#.utf8), to: folder("i.json"))
+    let weights = await start("--config", folder("i.json"))
+    #expect(weights.status == 66 && weights.errors.contains("none.safetensors"))
+    try write(Array(#"{"updates": 1.5}"#.utf8), to: folder("u.json"))
+    let fraction = await start("--config", folder("u.json"))
+    #expect(fraction.status == 64 && fraction.errors.contains("1.5"), "\(fraction.errors)")
+    let inside = await dvae(
+      ["train", "--preset", "tiny", "--data", folder.path, "--output", folder("run-inside")])
+    #expect(inside.status == 64 && inside.errors.contains("lies in the input folder"))
   }
 
   @Test func aSettingsFileIsTakenBelowTheFlags() async throws {

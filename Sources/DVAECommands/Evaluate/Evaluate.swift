@@ -55,6 +55,10 @@ struct EvaluateCommand: AsyncParsableCommand {
 
   func validate() throws {
     if maxPixels < 1 { throw ValidationError("--max-pixels must be at least 1, not \(maxPixels)") }
+    // No image, archive or weights file has such a name, so none is ever replaced by the page.
+    if let html, !html.lowercased().hasSuffix(".html") {
+      throw ValidationError("--html must end in .html: \(html)")
+    }
   }
 
   func run() async throws {

@@ -39,6 +39,10 @@ struct TokensMosaic: AsyncParsableCommand {
 
   func validate() throws {
     if let columns { try check("columns", columns, atMost: 1 << 16) }
+    // No file of tokens or weights has such a name, so none is ever replaced by the picture.
+    guard output.lowercased().hasSuffix(".png") else {
+      throw ValidationError("--output must end in .png: \(output)")
+    }
     guard tokens != nil || (key == nil && !byUse) else {
       throw ValidationError("--key and --by-use need tokens")
     }

@@ -22,6 +22,8 @@ struct TrainCommand: AsyncParsableCommand {
       Built with --traits MPI, 'mpirun -n N dvae train …' shares each batch among N processes; the \
       first one writes. They need the same files, and processors of one kind.
 
+      Images that cannot be used, as smaller ones than the crops, are named, passed over and counted.
+
       A run goes on with the settings that it was started with; --updates, --data (the same images \
       elsewhere), --keep and what concerns checkpoints and validation may change.
 
@@ -67,6 +69,7 @@ struct TrainCommand: AsyncParsableCommand {
     let processes = try startedProcesses()
     let isFirst = processes.rank == 0
     let signals = StopSignals { if isFirst { console.note($0) } }
+    try refuseInput(output)
     let folder = isFirst ? try RunFolder(output) : nil
     let state = try processes.share(
       try folder.map { try openState(in: $0, processes.count, console) })
@@ -102,6 +105,18 @@ struct TrainCommand: AsyncParsableCommand {
     }
   }
 
+  /// Refuses a run within a folder of images: its own pictures would be trained on.
+  private func refuseInput(_ output: String) throws {
+    let above = FolderIdentity.above(output)
+    let inputs = (data + validation).filter { FolderIdentity($0).map(above.contains) ?? false }
+    if let input = inputs.first {
+      throw DVAEError(
+        .usage,
+        "\(output): lies in the input folder \(input), so that the run's pictures would become "
+          + "inputs: choose another")
+    }
+  }
+
   /// The newest checkpoint's state, or that of a new run.
   private func openState(
     in folder: RunFolder, _ processes: Int, _ console: Console
@@ -121,10 +136,13 @@ struct TrainCommand: AsyncParsableCommand {
     guard !data.isEmpty else {
       throw ValidationError("--data is needed to start a run; \(output) holds none to go on with")
     }
-    let weights = try options.initialWeights.map { try WeightsFiles($0).model }
+    // The weights, which the file of settings may name too, bring their architecture.
+    let start = try options.newConfiguration(startingFrom: nil).initialWeights
+    let weights = start.isEmpty ? nil : try WeightsFiles(start).model
     var configuration = try options.newConfiguration(startingFrom: weights)
     configuration.data = data
     configuration.validation = validation
+    try configuration.validate()
     if options.microBatch == nil, configuration.batchSize % processes == 0 {
       configuration.microBatch = min(
         configuration.microBatch, configuration.batchSize / processes)

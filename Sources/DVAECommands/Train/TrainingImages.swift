@@ -17,7 +17,9 @@ package struct TrainingImages: Sendable {
   private let augmentationSeed: UInt64
   /// Threads that decode.
   private let workers: Int
-  /// Told once of every image that cannot be used.
+  /// Unusable images that are named.
+  private static let named = 100
+  /// Told of images that cannot be used, of each once.
   private let warn: @Sendable (String) -> Void
   private let memory: Memory
 
@@ -28,7 +30,7 @@ package struct TrainingImages: Sendable {
   ///   - configuration: of the run
   ///   - workers: threads that decode
   ///   - cached: whether images stay in memory once they are decoded, as 8-bit pixels
-  ///   - warn: told once of every image that cannot be used
+  ///   - warn: told of images that cannot be used, of each once and of the first hundred by name
   package init(
     _ index: SampleIndex, _ configuration: TrainingConfiguration, workers: Int, cached: Bool,
     warn: @escaping @Sendable (String) -> Void
@@ -120,7 +122,13 @@ package struct TrainingImages: Sendable {
       var generator = SeededGenerator(seed: augmentationSeed, stream: draw.stream)
       return try augmentation.apply(image, name: index.name(draw.sample), using: &generator)
     } catch {
-      if memory.isFirstFailure(draw.sample) { warn("passing over an image: \(error)") }
+      if let failures = memory.failures(including: draw.sample) {
+        if failures <= Self.named {
+          warn("passing over an image: \(error)")
+        } else if failures == Self.named + 1 {
+          warn("passing over more images; metrics.csv counts them as skipped")
+        }
+      }
       return nil
     }
   }
@@ -163,7 +171,8 @@ private final class Memory: Sendable {
     return image
   }
 
-  func isFirstFailure(_ sample: Int) -> Bool {
-    state.withLock { $0.failed.insert(sample).inserted }
+  /// How many images failed so far, this one included; nil where it was counted before.
+  func failures(including sample: Int) -> Int? {
+    state.withLock { $0.failed.insert(sample).inserted ? $0.failed.count : nil }
   }
 }

@@ -46,18 +46,36 @@ struct WeightsConvert: AsyncParsableCommand {
   func run() async throws {
     let weights = try inputs.count == 1 ? WeightsFiles(inputs[0]) : WeightsFiles(files: inputs)
     try FileSystem.makeFolder(FileSystem.folder(of: output))
-    try weights.convert(to: output, float16: float16, ranges: try ranges(weights))
+    guard !calibrate.isEmpty else {
+      try weights.convert(to: output, float16: float16, ranges: nil)
+      return Console.current.print(output)
+    }
+    let photos = try BulkInputs(calibrate, for: .jsonLines)
+    var meter = try RangeMeter(weights)
+    let failed = try measure(photos, with: &meter)
+    let total = photos.fingerprint.count
+    guard failed < total else {
+      throw DVAEError(
+        .badData, "\(calibrate.joined(separator: ", ")): none of the \(total) photos can be used")
+    }
+    try weights.convert(to: output, float16: float16, ranges: meter.ranges)
     Console.current.print(output)
+    if failed > 0 { throw FinishedWithFailures(failed: failed, total: total) }
   }
 
-  private func ranges(_ weights: WeightsFiles) throws -> ActivationRanges? {
-    guard !calibrate.isEmpty else { return nil }
-    var meter = try RangeMeter(weights)
-    var items = try BulkInputs(calibrate, for: .jsonLines).items()
+  /// Returns how many of the photos could not be used.
+  private func measure(_ photos: BulkInputs, with meter: inout RangeMeter) throws -> Int {
+    var failed = 0
+    var items = try photos.items()
     while let item = items.next() {
-      let image = try item.image.get()
-      try meter.add(image.decode(), name: image.name)
+      do {
+        let image = try item.image.get()
+        try meter.add(image.decode(), name: image.name)
+      } catch  where ExitStatus.isOfItem(error) {
+        Console.current.note("dvae: \(error)")
+        failed += 1
+      }
     }
-    return meter.ranges
+    return failed
   }
 }
