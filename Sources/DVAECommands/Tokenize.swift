@@ -85,6 +85,8 @@ struct TokenizeCommand: AsyncParsableCommand {
     let vae = try model.load(
       only: .encoder, precision: precision,
       singlePass: inputs.fingerprint.count <= batchSize && soft == nil)
+    // Before there is an unfinished output: more tokens than the vocabulary has are refused.
+    if let soft { _ = try vae.softTokens(of: [], soft) }
     let provenance = try vae.provenance(
       preprocessing: image.preprocessing, inputs: inputs.fingerprint, shard: shard, soft: soft)
     if interrupted.resume, try TokenWriter.isComplete(path, provenance) {

@@ -76,6 +76,8 @@ import WeightFiles
     let many = await tokenize("--output", folder("t.tar"), "--top-k", "129")
     #expect(many.status == 64)
     #expect(many.errors.contains("1 to 128"))
+    // Nothing unfinished is in the way of the corrected command.
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [])
     #expect(await tokenize("--output", folder("u.tar"), "--top-k", "2").status == 0)
     let other = await tokenize("--output", folder("u.tar"), "--top-k", "3", "--resume")
     #expect(other.status == 73)

@@ -249,6 +249,24 @@ import WeightFiles
     }
   }
 
+  @Test func foreignSidecarsAreNotReplaced() throws {
+    let path = folder("tokens.npy")
+    for foreign in ["{\"mine\": 1}", "not JSON"] {
+      try DVAEKitTests.write(Array(foreign.utf8), to: path + ".json")
+      let error = #expect(throws: DVAEError.self) { try Self.write(path, .npy) }
+      #expect(error?.kind == .cannotCreate)
+      #expect(error?.description.contains("tokens.npy.json") == true)
+      #expect(try bytes(path + ".json") == Array(foreign.utf8))
+    }
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["tokens.npy.json"])
+    try FileManager.default.removeItem(atPath: path + ".json")
+    // Those of an older output are.
+    try Self.write(path, .npy)
+    try Self.write(path, .npy)
+    #expect(try TokenReader.open(path).checkSum())
+  }
+
   private func append(_ text: String, to path: String) throws {
     let handle = try #require(FileHandle(forWritingAtPath: path))
     try handle.seekToEnd()

@@ -275,6 +275,7 @@ import WeightFiles
       (["benchmark", "--resolution", "8000000000"], 64),
       (["tokenize", Fixtures.images, "--output", out, "--resume", "--restart"], 64),
       (["tokenize", Fixtures.images, "--output", folder("t.csv")], 64), (["nonsense"], 64),
+      (["tokenize", Fixtures.images, "--output", "", "--weights", Fixtures.tiny], 64),
       (["tokenize", folder("none.jpg"), "--output", out], 66),
       (["tokenize", folder.path, "--output", out], 66),
       (["tokenize", Fixtures.images, "--output", out, "--weights", folder("none")], 66),

@@ -89,10 +89,123 @@ import WeightFiles
     // One bad file does not keep the next from being checked.
     try write("e.npy", Self.grids)
     let both = await dvae("tokens", "verify", folder("gone.npy"), folder("e.npy"))
-    #expect(both.status == 65)
+    #expect(both.status == 66)
     #expect(both.output.contains("e.npy: 2 images sound"))
     #expect(both.errors.contains("gone.npy: there is no such file"))
     #expect(both.errors.contains("1 of 2 did not pass"))
+  }
+
+  @Test func onlyMissingFilesAreMissing() async throws {
+    #expect(await dvae("tokens", "verify", folder("gone.npy")).status == 66)
+    try DVAEKitTests.write([1], to: folder("bad.npy"))
+    #expect(await dvae("tokens", "verify", folder("gone.npy"), folder("bad.npy")).status == 65)
+  }
+
+  @Test func nothingIsNotSound() async throws {
+    try DVAEKitTests.write([], to: folder("empty.jsonl"))
+    try DVAEKitTests.write([UInt8](repeating: 0, count: 10240), to: folder("zeros.tar"))
+    try FileManager.default.createDirectory(
+      atPath: folder("hollow"), withIntermediateDirectories: true)
+    for name in ["empty.jsonl", "zeros.tar", "hollow"] {
+      let run = await dvae("tokens", "verify", folder(name))
+      #expect(run.status == 65 && run.errors.contains("\(name): no tokens in there"), "\(run)")
+    }
+  }
+
+  /// A part of a job that has more parts than images is sound without any.
+  @Test func emptyShardsAreSound() async throws {
+    try write("t.jsonl", [])
+    let run = await dvae("tokens", "verify", folder("t.jsonl"))
+    #expect(run.status == 0, "\(run.errors)")
+  }
+
+  @Test func checksumsThatWereCutOffAreMissed() async throws {
+    try write("t.jsonl", Self.grids)
+    let lines = try String(decoding: bytes(folder("t.jsonl")), as: UTF8.self)
+      .split(separator: "\n")
+    // The last line is gone, or another one follows it.
+    for kept in [Array(lines.dropLast()), lines + [lines[0]]] {
+      let text = kept.joined(separator: "\n") + "\n"
+      try DVAEKitTests.write(Array(text.utf8), to: folder("t.jsonl"))
+      let run = await dvae("tokens", "verify", folder("t.jsonl"))
+      #expect(run.status == 65 && run.errors.contains("checksum is missing"), "\(run)")
+    }
+    try write("t.tar", Self.grids)
+    var archive = try bytes(folder("t.tar"))
+    let end = try #require(archive.lastIndex { $0 != 0 })
+    archive.removeSubrange((end / 512 * 512 + 512)...)
+    var tar = TarWriter(offset: archive.count) { archive += $0 }
+    try tar.append(name: "k1.txt", Array("late".utf8))
+    try tar.finish()
+    try DVAEKitTests.write(archive, to: folder("t.tar"))
+    let late = await dvae("tokens", "verify", folder("t.tar"))
+    #expect(late.status == 65 && late.errors.contains("checksum is missing"), "\(late)")
+    try write("t.npy", Self.grids)
+    try replace("\"sha256\":", "\"sha25x\":", last: true, in: "t.npy.json")
+    let run = await dvae("tokens", "verify", folder("t.npy"))
+    #expect(run.status == 65 && run.errors.contains("checksum is missing"), "\(run)")
+  }
+
+  /// Replaces the first place, or the last one, that a text has in a file.
+  private func replace(_ old: String, _ new: String, last: Bool = false, in name: String) throws {
+    var content = try Data(bytes(folder(name)))
+    let found = content.range(of: Data(old.utf8), options: last ? .backwards : [])
+    let place = try #require(found)
+    content.replaceSubrange(place, with: Data(new.utf8))
+    try DVAEKitTests.write([UInt8](content), to: folder(name))
+  }
+
+  @Test(arguments: ["t.npy", "t.bin", "t.packed", "t.idx", "t.safetensors"])
+  func keysAndProvenanceAreUnderAChecksum(_ name: String) async throws {
+    let metadata = name == "t.safetensors" ? name : name + ".json"
+    try write(name, Self.grids)
+    let whole = try String(decoding: bytes(folder(metadata)), as: UTF8.self)
+    let member = try #require(whole.range(of: "\"metadata_sha256\":\""))
+    let (field, digit) = (String(whole[member]), String(whole[member.upperBound]))
+    let changes: [(String, String)] = [
+      ("\"k0\"", "\"k9\""), ("encoder.pkl", "encoder.pkk"),
+      (field + digit, field + (digit == "0" ? "1" : "0")),
+    ]
+    for (old, new) in changes {
+      try write(name, Self.grids)
+      try replace(old, new, in: metadata)
+      let run = await dvae("tokens", "verify", folder(name))
+      #expect(run.status == 65 && run.errors.contains("keys, captions or provenance"), "\(run)")
+    }
+  }
+
+  @Test(arguments: ["t.npy", "t.safetensors"])
+  func filesOfEarlierVersionsAreSound(_ name: String) async throws {
+    try write(name, Self.grids)
+    let metadata = name == "t.safetensors" ? name : name + ".json"
+    try replace("\"metadata_sha256\"", "\"metadata_of_old\"", in: metadata)
+    let run = await dvae("tokens", "verify", folder(name))
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.output.contains("checksum right (keys are not under it)"))
+  }
+
+  /// Every number of the index has one right value.
+  @Test func everyByteOfMegatronsIndexIsCompared() async throws {
+    try write("t.idx", Self.grids)
+    let index = try bytes(folder("t.idx"))
+    let size = 34 + 2 * 12 + 3 * 8
+    #expect(index.count == size)
+    for place in index.indices {
+      var damaged = index
+      damaged[place] ^= 1
+      try DVAEKitTests.write(damaged, to: folder("t.idx"))
+      let run = await dvae("tokens", "verify", folder("t.idx"))
+      #expect(run.status == 65, "byte \(place)")
+    }
+  }
+
+  @Test func whatIsNoTokensIsNamed() async throws {
+    let device = await dvae("tokens", "info", "/dev/null")
+    #expect(device.status == 64 && device.errors.contains("/dev/null: tokens are kept in"))
+    try NpyArray.write([Float](repeating: 1, count: 4), shape: [2, 2], to: folder("f.npy"))
+    let run = await dvae(
+      "decode", folder("f.npy"), "--output", folder("out"), "--weights", Fixtures.tiny)
+    #expect(run.status == 65 && run.errors.contains("f.npy: the array is float32"), "\(run)")
   }
 
   @Test func plainArraysAreHeldAgainstAGivenVocabulary() async throws {

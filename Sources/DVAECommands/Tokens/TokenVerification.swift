@@ -8,17 +8,21 @@ struct TokenVerification: Encodable {
   private(set) var images = 0
   /// Whether there was a checksum to compare with.
   private(set) var hasChecksum = false
+  /// Whether the checksum covers keys, captions and provenance too.
+  private(set) var coversMetadata = false
   /// Whether the file says where it comes from.
   private(set) var hasProvenance = false
   /// What is wrong, a line each; at most `mostProblems`, and a last line that counts the rest.
   private(set) var problems: [String] = []
+  /// Whether there is nothing to check at the path.
+  private(set) var isMissing = false
   private var unsaid = 0
   private var provenance: Provenance?
 
   private static let mostProblems = 20
 
   private enum CodingKeys: String, CodingKey {
-    case path, images, hasChecksum, hasProvenance, problems
+    case path, images, hasChecksum, coversMetadata, hasProvenance, problems
   }
 
   /// Reads a file from its first byte to its last.
@@ -30,12 +34,18 @@ struct TokenVerification: Encodable {
       hasProvenance = provenance != nil
       do {
         hasChecksum = try reader.checkSum()
+        coversMetadata = hasChecksum && reader.coversMetadata
       } catch {
         add("\(error)")
       }
       readAll(&reader, vocabulary ?? provenance?.architecture.vocabulary)
       try compareCount(reader.failures().count)
+      // A folder has none.
+      if hasProvenance, !hasChecksum, problems.isEmpty, reader.format != .folder {
+        add("\(path): its checksum is missing: the file was cut or changed; copy or make it again")
+      }
     } catch {
+      isMissing = ExitStatus.of(error) == ExitStatus.missing
       add("\(error)")
     }
     if unsaid > 0 { problems.append("\(path): and \(unsaid) more") }
@@ -76,8 +86,12 @@ struct TokenVerification: Encodable {
   }
 
   private mutating func compareCount(_ failures: Int) {
-    guard let expected = provenance?.inputs.count, problems.isEmpty, images + failures != expected
-    else { return }
+    guard problems.isEmpty else { return }
+    guard let expected = provenance?.inputs.count else {
+      if images + failures == 0 { add("\(path): no tokens in there") }
+      return
+    }
+    guard images + failures != expected else { return }
     add(
       "\(path): holds \(images) images and \(failures) failures, but the job had \(expected) inputs"
     )

@@ -35,8 +35,11 @@ struct TokensVerify: AsyncParsableCommand {
     for problem in problems { console.note("dvae: \(problem)") }
     let failed = results.count { !$0.problems.isEmpty }
     if failed > 0 || !problems.isEmpty {
+      let isMissing =
+        problems.isEmpty && results.allSatisfy { $0.isMissing || $0.problems.isEmpty }
       throw FinishedWithFailures(
-        failed: max(failed, 1), total: results.count, what: "did not pass")
+        failed: max(failed, 1), total: results.count, what: "did not pass",
+        status: isMissing ? ExitStatus.missing : ExitStatus.badData)
     }
   }
 
@@ -46,6 +49,7 @@ struct TokensVerify: AsyncParsableCommand {
     console.print(
       "\(result.path): \(result.images) image\(result.images == 1 ? "" : "s") sound"
         + (result.hasChecksum ? ", checksum right" : ", no checksum in there")
+        + (result.hasChecksum && !result.coversMetadata ? " (keys are not under it)" : "")
         + (result.hasProvenance ? "" : ", no provenance"))
   }
 

@@ -1,5 +1,4 @@
 import ImagePipeline
-import WeightFiles
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -19,12 +18,21 @@ struct ArraySidecar: Decodable {
   var grids: [[Int]]?
   /// The name of each image.
   var keys: [String]?
+  /// The checksum of the sidecar itself; see `MetadataChecksum`.
+  var metadataSHA256: String?
   /// Where the tokens come from.
   var provenance: Provenance?
   /// Of the array's file, in hexadecimal.
   var sha256: String?
   /// [images, rows, columns].
   var shape: [Int]?
+  // Where it was read.
+  private var path = ""
+
+  private enum CodingKeys: String, CodingKey {
+    case bits, count, failures, grids, keys, provenance, sha256, shape
+    case metadataSHA256 = "metadata_sha256"
+  }
 
   /// Reads the sidecar of an array; nil where there is none.
   init?(of path: String) throws {
@@ -37,6 +45,7 @@ struct ArraySidecar: Decodable {
     } catch {
       throw DVAEError(.badData, "\(name): not the list of keys that belongs to \(path)")
     }
+    self.path = name
   }
 
   init(bits: Int?, count: Int, provenance: Provenance, sha256: String, shape: [Int]) {
@@ -49,6 +58,13 @@ struct ArraySidecar: Decodable {
     guard let keys, keys.count != count else { return keys }
     throw DVAEError(
       .badData, "\(path).json: lists \(keys.count) keys for \(count) images in \(path)")
+  }
+
+  /// Compares the sidecar with the checksum of itself, where it carries one.
+  func checkMetadata() throws {
+    guard let metadataSHA256 else { return }
+    let file = try InputFile(path: path)
+    try MetadataChecksum.check(file.read(at: 0, count: file.size), metadataSHA256, in: path)
   }
 
   /// What an image without a name is called: the file's own name, numbered if it holds several.
@@ -67,7 +83,7 @@ struct ArraySidecar: Decodable {
       captioned = captioned || entry.text != nil
       described = described || entry.json != nil
     }
-    let file = try AtomicFile(path)
+    let file = try ChecksummedFile(path)
     if let bits {
       try file.write("{\"bits\":\(bits),\n")
     } else {
@@ -84,6 +100,8 @@ struct ArraySidecar: Decodable {
       try list("json", journal, file) { $0.error == nil ? Array(($0.json ?? "null").utf8) : nil }
     }
     try list("keys", journal, file) { $0.error == nil ? try jsonText($0.key) : nil }
+    try file.write(",\n")
+    try file.writeChecksum()
     try file.write(",\n\"provenance\":")
     try file.write(jsonText(provenance))
     try file.write(",\n\"sha256\":\"\(sha256 ?? "")\"")
@@ -96,7 +114,7 @@ struct ArraySidecar: Decodable {
   }
 
   private func list(
-    _ name: String, _ journal: Journal, _ file: AtomicFile,
+    _ name: String, _ journal: Journal, _ file: ChecksummedFile,
     _ value: (JournalEntry) throws -> [UInt8]?
   ) throws {
     try file.write(",\n\"\(name)\":[")

@@ -38,7 +38,9 @@ struct NpySource: TokenSource {
 
   func failures() -> [Failure] { sidecar?.failures ?? [] }
 
-  func checkSum() throws -> Bool { try checkSum(of: path, sidecar?.sha256) }
+  var coversMetadata: Bool { sidecar?.metadataSHA256 != nil }
+
+  func checkSum() throws -> Bool { try checkSum(of: path, sidecar) }
 
   mutating func next() throws -> TokenReader.Item? {
     let count = array.shape.count == 2 ? 1 : array.shape[0]
@@ -56,12 +58,24 @@ struct NpySource: TokenSource {
   // uint16, as this package writes it, is read where it lies, however long the array is.
   private mutating func values(_ range: Range<Int>) throws -> [Int64] {
     guard array.elementType == .uint16, array.stored.isContiguous else {
-      let all = try converted ?? array.int64s()
+      let all = try converted ?? array.wholeNumbers()
       converted = all
       return Array(all[range])
     }
     return try array.stored.withBytes { bytes in
       range.map { Int64(bytes[2 * $0]) | Int64(bytes[2 * $0 + 1]) << 8 }
+    }
+  }
+}
+
+extension NpyArray {
+  /// The values of integers; an array has no name, so that errors name the file alone.
+  func wholeNumbers() throws -> [Int64] {
+    do throws(WeightsFileError) {
+      return try int64s()
+    } catch {
+      guard case .invalidTensor(let path, _, let problem) = error else { throw error }
+      throw DVAEError(.badData, "\(path): the array \(problem)")
     }
   }
 }
@@ -85,11 +99,16 @@ struct SafetensorsSource: TokenSource {
     return try Failure.list(Array(text.utf8), in: file.path)
   }
 
+  var coversMetadata: Bool { file.metadata[MetadataChecksum.name] != nil }
+
   func checkSum() throws -> Bool {
     guard let expected = file.metadata["data_sha256"] else { return false }
     let whole = try InputFile(path: file.path)
     let length = try whole.read(at: 0, count: 8).reversed().reduce(0) { $0 << 8 | Int($1) }
     try sha256Matches(file.path, 8 + length..<whole.size, expected)
+    if let digits = file.metadata[MetadataChecksum.name] {
+      try MetadataChecksum.check(whole.read(at: 8, count: length), digits, in: file.path)
+    }
     return true
   }
 
@@ -145,6 +164,8 @@ struct JSONLinesSource: TokenSource {
       defer { position = lines.position }
       // Only short lines can be checksums; those of tokens need not be parsed.
       guard text.count < 200, let line = try? Self.line(text), let sum = line.sha256 else {
+        // What follows a checksum is not under it.
+        found = found && text.isEmpty
         continue
       }
       try Checksum(bytes: line.bytes ?? -1, sha256: sum).check(path, at: position)

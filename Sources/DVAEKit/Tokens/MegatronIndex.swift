@@ -78,23 +78,42 @@ struct MegatronIndex {
 
   /// Writes the index of the images that a journal lists as done.
   static func write(_ path: String, _ journal: Journal) throws {
-    let count = journal.done - journal.failed
-    let file = try AtomicFile(path)
-    try file.write(magic + bytes(1, 8) + [uint16Code] + bytes(count, 8) + bytes(count + 1, 8))
-    try forEachLength(journal) { try file.write(bytes($0, 4)) }
-    var offset = 0
-    try forEachLength(journal) {
-      try file.write(bytes(offset, 8))
-      offset += 2 * $0
+    var lengths: [Int] = []
+    try journal.forEach { entry in
+      if let grid = entry.grid { lengths.append(grid.reduce(1, *)) }
     }
-    for bound in 0...count { try file.write(bytes(bound, 8)) }
+    let file = try AtomicFile(path)
+    try encode(lengths) { try file.write($0) }
     try file.commit()
   }
 
-  private static func forEachLength(_ journal: Journal, _ body: (Int) throws -> Void) throws {
-    try journal.forEach { entry in
-      if let grid = entry.grid { try body(grid.reduce(1, *)) }
+  /// Compares the index with the one that is written for sequences of these lengths.
+  ///
+  /// - Throws: `badData` at the first difference.
+  func check(_ lengths: [Int]) throws {
+    var position = 0
+    try Self.encode(lengths) { expected in
+      guard try file.read(at: position, count: expected.count) == expected else {
+        throw DVAEError(
+          .badData,
+          "\(file.path): its number at byte \(position) is not what its sidecar asks for: the file "
+            + "has been changed since it was written; copy or make it again")
+      }
+      position += expected.count
     }
+  }
+
+  // The bytes of an index, piece by piece. Lengths of a sidecar may be any numbers.
+  private static func encode(_ lengths: [Int], _ write: ([UInt8]) throws -> Void) throws {
+    let count = lengths.count
+    try write(magic + bytes(1, 8) + [uint16Code] + bytes(count, 8) + bytes(count + 1, 8))
+    for length in lengths { try write(bytes(length, 4)) }
+    var offset = 0
+    for length in lengths {
+      try write(bytes(offset, 8))
+      offset &+= 2 &* length
+    }
+    for bound in 0...count { try write(bytes(bound, 8)) }
   }
 
   private static func bytes(_ value: Int, _ count: Int) -> [UInt8] {

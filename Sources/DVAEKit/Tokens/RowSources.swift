@@ -47,7 +47,9 @@ struct RowSource: TokenSource {
 
   func failures() -> [Failure] { sidecar?.failures ?? [] }
 
-  func checkSum() throws -> Bool { try checkSum(of: file.path, sidecar?.sha256) }
+  var coversMetadata: Bool { sidecar?.metadataSHA256 != nil }
+
+  func checkSum() throws -> Bool { try checkSum(of: file.path, sidecar) }
 
   mutating func next() throws -> TokenReader.Item? {
     guard index < count else { return nil }
@@ -89,7 +91,16 @@ struct MegatronSource: TokenSource {
 
   func failures() -> [Failure] { sidecar?.failures ?? [] }
 
-  func checkSum() throws -> Bool { try checkSum(of: file.path, sidecar?.sha256) }
+  var coversMetadata: Bool { sidecar?.metadataSHA256 != nil }
+
+  func checkSum() throws -> Bool {
+    guard try checkSum(of: file.path, sidecar) else { return false }
+    let lengths = (0..<index.count).compactMap { number in
+      (sidecar?.grids?[number] ?? extent?.grid)?.reduce(1, &*)
+    }
+    try index.check(lengths)
+    return true
+  }
 
   mutating func next() throws -> TokenReader.Item? {
     guard number < index.count else { return nil }

@@ -80,10 +80,11 @@ final class SafetensorsOutput: PartialOutput {
       "data_sha256": try FileHash.of(file),
       "provenance": String(decoding: try jsonText(provenance), as: UTF8.self),
       "failures": String(decoding: try jsonText(failures), as: UTF8.self),
+      MetadataChecksum.name: MetadataChecksum.blank,
     ]
     var header = Array("{\"__metadata__\":".utf8) + (try jsonText(metadata)) + entries
     header.append(UInt8(ascii: "}"))
     header += [UInt8](repeating: UInt8(ascii: " "), count: (8 - header.count % 8) % 8)
-    return header
+    return MetadataChecksum.filled(header)
   }
 }

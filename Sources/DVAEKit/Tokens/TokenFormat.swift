@@ -11,8 +11,8 @@
 /// | `.tar` | WebDataset: `KEY.tokens.npy` (uint16 [H/8, W/8], of any size) and the sample's own `.txt` and `.json`; `.provenance.json` is the first member, `.failures.json` and `.checksum.json` the last: names that WebDataset readers skip |
 /// | folder | the same files, unpacked, without a checksum |
 ///
-/// The sidecar `NAME.EXT.json` lists keys, failures, provenance and the SHA-256 of the array, and
-/// captions (`text`) and descriptions (`json`) where samples had them. `.safetensors` keeps neither:
+/// The sidecar `NAME.EXT.json` lists keys, failures, provenance, the SHA-256 of the array and its own,
+/// and captions (`text`) and descriptions (`json`) where samples had them. `.safetensors` keeps neither:
 /// its header has to fit into 100 MB.
 public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
   /// One NumPy array and a sidecar.
@@ -34,7 +34,12 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
 
   /// The form that a name asks for: by its extension, or a folder if it has none, ends in `/`, or
   /// is a folder already.
+  ///
+  /// - Throws: `usage` for no name at all and for an extension that no form has.
   public init(path: String) throws(DVAEError) {
+    guard !path.isEmpty else {
+      throw DVAEError(.usage, "a name for tokens is empty: they are \(Self.places)")
+    }
     let name = FileSystem.name(of: path)
     let dot = name.lastIndex(of: ".").flatMap { $0 == name.startIndex ? nil : $0 }
     guard let dot, !path.hasSuffix("/"), FileSystem.kind(path) != .folder else {
@@ -45,12 +50,14 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
     guard let format = Self(rawValue: ending), format != .folder else {
       throw DVAEError(
         .usage,
-        "\(path): tokens are kept in .npy, .bin, .packed, .idx, .safetensors, .jsonl, .tar or a "
-          + "folder, not in .\(ending)"
-      )
+        "\(path): tokens are \(Self.places), not in .\(ending)")
     }
     self = format
   }
+
+  /// Where tokens are, in words.
+  static let places =
+    "kept in .npy, .bin, .packed, .idx, .safetensors, .jsonl, .tar or a folder"
 
   /// Whether the tokens are an array with a sidecar.
   var hasSidecar: Bool {

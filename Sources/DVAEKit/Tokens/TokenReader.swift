@@ -35,6 +35,9 @@ public struct TokenReader {
       throw DVAEError(.missing, "\(path): there is no such file or folder; check the path")
     }
     let format = try TokenFormat(path: path)
+    guard format != .folder || FileSystem.kind(path) == .folder else {
+      throw DVAEError(.usage, "\(path): tokens are \(TokenFormat.places), which this is not")
+    }
     let source: any TokenSource =
       switch format {
       case .npy: try NpySource(path)
@@ -65,6 +68,10 @@ public struct TokenReader {
   /// Why items of the job that made the file are not in it: a line for each, where the file says so.
   package func failures() throws -> [String] { try source.failures().map(\.error) }
 
+  /// Whether the checksum covers keys, captions and provenance too; those of older files do not
+  /// where these stand apart from the tokens.
+  package var coversMetadata: Bool { source.coversMetadata }
+
   /// Compares the file's bytes with the checksum that it carries.
   ///
   /// - Returns: false where it carries none
@@ -87,15 +94,22 @@ protocol TokenSource {
   mutating func next() throws -> TokenReader.Item?
   /// The record of the items that are not in the file.
   func failures() throws -> [Failure]
+  /// Whether the checksum covers keys, captions and provenance.
+  var coversMetadata: Bool { get }
   /// Compares bytes and checksum; false where there is none.
   func checkSum() throws -> Bool
 }
 
 extension TokenSource {
-  /// Compares a file with the checksum that is recorded for it; false where none is.
-  func checkSum(of path: String, _ expected: String?) throws -> Bool {
-    guard let expected else { return false }
+  // A file that is written from its start to its end has one checksum of everything.
+  var coversMetadata: Bool { true }
+
+  /// Compares a file and its sidecar with the checksums in the sidecar; false where it has none of
+  /// the file.
+  func checkSum(of path: String, _ sidecar: ArraySidecar?) throws -> Bool {
+    guard let sidecar, let expected = sidecar.sha256 else { return false }
     try sha256Matches(path, nil, expected)
+    try sidecar.checkMetadata()
     return true
   }
 }

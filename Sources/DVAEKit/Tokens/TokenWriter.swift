@@ -168,6 +168,19 @@ public final class TokenWriter {
           + "choose another name")
     default: break
     }
+    if format.hasSidecar { try checkSidecar(of: path) }
+  }
+
+  // That of an older output gives way to the new one.
+  private static func checkSidecar(of path: String) throws(DVAEError) {
+    let sidecar = path + ".json"
+    guard FileSystem.kind(sidecar) != .missing,
+      (try? ArraySidecar(of: path))?.provenance == nil
+    else { return }
+    throw DVAEError(
+      .cannotCreate,
+      "\(sidecar): the keys of \(path) would replace it, and it is no list of keys: choose "
+        + "another name")
   }
 }
 

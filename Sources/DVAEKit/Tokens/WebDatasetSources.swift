@@ -11,7 +11,7 @@ private let tokensExtension = "tokens.npy"
 
 private func grid(_ bytes: [UInt8], _ name: String) throws -> TokenGrid {
   let array = try NpyArray.parse(bytes, path: name)
-  return try TokenGrid(reading: array.int64s(), shape: array.shape, name: name)
+  return try TokenGrid(reading: array.wholeNumbers(), shape: array.shape, name: name)
 }
 
 private func decodeProvenance(_ bytes: [UInt8]) -> Provenance? {
@@ -36,24 +36,26 @@ struct TarSource: TokenSource {
   }
 
   func failures() throws -> [Failure] {
-    try note(WebDatasetNotes.failures).map { try Failure.list($0.bytes, in: path) } ?? []
+    var members = try TarReader(path: path)
+    while let member = try members.next() {
+      guard member.name == WebDatasetNotes.failures else { continue }
+      return try Failure.list(members.bytes(of: member), in: path)
+    }
+    return []
   }
 
   func checkSum() throws -> Bool {
-    guard let note = try note(WebDatasetNotes.checksum) else { return false }
-    guard let checksum = try? JSONDecoder().decode(Checksum.self, from: Data(note.bytes)) else {
+    var members = try TarReader(path: path)
+    var last: TarEntry?
+    while let member = try members.next() { last = member }
+    // What follows a checksum is not under it.
+    guard let note = last, note.name == WebDatasetNotes.checksum else { return false }
+    let bytes = try members.bytes(of: note)
+    guard let checksum = try? JSONDecoder().decode(Checksum.self, from: Data(bytes)) else {
       throw DVAEError(.badData, "\(path): its checksum cannot be read")
     }
     try checksum.check(path, at: note.start)
     return true
-  }
-
-  private func note(_ name: String) throws -> (start: Int, bytes: [UInt8])? {
-    var members = try TarReader(path: path)
-    while let member = try members.next() {
-      if member.name == name { return (member.start, try members.bytes(of: member)) }
-    }
-    return nil
   }
 
   mutating func next() throws -> TokenReader.Item? {

@@ -1,0 +1,88 @@
+import WeightFiles
+
+/// A checksum that stands within the JSON that it covers, as `"metadata_sha256":"…"`: the SHA-256 of
+/// all its bytes, with zeros in the place of the checksum's own 64 digits.
+enum MetadataChecksum {
+  /// What the member is called.
+  static let name = "metadata_sha256"
+  /// What stands in the place of the digits while they are computed.
+  static let blank = String(repeating: "0", count: 64)
+
+  /// JSON that has blank digits, with the digits of its checksum.
+  static func filled(_ json: [UInt8]) -> [UInt8] {
+    guard let place = place(of: blank, in: json) else { return json }
+    var filled = json
+    filled.replaceSubrange(place, with: Array(sha256(json).utf8))
+    return filled
+  }
+
+  /// Compares JSON with the digits that stand in it.
+  ///
+  /// - Throws: `badData` where it has been changed.
+  static func check(_ json: [UInt8], _ digits: String, in path: String) throws(DVAEError) {
+    var blanked = json
+    if let place = place(of: digits, in: json) {
+      blanked.replaceSubrange(place, with: Array(blank.utf8))
+    }
+    guard sha256(blanked) == digits else {
+      throw DVAEError(
+        .badData,
+        "\(path): its keys, captions or provenance do not have the SHA-256 \(digits.prefix(12))… "
+          + "that stands beside them: they have been changed since they were written; copy or make "
+          + "it again")
+    }
+  }
+
+  private static func sha256(_ json: [UInt8]) -> String {
+    var hash = FileHash()
+    hash.update(json)
+    return hash.finished()
+  }
+
+  // Quotes within strings are escaped, so that this can only be the member itself.
+  private static func place(of digits: String, in json: [UInt8]) -> Range<Int>? {
+    let member = Array("\"\(name)\":\"\(digits)\"".utf8)
+    guard json.count >= member.count else { return nil }
+    let start = json.withUnsafeBufferPointer { bytes in
+      (0...bytes.count - member.count).first { place in
+        bytes[place] == member[0] && bytes[place..<place + member.count].elementsEqual(member)
+      }
+    }
+    return start.map { start in
+      let end = start + member.count - 1
+      return end - digits.utf8.count..<end
+    }
+  }
+}
+
+/// A file of JSON that is written piece by piece, with its checksum in it.
+final class ChecksummedFile {
+  private let file: AtomicFile
+  private var hash = FileHash()
+  private var place: Int?
+
+  /// Starts the file; until `commit` there is none.
+  init(_ path: String) throws { file = try AtomicFile(path) }
+
+  /// Adds bytes.
+  func write(_ bytes: [UInt8]) throws {
+    hash.update(bytes)
+    try file.write(bytes)
+  }
+
+  /// Adds text.
+  func write(_ text: String) throws { try write(Array(text.utf8)) }
+
+  /// Adds the member that will hold the checksum.
+  func writeChecksum() throws {
+    try write("\"\(MetadataChecksum.name)\":\"")
+    place = file.count
+    try write(MetadataChecksum.blank + "\"")
+  }
+
+  /// Fills the checksum in, and gives the file its name.
+  func commit() throws {
+    if let place { try file.overwrite(at: place, with: Array(hash.finished().utf8)) }
+    try file.commit()
+  }
+}
