@@ -70,6 +70,20 @@ package struct FilterSettings: Codable, Hashable, Sendable {
     case maxAspect = "max_aspect"
     case exactDuplicates = "exact_duplicates"
     case nearDuplicates = "near_duplicates"
+
+    /// What a file may say.
+    var expected: String {
+      switch self {
+      case .requireCaption, .cropBoilerplate, .dropBoilerplateEnds, .requireCapital,
+        .requireDeterminer, .requirePreposition, .requireNoun, .exactDuplicates:
+        "true or false"
+      case .minWords, .maxWords, .minSide, .nearDuplicates: "a whole number or null"
+      case .maxBoilerplate, .minUnique, .maxRepetition, .maxCapitals, .maxAspect:
+        "a number or null"
+      case .language: "a text or null"
+      case .types: "a list of texts or null"
+      }
+    }
   }
 
   /// Sets of filters under a name.
@@ -120,38 +134,55 @@ package struct FilterSettings: Codable, Hashable, Sendable {
   ///
   /// - Throws: a key that there is not, or a value of another kind.
   package func overlaid(_ json: Data, path: String) throws(DVAEError) -> FilterSettings {
+    let members: [String: JSONValue]
     do {
-      let encoded = try JSONDecoder().decode(JSONValue.self, from: JSONEncoder().encode(self))
-      guard case .object(var members) = encoded else { return self }
-      for key in CodingKeys.allCases where members[key.rawValue] == nil {
-        members[key.rawValue] = .null
-      }
-      let known = CodingKeys.allCases.map(\.rawValue).joined(separator: ", ")
-      let merged = try JSONValue.object(members).overlaid(
-        by: JSONDecoder().decode(JSONValue.self, from: json)
-      ) { DVAEError(.usage, "\(path): there is no filter '\($0)'; there are \(known)") }
-      guard case .object = merged else {
-        throw DVAEError(.usage, "\(path): expected a JSON object of filters")
-      }
-      let result = try JSONDecoder().decode(
-        FilterSettings.self, from: JSONEncoder().encode(merged))
-      try result.validate()
-      return result
-    } catch let error as DVAEError {
-      throw error
-    } catch let error as DecodingError {
-      guard case .typeMismatch(let type, let context) = error else {
-        throw DVAEError(.usage, "\(path): not a sound JSON object of filters")
-      }
-      let key = context.codingPath.map(\.stringValue).joined(separator: ".")
-      throw DVAEError(.usage, "\(path): '\(key)' must be of type \(type) or null")
+      members = try JSONDecoder().decode([String: JSONValue].self, from: json)
     } catch {
-      throw DVAEError(.usage, "\(path): not a sound JSON object of filters: \(error)")
+      // A number that no type holds: the error knows where it stands.
+      guard case .typeMismatch(_, let context)? = error as? DecodingError,
+        let filter = context.codingPath.first.flatMap({ CodingKeys(rawValue: $0.stringValue) })
+      else { throw DVAEError(.usage, "\(path): not a sound JSON object of filters") }
+      throw Self.mistyped(filter, path)
+    }
+    var result = self
+    for (key, value) in members.sorted(by: { $0.key < $1.key }) {
+      guard let filter = CodingKeys(rawValue: key) else {
+        let known = CodingKeys.allCases.map(\.rawValue).joined(separator: ", ")
+        throw DVAEError(.usage, "\(path): there is no filter '\(key)'; there are \(known)")
+      }
+      guard let changed = result.replacing(filter, by: value) else {
+        throw Self.mistyped(filter, path)
+      }
+      result = changed
+    }
+    try result.checkThresholds()
+    return result
+  }
+
+  /// One filter at a time, for the decoder does not always say which one it cannot take.
+  private func replacing(_ filter: CodingKeys, by value: JSONValue) -> FilterSettings? {
+    let decoder = JSONDecoder()
+    guard
+      var members = try? decoder.decode([String: JSONValue].self, from: JSONEncoder().encode(self))
+    else { return nil }
+    members[filter.rawValue] = value
+    return try? decoder.decode(FilterSettings.self, from: JSONEncoder().encode(members))
+  }
+
+  private static func mistyped(_ filter: CodingKeys, _ path: String) -> DVAEError {
+    DVAEError(.usage, "\(path): '\(filter.rawValue)' must be \(filter.expected)")
+  }
+
+  /// Checks that every threshold can be met, alone and together with the others.
+  package func validate() throws(DVAEError) {
+    try checkThresholds()
+    if let minWords, let maxWords, minWords > maxWords {
+      throw DVAEError(
+        .usage, "min_words (\(minWords)) is above max_words (\(maxWords)): no caption could pass")
     }
   }
 
-  /// Checks that every threshold can be met.
-  package func validate() throws(DVAEError) {
+  private func checkThresholds() throws(DVAEError) {
     let shares: [(CodingKeys, Double?)] = [
       (.maxBoilerplate, maxBoilerplate), (.minUnique, minUnique),
       (.maxRepetition, maxRepetition), (.maxCapitals, maxCapitals),

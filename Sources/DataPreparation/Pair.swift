@@ -35,6 +35,23 @@ package enum SourceRow: Sendable {
   case unusable(origin: String, reason: String, detail: String)
 }
 
+extension SourceRow {
+  /// What sources that cannot be read on are counted under.
+  static let unreadableSource = "unreadable-source"
+
+  /// The rest of a source that cannot be read on.
+  static func unreadable(_ origin: String, _ detail: String) -> SourceRow {
+    .unusable(origin: origin, reason: unreadableSource, detail: detail)
+  }
+
+  /// A file that a table names outside of the folder of its images.
+  static func outside(_ origin: String, _ text: String) -> SourceRow {
+    .unusable(
+      origin: origin, reason: "outside-images",
+      detail: "\(text): not in the folder of images: see --images")
+  }
+}
+
 /// Gives the rows of one file or folder, one after the other.
 protocol PairSource {
   /// The next row; nil at the end.

@@ -83,7 +83,8 @@ package struct Preparation: Sendable {
       (.caption, captionFilters.active), (.picture, imageFilters.active),
       (.duplicates, duplicates.active(excluding: !settings.excluded.isEmpty)),
     ])
-    let output = try PreparationOutput(path, settings, start, funnel: empty) {
+    let fingerprints = settings.sources.map { SourceFingerprint($0) }
+    let output = try PreparationOutput(path, settings, fingerprints, start, funnel: empty) {
       duplicates.restore(sha256: $0, perceptual: $1)
     }
     output.rowsPerCommit = rowsPerCommit

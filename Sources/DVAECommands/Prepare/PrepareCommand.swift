@@ -91,8 +91,17 @@ struct PrepareCommand: AsyncParsableCommand {
     _ path: String, _ summary: Preparation.Summary, _ threads: Int, _ console: Console
   ) throws {
     let report = PreparationReport(path, summary, threads)
-    guard !json.json else { return console.print(try jsonText(report)) }
-    for line in report.lines(summary.funnel) { console.print(line) }
+    if json.json {
+      console.print(try jsonText(report))
+    } else {
+      for line in report.lines(summary.funnel) { console.print(line) }
+    }
+    guard let unreadable = summary.funnel.unreadable else { return }
+    for example in unreadable.examples { console.note("dvae: \(example.detail)") }
+    let count = unreadable.count
+    throw DVAEError(
+      .badData,
+      "\(count) source\(count == 1 ? "" : "s") could not be read to the end; the rest is done")
   }
 }
 

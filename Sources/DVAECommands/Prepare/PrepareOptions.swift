@@ -11,7 +11,7 @@ enum Threshold<Value: ExpressibleByArgument & Encodable>: ExpressibleByArgument 
   init?(argument: String) {
     if argument == "off" {
       self = .off
-    } else if let value = Value(argument: argument) {
+    } else if let value = Value(argument: argument), (value as? Double)?.isFinite != false {
       self = .at(value)
     } else {
       return nil

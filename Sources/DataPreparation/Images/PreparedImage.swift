@@ -143,6 +143,10 @@ struct ImageFilters: Sendable {
       _ = try decodeImage(bytes, name: name)
       return ""
     } catch {
+      // A file of text may be anyone's: what stands in it is not passed on.
+      if case .notAnImage(_, let found) = error, found.hasPrefix("text") {
+        return "\(name): expected an image, found text"
+      }
       return "\(error)"
     }
   }

@@ -52,6 +52,8 @@ package struct Funnel: Codable, Hashable, Sendable {
   package private(set) var stages: [Stage]
 
   private static let mostExamples = 5
+  // Each of them is told to the user.
+  private static let mostUnreadable = 100
   private static let longestText = 300
 
   /// An empty funnel with the filters that are on.
@@ -66,6 +68,10 @@ package struct Funnel: Codable, Hashable, Sendable {
   package var entered: Int { stages.first?.entered ?? 0 }
   /// Pairs that went through all stages.
   package var left: Int { stages.last?.left ?? 0 }
+  /// Sources that could not be read to their end; nil if there is none.
+  package var unreadable: Reason? {
+    stages.first?.drops.first { $0.reason == SourceRow.unreadableSource && $0.count > 0 }
+  }
 
   /// Counts a pair that goes through.
   mutating func pass() {
@@ -87,7 +93,9 @@ package struct Funnel: Codable, Hashable, Sendable {
       let reason = place ?? stages[index].drops.endIndex
       if place == nil { stages[index].drops.append(Reason(reason: drop.reason)) }
       stages[index].drops[reason].count += 1
-      if stages[index].drops[reason].examples.count < Self.mostExamples {
+      let most =
+        drop.reason == SourceRow.unreadableSource ? Self.mostUnreadable : Self.mostExamples
+      if stages[index].drops[reason].examples.count < most {
         stages[index].drops[reason].examples.append(
           Example(
             origin: Self.short(origin), caption: caption.map(Self.short),

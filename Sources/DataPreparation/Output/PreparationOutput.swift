@@ -17,8 +17,9 @@ import Foundation
 final class PreparationOutput {
   /// What `state.json` holds.
   private struct State: Codable {
-    var version = 1
+    var version = 2
     var settings: PreparationSettings
+    var sources: [SourceFingerprint]
     var rows: Int
     var samples: Int
     var sampleBytes: Int
@@ -43,6 +44,7 @@ final class PreparationOutput {
   private let path: String
   private let folder: String
   private let settings: PreparationSettings
+  private let sources: [SourceFingerprint]
   private let list: OutputFile
   private let shards: ShardOutput
   private var pendingList: [UInt8] = []
@@ -53,11 +55,13 @@ final class PreparationOutput {
 
   /// Opens an output; `restored` is told of the images that an earlier run has written.
   init(
-    _ path: String, _ settings: PreparationSettings, _ start: JobStart, funnel: Funnel,
+    _ path: String, _ settings: PreparationSettings, _ sources: [SourceFingerprint],
+    _ start: JobStart, funnel: Funnel,
     restored: (_ sha256: String, _ perceptual: UInt64) -> Void
   ) throws {
     self.path = path
     self.settings = settings
+    self.sources = sources
     folder = path + ".partial"
     let isUnfinished = FileSystem.kind(folder) != .missing
     if start == .fresh, isUnfinished {
@@ -74,7 +78,7 @@ final class PreparationOutput {
     guard list.lock() else {
       throw DVAEError(.cannotCreate, "\(folder): another run is writing this output")
     }
-    let state = start == .resuming ? try Self.state(folder, settings) : nil
+    let state = start == .resuming ? try Self.state(folder, settings, sources) : nil
     self.funnel = state?.funnel ?? funnel
     rows = state?.rows ?? 0
     samples = state?.samples ?? 0
@@ -83,11 +87,13 @@ final class PreparationOutput {
     try restore(state?.sampleBytes ?? 0, restored)
   }
 
-  private static func state(_ folder: String, _ settings: PreparationSettings) throws -> State? {
+  private static func state(
+    _ folder: String, _ settings: PreparationSettings, _ sources: [SourceFingerprint]
+  ) throws -> State? {
     let path = folder + "/state.json"
     guard FileSystem.kind(path) != .missing else { return nil }
     let data = Data(try readFile(path, limit: 1 << 30))
-    guard let state = try? JSONDecoder().decode(State.self, from: data), state.version == 1 else {
+    guard let state = try? JSONDecoder().decode(State.self, from: data), state.version == 2 else {
       throw DVAEError(.badData, "\(path): is damaged: begin anew with --restart")
     }
     guard state.settings == settings else {
@@ -95,6 +101,11 @@ final class PreparationOutput {
         .usage,
         "\(folder): the unfinished run had other sources or settings: run it with the same, or "
           + "begin anew with --restart")
+    }
+    // Rows are counted, so that any change would lose some and repeat others.
+    for (source, earlier) in zip(sources, state.sources) {
+      guard let change = source.change(since: earlier) else { continue }
+      throw DVAEError(.usage, "\(change): restore it, or begin anew with --restart")
     }
     return state
   }
@@ -156,8 +167,8 @@ final class PreparationOutput {
     try write(
       jsonLine(
         State(
-          settings: settings, rows: rows, samples: samples, sampleBytes: list.size,
-          mark: shards.mark, funnel: funnel)),
+          settings: settings, sources: sources, rows: rows, samples: samples,
+          sampleBytes: list.size, mark: shards.mark, funnel: funnel)),
       to: "state.json")
   }
 

@@ -44,11 +44,9 @@ struct DelimitedReader {
   }
 
   private mutating func nextLine() throws -> [UInt8]? {
-    let line = try waiting.popFirst() ?? lines.next().map { Array($0) }
-    guard var line else { return nil }
+    guard let line = try waiting.popFirst() ?? lines.next().map({ Array($0) }) else { return nil }
     number += 1
-    if number == 1, line.starts(with: [0xEF, 0xBB, 0xBF]) { line.removeFirst(3) }
-    return line
+    return number == 1 ? ByteOrderMark.removed(from: line) : line
   }
 
   private static func tabFields(_ line: [UInt8]) -> [String] {

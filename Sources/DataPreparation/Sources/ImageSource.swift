@@ -10,6 +10,10 @@ import Foundation
 /// Images with what stands beside them: the files of a folder with NAME.txt, NAME.caption and
 /// NAME.json, or the samples of WebDataset archives with fields of those names.
 struct ImageSource: PairSource {
+  /// Extensions of the files that stand beside images.
+  static let companions = ["txt", "caption", "json"]
+
+  private let path: String
   private let settings: SourceSettings
   private var inputs: ImageInputs
 
@@ -17,6 +21,7 @@ struct ImageSource: PairSource {
 
   /// Opens a folder, an archive or an image.
   init(_ path: String, _ settings: SourceSettings) throws {
+    self.path = path
     self.settings = settings
     inputs = try ImageInputs([path])
   }
@@ -27,18 +32,28 @@ struct ImageSource: PairSource {
       return row(item)
     } catch {
       // The rest of a damaged archive, or a folder that cannot be listed.
-      return .unusable(origin: "", reason: "unreadable-source", detail: "\(error)")
+      return .unreadable(Self.place(error) ?? path, "\(error)")
+    }
+  }
+
+  /// Which of a folder's archives or folders it is.
+  private static func place(_ error: ImageError) -> String? {
+    switch error {
+    case .missing(let path), .unreadable(let path, _), .badTar(let path, _, _): path
+    default: nil
     }
   }
 
   private func row(_ item: InputItem) -> SourceRow {
     let texts: [String: [UInt8]]
     do throws(ImageError) {
-      texts = try item.companions(["txt", "caption", "json"], limit: Self.largestSidecar)
+      texts = try item.companions(Self.companions, limit: Self.largestSidecar)
     } catch {
       return .unusable(origin: item.name, reason: "unreadable-caption", detail: "\(error)")
     }
-    let caption = (texts["txt"] ?? texts["caption"]).map { String(decoding: $0, as: UTF8.self) }
+    let caption = (texts["txt"] ?? texts["caption"]).map {
+      String(decoding: ByteOrderMark.removed(from: $0), as: UTF8.self)
+    }
     var members: [String: JSONValue] = [:]
     if let json = texts["json"] {
       guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(json)) else {

@@ -10,12 +10,14 @@ import Foundation
 struct JSONLinesPairs: PairSource {
   private let path: String
   private let settings: SourceSettings
+  private let folder: ImageFolder
   private var lines: LineReader
   private var number = 0
 
   init(_ path: String, _ settings: SourceSettings) throws {
     self.path = path
     self.settings = settings
+    folder = ImageFolder(settings, table: path)
     lines = try ByteSource(path: path).lines()
   }
 
@@ -31,10 +33,11 @@ struct JSONLinesPairs: PairSource {
           origin: origin, reason: "malformed-row", detail: "the line is no JSON object")
       }
       var description = Description(object, settings)
-      guard let image = description.takeText(settings.imageColumn, SourceSettings.imageNames) else {
+      guard let text = description.takeText(settings.imageColumn, SourceSettings.imageNames) else {
         return .unusable(origin: origin, reason: "malformed-row", detail: "no image is named")
       }
-      return .pair(description.pair(image: settings.image(image, in: path), origin: origin))
+      guard let image = folder.image(text) else { return .outside(origin, text) }
+      return .pair(description.pair(image: image, origin: origin))
     }
     return nil
   }

@@ -60,7 +60,7 @@ package struct SourceSettings: Codable, Hashable, Sendable {
   package var imageColumn: String?
   /// The column or the key of the licence, likewise.
   package var licenceColumn: String?
-  /// The folder that paths of images start from; nil for the table's own.
+  /// The folder that paths of images start from and stay in; nil for the table's own.
   package var images: String?
   /// Where YFCC100M's images are in that folder; nil where they are to be fetched.
   package var layout: Layout?
@@ -77,19 +77,13 @@ package struct SourceSettings: Codable, Hashable, Sendable {
   ]
   static let licenceNames = ["licence", "license"]
   static let licenceAddressNames = ["licence_url", "license_url"]
-
-  /// What a text in a table refers to: an address, or a file as seen from the table's folder.
-  func image(_ text: String, in table: String) -> ImageReference {
-    if text.contains("://") { return .address(text) }
-    let path = Path.join(images ?? Path.folder(table), text)
-    return .item(InputItem(key: text, origin: .file(path: path)))
-  }
 }
 
 /// All sources of a job, one after the other.
 package struct Sources {
   private var rest: ArraySlice<String>
   private var current: (any PairSource)?
+  private var path = ""
   private let settings: SourceSettings
   private let archive: YFCCArchive
 
@@ -113,11 +107,11 @@ package struct Sources {
       } catch let error as DVAEError where error.kind == .badData || error.kind == .inputOutput {
         // The rest of a damaged file is lost, the other sources are not.
         current = nil
-        return .unusable(
-          origin: "", reason: "unreadable-source", detail: error.description)
+        return .unreadable(path, error.description)
       }
-      guard let path = rest.popFirst() else { return nil }
-      current = try open(path)
+      guard let next = rest.popFirst() else { return nil }
+      path = next
+      current = try open(next)
     }
   }
 

@@ -14,6 +14,7 @@ struct TableSource: PairSource {
 
   private let path: String
   private let settings: SourceSettings
+  private let folder: ImageFolder
   private var reader: DelimitedReader
   private var columns: Columns?
   private var count = 0
@@ -21,6 +22,7 @@ struct TableSource: PairSource {
   init(_ path: String, _ dialect: DelimitedReader.Dialect, _ settings: SourceSettings) throws {
     self.path = path
     self.settings = settings
+    folder = ImageFolder(settings, table: path)
     reader = DelimitedReader(try ByteSource(path: path), dialect)
   }
 
@@ -78,7 +80,7 @@ struct TableSource: PairSource {
     }
     guard let caption = column(settings.captionColumn, SourceSettings.captionNames),
       let image = column(settings.imageColumn, SourceSettings.imageNames)
-    else { throw unclear("its columns are \(fields.joined(separator: ", "))") }
+    else { throw unclear("its columns are \(Self.list(fields))") }
     return Columns(
       caption: caption, image: image,
       licence: column(settings.licenceColumn, SourceSettings.licenceNames),
@@ -90,7 +92,10 @@ struct TableSource: PairSource {
   private func unnamed(_ fields: [String]) throws -> Columns {
     func number(_ text: String?) throws -> Int? {
       guard let text else { return nil }
-      guard let number = Int(text), fields.indices.contains(number - 1) else {
+      guard let number = Int(text) else {
+        throw unclear("there is no '\(text)' in the first row, which is \(Self.list(fields))")
+      }
+      guard (1...fields.count).contains(number) else {
         throw unclear("without a header a column is a number from 1 to \(fields.count)")
       }
       return number - 1
@@ -106,6 +111,12 @@ struct TableSource: PairSource {
     return Columns(caption: caption, image: image, licence: try number(settings.licenceColumn))
   }
 
+  private static func list(_ fields: [String]) -> String {
+    // The first row of what is no table may be anything.
+    let text = CaptionText.collapsed(fields.joined(separator: ", "))
+    return text.count <= 1000 ? text : text.prefix(1000) + "…"
+  }
+
   private func unclear(_ reason: String) -> DVAEError {
     DVAEError(
       .usage,
@@ -118,13 +129,15 @@ struct TableSource: PairSource {
     guard fields.count > needed(columns), !fields[columns.image].isEmpty else {
       return .unusable(origin: origin, reason: "malformed-row", detail: "no image is named")
     }
+    guard let image = folder.image(fields[columns.image]) else {
+      return .outside(origin, fields[columns.image])
+    }
     func field(_ column: Int?) -> String? {
       column.flatMap { fields.indices.contains($0) && !fields[$0].isEmpty ? fields[$0] : nil }
     }
     var pair = Pair(
-      caption: field(columns.caption), image: settings.image(fields[columns.image], in: path),
-      origin: origin, licence: field(columns.licence),
-      licenceAddress: field(columns.licenceAddress))
+      caption: field(columns.caption), image: image, origin: origin,
+      licence: field(columns.licence), licenceAddress: field(columns.licenceAddress))
     let own = [columns.caption, columns.image, columns.licence, columns.licenceAddress]
     for (index, name) in (columns.names ?? []).enumerated() where !own.contains(index) {
       pair.metadata[name] = field(index).map { .string($0) }

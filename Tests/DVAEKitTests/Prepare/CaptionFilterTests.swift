@@ -162,6 +162,12 @@ import Testing
     #expect(changed.maxAspect == 2)
     for (text, problem) in [
       (#"{"min_wrods": 5}"#, "min_wrods"), (#"{"min_words": "5"}"#, "min_words"),
+      (#"{"min_words": 1.5}"#, "'min_words' must be a whole number or null"),
+      (#"{"min_words": 1e400}"#, "'min_words' must be a whole number or null"),
+      (#"{"types": "jpeg"}"#, "'types' must be a list of texts or null"),
+      (#"{"types": [3]}"#, "'types' must be a list of texts or null"),
+      (#"{"max_aspect": 1e400}"#, "'max_aspect' must be a number or null"),
+      (#"{"require_caption": 1}"#, "'require_caption' must be true or false"),
       (#"{"max_aspect": 0.5}"#, "max_aspect"), (#"{"max_capitals": 2}"#, "max_capitals"),
       ("[]", "object"), ("{", "sound"),
     ] {
@@ -170,5 +176,14 @@ import Testing
       }
       #expect(error?.description.contains(problem) == true, "\(text)")
     }
+  }
+
+  /// Which numbers go together is decided at the end: the flags come after the file.
+  @Test func noCaptionCouldPass() throws {
+    let file = try FilterSettings(.dalle).overlaid(Data(#"{"max_words": 2}"#.utf8), path: "c.json")
+    let error = #expect(throws: DVAEError.self) { try file.validate() }
+    #expect(error?.kind == .usage)
+    #expect(error?.description.contains("min_words (3) is above max_words (2)") == true)
+    try file.overlaid(Data(#"{"min_words": 2}"#.utf8), path: "flags").validate()
   }
 }

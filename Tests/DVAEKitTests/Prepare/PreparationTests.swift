@@ -213,6 +213,51 @@ import Testing
     }
   }
 
+  /// A run goes on only where its sources are as they were: rows are counted.
+  @Test func changedSourcesAreNotResumed() async throws {
+    for number in 0..<4 {
+      try add("\(number).jpg", "photo", try encodeJPEG(Self.picture(number), quality: 80))
+    }
+    let table = (0..<4).map { "a photo\tin/\($0).jpg\n" }.joined()
+    try write(Array(table.utf8), to: folder("t.tsv"))
+    let sources = [folder("in"), folder("t.tsv")]
+    let job = try Preparation(
+      PreparationSettings(sources: sources, filters: FilterSettings(.none)), threads: 1)
+    func run(_ start: JobStart, stop: Int? = nil) async throws {
+      _ = try await job.run(
+        folder("out"), start: start, rowsPerCommit: 1,
+        progress: { rows, _ in if rows == stop { throw Stop() } })
+    }
+    func isRefused(_ path: String) async {
+      let error = await #expect(throws: DVAEError.self) { try await run(.resuming) }
+      #expect(error?.kind == .usage)
+      #expect(error?.description.hasPrefix(path + ": has changed") == true)
+      #expect(error?.description.contains("--restart") == true)
+    }
+    await #expect(throws: Stop.self) { try await run(.fresh, stop: 2) }
+    try add("new.jpg", "photo", try encodeJPEG(Self.picture(9), quality: 80))
+    await isRefused(folder("in"))
+    for name in ["new.jpg", "new.txt"] {
+      try FileManager.default.removeItem(atPath: folder("in/" + name))
+    }
+    try write(Array(("a photo\tin/3.jpg\n" + table).utf8), to: folder("t.tsv"))
+    await isRefused(folder("t.tsv"))
+    await #expect(throws: Stop.self) { try await run(.restarting, stop: 2) }
+    try write(Array("phot".utf8), to: folder("in/3.txt"))
+    await isRefused(folder("in"))
+    try write(Array("photo".utf8), to: folder("in/3.txt"))
+    try await run(.resuming)
+    #expect(try samples("out").count == 9)
+  }
+
+  /// What stands in a file that is no image stays out of the output.
+  @Test func contentsOfOtherFilesAreNotShown() async throws {
+    try add("a.jpg", "", Array("root:x:0:0:secret".utf8))
+    #expect(try await prepare("out") == ["": 0, "not-an-image": 1])
+    let funnel = try String(decoding: bytes(folder("out/funnel.json")), as: UTF8.self)
+    #expect(funnel.contains("found text") && !funnel.contains("root:"))
+  }
+
   private func contents(_ name: String) throws -> [String: [UInt8]] {
     let names = try FileManager.default.contentsOfDirectory(atPath: folder(name))
     return try Dictionary(

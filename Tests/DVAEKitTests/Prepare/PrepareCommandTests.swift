@@ -1,4 +1,5 @@
 import DVAEKit
+import DataPreparation
 import Foundation
 import ImagePipeline
 import Testing
@@ -89,9 +90,44 @@ import Testing
 
   private static let wrongUsage: [([String], Int32)] = [
     (["--min-words", "few"], 64), (["--max-aspect", "0.5"], 64), (["--types", "gif"], 64),
+    (["--max-aspect", "nan"], 64), (["--max-aspect", "inf"], 64), (["--min-unique", "nan"], 64),
+    (["--max-words", "2"], 64),
     (["--config", "nothing.json"], 66), (["--exclude", "nothing.txt"], 66),
     (["--format", "jsonl"], 0),
   ]
+
+  @Test func wrongNumbersAreNamed() async throws {
+    try table(["a dog on a beach"])
+    let run = await dvae(
+      "prepare", folder("t.tsv"), "--output", folder("out"), "--max-aspect", "nan")
+    #expect(run.status == 64 && run.errors.contains("--max-aspect"), "\(run.errors)")
+  }
+
+  /// A source that cannot be read is told once, with its name, and the others are done.
+  @Test func unreadableSourcesAreTold() async throws {
+    try table(["a dog on a beach"])
+    try write(Array(repeating: 7, count: 2048), to: folder("junk.tar"))
+    let bzip2 = try bytes(Fixtures.folder + "/prepare/captions.tsv.bz2")
+    try write(Array(bzip2.dropLast(20)), to: folder("cut.csv.bz2"))
+    let arguments = [
+      "prepare", folder("junk.tar"), folder("cut.csv.bz2"), folder("t.tsv"), "--output",
+      folder("out"), "--json",
+    ]
+    for flags in [[], ["--resume"]] {
+      let run = await dvae(arguments + flags)
+      #expect(run.status == 65, "\(run.errors)")
+      #expect(run.output.contains(#""samples":1"#))
+      for name in ["junk.tar: ", "cut.csv.bz2: "] {
+        #expect(run.errors.components(separatedBy: folder(name)).count == 2, "\(run.errors)")
+      }
+      #expect(run.errors.contains("2 sources could not be read to the end"))
+    }
+    let funnel = try JSONDecoder().decode(
+      Funnel.self, from: Data(bytes(folder("out/funnel.json"))))
+    let origins = funnel.stages.flatMap(\.drops).first { $0.reason == "unreadable-source" }?
+      .examples.map(\.origin)
+    #expect(origins == [folder("junk.tar"), folder("cut.csv.bz2")])
+  }
 
   @Test(arguments: wrongUsage)
   func wrongUsageIsRefused(_ flags: [String], _ status: Int32) async throws {

@@ -134,8 +134,47 @@ import Testing
       $0.captionColumn = "2"
     }
     #expect(numbered == ["a dog | image.png"])
-    #expect(throws: DVAEError.self) { try rows("t.tsv", text) { $0.captionColumn = "w" } }
     #expect(throws: DVAEError.self) { try rows("t.tsv", "a\tb\n") }
+    for first in ["x\ty\tz\n", "caption\turl\tz\n"] {
+      let error = #expect(throws: DVAEError.self) {
+        try rows("t.tsv", first + text) { $0.captionColumn = "w" }
+      }
+      let names = first.dropLast().replacingOccurrences(of: "\t", with: ", ")
+      #expect(error?.description.contains(names) == true, "\(error?.description ?? "")")
+    }
+  }
+
+  /// A table reads nothing outside of its folder, or of the one that was named.
+  @Test func imagesStayInTheirFolder() throws {
+    let inside = ["a.jpg", "./a.jpg", "sub/../a.jpg", "../in/a.jpg", folder("t/in/a.jpg")]
+    let outside = ["../a.jpg", "../../../etc/passwd", "/etc/passwd", "..", "sub/../..", "../inn/a"]
+    try FileManager.default.createDirectory(
+      atPath: folder("t/in"), withIntermediateDirectories: true)
+    for images in [nil, folder("t/in")] {
+      let name = images == nil ? "t/in/t" : "t"
+      let change = { (settings: inout SourceSettings) in settings.images = images }
+      let table = (inside + outside).map { "\($0)\ta dog\n" }.joined()
+      let expected =
+        inside.map { _ in "a dog | t/in/a.jpg" } + outside.map { _ in "!outside-images" }
+      #expect(try rows(name + ".tsv", table, change) == expected)
+      let lines = (inside + outside).map { #"{"path": "\#($0)", "text": "a dog"}"# + "\n" }
+      #expect(try rows(name + ".jsonl", lines.joined(), change) == expected)
+    }
+    let anywhere = try rows("t.tsv", "/etc/a.jpg\ta dog\n") { $0.images = "/" }
+    #expect(anywhere == ["a dog | /etc/a.jpg"])
+  }
+
+  @Test func whatIsNotReadIsNamed() throws {
+    let gzip: [UInt8] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0]
+    let cases: [(String, [UInt8], String)] = [
+      ("s.tar.gz", gzip, "gunzip"), ("t.csv.gz", gzip, "gunzip"),
+      ("t.tsv", [0xFF, 0xFE, 0x61, 0], "UTF-16"), ("t.csv", [0xFE, 0xFF, 0, 0x61], "UTF-16"),
+    ]
+    for (name, content, expected) in cases {
+      try write(content, to: folder(name))
+      let error = #expect(throws: DVAEError.self) { try pairs([folder(name)]) }
+      #expect(error?.kind == .badData && error?.description.contains(expected) == true, "\(name)")
+    }
   }
 
   @Test func jsonLines() throws {
@@ -191,7 +230,8 @@ import Testing
     for name in ["a.jpg", "b.png", "sub/c.webp", "d.jpg"] {
       try write([1], to: folder("f/" + name))
     }
-    try write(Array("a dog\n".utf8), to: folder("f/a.txt"))
+    // With the mark that some editors put in front.
+    try write([0xEF, 0xBB, 0xBF] + Array("a dog\n".utf8), to: folder("f/a.txt"))
     try write(Array("a cat".utf8), to: folder("f/b.caption"))
     try write(
       Array(#"{"caption": "a bird", "license": "CC0", "n": [1]}"#.utf8), to: folder("f/sub/c.json"))
