@@ -27,6 +27,8 @@ struct DecodeCommand: AsyncParsableCommand {
   @OptionGroup var model: ModelOptions
   @OptionGroup var quiet: QuietOption
 
+  func validate() throws { try check(output: output) }
+
   func run() async throws {
     let console = Console.current
     var reader = try TokenReader.open(tokens)

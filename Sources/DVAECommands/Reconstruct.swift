@@ -31,6 +31,8 @@ struct ReconstructCommand: AsyncParsableCommand {
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
+  func validate() throws { try check(output: output) }
+
   func run() async throws {
     let console = Console.current
     let inputs = try BulkInputs(self.inputs, for: .jsonLines)

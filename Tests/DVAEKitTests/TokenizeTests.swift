@@ -312,6 +312,12 @@ import WeightFiles
     #expect(psnr.count == 2 && abs((mean["psnr"] ?? 0) - (psnr[0] + psnr[1]) / 2) < 1e-9)
   }
 
+  @Test(arguments: [["tokenize"], ["reconstruct"], ["decode"], ["prepare"], ["train", "--data"]])
+  func anOutputHasAName(_ command: [String]) async {
+    let run = await dvae(command + [Fixtures.imageFiles[0], "--output", ""])
+    #expect(run.status == 64, "\(run.errors)")
+  }
+
   @Test func photosAreNotReplacedByTheirReconstructions() async throws {
     try FileManager.default.createDirectory(atPath: folder("in"), withIntermediateDirectories: true)
     let photo = try bytes(Fixtures.imageFiles[1])

@@ -55,6 +55,7 @@ struct PrepareCommand: AsyncParsableCommand {
   @OptionGroup var quiet: QuietOption
 
   func validate() throws {
+    try check(output: output)
     try check("samples-per-shard", samplesPerShard, atMost: 10_000_000)
     if let threads { try check("threads", threads, atMost: 1024) }
     if let limit { try check("limit", limit, atMost: .max) }

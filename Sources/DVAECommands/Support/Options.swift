@@ -113,6 +113,11 @@ struct JSONOption: ParsableArguments {
   var json = false
 }
 
+/// Refuses an output without a name, which would be written into the root folder.
+func check(output path: String) throws {
+  if path.isEmpty { throw ValidationError("--output must name a file or a folder") }
+}
+
 /// Refuses a number below 1, or so large that it can only be a mistake.
 func check(_ flag: String, _ value: Int, atMost most: Int) throws {
   guard (1...most).contains(value) else {

@@ -58,6 +58,7 @@ struct TrainCommand: AsyncParsableCommand {
   @OptionGroup var quiet: QuietOption
 
   func validate() throws {
+    try check(output: output)
     for (flag, value) in [("--threads", threads ?? 1), ("--data-threads", dataThreads)]
     where value < 1 {
       throw ValidationError("\(flag) must be at least 1, not \(value)")
