@@ -21,6 +21,13 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     name: name, dependencies: dependencies + ["DVAETestSupport"], swiftSettings: swiftSettings)
 }
 
+/// A target of C with every warning an error.
+func c(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(
+    name: name, dependencies: dependencies,
+    cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)])
+}
+
 /// A C library of the system, found by pkg-config.
 func system(_ name: String, _ pkgConfig: String, apt: String, brew: String) -> Target {
   .systemLibrary(
@@ -29,7 +36,6 @@ func system(_ name: String, _ pkgConfig: String, apt: String, brew: String) -> T
 
 let argumentParser: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")
-let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 
 let package = Package(
   name: "swift-dvae",
@@ -51,103 +57,97 @@ let package = Package(
         """),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
   ],
   targets: [
-    // Level 0: inner loops and memory.
+    // Level 0: C. Inner loops, and the system's libraries behind a few functions each. Every target of
+    // this package has a prefix: two packages with a target of one name cannot be built together.
+    c("CDVAEKernels"),
+    c("CDVAEImageCodecs", ["CDVAEJPEG", "CDVAEPNG", "CDVAEWebP"]),
+    c("CDVAEWebFetch", ["CDVAECurl"]),
+    system("CDVAEJPEG", "libjpeg", apt: "libjpeg-dev", brew: "jpeg-turbo"),
+    system("CDVAEPNG", "libpng", apt: "libpng-dev", brew: "libpng"),
+    system("CDVAEWebP", "libwebp", apt: "libwebp-dev", brew: "webp"),
+    system("CDVAECurl", "libcurl", apt: "libcurl4-openssl-dev", brew: "curl"),
+    system("CDVAECrypto", "libcrypto", apt: "libssl-dev", brew: "openssl"),
+    system("CDVAEZLib", "zlib", apt: "zlib1g-dev", brew: "zlib"),
+    system("CDVAEMPI", "ompi-c", apt: "libopenmpi-dev", brew: "open-mpi"),
+    system("CDVAESQLite", "sqlite3", apt: "libsqlite3-dev", brew: "sqlite"),
+    .systemLibrary(name: "CDVAEBZip2", providers: [.apt(["libbz2-dev"]), .brew(["bzip2"])]),
     .target(
-      name: "CDVAEKernels",
-      cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
-    module("TensorModule"),
-    system("CJPEG", "libjpeg", apt: "libjpeg-dev", brew: "jpeg-turbo"),
-    system("CPNG", "libpng", apt: "libpng-dev", brew: "libpng"),
-    system("CWebP", "libwebp", apt: "libwebp-dev", brew: "webp"),
-    system("CCurl", "libcurl", apt: "libcurl4-openssl-dev", brew: "curl"),
-    .target(
-      name: "CWebFetch", dependencies: ["CCurl"],
-      cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
-    system("CZLib", "zlib", apt: "zlib1g-dev", brew: "zlib"),
-    system("CMPI", "ompi-c", apt: "libopenmpi-dev", brew: "open-mpi"),
-    system("CSQLite", "sqlite3", apt: "libsqlite3-dev", brew: "sqlite"),
-    .systemLibrary(name: "CBZip2", providers: [.apt(["libbz2-dev"]), .brew(["bzip2"])]),
-    .target(
-      name: "CLanguage",
+      name: "CDVAELanguage",
       cxxSettings: [
         .define("DVAE_LANGUAGE_DETECTION", .when(traits: ["LanguageDetection"])),
         .enableWarning("all"), .treatAllWarnings(as: .error),
       ],
       linkerSettings: [.linkedLibrary("cld2", .when(traits: ["LanguageDetection"]))]),
     .target(
-      name: "CGrammar",
+      name: "CDVAEGrammar",
       cSettings: [
         .define("DVAE_PART_OF_SPEECH", .when(traits: ["PartOfSpeech"])),
         .enableWarning("all"), .treatAllWarnings(as: .error),
       ],
       linkerSettings: [.linkedLibrary("link-grammar", .when(traits: ["PartOfSpeech"]))]),
-    // Level 1: operations, weights, images, files of a job. These do not know each other.
-    module("EngineModule", ["TensorModule"]),
-    module("WeightFiles", ["CZLib", "TensorModule"]),
-    module("ImagePipeline", ["CDVAEKernels", "CImageCodecs", "TensorModule"]),
-    module("JobFiles", [crypto]),
-    .target(
-      name: "CImageCodecs", dependencies: ["CJPEG", "CPNG", "CWebP"],
-      cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
-    // Level 2: the fast engine and the network.
-    module("CPUBackend", ["CDVAEKernels", "EngineModule", "TensorModule"]),
-    module("DVAEModel", ["EngineModule", "TensorModule", "WeightFiles"]),
-    // Level 3: training, its data, and the façade that people import.
+    // Level 1: the floor.
     module(
-      "DVAETraining", ["DVAEModel", "EngineModule", "JobFiles", "TensorModule", "WeightFiles"]),
+      "DVAEFiles",
+      [.target(name: "CDVAECrypto", condition: .when(platforms: [.linux, .android]))]),
+    // Level 2: numbers.
+    module("DVAETensors", ["DVAEFiles"]),
+    // Level 3: engines; pictures and weights from untrusted bytes.
+    module("DVAECPUEngine", ["CDVAEKernels", "DVAETensors"]),
+    module("DVAEImages", ["CDVAEImageCodecs", "CDVAEKernels", "DVAEFiles", "DVAETensors"]),
+    module("DVAEWeights", ["CDVAEZLib", "DVAEFiles", "DVAETensors"]),
+    // Level 4: the network.
+    module("DVAEModel", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
+    // Level 5: training, and its data.
+    module("DVAETraining", ["DVAEFiles", "DVAEModel", "DVAETensors", "DVAEWeights"]),
     module(
-      "DataPreparation",
+      "DVAEPreparation",
       [
-        "CBZip2", "CGrammar", "CLanguage", "CSQLite", "CWebFetch", "ImagePipeline", "JobFiles",
-        "TensorModule", "WeightFiles", crypto,
+        "CDVAEBZip2", "CDVAEGrammar", "CDVAELanguage", "CDVAESQLite", "CDVAEWebFetch", "DVAEFiles",
+        "DVAEImages", "DVAETensors", "DVAEWeights",
       ]),
+    // Level 6: what people import.
     module(
       "DVAEKit",
-      [
-        "CPUBackend", "DVAEModel", "EngineModule", "ImagePipeline", "JobFiles", "TensorModule",
-        "WeightFiles",
-      ],
+      ["DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAETensors", "DVAEWeights"],
       resources: [.copy("Resources/starter.safetensors")]),
-    // Level 4 and 5: the command line.
+    // Level 7: the command line.
     module(
       "DVAECommands",
       [
-        "CPUBackend", "DVAEKit", "DVAEModel", "DVAETraining", "DataPreparation", "EngineModule",
-        "ImagePipeline", "JobFiles", "TensorModule", "WeightFiles", argumentParser, crypto,
-        .target(name: "CMPI", condition: .when(traits: ["MPI"])),
+        "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel", "DVAEPreparation",
+        "DVAETensors", "DVAETraining", "DVAEWeights", argumentParser,
+        .target(name: "CDVAEMPI", condition: .when(traits: ["MPI"])),
       ]),
+    // Level 8: the programs.
     .executableTarget(
       name: "dvae", dependencies: ["DVAECommands", argumentParser], swiftSettings: swiftSettings),
     // A proof that tokens serve their purpose; not a product.
     .executableTarget(
-      name: "NextToken",
-      dependencies: [
-        "CPUBackend", "DVAEKit", "DVAEModel", "EngineModule", "TensorModule", argumentParser,
-      ],
+      name: "DVAENextToken",
+      dependencies: ["DVAECPUEngine", "DVAEKit", "DVAEModel", "DVAETensors", argumentParser],
       path: "Examples/NextToken", swiftSettings: swiftSettings),
     // Tests.
     .target(
       name: "DVAETestSupport",
-      dependencies: ["CPUBackend", "DVAEModel", "EngineModule", "TensorModule", "WeightFiles"],
+      dependencies: ["DVAECPUEngine", "DVAEModel", "DVAETensors", "DVAEWeights"],
       path: "Tests/DVAETestSupport", swiftSettings: swiftSettings),
-    tests("EngineTests", ["CDVAEKernels", "CPUBackend", "EngineModule", "TensorModule"]),
-    tests("WeightFilesTests", ["TensorModule", "WeightFiles"]),
-    tests("ImagePipelineTests", ["ImagePipeline", "TensorModule"]),
+    tests("DVAEEngineTests", ["CDVAEKernels", "DVAECPUEngine", "DVAETensors"]),
+    tests("DVAEWeightsTests", ["DVAETensors", "DVAEWeights"]),
+    tests("DVAEImagesTests", ["DVAEImages", "DVAETensors"]),
     tests(
       "DVAEModelTests",
-      ["CPUBackend", "DVAEModel", "DVAETraining", "EngineModule", "TensorModule", "WeightFiles"]),
+      ["DVAECPUEngine", "DVAEModel", "DVAETensors", "DVAETraining", "DVAEWeights"]),
     tests(
       "DVAETrainingTests",
-      ["CPUBackend", "DVAEModel", "DVAETraining", "EngineModule", "TensorModule", "WeightFiles"]),
+      ["DVAECPUEngine", "DVAEModel", "DVAETensors", "DVAETraining", "DVAEWeights"]),
     tests(
       "DVAEKitTests",
       [
-        "DVAECommands", "DVAEKit", "DVAEModel", "DVAETraining", "DataPreparation", "ImagePipeline",
-        "JobFiles", "TensorModule", "WeightFiles",
+        "DVAECommands", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel", "DVAEPreparation",
+        "DVAETensors", "DVAETraining", "DVAEWeights",
       ]),
   ],
   swiftLanguageModes: [.v6],

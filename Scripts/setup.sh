@@ -13,7 +13,7 @@ major=${version%%.*} minor=${version##*.}
 
 libraries_found() {
   command -v pkg-config >/dev/null &&
-    pkg-config --exists libjpeg libpng libwebp libcurl sqlite3 zlib && bzip2_found
+    pkg-config --exists libjpeg libpng libwebp libcurl libcrypto sqlite3 zlib && bzip2_found
 }
 # It has no pkg-config file everywhere; the toolchain's own compiler knows where headers are.
 bzip2_found() {
@@ -37,13 +37,13 @@ if command -v brew >/dev/null; then
   say "installing libjpeg-turbo, libpng, libwebp and pkg-config with brew"
   brew install pkgconf jpeg-turbo libpng webp
 elif command -v apt-get >/dev/null; then
-  packages=(pkg-config libjpeg-dev libpng-dev libwebp-dev libcurl4-openssl-dev libsqlite3-dev libbz2-dev
+  packages=(pkg-config libjpeg-dev libpng-dev libwebp-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libbz2-dev
     zlib1g-dev)
   say "installing ${packages[*]} with apt-get"
   install=(env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends)
   as_root "${install[@]}" "${packages[@]}" ||
     { as_root apt-get update && as_root "${install[@]}" "${packages[@]}"; }
 else
-  fail "install the development files of libjpeg-turbo, libpng, libwebp, libcurl, sqlite3, bzip2, zlib and pkg-config"
+  fail "install the development files of libjpeg-turbo, libpng, libwebp, libcurl, libcrypto, sqlite3, bzip2, zlib and pkg-config"
 fi
-libraries_found || fail "pkg-config still does not find libjpeg, libpng, libwebp, libcurl, sqlite3, zlib or bzip2"
+libraries_found || fail "pkg-config still does not find libjpeg, libpng, libwebp, libcurl, libcrypto, sqlite3, zlib or bzip2"

@@ -6,7 +6,7 @@ For each image NAME.EXT there is NAME.rgb, the interleaved RGB bytes of
 ImageOps.exif_transpose(Image.open(...)).convert("RGB"); manifest.txt lists "NAME.EXT width height"
 (the size after turning). Needs Pillow and numpy. Made with Pillow 13.0.0 (libjpeg-turbo 3.2.0,
 libwebp 1.6.0); run it from the root of the repository. With --resampling it prints the checksums
-of Tests/ImagePipelineTests/ResamplingTests.swift instead.
+of Tests/DVAEImagesTests/ResamplingTests.swift instead.
 """
 
 import io

@@ -1,9 +1,9 @@
 import ArgumentParser
-import CPUBackend
+import DVAECPUEngine
 import DVAEKit
 import DVAEModel
 import Foundation
-import TensorModule
+import DVAETensors
 
 /// Learns a small next-token model on the tokens that `dvae tokenize` has written, and compares its
 /// loss on held-out images with the unigram entropy of their tokens: what is below it has been
@@ -15,7 +15,7 @@ import TensorModule
     discussion: """
       Every tenth image is held out. Example:
         dvae tokenize photos/ --output tokens.bin
-        swift run -c release NextToken tokens.bin
+        swift run -c release DVAENextToken tokens.bin
       Exit status: 0 if the held-out loss is below the unigram entropy, 1 if not.
       """)
 

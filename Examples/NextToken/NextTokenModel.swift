@@ -1,6 +1,5 @@
-import CPUBackend
-import EngineModule
-import TensorModule
+import DVAECPUEngine
+import DVAETensors
 
 /// Predicts a token from its four neighbours that come before it: the neighbours' embeddings, a
 /// hidden layer, and the logits of the whole vocabulary.

@@ -1,8 +1,8 @@
 import ArgumentParser
 import DVAEKit
 import DVAEModel
-import ImagePipeline
-import WeightFiles
+import DVAEImages
+import DVAEWeights
 
 /// `dvae decode`.
 struct DecodeCommand: AsyncParsableCommand {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import DVAEKit
 import Foundation
-import ImagePipeline
+import DVAEImages
 
 /// `dvae reconstruct`.
 struct ReconstructCommand: AsyncParsableCommand {

@@ -1,6 +1,6 @@
 public import DVAEModel
-public import EngineModule
-import ImagePipeline
+public import DVAETensors
+import DVAEImages
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

@@ -1,5 +1,5 @@
-public import ImagePipeline
-import TensorModule
+public import DVAEImages
+import DVAETensors
 
 extension DiscreteVAE {
   // Rows and columns of a code's grid: wide enough that its border hardly reaches the middle.

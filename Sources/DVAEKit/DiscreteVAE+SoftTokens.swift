@@ -1,5 +1,5 @@
 import DVAEModel
-public import ImagePipeline
+public import DVAEImages
 
 extension DiscreteVAE {
   /// The tokens of images as they are, and what the encoder thinks of every position.

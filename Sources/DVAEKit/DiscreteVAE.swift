@@ -1,9 +1,8 @@
-import CPUBackend
+import DVAECPUEngine
 public import DVAEModel
-import EngineModule
-public import ImagePipeline
-import TensorModule
-import WeightFiles
+import DVAETensors
+public import DVAEImages
+import DVAEWeights
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

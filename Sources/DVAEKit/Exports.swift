@@ -1,4 +1,4 @@
 // What the façade's own signatures speak of, so that one import is enough.
 @_exported public import DVAEModel
-@_exported public import ImagePipeline
-@_exported public import JobFiles
+@_exported public import DVAEImages
+@_exported public import DVAEFiles

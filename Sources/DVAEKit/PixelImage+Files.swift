@@ -1,5 +1,5 @@
-public import ImagePipeline
-import WeightFiles
+public import DVAEImages
+import DVAEWeights
 
 extension PixelImage {
   /// Reads a JPEG, PNG or WebP file; see `decodeImage` for what the pixels are.

@@ -1,7 +1,7 @@
-import CPUBackend
+import DVAECPUEngine
 public import DVAEModel
-public import ImagePipeline
-import WeightFiles
+public import DVAEImages
+import DVAEWeights
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

@@ -1,5 +1,4 @@
-import EngineModule
-public import TensorModule
+public import DVAETensors
 
 /// How large an encoder's activations get on photos: what its whole numbers are scaled by.
 public struct ActivationRanges: Hashable, Codable, Sendable {

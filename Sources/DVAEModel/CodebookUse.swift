@@ -1,4 +1,4 @@
-import TensorModule
+import DVAETensors
 
 /// How evenly a model uses its vocabulary.
 public struct CodebookUse: Hashable, Sendable {

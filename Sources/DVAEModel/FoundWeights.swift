@@ -1,5 +1,5 @@
-import TensorModule
-import WeightFiles
+import DVAETensors
+import DVAEWeights
 
 /// A file's tensors under the model's names, on the way to being parameters.
 struct FoundWeights {

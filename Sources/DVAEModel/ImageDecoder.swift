@@ -1,5 +1,4 @@
-public import EngineModule
-public import TensorModule
+public import DVAETensors
 
 /// Tokens to the statistics of an image, on an engine.
 ///

@@ -1,5 +1,4 @@
-import EngineModule
-public import TensorModule
+public import DVAETensors
 
 /// The most likely tokens at every position, the most likely first, and what the encoder thinks of
 /// them.

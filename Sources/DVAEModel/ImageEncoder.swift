@@ -1,5 +1,4 @@
-public import EngineModule
-public import TensorModule
+public import DVAETensors
 
 /// Images to tokens, on an engine.
 public struct ImageEncoder<E: Engine>: Sendable {

@@ -1,4 +1,4 @@
-public import WeightFiles
+public import DVAEWeights
 
 /// The parameters that weights files hold, with the architecture that their shapes tell.
 ///

@@ -1,5 +1,4 @@
-import EngineModule
-import TensorModule
+import DVAETensors
 
 /// What the forward half keeps for the backward half: a stack, taken in reverse order.
 public struct Activations: Sendable {

@@ -1,4 +1,4 @@
-public import EngineModule
+public import DVAETensors
 
 /// One half of the model read as a table: what follows what, and what each part is called.
 ///

@@ -1,5 +1,4 @@
-public import EngineModule
-public import TensorModule
+public import DVAETensors
 
 /// The parts of the loss over a batch.
 public struct ObjectiveParts: Hashable, Sendable {

@@ -1,4 +1,4 @@
-public import WeightFiles
+public import DVAEWeights
 
 /// Why a weights file's tensors are not the parameters of a model.
 public enum ParameterError: Error, Hashable, Sendable, CustomStringConvertible {

@@ -1,5 +1,5 @@
 import Dispatch
-public import TensorModule
+public import DVAETensors
 
 /// A named weight or bias.
 public struct Parameter: Sendable {

@@ -1,5 +1,4 @@
-public import EngineModule
-public import TensorModule
+public import DVAETensors
 
 /// Images to tokens in whole numbers: faster than `ImageEncoder`, with tokens that are mostly its own.
 ///

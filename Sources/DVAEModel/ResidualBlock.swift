@@ -1,5 +1,4 @@
-import EngineModule
-import TensorModule
+import DVAETensors
 
 /// y = id(x) + gain·conv_4(relu(conv_3(relu(conv_2(relu(conv_1(relu(x)))))))).
 ///

@@ -1,4 +1,4 @@
-public import TensorModule
+public import DVAETensors
 
 /// Where the images of a run come from: an endless sequence of batches that is a function of its
 /// seed and can be taken up anywhere.

@@ -1,6 +1,6 @@
 import DVAEModel
-import TensorModule
-import WeightFiles
+import DVAETensors
+import DVAEWeights
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

@@ -1,6 +1,5 @@
 import DVAEModel
-package import EngineModule
-package import TensorModule
+package import DVAETensors
 
 /// What the encoder's last layer reads at many places of the images: the codes' examples.
 package struct CodeExamples {

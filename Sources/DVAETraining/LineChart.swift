@@ -1,5 +1,5 @@
-import JobFiles
-import TensorModule
+import DVAEFiles
+import DVAETensors
 
 /// Curves over the updates of a run as an SVG picture.
 struct LineChart {

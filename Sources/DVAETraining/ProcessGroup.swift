@@ -1,5 +1,5 @@
 import DVAEModel
-import TensorModule
+import DVAETensors
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

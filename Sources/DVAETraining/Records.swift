@@ -1,5 +1,5 @@
 public import DVAEModel
-import TensorModule
+import DVAETensors
 
 /// What one update did.
 public struct UpdateRecord: Hashable, Sendable {

@@ -1,4 +1,4 @@
-import WeightFiles
+import DVAEWeights
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

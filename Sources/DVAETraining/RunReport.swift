@@ -1,6 +1,6 @@
 public import DVAEModel
-import JobFiles
-import TensorModule
+import DVAEFiles
+import DVAETensors
 
 /// The page that shows how a run goes: curves, pictures, the use of codes, the settings.
 ///

@@ -1,4 +1,4 @@
-import TensorModule
+import DVAETensors
 
 /// A quantity that moves along half a cosine from one value to another, and then stays there.
 ///

@@ -1,6 +1,5 @@
 import DVAEModel
-public import EngineModule
-import TensorModule
+public import DVAETensors
 
 /// Who watches a run: prints, writes files, asks it to stop.
 ///

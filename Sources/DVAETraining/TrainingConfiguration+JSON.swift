@@ -1,4 +1,4 @@
-import JobFiles
+import DVAEFiles
 
 #if canImport(FoundationEssentials)
 public import FoundationEssentials

@@ -1,5 +1,5 @@
 public import DVAEModel
-import TensorModule
+import DVAETensors
 
 /// Everything that a training run is a function of, apart from the images themselves.
 ///

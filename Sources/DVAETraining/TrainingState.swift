@@ -1,6 +1,5 @@
 public import DVAEModel
-import EngineModule
-import TensorModule
+import DVAETensors
 
 /// Everything that the rest of a run depends on.
 ///

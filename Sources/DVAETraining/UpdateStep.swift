@@ -1,6 +1,5 @@
 package import DVAEModel
-package import EngineModule
-package import TensorModule
+package import DVAETensors
 
 /// What the schedules say for one update.
 package struct ScheduledValues: Hashable, Sendable {

@@ -1,6 +1,5 @@
 import DVAEModel
-public import EngineModule
-public import TensorModule
+public import DVAETensors
 
 /// Fixed images that show how good the averaged model is.
 public struct ValidationSet: Sendable {

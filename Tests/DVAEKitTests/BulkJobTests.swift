@@ -1,6 +1,6 @@
 import DVAEKit
 import Foundation
-import ImagePipeline
+import DVAEImages
 import Testing
 
 /// Bulk jobs whose network and inputs misbehave.

@@ -1,9 +1,9 @@
 import DVAEKit
 import DVAEModel
 import Foundation
-import ImagePipeline
+import DVAEImages
 import Testing
-import WeightFiles
+import DVAEWeights
 
 /// `dvae evaluate`, from its sums to the page.
 @Suite struct EvaluateTests {

@@ -1,5 +1,5 @@
 import DVAEKit
-import ImagePipeline
+import DVAEImages
 import Testing
 
 @Suite struct ImageQualityTests {

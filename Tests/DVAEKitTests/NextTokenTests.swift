@@ -7,7 +7,7 @@ import Testing
 private enum NextTokenProgram {
   static let path: String? = {
     let folder = Program.path.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }
-    guard let path = folder.map({ $0 + "/NextToken" }) else { return nil }
+    guard let path = folder.map({ $0 + "/DVAENextToken" }) else { return nil }
     return FileManager.default.isExecutableFile(atPath: path) ? path : nil
   }()
 }

@@ -1,5 +1,5 @@
 import Foundation
-import JobFiles
+import DVAEFiles
 import Testing
 
 @Suite struct OutputFileTests {

@@ -1,9 +1,9 @@
 import DVAEKit
 import DVAEModel
 import Foundation
-import ImagePipeline
+import DVAEImages
 import Testing
-import WeightFiles
+import DVAEWeights
 
 /// int8 from the command line.
 @Suite struct PrecisionTests {

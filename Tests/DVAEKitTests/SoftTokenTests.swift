@@ -1,8 +1,8 @@
 import DVAEKit
 import Foundation
-import ImagePipeline
+import DVAEImages
 import Testing
-import WeightFiles
+import DVAEWeights
 
 /// The most likely tokens and the margins, from the logits to the files.
 @Suite struct SoftTokenTests {

@@ -1,9 +1,9 @@
 import DVAEKit
 import DVAEModel
 import Foundation
-import ImagePipeline
+import DVAEImages
 import Testing
-import WeightFiles
+import DVAEWeights
 
 /// Tokens of made-up jobs through every form of file.
 @Suite struct TokenFileTests {

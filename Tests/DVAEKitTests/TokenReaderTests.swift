@@ -1,7 +1,7 @@
 import DVAEKit
 import Foundation
 import Testing
-import WeightFiles
+import DVAEWeights
 
 /// Token files from elsewhere, and damaged ones.
 @Suite struct TokenReaderTests {

@@ -1,7 +1,7 @@
 import DVAEKit
 import DVAEModel
 import Foundation
-import ImagePipeline
+import DVAEImages
 import Testing
 
 /// Python, where it is there with NumPy.

@@ -1,8 +1,8 @@
 import DVAEKit
 import Foundation
-import ImagePipeline
+import DVAEImages
 import Testing
-import WeightFiles
+import DVAEWeights
 
 /// `dvae tokenize`, `decode` and `reconstruct` from the command line to the files.
 @Suite struct TokenizeTests {

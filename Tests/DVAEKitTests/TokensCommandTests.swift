@@ -1,9 +1,9 @@
 import DVAEKit
 import DVAEModel
 import Foundation
-import ImagePipeline
+import DVAEImages
 import Testing
-import WeightFiles
+import DVAEWeights
 
 /// `dvae tokens info`, `verify`, `stats` and `mosaic`.
 @Suite struct TokensCommandTests {

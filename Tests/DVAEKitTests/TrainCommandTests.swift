@@ -1,7 +1,7 @@
 import DVAEKit
 import DVAETraining
 import Foundation
-import TensorModule
+import DVAETensors
 import Testing
 
 /// Whole runs of `dvae train`, small enough for a test.

@@ -1,9 +1,9 @@
 import DVAECommands
 import DVAETraining
 import Foundation
-import ImagePipeline
+import DVAEImages
 import Synchronization
-import TensorModule
+import DVAETensors
 import Testing
 
 @Suite struct TrainingImagesTests {

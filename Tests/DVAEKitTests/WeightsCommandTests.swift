@@ -1,9 +1,9 @@
 import DVAEKit
 import DVAEModel
 import Foundation
-import TensorModule
+import DVAETensors
 import Testing
-import WeightFiles
+import DVAEWeights
 
 @Suite struct WeightsCommandTests {
   let folder = TemporaryFolder()

@@ -1,9 +1,9 @@
 import DVAEModel
 import DVAETestSupport
 import Foundation
-import TensorModule
+import DVAETensors
 import Testing
-import WeightFiles
+import DVAEWeights
 
 @Suite("Weights as parameters")
 struct ModelWeightsTests {

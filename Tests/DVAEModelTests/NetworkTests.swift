@@ -1,7 +1,6 @@
 import DVAEModel
 import DVAETestSupport
-import EngineModule
-import TensorModule
+import DVAETensors
 import Testing
 
 /// Encoder and decoder against the official package's results on real photos.

@@ -1,10 +1,9 @@
 import DVAEModel
 import DVAETestSupport
-import EngineModule
+import DVAETensors
 import Foundation
-import TensorModule
 import Testing
-import WeightFiles
+import DVAEWeights
 
 /// Three whole updates against the oracle in Tests/Fixtures/training, computed in float64.
 @Suite("The objective")

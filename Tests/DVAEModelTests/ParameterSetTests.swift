@@ -1,5 +1,5 @@
 import DVAEModel
-import TensorModule
+import DVAETensors
 import Testing
 
 @Suite("Parameter sets")

@@ -1,8 +1,7 @@
-import CPUBackend
+import DVAECPUEngine
 import DVAEModel
 import DVAETestSupport
-import EngineModule
-import TensorModule
+import DVAETensors
 import Testing
 
 @Suite("The encoder in whole numbers")

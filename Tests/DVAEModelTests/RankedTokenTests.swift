@@ -1,8 +1,7 @@
 import DVAEModel
 import DVAETestSupport
-import EngineModule
+import DVAETensors
 import Foundation
-import TensorModule
 import Testing
 
 /// The most likely tokens against the logits of the official package.

@@ -1,5 +1,4 @@
-public import EngineModule
-public import TensorModule
+public import DVAETensors
 
 /// Softmax, the Gumbel relaxation, the KL term, and the backward half of the last two.
 public struct BottleneckCase: OperationCase {

@@ -1,5 +1,4 @@
-public import EngineModule
-public import TensorModule
+public import DVAETensors
 
 /// A convolution, its two backward halves and, for 1×1 kernels, its argmax.
 ///

@@ -1,4 +1,4 @@
-public import TensorModule
+public import DVAETensors
 public import Testing
 
 /// How far one list of numbers is from another, measured in units of an error bound per element.

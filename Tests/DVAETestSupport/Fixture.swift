@@ -1,6 +1,6 @@
 public import Foundation
-public import TensorModule
-public import WeightFiles
+public import DVAETensors
+public import DVAEWeights
 
 /// The files in Tests/Fixtures, found from this source file's own place in the checkout.
 public enum Fixture {

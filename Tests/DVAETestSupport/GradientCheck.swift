@@ -1,4 +1,4 @@
-public import TensorModule
+public import DVAETensors
 
 /// Derivatives of a function by the elements of a tensor, by five-point central differences.
 public struct GradientCheck {

@@ -1,5 +1,4 @@
-public import EngineModule
-public import TensorModule
+public import DVAETensors
 
 /// The logit-Laplace likelihood and its gradient.
 public struct LikelihoodCase: OperationCase {

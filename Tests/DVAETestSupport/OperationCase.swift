@@ -1,5 +1,4 @@
-public import EngineModule
-import TensorModule
+public import DVAETensors
 public import Testing
 
 /// One row of the table of operations: an operation with its backward half at one size.

@@ -1,4 +1,4 @@
-import TensorModule
+import DVAETensors
 
 /// The table of operation cases: sizes that are no multiple of any vector, tile or block.
 public enum OperationTable {

@@ -1,5 +1,4 @@
-public import EngineModule
-public import TensorModule
+public import DVAETensors
 
 /// A convolution of one-hot vectors by table lookup.
 public struct GatherCase: OperationCase {

@@ -1,5 +1,5 @@
-import CPUBackend
-public import EngineModule
+import DVAECPUEngine
+public import DVAETensors
 public import Testing
 
 /// An engine that a test is run on.

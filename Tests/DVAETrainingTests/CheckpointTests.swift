@@ -1,7 +1,7 @@
 import DVAEModel
 import DVAETraining
 import Foundation
-import TensorModule
+import DVAETensors
 import Testing
 
 @Suite struct CheckpointTests {

@@ -1,12 +1,11 @@
-import CPUBackend
+import DVAECPUEngine
 import DVAEModel
 import DVAETestSupport
 import DVAETraining
-import EngineModule
+import DVAETensors
 import Foundation
-import TensorModule
 import Testing
-import WeightFiles
+import DVAEWeights
 
 /// Three updates against PyTorch's in float64 (Tests/Fixtures/training).
 @Suite struct OracleTests {

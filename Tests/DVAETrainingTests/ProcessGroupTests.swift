@@ -1,9 +1,9 @@
-import CPUBackend
+import DVAECPUEngine
 import DVAEModel
 import DVAETraining
 import Foundation
 import Synchronization
-import TensorModule
+import DVAETensors
 import Testing
 
 /// Threads that take each other for processes.

@@ -1,7 +1,7 @@
 import DVAEModel
 import DVAETraining
 import Foundation
-import TensorModule
+import DVAETensors
 
 /// Images that are a function of their index: colour gradients of random slopes.
 struct SyntheticImages: BatchSource {

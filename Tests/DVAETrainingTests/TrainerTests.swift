@@ -1,9 +1,8 @@
-import CPUBackend
+import DVAECPUEngine
 import DVAEModel
 import DVAETraining
-import EngineModule
+import DVAETensors
 import Foundation
-import TensorModule
 import Testing
 
 @Suite struct TrainerTests {

@@ -1,7 +1,6 @@
-import CPUBackend
+import DVAECPUEngine
 import DVAEModel
-import EngineModule
-import TensorModule
+import DVAETensors
 
 /// How far each algorithm is from sums in float64 on the shapes of the encoder's layers.
 struct AccuracyReport: Encodable {

@@ -1,7 +1,6 @@
-import CPUBackend
+import DVAECPUEngine
 import DVAEModel
-import EngineModule
-import TensorModule
+import DVAETensors
 
 /// How long each way to compute the encoder's 3×3 layers takes, and which one the engine chooses.
 struct AlgorithmReport: Encodable {

@@ -1,9 +1,8 @@
 import ArgumentParser
-import CPUBackend
+import DVAECPUEngine
 import DVAEKit
 import DVAEModel
-import EngineModule
-import TensorModule
+import DVAETensors
 
 /// `dvae benchmark`.
 struct BenchmarkCommand: ParsableCommand {

@@ -1,4 +1,4 @@
-import EngineModule
+import DVAETensors
 
 /// What `dvae benchmark` found, for people and for programs.
 struct BenchmarkReport: Encodable {

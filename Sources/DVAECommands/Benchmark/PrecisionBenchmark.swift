@@ -1,9 +1,8 @@
-import CPUBackend
+import DVAECPUEngine
 import DVAEKit
 import DVAEModel
-import EngineModule
-import ImagePipeline
-import TensorModule
+import DVAETensors
+import DVAEImages
 
 /// What `dvae benchmark --precision int8` found: float32 and int8 in turns on the same input.
 struct PrecisionComparison: Encodable {

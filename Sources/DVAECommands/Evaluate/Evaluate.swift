@@ -1,8 +1,8 @@
 public import ArgumentParser
 public import DVAEKit
 import DVAEModel
-import ImagePipeline
-import WeightFiles
+import DVAEImages
+import DVAEWeights
 
 /// `dvae evaluate`.
 struct EvaluateCommand: AsyncParsableCommand {

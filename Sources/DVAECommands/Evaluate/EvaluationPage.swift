@@ -1,7 +1,7 @@
 import DVAEKit
 import DVAEModel
 import Foundation
-import ImagePipeline
+import DVAEImages
 
 /// The pictures of the worst and the best images, as many as a page should hold.
 struct ShownPictures {

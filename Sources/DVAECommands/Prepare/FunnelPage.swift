@@ -1,5 +1,5 @@
 import DVAEKit
-import DataPreparation
+import DVAEPreparation
 import Foundation
 
 /// The funnel as a page that needs nothing beside itself: a bar for each stage, and below it what

@@ -1,6 +1,6 @@
 import ArgumentParser
 import DVAEKit
-import DataPreparation
+import DVAEPreparation
 import Foundation
 
 /// A threshold, or `off`.

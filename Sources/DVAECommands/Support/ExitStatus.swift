@@ -1,10 +1,10 @@
 import ArgumentParser
-import CPUBackend
+import DVAECPUEngine
 import DVAEKit
 import DVAEModel
 import DVAETraining
-import ImagePipeline
-import WeightFiles
+import DVAEImages
+import DVAEWeights
 
 /// The exit statuses, which are those of BSD's sysexits.
 enum ExitStatus {

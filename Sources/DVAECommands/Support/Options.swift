@@ -1,8 +1,8 @@
 public import ArgumentParser
-import CPUBackend
+import DVAECPUEngine
 public import DVAEKit
 import DVAEModel
-import ImagePipeline
+import DVAEImages
 
 /// Which model, and how it is run.
 struct ModelOptions: ParsableArguments {

@@ -2,7 +2,7 @@ import DVAEKit
 import DVAEModel
 import DVAETraining
 import Foundation
-import ImagePipeline
+import DVAEImages
 
 /// TensorBoard's log of a run: a file for every start of the program.
 struct EventLog {

@@ -1,6 +1,6 @@
 import DVAETraining
-import ImagePipeline
-import TensorModule
+import DVAEImages
+import DVAETensors
 
 /// Validation pictures as one image: a row per image; original, soft, hard and the error of hard.
 struct PictureGrid {

@@ -3,7 +3,7 @@ import DVAETraining
 import Foundation
 
 #if MPI
-import CMPI
+import CDVAEMPI
 
 /// The processes that mpirun started.
 private struct MPIProcesses: ProcessGroup {

@@ -1,6 +1,6 @@
 import DVAETraining
 import Foundation
-import ImagePipeline
+import DVAEImages
 
 /// What the page of a run is made from: thinned-out columns of its tables.
 struct RunHistory {

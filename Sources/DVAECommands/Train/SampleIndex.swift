@@ -1,7 +1,7 @@
 import DVAEKit
 import DVAETraining
-import ImagePipeline
-import TensorModule
+import DVAEImages
+import DVAETensors
 
 /// Where every image of a data set lies: small enough to hold millions of them.
 package struct SampleIndex: Sendable {

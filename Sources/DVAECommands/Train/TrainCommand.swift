@@ -1,11 +1,11 @@
 import ArgumentParser
-import CPUBackend
+import DVAECPUEngine
 import DVAEKit
 import DVAEModel
 import DVAETraining
 import Foundation
-import ImagePipeline
-import TensorModule
+import DVAEImages
+import DVAETensors
 
 /// `dvae train`.
 struct TrainCommand: AsyncParsableCommand {

@@ -1,9 +1,9 @@
 import DVAEKit
 package import DVAETraining
 import Dispatch
-import ImagePipeline
+import DVAEImages
 import Synchronization
-import TensorModule
+import DVAETensors
 
 /// The batches of a run as a pure function of a place in the sequence: shuffled anew for every pass,
 /// each image cropped by random numbers of its own.

@@ -2,8 +2,8 @@ import DVAEKit
 import DVAEModel
 import DVAETraining
 import Foundation
-import ImagePipeline
-import WeightFiles
+import DVAEImages
+import DVAEWeights
 
 /// Watches a run: the line on the console, the tables and pictures in its folder.
 struct TrainingReporter: TrainingObserver {

@@ -1,6 +1,6 @@
 import DVAEKit
 import DVAETraining
-import ImagePipeline
+import DVAEImages
 
 /// The fixed images that a run is validated with: the first usable ones, as `dvae tokenize` would
 /// see them.

@@ -1,6 +1,6 @@
 import DVAEKit
 import DVAETraining
-import WeightFiles
+import DVAEWeights
 
 extension TrainingState {
   /// Writes the averaged parameters in the form that `--weights` takes: official names behind

@@ -1,7 +1,7 @@
 import DVAEKit
 package import Foundation
 import Synchronization
-import WeightFiles
+import DVAEWeights
 
 #if canImport(FoundationNetworking)
 import FoundationNetworking

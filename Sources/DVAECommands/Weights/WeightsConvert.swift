@@ -1,7 +1,7 @@
 import ArgumentParser
 import DVAEKit
 import DVAEModel
-import ImagePipeline
+import DVAEImages
 
 /// `dvae weights convert`.
 struct WeightsConvert: AsyncParsableCommand {

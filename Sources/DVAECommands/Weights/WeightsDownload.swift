@@ -2,7 +2,7 @@ import ArgumentParser
 import DVAEKit
 import DVAEModel
 import Foundation
-import WeightFiles
+import DVAEWeights
 
 /// `dvae weights download`.
 struct WeightsDownload: AsyncParsableCommand {

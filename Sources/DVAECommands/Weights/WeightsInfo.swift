@@ -1,8 +1,8 @@
 import ArgumentParser
 import DVAEKit
 import DVAEModel
-import TensorModule
-import WeightFiles
+import DVAETensors
+import DVAEWeights
 
 /// `dvae weights info`.
 struct WeightsInfo: AsyncParsableCommand {

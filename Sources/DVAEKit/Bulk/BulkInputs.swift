@@ -1,4 +1,4 @@
-public import ImagePipeline
+public import DVAEImages
 
 /// The images of a bulk job: counted, fingerprinted, and each under a key of its own.
 ///

@@ -1,4 +1,4 @@
-import ImagePipeline
+import DVAEImages
 
 /// An image that is ready for the network, or why there is none.
 struct PreparedImage: Sendable {

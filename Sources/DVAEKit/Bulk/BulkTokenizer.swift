@@ -1,4 +1,4 @@
-public import ImagePipeline
+public import DVAEImages
 
 /// Tokenizes the images of a bulk job into a token file: the next images are read and resized while
 /// the network works on the present ones, order is kept, and memory does not grow with the job.

@@ -1,6 +1,6 @@
 public import DVAEModel
-public import ImagePipeline
-import TensorModule
+public import DVAEImages
+import DVAETensors
 
 extension DiscreteVAE {
   /// Sends an image through the model and back, and measures everything that `dvae evaluate` tells.

@@ -1,4 +1,4 @@
-public import ImagePipeline
+public import DVAEImages
 
 /// What is fixed so that figures can be compared: how a photo becomes the original, and how the
 /// model's output becomes the picture that is compared with it.

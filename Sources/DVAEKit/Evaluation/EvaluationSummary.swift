@@ -1,5 +1,5 @@
 public import DVAEModel
-import TensorModule
+import DVAETensors
 
 /// What `dvae evaluate` finds for a set of images: every image counts the same.
 public struct EvaluationSummary: Hashable, Sendable, Codable {

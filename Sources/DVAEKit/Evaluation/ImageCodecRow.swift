@@ -1,4 +1,4 @@
-public import ImagePipeline
+public import DVAEImages
 
 /// An original through another codec, at no more bytes than its tokens take.
 ///

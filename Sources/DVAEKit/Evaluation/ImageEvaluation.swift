@@ -1,5 +1,5 @@
 public import DVAEModel
-import TensorModule
+import DVAETensors
 
 /// What `dvae evaluate` finds for one image.
 public struct ImageEvaluation: Hashable, Sendable, Codable {

@@ -1,4 +1,4 @@
-import TensorModule
+import DVAETensors
 
 /// How near one picture is to another, both 8-bit with the same size and interleaved channels.
 ///

@@ -1,4 +1,4 @@
-public import ImagePipeline
+public import DVAEImages
 
 /// How near one 8-bit picture is to another, by every measure of `dvae evaluate`.
 public struct PictureMeasures: Hashable, Sendable, Codable {

@@ -1,4 +1,4 @@
-import TensorModule
+import DVAETensors
 
 /// One colour of a picture, as numbers.
 struct Plane {

@@ -1,5 +1,5 @@
-import ImagePipeline
-import JobFiles
+import DVAEImages
+import DVAEFiles
 
 extension FileHash {
   /// The hash of a file's bytes, or of a part of them: what `sha256sum` prints.

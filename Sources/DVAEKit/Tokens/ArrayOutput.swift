@@ -1,4 +1,4 @@
-import WeightFiles
+import DVAEWeights
 
 /// One image after the other in one file, and a sidecar that says which is which: `.npy`, the flat
 /// `.bin`, `.packed`, and Megatron's `.bin` and `.idx`.

@@ -1,4 +1,4 @@
-import ImagePipeline
+import DVAEImages
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

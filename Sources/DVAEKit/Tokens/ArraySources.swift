@@ -1,5 +1,5 @@
-import ImagePipeline
-import WeightFiles
+import DVAEImages
+import DVAEWeights
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

@@ -1,4 +1,4 @@
-import JobFiles
+import DVAEFiles
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

@@ -1,5 +1,5 @@
-import ImagePipeline
-import WeightFiles
+import DVAEImages
+import DVAEWeights
 
 /// The `.idx` of Megatron's indexed data sets, version 1: one sequence per image, each a document.
 ///

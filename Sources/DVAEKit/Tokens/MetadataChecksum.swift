@@ -1,4 +1,4 @@
-import WeightFiles
+import DVAEWeights
 
 /// A checksum that stands within the JSON that it covers, as `"metadata_sha256":"…"`: the SHA-256 of
 /// all its bytes, with zeros in the place of the checksum's own 64 digits.

@@ -1,5 +1,5 @@
 public import DVAEModel
-public import ImagePipeline
+public import DVAEImages
 
 /// Where tokens come from: kept in every token file, so that they can be made again, and are not
 /// decoded with other weights by mistake.

@@ -1,4 +1,4 @@
-import ImagePipeline
+import DVAEImages
 
 /// A flat `.bin` or a `.packed`: images of one size, one after the other.
 struct RowSource: TokenSource {

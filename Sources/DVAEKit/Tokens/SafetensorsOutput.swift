@@ -1,4 +1,4 @@
-import WeightFiles
+import DVAEWeights
 
 /// One tensor per key.
 ///

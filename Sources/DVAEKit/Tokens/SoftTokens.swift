@@ -1,5 +1,5 @@
 import DVAEModel
-import WeightFiles
+import DVAEWeights
 
 /// What the encoder thinks of every position of an image, beside its most likely token.
 public struct SoftTokens: Hashable, Sendable {

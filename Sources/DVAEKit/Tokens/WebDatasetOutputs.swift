@@ -1,5 +1,5 @@
-import ImagePipeline
-import WeightFiles
+import DVAEImages
+import DVAEWeights
 
 /// The files that stand for an item in a WebDataset, by name; none for a failed one.
 private func files(of record: TokenRecord) -> [(name: String, bytes: [UInt8])] {

@@ -1,5 +1,5 @@
 public import DVAEModel
-import WeightFiles
+import DVAEWeights
 
 extension WeightsFiles {
   /// The note that goes with weights: OpenAI's licence of its release asks for it.

@@ -1,5 +1,5 @@
 public import DVAEModel
-public import WeightFiles
+public import DVAEWeights
 
 /// The files of a model, opened and checked: what `WeightsLocation` found.
 public struct WeightsFiles: Sendable {

@@ -1,5 +1,5 @@
 import DVAEKit
-import DataPreparation
+import DVAEPreparation
 import Foundation
 import Testing
 

@@ -1,4 +1,4 @@
-import DataPreparation
+import DVAEPreparation
 import Testing
 
 @Suite struct CaptionTextTests {

@@ -1,7 +1,7 @@
-import DataPreparation
-import ImagePipeline
+import DVAEPreparation
+import DVAEImages
 import Synchronization
-import TensorModule
+import DVAETensors
 import Testing
 
 @Suite struct DuplicateTests {

@@ -1,8 +1,8 @@
 import DVAEKit
-import DataPreparation
+import DVAEPreparation
 import Foundation
-import ImagePipeline
-import TensorModule
+import DVAEImages
+import DVAETensors
 import Testing
 
 @Suite struct PreparationTests {

@@ -1,7 +1,7 @@
 import DVAEKit
-import DataPreparation
+import DVAEPreparation
 import Foundation
-import ImagePipeline
+import DVAEImages
 import Testing
 
 @Suite struct SourceTests {

@@ -1,0 +1,142 @@
+import CDVAEKernels
+public import DVAETensors
+
+// The wide softmaxes of the bottleneck, the likelihood, and the optimizer.
+
+extension CPUEngine {
+  /// q = softmax over channels.
+  public func softmaxChannels(_ logits: Tensor) -> Tensor {
+    let y = makeTensor(logits.shape)
+    let k = logits.shape.channels
+    team.run(logits.shape.positions) { p, _ in
+      kernels.softmax(logits.pointer + p * k, Int32(k), y.pointer + p * k)
+    }
+    return y
+  }
+
+  /// The relaxed sample softmax((ℓ + g)/τ).
+  public func gumbelSoftmax(_ logits: Tensor, noise: GumbelNoise, temperature: Float) -> Tensor {
+    let y = makeTensor(logits.shape)
+    let k = logits.shape.channels
+    let kernels = kernels
+    team.run(logits.shape.positions) { p, _ in
+      let at = p * k
+      switch noise {
+      case .uniform(let u):
+        kernels.gumbel_softmax(
+          logits.pointer + at, u.pointer + at, 0, 0, 0, temperature, Int32(k), y.pointer + at)
+      case .seeded(let seed, let stream, let first):
+        kernels.gumbel_softmax(
+          logits.pointer + at, nil, seed, stream, first + UInt64(at), temperature, Int32(k),
+          y.pointer + at)
+      }
+    }
+    return y
+  }
+
+  /// Σ over positions of KL(softmax(ℓ) ‖ uniform), in nats.
+  public func klToUniform(_ logits: Tensor) -> Double {
+    let k = logits.shape.channels
+    return orderedSum(logits.shape.positions, task: 16) { range in
+      var sum = 0.0
+      for p in range { sum += kernels.kl(logits.pointer + p * k, Int32(k)) }
+      return sum
+    }
+  }
+
+  /// dℓ of the relaxed sample and of the KL term, written over dy.
+  public func gumbelSoftmaxBackward(
+    _ dy: Tensor, y: Tensor, logits: Tensor, temperature: Float, klScale: Float
+  ) {
+    precondition(
+      dy.shape == y.shape && y.shape == logits.shape,
+      "gumbelSoftmaxBackward: \(dy.shape), \(y.shape), \(logits.shape)")
+    let k = logits.shape.channels
+    team.run(logits.shape.positions) { p, _ in
+      let at = p * k
+      kernels.gumbel_softmax_backward(
+        dy.pointer + at, y.pointer + at, logits.pointer + at, temperature, klScale, Int32(k))
+    }
+  }
+
+  /// Σ of −ln f, the logit-Laplace density.
+  public func logitLaplaceLoss(_ statistics: Tensor, target: Tensor) -> Double {
+    let colours = checkedColours(statistics, target)
+    return orderedSum(target.shape.positions, task: 1024) { range in
+      kernels.logit_laplace(
+        statistics.pointer + range.lowerBound * 2 * colours,
+        target.pointer + range.lowerBound * colours, range.count, Int32(colours))
+    }
+  }
+
+  /// scale·d(loss)/d(statistics).
+  public func logitLaplaceLossBackward(
+    _ statistics: Tensor, target: Tensor, scale: Float
+  ) -> Tensor {
+    let colours = checkedColours(statistics, target)
+    let d = makeTensor(statistics.shape)
+    team.runChunks(of: target.shape.positions, size: 1024) { range in
+      let at = range.lowerBound
+      kernels.logit_laplace_backward(
+        statistics.pointer + at * 2 * colours, target.pointer + at * colours, range.count,
+        Int32(colours), scale, d.pointer + at * 2 * colours)
+    }
+    return d
+  }
+
+  /// One AdamW update and the exponential moving average.
+  public func adamWStep(
+    parameters: TensorSlice, gradients: TensorSlice, firstMoment: TensorSlice,
+    secondMoment: TensorSlice, average: TensorSlice, _ step: AdamWStep
+  ) {
+    let count = parameters.count
+    precondition(
+      [gradients, firstMoment, secondMoment, average].allSatisfy { $0.count == count },
+      "adamWStep: arenas of different lengths")
+    let t = Double(step.count)
+    var constants = [Float](repeating: 0, count: DVAE_ADAMW_COUNT)
+    let correction1 = 1 - power(Double(step.beta1), t)
+    constants[DVAE_ADAMW_STEP] = Float(Double(step.learningRate) / correction1)
+    constants[DVAE_ADAMW_DECAY] =
+      Float(1 - Double(step.learningRate) * Double(step.weightDecay))
+    constants[DVAE_ADAMW_BETA1] = step.beta1
+    constants[DVAE_ADAMW_BETA2] = step.beta2
+    constants[DVAE_ADAMW_CORRECTION2] =
+      Float(1 / (1 - power(Double(step.beta2), t)).squareRoot())
+    constants[DVAE_ADAMW_EPSILON] = step.epsilon
+    constants[DVAE_ADAMW_AVERAGE] = step.averageDecay
+    constants[DVAE_ADAMW_GRADIENT_SCALE] = step.gradientScale
+    team.runChunks(of: count, size: elementwiseTask) { range in
+      let at = range.lowerBound
+      kernels.adamw(
+        parameters.pointer + at, gradients.pointer + at, firstMoment.pointer + at,
+        secondMoment.pointer + at, average.pointer + at, range.count, constants)
+    }
+  }
+
+  /// Σ x².
+  public func sumOfSquares(_ x: TensorSlice) -> Double {
+    orderedSum(x.count, task: elementwiseTask) { range in
+      kernels.sum_of_squares(x.pointer + range.lowerBound, range.count)
+    }
+  }
+
+  /// Sums per-task values in task order, so that the total does not depend on threads.
+  private func orderedSum(_ count: Int, task size: Int, _ body: (Range<Int>) -> Double) -> Double {
+    let tasks = (count + size - 1) / size
+    return withUnsafeTemporaryAllocation(of: Double.self, capacity: max(tasks, 1)) { partial in
+      team.run(tasks) { task, _ in
+        partial[task] = body(task * size..<min(count, (task + 1) * size))
+      }
+      return partial[..<tasks].reduce(0, +)
+    }
+  }
+
+  private func checkedColours(_ statistics: Tensor, _ target: Tensor) -> Int {
+    let colours = target.shape.channels
+    precondition(
+      statistics.shape == target.shape.with(channels: 2 * colours),
+      "logitLaplaceLoss: statistics \(statistics.shape) for target \(target.shape)")
+    return colours
+  }
+}

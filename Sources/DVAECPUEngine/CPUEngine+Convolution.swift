@@ -1,0 +1,269 @@
+import CDVAEKernels
+public import DVAETensors
+
+extension CPUEngine {
+  /// The convolution that `ReferenceEngine` defines.
+  public func convolution(
+    _ x: Tensor, _ filter: CPUFilter, reluInput: Bool, epilogue: Epilogue
+  ) -> Tensor {
+    guard let weights = filter.forward else {
+      preconditionFailure("convolution: filter was not prepared for .forward")
+    }
+    return convolve(x, weights, reluInput: reluInput, epilogue)
+  }
+
+  /// A convolution of dy with the flipped weights: the same code from other panels.
+  public func convolutionBackwardInput(
+    _ dy: Tensor, _ filter: CPUFilter, epilogue: Epilogue
+  ) -> Tensor {
+    guard let weights = filter.backwardInput else {
+      preconditionFailure("convolutionBackwardInput: filter was not prepared for .backwardInput")
+    }
+    return convolve(dy, weights, reluInput: false, epilogue)
+  }
+
+  private func convolve(
+    _ x: Tensor, _ weights: PackedWeights, reluInput: Bool, _ epilogue: Epilogue
+  ) -> Tensor {
+    precondition(
+      x.shape.channels == weights.inputs,
+      "convolution: input \(x.shape) for \(weights.inputs) channels")
+    let shape = x.shape.with(channels: weights.outputs)
+    // Sums in several steps would destroy the skip before it is added.
+    let isInPlace =
+      epilogue.overwritesSkip && (weights.algorithm != .direct || weights.k <= Product.deepest)
+    let y = isInPlace ? epilogue.skip ?? makeTensor(shape) : makeTensor(shape)
+    for other in [epilogue.mask, epilogue.skip].compactMap(\.self) {
+      precondition(other.shape == shape, "convolution: epilogue \(other.shape) for \(shape)")
+    }
+    let output = Output(y, epilogue, bias: weights.bias)
+    switch weights.algorithm {
+    case .direct: multiply(x, weights, reluInput: reluInput, output)
+    case .winogradByTiles: winogradByTiles(x, weights, reluInput: reluInput, output)
+    case .winogradByPanels: winogradByPanels(x, weights, reluInput: reluInput, output)
+    }
+    return y
+  }
+
+  /// Matrix product over positions (1×1), or over the patches around them.
+  private func multiply(
+    _ x: Tensor, _ weights: PackedWeights, reluInput: Bool, _ output: Output
+  ) {
+    let stride = weights.outputs
+    forEachBlock(x, weights, reluInput: reluInput) { block, _ in
+      output.withEpilogue(
+        at: block.position * stride + block.columns.lowerBound, column: block.columns.lowerBound
+      ) { c, epilogue in
+        add(block, weights, to: c, row: stride, epilogue)
+      }
+    }
+  }
+
+  /// argmax of a 1×1 convolution: each block of logits lives only in a worker's cache.
+  public func argmaxConvolution(
+    _ x: Tensor, _ filter: CPUFilter, reluInput: Bool
+  ) -> [Int32] {
+    guard let weights = filter.forward, weights.kernel == 1 else {
+      preconditionFailure("argmaxConvolution: needs a 1×1 filter prepared for .forward")
+    }
+    let kernels = kernels
+    let positions = x.shape.positions
+    let width = Product.columnsPerTask
+    let bands = (weights.outputs + width - 1) / width
+    var best = [Float](repeating: -.infinity, count: bands * positions)
+    var index = [Int32](repeating: 0, count: bands * positions)
+    let size = Product(weights, rows: panelRows, caches).rows * width
+    let logits = Output(pool.scratch(team.threads * size), .bias, bias: weights.bias)
+    best.withUnsafeMutableBufferPointer { best in
+      index.withUnsafeMutableBufferPointer { index in
+        forEachBlock(x, weights, reluInput: reluInput) { block, worker in
+          guard let best = best.baseAddress, let index = index.baseAddress else { return }
+          let first = block.columns.lowerBound
+          let at = first / width * positions + block.position
+          logits.withEpilogue(at: worker * size, column: first) { c, epilogue in
+            add(block, weights, to: c, row: width, epilogue)
+            guard block.isLast else { return }
+            kernels.argmax_rows(
+              c, width, Int32(block.rows), Int32(block.columns.count), Int32(first), best + at,
+              index + at)
+          }
+        }
+      }
+    }
+    return (0..<positions).map { position in
+      var winner = position
+      for band in 1..<max(bands, 1) where best[band * positions + position] > best[winner] {
+        winner = band * positions + position
+      }
+      return index[winner]
+    }
+  }
+
+  /// Adds a block's product to what its earlier channels left, and finishes it with the last.
+  private func add(
+    _ block: Block, _ weights: PackedWeights, to c: UnsafeMutablePointer<Float>, row: Int,
+    _ epilogue: UnsafePointer<dvae_epilogue>
+  ) {
+    var product = dvae_gemm()
+    product.a = block.a
+    product.b = UnsafePointer(
+      weights.weights.pointer + block.columns.lowerBound / panelColumns * weights.panel
+        + block.k.lowerBound * panelColumns)
+    product.c = c
+    product.k = Int32(block.k.count)
+    product.rows = Int32(block.rows)
+    product.columns = Int32(block.columns.count)
+    product.batch = 1
+    product.accumulate = block.k.lowerBound > 0 ? 1 : 0
+    product.a_panel = panelRows * block.k.count
+    product.b_panel = weights.panel
+    product.c_row = row
+    product.epilogue = block.isLast ? epilogue : nil
+    withUnsafePointer(to: product) { kernels.gemm($0) }
+  }
+
+  /// Packs the rows of every image into A panels and calls `body` for each block of the product.
+  ///
+  /// A block's input channels come in order, on one worker. Wide products pack an image once and
+  /// share it; narrow ones pack within the task.
+  private func forEachBlock(
+    _ x: Tensor, _ weights: PackedWeights, reluInput: Bool,
+    _ body: (_ block: Block, _ worker: Int) -> Void
+  ) {
+    let kernels = kernels
+    let plan = Product(weights, rows: panelRows, caches)
+    let positions = x.shape.height * x.shape.width
+    let rowTasks = (positions + plan.rows - 1) / plan.rows
+    let bands = (weights.outputs + Product.columnsPerTask - 1) / Product.columnsPerTask
+    let width = weights.inputs * weights.kernel * weights.kernel
+    let patches = weights.kernel > 1 ? pool.scratch(team.threads * plan.rows * width) : nil
+
+    func pack(
+      _ image: Int, _ task: Int, _ k: Range<Int>, _ worker: Int, to a: UnsafeMutablePointer<Float>
+    ) {
+      let first = task * plan.rows
+      let rows = min(plan.rows, positions - first)
+      var source = x.image(image) + first * width
+      if let patches {
+        source = patches.pointer + worker * plan.rows * width
+        if k.lowerBound == 0 {
+          kernels.patch_rows(
+            x.image(image), Int32(x.shape.height), Int32(x.shape.width), Int32(weights.inputs),
+            Int32(weights.kernel), Int32(first), Int32(rows), source)
+        }
+      }
+      kernels.pack_rows(
+        source + k.lowerBound, width, Int32(rows), Int32(min(k.upperBound, width) - k.lowerBound),
+        reluInput ? 1 : 0, a)
+    }
+
+    func block(
+      _ a: UnsafeMutablePointer<Float>, _ image: Int, _ task: Int, _ k: Range<Int>,
+      _ columns: Range<Int>
+    ) -> Block {
+      Block(
+        a: UnsafePointer(a), position: image * positions + task * plan.rows,
+        rows: min(plan.rows, positions - task * plan.rows), columns: columns, k: k,
+        isLast: k.upperBound == weights.k)
+    }
+
+    guard bands > 1 else {
+      let size = plan.rows * plan.depth
+      let scratch = pool.scratch(team.threads * size)
+      team.run(x.shape.batch * rowTasks) { index, worker in
+        let a = scratch.pointer + worker * size
+        let (image, task) = index.quotientAndRemainder(dividingBy: rowTasks)
+        for k in plan.steps(weights.k) {
+          pack(image, task, k, worker, to: a)
+          body(block(a, image, task, k, 0..<weights.outputs), worker)
+        }
+      }
+      return
+    }
+    let size = plan.rows * weights.k
+    let packed = pool.scratch(rowTasks * size)
+    for image in 0..<x.shape.batch {
+      team.run(rowTasks) { task, worker in
+        for k in plan.steps(weights.k) {
+          pack(
+            image, task, k, worker, to: packed.pointer + task * size + k.lowerBound * plan.rows)
+        }
+      }
+      // Columns outermost, so that all threads use the same weights at the same time.
+      team.run(bands * rowTasks) { index, worker in
+        let (band, task) = index.quotientAndRemainder(dividingBy: rowTasks)
+        let first = band * Product.columnsPerTask
+        let columns = first..<min(first + Product.columnsPerTask, weights.outputs)
+        for k in plan.steps(weights.k) {
+          let a = packed.pointer + task * size + k.lowerBound * plan.rows
+          body(block(a, image, task, k, columns), worker)
+        }
+      }
+    }
+  }
+}
+
+/// How a matrix product is cut.
+private struct Product {
+  /// Output channels of one task, a multiple of every panel.
+  static let columnsPerTask = 512
+  /// Input channels of one step: longer sums would push the panels out of the second-level cache.
+  static let deepest = 1024
+
+  /// Positions of one task: as many A panels as leave more than half of the cache to the weights.
+  let rows: Int
+  /// Input channels of one step.
+  let depth: Int
+
+  init(_ weights: PackedWeights, rows panel: Int, _ caches: CacheSizes) {
+    depth = min(weights.k, Self.deepest)
+    rows = panel * max(1, min(8, caches.floats(of: 0.42) / (depth * panel)))
+  }
+
+  func steps(_ k: Int) -> [Range<Int>] {
+    stride(from: 0, to: k, by: depth).map { $0..<min($0 + depth, k) }
+  }
+}
+
+/// One step of a matrix product: packed rows times some columns, over some of the sums' terms.
+private struct Block {
+  let a: UnsafePointer<Float>
+  /// The first row, counted over the batch.
+  let position: Int
+  let rows: Int
+  let columns: Range<Int>
+  let k: Range<Int>
+  let isLast: Bool
+}
+
+/// Where a convolution writes, with what happens on the way.
+struct Output: @unchecked Sendable {
+  let y: Tensor
+  private let epilogue: Epilogue
+  private let bias: Tensor?
+  /// Outputs that no cache holds until they are read again are written past it; whole vectors only,
+  /// and not scratch, which is flat.
+  private var stream: Bool {
+    y.count >= 4 << 20 && y.shape.channels % 16 == 0 && y.shape.positions > 1
+  }
+
+  init(_ y: Tensor, _ epilogue: Epilogue, bias: Tensor?) {
+    self.y = y
+    self.epilogue = epilogue
+    self.bias = bias
+  }
+
+  /// Calls `body` with the address of flat element `at` and the epilogue as seen from there;
+  /// `column` is that element's channel.
+  func withEpilogue(
+    at: Int, column: Int,
+    _ body: (UnsafeMutablePointer<Float>, UnsafePointer<dvae_epilogue>) -> Void
+  ) {
+    let shifted = dvae_epilogue(
+      bias: bias.map { UnsafePointer($0.pointer + column) },
+      mask: epilogue.mask.map { UnsafePointer($0.pointer + at) },
+      skip: epilogue.skip.map { UnsafePointer($0.pointer + at) },
+      gain: epilogue.gain, relu: epilogue.relu ? 1 : 0, stream: stream ? 1 : 0)
+    withUnsafePointer(to: shifted) { body(y.pointer + at, $0) }
+  }
+}

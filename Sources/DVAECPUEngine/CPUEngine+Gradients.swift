@@ -1,0 +1,196 @@
+import CDVAEKernels
+public import DVAETensors
+
+// Gradients by a convolution's weights: sums over all positions of the batch.
+
+extension CPUEngine {
+  /// Adds scale·dw and scale·db of `convolution` to the gradients.
+  public func convolutionBackwardWeights(
+    _ x: Tensor, _ dy: Tensor, _ shape: ConvolutionShape, reluInput: Bool, scale: Float,
+    dWeights: TensorSlice, dBias: TensorSlice
+  ) {
+    precondition(
+      x.shape.channels == shape.inputChannels
+        && dy.shape == x.shape.with(channels: shape.outputChannels)
+        && dWeights.count == shape.weightCount && dBias.count == shape.outputChannels,
+      "convolutionBackwardWeights: \(x.shape), \(dy.shape) for \(shape)")
+    let gradient = WeightGradient(
+      x: x, dy: dy, shape: shape, reluInput: reluInput, scale: scale, dWeights: dWeights,
+      dBias: dBias)
+    if shape.kernel == 3 && shape.inputChannels >= 8 && shape.outputChannels >= 8 {
+      let isSmall = shape.inputChannels * shape.outputChannels <= 1024
+      isSmall ? winogradGradientBySlots(gradient) : winogradGradientByRounds(gradient)
+    } else {
+      productGradient(gradient)
+    }
+  }
+
+  /// dw[o, k] = Σ_p dy[p, o] · patch[p, k], for 1×1 and for kernels over few channels.
+  ///
+  /// Cut into blocks of output × input channels and, where those are few, into ranges of positions
+  /// ("slots") whose sums are added in order at the end.
+  private func productGradient(_ g: WeightGradient) {
+    let (outputs, width) = (g.shape.outputChannels, g.shape.fanIn)
+    let isGathered = g.shape.kernel > 1
+    let plane = g.x.shape.height * g.x.shape.width
+    let plan = ProductPlan(
+      outputs: outputs, inputs: width, panel: (panelRows, panelColumns), images: g.x.shape.batch,
+      plane: plane)
+    let (aRow, columns) = (unevenLines(plan.block.rows), panelColumns)
+    let aSize = plan.depth * aRow
+    let bSize = plan.depth * roundUp(plan.block.columns, columns)
+    let patchSize = isGathered ? plan.depth * width : 0
+    let cSize = plan.block.rows * plan.block.columns
+    let size = aSize + bSize + patchSize + cSize
+    let scratch = pool.scratch(team.threads * size)
+    let dBias = pool.scratch(plan.slots * outputs)
+    dBias.elements.update(repeating: 0)
+    let partial = plan.slots > 1 ? pool.scratch(plan.slots * outputs * width) : nil
+    let kernels = kernels
+
+    team.run(plan.blocks * plan.slots) { task, worker in
+      let (o, i) = plan.block(task / plan.slots)
+      let slot = task % plan.slots
+      let a = scratch.pointer + worker * size
+      let (b, patches, c) = (a + aSize, a + aSize + bSize, a + aSize + bSize + patchSize)
+      var product = dvae_gemm()
+      for (step, positions) in plan.steps(of: slot).enumerated() {
+        let (image, first, count) = (positions.image, positions.first, positions.count)
+        let dy = g.dy.image(image) + first * outputs + o.lowerBound
+        kernels.pack_columns(dy, outputs, Int32(count), Int32(o.count), Int32(aRow), 0, a)
+        if i.lowerBound == 0 {
+          kernels.add_column_sums(
+            a, aRow, count, Int32(o.count), dBias.pointer + slot * outputs + o.lowerBound)
+        }
+        var rows = g.x.image(image) + first * width
+        if isGathered {
+          rows = patches
+          kernels.patch_rows(
+            g.x.image(image), Int32(g.x.shape.height), Int32(g.x.shape.width),
+            Int32(g.shape.inputChannels), Int32(g.shape.kernel), Int32(first), Int32(count), rows)
+        }
+        kernels.pack_columns(
+          rows + i.lowerBound, width, Int32(count), Int32(i.count), Int32(columns),
+          g.reluInput ? 1 : 0, b)
+        product.a = UnsafePointer(a)
+        product.b = UnsafePointer(b)
+        product.c = c
+        product.k = Int32(count)
+        product.rows = Int32(o.count)
+        product.columns = Int32(i.count)
+        product.batch = 1
+        product.accumulate = step > 0 ? 1 : 0
+        product.a_panel = panelRows
+        product.b_panel = count * columns
+        product.a_row = aRow
+        product.b_row = columns
+        product.c_row = i.count
+        withUnsafePointer(to: product) { kernels.gemm_transposed($0) }
+      }
+      for (row, output) in o.enumerated() {
+        let sums = UnsafePointer(c + row * i.count)
+        if let partial {
+          (partial.pointer + (slot * outputs + output) * width + i.lowerBound)
+            .update(from: sums, count: i.count)
+        } else {
+          add(sums, output, i, g)
+        }
+      }
+    }
+    if let partial {
+      team.run(outputs) { output, _ in
+        for slot in 0..<plan.slots {
+          add(
+            UnsafePointer(partial.pointer + (slot * outputs + output) * width), output, 0..<width, g
+          )
+        }
+      }
+    }
+    addBias(UnsafePointer(dBias.pointer), parts: plan.slots, g)
+  }
+
+  /// Adds sums of one output channel to dw, from the products' order of (row, column, input) to the
+  /// parameters' of (input, row, column).
+  private func add(
+    _ sums: UnsafePointer<Float>, _ output: Int, _ columns: Range<Int>, _ g: WeightGradient
+  ) {
+    let (inputs, taps) = (g.shape.inputChannels, g.shape.kernel * g.shape.kernel)
+    let dw = g.dWeights.pointer + output * inputs * taps
+    guard taps > 1 else {
+      let to = dw + columns.lowerBound
+      return kernels.add_scaled(UnsafePointer(to), sums, g.scale, columns.count, to)
+    }
+    for (at, column) in columns.enumerated() {
+      dw[column % inputs * taps + column / inputs] += g.scale * sums[at]
+    }
+  }
+
+  /// db from the sums of each part of the batch.
+  func addBias(_ sums: UnsafePointer<Float>, parts: Int, _ g: WeightGradient) {
+    let outputs = g.shape.outputChannels
+    for output in 0..<outputs {
+      let sum = (0..<parts).reduce(0.0) { $0 + Double(sums[$1 * outputs + output]) }
+      g.dBias.pointer[output] += g.scale * Float(sum)
+    }
+  }
+}
+
+/// The floats of a row of at least n that fills an odd number of cache lines: columns of such rows
+/// spread over all sets of the first cache.
+func unevenLines(_ n: Int) -> Int { ((n + 15) / 16 | 1) * 16 }
+
+/// What a weight gradient is made of, and where it goes.
+struct WeightGradient {
+  let x: Tensor
+  let dy: Tensor
+  let shape: ConvolutionShape
+  let reluInput: Bool
+  let scale: Float
+  let dWeights: TensorSlice
+  let dBias: TensorSlice
+}
+
+/// How the products of a weight gradient are cut: blocks of channels times slots of positions.
+private struct ProductPlan {
+  /// Tasks that suffice for the largest machines; more only costs memory.
+  private static let tasks = 32
+
+  /// Positions of one step.
+  let depth = 256
+  let block: (rows: Int, columns: Int)
+  let slots: Int
+  let blocks: Int
+  private let outputs: Int
+  private let inputs: Int
+  private let across: Int
+  private let images: Int
+  private let plane: Int
+  private let perImage: Int
+
+  init(outputs: Int, inputs: Int, panel: (rows: Int, columns: Int), images: Int, plane: Int) {
+    self.outputs = outputs
+    self.inputs = inputs
+    self.images = images
+    self.plane = plane
+    block = (min(outputs, panel.rows * 8), min(inputs, 512))
+    across = (inputs + block.columns - 1) / block.columns
+    blocks = across * ((outputs + block.rows - 1) / block.rows)
+    perImage = (plane + depth - 1) / depth
+    slots = max(1, min(Self.tasks / blocks, images * perImage))
+  }
+
+  func block(_ index: Int) -> (outputs: Range<Int>, inputs: Range<Int>) {
+    let o = index / across * block.rows
+    let i = index % across * block.columns
+    return (o..<min(o + block.rows, outputs), i..<min(i + block.columns, inputs))
+  }
+
+  /// The runs of positions of one slot, each within an image.
+  func steps(of slot: Int) -> [(image: Int, first: Int, count: Int)] {
+    let steps = images * perImage
+    return (slot * steps / slots..<(slot + 1) * steps / slots).map { step in
+      let first = step % perImage * depth
+      return (step / perImage, first, min(depth, plane - first))
+    }
+  }
+}

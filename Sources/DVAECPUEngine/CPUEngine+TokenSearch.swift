@@ -1,0 +1,89 @@
+import CDVAEKernels
+public import DVAETensors
+
+extension CPUEngine {
+  /// argmax by bytes, then by 16-bit numbers; each block of logits lives only in a worker's cache.
+  public func argmaxConvolution(
+    _ x: QuantizedOutput, coarse: CPUQuantizedFilter, fine: QuantizedWeights
+  ) -> [Int32] {
+    guard let bytes = x.bytes else { preconditionFailure("argmaxConvolution: no bytes of x") }
+    let group = TokenSearch.group
+    let kernels = kernels
+    let positions = x.y.shape.positions
+    let outputs = coarse.shape.outputChannels
+    let groups = (outputs + group - 1) / group
+    let plan = WordProduct(coarse, rows: panelRows, columns: group)
+    let size = plan.rows * plan.columns
+    let logits = pool.scratch(team.threads * size)
+    var best = [Float](repeating: -.infinity, count: groups * positions)
+    var index = [Int32](repeating: 0, count: groups * positions)
+    best.withUnsafeMutableBufferPointer { best in
+      index.withUnsafeMutableBufferPointer { index in
+        forEachBlock(.bytes(bytes), coarse, plan) { block, worker in
+          guard let best = best.baseAddress, let index = index.baseAddress else { return }
+          var requantization = block.requantization
+          let c = logits.pointer + worker * size
+          requantization.y = c
+          multiply(block, coarse, row: plan.columns, requantization)
+          for first in stride(
+            from: block.columns.lowerBound, to: block.columns.upperBound, by: group)
+          {
+            let at = first / group * positions + block.position
+            kernels.argmax_rows(
+              c + (first - block.columns.lowerBound), plan.columns, Int32(block.rows),
+              Int32(min(group, outputs - first)), Int32(first), best + at, index + at)
+          }
+        }
+      }
+    }
+    return closest(x.y, fine, best, index, groups: groups)
+  }
+
+  /// The largest by 16-bit numbers among the groups' winners that are largest by bytes.
+  private func closest(
+    _ x: Tensor, _ fine: QuantizedWeights, _ best: [Float], _ index: [Int32], groups: Int
+  ) -> [Int32] {
+    let kernels = kernels
+    let (positions, channels) = (x.shape.positions, x.shape.channels)
+    let perTask = 16
+    let rows = WordTensor(pool.scratch(team.threads * (channels + 1) / 2 + team.threads))
+    var tokens = [Int32](repeating: 0, count: positions)
+    tokens.withUnsafeMutableBufferPointer { tokens in
+      let tokens = Tokens(pointer: tokens)
+      team.run((positions + perTask - 1) / perTask) { task, worker in
+        let row = rows.shorts + worker * (channels + channels % 2)
+        for position in task * perTask..<min(positions, (task + 1) * perTask) {
+          kernels.quantize_shorts(
+            x.pointer + position * channels, channels, 1, 1 / fine.inputScale, row)
+          var candidates: [(value: Float, token: Int)] = []
+          for g in 0..<groups {
+            let value = best[g * positions + position]
+            if candidates.count == TokenSearch.candidates {
+              guard value > candidates[candidates.count - 1].value else { continue }
+              candidates.removeLast()
+            }
+            let place = candidates.firstIndex { value > $0.value } ?? candidates.count
+            candidates.insert((value, Int(index[g * positions + position])), at: place)
+          }
+          var winner: (value: Float, token: Int)?
+          for token in candidates.map(\.token).sorted() {
+            let sum = fine.values.withUnsafeBufferPointer { values in
+              values.baseAddress.map {
+                kernels.dot_shorts(row, $0 + token * channels, Int32(channels))
+              } ?? 0
+            }
+            let value = Float(sum) * fine.scales[token] + fine.biases[token]
+            if winner.map({ value > $0.value }) ?? true { winner = (value, token) }
+          }
+          tokens.pointer[position] = Int32(winner?.token ?? 0)
+        }
+      }
+    }
+    return tokens
+  }
+
+  /// Positions write places of their own.
+  private struct Tokens: @unchecked Sendable {
+    let pointer: UnsafeMutableBufferPointer<Int32>
+  }
+}

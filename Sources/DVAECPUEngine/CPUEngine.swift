@@ -1,0 +1,187 @@
+import CDVAEKernels
+import Dispatch
+public import DVAETensors
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The fast engine: packed weights, Winograd convolutions and SIMD kernels on all cores.
+///
+/// It computes what `ReferenceEngine` defines, in float32. Results are the same bits for any number
+/// of threads; between instruction sets they differ by rounding.
+public struct CPUEngine: Engine {
+  /// A convolution's weights, packed for this engine's kernels.
+  public typealias Filter = CPUFilter
+
+  /// The instruction set in use.
+  public let instructionSet: InstructionSet
+  /// The caches that its work is cut for.
+  public let caches: CacheSizes
+  let team: ThreadTeam
+  let pool = TensorPool()
+
+  /// Makes an engine.
+  ///
+  /// - Parameters:
+  ///   - threads: all cores unless given; at least 1, at most `mostThreads`
+  ///   - instructionSet: unless given, the one that `DVAE_INSTRUCTION_SET` names, else the best
+  ///   - caches: this machine's unless given
+  /// - Throws: `InstructionSetError` if the environment names an unknown one.
+  public init(
+    threads: Int? = nil, instructionSet: InstructionSet? = nil, caches: CacheSizes = .current
+  ) throws(InstructionSetError) {
+    if let instructionSet {
+      self.instructionSet = instructionSet
+    } else {
+      self.instructionSet = try .preferred()
+    }
+    self.caches = caches
+    let wanted = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    team = ThreadTeam(threads: min(max(1, wanted), Self.mostThreads))
+  }
+
+  /// More threads than any machine has; each has scratch memory of its own.
+  public static let mostThreads = 1024
+
+  /// Threads that share the work.
+  public var threads: Int { team.threads }
+
+  /// `cpu avx512 2 threads`.
+  public var name: String {
+    "cpu \(instructionSet.name) \(threads) thread\(threads == 1 ? "" : "s")"
+  }
+
+  /// A tensor of undefined contents whose memory is recycled.
+  public func makeTensor(_ shape: Shape) -> Tensor { pool.tensor(shape) }
+
+  /// Gives idle memory back to the system.
+  public func releaseMemory() { pool.drain() }
+
+  var kernels: dvae_kernels { instructionSet.kernels.table }
+
+  /// Rows and columns of the matrix product's panels.
+  var panelRows: Int { Int(instructionSet.kernels.table.rows) }
+  var panelColumns: Int { Int(instructionSet.kernels.table.columns) }
+}
+
+/// Elements of one elementwise task.
+let elementwiseTask = 1 << 16
+
+/// n rounded up to a multiple of m.
+func roundUp(_ n: Int, _ m: Int) -> Int { (n + m - 1) / m * m }
+
+extension CPUEngine {
+  /// y[n,h,w,c] = max over the 2×2 cell; odd last rows and columns are dropped.
+  public func maxPool2x2(_ x: Tensor) -> Tensor {
+    let y = makeTensor(x.shape.halved)
+    let kernels = kernels
+    let (width, channels) = (y.shape.width, y.shape.channels)
+    forEachRow(y.shape) { n, h in
+      kernels.max_pool_row(
+        x.row(n, 2 * h), x.shape.width * channels, Int32(width), Int32(channels), y.row(n, h))
+    }
+    return y
+  }
+
+  /// Sends each dy to the first largest element of its cell.
+  public func maxPool2x2Backward(_ dy: Tensor, _ x: Tensor) -> Tensor {
+    precondition(dy.shape == x.shape.halved, "maxPool2x2Backward: \(dy.shape) of \(x.shape)")
+    let dx = makeTensor(x.shape)
+    let kernels = kernels
+    let (width, channels) = (dy.shape.width, dy.shape.channels)
+    let row = x.shape.width * channels
+    if x.shape.height % 2 == 1 || x.shape.width % 2 == 1 { dx.elements.update(repeating: 0) }
+    forEachRow(dy.shape) { n, h in
+      kernels.max_pool_row_backward(
+        dy.row(n, h), x.row(n, 2 * h), row, Int32(width), Int32(channels), dx.row(n, 2 * h))
+    }
+    return dx
+  }
+
+  /// y[n, 2h+a, 2w+b, c] = x[n,h,w,c].
+  public func upsampleNearest2x(_ x: Tensor) -> Tensor {
+    let y = makeTensor(x.shape.doubled)
+    let channels = x.shape.channels
+    forEachRow(x.shape) { n, h in
+      let (source, top) = (x.row(n, h), y.row(n, 2 * h))
+      for w in 0..<x.shape.width {
+        top.advanced(by: 2 * w * channels).update(from: source + w * channels, count: channels)
+        top.advanced(by: (2 * w + 1) * channels)
+          .update(from: source + w * channels, count: channels)
+      }
+      y.row(n, 2 * h + 1).update(from: top, count: y.shape.width * channels)
+    }
+    return y
+  }
+
+  /// Sums dy over each 2×2 cell.
+  public func upsampleNearest2xBackward(_ dy: Tensor) -> Tensor {
+    let dx = makeTensor(dy.shape.halved)
+    let kernels = kernels
+    let (width, channels) = (dx.shape.width, dx.shape.channels)
+    forEachRow(dx.shape) { n, h in
+      kernels.upsample_row_backward(
+        dy.row(n, 2 * h), dy.shape.width * channels, Int32(width), Int32(channels), dx.row(n, h))
+    }
+    return dx
+  }
+
+  /// max(x, 0).
+  public func relu(_ x: Tensor) -> Tensor {
+    elementwise(x.shape) { y, range in
+      kernels.relu(x.pointer + range.lowerBound, range.count, y + range.lowerBound)
+    }
+  }
+
+  /// dy where x > 0, else 0.
+  public func reluBackward(_ dy: Tensor, _ x: Tensor) -> Tensor {
+    precondition(dy.shape == x.shape, "reluBackward: \(dy.shape) and \(x.shape)")
+    return elementwise(x.shape) { dx, range in
+      let at = range.lowerBound
+      kernels.relu_backward(dy.pointer + at, x.pointer + at, range.count, dx + at)
+    }
+  }
+
+  /// y = x + gain·r.
+  public func addScaled(_ x: Tensor, _ r: Tensor, gain: Float) -> Tensor {
+    precondition(r.shape == x.shape, "addScaled: \(x.shape) and \(r.shape)")
+    return elementwise(x.shape) { y, range in
+      let at = range.lowerBound
+      kernels.add_scaled(x.pointer + at, r.pointer + at, gain, range.count, y + at)
+    }
+  }
+
+  /// 1 / (1 + e^−x).
+  public func sigmoid(_ x: Tensor) -> Tensor {
+    elementwise(x.shape) { y, range in
+      kernels.sigmoid(x.pointer + range.lowerBound, range.count, y + range.lowerBound)
+    }
+  }
+
+  private func elementwise(
+    _ shape: Shape, _ body: (UnsafeMutablePointer<Float>, Range<Int>) -> Void
+  ) -> Tensor {
+    let y = makeTensor(shape)
+    team.runChunks(of: shape.count, size: elementwiseTask) { body(y.pointer, $0) }
+    return y
+  }
+
+  private func forEachRow(_ shape: Shape, _ body: (_ n: Int, _ h: Int) -> Void) {
+    team.run(shape.batch * shape.height) { task, _ in
+      body(task / shape.height, task % shape.height)
+    }
+  }
+}
+
+extension Tensor {
+  /// The first element of row h of image n.
+  func row(_ n: Int, _ h: Int) -> UnsafeMutablePointer<Float> {
+    pointer + (n * shape.height + h) * shape.width * shape.channels
+  }
+
+  /// The first element of image n.
+  func image(_ n: Int) -> UnsafeMutablePointer<Float> { row(n, 0) }
+}

@@ -1,0 +1,194 @@
+import CDVAEKernels
+public import DVAETensors
+
+/// A convolution's weights and bias, packed once for the kernels.
+public struct CPUFilter: Sendable {
+  /// The convolution.
+  public let shape: ConvolutionShape
+  let forward: PackedWeights?
+  let backwardInput: PackedWeights?
+  /// One row of O numbers for each of the I columns, the bias included.
+  let table: Tensor?
+}
+
+/// The ways to compute a convolution in float32.
+public enum ConvolutionAlgorithm: String, CaseIterable, Codable, Sendable {
+  /// A matrix product over the patches.
+  case direct
+  /// F(4×4, 3×3), the weights transformed in advance: a block of tiles passes by all weights.
+  case winogradByTiles
+  /// F(4×4, 3×3), the weights transformed as they are used: a panel of weights passes by all tiles.
+  /// Deep layers see few tiles; there that costs less than reading four times the memory.
+  case winogradByPanels
+}
+
+/// B panels of one direction of a convolution.
+struct PackedWeights: Sendable {
+  /// How it is computed, and thereby how the panels are laid out: [panel][k][columns] with k =
+  /// (row · kernel + column) · input + channel for the matrix product; with k = input channel,
+  /// [panel][36][k][columns] by tiles, [panel][k][9][columns] by panels.
+  let algorithm: ConvolutionAlgorithm
+  let kernel: Int
+  let inputs: Int
+  let outputs: Int
+  /// Sums of one output, padded to a multiple of 16.
+  let k: Int
+  /// Floats from one panel to the next.
+  let panel: Int
+  let weights: Tensor
+  let bias: Tensor?
+}
+
+extension CPUEngine {
+  /// Packs the weights for the uses that are named.
+  public func makeFilter(
+    _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice, uses: FilterUses
+  ) -> CPUFilter {
+    precondition(
+      weights.count == shape.weightCount && bias.count == shape.outputChannels,
+      "makeFilter: \(weights.count) weights and \(bias.count) biases for \(shape)")
+    return CPUFilter(
+      shape: shape,
+      forward: uses.contains(.forward) ? pack(shape, weights, bias: bias) : nil,
+      backwardInput: uses.contains(.backwardInput) ? pack(shape, weights, bias: nil) : nil,
+      table: uses.contains(.gather) ? table(shape, weights, bias) : nil)
+  }
+
+  /// Packs the weights for one algorithm, whichever would be chosen: to compare their accuracy.
+  ///
+  /// Winograd's are for 3×3 weights of at least 8 channels; others are computed directly.
+  public func makeFilter(
+    _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice,
+    algorithm: ConvolutionAlgorithm
+  ) -> CPUFilter {
+    CPUFilter(
+      shape: shape, forward: pack(shape, weights, bias: bias, algorithm: algorithm),
+      backwardInput: nil, table: nil)
+  }
+
+  /// The way that this engine computes a convolution.
+  ///
+  /// Winograd's takes a quarter of the multiplications wherever there are channels to fill a vector.
+  /// By tiles, every few tiles read all transformed weights, four times the size of the plain ones:
+  /// that is for weights of which the shared cache holds a third of it. By panels, a pass reads the
+  /// tiles instead. The order does not show in the bits.
+  public func algorithm(_ shape: ConvolutionShape) -> ConvolutionAlgorithm {
+    let (inputs, outputs) = (shape.inputChannels, shape.outputChannels)
+    guard shape.kernel == 3, inputs >= 8, outputs >= 8 else { return .direct }
+    let floats = 36 * roundUp(inputs, 16) * roundUp(outputs, panelColumns)
+    return floats * MemoryLayout<Float>.size <= caches.shared / 3
+      ? .winogradByTiles : .winogradByPanels
+  }
+
+  /// Packs one direction: forward with a bias, without one the flipped and transposed weights.
+  private func pack(
+    _ shape: ConvolutionShape, _ weights: TensorSlice, bias: TensorSlice?,
+    algorithm: ConvolutionAlgorithm? = nil
+  ) -> PackedWeights {
+    let backward = bias == nil
+    let inputs = backward ? shape.outputChannels : shape.inputChannels
+    let outputs = backward ? shape.inputChannels : shape.outputChannels
+    let taps = shape.kernel * shape.kernel
+    let columns = panelColumns
+    let panels = (outputs + columns - 1) / columns
+    let algorithm =
+      algorithm
+      ?? self.algorithm(
+        ConvolutionShape(kernel: shape.kernel, inputChannels: inputs, outputChannels: outputs))
+    let k = roundUp(algorithm == .direct ? inputs * taps : inputs, 16)
+    let panel = k * columns * (algorithm == .direct ? 1 : algorithm == .winogradByTiles ? 36 : taps)
+    let packed = pool.scratch(panels * panel)
+    // Element (output, input, tap) of this direction in the OIHW weights.
+    let outputStep = backward ? taps : inputs * taps
+    let inputStep = backward ? outputs * taps : taps
+    let source = UnsafePointer(weights.pointer)
+    let taskInputs = max(1, 4096 / (taps * columns) * 16)
+    let inputTasks = (k / (algorithm == .direct ? taps : 1) + taskInputs) / taskInputs
+
+    func copy(panel index: Int, inputs range: Range<Int>, to out: UnsafeMutablePointer<Float>) {
+      let first = index * columns
+      let count = min(columns, outputs - first)
+      for i in range {
+        for tap in 0..<taps {
+          let flipped = backward ? taps - 1 - tap : tap
+          let row =
+            algorithm == .direct
+            ? out + (tap * inputs + i) * columns
+            : out + ((i - range.lowerBound) * taps + tap) * columns
+          guard i < inputs else {
+            row.update(repeating: 0, count: columns)
+            continue
+          }
+          let from = source + first * outputStep + i * inputStep + flipped
+          for o in 0..<count { row[o] = from[o * outputStep] }
+          if count < columns { (row + count).update(repeating: 0, count: columns - count) }
+        }
+      }
+    }
+
+    let kernels = kernels
+    let scratch = pool.scratch(team.threads * taskInputs * taps * columns)
+    team.run(panels * inputTasks) { task, worker in
+      let index = task / inputTasks
+      let start = task % inputTasks * taskInputs
+      let out = packed.pointer + index * panel
+      switch algorithm {
+      case .direct:
+        copy(panel: index, inputs: min(start, inputs)..<min(start + taskInputs, inputs), to: out)
+        if task % inputTasks == 0, k > inputs * taps {
+          (out + inputs * taps * columns)
+            .update(repeating: 0, count: (k - inputs * taps) * columns)
+        }
+      case .winogradByPanels:
+        let range = min(start, k)..<min(start + taskInputs, k)
+        copy(panel: index, inputs: range, to: out + range.lowerBound * taps * columns)
+      case .winogradByTiles:
+        let range = min(start, k)..<min(start + taskInputs, k)
+        let raw = scratch.pointer + worker * taskInputs * taps * columns
+        copy(panel: index, inputs: range, to: raw)
+        kernels.winograd_weights(
+          raw, Int32(range.count), out + range.lowerBound * columns, k * columns)
+      }
+    }
+    var packedBias: Tensor?
+    if let bias {
+      let padded = Tensor(Shape(1, 1, 1, panels * columns), repeating: 0)
+      padded.pointer.update(from: bias.pointer, count: outputs)
+      packedBias = padded
+    }
+    return PackedWeights(
+      algorithm: algorithm, kernel: shape.kernel, inputs: inputs, outputs: outputs, k: k,
+      panel: panel, weights: packed, bias: packedBias)
+  }
+
+  private func table(
+    _ shape: ConvolutionShape, _ weights: TensorSlice, _ bias: TensorSlice
+  ) -> Tensor {
+    precondition(shape.kernel == 1, "gatherColumns: kernel \(shape.kernel)")
+    let (inputs, outputs) = (shape.inputChannels, shape.outputChannels)
+    let table = Tensor(Shape(1, 1, inputs, outputs))
+    for o in 0..<outputs {
+      let row = weights.pointer + o * inputs
+      for i in 0..<inputs { table.pointer[i * outputs + o] = row[i] + bias.pointer[o] }
+    }
+    return table
+  }
+
+  /// A 1×1 convolution of one-hot vectors by table lookup.
+  public func gatherColumns(_ tokens: [Int32], _ filter: CPUFilter, shape: Shape) -> Tensor {
+    guard let table = filter.table else {
+      preconditionFailure("gatherColumns: filter was not prepared for .gather")
+    }
+    let channels = table.shape.channels
+    precondition(
+      tokens.count == shape.positions && channels == shape.channels,
+      "gatherColumns: \(tokens.count) tokens, table of \(channels), shape \(shape)")
+    let y = makeTensor(shape)
+    for (position, token) in tokens.enumerated() {
+      precondition(token >= 0 && token < table.shape.width, "gatherColumns: token \(token)")
+      (y.pointer + position * channels)
+        .update(from: table.pointer + Int(token) * channels, count: channels)
+    }
+    return y
+  }
+}

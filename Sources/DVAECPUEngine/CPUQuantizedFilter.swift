@@ -1,0 +1,82 @@
+import CDVAEKernels
+public import DVAETensors
+
+/// A convolution's whole numbers, packed for the kernels.
+public struct CPUQuantizedFilter: Sendable {
+  /// The convolution.
+  public let shape: ConvolutionShape
+  /// What the whole numbers are.
+  public let form: QuantizedWeights.Form
+  let inputScale: Float
+  /// Words of one output's sum, padded to a multiple of 16.
+  let k: Int
+  /// [panel][k][columns], or with Winograd [panel][36][k][columns], of words.
+  let weights: WordTensor
+  /// Words from one panel to the next.
+  let panel: Int
+  /// Of each output channel, padded to whole panels.
+  let scales: Tensor
+  let biases: Tensor
+
+  /// Bytes of one input number.
+  var inputWidth: Int { form == .pairs ? 2 : 1 }
+}
+
+/// 32-bit words in recycled memory.
+struct WordTensor: Sendable {
+  private let storage: Tensor
+
+  init(_ storage: Tensor) { self.storage = storage }
+
+  var pointer: UnsafeMutablePointer<Int32> {
+    UnsafeMutableRawPointer(storage.pointer).assumingMemoryBound(to: Int32.self)
+  }
+}
+
+extension CPUEngine {
+  /// Packs whole numbers into panels of words.
+  public func makeFilter(_ weights: QuantizedWeights) -> CPUQuantizedFilter {
+    let outputs = weights.shape.outputChannels
+    let columns = panelColumns
+    let panels = (outputs + columns - 1) / columns
+    let parts = weights.form == .winograd ? 36 : 1
+    let perPart = weights.valuesPerOutput / parts
+    let perWord = weights.form == .bytes ? 4 : 2
+    let k = roundUp((perPart + perWord - 1) / perWord, 16)
+    let panel = parts * k * columns
+    let packed = WordTensor(pool.scratch(panels * panel))
+    team.run(panels * parts) { task, _ in
+      let (index, part) = task.quotientAndRemainder(dividingBy: parts)
+      let out = packed.pointer + index * panel + part * k * columns
+      out.update(repeating: 0, count: k * columns)
+      weights.values.withUnsafeBufferPointer { values in
+        for column in 0..<min(columns, outputs - index * columns) {
+          let first = ((index * columns + column) * parts + part) * perPart
+          let source = UnsafeBufferPointer(rebasing: values[first..<first + perPart])
+          UnsafeMutableRawPointer(out + column).withMemoryRebound(
+            to: Int16.self, capacity: k * columns * 2
+          ) { shorts in
+            guard perWord == 2 else { return }
+            for i in source.indices { shorts[(i >> 1) * 2 * columns + (i & 1)] = source[i] }
+          }
+          guard perWord == 4 else { continue }
+          UnsafeMutableRawPointer(out + column).withMemoryRebound(
+            to: Int8.self, capacity: k * columns * 4
+          ) { bytes in
+            for i in source.indices {
+              bytes[(i >> 2) * 4 * columns + (i & 3)] = Int8(truncatingIfNeeded: source[i])
+            }
+          }
+        }
+      }
+    }
+    func padded(_ values: [Float]) -> Tensor {
+      let tensor = Tensor(Shape(1, 1, 1, panels * columns), repeating: 0)
+      tensor.pointer.update(from: values, count: outputs)
+      return tensor
+    }
+    return CPUQuantizedFilter(
+      shape: weights.shape, form: weights.form, inputScale: weights.inputScale, k: k,
+      weights: packed, panel: panel, scales: padded(weights.scales), biases: padded(weights.biases))
+  }
+}

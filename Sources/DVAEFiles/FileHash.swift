@@ -1,0 +1,81 @@
+#if canImport(CryptoKit)
+private import CryptoKit
+#else
+private import CDVAECrypto
+#endif
+
+/// SHA-256 (FIPS 180-4) of bytes that arrive in pieces, by the system's library.
+package struct FileHash {
+  private var digest = Digest()
+
+  /// Starts with no bytes.
+  package init() {}
+
+  /// Adds text; its length is hashed too, so that `ab` + `c` differs from `a` + `bc`.
+  package mutating func add(_ text: String) {
+    update(Array("\(text.utf8.count):\(text)".utf8))
+  }
+
+  /// Adds bytes.
+  package mutating func update(_ bytes: [UInt8]) {
+    if !isKnownUniquelyReferenced(&digest) { digest = digest.copy() }
+    bytes.withUnsafeBytes { digest.update($0) }
+  }
+
+  /// Returns the hash of all bytes so far: 64 hexadecimal digits.
+  package func finished() -> String { hexadecimal(digest.copy().finish()) }
+
+  /// Returns the hash of some bytes: 64 hexadecimal digits.
+  package static func of(_ bytes: [UInt8]) -> String {
+    var hash = FileHash()
+    hash.update(bytes)
+    return hash.finished()
+  }
+}
+
+/// Returns two hexadecimal digits for each byte.
+package func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+  let digits = Array("0123456789abcdef".utf8)
+  return String(
+    decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+}
+
+#if canImport(CryptoKit)
+/// The state of a hash.
+private final class Digest {
+  private var hash: SHA256
+
+  init(_ hash: SHA256 = SHA256()) { self.hash = hash }
+
+  func copy() -> Digest { Digest(hash) }
+  func update(_ bytes: UnsafeRawBufferPointer) { hash.update(bufferPointer: bytes) }
+  func finish() -> [UInt8] { Array(hash.finalize()) }
+}
+#else
+/// The state of a hash in libcrypto, which fails only where there is no memory.
+private final class Digest {
+  private let context = EVP_MD_CTX_new()
+
+  init() { check(EVP_DigestInit_ex(context, EVP_sha256(), nil)) }
+  deinit { EVP_MD_CTX_free(context) }
+
+  func copy() -> Digest {
+    let other = Digest()
+    check(EVP_MD_CTX_copy_ex(other.context, context))
+    return other
+  }
+
+  func update(_ bytes: UnsafeRawBufferPointer) {
+    check(EVP_DigestUpdate(context, bytes.baseAddress, bytes.count))
+  }
+
+  func finish() -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: 32) { buffer, count in
+      check(EVP_DigestFinal_ex(context, buffer.baseAddress, nil))
+      count = 32
+    }
+  }
+
+  private func check(_ status: Int32) { precondition(status == 1, "libcrypto: out of memory") }
+}
+#endif

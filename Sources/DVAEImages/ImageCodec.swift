@@ -1,0 +1,152 @@
+internal import CDVAEImageCodecs
+
+/// Bounds on what a file may make the decoder do; they are checked before memory is taken.
+public struct DecodingLimits: Sendable, Hashable, Codable {
+  /// Pixels of an image; the default, 178 956 970, is where Pillow refuses, too.
+  public var maximumPixels: Int
+  /// Bytes of a file; the default is 1 GiB.
+  public var maximumBytes: Int
+
+  /// Makes limits; the defaults suit photos.
+  public init(maximumPixels: Int = 178_956_970, maximumBytes: Int = 1 << 30) {
+    self.maximumPixels = maximumPixels
+    self.maximumBytes = maximumBytes
+  }
+
+  /// Pillow's bound on pixels, 1 GiB of file.
+  public static let `default` = DecodingLimits()
+}
+
+/// Decodes a JPEG, PNG or WebP image to 8-bit RGB; the format is found by the content.
+///
+/// The pixels are those that Pillow's `Image.open(…).convert("RGB")` gives after
+/// `ImageOps.exif_transpose`: libjpeg's defaults; CMYK as Adobe stores it; palettes looked up;
+/// alpha dropped without blending; 16-bit colour cut to its high byte and 16-bit gray clipped at
+/// 255; of an animation the first frame; embedded colour profiles and gamma ignored. Where Pillow
+/// fills lost parts of a damaged JPEG with gray, this is an error. Errors call the image `name`.
+/// The header is checked against `limits` before memory is taken.
+public func decodeImage(
+  _ bytes: [UInt8], name: String, limits: DecodingLimits = .default
+) throws(ImageError) -> PixelImage {
+  let result: Result<PixelImage, ImageError> = bytes.withUnsafeBytes { buffer in
+    do throws(ImageError) {
+      return .success(try decodeImage(buffer, name: name, limits: limits))
+    } catch {
+      return .failure(error)
+    }
+  }
+  return try result.get()
+}
+
+/// Decodes an image that lies in memory of somebody else; see the form that takes an array.
+public func decodeImage(
+  _ bytes: UnsafeRawBufferPointer, name: String, limits: DecodingLimits = .default
+) throws(ImageError) -> PixelImage {
+  guard !bytes.isEmpty else { throw .empty(name: name) }
+  guard let format = ImageFormat(content: bytes) else {
+    throw .notAnImage(name: name, found: ImageFormat.describe(bytes))
+  }
+  guard bytes.count <= limits.maximumBytes else {
+    throw .tooManyBytes(name: name, bytes: bytes.count, limit: limits.maximumBytes)
+  }
+  let decoder = Decoder(bytes: bytes, format: format, name: name, limits: limits)
+  return try decoder.decode().oriented(Exif.orientation(of: bytes, format: format))
+}
+
+/// One decoding: what its steps share.
+private struct Decoder {
+  let bytes: UnsafeRawBufferPointer
+  let format: ImageFormat
+  let name: String
+  let limits: DecodingLimits
+
+  func decode() throws(ImageError) -> PixelImage {
+    if format == .webp, let container = WebPContainer(bytes) {
+      guard container.size <= bytes.count else {
+        throw .truncated(
+          name: name, format: format, reason: "\(bytes.count) of \(container.size) bytes")
+      }
+      if let canvas = container.canvas {
+        return try decodeFirstFrame(container.frame, canvas: canvas)
+      }
+    }
+    var report = dvae_codec_report()
+    let base = bytes.bindMemory(to: UInt8.self).baseAddress
+    let status =
+      switch format {
+      case .jpeg: dvae_jpeg_header(base, bytes.count, &report)
+      case .png: dvae_png_header(base, bytes.count, &report)
+      case .webp: dvae_webp_header(base, bytes.count, &report)
+      }
+    try check(status, report)
+    let (width, height) = (Int(report.width), Int(report.height))
+    try checkSize(width: width, height: height)
+    return try PixelImage(width: width, height: height) { pixels throws(ImageError) in
+      let status =
+        switch format {
+        case .jpeg: dvae_jpeg_decode(base, bytes.count, pixels.baseAddress, &report)
+        case .png: dvae_png_decode(base, bytes.count, pixels.baseAddress, &report)
+        case .webp:
+          dvae_webp_decode(
+            base, bytes.count, pixels.baseAddress, 3 * width, pixels.count, &report)
+        }
+      try check(status, report)
+    }
+  }
+
+  /// The first frame of an animation on a black canvas.
+  func decodeFirstFrame(
+    _ frame: WebPContainer.Frame?, canvas: (width: Int, height: Int)
+  ) throws(ImageError) -> PixelImage {
+    guard let frame else {
+      throw .truncated(name: name, format: format, reason: "it holds no whole frame")
+    }
+    try checkSize(width: canvas.width, height: canvas.height)
+    guard frame.x + frame.width <= canvas.width && frame.y + frame.height <= canvas.height else {
+      throw .corrupt(name: name, format: format, reason: "the first frame leaves the canvas")
+    }
+    let chunks = frame.chunks.bindMemory(to: UInt8.self)
+    var report = dvae_codec_report()
+    try check(dvae_webp_header(chunks.baseAddress, chunks.count, &report), report)
+    guard report.width == frame.width && report.height == frame.height else {
+      throw .corrupt(name: name, format: format, reason: "the first frame's sizes disagree")
+    }
+    let stride = 3 * canvas.width
+    let start = frame.y * stride + 3 * frame.x
+    return try PixelImage(width: canvas.width, height: canvas.height) { pixels throws(ImageError) in
+      pixels.initialize(repeating: 0)
+      let target = UnsafeMutableBufferPointer(rebasing: pixels[start...])
+      let status = dvae_webp_decode(
+        chunks.baseAddress, chunks.count, target.baseAddress, stride, target.count, &report)
+      try check(status, report)
+    }
+  }
+
+  func checkSize(width: Int, height: Int) throws(ImageError) {
+    guard width > 0 && height > 0 else {
+      throw .corrupt(name: name, format: format, reason: "its size is \(width)×\(height)")
+    }
+    let (count, overflow) = width.multipliedReportingOverflow(by: height)
+    guard !overflow && count <= limits.maximumPixels else {
+      throw .tooManyPixels(name: name, width: width, height: height, limit: limits.maximumPixels)
+    }
+  }
+
+  func check(_ status: Int32, _ report: dvae_codec_report) throws(ImageError) {
+    switch status {
+    case Int32(DVAE_CODEC_OK.rawValue): return
+    case Int32(DVAE_CODEC_TRUNCATED.rawValue):
+      throw .truncated(name: name, format: format, reason: message(of: report))
+    case Int32(DVAE_CODEC_UNSUPPORTED.rawValue):
+      throw .unsupported(name: name, format: format, reason: message(of: report))
+    case Int32(DVAE_CODEC_MEMORY.rawValue):
+      throw .unsupported(name: name, format: format, reason: "out of memory")
+    default: throw .corrupt(name: name, format: format, reason: message(of: report))
+    }
+  }
+}
+
+/// The library's own words after a failure.
+func message(of report: dvae_codec_report) -> String {
+  withUnsafeBytes(of: report.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+}

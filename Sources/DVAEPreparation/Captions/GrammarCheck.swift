@@ -1,0 +1,45 @@
+internal import CDVAEGrammar
+
+/// Tells whether a caption has a noun, by the parser link-grammar where the package is built with the
+/// trait `PartOfSpeech`.
+package enum GrammarCheck {
+  /// A dictionary, which threads may share.
+  private struct Grammar: @unchecked Sendable {
+    let pointer: OpaquePointer
+  }
+
+  private static let grammar = dvae_grammar_open().map { Grammar(pointer: $0) }
+
+  /// Whether the parser is built in and has found its dictionary.
+  package static var isAvailable: Bool { grammar != nil }
+
+  // The time that a parse takes grows with more than the cube of the words.
+  private static let wordsPerParse = 16
+  private static let mostBytes = 4096
+
+  /// Whether a caption has a noun; nil where nothing can tell.
+  ///
+  /// Determiners, prepositions and pronouns are none, though the parser's dictionary may call them
+  /// so.
+  package static func hasNoun(_ text: String) -> Bool? {
+    guard let grammar else { return nil }
+    let words = text.split(separator: " ")
+    for start in stride(from: 0, to: words.count, by: wordsPerParse) {
+      let part = words[start..<min(start + wordsPerParse, words.count)].joined(separator: " ")
+      guard let nouns = nouns(part, grammar) else { return nil }
+      if nouns.contains(where: { !EnglishWords.functionWords.contains($0.lowercased()) }) {
+        return true
+      }
+    }
+    return false
+  }
+
+  private static func nouns(_ sentence: String, _ grammar: Grammar) -> [Substring]? {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: mostBytes) { buffer in
+      guard let start = buffer.baseAddress,
+        dvae_grammar_nouns(grammar.pointer, sentence, start, mostBytes) >= 0
+      else { return nil }
+      return String(cString: start).split(separator: "\n")
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import DVAEImages
+import DVAEFiles
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+extension Preparation {
+  /// Reads the lists and images that are to be kept out.
+  ///
+  /// - Throws: what cannot be read: a list that is passed over would let its images in
+  func exclude(from duplicates: inout Duplicates) async throws {
+    for path in settings.excluded {
+      if Path.fileExtension(path) == "jsonl" || Path.fileExtension(path) == "txt" {
+        try excludeList(path, &duplicates)
+      } else {
+        try await excludeImages(path, &duplicates)
+      }
+    }
+  }
+
+  /// `samples.jsonl` of a run, or lines that begin with a SHA-256 as `sha256sum` prints them.
+  private func excludeList(_ path: String, _ duplicates: inout Duplicates) throws {
+    var lines = try ByteSource(path: path).lines()
+    var number = 0
+    while let line = try lines.next() {
+      number += 1
+      if line.isEmpty { continue }
+      let record = try? JSONDecoder().decode(SampleRecord.self, from: Data(line))
+      let digest =
+        record?.sha256 ?? String(decoding: line.prefix { $0 > UInt8(ascii: " ") }, as: UTF8.self)
+      let hash = record.flatMap { UInt64($0.phash, radix: 16) }
+      guard duplicates.exclude(sha256: digest, perceptual: hash) else {
+        throw DVAEError(
+          .badData, "\(path):\(number): expected a SHA-256 or a line of samples.jsonl")
+      }
+    }
+  }
+
+  private func excludeImages(_ path: String, _ duplicates: inout Duplicates) async throws {
+    let index = path + "/samples.jsonl"
+    if FileSystem.kind(index) == .file { return try excludeList(index, &duplicates) }
+    var inputs = try ImageInputs([path])
+    let limits = settings.image.limits
+    try await inOrder(window: 2 * threads) {
+      try inputs.next()
+    } work: { (item: InputItem) -> Result<Fingerprint, ImageError> in
+      do throws(ImageError) {
+        let bytes = try item.load(limits: limits)
+        let picture = try decodeImage(bytes, name: item.name, limits: limits)
+        return .success(
+          Fingerprint(
+            sha256: FileHash.of(bytes), perceptual: PerceptualHash.of(picture)))
+      } catch {
+        return .failure(error)
+      }
+    } each: { result in
+      let fingerprint = try result.get()
+      _ = duplicates.exclude(sha256: fingerprint.sha256, perceptual: fingerprint.perceptual)
+    }
+  }
+}

@@ -1,0 +1,217 @@
+package import DVAEFiles
+
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+/// Every filter with its threshold; one that is nil or false is off.
+///
+/// Which number is whose: `docs/prepare.md`.
+package struct FilterSettings: Codable, Hashable, Sendable {
+  /// Whether there must be a caption.
+  package var requireCaption = true
+  /// Fewest words of a caption.
+  package var minWords: Int?
+  /// Most words of a caption.
+  package var maxWords: Int?
+  /// The language that captions must be in, as `en`.
+  package var language: String?
+  /// Largest share of a caption's words that may be dates, camera names and phrases such as
+  /// "photographed on".
+  package var maxBoilerplate: Double?
+  /// Whether phrases such as "stock photo" are cut from the ends of captions.
+  package var cropBoilerplate = false
+  /// Whether captions are dropped that begin or end with phrases such as "profile photo".
+  package var dropBoilerplateEnds = false
+  /// Smallest number of different words divided by all words.
+  package var minUnique: Double?
+  /// Largest share of words that repeat the commonest word.
+  package var maxRepetition: Double?
+  /// Largest share of words that are in capitals or hold a digit.
+  package var maxCapitals: Double?
+  /// Whether the first letter must be a capital.
+  package var requireCapital = false
+  /// Whether a caption needs a determiner.
+  package var requireDeterminer = false
+  /// Whether a caption needs a preposition.
+  package var requirePreposition = false
+  /// Whether a caption needs a noun, where a parser is built in.
+  package var requireNoun = false
+  /// The formats of images that are taken: `jpeg`, `png`, `webp`.
+  package var types: [String]?
+  /// Fewest pixels of the shorter side.
+  package var minSide: Int?
+  /// Largest longer side divided by the shorter.
+  package var maxAspect: Double?
+  /// Whether an image with the same bytes as an earlier one is dropped.
+  package var exactDuplicates = true
+  /// Bits of the 64 in which the perceptual hashes of two images that count as one may differ.
+  package var nearDuplicates: Int?
+
+  enum CodingKeys: String, CodingKey, CaseIterable {
+    case requireCaption = "require_caption"
+    case minWords = "min_words"
+    case maxWords = "max_words"
+    case language
+    case maxBoilerplate = "max_boilerplate"
+    case cropBoilerplate = "crop_boilerplate"
+    case dropBoilerplateEnds = "drop_boilerplate_ends"
+    case minUnique = "min_unique"
+    case maxRepetition = "max_repetition"
+    case maxCapitals = "max_capitals"
+    case requireCapital = "require_capital"
+    case requireDeterminer = "require_determiner"
+    case requirePreposition = "require_preposition"
+    case requireNoun = "require_noun"
+    case types
+    case minSide = "min_side"
+    case maxAspect = "max_aspect"
+    case exactDuplicates = "exact_duplicates"
+    case nearDuplicates = "near_duplicates"
+
+    /// What a file may say.
+    var expected: String {
+      switch self {
+      case .requireCaption, .cropBoilerplate, .dropBoilerplateEnds, .requireCapital,
+        .requireDeterminer, .requirePreposition, .requireNoun, .exactDuplicates:
+        "true or false"
+      case .minWords, .maxWords, .minSide, .nearDuplicates: "a whole number or null"
+      case .maxBoilerplate, .minUnique, .maxRepetition, .maxCapitals, .maxAspect:
+        "a number or null"
+      case .language: "a text or null"
+      case .types: "a list of texts or null"
+      }
+    }
+  }
+
+  /// Sets of filters under a name.
+  package enum Preset: String, Codable, Sendable, CaseIterable {
+    /// What the DALL·E paper names.
+    case dalle
+    /// What Sharma et al. name for Conceptual Captions, with the numbers of CC12M.
+    case conceptual
+    /// No filter but that images must be images.
+    case none
+  }
+
+  /// The filters of a preset.
+  package init(_ preset: Preset) {
+    switch preset {
+    case .dalle:
+      minWords = 3
+      language = "en"
+      maxBoilerplate = 0.5
+      minSide = 256
+      maxAspect = 2
+      nearDuplicates = Self.nearDistance
+    case .conceptual:
+      minWords = 3
+      maxWords = 256
+      cropBoilerplate = true
+      dropBoilerplateEnds = true
+      minUnique = 0.5
+      maxRepetition = 0.2
+      maxCapitals = 0.3
+      requireDeterminer = true
+      requirePreposition = true
+      requireNoun = true
+      types = ["jpeg"]
+      minSide = 401
+      maxAspect = 2
+      nearDuplicates = Self.nearDistance
+    case .none:
+      requireCaption = false
+      exactDuplicates = false
+    }
+  }
+
+  /// Bits that may differ where near duplicates are looked for and nothing else is said.
+  package static let nearDistance = 4
+
+  /// These filters with those of a JSON object in their place; null switches one off.
+  ///
+  /// - Throws: a key that there is not, or a value of another kind.
+  package func overlaid(_ json: Data, path: String) throws(DVAEError) -> FilterSettings {
+    let members: [String: JSONValue]
+    do {
+      members = try JSONDecoder().decode([String: JSONValue].self, from: json)
+    } catch {
+      // A number that no type holds: the error knows where it stands.
+      guard case .typeMismatch(_, let context)? = error as? DecodingError,
+        let filter = context.codingPath.first.flatMap({ CodingKeys(rawValue: $0.stringValue) })
+      else { throw DVAEError(.usage, "\(path): not a sound JSON object of filters") }
+      throw Self.mistyped(filter, path)
+    }
+    var result = self
+    for (key, value) in members.sorted(by: { $0.key < $1.key }) {
+      guard let filter = CodingKeys(rawValue: key) else {
+        let known = CodingKeys.allCases.map(\.rawValue).joined(separator: ", ")
+        throw DVAEError(.usage, "\(path): there is no filter '\(key)'; there are \(known)")
+      }
+      guard let changed = result.replacing(filter, by: value) else {
+        throw Self.mistyped(filter, path)
+      }
+      result = changed
+    }
+    try result.checkThresholds()
+    return result
+  }
+
+  /// One filter at a time, for the decoder does not always say which one it cannot take.
+  private func replacing(_ filter: CodingKeys, by value: JSONValue) -> FilterSettings? {
+    let decoder = JSONDecoder()
+    guard
+      var members = try? decoder.decode([String: JSONValue].self, from: JSONEncoder().encode(self))
+    else { return nil }
+    members[filter.rawValue] = value
+    return try? decoder.decode(FilterSettings.self, from: JSONEncoder().encode(members))
+  }
+
+  private static func mistyped(_ filter: CodingKeys, _ path: String) -> DVAEError {
+    DVAEError(.usage, "\(path): '\(filter.rawValue)' must be \(filter.expected)")
+  }
+
+  /// Checks that every threshold can be met, alone and together with the others.
+  package func validate() throws(DVAEError) {
+    try checkThresholds()
+    if let minWords, let maxWords, minWords > maxWords {
+      throw DVAEError(
+        .usage, "min_words (\(minWords)) is above max_words (\(maxWords)): no caption could pass")
+    }
+  }
+
+  private func checkThresholds() throws(DVAEError) {
+    let shares: [(CodingKeys, Double?)] = [
+      (.maxBoilerplate, maxBoilerplate), (.minUnique, minUnique),
+      (.maxRepetition, maxRepetition), (.maxCapitals, maxCapitals),
+    ]
+    for (key, share) in shares {
+      guard let share, !(0...1).contains(share) else { continue }
+      throw DVAEError(.usage, "\(key.rawValue) is a share from 0 to 1, not \(share)")
+    }
+    let counts: [(CodingKeys, Int?)] = [
+      (.minWords, minWords), (.maxWords, maxWords), (.minSide, minSide),
+    ]
+    for (key, count) in counts {
+      guard let count, count < 1 else { continue }
+      throw DVAEError(.usage, "\(key.rawValue) must be at least 1, not \(count)")
+    }
+    if let maxAspect, !(maxAspect >= 1 && maxAspect.isFinite) {
+      throw DVAEError(.usage, "max_aspect must be at least 1, not \(maxAspect)")
+    }
+    if let nearDuplicates, !(0...NearHashIndex.largestDistance).contains(nearDuplicates) {
+      throw DVAEError(
+        .usage,
+        "near_duplicates is a number of bits from 0 to \(NearHashIndex.largestDistance), "
+          + "not \(nearDuplicates)")
+    }
+    if let language, language != "en" {
+      throw DVAEError(.usage, "language: only 'en' can be told from others, not '\(language)'")
+    }
+    for type in types ?? [] where !["jpeg", "png", "webp"].contains(type) {
+      throw DVAEError(.usage, "types: expected jpeg, png or webp, found '\(type)'")
+    }
+  }
+}

@@ -1,0 +1,152 @@
+import DVAEFiles
+import DVAEImages
+
+/// An image that has passed the filters, as it goes into a shard.
+struct PreparedImage: Sendable {
+  var bytes: [UInt8]
+  var format: ImageFormat
+  /// Width and height of the source, upright.
+  var originalSize: [Int]
+  var size: [Int]
+  /// Left, top, width and height of what was cut out of the original; nil where it is whole.
+  var crop: [Int]?
+  var fingerprint: Fingerprint
+}
+
+/// What tells images apart.
+struct Fingerprint: Sendable, Hashable {
+  /// Of the source's bytes, 64 hexadecimal digits.
+  var sha256: String
+  /// Of the source's pixels, before anything is cut.
+  var perceptual: UInt64
+}
+
+/// How long libjpeg, libpng and libwebp took for an image.
+struct CodecTime: Sendable {
+  /// Nil where nothing was decoded.
+  var decoding: Duration?
+  var encoding = Duration.zero
+}
+
+/// Decodes and judges images.
+struct ImageFilters: Sendable {
+  private let settings: FilterSettings
+  private let image: ImageSettings
+
+  init(_ settings: FilterSettings, _ image: ImageSettings) {
+    self.settings = settings
+    self.image = image
+  }
+
+  /// Each filter that is on, and its threshold in words.
+  var active: [(reason: String, rule: String)] {
+    var rules: [(String, String)] = []
+    if let types = settings.types { rules.append(("type", types.joined(separator: ", "))) }
+    rules.append(("damaged", "every image is decoded"))
+    if let least = settings.minSide { rules.append(("min-side", "at least \(least) pixels")) }
+    if let most = settings.maxAspect {
+      rules.append(("max-aspect", "longer side at most \(most) times the shorter"))
+    }
+    return rules
+  }
+
+  /// Decodes, judges, cuts and resizes; `time` is what the codecs took.
+  func apply(
+    _ bytes: [UInt8], name: String, time: inout CodecTime
+  ) throws(Drop) -> PreparedImage {
+    guard let format = bytes.withUnsafeBytes({ ImageFormat(content: $0) }) else {
+      throw Drop(.image, "not-an-image", reason(bytes, name))
+    }
+    if let types = settings.types, !types.contains(format.rawValue.lowercased()) {
+      throw Drop(.picture, "type", format.rawValue)
+    }
+    let start = ContinuousClock.now
+    let picture: PixelImage
+    do throws(ImageError) {
+      picture = try decodeImage(bytes, name: name, limits: image.limits)
+    } catch {
+      throw Drop(.picture, Self.kind(error), "\(error)")
+    }
+    time.decoding = .now - start
+    try check(picture)
+    let fingerprint = Fingerprint(
+      sha256: FileHash.of(bytes), perceptual: PerceptualHash.of(picture))
+    return try finished(picture, bytes, format, fingerprint, &time)
+  }
+
+  private func check(_ picture: PixelImage) throws(Drop) {
+    let (short, long) = (
+      min(picture.width, picture.height), max(picture.width, picture.height)
+    )
+    if let least = settings.minSide, short < least {
+      throw Drop(.picture, "min-side", picture.description)
+    }
+    if let most = settings.maxAspect, Double(long) > most * Double(short) {
+      throw Drop(.picture, "max-aspect", picture.description)
+    }
+  }
+
+  private func finished(
+    _ picture: PixelImage, _ bytes: [UInt8], _ format: ImageFormat, _ fingerprint: Fingerprint,
+    _ time: inout CodecTime
+  ) throws(Drop) -> PreparedImage {
+    var result = PreparedImage(
+      bytes: bytes, format: format, originalSize: [picture.width, picture.height],
+      size: [], crop: nil, fingerprint: fingerprint)
+    var changed = picture
+    if image.square, picture.width != picture.height {
+      let side = min(picture.width, picture.height)
+      let (x, y) = ((picture.width - side) / 2, (picture.height - side) / 2)
+      changed = picture.cropped(x: x, y: y, width: side, height: side)
+      result.crop = [x, y, side, side]
+    }
+    changed = resized(changed)
+    result.size = [changed.width, changed.height]
+    if result.size != result.originalSize || image.encoding == .jpeg {
+      let start = ContinuousClock.now
+      do throws(ImageError) {
+        result.bytes = try encodeJPEG(changed, quality: image.quality)
+      } catch {
+        throw Drop(.picture, "not-encoded", "\(error)")
+      }
+      time.encoding = .now - start
+      result.format = .jpeg
+    }
+    return result
+  }
+
+  private func resized(_ picture: PixelImage) -> PixelImage {
+    let long = max(picture.width, picture.height)
+    guard let most = image.maxSide, long > most else { return picture }
+    func scaled(_ side: Int) -> Int {
+      max(1, Int((Double(side) * Double(most) / Double(long)).rounded(.toNearestOrEven)))
+    }
+    let (width, height) = (scaled(picture.width), scaled(picture.height))
+    switch image.resize {
+    case .area: return picture.areaResized(width: width, height: height)
+    case .lanczos: return picture.resized(width: width, height: height)
+    }
+  }
+
+  private func reason(_ bytes: [UInt8], _ name: String) -> String {
+    do throws(ImageError) {
+      _ = try decodeImage(bytes, name: name)
+      return ""
+    } catch {
+      // A file of text may be anyone's: what stands in it is not passed on.
+      if case .notAnImage(_, let found) = error, found.hasPrefix("text") {
+        return "\(name): expected an image, found text"
+      }
+      return "\(error)"
+    }
+  }
+
+  static func kind(_ error: ImageError) -> String {
+    switch error {
+    case .tooManyPixels: "too-many-pixels"
+    case .unsupported: "unsupported"
+    case .empty, .notAnImage: "not-an-image"
+    default: "damaged"
+    }
+  }
+}

@@ -1,0 +1,225 @@
+import DVAEImages
+import DVAEFiles
+import DVAEWeights
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The folder that a job writes.
+///
+/// Until the end it is called `OUT.partial`, and `state.json` in it says what is on the disk: so
+/// many rows are done, so many bytes of the shards and of `samples.jsonl` count, and this is the
+/// funnel. It is replaced as a whole, after the bytes that it speaks of are flushed; what stands
+/// behind them never happened. A job that goes on gives the bytes of one that never stopped.
+final class PreparationOutput {
+  /// What `state.json` holds.
+  private struct State: Codable {
+    var version = 2
+    var settings: PreparationSettings
+    var sources: [SourceFingerprint]
+    var rows: Int
+    var samples: Int
+    var sampleBytes: Int
+    var mark: ShardOutput.Mark
+    var funnel: Funnel
+  }
+
+  /// What `index.json` holds.
+  private struct Index: Codable {
+    var settings: PreparationSettings
+    var samples: Int
+    var shards: [ShardOutput.Shard]
+  }
+
+  /// Rows of the sources that are done.
+  private(set) var rows = 0
+  /// Samples that are written.
+  private(set) var samples = 0
+  private(set) var funnel: Funnel
+  /// Rows between two commits; nil goes by the time that they take.
+  var rowsPerCommit: Int?
+  private let path: String
+  private let folder: String
+  private let settings: PreparationSettings
+  private let sources: [SourceFingerprint]
+  private let list: OutputFile
+  private let shards: ShardOutput
+  private var pendingList: [UInt8] = []
+  private var (committed, pause) = (ContinuousClock.now, Duration.zero)
+
+  // Work between two commits, in times that a commit takes: what it costs is 5 % at most.
+  private static let workPerCommit = 20
+
+  /// Opens an output; `restored` is told of the images that an earlier run has written.
+  init(
+    _ path: String, _ settings: PreparationSettings, _ sources: [SourceFingerprint],
+    _ start: JobStart, funnel: Funnel,
+    restored: (_ sha256: String, _ perceptual: UInt64) -> Void
+  ) throws {
+    self.path = path
+    self.settings = settings
+    self.sources = sources
+    folder = path + ".partial"
+    let isUnfinished = FileSystem.kind(folder) != .missing
+    if start == .fresh, isUnfinished {
+      throw DVAEError(
+        .cannotCreate,
+        "\(folder): an unfinished output is here: continue it with --resume, or throw it away with "
+          + "--restart")
+    }
+    guard FileSystem.kind(path) == .missing else {
+      throw DVAEError(.cannotCreate, "\(path): is there already: choose another name")
+    }
+    try FileSystem.makeFolder(folder)
+    list = try OutputFile(folder + "/samples.jsonl", emptied: false)
+    guard list.lock() else {
+      throw DVAEError(.cannotCreate, "\(folder): another run is writing this output")
+    }
+    let state = start == .resuming ? try Self.state(folder, settings, sources) : nil
+    self.funnel = state?.funnel ?? funnel
+    rows = state?.rows ?? 0
+    samples = state?.samples ?? 0
+    shards = try ShardOutput(
+      folder, samplesPerShard: settings.samplesPerShard, from: state?.mark ?? .init())
+    try restore(state?.sampleBytes ?? 0, restored)
+  }
+
+  private static func state(
+    _ folder: String, _ settings: PreparationSettings, _ sources: [SourceFingerprint]
+  ) throws -> State? {
+    let path = folder + "/state.json"
+    guard FileSystem.kind(path) != .missing else { return nil }
+    let data = Data(try readFile(path, limit: 1 << 30))
+    guard let state = try? JSONDecoder().decode(State.self, from: data), state.version == 2 else {
+      throw DVAEError(.badData, "\(path): is damaged: begin anew with --restart")
+    }
+    guard state.settings == settings else {
+      throw DVAEError(
+        .usage,
+        "\(folder): the unfinished run had other sources or settings: run it with the same, or "
+          + "begin anew with --restart")
+    }
+    // Rows are counted, so that any change would lose some and repeat others.
+    for (source, earlier) in zip(sources, state.sources) {
+      guard let change = source.change(since: earlier) else { continue }
+      throw DVAEError(.usage, "\(change): restore it, or begin anew with --restart")
+    }
+    return state
+  }
+
+  private func restore(
+    _ bytes: Int, _ restored: (_ sha256: String, _ perceptual: UInt64) -> Void
+  ) throws {
+    guard list.size >= bytes else {
+      throw DVAEError(
+        .badData,
+        "\(list.path): expected \(bytes) bytes, found \(list.size): begin anew with --restart")
+    }
+    try list.truncate(to: bytes)
+    var lines = LineReader(list)
+    let decoder = JSONDecoder()
+    while let line = try lines.next() {
+      guard let record = try? decoder.decode(SampleRecord.self, from: Data(line)),
+        let hash = UInt64(record.phash, radix: 16)
+      else {
+        throw DVAEError(.badData, "\(list.path): is damaged: begin anew with --restart")
+      }
+      restored(record.sha256, hash)
+    }
+  }
+
+  /// Writes what became of the next row.
+  func add(_ result: Result<PreparedSample, Drop>, origin: String, caption: String?) throws {
+    switch result {
+    case .failure(let drop): funnel.count(drop, origin: origin, caption: caption)
+    case .success(let sample): try write(sample)
+    }
+    rows += 1
+    let now = ContinuousClock.now
+    let isDue = rowsPerCommit.map { rows % $0 == 0 } ?? (now - committed >= pause)
+    guard isDue else { return }
+    try commit()
+    committed = .now
+    pause = max((committed - now) * Self.workPerCommit, .milliseconds(100))
+  }
+
+  private func write(_ sample: PreparedSample) throws {
+    let number = String(samples)
+    let key = String(repeating: "0", count: max(0, 9 - number.count)) + number
+    pendingList += try jsonLine(
+      SampleRecord(
+        key: key, shard: shards.current, source: sample.origin,
+        sha256: sample.fingerprint.sha256,
+        phash: hexadecimal(sample.fingerprint.perceptual)))
+    try shards.append(WebDatasetSample(key: key, fields: sample.fields))
+    samples += 1
+    funnel.pass()
+  }
+
+  private func commit() throws {
+    try shards.sync()
+    try list.append(pendingList)
+    pendingList = []
+    try list.sync()
+    try write(
+      jsonLine(
+        State(
+          settings: settings, sources: sources, rows: rows, samples: samples,
+          sampleBytes: list.size, mark: shards.mark, funnel: funnel)),
+      to: "state.json")
+  }
+
+  /// Completes the output and gives it its name.
+  ///
+  /// - Parameter pages: further files by name, of the whole funnel
+  /// - Throws: what the file system refuses
+  func finish(pages: (Funnel) throws -> [String: String]) throws {
+    try shards.finish()
+    try commit()
+    try write(readable(funnel), to: "funnel.json")
+    for (name, text) in try pages(funnel).sorted(by: { $0.key < $1.key }) {
+      try write(Array(text.utf8), to: name)
+    }
+    try write(
+      readable(Index(settings: settings, samples: samples, shards: shards.mark.shards)),
+      to: "index.json")
+    try FileSystem.rename(folder, to: path)
+    try FileSystem.remove(path + "/state.json")
+  }
+
+  private func readable(_ value: some Encodable) throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return try Array(encoder.encode(value)) + [UInt8(ascii: "\n")]
+  }
+
+  private func write(_ bytes: [UInt8], to name: String) throws {
+    let file = try AtomicFile(folder + "/" + name)
+    try file.write(bytes)
+    try file.commit()
+  }
+
+  /// The funnel of a finished output of this very job; nil where there is none.
+  ///
+  /// - Throws: the output of another job is there
+  static func finished(_ path: String, _ settings: PreparationSettings) throws -> Funnel? {
+    guard FileSystem.kind(path) != .missing else { return nil }
+    let decoder = JSONDecoder()
+    let index = path + "/index.json"
+    guard FileSystem.kind(index) == .file,
+      let found = try? decoder.decode(Index.self, from: Data(readFile(index, limit: 1 << 30))),
+      found.settings == settings
+    else {
+      throw DVAEError(
+        .cannotCreate,
+        "\(path): is there already, and is not the output of this job: choose another name")
+    }
+    // A kill may have come between the last two steps.
+    try FileSystem.remove(path + "/state.json")
+    return try decoder.decode(
+      Funnel.self, from: Data(readFile(path + "/funnel.json", limit: 1 << 30)))
+  }
+}

@@ -1,0 +1,119 @@
+import DVAEImages
+import DVAEFiles
+
+/// WebDataset shards that are being written: `shard-000000.tar` and so on, in a folder.
+///
+/// Bytes wait in memory until they are flushed; a `Mark` says how far the output is on the disk, and
+/// an output can be cut back to one.
+final class ShardOutput {
+  /// A finished shard, as the index lists it.
+  struct Shard: Codable, Hashable {
+    var name: String
+    var samples: Int
+    var bytes: Int
+    var sha256: String
+  }
+
+  /// A place in the output.
+  struct Mark: Codable, Hashable {
+    /// Shards that are finished.
+    var shards: [Shard] = []
+    /// Samples and bytes of the one after them.
+    var samples = 0
+    var bytes = 0
+  }
+
+  private(set) var mark: Mark
+  private let folder: String
+  private let samplesPerShard: Int
+  private var file: OutputFile?
+  // Of what is in the file.
+  private var hash = FileHash()
+  private var pending: [UInt8] = []
+
+  // Bytes that may wait in memory.
+  private static let longestWait = 4 << 20
+
+  /// Continues at a mark; whatever stands behind it is removed.
+  init(_ folder: String, samplesPerShard: Int, from mark: Mark = Mark()) throws {
+    self.folder = folder
+    self.samplesPerShard = samplesPerShard
+    self.mark = mark
+    let kept = Set(mark.shards.map(\.name))
+    for name in try FileSystem.names(in: folder) where name.hasPrefix("shard-") {
+      if !kept.contains(name), name != current || mark.bytes == 0 {
+        try FileSystem.remove(folder + "/" + name)
+      }
+    }
+    guard mark.bytes > 0 else { return }
+    let file = try open()
+    guard file.size >= mark.bytes else {
+      throw DVAEError(
+        .badData,
+        "\(folder)/\(current): expected the \(mark.bytes) bytes of the last run, found "
+          + "\(file.size): begin anew with --restart")
+    }
+    try file.truncate(to: mark.bytes)
+    let piece = 1 << 20
+    for offset in stride(from: 0, to: file.size, by: piece) {
+      hash.update(try file.read(piece, at: offset))
+    }
+  }
+
+  /// The name of the shard that is being written.
+  var current: String {
+    let number = String(mark.shards.count)
+    return "shard-" + String(repeating: "0", count: max(0, 6 - number.count)) + number + ".tar"
+  }
+
+  /// Adds a sample to the shard.
+  func append(_ sample: WebDatasetSample) throws {
+    var archive = TarWriter(offset: mark.bytes) { self.pending += $0 }
+    try archive.append(sample)
+    mark.bytes = archive.offset
+    mark.samples += 1
+    if mark.samples == samplesPerShard {
+      try finishShard()
+    } else if pending.count >= Self.longestWait {
+      try write()
+    }
+  }
+
+  /// Brings everything to the disk.
+  func sync() throws {
+    try write()
+    try file?.sync()
+  }
+
+  /// Hands what waits to the system, which may still lose it.
+  private func write() throws {
+    guard !pending.isEmpty else { return }
+    try open().append(pending)
+    hash.update(pending)
+    pending.removeAll(keepingCapacity: true)
+  }
+
+  /// Completes the last shard.
+  func finish() throws {
+    if mark.samples > 0 { try finishShard() }
+    FileSystem.syncFolder(folder)
+  }
+
+  private func open() throws(DVAEError) -> OutputFile {
+    if let file { return file }
+    let opened = try OutputFile(folder + "/" + current, emptied: mark.bytes == pending.count)
+    file = opened
+    return opened
+  }
+
+  private func finishShard() throws {
+    var archive = TarWriter(offset: mark.bytes) { self.pending += $0 }
+    try archive.finish()
+    try sync()
+    let shard = Shard(
+      name: current, samples: mark.samples, bytes: archive.offset, sha256: hash.finished())
+    mark = Mark(shards: mark.shards + [shard])
+    hash = FileHash()
+    file = nil
+  }
+}

@@ -1,0 +1,221 @@
+import DVAEImages
+package import DVAEFiles
+
+/// A job that turns text-image pairs into WebDataset shards: read, filter, obtain, judge, leave out
+/// duplicates, write; every pair that does not get through is counted under the reason.
+///
+/// Pairs are worked on by many tasks and written in the order of the sources, so the output is a
+/// function of the sources, the settings and, where images are fetched, of what the servers gave.
+package struct Preparation: Sendable {
+  /// How a job went.
+  package struct Summary: Sendable {
+    /// What became of all pairs, earlier runs included.
+    package var funnel: Funnel
+    /// Rows that an earlier run had done.
+    package var resumed = 0
+    /// Images that this run has decoded.
+    package var decoded = 0
+    /// Time that the image decoders took, summed over the threads.
+    package var decoding = Duration.zero
+    /// Time that the encoder took, likewise.
+    package var encoding = Duration.zero
+    /// Time that this run took.
+    package var elapsed = Duration.zero
+
+    /// A run that had nothing to do, or has not begun.
+    package init(funnel: Funnel) { self.funnel = funnel }
+  }
+
+  let settings: PreparationSettings
+  let threads: Int
+  private let captionFilters: CaptionFilters
+  private let imageFilters: ImageFilters
+  private let fetcher: Fetcher
+  private let zips = ZipCache()
+
+  /// Prepares a job.
+  ///
+  /// - Parameters:
+  ///   - settings: what to do
+  ///   - fetch: how images at addresses are got
+  ///   - threads: images that are worked on at a time
+  /// - Throws: settings that make no sense
+  package init(
+    _ settings: PreparationSettings, fetch: FetchSettings = .init(), threads: Int
+  ) throws(DVAEError) {
+    try settings.validate()
+    try fetch.validate()
+    self.settings = settings
+    self.threads = max(1, threads)
+    captionFilters = CaptionFilters(settings.filters)
+    imageFilters = ImageFilters(settings.filters, settings.image)
+    fetcher = Fetcher(fetch, maxBytes: settings.image.maxBytes)
+  }
+
+  /// The funnel of a finished output of this very job; nil where there is none.
+  ///
+  /// - Throws: the output of another job is there
+  package func finished(_ path: String) throws -> Funnel? {
+    try PreparationOutput.finished(path, settings)
+  }
+
+  /// Does the job, or what an earlier run has left of it.
+  ///
+  /// - Parameters:
+  ///   - path: the folder to be written
+  ///   - start: what to do about an unfinished output
+  ///   - rowsPerCommit: rows between two commits; by the time that commits take unless given
+  ///   - progress: told after every row how many are read and how many are written; the job stops
+  ///     where it throws, and can be resumed
+  ///   - pages: further files of the output by name, made of the whole funnel
+  /// - Returns: how it went
+  /// - Throws: what keeps the job from going on; it can then be resumed
+  package func run(
+    _ path: String, start: JobStart = .fresh, rowsPerCommit: Int? = nil,
+    progress: (_ rows: Int, _ samples: Int) throws -> Void,
+    pages: (Funnel) throws -> [String: String] = { _ in [:] }
+  ) async throws -> Summary {
+    let begin = ContinuousClock.now
+    try refuse(output: path)
+    var duplicates = Duplicates(settings.filters)
+    try await exclude(from: &duplicates)
+    let empty = Funnel([
+      (.caption, captionFilters.active), (.picture, imageFilters.active),
+      (.duplicates, duplicates.active(excluding: !settings.excluded.isEmpty)),
+    ])
+    let fingerprints = settings.sources.map { SourceFingerprint($0) }
+    let output = try PreparationOutput(path, settings, fingerprints, start, funnel: empty) {
+      duplicates.restore(sha256: $0, perceptual: $1)
+    }
+    output.rowsPerCommit = rowsPerCommit
+    var summary = Summary(funnel: output.funnel)
+    summary.resumed = output.rows
+    var sources = try Sources(settings.sources, settings.source)
+    for _ in 0..<output.rows { _ = try sources.next() }
+    var read = output.rows
+    let limiter = Limiter(threads)
+    // Pairs that wait for servers must not keep the decoders waiting.
+    let window = 4 * threads + max(16, 4 * fetcher.settings.connections)
+    try await inOrder(window: window) {
+      guard read < settings.limit ?? .max, let row = try sources.next() else { return nil }
+      read += 1
+      return row
+    } work: { row in
+      await work(row, limiter)
+    } each: { (done: WorkedRow) in
+      summary.decoded += done.time.decoding == nil ? 0 : 1
+      summary.decoding += done.time.decoding ?? .zero
+      summary.encoding += done.time.encoding
+      var result = done.result
+      if case .success(let sample) = result {
+        do throws(Drop) {
+          try duplicates.add(sample.fingerprint)
+        } catch {
+          result = .failure(error)
+        }
+      }
+      try output.add(result, origin: done.origin, caption: done.caption)
+      try progress(output.rows, output.samples)
+    }
+    try output.finish(pages: pages)
+    summary.funnel = output.funnel
+    summary.elapsed = .now - begin
+    return summary
+  }
+
+  /// Refuses an output whose shards would become inputs.
+  private func refuse(output path: String) throws(DVAEError) {
+    let above = FolderIdentity.above(path)
+    for source in settings.sources where FileSystem.kind(source) == .folder {
+      guard let identity = FolderIdentity(source), above.contains(identity) else { continue }
+      throw DVAEError(
+        .usage,
+        "\(path): lies in the source \(source), so that outputs would become inputs: choose another"
+      )
+    }
+  }
+
+  /// A row after all that needs no other row.
+  private struct WorkedRow: Sendable {
+    var origin: String
+    var caption: String?
+    var result: Result<PreparedSample, Drop>
+    var time = CodecTime()
+  }
+
+  private func work(_ row: SourceRow, _ limiter: Limiter) async -> WorkedRow {
+    switch row {
+    case .unusable(let origin, let reason, let detail):
+      return WorkedRow(
+        origin: origin, caption: nil, result: .failure(Drop(.source, reason, detail)))
+    case .pair(let pair):
+      var worked = WorkedRow(
+        origin: pair.origin, caption: pair.caption, result: .failure(Drop(.source, "", "")))
+      do throws(Drop) {
+        let caption = try captionFilters.apply(pair.caption)
+        worked.result = .success(try await prepared(pair, caption, limiter, &worked.time))
+      } catch {
+        worked.result = .failure(error)
+      }
+      return worked
+    }
+  }
+
+  private func prepared(
+    _ pair: Pair, _ caption: String, _ limiter: Limiter, _ time: inout CodecTime
+  ) async throws(Drop) -> PreparedSample {
+    var fetched: [UInt8]?
+    if case .address(let address) = pair.image { fetched = try await fetch(address) }
+    let (result, taken) = await limiter.run { [fetched] in judged(pair, fetched) }
+    time = taken
+    let description = SampleDescription(pair: pair, caption: caption, image: try result.get())
+    do throws(DVAEError) {
+      return try description.prepared()
+    } catch {
+      throw Drop(.picture, "not-described", error.description)
+    }
+  }
+
+  private func fetch(_ address: String) async throws(Drop) -> [UInt8] {
+    do throws(Fetcher.Failure) {
+      return try await fetcher.fetch(address)
+    } catch {
+      throw Drop(.image, error.kind, "\(address): \(error.detail)")
+    }
+  }
+
+  private func judged(
+    _ pair: Pair, _ fetched: [UInt8]?
+  ) -> (Result<PreparedImage, Drop>, CodecTime) {
+    var time = CodecTime()
+    do throws(Drop) {
+      let image =
+        if let fetched { fetched } else { try bytes(of: pair) }
+      return (.success(try imageFilters.apply(image, name: pair.origin, time: &time)), time)
+    } catch {
+      return (.failure(error), time)
+    }
+  }
+
+  private func bytes(of pair: Pair) throws(Drop) -> [UInt8] {
+    let item: InputItem
+    switch pair.image {
+    case .item(let found): item = found
+    case .zipMember(let archive, let member):
+      return try zips.contents(of: member, in: archive, limit: settings.image.maxBytes)
+    case .address: return []
+    }
+    do throws(ImageError) {
+      return try item.load(limits: settings.image.limits)
+    } catch {
+      let kind =
+        switch error {
+        case .missing: "missing-file"
+        case .tooManyBytes: "too-large"
+        case .noImage: "no-image"
+        default: "unreadable"
+        }
+      throw Drop(.image, kind, "\(error)")
+    }
+  }
+}

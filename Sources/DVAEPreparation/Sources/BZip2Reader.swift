@@ -1,0 +1,80 @@
+internal import CDVAEBZip2
+import DVAEImages
+import DVAEFiles
+
+/// Decompresses bzip2 from front to back; files of several streams, as parallel compressors write
+/// them, are one.
+final class BZip2Reader {
+  private let file: InputFile
+  private var stream = bz_stream()
+  private var isOpen = false
+  private var position = 0
+  // What is read of the file; the library keeps a pointer into it between calls.
+  private let input: UnsafeMutableBufferPointer<CChar>
+
+  private static let pieceSize = 1 << 16
+
+  static let magic = Array("BZh".utf8)
+
+  init(_ file: InputFile) {
+    self.file = file
+    input = .allocate(capacity: Self.pieceSize)
+  }
+
+  deinit {
+    if isOpen { BZ2_bzDecompressEnd(&stream) }
+    input.deallocate()
+  }
+
+  /// The next bytes: up to `count`, none at the end.
+  func read(_ count: Int) throws -> [UInt8] {
+    var failure: (any Error)?
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      buffer.withMemoryRebound(to: CChar.self) { output in
+        do {
+          filled = try fill(output)
+        } catch {
+          failure = error
+        }
+      }
+    }
+    if let failure { throw failure }
+    return bytes
+  }
+
+  private func fill(_ output: UnsafeMutableBufferPointer<CChar>) throws -> Int {
+    stream.next_out = output.baseAddress
+    stream.avail_out = UInt32(output.count)
+    while Int(stream.avail_out) == output.count {
+      if stream.avail_in == 0 {
+        let piece = try file.read(at: position, count: Self.pieceSize)
+        guard !piece.isEmpty else {
+          guard isOpen else { return 0 }
+          throw damaged("ends early")
+        }
+        position += piece.count
+        _ = input.update(fromContentsOf: piece.lazy.map { CChar(bitPattern: $0) })
+        stream.next_in = input.baseAddress
+        stream.avail_in = UInt32(piece.count)
+      }
+      if !isOpen {
+        guard BZ2_bzDecompressInit(&stream, 0, 0) == BZ_OK else { throw damaged("needs memory") }
+        isOpen = true
+      }
+      switch BZ2_bzDecompress(&stream) {
+      case BZ_OK: break
+      case BZ_STREAM_END:
+        BZ2_bzDecompressEnd(&stream)
+        isOpen = false
+      default: throw damaged("is damaged")
+      }
+    }
+    return output.count - Int(stream.avail_out)
+  }
+
+  private func damaged(_ what: String) -> DVAEError {
+    DVAEError(
+      .badData,
+      "\(file.path): the bzip2 data \(what) near byte \(position): fetch the file again")
+  }
+}

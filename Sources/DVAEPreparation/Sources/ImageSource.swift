@@ -1,0 +1,74 @@
+import DVAEImages
+import DVAEFiles
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// Images with what stands beside them: the files of a folder with NAME.txt, NAME.caption and
+/// NAME.json, or the samples of WebDataset archives with fields of those names.
+struct ImageSource: PairSource {
+  /// Extensions of the files that stand beside images.
+  static let companions = ["txt", "caption", "json"]
+
+  private let path: String
+  private let settings: SourceSettings
+  private var inputs: ImageInputs
+
+  private static let largestSidecar = 1 << 20
+
+  /// Opens a folder, an archive or an image.
+  init(_ path: String, _ settings: SourceSettings) throws {
+    self.path = path
+    self.settings = settings
+    inputs = try ImageInputs([path])
+  }
+
+  mutating func next() -> SourceRow? {
+    do throws(ImageError) {
+      guard let item = try inputs.next() else { return nil }
+      return row(item)
+    } catch {
+      // The rest of a damaged archive, or a folder that cannot be listed.
+      return .unreadable(Self.place(error) ?? path, "\(error)")
+    }
+  }
+
+  /// Which of a folder's archives or folders it is.
+  private static func place(_ error: ImageError) -> String? {
+    switch error {
+    case .missing(let path), .unreadable(let path, _), .badTar(let path, _, _): path
+    default: nil
+    }
+  }
+
+  private func row(_ item: InputItem) -> SourceRow {
+    let texts: [String: [UInt8]]
+    do throws(ImageError) {
+      texts = try item.companions(Self.companions, limit: Self.largestSidecar)
+    } catch {
+      return .unusable(origin: item.name, reason: "unreadable-caption", detail: "\(error)")
+    }
+    let caption = (texts["txt"] ?? texts["caption"]).map {
+      String(decoding: ByteOrderMark.removed(from: $0), as: UTF8.self)
+    }
+    var members: [String: JSONValue] = [:]
+    if let json = texts["json"] {
+      guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(json)) else {
+        return .unusable(
+          origin: item.name, reason: "unreadable-caption", detail: "its .json is no JSON")
+      }
+      if case .object(let object) = value { members = object }
+    }
+    var description = Description(members, settings)
+    var pair = description.pair(image: .item(item), origin: item.name, caption: caption)
+    // What an earlier run wrote is kept as it was.
+    if case .object(let before)? = pair.metadata["metadata"] {
+      pair.metadata["metadata"] = nil
+      pair.metadata.merge(before) { first, _ in first }
+    }
+    return .pair(pair)
+  }
+}

@@ -1,0 +1,76 @@
+internal import CDVAESQLite
+import DVAEFiles
+
+/// YFCC100M's metadata as an SQLite table: the columns of the 23-column form, in the order of rows.
+struct SQLiteSource: PairSource {
+  static let magic = Array("SQLite format 3\0".utf8)
+
+  private static let table = "yfcc100m_dataset"
+  private static let columns = [
+    "photoid", "uid", "unickname", "datetaken", "dateuploaded", "capturedevice", "title",
+    "description", "usertags", "machinetags", "longitude", "latitude", "accuracy", "pageurl",
+    "downloadurl", "licensename", "licenseurl", "serverid", "farmid", "secret", "secretoriginal",
+    "ext", "marker",
+  ]
+
+  private let path: String
+  private let archive: YFCCArchive
+  private let query: Query
+  private var number = 0
+
+  init(_ path: String, _ archive: YFCCArchive) throws {
+    self.path = path
+    self.archive = archive
+    query = try Query(
+      path,
+      "SELECT \(Self.columns.joined(separator: ", ")) FROM \(Self.table) ORDER BY rowid")
+  }
+
+  mutating func next() throws -> SourceRow? {
+    guard let fields = try query.next() else { return nil }
+    number += 1
+    let origin = "\(path):\(number)"
+    guard let row = YFCCRow(fields: fields.map { $0[...] }) else {
+      return .unusable(
+        origin: origin, reason: "malformed-row", detail: "the marker is neither 0 nor 1")
+    }
+    return archive.pair(row, origin)
+  }
+}
+
+/// A query over a database that is only read.
+private final class Query {
+  private let path: String
+  private var database: OpaquePointer?
+  private var statement: OpaquePointer?
+
+  init(_ path: String, _ text: String) throws {
+    self.path = path
+    guard sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, nil) == SQLITE_OK,
+      sqlite3_prepare_v2(database, text, -1, &statement, nil) == SQLITE_OK
+    else {
+      throw DVAEError(
+        .badData,
+        "\(path): expected an SQLite database with YFCC100M's table yfcc100m_dataset: \(message)")
+    }
+  }
+
+  deinit {
+    sqlite3_finalize(statement)
+    sqlite3_close(database)
+  }
+
+  /// The next row as text; nil at the end.
+  func next() throws(DVAEError) -> [String]? {
+    switch sqlite3_step(statement) {
+    case SQLITE_ROW:
+      return (0..<sqlite3_column_count(statement)).map { column in
+        sqlite3_column_text(statement, column).map { String(cString: $0) } ?? ""
+      }
+    case SQLITE_DONE: return nil
+    default: throw DVAEError(.badData, "\(path): the database cannot be read on: \(message)")
+    }
+  }
+
+  private var message: String { String(cString: sqlite3_errmsg(database)) }
+}

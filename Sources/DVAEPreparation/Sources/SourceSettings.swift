@@ -1,0 +1,156 @@
+import DVAEImages
+import DVAEFiles
+
+/// How the sources are read.
+package struct SourceSettings: Codable, Hashable, Sendable {
+  /// What a source is.
+  package enum Format: String, Codable, Sendable, CaseIterable {
+    /// To be found out from the name and the first bytes.
+    case auto
+    /// A table with a caption and an image per row: tab-separated, or comma-separated as RFC 4180
+    /// says. Conceptual Captions and CC12M are such tables.
+    case tsv, csv
+    /// A JSON object per line.
+    case jsonl
+    /// The metadata of YFCC100M: 25 or 23 columns, or the SQLite table.
+    case yfcc
+    /// Images with captions beside them: a folder, or WebDataset archives.
+    case images
+  }
+
+  /// Where the images of YFCC100M are in a local archive.
+  package enum Layout: String, Codable, Sendable, CaseIterable {
+    /// `IDENTIFIER.jpg`.
+    case identifier = "id"
+    /// `data/images/HHH/HHH/HASH.jpg`, as in the bucket of Multimedia Commons.
+    case multimediaCommons = "multimedia-commons"
+    /// `images/AA/BBB.zip`, member `CCC.jpg`, of the line number AABBBCCC, as SLIP keeps them.
+    case slip
+  }
+
+  /// Which of the two texts of YFCC100M is the caption.
+  package enum CaptionChoice: String, Codable, Sendable, CaseIterable {
+    /// The title alone.
+    case title
+    /// The description alone.
+    case description
+    /// The title, a full stop where it has none, and the description.
+    case both
+  }
+
+  /// Whether a table's first row names the columns.
+  package enum Header: String, Codable, Sendable, CaseIterable {
+    /// It does where it holds a name that is looked for.
+    case auto
+    /// It does.
+    case yes
+    /// It does not.
+    case no
+  }
+
+  /// What the sources are.
+  package var format = Format.auto
+  /// The text of YFCC100M that is the caption.
+  package var caption = CaptionChoice.title
+  /// Whether tables have a header.
+  package var header = Header.auto
+  /// The column or the key of the caption, by name or, without a header, by number from 1.
+  package var captionColumn: String?
+  /// The column or the key of the image, likewise.
+  package var imageColumn: String?
+  /// The column or the key of the licence, likewise.
+  package var licenceColumn: String?
+  /// The folder that paths of images start from and stay in; nil for the table's own.
+  package var images: String?
+  /// Where YFCC100M's images are in that folder; nil where they are to be fetched.
+  package var layout: Layout?
+  /// A list of line number, identifier and hash: other photos of YFCC100M are passed over.
+  package var subset: String?
+
+  /// The usual settings.
+  package init() {}
+
+  static let captionNames = ["caption", "text", "alt_text", "alt", "description", "title"]
+  static let imageNames = [
+    "url", "image_url", "image", "path", "image_path", "filepath", "file_path", "file_name",
+    "filename", "file",
+  ]
+  static let licenceNames = ["licence", "license"]
+  static let licenceAddressNames = ["licence_url", "license_url"]
+}
+
+/// All sources of a job, one after the other.
+package struct Sources {
+  private var rest: ArraySlice<String>
+  private var current: (any PairSource)?
+  private var path = ""
+  private let settings: SourceSettings
+  private let archive: YFCCArchive
+
+  /// Checks that every argument exists.
+  ///
+  /// - Throws: the first that does not
+  package init(_ arguments: [String], _ settings: SourceSettings) throws {
+    for path in arguments where FileSystem.kind(path) == .missing {
+      throw DVAEError(.missing, "\(path): no such file or folder")
+    }
+    rest = arguments[...]
+    self.settings = settings
+    archive = try YFCCArchive(settings)
+  }
+
+  /// The next row of all; nil at the end.
+  package mutating func next() throws -> SourceRow? {
+    while true {
+      do {
+        if let row = try current?.next() { return row }
+      } catch let error as DVAEError where error.kind == .badData || error.kind == .inputOutput {
+        // The rest of a damaged file is lost, the other sources are not.
+        current = nil
+        return .unreadable(path, error.description)
+      }
+      guard let next = rest.popFirst() else { return nil }
+      path = next
+      current = try open(next)
+    }
+  }
+
+  private func open(_ path: String) throws -> any PairSource {
+    let format = try settings.format == .auto ? Self.format(of: path) : settings.format
+    switch format {
+    case .tsv: return try TableSource(path, .tab, settings)
+    case .csv: return try TableSource(path, .comma, settings)
+    case .jsonl: return try JSONLinesPairs(path, settings)
+    case .yfcc:
+      return try Self.isDatabase(path) ? SQLiteSource(path, archive) : YFCCSource(path, archive)
+    case .images, .auto: return try ImageSource(path, settings)
+    }
+  }
+
+  /// What a file is by its name and, where that leaves a choice, by its first line.
+  static func format(of path: String) throws -> SourceSettings.Format {
+    if FileSystem.kind(path) == .folder { return .images }
+    let isCompressed = Path.fileExtension(path) == "bz2"
+    let suffix = Path.fileExtension(isCompressed ? Path.withoutExtension(path) : path)
+    switch suffix {
+    case "csv": return .csv
+    case "jsonl", "ndjson", "json": return .jsonl
+    case _ where suffix == "tar" || ImageFormat.extensions.contains(suffix): return .images
+    default: break
+    }
+    if try isDatabase(path) { return .yfcc }
+    var lines = try ByteSource(path: path).lines()
+    let first = try lines.next().map { String(decoding: $0, as: UTF8.self) } ?? ""
+    if YFCCRow(first) != nil { return .yfcc }
+    if first.contains("\t") || suffix == "tsv" { return .tsv }
+    throw DVAEError(
+      .usage,
+      "\(path): expected a table, YFCC100M metadata, a folder or a .tar; the first line has no "
+        + "tab: say what it is with --format")
+  }
+
+  private static func isDatabase(_ path: String) throws -> Bool {
+    let count = SQLiteSource.magic.count
+    return try InputFile(path: path).read(at: 0, count: count) == SQLiteSource.magic
+  }
+}

@@ -1,0 +1,147 @@
+import DVAEImages
+import DVAEFiles
+
+/// A table with a caption and an image in each row.
+struct TableSource: PairSource {
+  private struct Columns {
+    var caption: Int
+    var image: Int
+    var licence: Int?
+    var licenceAddress: Int?
+    /// Names of all columns; nil without a header.
+    var names: [String]?
+  }
+
+  private let path: String
+  private let settings: SourceSettings
+  private let folder: ImageFolder
+  private var reader: DelimitedReader
+  private var columns: Columns?
+  private var count = 0
+
+  init(_ path: String, _ dialect: DelimitedReader.Dialect, _ settings: SourceSettings) throws {
+    self.path = path
+    self.settings = settings
+    folder = ImageFolder(settings, table: path)
+    reader = DelimitedReader(try ByteSource(path: path), dialect)
+  }
+
+  mutating func next() throws -> SourceRow? {
+    while let record = try reader.next() {
+      let origin = "\(path):\(record.line)"
+      let fields: [String]
+      switch record.fields {
+      case .success(let found): fields = found
+      case .failure(let problem):
+        return .unusable(origin: origin, reason: "malformed-row", detail: problem.reason)
+      }
+      guard let columns else {
+        if try readFirst(fields) { continue }
+        return row(fields, origin)
+      }
+      guard fields.count == count || (columns.names == nil && fields.count > needed(columns)) else {
+        return .unusable(
+          origin: origin, reason: "malformed-row",
+          detail: "\(fields.count) fields, expected \(count)")
+      }
+      return row(fields, origin)
+    }
+    return nil
+  }
+
+  private func needed(_ columns: Columns) -> Int {
+    max(columns.caption, columns.image, columns.licence ?? 0)
+  }
+
+  /// Finds the columns in the first row; true if it is a header.
+  private mutating func readFirst(_ fields: [String]) throws -> Bool {
+    count = fields.count
+    let names = fields.map { $0.lowercased() }
+    let known = SourceSettings.captionNames + SourceSettings.imageNames
+    let isHeader =
+      switch settings.header {
+      case .yes: true
+      case .no: false
+      case .auto:
+        names.contains(where: known.contains)
+          || [settings.captionColumn, settings.imageColumn].contains {
+            $0.map(fields.contains) ?? false
+          }
+      }
+    columns = try isHeader ? named(fields) : unnamed(fields)
+    return isHeader
+  }
+
+  private func named(_ fields: [String]) throws -> Columns {
+    let names = fields.map { $0.lowercased() }
+    func column(_ wanted: String?, _ known: [String]) -> Int? {
+      if let wanted { return fields.firstIndex(of: wanted) ?? names.firstIndex(of: wanted) }
+      return known.lazy.compactMap { names.firstIndex(of: $0) }.first
+    }
+    guard let caption = column(settings.captionColumn, SourceSettings.captionNames),
+      let image = column(settings.imageColumn, SourceSettings.imageNames)
+    else { throw unclear("its columns are \(Self.list(fields))") }
+    return Columns(
+      caption: caption, image: image,
+      licence: column(settings.licenceColumn, SourceSettings.licenceNames),
+      licenceAddress: column(nil, SourceSettings.licenceAddressNames), names: fields)
+  }
+
+  /// The columns by number or, with nothing said, by the first row: the image is the field that
+  /// looks like an address or like the name of an image, the caption the first other one.
+  private func unnamed(_ fields: [String]) throws -> Columns {
+    func number(_ text: String?) throws -> Int? {
+      guard let text else { return nil }
+      guard let number = Int(text) else {
+        throw unclear("there is no '\(text)' in the first row, which is \(Self.list(fields))")
+      }
+      guard (1...fields.count).contains(number) else {
+        throw unclear("without a header a column is a number from 1 to \(fields.count)")
+      }
+      return number - 1
+    }
+    let image =
+      try number(settings.imageColumn)
+      ?? fields.firstIndex { $0.hasPrefix("http://") || $0.hasPrefix("https://") }
+      ?? fields.firstIndex { Path.hasImageExtension($0) }
+    let caption = try number(settings.captionColumn) ?? fields.indices.first { $0 != image }
+    guard let image, let caption, image != caption else {
+      throw unclear("the first row has no address and no name of an image")
+    }
+    return Columns(caption: caption, image: image, licence: try number(settings.licenceColumn))
+  }
+
+  private static func list(_ fields: [String]) -> String {
+    // The first row of what is no table may be anything.
+    let text = CaptionText.collapsed(fields.joined(separator: ", "))
+    return text.count <= 1000 ? text : text.prefix(1000) + "…"
+  }
+
+  private func unclear(_ reason: String) -> DVAEError {
+    DVAEError(
+      .usage,
+      "\(path): cannot tell which columns hold the caption and the image: \(reason); "
+        + "name them with --caption-column and --image-column")
+  }
+
+  private func row(_ fields: [String], _ origin: String) -> SourceRow? {
+    guard let columns else { return nil }
+    guard fields.count > needed(columns), !fields[columns.image].isEmpty else {
+      return .unusable(origin: origin, reason: "malformed-row", detail: "no image is named")
+    }
+    guard let image = folder.image(fields[columns.image]) else {
+      return .outside(origin, fields[columns.image])
+    }
+    func field(_ column: Int?) -> String? {
+      column.flatMap { fields.indices.contains($0) && !fields[$0].isEmpty ? fields[$0] : nil }
+    }
+    var pair = Pair(
+      caption: field(columns.caption), image: image, origin: origin,
+      licence: field(columns.licence), licenceAddress: field(columns.licenceAddress))
+    let own = [columns.caption, columns.image, columns.licence, columns.licenceAddress]
+    for (index, name) in (columns.names ?? []).enumerated() where !own.contains(index) {
+      pair.metadata[name] = field(index).map { .string($0) }
+    }
+    return .pair(pair)
+  }
+}

@@ -1,0 +1,78 @@
+import DVAEFiles
+
+/// A row of YFCC100M's metadata, still encoded: 25 fields, or the 23 of the first release, which
+/// lacked the line number and the hash in front.
+struct YFCCRow {
+  /// Of the columns that both forms have, by their place in the 23.
+  enum Column: Int {
+    case identifier = 0
+    case userID, nickname, dateTaken, dateUploaded, device, title, description, userTags
+    case machineTags, longitude, latitude, accuracy, pageAddress, imageAddress, licence
+    case licenceAddress, server, farm, secret, originalSecret, fileExtension, marker
+  }
+
+  private let fields: [Substring]
+  private let start: Int
+
+  /// Takes fields that are apart already; nil for another number of them, or another marker than 0
+  /// and 1.
+  init?(fields: [Substring]) {
+    guard fields.count == 25 || fields.count == 23 else { return nil }
+    self.fields = fields
+    start = fields.count - 23
+    guard fields[fields.count - 1] == "0" || fields[fields.count - 1] == "1" else { return nil }
+  }
+
+  /// Splits a line at its tabs.
+  init?(_ line: String) {
+    let line = line.hasSuffix("\r") ? line.dropLast() : line[...]
+    self.init(fields: line.split(separator: "\t", omittingEmptySubsequences: false))
+  }
+
+  /// The line number, from 0; nil in the older form.
+  var line: String? { start == 0 ? nil : String(fields[0]) }
+  /// The hash that names the image in the archives; nil in the older form.
+  var hash: String? { start == 0 ? nil : String(fields[2]) }
+  var isVideo: Bool { fields[fields.count - 1] == "1" }
+
+  subscript(column: Column) -> Substring {
+    // In the longer form the line number stands before the identifier and the hash behind it.
+    fields[column == .identifier ? (start == 0 ? 0 : 1) : column.rawValue + start]
+  }
+
+  /// Free text of the table as people read it.
+  static func text(_ field: Substring) -> String {
+    CaptionText.withoutAddresses(
+      CaptionText.withoutMarkup(CaptionText.formDecoded(field.utf8)))
+  }
+}
+
+/// The metadata file of YFCC100M.
+struct YFCCSource: PairSource {
+  private let path: String
+  private let archive: YFCCArchive
+  private var lines: LineReader
+  private var number = 0
+
+  init(_ path: String, _ archive: YFCCArchive) throws {
+    self.path = path
+    self.archive = archive
+    lines = try ByteSource(path: path).lines()
+  }
+
+  mutating func next() throws -> SourceRow? {
+    while let line = try lines.next() {
+      number += 1
+      if line.isEmpty { continue }
+      let origin = "\(path):\(number)"
+      guard let row = YFCCRow(String(decoding: line, as: UTF8.self)) else {
+        let count = line.count { $0 == UInt8(ascii: "\t") } + 1
+        return .unusable(
+          origin: origin, reason: "malformed-row",
+          detail: "\(count) fields, expected the 25 or 23 of YFCC100M")
+      }
+      return archive.pair(row, origin)
+    }
+    return nil
+  }
+}

@@ -1,0 +1,76 @@
+/// The extent of one convolution: square odd kernel, stride 1, zero padding that keeps the size.
+///
+/// Weights are laid out [output, input, row, column] (OIHW), as the released files hold them.
+public struct ConvolutionShape: Hashable, Sendable {
+  /// Rows and columns of the kernel: 1, 3 or 7 in this network.
+  public let kernel: Int
+  /// Channels read.
+  public let inputChannels: Int
+  /// Channels written.
+  public let outputChannels: Int
+
+  /// Makes the shape; the kernel must be odd.
+  public init(kernel: Int, inputChannels: Int, outputChannels: Int) {
+    precondition(kernel % 2 == 1, "ConvolutionShape: kernel \(kernel) is not odd")
+    self.kernel = kernel
+    self.inputChannels = inputChannels
+    self.outputChannels = outputChannels
+  }
+
+  /// Weights without the bias: O·I·k².
+  public var weightCount: Int { outputChannels * fanIn }
+
+  /// Numbers that one output sums: I·k².
+  public var fanIn: Int { inputChannels * kernel * kernel }
+
+  /// Multiply-adds of the direct algorithm over this many positions.
+  public func multiplyAdds(positions: Int) -> Int { weightCount * positions }
+}
+
+/// What a convolution does to each sum before it is stored, in this order.
+///
+/// v = sum + bias; ReLU; zero where `mask` is not positive; y = skip + gain·v.
+public struct Epilogue: Sendable {
+  /// Replaces negative values by zero.
+  public var relu: Bool
+  /// Zeroes the values where this tensor, of the output's shape, is not positive: ReLU's backward half.
+  public var mask: Tensor?
+  /// Is added after scaling; of the output's shape.
+  public var skip: Tensor?
+  /// Whether the result may take the skip's memory, because nobody reads the skip any more.
+  public var overwritesSkip: Bool
+  /// Scales the value (also without a skip).
+  public var gain: Float
+
+  /// Makes an epilogue; without arguments it only adds the bias.
+  public init(
+    relu: Bool = false, mask: Tensor? = nil, skip: Tensor? = nil, overwritesSkip: Bool = false,
+    gain: Float = 1
+  ) {
+    self.relu = relu
+    self.mask = mask
+    self.skip = skip
+    self.overwritesSkip = overwritesSkip
+    self.gain = gain
+  }
+
+  /// Adds the bias, nothing else.
+  public static let bias = Epilogue()
+  /// Adds the bias, then ReLU.
+  public static let relu = Epilogue(relu: true)
+}
+
+/// What a prepared filter is going to be used for; an engine packs only for these.
+public struct FilterUses: OptionSet, Hashable, Sendable {
+  /// The bits of the set.
+  public let rawValue: Int
+  /// Makes the set from its bits.
+  public init(rawValue: Int) { self.rawValue = rawValue }
+
+  /// `convolution` and `argmaxConvolution`.
+  public static let forward = FilterUses(rawValue: 1)
+  /// `convolutionBackwardInput`.
+  public static let backwardInput = FilterUses(rawValue: 2)
+  /// `gatherColumns`.
+  public static let gather = FilterUses(rawValue: 4)
+}

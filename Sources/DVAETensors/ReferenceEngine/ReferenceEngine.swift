@@ -1,0 +1,69 @@
+/// The engine that defines what every operation means: plain loops, sums in double, one thread.
+///
+/// It is written to be read and to be right. Every result is computed in double and rounded to
+/// float once, so any other engine's distance from it is that engine's own rounding.
+public struct ReferenceEngine: Engine {
+  /// A convolution's parameters as they came.
+  public struct Filter: Sendable {
+    let shape: ConvolutionShape
+    let weights: TensorSlice
+    let bias: TensorSlice
+  }
+
+  /// `reference`.
+  public let name = "reference"
+
+  /// Makes the engine; it has no state.
+  public init() {}
+
+  /// A tensor of undefined contents.
+  public func makeTensor(_ shape: Shape) -> Tensor { Tensor(shape) }
+}
+
+// MARK: Elementwise
+
+extension ReferenceEngine {
+  /// max(x, 0); a NaN stays one.
+  public func relu(_ x: Tensor) -> Tensor {
+    map(x.shape) { rectified(x.pointer[$0]) }
+  }
+
+  /// dy where x > 0, else 0.
+  public func reluBackward(_ dy: Tensor, _ x: Tensor) -> Tensor {
+    requireEqual(dy.shape, x.shape, "reluBackward")
+    return map(x.shape) { x.pointer[$0] > 0 ? Double(dy.pointer[$0]) : 0 }
+  }
+
+  /// y = x + gain·r.
+  public func addScaled(_ x: Tensor, _ r: Tensor, gain: Float) -> Tensor {
+    requireEqual(x.shape, r.shape, "addScaled")
+    return map(x.shape) { Double(x.pointer[$0]) + Double(gain) * Double(r.pointer[$0]) }
+  }
+
+  /// 1 / (1 + e^−x).
+  public func sigmoid(_ x: Tensor) -> Tensor {
+    map(x.shape) { 1 / (1 + exponential(-Double(x.pointer[$0]))) }
+  }
+
+  /// A tensor whose element i is `value(i)`, rounded.
+  func map(_ shape: Shape, _ value: (Int) -> Double) -> Tensor {
+    let y = makeTensor(shape)
+    for i in 0..<shape.count { y.pointer[i] = Float(value(i)) }
+    return y
+  }
+
+  /// max(x, 0); a NaN stays one.
+  @inline(__always)
+  func rectified(_ x: Float) -> Double { x < 0 ? 0 : Double(x) }
+}
+
+/// Traps where two shapes that an operation needs equal are not; the message names both.
+func requireEqual(_ a: Shape, _ b: Shape, _ operation: StaticString) {
+  precondition(a == b, "\(operation): shapes \(a) and \(b) differ")
+}
+
+/// Traps where a tensor has another number of channels than the operation needs.
+func requireChannels(_ x: Shape, _ channels: Int, _ operation: StaticString) {
+  precondition(
+    x.channels == channels, "\(operation): shape \(x) where \(channels) channels are needed")
+}

@@ -1,0 +1,47 @@
+extension TimedEngine: QuantizedEngine where Base: QuantizedEngine {
+  /// The other engine's whole numbers, and what they belong to.
+  public struct QuantizedFilter: Sendable {
+    let base: Base.QuantizedFilter
+    let shape: ConvolutionShape
+    let bits: String
+  }
+
+  /// See `QuantizedEngine`; not measured, since it is done once.
+  public func makeFilter(_ weights: QuantizedWeights) -> QuantizedFilter {
+    QuantizedFilter(
+      base: base.makeFilter(weights), shape: weights.shape,
+      bits: weights.form == .pairs ? "16-bit " : "8-bit ")
+  }
+
+  /// See `QuantizedEngine`.
+  public func convolution(
+    _ x: ByteTensor, _ filter: QuantizedFilter, outputScale: Float
+  ) -> ByteTensor {
+    timed(filter.bits + "convolution", filter.shape, x.shape) {
+      base.convolution(x, filter.base, outputScale: outputScale)
+    }
+  }
+
+  /// See `QuantizedEngine`.
+  public func convolution(
+    _ x: QuantizedInput, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float?
+  ) -> QuantizedOutput {
+    timed(filter.bits + "convolution", filter.shape, x.shape) {
+      base.convolution(x, filter.base, skip: skip, gain: gain, outputScale: outputScale)
+    }
+  }
+
+  /// See `QuantizedEngine`.
+  public func argmaxConvolution(
+    _ x: QuantizedOutput, coarse: QuantizedFilter, fine: QuantizedWeights
+  ) -> [Int32] {
+    timed(coarse.bits + "convolution, argmax", coarse.shape, x.y.shape) {
+      base.argmaxConvolution(x, coarse: coarse.base, fine: fine)
+    }
+  }
+
+  /// See `QuantizedEngine`.
+  public func maxPool2x2(_ x: Tensor, outputScale: Float) -> QuantizedOutput {
+    timed("max pool", x.shape) { base.maxPool2x2(x, outputScale: outputScale) }
+  }
+}

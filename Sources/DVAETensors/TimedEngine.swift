@@ -1,0 +1,222 @@
+import Synchronization
+
+/// An engine that measures how long another one takes for each operation.
+///
+/// It changes nothing else; `dvae benchmark` runs a network on it to show where the time goes.
+public struct TimedEngine<Base: Engine>: Engine {
+  /// The other engine's prepared weights, and what they belong to.
+  public struct Filter: Sendable {
+    let base: Base.Filter
+    let shape: ConvolutionShape
+  }
+
+  /// What was measured of one operation at one size.
+  public struct Entry: Sendable {
+    /// `convolution 3×3 256→64 on 256×256`.
+    public let operation: String
+    /// Multiply-adds of the direct algorithm in all calls; 0 for elementwise operations.
+    public var multiplyAdds = 0
+    /// Calls.
+    public var calls = 0
+    /// Wall time in all calls.
+    public var time = Duration.zero
+  }
+
+  private final class Record: Sendable {
+    let entries = Mutex<[Entry]>([])
+  }
+
+  /// The engine that does the work.
+  public let base: Base
+  private let record = Record()
+
+  /// Measures `base`.
+  public init(_ base: Base) { self.base = base }
+
+  /// What was measured so far, in the order of first use.
+  public var entries: [Entry] { record.entries.withLock { $0 } }
+
+  /// Forgets what was measured.
+  public func reset() { record.entries.withLock { $0.removeAll() } }
+
+  func timed<R>(
+    _ operation: String, _ shape: Shape, multiplyAdds: Int = 0, _ body: () -> R
+  ) -> R {
+    let clock = ContinuousClock()
+    let start = clock.now
+    let result = body()
+    let time = clock.now - start
+    let batch = shape.batch == 1 ? "" : "\(shape.batch)×"
+    let name = "\(operation) on \(batch)\(shape.height)×\(shape.width)"
+    record.entries.withLock { entries in
+      let at = entries.firstIndex { $0.operation == name } ?? entries.endIndex
+      if at == entries.endIndex { entries.append(Entry(operation: name)) }
+      entries[at].calls += 1
+      entries[at].multiplyAdds += multiplyAdds
+      entries[at].time += time
+    }
+    return result
+  }
+
+  func timed<R>(
+    _ operation: String, _ convolution: ConvolutionShape, _ shape: Shape, _ body: () -> R
+  ) -> R {
+    let (k, i, o) = (
+      convolution.kernel, convolution.inputChannels, convolution.outputChannels
+    )
+    return timed(
+      "\(operation) \(k)×\(k) \(i)→\(o)", shape,
+      multiplyAdds: convolution.multiplyAdds(positions: shape.positions), body)
+  }
+}
+
+extension TimedEngine {
+  /// The other engine's name.
+  public var name: String { base.name }
+
+  /// See `Engine`.
+  public func makeTensor(_ shape: Shape) -> Tensor { base.makeTensor(shape) }
+
+  /// See `Engine`; not measured, since it is done once.
+  public func makeFilter(
+    _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice, uses: FilterUses
+  ) -> Filter {
+    Filter(
+      base: base.makeFilter(shape, weights: weights, bias: bias, uses: uses), shape: shape)
+  }
+
+  /// See `Engine`.
+  public func convolution(
+    _ x: Tensor, _ filter: Filter, reluInput: Bool, epilogue: Epilogue
+  ) -> Tensor {
+    timed("convolution", filter.shape, x.shape) {
+      base.convolution(x, filter.base, reluInput: reluInput, epilogue: epilogue)
+    }
+  }
+
+  /// See `Engine`.
+  public func convolutionBackwardInput(
+    _ dy: Tensor, _ filter: Filter, epilogue: Epilogue
+  ) -> Tensor {
+    timed("input gradient", filter.shape, dy.shape) {
+      base.convolutionBackwardInput(dy, filter.base, epilogue: epilogue)
+    }
+  }
+
+  /// See `Engine`.
+  public func convolutionBackwardWeights(
+    _ x: Tensor, _ dy: Tensor, _ shape: ConvolutionShape, reluInput: Bool, scale: Float,
+    dWeights: TensorSlice, dBias: TensorSlice
+  ) {
+    timed("weight gradient", shape, x.shape) {
+      base.convolutionBackwardWeights(
+        x, dy, shape, reluInput: reluInput, scale: scale, dWeights: dWeights, dBias: dBias)
+    }
+  }
+
+  /// See `Engine`.
+  public func argmaxConvolution(_ x: Tensor, _ filter: Filter, reluInput: Bool) -> [Int32] {
+    timed("convolution, argmax", filter.shape, x.shape) {
+      base.argmaxConvolution(x, filter.base, reluInput: reluInput)
+    }
+  }
+
+  /// See `Engine`.
+  public func gatherColumns(_ tokens: [Int32], _ filter: Filter, shape: Shape) -> Tensor {
+    timed("gather", shape) { base.gatherColumns(tokens, filter.base, shape: shape) }
+  }
+
+  /// See `Engine`.
+  public func maxPool2x2(_ x: Tensor) -> Tensor {
+    timed("max pool", x.shape) { base.maxPool2x2(x) }
+  }
+
+  /// See `Engine`.
+  public func maxPool2x2Backward(_ dy: Tensor, _ x: Tensor) -> Tensor {
+    timed("max pool gradient", x.shape) { base.maxPool2x2Backward(dy, x) }
+  }
+
+  /// See `Engine`.
+  public func upsampleNearest2x(_ x: Tensor) -> Tensor {
+    timed("upsample", x.shape) { base.upsampleNearest2x(x) }
+  }
+
+  /// See `Engine`.
+  public func upsampleNearest2xBackward(_ dy: Tensor) -> Tensor {
+    timed("upsample gradient", dy.shape) { base.upsampleNearest2xBackward(dy) }
+  }
+
+  /// See `Engine`.
+  public func relu(_ x: Tensor) -> Tensor { timed("ReLU", x.shape) { base.relu(x) } }
+
+  /// See `Engine`.
+  public func reluBackward(_ dy: Tensor, _ x: Tensor) -> Tensor {
+    timed("ReLU gradient", x.shape) { base.reluBackward(dy, x) }
+  }
+
+  /// See `Engine`.
+  public func addScaled(_ x: Tensor, _ r: Tensor, gain: Float) -> Tensor {
+    timed("add", x.shape) { base.addScaled(x, r, gain: gain) }
+  }
+
+  /// See `Engine`.
+  public func sigmoid(_ x: Tensor) -> Tensor { timed("sigmoid", x.shape) { base.sigmoid(x) } }
+
+  /// See `Engine`.
+  public func softmaxChannels(_ logits: Tensor) -> Tensor {
+    timed("softmax", logits.shape) { base.softmaxChannels(logits) }
+  }
+
+  /// See `Engine`.
+  public func gumbelSoftmax(_ logits: Tensor, noise: GumbelNoise, temperature: Float) -> Tensor {
+    timed("Gumbel softmax", logits.shape) {
+      base.gumbelSoftmax(logits, noise: noise, temperature: temperature)
+    }
+  }
+
+  /// See `Engine`.
+  public func klToUniform(_ logits: Tensor) -> Double {
+    timed("KL", logits.shape) { base.klToUniform(logits) }
+  }
+
+  /// See `Engine`.
+  public func gumbelSoftmaxBackward(
+    _ dy: Tensor, y: Tensor, logits: Tensor, temperature: Float, klScale: Float
+  ) {
+    timed("Gumbel softmax gradient", logits.shape) {
+      base.gumbelSoftmaxBackward(
+        dy, y: y, logits: logits, temperature: temperature, klScale: klScale)
+    }
+  }
+
+  /// See `Engine`.
+  public func logitLaplaceLoss(_ statistics: Tensor, target: Tensor) -> Double {
+    timed("logit-Laplace", target.shape) { base.logitLaplaceLoss(statistics, target: target) }
+  }
+
+  /// See `Engine`.
+  public func logitLaplaceLossBackward(
+    _ statistics: Tensor, target: Tensor, scale: Float
+  ) -> Tensor {
+    timed("logit-Laplace gradient", target.shape) {
+      base.logitLaplaceLossBackward(statistics, target: target, scale: scale)
+    }
+  }
+
+  /// See `Engine`.
+  public func adamWStep(
+    parameters: TensorSlice, gradients: TensorSlice, firstMoment: TensorSlice,
+    secondMoment: TensorSlice, average: TensorSlice, _ step: AdamWStep
+  ) {
+    timed("AdamW", Shape(1, 1, parameters.count, 1)) {
+      base.adamWStep(
+        parameters: parameters, gradients: gradients, firstMoment: firstMoment,
+        secondMoment: secondMoment, average: average, step)
+    }
+  }
+
+  /// See `Engine`.
+  public func sumOfSquares(_ x: TensorSlice) -> Double {
+    timed("sum of squares", Shape(1, 1, x.count, 1)) { base.sumOfSquares(x) }
+  }
+}

@@ -1,0 +1,30 @@
+internal import CDVAEZLib
+
+/// Decompresses a raw deflate stream that must end where its input ends, and give so many bytes;
+/// nil if it does not.
+func inflate(_ input: UnsafeRawBufferPointer, to size: Int) -> [UInt8]? {
+  guard let inputCount = UInt32(exactly: input.count), let count = UInt32(exactly: size),
+    let source = input.bindMemory(to: UInt8.self).baseAddress
+  else { return nil }
+  var stream = z_stream()
+  // No header and no checksum of its own: the window's size, negated.
+  guard
+    inflateInit2_(&stream, -MAX_WBITS, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK
+  else { return nil }
+  defer { inflateEnd(&stream) }
+  var isComplete = false
+  let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
+    // zlib wants a place even where nothing is to be written.
+    var nowhere: UInt8 = 0
+    withUnsafeMutablePointer(to: &nowhere) { nowhere in
+      stream.next_in = UnsafeMutablePointer(mutating: source)
+      stream.avail_in = inputCount
+      stream.next_out = buffer.baseAddress ?? nowhere
+      stream.avail_out = count
+      let status = inflate(&stream, Z_FINISH)
+      isComplete = status == Z_STREAM_END && stream.avail_in == 0 && stream.avail_out == 0
+    }
+    filled = size - Int(stream.avail_out)
+  }
+  return isComplete ? bytes : nil
+}

@@ -1,0 +1,129 @@
+public import DVAETensors
+
+/// An array of a `.npy` file, NumPy's own format.
+public struct NpyArray: Sendable {
+  /// The array as a stored tensor without a name; its strides tell row-major from column-major.
+  public let stored: StoredTensor
+
+  /// The type of the elements.
+  public var elementType: ElementType { stored.elementType }
+  /// The extents: [N, H/8, W/8] for tokens.
+  public var shape: [Int] { stored.shape }
+  /// Elements in all.
+  public var count: Int { stored.count }
+
+  /// Maps the array of a file.
+  ///
+  /// - Throws: what is wrong with the file; see `WeightsFileError`.
+  public static func open(_ path: String) throws(WeightsFileError) -> NpyArray {
+    try NpyArray(try MappedFile(path: path))
+  }
+
+  /// Reads an array whose bytes are in memory, such as a member of an archive.
+  ///
+  /// `path` names it in messages.
+  ///
+  /// - Throws: what is wrong with the bytes; see `WeightsFileError`.
+  public static func parse(_ bytes: [UInt8], path: String) throws(WeightsFileError) -> NpyArray {
+    try NpyArray(try MappedFile(copying: bytes, path: path))
+  }
+
+  private init(_ file: MappedFile) throws(WeightsFileError) {
+    var cursor = try ByteCursor(file, part: "the .npy header", count: file.count)
+    let header = try NpyHeader(&cursor)
+    guard let count = StoredTensor.product(header.shape) else {
+      throw .malformed(
+        path: file.path, problem: "the array has the impossible shape \(header.shape)")
+    }
+    let (size, overflow) = count.multipliedReportingOverflow(by: header.elementType.byteCount)
+    guard !overflow, size <= cursor.remaining else {
+      throw .truncated(
+        path: file.path, part: "the array of shape \(header.shape)",
+        needed: overflow ? .max : size, available: cursor.remaining)
+    }
+    guard size == cursor.remaining else {
+      throw .malformed(
+        path: file.path,
+        problem: "\(cursor.remaining - size) bytes follow the array of shape \(header.shape)")
+    }
+    let rowMajor = StoredTensor.rowMajorStrides(
+      header.isColumnMajor ? header.shape.reversed() : header.shape)
+    stored = try StoredTensor(
+      name: "", elementType: header.elementType, shape: header.shape,
+      strides: header.isColumnMajor ? rowMajor.reversed() : rowMajor, file: file,
+      storage: cursor.offset..<file.count)
+  }
+
+  /// The values in row-major order as float32.
+  ///
+  /// - Throws: `WeightsFileError.changed` when the file has been shortened since it was opened.
+  public func floats() throws(WeightsFileError) -> [Float] { try stored.floats() }
+
+  /// The values of integers in row-major order.
+  ///
+  /// - Throws: `invalidTensor` for an array of floating-point numbers; `changed` when the file has
+  ///   been shortened since it was opened.
+  public func int64s() throws(WeightsFileError) -> [Int64] { try stored.int64s() }
+
+  /// The values as a tensor of shape [1, 1, 1, count], mapped where possible.
+  public func tensor() -> Tensor { stored.tensor() }
+
+  /// The bytes of a `.npy` file with values in row-major order; there must be as many as the shape
+  /// has elements.
+  public static func encoded<Element: NpyElement>(_ values: [Element], shape: [Int]) -> [UInt8] {
+    precondition(
+      shape.allSatisfy { $0 >= 0 } && StoredTensor.product(shape) == values.count,
+      "NpyArray: \(values.count) values for shape \(shape)")
+    // Every NpyElement has a name in NumPy, so the header cannot fail.
+    let header = (try? NpyHeader(Element.elementType, shape: shape).encoded()) ?? []
+    return header + values.withUnsafeBytes(Array.init)
+  }
+
+  /// Writes values in row-major order to a `.npy` file, atomically; there must be as many as the
+  /// shape has elements.
+  ///
+  /// - Throws: `cannotCreate` or `cannotWrite`.
+  public static func write<Element: NpyElement>(
+    _ values: [Element], shape: [Int], to path: String
+  ) throws(WeightsFileError) {
+    let file = try AtomicFile(path)
+    try file.write(encoded(values, shape: shape))
+    try file.commit()
+  }
+}
+
+/// A number that `.npy` files can hold.
+public protocol NpyElement: BitwiseCopyable, Sendable {
+  /// The type's name in a file.
+  static var elementType: ElementType { get }
+}
+
+extension Float: NpyElement {
+  /// `float32`.
+  public static var elementType: ElementType { .float32 }
+}
+
+extension Double: NpyElement {
+  /// `float64`.
+  public static var elementType: ElementType { .float64 }
+}
+
+extension UInt8: NpyElement {
+  /// `uint8`.
+  public static var elementType: ElementType { .uint8 }
+}
+
+extension UInt16: NpyElement {
+  /// `uint16`.
+  public static var elementType: ElementType { .uint16 }
+}
+
+extension Int32: NpyElement {
+  /// `int32`.
+  public static var elementType: ElementType { .int32 }
+}
+
+extension Int64: NpyElement {
+  /// `int64`.
+  public static var elementType: ElementType { .int64 }
+}

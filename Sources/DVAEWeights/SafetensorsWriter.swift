@@ -1,0 +1,188 @@
+public import DVAETensors
+
+/// A tensor on its way into a safetensors file.
+public struct SafetensorsEntry: Sendable {
+  /// Where the values come from; none is copied before it is written.
+  public enum Contents: Sendable {
+    /// Values in row-major order, converted to the element type.
+    case floats([Float])
+    /// Values in row-major order that lie in a tensor, converted to the element type.
+    case slice(TensorSlice)
+    /// The values of a tensor in another file, converted unless the type is the same.
+    case stored(StoredTensor)
+    /// The bytes as they are to be written: row-major, little-endian.
+    case bytes([UInt8])
+  }
+
+  /// The tensor's name.
+  public let name: String
+  /// How the values are to be written; conversions lead to float32 and float16.
+  public let elementType: ElementType
+  /// The extents: [O, I, H, W] for a convolution's weights.
+  public let shape: [Int]
+  /// The values.
+  public let contents: Contents
+
+  /// Describes a tensor to be written.
+  public init(_ name: String, _ elementType: ElementType, shape: [Int], _ contents: Contents) {
+    self.name = name
+    self.elementType = elementType
+    self.shape = shape
+    self.contents = contents
+  }
+
+  /// A tensor of float32.
+  public init(_ name: String, shape: [Int], floats: [Float]) {
+    self.init(name, .float32, shape: shape, .floats(floats))
+  }
+
+  /// A tensor of another file, in its own element type or in another one.
+  public init(_ tensor: StoredTensor, name: String? = nil, as elementType: ElementType? = nil) {
+    self.init(
+      name ?? tensor.name, elementType ?? tensor.elementType, shape: tensor.shape, .stored(tensor))
+  }
+}
+
+/// Writes a safetensors file, tensor by tensor and atomically (see `AtomicFile`).
+///
+/// Wider element types come first, else in the order given, without gaps as the format demands. The
+/// data begins at a multiple of 64 bytes, so that reading the file back maps it without a copy.
+///
+/// - Parameters:
+///   - path: the file to create or replace.
+///   - tensors: the tensors; the names must differ.
+///   - metadata: strings for the header's `__metadata__`.
+/// - Throws: `duplicateTensor` or `invalidTensor` before anything is written; `cannotCreate`,
+///   `cannotWrite`.
+public func writeSafetensors(
+  _ path: String, tensors: [SafetensorsEntry], metadata: [String: String] = [:]
+) throws(WeightsFileError) {
+  // A stable sort: tensors of one width keep their order.
+  let ordered = tensors.enumerated().sorted {
+    ($1.element.elementType.byteCount, $0.offset) < ($0.element.elementType.byteCount, $1.offset)
+  }.map(\.element)
+  let writer = SafetensorsWriter(path: path)
+  let header = try writer.header(ordered, metadata)
+  let file = try AtomicFile(path)
+  try file.write(header)
+  for tensor in ordered { try writer.write(tensor, to: file) }
+  try file.commit()
+}
+
+private struct SafetensorsWriter {
+  let path: String
+
+  /// The header's length and its JSON, padded with spaces to a multiple of 64 bytes in all.
+  func header(
+    _ tensors: [SafetensorsEntry], _ metadata: [String: String]
+  ) throws(WeightsFileError) -> [UInt8] {
+    var members: [String] = []
+    var names: Set<String> = []
+    var position = 0
+    if !metadata.isEmpty {
+      let pairs = metadata.sorted { $0.key < $1.key }.map { "\(json($0.key)):\(json($0.value))" }
+      members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
+    }
+    for tensor in tensors {
+      guard names.insert(tensor.name).inserted else {
+        throw .duplicateTensor(path: path, tensor: tensor.name)
+      }
+      let end = position + (try byteCount(of: tensor))
+      members.append(
+        "\(json(tensor.name)):{\"dtype\":\"\(tensor.elementType.safetensorsName)\","
+          + "\"shape\":[\(tensor.shape.map(String.init).joined(separator: ","))],"
+          + "\"data_offsets\":[\(position),\(end)]}")
+      position = end
+    }
+    var text = Array("{\(members.joined(separator: ","))}".utf8)
+    text += [UInt8](repeating: 0x20, count: 63 - (8 + text.count + 63) % 64)
+    guard text.count <= SafetensorsReader.maximumHeader else {
+      throw .limitExceeded(
+        path: path, what: "a safetensors header of \(text.count) bytes",
+        limit: SafetensorsReader.maximumHeader)
+    }
+    return withUnsafeBytes(of: UInt64(text.count).littleEndian, Array.init) + text
+  }
+
+  /// The bytes that a tensor will take, once its contents have been found to fit its shape.
+  private func byteCount(of tensor: SafetensorsEntry) throws(WeightsFileError) -> Int {
+    let size = tensor.elementType.byteCount
+    guard tensor.name != "__metadata__", tensor.shape.allSatisfy({ $0 >= 0 }),
+      let count = StoredTensor.product(tensor.shape), count <= Int.max / 16
+    else {
+      throw invalid(tensor, "cannot be written with the shape \(tensor.shape)")
+    }
+    let available: Int
+    var convertible = [.float32, .float16].contains(tensor.elementType)
+    switch tensor.contents {
+    case .floats(let values): available = values.count
+    case .slice(let slice): available = slice.count
+    case .stored(let stored):
+      available = stored.count
+      convertible = convertible || stored.elementType == tensor.elementType
+    case .bytes(let bytes):
+      available = bytes.count % size == 0 ? bytes.count / size : -1
+      convertible = true
+    }
+    guard available == count else {
+      throw invalid(tensor, "of shape \(tensor.shape) needs \(count) elements, found \(available)")
+    }
+    guard convertible else {
+      throw invalid(tensor, "cannot be converted to \(tensor.elementType.rawValue)")
+    }
+    return count * size
+  }
+
+  func write(_ tensor: SafetensorsEntry, to file: AtomicFile) throws(WeightsFileError) {
+    switch tensor.contents {
+    case .bytes(let bytes): try file.write(bytes)
+    case .floats(let values):
+      try values.withUnsafeBufferPointer { (values) throws(WeightsFileError) in
+        try write(values, of: tensor, to: file)
+      }
+    case .slice(let slice):
+      try write(UnsafeBufferPointer(slice.elements), of: tensor, to: file)
+    case .stored(let stored) where stored.elementType == tensor.elementType:
+      try stored.checkFile()
+      try stored.withUncheckedBytes { (bytes) throws(WeightsFileError) in try file.write(bytes) }
+    case .stored(let stored):
+      try stored.floats().withUnsafeBufferPointer { (values) throws(WeightsFileError) in
+        try write(values, of: tensor, to: file)
+      }
+    }
+  }
+
+  /// Writes floats as float32 or float16, the latter in pieces.
+  private func write(
+    _ values: UnsafeBufferPointer<Float>, of tensor: SafetensorsEntry, to file: AtomicFile
+  ) throws(WeightsFileError) {
+    guard tensor.elementType == .float16 else {
+      return try file.write(UnsafeRawBufferPointer(values))
+    }
+    for start in stride(from: 0, to: values.count, by: 1 << 16) {
+      let piece = values[start..<min(start + (1 << 16), values.count)]
+      if let large = piece.first(where: { $0.isFinite && $0.magnitude >= 65_520 }) {
+        throw invalid(tensor, "holds \(large), beyond the 65504 that float16 can; write float32")
+      }
+      let halves = piece.map { ElementConversion.halfBits($0).littleEndian }
+      try halves.withRawBytes { (bytes) throws(WeightsFileError) in try file.write(bytes) }
+    }
+  }
+
+  private func invalid(_ tensor: SafetensorsEntry, _ problem: String) -> WeightsFileError {
+    .invalidTensor(path: path, tensor: tensor.name, problem: problem)
+  }
+
+  /// A JSON string.
+  private func json(_ text: String) -> String {
+    var result = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"", "\\": result += "\\\(scalar)"
+      case "\u{0}"..<"\u{20}": result += "\\u00\(hexadecimal(UInt8(scalar.value)))"
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "\""
+  }
+}

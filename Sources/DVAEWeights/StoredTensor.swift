@@ -1,0 +1,227 @@
+public import DVAETensors
+
+/// A tensor that lies in a file: its name, type, shape and strides, and the way to its values.
+///
+/// Nothing is read until values are asked for. The file stays mapped as long as a stored tensor or
+/// a `Tensor` made from one lives.
+public struct StoredTensor: Sendable {
+  /// The tensor's name: `blocks.group_1.block_1.res_path.conv_1.w`.
+  public let name: String
+  /// The type of the elements in the file.
+  public let elementType: ElementType
+  /// The extents as stored: [O, I, H, W] for a convolution's weights, none for a scalar.
+  public let shape: [Int]
+  /// Elements from one index to the next along each dimension.
+  public let strides: [Int]
+  /// Elements in all.
+  public let count: Int
+
+  let file: MappedFile
+  /// Where in the file the first element is, in bytes.
+  let byteOffset: Int
+
+  /// Describes a tensor in a file after checking that each of its elements lies in its storage.
+  ///
+  /// `storage` is the part of the file, in bytes, that holds the tensor's storage; `elementOffset`
+  /// counts the storage's elements before the tensor's first. Without strides it is row-major.
+  ///
+  /// - Throws: `invalidTensor` or `truncated`.
+  init(
+    name: String, elementType: ElementType, shape: [Int], strides: [Int]? = nil,
+    file: MappedFile, storage: Range<Int>, elementOffset: Int = 0
+  ) throws(WeightsFileError) {
+    func invalid(_ problem: String) -> WeightsFileError {
+      .invalidTensor(path: file.path, tensor: name, problem: problem)
+    }
+    guard shape.count <= Self.maximumRank, shape.allSatisfy({ $0 >= 0 }),
+      let count = Self.product(shape)
+    else { throw invalid("has the impossible shape \(shape.prefix(Self.maximumRank))") }
+    let strides = strides ?? Self.rowMajorStrides(shape)
+    guard strides.count == shape.count, strides.allSatisfy({ $0 >= 0 }) else {
+      throw invalid("has shape \(shape) and the impossible strides \(strides)")
+    }
+    guard storage.lowerBound >= 0, storage.upperBound <= file.count else {
+      throw .truncated(
+        path: file.path, part: "tensor '\(name)'", needed: storage.count,
+        available: max(0, file.count - storage.lowerBound))
+    }
+    let capacity = storage.count / elementType.byteCount
+    guard let end = Self.end(shape, strides, offset: elementOffset), elementOffset >= 0,
+      end <= capacity
+    else {
+      throw invalid(
+        "of shape \(shape), strides \(strides) and offset \(elementOffset) "
+          + "reaches beyond its storage of \(capacity) elements")
+    }
+    // Strides of zero repeat elements. A small tensor may; a huge one is an attempt to make a few
+    // bytes fill the memory.
+    guard count <= max(capacity, Self.maximumRepeated) else {
+      throw invalid("repeats its \(capacity) stored elements to \(count)")
+    }
+    self.name = name
+    self.elementType = elementType
+    self.shape = shape
+    self.strides = strides
+    self.count = count
+    self.file = file
+    byteOffset = storage.lowerBound + elementOffset * elementType.byteCount
+  }
+
+  /// Whether the elements lie next to each other in row-major order.
+  public var isContiguous: Bool {
+    if count == 0 { return true }
+    var expected = 1
+    for (extent, stride) in zip(shape, strides).reversed() where extent != 1 {
+      if stride != expected { return false }
+      expected *= extent
+    }
+    return true
+  }
+
+  /// Calls `body` with the tensor's bytes in row-major order.
+  ///
+  /// They are those of the file where they are contiguous, else a copy, and valid during the call
+  /// only.
+  ///
+  /// - Throws: `WeightsFileError.changed` when the file has been shortened, and what `body` throws.
+  public func withBytes<Result>(
+    _ body: (UnsafeRawBufferPointer) throws -> Result
+  ) throws -> Result {
+    try checkFile()
+    return try withUncheckedBytes(body)
+  }
+
+  /// The values in row-major order as float32, converted from any element type.
+  ///
+  /// - Throws: `WeightsFileError.changed` when the file has been shortened since it was opened.
+  public func floats() throws(WeightsFileError) -> [Float] {
+    try checkFile()
+    return withUncheckedBytes { ElementConversion.floats($0, elementType) }
+  }
+
+  /// The values of integers in row-major order.
+  ///
+  /// - Throws: `invalidTensor` for floating-point elements and for values beyond Int64; `changed`
+  ///   when the file has been shortened since it was opened.
+  public func int64s() throws(WeightsFileError) -> [Int64] {
+    try checkFile()
+    guard let values = withUncheckedBytes({ ElementConversion.int64s($0, elementType) }) else {
+      throw .invalidTensor(
+        path: file.path, tensor: name,
+        problem: "is \(elementType.rawValue), expected integers of at most 63 bits")
+    }
+    return values
+  }
+
+  /// The values as a tensor of shape [1, 1, 1, count], in the order of the file's own shape.
+  ///
+  /// Contiguous, aligned float32 is not copied: the tensor is the mapped file, copy on write.
+  /// Everything else is converted.
+  public func tensor() -> Tensor {
+    let extent = Shape(1, 1, 1, count)
+    if elementType == .float32, isContiguous, count > 0, let base = file.bytes.baseAddress,
+      Int(bitPattern: base + byteOffset) % MemoryLayout<Float>.alignment == 0
+    {
+      let start = (base + byteOffset).bindMemory(to: Float.self, capacity: count)
+      let file = file
+      return Tensor(extent, adopting: start) { _ in withExtendedLifetime(file) {} }
+    }
+    let tensor = Tensor(extent)
+    withUncheckedBytes { ElementConversion.convert($0, elementType, to: tensor.elements) }
+    return tensor
+  }
+
+  /// The most dimensions that PyTorch and NumPy can have.
+  static let maximumRank = 64
+  /// The most elements that a tensor with repeated elements may have beyond its storage.
+  static let maximumRepeated = 1 << 20
+
+  func checkFile() throws(WeightsFileError) {
+    guard file.isIntact else { throw .changed(path: file.path) }
+  }
+
+  func withUncheckedBytes<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    defer { withExtendedLifetime(file) {} }
+    guard isContiguous else { return try gathered().withRawBytes(body) }
+    let end = byteOffset + count * elementType.byteCount
+    return try body(UnsafeRawBufferPointer(rebasing: file.bytes[byteOffset..<end]))
+  }
+
+  /// The elements copied into row-major order.
+  private func gathered() -> [UInt8] {
+    let size = elementType.byteCount
+    return [UInt8](unsafeUninitializedCapacity: count * size) { output, initialized in
+      let output = UnsafeMutableRawBufferPointer(output)
+      switch size {
+      case 1: gather(UInt8.self, into: output)
+      case 2: gather(UInt16.self, into: output)
+      case 4: gather(UInt32.self, into: output)
+      default: gather(UInt64.self, into: output)
+      }
+      initialized = count * size
+    }
+  }
+
+  private func gather<Bits: BitwiseCopyable>(
+    _ type: Bits.Type, into output: UnsafeMutableRawBufferPointer
+  ) {
+    let size = MemoryLayout<Bits>.size
+    // Where there is one index only, its stride means nothing and may be anything.
+    let steps = zip(shape, strides).map { $0 == 1 ? 0 : $1 * size }
+    guard count > 0, let row = shape.last, let step = steps.last else { return }
+    var index = [Int](repeating: 0, count: shape.count - 1)
+    var start = byteOffset
+    for first in stride(from: 0, to: count, by: row) {
+      for column in 0..<row {
+        let bits = file.bytes.loadUnaligned(fromByteOffset: start + column * step, as: type)
+        output.storeBytes(of: bits, toByteOffset: (first + column) * size, as: type)
+      }
+      // The next row: count up the other indices from the last one.
+      for axis in index.indices.reversed() {
+        index[axis] += 1
+        start += steps[axis]
+        if index[axis] < shape[axis] { break }
+        start -= steps[axis] * shape[axis]
+        index[axis] = 0
+      }
+    }
+  }
+
+  /// The product of non-negative extents; nil where it overflows.
+  static func product(_ extents: [Int]) -> Int? {
+    if extents.contains(0) { return 0 }
+    var product = 1
+    for extent in extents {
+      let (next, overflow) = product.multipliedReportingOverflow(by: extent)
+      if overflow { return nil }
+      product = next
+    }
+    return product
+  }
+
+  static func rowMajorStrides(_ shape: [Int]) -> [Int] {
+    var strides = [Int](repeating: 1, count: shape.count)
+    var stride = 1
+    for axis in shape.indices.reversed() {
+      strides[axis] = stride
+      stride = stride.multipliedReportingOverflow(by: max(1, shape[axis])).partialValue
+    }
+    return strides.map { max(0, $0) }
+  }
+
+  /// The element after the last one that is touched; nil where it overflows.
+  private static func end(_ shape: [Int], _ strides: [Int], offset: Int) -> Int? {
+    if shape.contains(0) { return offset }
+    var last = offset
+    for (extent, stride) in zip(shape, strides) {
+      let (reach, tooFar) = (extent - 1).multipliedReportingOverflow(by: stride)
+      let (next, overflow) = last.addingReportingOverflow(reach)
+      if tooFar || overflow { return nil }
+      last = next
+    }
+    let (end, overflow) = last.addingReportingOverflow(1)
+    return overflow ? nil : end
+  }
+}

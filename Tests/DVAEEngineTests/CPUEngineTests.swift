@@ -1,0 +1,111 @@
+import DVAECPUEngine
+import DVAETestSupport
+import DVAETensors
+import Testing
+
+@Suite("The CPU engine")
+struct CPUEngineTests {
+  @Test("Every operation agrees with the reference engine", arguments: InstructionSet.supported)
+  func parity(instructionSet: InstructionSet) throws {
+    checkParity(of: try CPUEngine(threads: 2, instructionSet: instructionSet))
+  }
+
+  @Test("The bits do not depend on the number of threads", arguments: InstructionSet.supported)
+  func threads(instructionSet: InstructionSet) throws {
+    let one = try CPUEngine(threads: 1, instructionSet: instructionSet)
+    let several = try CPUEngine(threads: 5, instructionSet: instructionSet)
+    for operation in OperationTable.all {
+      for (a, b) in zip(operation.results(of: one), operation.results(of: several)) {
+        #expect(
+          a.values.elementsEqual(b.values) { $0.bitPattern == $1.bitPattern },
+          "\(operation.testDescription): \(a.name)")
+      }
+    }
+  }
+
+  /// Bounds grow with the positions; whole numbers show a lost step however many there are.
+  @Test(
+    "Weight gradients over many positions: whole numbers come out whole",
+    arguments: [
+      ConvolutionCase(Shape(1, 40, 40, 20), kernel: 1, to: 1000),
+      ConvolutionCase(Shape(1, 212, 211, 8), kernel: 3, to: 8),
+      ConvolutionCase(Shape(1, 77, 76, 8), kernel: 3, to: 136),
+    ], [1, 3])
+  func manyPositions(row: ConvolutionCase, threads: Int) throws {
+    let shape = ConvolutionShape(
+      kernel: row.kernel, inputChannels: row.input.channels, outputChannels: row.outputChannels)
+    let output = row.input.with(channels: row.outputChannels)
+    let x = Tensor(row.input, (0..<row.input.count).map { Float($0 * 7919 % 17 % 3) })
+    let dy = Tensor(output, (0..<output.count).map { Float($0 * 104_729 % 19 % 4) - 1 })
+    func gradients(by engine: some Engine) -> [Float] {
+      let dw = Tensor(Shape(1, 1, 1, shape.weightCount), repeating: 0)
+      let db = Tensor(Shape(1, 1, 1, shape.outputChannels), repeating: 0)
+      engine.convolutionBackwardWeights(
+        x, dy, shape, reluInput: false, scale: 1, dWeights: dw.all, dBias: db.all)
+      return dw.array + db.array
+    }
+    let found = gradients(by: try CPUEngine(threads: threads)).map { $0.rounded() }
+    #expect(found == gradients(by: ReferenceEngine()))
+  }
+
+  /// Another cut of the work, and for 3×3 the other order.
+  @Test("The bits do not depend on the caches", arguments: InstructionSet.supported)
+  func caches(instructionSet: InstructionSet) throws {
+    let engines = try [
+      CacheSizes(thread: 0, shared: 0), CacheSizes(thread: 8 << 20, shared: 1 << 30),
+    ]
+    .map { try CPUEngine(threads: 2, instructionSet: instructionSet, caches: $0) }
+    for (kernel, inputs, outputs) in [(1, 1100, 600), (3, 150, 70), (7, 3, 40)] {
+      let shape = ConvolutionShape(
+        kernel: kernel, inputChannels: inputs, outputChannels: outputs)
+      let x = Tensor.random(Shape(2, 21, 18, inputs), seed: 1)
+      let results = engines.map { engine in
+        let filter = engine.makeFilter(
+          shape, weights: Tensor.random(Shape(1, 1, 1, shape.weightCount), seed: 2).all,
+          bias: Tensor.random(Shape(1, 1, 1, outputs), seed: 3).all,
+          uses: [.forward, .backwardInput])
+        let y = engine.convolution(x, filter, reluInput: true, epilogue: .bias)
+        let dx = engine.convolutionBackwardInput(y, filter, epilogue: .bias)
+        return y.array + dx.array
+      }
+      let isSame = results[0] == results[1]
+      #expect(isSame, "\(shape)")
+      let ways = engines.map { $0.algorithm(shape) }
+      #expect(ways == (kernel == 3 ? [.winogradByPanels, .winogradByTiles] : [.direct, .direct]))
+    }
+  }
+
+  /// Products of one step and of several, Winograd by tiles and by panels.
+  @Test("A result over its skip has the bits of one beside it", arguments: InstructionSet.supported)
+  func overSkip(instructionSet: InstructionSet) throws {
+    let engine = try CPUEngine(
+      threads: 2, instructionSet: instructionSet, caches: CacheSizes(thread: 1 << 20, shared: 0))
+    for (kernel, inputs, outputs) in [(1, 64, 33), (1, 1500, 20), (3, 20, 40), (3, 272, 272)] {
+      let shape = ConvolutionShape(
+        kernel: kernel, inputChannels: inputs, outputChannels: outputs)
+      let x = Tensor.random(Shape(1, 9, 7, inputs), seed: 1)
+      let filter = engine.makeFilter(
+        shape, weights: Tensor.random(Shape(1, 1, 1, shape.weightCount), seed: 2).all,
+        bias: Tensor.random(Shape(1, 1, 1, outputs), seed: 3).all, uses: .forward)
+      func result(overwriting: Bool) -> [Float] {
+        let skip = Tensor.random(Shape(1, 9, 7, outputs), seed: 4)
+        return engine.convolution(
+          x, filter, reluInput: false,
+          epilogue: Epilogue(skip: skip, overwritesSkip: overwriting, gain: 0.5)
+        ).array
+      }
+      let isSame = result(overwriting: true) == result(overwriting: false)
+      #expect(isSame, "\(shape)")
+    }
+  }
+
+  @Test("An unknown instruction set is refused by name with the choices")
+  func unknownInstructionSet() throws {
+    let error = try #require(throws: InstructionSetError.self) {
+      try InstructionSet.named("mmx")
+    }
+    #expect(error.name == "mmx")
+    #expect(error.supported.last == "portable")
+    #expect("\(error)".contains("portable"))
+  }
+}

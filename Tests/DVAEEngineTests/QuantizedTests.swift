@@ -1,0 +1,223 @@
+import DVAECPUEngine
+import DVAETensors
+import Testing
+
+/// Inference in whole numbers: the same bits on every engine, and close to float32.
+@Suite("Whole numbers")
+struct QuantizedTests {
+  static let engines: [CPUEngine] = InstructionSet.supported.flatMap { set in
+    [1, 3].compactMap { try? CPUEngine(threads: $0, instructionSet: set) }
+  }
+  let reference = ReferenceEngine()
+
+  /// Random numbers that do not depend on the test before.
+  private func floats(_ shape: Shape, _ seed: UInt64, scale: Float = 1) -> Tensor {
+    var generator = SeededGenerator(seed: seed, stream: 0)
+    return Tensor(shape, (0..<shape.count).map { _ in scale * generator.normal() })
+  }
+
+  private func bytes(_ shape: Shape, _ seed: UInt64) -> ByteTensor {
+    var generator = SeededGenerator(seed: seed, stream: 1)
+    let tensor = ByteTensor(shape, storage: Tensor(ByteTensor.storage(shape)))
+    for i in 0..<shape.count {
+      tensor.pointer[i] = UInt8(min(255, max(0, 128 * generator.normal() + 64)))
+    }
+    return tensor
+  }
+
+  private func weights(
+    _ shape: ConvolutionShape, _ form: QuantizedWeights.Form, seed: UInt64, inputRange: Float = 4
+  ) -> QuantizedWeights {
+    QuantizedWeights(
+      shape, weights: exact(shape, seed).all,
+      bias: floats(Shape(1, 1, 1, shape.outputChannels), seed + 1).all, form: form,
+      inputRange: inputRange)
+  }
+
+  private func exact(_ shape: ConvolutionShape, _ seed: UInt64) -> Tensor {
+    floats(
+      Shape(1, 1, 1, shape.weightCount), seed, scale: 1 / Float(shape.fanIn).squareRoot())
+  }
+
+  // The last has so many weights that tasks share the tiles and take some of the weights each.
+  static let winogradCases: [(Shape, Int)] = [
+    (Shape(1, 1, 1, 1), 1), (Shape(2, 5, 7, 3), 5), (Shape(1, 9, 6, 40), 70),
+    (Shape(1, 5, 4, 300), 12),
+    (Shape(3, 8, 4, 32), 16), (Shape(1, 33, 36, 16), 20), (Shape(2, 3, 4, 700), 256),
+  ]
+
+  @Test("3×3 of bytes gives the reference's bits", arguments: winogradCases)
+  func winograd(shape: Shape, outputs: Int) {
+    let x = bytes(shape, 1)
+    let weights = weights(
+      ConvolutionShape(kernel: 3, inputChannels: shape.channels, outputChannels: outputs),
+      .winograd, seed: 2)
+    let expected = reference.convolution(x, weights, outputScale: 0.02).array
+    #expect(Set(expected).count > min(40, expected.count / 8))
+    for engine in Self.engines {
+      let y = engine.convolution(x, engine.makeFilter(weights), outputScale: 0.02)
+      #expect(y.array == expected, "\(engine.name)")
+    }
+  }
+
+  struct Product: Sendable {
+    var x: Shape
+    var kernel = 1
+    var outputs: Int
+    var form: QuantizedWeights.Form
+    var skip = true
+    var outputScale: Float? = 0.02
+  }
+
+  // The wide ones are cut into bands of outputs, the tall ones into blocks of rows.
+  static let productCases = [
+    Product(x: Shape(2, 3, 5, 3), outputs: 7, form: .bytes),
+    Product(x: Shape(1, 20, 10, 64), outputs: 96, form: .bytes),
+    Product(x: Shape(1, 17, 9, 1000), outputs: 700, form: .bytes, skip: false),
+    Product(x: Shape(2, 9, 11, 3), kernel: 7, outputs: 40, form: .pairs, skip: false),
+    Product(x: Shape(2, 3, 5, 33), outputs: 48, form: .pairs, outputScale: nil),
+    Product(x: Shape(2, 9, 7, 520), outputs: 600, form: .pairs),
+  ]
+
+  @Test("Products give the reference's bits", arguments: productCases)
+  func products(product: Product) {
+    let shape = ConvolutionShape(
+      kernel: product.kernel, inputChannels: product.x.channels, outputChannels: product.outputs)
+    let weights = weights(shape, product.form, seed: 3)
+    let x: QuantizedInput =
+      product.form == .bytes
+      ? .bytes(bytes(product.x, 4)) : .floats(floats(product.x, 4), relu: false)
+    let skip = product.skip ? floats(product.x.with(channels: product.outputs), 5) : nil
+    let expected = reference.convolution(
+      x, weights, skip: skip, gain: 0.3, outputScale: product.outputScale)
+    for engine in Self.engines {
+      let found = engine.convolution(
+        x, engine.makeFilter(weights), skip: skip.map { Tensor($0.shape, $0.array) }, gain: 0.3,
+        outputScale: product.outputScale)
+      #expect(bits(found.y) == bits(expected.y), "\(engine.name)")
+      #expect(found.bytes?.array == expected.bytes?.array, "\(engine.name)")
+    }
+    #expect((expected.bytes == nil) == (product.outputScale == nil))
+  }
+
+  @Test("The tokens are the reference's, the first of equals", arguments: [(1, 300), (2, 1500)])
+  func tokens(batch: Int, vocabulary: Int) {
+    let shape = Shape(batch, 5, 9, 70)
+    let y = floats(shape, 6)
+    let convolution = ConvolutionShape(
+      kernel: 1, inputChannels: shape.channels, outputChannels: vocabulary)
+    // Every second output is the one before it again.
+    let exact = exact(convolution, 7)
+    let bias = floats(Shape(1, 1, 1, vocabulary), 8, scale: 0.1)
+    for o in stride(from: 1, to: vocabulary, by: 2) {
+      for i in 0..<70 { exact.pointer[o * 70 + i] = exact.pointer[(o - 1) * 70 + i] }
+      bias.pointer[o] = bias.pointer[o - 1]
+    }
+    let forms = [QuantizedWeights.Form.bytes, .pairs].map {
+      QuantizedWeights(
+        convolution, weights: exact.all, bias: bias.all, form: $0, inputRange: 4)
+    }
+    let x = QuantizedOutput(
+      y: y, bytes: reference.maxPool2x2(reference.upsampleNearest2x(y), outputScale: 4 / 255).bytes)
+    let expected = reference.argmaxConvolution(x, coarse: forms[0], fine: forms[1])
+    #expect(expected.count == shape.positions)
+    #expect(expected.allSatisfy { $0 % 2 == 0 })
+    #expect(Set(expected).count > 20)
+    for engine in Self.engines {
+      let found = engine.argmaxConvolution(x, coarse: engine.makeFilter(forms[0]), fine: forms[1])
+      #expect(found == expected, "\(engine.name)")
+    }
+    // Nearly all are float32's own.
+    let float = reference.argmaxConvolution(
+      y, reference.makeFilter(convolution, weights: exact.all, bias: bias.all, uses: .forward),
+      reluInput: true)
+    #expect(zip(float, expected).count { $0 != $1 } <= 1)
+  }
+
+  @Test("Pooling gives the reference's bits", arguments: [Shape(2, 5, 7, 3), Shape(1, 8, 6, 64)])
+  func pool(shape: Shape) {
+    let x = floats(shape, 9)
+    let expected = reference.maxPool2x2(x, outputScale: 0.01)
+    for engine in Self.engines {
+      let found = engine.maxPool2x2(x, outputScale: 0.01)
+      #expect(bits(found.y) == bits(expected.y), "\(engine.name)")
+      #expect(found.bytes?.array == expected.bytes?.array, "\(engine.name)")
+    }
+  }
+
+  @Test("No sum leaves 32 bits, whatever the weights and the input")
+  func extremes() {
+    // The reference traps if one did.
+    for (kernel, form) in [(3, QuantizedWeights.Form.winograd), (1, .pairs), (1, .bytes)] {
+      let shape = ConvolutionShape(kernel: kernel, inputChannels: 512, outputChannels: 3)
+      let exact = Tensor(Shape(1, 1, 1, shape.weightCount), repeating: 1e-3)
+      for i in shape.fanIn..<2 * shape.fanIn { exact.pointer[i] = i % 2 == 0 ? -5 : 5 }
+      for i in 2 * shape.fanIn..<3 * shape.fanIn { exact.pointer[i] = 0 }
+      let weights = QuantizedWeights(
+        shape, weights: exact.all, bias: Tensor(Shape(1, 1, 1, 3), repeating: 0).all, form: form,
+        inputRange: 255)
+      let size = Shape(1, 4, 4, 512)
+      let full = ByteTensor(size, storage: Tensor(ByteTensor.storage(size)))
+      for i in 0..<size.count {
+        full.pointer[i] = kernel == 1 || (i / 512 + i / 2048) % 2 == 0 ? 255 : 0
+      }
+      for engine in Self.engines {
+        guard form == .winograd else {
+          let floats = Tensor(size, repeating: .infinity)
+          let x: QuantizedInput = form == .bytes ? .bytes(full) : .floats(floats, relu: false)
+          let expected = reference.convolution(x, weights, skip: nil, gain: 1, outputScale: nil)
+          let found = engine.convolution(
+            x, engine.makeFilter(weights), skip: nil, gain: 1, outputScale: nil)
+          #expect(bits(found.y) == bits(expected.y), "\(engine.name)")
+          continue
+        }
+        let expected = reference.convolution(full, weights, outputScale: 2)
+        #expect(
+          engine.convolution(full, engine.makeFilter(weights), outputScale: 2).array
+            == expected.array, "\(engine.name)")
+      }
+    }
+  }
+
+  @Test("Weights that are not numbers, or all zero, leave the bias")
+  func degenerate() {
+    let shape = ConvolutionShape(kernel: 3, inputChannels: 4, outputChannels: 2)
+    let exact = Tensor(Shape(1, 1, 1, shape.weightCount), repeating: 0)
+    exact.pointer[0] = .infinity
+    let weights = QuantizedWeights(
+      shape, weights: exact.all, bias: Tensor(Shape(1, 1, 1, 2), [0.5, 1]).all, form: .winograd,
+      inputRange: 0)
+    let y = reference.convolution(bytes(Shape(1, 2, 2, 4), 1), weights, outputScale: 0.01)
+    #expect(y.array == [50, 100, 50, 100, 50, 100, 50, 100])
+  }
+
+  @Test("Rounding the weights costs little", arguments: [(3, 16), (3, 256), (1, 64), (1, 1024)])
+  func accuracy(kernel: Int, channels: Int) throws {
+    let shape = ConvolutionShape(kernel: kernel, inputChannels: channels, outputChannels: 8)
+    let exact = exact(shape, 10)
+    let bias = Tensor(Shape(1, 1, 1, 8), repeating: 0)
+    let size = Shape(1, 8, 8, channels)
+    let x = bytes(size, 11)
+    let float = reference.convolution(
+      Tensor(size, x.array.map { Float($0) / 100 }),
+      reference.makeFilter(shape, weights: exact.all, bias: bias.all, uses: .forward),
+      reluInput: false, epilogue: .relu
+    ).array
+    let rounded = QuantizedWeights(
+      shape, weights: exact.all, bias: bias.all, form: kernel == 3 ? .winograd : .bytes,
+      inputRange: 2.55)
+    let step = (float.max() ?? 0) / 255
+    let found: [Float] =
+      if kernel == 3 {
+        reference.convolution(x, rounded, outputScale: step).array.map { Float($0) * step }
+      } else {
+        reference.convolution(.bytes(x), rounded, skip: nil, gain: 1, outputScale: nil).y.array
+          .map { max($0, 0) }
+      }
+    let error = zip(float, found).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+    let power = float.reduce(0) { $0 + $1 * $1 }
+    #expect((error / power).squareRoot() < 0.01)
+  }
+
+  private func bits(_ tensor: Tensor) -> [UInt32] { tensor.array.map(\.bitPattern) }
+}

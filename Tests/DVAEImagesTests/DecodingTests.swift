@@ -1,0 +1,178 @@
+import Foundation
+import DVAEImages
+import DVAETensors
+import Testing
+
+@Suite struct DecodingTests {
+  @Test func fixturesAreThere() { #expect(Fixtures.codecs.count >= 60) }
+
+  /// Every kind of JPEG, PNG and WebP, turned as its Exif says, is what Pillow gives.
+  @Test(arguments: Fixtures.codecs)
+  func equalsPillow(_ codec: Fixtures.Codec) throws {
+    let image = try decodeImage(try codec.bytes(), name: codec.name)
+    let expected = try codec.expected()
+    #expect(image.width == expected.width && image.height == expected.height)
+    #expect(largestDifference(image, expected) == 0)
+  }
+
+  @Test(arguments: Fixtures.codecs)
+  func everyTruncationIsAnError(_ codec: Fixtures.Codec) throws {
+    let bytes = try codec.bytes()
+    for count in 0..<bytes.count {
+      #expect(throws: ImageError.self, "cut to \(count) of \(bytes.count) bytes") {
+        try decodeImage(Array(bytes[..<count]), name: codec.name)
+      }
+    }
+  }
+
+  /// Whatever a flipped byte does, it must not crash, nor take memory for a claimed size.
+  @Test(arguments: Fixtures.codecs)
+  func corruptionDoesNotCrash(_ codec: Fixtures.Codec) throws {
+    let bytes = try codec.bytes()
+    let limits = DecodingLimits(maximumPixels: 1 << 24)
+    var generator = SeededGenerator(seed: 7)
+    for position in bytes.indices {
+      var damaged = bytes
+      damaged[position] ^= UInt8(1 + bounded(255, using: &generator))
+      do throws(ImageError) {
+        let image = try decodeImage(damaged, name: codec.name, limits: limits)
+        #expect(image.pixels.count == 3 * image.width * image.height)
+      } catch {
+        #expect(!error.description.contains("\n"))
+      }
+    }
+  }
+
+  @Test func damagedPNGIsNoticed() throws {
+    // In PNG a checksum covers every byte that matters.
+    let bytes = try Fixtures.bytes("codecs/png_rgb8.png")
+    let good = try decodeImage(bytes, name: "good")
+    for position in bytes.indices {
+      var damaged = bytes
+      damaged[position] ^= 0x10
+      if let image = try? decodeImage(damaged, name: "damaged") { #expect(image == good) }
+    }
+  }
+
+  @Test func hugeClaimsAreRefusedByTheHeader() throws {
+    var png = try Fixtures.bytes("codecs/png_rgb8.png")
+    png.replaceSubrange(16..<24, with: [0, 1, 0x86, 0xA0, 0, 1, 0x86, 0xA0])
+    png.replaceSubrange(
+      29..<33, with: withUnsafeBytes(of: crc32(Array(png[12..<29])).bigEndian, Array.init))
+    let error = #expect(throws: ImageError.self) { try decodeImage(png, name: "bomb.png") }
+    #expect(
+      error
+        == .tooManyPixels(name: "bomb.png", width: 100_000, height: 100_000, limit: 178_956_970))
+
+    let photo = try Fixtures.bytes("images/kodim04.jpg")
+    #expect(throws: ImageError.self) {
+      try decodeImage(photo, name: "photo", limits: DecodingLimits(maximumPixels: 100_000))
+    }
+    #expect(throws: ImageError.tooManyBytes(name: "photo", bytes: photo.count, limit: 1000)) {
+      try decodeImage(photo, name: "photo", limits: DecodingLimits(maximumBytes: 1000))
+    }
+  }
+
+  @Test(arguments: [
+    ("", "empty file"),
+    ("a caption, not a picture\nmore", "text that starts \"a caption, not a picture\""),
+    ("<!DOCTYPE html><html><body>404", "an HTML page"),
+    ("<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
+    ("GIF89a\u{1}\u{0}", "a GIF image"),
+    ("%PDF-1.7", "a PDF document"),
+    ("version https://git-lfs.github.com/spec/v1\noid sha256:0", "a Git LFS pointer"),
+    ("\u{0}\u{0}\u{0}\u{0}\u{0}", "nothing but zero bytes"),
+  ])
+  func otherFilesAreNamed(_ content: String, _ found: String) {
+    let error = #expect(throws: ImageError.self) {
+      try decodeImage(Array(content.utf8), name: "photo.jpg")
+    }
+    #expect(error?.description.contains(found) == true, "\(error?.description ?? "")")
+    #expect(error?.description.hasPrefix("photo.jpg: ") == true)
+  }
+
+  @Test func messagesStayOnOneLine() {
+    let error = ImageError.missing(path: "a\nb\u{1B}[31m\u{2028}c.jpg")
+    #expect(error.description == "a\u{FFFD}b\u{FFFD}[31m\u{FFFD}c.jpg: no such file or folder")
+    #expect(error.isMissingInput)
+    #expect(!ImageError.empty(name: "x").isMissingInput)
+  }
+
+  @Test func damagedJPEGIsNotFilledWithGray() throws {
+    // The file ends properly; the data of its second half is gone.
+    let bytes = try Fixtures.bytes("images/kodim04.jpg")
+    let cut = Array(bytes[..<(bytes.count / 2)]) + [0xFF, 0xD9]
+    #expect(throws: ImageError.self) { try decodeImage(cut, name: "cut.jpg") }
+  }
+
+  @Test func endlessScansAreRefused() throws {
+    // The first scan of a progressive file, up to the next table, repeated.
+    let bytes = try Fixtures.bytes("codecs/jpeg_gray_progressive.jpg")
+    func marker(_ code: UInt8, from start: Int) throws -> Int {
+      try #require(
+        (start..<bytes.count - 1).first { bytes[$0] == 0xFF && bytes[$0 + 1] == code })
+    }
+    let start = try marker(0xDA, from: 0)
+    let end = try marker(0xC4, from: start)
+    let scan = Array(bytes[start..<end])
+    func repeated(_ count: Int) -> [UInt8] {
+      Array(bytes[..<start]) + Array(repeatElement(scan, count: count).joined()) + bytes[end...]
+    }
+    #expect(throws: Never.self) { try decodeImage(repeated(10), name: "scans.jpg") }
+    let many = repeated(2000)
+    let error = #expect(throws: ImageError.self) { try decodeImage(many, name: "scans.jpg") }
+    #expect(error?.description.contains("500 scans") == true, "\(error?.description ?? "")")
+  }
+
+  @Test func orientationsUndoEachOther() {
+    let image = Fixtures.noise(width: 5, height: 3)
+    let inverse: [Orientation: Orientation] = [
+      .clockwise: .counterclockwise, .counterclockwise: .clockwise,
+    ]
+    for orientation in Orientation.allCases {
+      let turned = image.oriented(orientation)
+      #expect(turned.width == (orientation.swapsSides ? 3 : 5))
+      #expect(turned.oriented(inverse[orientation] ?? orientation) == image)
+    }
+  }
+}
+
+@Suite struct EncodingTests {
+  @Test(arguments: [(1, 1), (17, 9), (300, 200)])
+  func pngIsLossless(_ width: Int, _ height: Int) throws {
+    let image = Fixtures.noise(width: width, height: height)
+    let bytes = try encodePNG(image)
+    #expect(try decodeImage(bytes, name: "round.png") == image)
+    #expect(try encodePNG(image) == bytes)
+  }
+
+  @Test func lossyFormatsKeepThePicture() throws {
+    let image = try Fixtures.image("images/kodim23.png").resized(width: 96, height: 64)
+    func error(_ bytes: [UInt8]) throws -> Double {
+      let copy = try decodeImage(bytes, name: "copy")
+      let squares = zip(copy.pixels, image.pixels).map { pow(Double($0) - Double($1), 2) }
+      return (squares.reduce(0, +) / Double(squares.count)).squareRoot()
+    }
+    let jpeg = try [30, 75, 95].map { try error(encodeJPEG(image, quality: $0)) }
+    let webp = try [30, 75, 95].map { try error(encodeWebP(image, quality: Float($0))) }
+    for errors in [jpeg, webp] {
+      #expect(errors[0] > errors[1] && errors[1] > errors[2] && errors[2] < 8)
+    }
+    #expect(ImageFormat(content: try encodeJPEG(image)) == .jpeg)
+    #expect(ImageFormat(content: try encodeWebP(image)) == .webp)
+  }
+
+  @Test func impossibleSizesAreErrors() {
+    let strip = PixelImage(width: 70_000, height: 1, pixels: .init(repeating: 9, count: 210_000))
+    #expect(throws: ImageError.self) { try encodeJPEG(strip) }
+    #expect(throws: ImageError.self) { try encodeWebP(strip) }
+    #expect(throws: Never.self) { try encodePNG(strip) }
+  }
+}
+
+extension ImageFormat {
+  init?(content bytes: [UInt8]) {
+    guard let format = bytes.withUnsafeBytes({ ImageFormat(content: $0) }) else { return nil }
+    self = format
+  }
+}

@@ -1,0 +1,193 @@
+import Foundation
+import DVAEImages
+import Testing
+
+private func items(_ arguments: [String]) throws -> [InputItem] {
+  var inputs = try ImageInputs(arguments)
+  var result: [InputItem] = []
+  while let item = try inputs.next() { result.append(item) }
+  return result
+}
+
+@Suite struct ImageInputsTests {
+  private func makeFolder(_ names: [String], in folder: String) throws {
+    let png = try Fixtures.bytes("codecs/png_rgb8.png")
+    for name in names { try Fixtures.write(png, to: folder + "/" + name) }
+  }
+
+  @Test func foldersAreWalkedInOrder() throws {
+    try Fixtures.withFolder { folder in
+      let names = [
+        "b.PNG", "a.jpg", "a.png", "a/z.webp", "a/a.jpeg", "a-b.jpg", "notes.txt", ".hidden.jpg",
+        ".git/x.jpg", "B.jpg", "ü.jpg",
+      ]
+      try makeFolder(names, in: folder)
+      // Links back up and to nowhere.
+      let manager = FileManager.default
+      try manager.createSymbolicLink(atPath: folder + "/a/up", withDestinationPath: folder)
+      try manager.createSymbolicLink(atPath: folder + "/gone.jpg", withDestinationPath: "/nowhere")
+      let found = try items([folder])
+      #expect(
+        found.map(\.key) == [
+          "B", "a-b", "a.jpg", "a.png", "a/a", "a/z", "b", "gone", "ü",
+        ])
+      #expect(found[4].name == folder + "/a/a.jpeg")
+      #expect(try found[0].decode().width == 17)
+      #expect(throws: ImageError.missing(path: folder + "/gone.jpg")) { try found[7].decode() }
+      #expect(try items([folder + "/"]).map(\.key) == found.map(\.key))
+    }
+  }
+
+  @Test func keysStartAtTheCommonFolder() throws {
+    try Fixtures.withFolder { folder in
+      try makeFolder(["x/1.png", "x/2.png", "y/1.png"], in: folder)
+      #expect(try items([folder + "/x/1.png"]).map(\.key) == ["1"])
+      #expect(try items([folder + "/x", folder + "/y"]).map(\.key) == ["x/1", "x/2", "y/1"])
+      #expect(
+        try items([folder + "/y/1.png", folder + "/x/1.png"]).map(\.key) == ["y/1", "x/1"])
+      #expect(try items([folder + "/x/1.png", folder + "/./x/2.png"]).map(\.key) == ["1", "2"])
+      #expect(try items([folder + "/x/../y"]).map(\.key) == ["1"])
+      #expect(try items([]).isEmpty)
+    }
+  }
+
+  @Test func missingArgumentsAreErrorsAtOnce() throws {
+    for argument in ["/nowhere/a.jpg", "@/nowhere/list.txt", "/nowhere/a.tar", "", "@"] {
+      let error = #expect(throws: ImageError.self) { try ImageInputs([argument]) }
+      #expect(error?.isMissingInput == true)
+    }
+  }
+
+  @Test func listsAreRelativeToTheirFolder() throws {
+    try Fixtures.withFolder { folder in
+      try makeFolder(["sub/1.png", "2.png", "deep/er/3.png"], in: folder)
+      let list =
+        "sub/1.png\r\n\n../\(URL(filePath: folder).lastPathComponent)/2.png\ngone.jpg\n"
+        + "deep\n\(folder)/2.png"
+      try Fixtures.write(Array(list.utf8), to: folder + "/list.txt")
+      let found = try items(["@" + folder + "/list.txt"])
+      let name = URL(filePath: folder).lastPathComponent
+      #expect(
+        found.map(\.key) == [
+          "sub/1", name + "/2", "gone", "deep/er/3",
+          folder.split(separator: "/").joined(separator: "/") + "/2",
+        ])
+      #expect(throws: ImageError.missing(path: folder + "/gone.jpg")) { try found[2].load() }
+      for index in [0, 1, 3, 4] { #expect(throws: Never.self) { try found[index].decode() } }
+    }
+  }
+
+  @Test func archivesGiveSamples() throws {
+    let png = try Fixtures.bytes("codecs/png_rgb8.png")
+    try Fixtures.withFolder { folder in
+      nonisolated(unsafe) var bytes: [UInt8] = []
+      var writer = TarWriter { bytes += $0 }
+      try writer.append(
+        .init(
+          key: "d/1",
+          fields: [
+            .init(extension: "txt", bytes: [1]), .init(extension: "mask.png", bytes: [2]),
+            .init(extension: "PNG", bytes: png), .init(extension: "json", bytes: [3]),
+          ]))
+      try writer.append(.init(key: "../../2", fields: [.init(extension: "txt", bytes: [1])]))
+      try writer.append(.init(key: "3", fields: [.init(extension: "seg.png", bytes: png)]))
+      try writer.finish()
+      try Fixtures.write(bytes, to: folder + "/a.TAR")
+      let found = try items([folder + "/a.TAR"])
+      #expect(found.map(\.key) == ["d/1", "2", "3"])
+      #expect(found[0].name == folder + "/a.TAR: d/1")
+      #expect(try found[0].decode() == decodeImage(png, name: ""))
+      #expect(try found[0].sidecars().map(\.extension) == ["txt", "mask.png", "json"])
+      let error = #expect(throws: ImageError.self) { try found[1].load() }
+      #expect(error == .noImage(name: folder + "/a.TAR: ../../2", fields: ["txt"]))
+      #expect(try found[2].load() == png)
+
+      // Damage ends the archive, not the run.
+      try Fixtures.write(Array(bytes[..<2048]), to: folder + "/torn.tar")
+      var inputs = try ImageInputs([folder + "/torn.tar", folder + "/a.TAR"])
+      #expect(try inputs.next()?.key == "d/1")
+      #expect(throws: ImageError.self) { try inputs.next() }
+      var rest = 0
+      while try inputs.next() != nil { rest += 1 }
+      #expect(rest == 3)
+    }
+  }
+
+  @Test func archivesInFoldersAreOpened() throws {
+    let png = try Fixtures.bytes("codecs/png_rgb8.png")
+    try Fixtures.withFolder { folder in
+      for name in ["1", "2"] {
+        nonisolated(unsafe) var bytes: [UInt8] = []
+        var writer = TarWriter { bytes += $0 }
+        try writer.append(
+          .init(key: "s" + name, fields: [.init(extension: "png", bytes: png)]))
+        try writer.finish()
+        try Fixtures.write(bytes, to: folder + "/shards/0\(name).tar")
+      }
+      try Fixtures.write(Array("no archive".utf8), to: folder + "/shards/015.tar")
+      try makeFolder(["shards/01.png", "shards/sub/x.png"], in: folder)
+      var inputs = try ImageInputs([folder])
+      var (keys, errors): ([String], [ImageError]) = ([], [])
+      while true {
+        do throws(ImageError) {
+          guard let item = try inputs.next() else { break }
+          keys.append(item.key)
+        } catch {
+          errors.append(error)
+        }
+      }
+      #expect(keys == ["shards/01", "s1", "s2", "shards/sub/x"])
+      #expect(errors.count == 1 && errors.first?.description.contains("015.tar") == true)
+      #expect(inputs.folders == [folder])
+      try Fixtures.write(Array("shards\n".utf8), to: folder + "/list.txt")
+      var listed = try ImageInputs(["@" + folder + "/list.txt"])
+      #expect(try listed.next()?.key == "shards/01")
+      #expect(listed.folders == [folder + "/shards"])
+    }
+  }
+
+  @Test func namesThatAreNotUTF8AreReported() throws {
+    try Fixtures.withFolder { folder in
+      try makeFolder(["a.png", "z.png"], in: folder)
+      // "b\xFF.png" and "c\xFF.txt"; not every file system lets such names be made.
+      for (letter, ending) in [("b", "png"), ("c", "txt")] {
+        let name = Array((folder + "/" + letter).utf8) + [0xFF] + Array(".\(ending)\0".utf8)
+        let file = name.withUnsafeBytes {
+          fopen($0.assumingMemoryBound(to: CChar.self).baseAddress, "w")
+        }
+        guard let file else { return }
+        fclose(file)
+      }
+      var inputs = try ImageInputs([folder])
+      #expect(try inputs.next()?.key == "a")
+      let error = #expect(throws: ImageError.self) { try inputs.next() }
+      #expect(error?.description.contains("not UTF-8") == true)
+      #expect(try inputs.next()?.key == "z")
+      #expect(try inputs.next() == nil)
+
+      let list = Array("a.png\n".utf8) + [0xFF] + Array(".png\nz.png\n".utf8)
+      try Fixtures.write(list, to: folder + "/list.txt")
+      var listed = try ImageInputs(["@" + folder + "/list.txt"])
+      #expect(try listed.next()?.key == "a")
+      let second = #expect(throws: ImageError.self) { try listed.next() }
+      #expect(second?.description.contains("not UTF-8") == true)
+      #expect(try listed.next()?.key == "z")
+      let missing = #expect(throws: ImageError.self) { try ImageInputs([folder + "/\u{FFFD}.png"]) }
+      #expect(missing?.description.contains("UTF-8") == true)
+    }
+  }
+
+  @Test func folderAndHugeFilesAreErrors() throws {
+    try Fixtures.withFolder { folder in
+      try makeFolder(["a.png"], in: folder)
+      let item = try #require(try items([folder]).first)
+      #expect(throws: ImageError.self) { try item.load(limits: DecodingLimits(maximumBytes: 10)) }
+      let wrong = InputItem(key: "", origin: .file(path: folder))
+      let error = #expect(throws: ImageError.self) { try wrong.load() }
+      #expect(error?.isMissingInput == true)
+      try Fixtures.write([], to: folder + "/empty.jpg")
+      let empty = InputItem(key: "", origin: .file(path: folder + "/empty.jpg"))
+      #expect(throws: ImageError.empty(name: folder + "/empty.jpg")) { try empty.decode() }
+    }
+  }
+}

@@ -1,0 +1,244 @@
+import DVAEImages
+import DVAETensors
+import Testing
+
+/// All entries and what ended the reading.
+private func entries(_ path: String) throws -> (entries: [TarEntry], error: ImageError?) {
+  var reader = try TarReader(path: path)
+  var result: [TarEntry] = []
+  do throws(ImageError) {
+    while let entry = try reader.next() { result.append(entry) }
+    return (result, nil)
+  } catch {
+    #expect(throws: Never.self) { try reader.next() }
+    return (result, error)
+  }
+}
+
+private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
+  nonisolated(unsafe) var bytes: [UInt8] = []
+  var writer = TarWriter { bytes += $0 }
+  for (name, contents) in files { try writer.append(name: name, contents) }
+  try writer.finish()
+  #expect(writer.offset == bytes.count)
+  return bytes
+}
+
+@Suite struct TarTests {
+  private static let long =
+    "set/" + String(repeating: "long", count: 20) + "/"
+    + String(repeating: "name", count: 22) + ".txt"
+
+  /// Archives that Python's tarfile has written.
+  @Test(arguments: ["ustar", "gnu", "pax"])
+  func everyFormatIsRead(_ format: String) throws {
+    let path = Fixtures.path("archives/\(format).tar")
+    let reader = try TarReader(path: path)
+    let (found, error) = try entries(path)
+    #expect(error == nil)
+    var expected: [(String, [UInt8])] = [
+      ("set/a.txt", Array("first".utf8)),
+      ("set/a.jpg", Array(0...255) + Array(0...255)),
+      (Self.long, .init(repeating: UInt8(ascii: "x"), count: 513)),
+      ("set/" + String(repeating: "n", count: 150) + ".txt", Array("too long for ustar".utf8)),
+      ("set/été.empty", []),
+    ]
+    if format == "ustar" { expected.remove(at: 3) }
+    #expect(found.map(\.name) == expected.map(\.0))
+    for (entry, file) in zip(found, expected) { #expect(try reader.bytes(of: entry) == file.1) }
+  }
+
+  @Test func everyCutIsNoticed() throws {
+    let files: [(String, [UInt8])] = [
+      ("a.txt", [1, 2, 3]),
+      (String(repeating: "p", count: 200) + ".bin", .init(repeating: 7, count: 700)),
+      ("b.txt", []),
+    ]
+    let bytes = try archive(files)
+    try Fixtures.withFolder { folder in
+      let path = folder + "/a.tar"
+      for count in 0..<bytes.count where [0, 1, 156, 511].contains(count % 512) {
+        try Fixtures.write(Array(bytes[..<count]), to: path)
+        let (found, error) = try entries(path)
+        #expect(found.map(\.name) == files.prefix(found.count).map(\.0))
+        let recovery = try TarRecovery(path: path)
+        // One empty block is enough of an end mark.
+        #expect(recovery.isComplete == (count >= bytes.count - 512))
+        #expect(recovery.isComplete == (error == nil))
+        if let error { #expect("\(error)".hasPrefix(path + ": not a sound tar archive at byte ")) }
+        // What is sound can be continued, and gives the archive as if nothing had happened.
+        try Fixtures.write(Array(bytes[..<recovery.end]), to: path)
+        nonisolated(unsafe) var rest = Array(bytes[..<recovery.end])
+        var writer = TarWriter(offset: recovery.end) { rest += $0 }
+        for (name, contents) in files[found.count...] { try writer.append(name: name, contents) }
+        try writer.finish()
+        #expect((rest == bytes) == true, "continued from \(recovery.end), cut at \(count)")
+      }
+    }
+  }
+
+  @Test func corruptionDoesNotCrash() throws {
+    let bytes = try Fixtures.bytes("archives/pax.tar") + Fixtures.bytes("archives/gnu.tar")
+    var generator = SeededGenerator(seed: 11)
+    try Fixtures.withFolder { folder in
+      let path = folder + "/a.tar"
+      for position in stride(from: 0, to: bytes.count, by: 43) {
+        var damaged = bytes
+        damaged[position] ^= UInt8(1 + bounded(255, using: &generator))
+        try Fixtures.write(damaged, to: path)
+        for entry in try entries(path).entries {
+          #expect(entry.size >= 0 && entry.offset + entry.size <= bytes.count)
+        }
+        _ = try TarRecovery(path: path)
+      }
+    }
+  }
+
+  @Test func absurdSizesAreRefused() throws {
+    // Base 256 with 2⁶², and an extension header of a gigabyte.
+    func header(kind: String, size: [UInt8]) -> [UInt8] {
+      var block = [UInt8](repeating: 0, count: 512)
+      block[0] = UInt8(ascii: "a")
+      block.replaceSubrange(124..<124 + size.count, with: size)
+      block[156] = Array(kind.utf8)[0]
+      block.replaceSubrange(148..<156, with: Array("        ".utf8))
+      let sum = block.reduce(0) { $0 + Int($1) }
+      block.replaceSubrange(148..<155, with: Array(String(sum + 0o1000000, radix: 8).utf8))
+      block[148] = UInt8(ascii: "0")
+      block[155] = 0
+      return block
+    }
+    let sizes: [(String, [UInt8])] = [
+      ("0", [0x80, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0]),
+      ("0", [0x80, 0, 0, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
+      ("0", .init(repeating: 0xFF, count: 12)),
+      ("0", Array("77777777777\0".utf8)),
+      ("0", Array("1z\0".utf8)),
+      ("x", Array("10000000000\0".utf8)),
+      ("L", Array("10000000000\0".utf8)),
+      ("S", Array("0\0".utf8)),
+    ]
+    try Fixtures.withFolder { folder in
+      for (kind, size) in sizes {
+        try Fixtures.write(header(kind: kind, size: size), to: folder + "/a.tar")
+        let (found, error) = try entries(folder + "/a.tar")
+        #expect(found.isEmpty && error != nil, "\(size)")
+      }
+      try Fixtures.write(header(kind: "0", size: Array("0\0".utf8)), to: folder + "/a.tar")
+      #expect(try entries(folder + "/a.tar").entries.count == 1)
+      // Pax records that lie about their length.
+      for record in ["5 path=abc\n", "99 path=a\n", "x path=a\n", "12 size=-100\n", "10 size=99\n"]
+      {
+        let text = Array(record.utf8)
+        let padded = text + .init(repeating: 0, count: 512 - text.count)
+        let bytes =
+          header(kind: "x", size: Array((String(text.count, radix: 8) + "\0").utf8)) + padded
+          + header(kind: "0", size: Array("0\0".utf8))
+        try Fixtures.write(bytes, to: folder + "/a.tar")
+        #expect(try entries(folder + "/a.tar").error != nil, "\(record)")
+      }
+    }
+  }
+
+  /// The bytes are fixed; Python's tarfile and GNU tar read them.
+  @Test func writtenBytesAreFixed() throws {
+    let bytes = try archive([
+      ("a.txt", Array("first".utf8)), (Self.long, .init(repeating: 9, count: 512)),
+      (String(repeating: "ü", count: 80) + ".txt", [1]),
+    ])
+    #expect(bytes.count == 512 * (2 + 2 + 4 + 2))
+    #expect(crc32(bytes) == 3_186_994_175)
+    #expect(bytes[257..<265].elementsEqual("ustar\u{0}00".utf8))
+  }
+
+  @Test func impossibleNamesAreErrors() {
+    var writer = TarWriter { _ in }
+    #expect(throws: ImageError.self) { try writer.append(name: "", []) }
+    #expect(throws: ImageError.self) { try writer.append(name: "a\u{0}b", []) }
+    #expect(writer.offset == 0)
+  }
+
+  @Test func theSinksErrorComesThrough() {
+    struct Full: Error {}
+    var writer = TarWriter { _ in throw Full() }
+    #expect(throws: Full.self) { try writer.append(name: "a", []) }
+  }
+
+  @Test func wrongFilesAreErrors() throws {
+    #expect(throws: ImageError.missing(path: "/nowhere/a.tar")) {
+      try TarReader(path: "/nowhere/a.tar")
+    }
+    let error = #expect(throws: ImageError.self) { try TarReader(path: Fixtures.path("archives")) }
+    #expect(error?.isMissingInput == true)
+    #expect(try entries(Fixtures.path("images/kodim04.jpg")).error != nil)
+  }
+}
+
+@Suite struct WebDatasetTests {
+  @Test(arguments: [
+    ("a.jpg", "a", "jpg"), ("d/e.f/a.seg.png", "d/e.f/a", "seg.png"), ("./x.txt", "x", "txt"),
+    ("a.", "a", ""),
+  ])
+  func namesAreSplitAtTheFirstDot(_ name: String, _ key: String, _ field: String) {
+    let split = WebDatasetRecord.split(name)
+    #expect(split?.key == key && split?.extension == field)
+  }
+
+  @Test(arguments: ["a", ".hidden", "d/.hidden.jpg", "d/e.f/a", "", "__info__.json"])
+  func otherNamesBelongToNoSample(_ name: String) {
+    #expect(WebDatasetRecord.split(name) == nil)
+  }
+
+  @Test func neighboursWithOneKeyAreASample() throws {
+    let samples = [
+      WebDatasetSample(
+        key: "d/1",
+        fields: [.init(extension: "jpg", bytes: [1]), .init(extension: "txt", bytes: [2])]),
+      WebDatasetSample(key: "d/2", fields: [.init(extension: "JPG", bytes: [3])]),
+      // A key that comes back, and a field that is there twice, start samples of their own.
+      WebDatasetSample(key: "d/1", fields: [.init(extension: "jpg", bytes: [4])]),
+      WebDatasetSample(key: "d/1", fields: [.init(extension: "jpg", bytes: [5])]),
+    ]
+    try Fixtures.withFolder { folder in
+      nonisolated(unsafe) var bytes: [UInt8] = []
+      var writer = TarWriter { bytes += $0 }
+      try writer.append(name: "__info__.json", [9])
+      for sample in samples { try writer.append(sample) }
+      let end = bytes.count
+      try writer.finish()
+      let path = folder + "/a.tar"
+      try Fixtures.write(bytes, to: path)
+      var reader = try WebDatasetReader(path: path)
+      var found: [WebDatasetSample] = []
+      while let sample = try reader.next() { found.append(sample) }
+      #expect(found == samples)
+      #expect(found[1]["jpg"] == [3])
+      var keys: [String] = []
+      let recovery = try TarRecovery(path: path) { keys.append($0.key) }
+      #expect(keys == ["d/1", "d/2", "d/1", "d/1"])
+      #expect(recovery.isComplete && recovery.end == end)
+      #expect(recovery.lastSampleStart == end - 1024)
+
+      // A torn archive: the sound samples, the torn one with what it has, then the error.
+      try Fixtures.write(Array(bytes[..<(4 * 1024 + 512)]), to: path)
+      var torn = try WebDatasetReader(path: path)
+      #expect(try torn.next()?.key == "d/1")
+      #expect(try torn.next()?.key == "d/2")
+      #expect(throws: ImageError.self) { try torn.next() }
+      #expect(try torn.next() == nil)
+      #expect(throws: ImageError.self) {
+        var reader = try WebDatasetReader(path: path)
+        _ = try reader.next(limit: 0)
+      }
+    }
+  }
+
+  @Test func keysSurviveTheArchive() {
+    #expect(WebDatasetSample.archiveKey("a.b/c.d.e") == "a.b/c_d_e")
+    #expect(WebDatasetSample.archiveKey("c.d") == "c_d")
+    for key in ["__x__", "__", "___", "a/__b__", "a/__b.__", "__.init__"] {
+      let kept = WebDatasetSample.archiveKey(key)
+      #expect(WebDatasetRecord.split(kept + ".tokens.npy")?.key == kept)
+    }
+  }
+}
