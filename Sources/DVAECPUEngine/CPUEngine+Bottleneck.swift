@@ -15,10 +15,12 @@ extension CPUEngine {
   }
 
   /// The relaxed sample softmax((ℓ + g)/τ).
-  public func gumbelSoftmax(_ logits: Tensor, noise: GumbelNoise, temperature: Float) -> Tensor {
+  public func gumbelSoftmax(
+    _ logits: Tensor, noise: GumbelNoise<Tensor>, temperature: Double
+  ) -> Tensor {
     let y = makeTensor(logits.shape)
     let k = logits.shape.channels
-    let kernels = kernels
+    let (kernels, temperature) = (kernels, Float(temperature))
     team.run(logits.shape.positions) { p, _ in
       let at = p * k
       switch noise {
@@ -46,17 +48,19 @@ extension CPUEngine {
 
   /// dℓ of the relaxed sample and of the KL term, written over dy.
   public func gumbelSoftmaxBackward(
-    _ dy: Tensor, y: Tensor, logits: Tensor, temperature: Float, klScale: Float
-  ) {
+    _ dy: Tensor, y: Tensor, logits: Tensor, temperature: Double, klScale: Double
+  ) -> Tensor {
     precondition(
       dy.shape == y.shape && y.shape == logits.shape,
       "gumbelSoftmaxBackward: \(dy.shape), \(y.shape), \(logits.shape)")
     let k = logits.shape.channels
+    let (temperature, klScale) = (Float(temperature), Float(klScale))
     team.run(logits.shape.positions) { p, _ in
       let at = p * k
       kernels.gumbel_softmax_backward(
         dy.pointer + at, y.pointer + at, logits.pointer + at, temperature, klScale, Int32(k))
     }
+    return dy
   }
 
   /// Σ of −ln f, the logit-Laplace density.
@@ -87,25 +91,22 @@ extension CPUEngine {
   /// One AdamW update and the exponential moving average.
   public func adamWStep(
     parameters: TensorSlice, gradients: TensorSlice, firstMoment: TensorSlice,
-    secondMoment: TensorSlice, average: TensorSlice, _ step: AdamWStep
+    secondMoment: TensorSlice, average: TensorSlice, _ step: AdamWStep<Double>
   ) {
     let count = parameters.count
     precondition(
       [gradients, firstMoment, secondMoment, average].allSatisfy { $0.count == count },
       "adamWStep: arenas of different lengths")
-    let t = Double(step.count)
     var constants = [Float](repeating: 0, count: DVAE_ADAMW_COUNT)
-    let correction1 = 1 - power(Double(step.beta1), t)
-    constants[DVAE_ADAMW_STEP] = Float(Double(step.learningRate) / correction1)
+    constants[DVAE_ADAMW_STEP] = Float(step.learningRate / step.correction1)
     constants[DVAE_ADAMW_DECAY] =
-      Float(1 - Double(step.learningRate) * Double(step.weightDecay))
+      Float(1 - step.learningRate * Double(step.weightDecay))
     constants[DVAE_ADAMW_BETA1] = step.beta1
     constants[DVAE_ADAMW_BETA2] = step.beta2
-    constants[DVAE_ADAMW_CORRECTION2] =
-      Float(1 / (1 - power(Double(step.beta2), t)).squareRoot())
+    constants[DVAE_ADAMW_CORRECTION2] = Float(1 / step.correction2.squareRoot())
     constants[DVAE_ADAMW_EPSILON] = step.epsilon
     constants[DVAE_ADAMW_AVERAGE] = step.averageDecay
-    constants[DVAE_ADAMW_GRADIENT_SCALE] = step.gradientScale
+    constants[DVAE_ADAMW_GRADIENT_SCALE] = Float(step.gradientScale)
     team.runChunks(of: count, size: elementwiseTask) { range in
       let at = range.lowerBound
       kernels.adamw(

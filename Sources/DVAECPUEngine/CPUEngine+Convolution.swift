@@ -4,7 +4,7 @@ public import DVAETensors
 extension CPUEngine {
   /// The convolution that `ReferenceEngine` defines.
   public func convolution(
-    _ x: Tensor, _ filter: CPUFilter, reluInput: Bool, epilogue: Epilogue
+    _ x: Tensor, _ filter: CPUFilter, reluInput: Bool, epilogue: Epilogue<Tensor>
   ) -> Tensor {
     guard let weights = filter.forward else {
       preconditionFailure("convolution: filter was not prepared for .forward")
@@ -14,7 +14,7 @@ extension CPUEngine {
 
   /// A convolution of dy with the flipped weights: the same code from other panels.
   public func convolutionBackwardInput(
-    _ dy: Tensor, _ filter: CPUFilter, epilogue: Epilogue
+    _ dy: Tensor, _ filter: CPUFilter, epilogue: Epilogue<Tensor>
   ) -> Tensor {
     guard let weights = filter.backwardInput else {
       preconditionFailure("convolutionBackwardInput: filter was not prepared for .backwardInput")
@@ -23,7 +23,7 @@ extension CPUEngine {
   }
 
   private func convolve(
-    _ x: Tensor, _ weights: PackedWeights, reluInput: Bool, _ epilogue: Epilogue
+    _ x: Tensor, _ weights: PackedWeights, reluInput: Bool, _ epilogue: Epilogue<Tensor>
   ) -> Tensor {
     precondition(
       x.shape.channels == weights.inputs,
@@ -239,7 +239,7 @@ private struct Block {
 /// Where a convolution writes, with what happens on the way.
 struct Output: @unchecked Sendable {
   let y: Tensor
-  private let epilogue: Epilogue
+  private let epilogue: Epilogue<Tensor>
   private let bias: Tensor?
   /// Outputs that no cache holds until they are read again are written past it; whole vectors only,
   /// and not scratch, which is flat.
@@ -247,7 +247,7 @@ struct Output: @unchecked Sendable {
     y.count >= 4 << 20 && y.shape.channels % 16 == 0 && y.shape.positions > 1
   }
 
-  init(_ y: Tensor, _ epilogue: Epilogue, bias: Tensor?) {
+  init(_ y: Tensor, _ epilogue: Epilogue<Tensor>, bias: Tensor?) {
     self.y = y
     self.epilogue = epilogue
     self.bias = bias

@@ -12,7 +12,7 @@ import Foundation
 ///
 /// It computes what `ReferenceEngine` defines, in float32. Results are the same bits for any number
 /// of threads; between instruction sets they differ by rounding.
-public struct CPUEngine: Engine {
+public struct CPUEngine: HostEngine {
   /// A convolution's weights, packed for this engine's kernels.
   public typealias Filter = CPUFilter
 

@@ -16,7 +16,7 @@ public enum CalibrationPhotos {
   /// The ranges of an encoder's activations on these photos.
   ///
   /// - Throws: nothing but a fault of ours
-  public static func ranges(_ encoder: ImageEncoder<some Engine>) throws -> ActivationRanges {
+  public static func ranges(_ encoder: ImageEncoder<some HostEngine>) throws -> ActivationRanges {
     guard let file = Data(base64Encoded: jpeg.filter { !$0.isWhitespace }) else {
       throw DVAEError(.internal, "the calibration photos are damaged")
     }

@@ -36,7 +36,7 @@ public struct ActivationRanges: Hashable, Codable, Sendable {
   }
 }
 
-extension ImageEncoder {
+extension ImageEncoder where E: HostEngine {
   /// Runs the encoder in float32 and measures what every layer reads.
   ///
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
@@ -48,28 +48,26 @@ extension ImageEncoder {
   }
 }
 
-extension Network {
+extension Network where E: HostEngine {
   fileprivate func ranges(_ x: Tensor) -> ActivationRanges {
     var ranges = ActivationRanges()
-    var x = x
-    for (index, stage) in stages.enumerated() {
-      var kept = Activations()
-      let isLast = index == stages.count - 1
-      if !isLast { x = forward(x, through: index..<index + 1, keeping: &kept) }
+    ranges.include(input.layer, x, relu: input.reluInput)
+    var x = input.forward(x, .bias)
+    for stage in trunk {
       switch stage {
-      case .convolution(let convolution):
-        ranges.include(
-          convolution.layer, isLast ? x : kept.take(), relu: convolution.reluInput)
       case .block(let block):
+        var kept = Activations<Tensor>()
+        x = block.forward(consume x, keeping: &kept)
         for convolution in block.residual.dropFirst().reversed() {
           ranges.include(convolution.layer, kept.take(), relu: true)
         }
         let input = kept.take()
         ranges.include(block.residual[0].layer, input, relu: true)
         if let identity = block.identity { ranges.include(identity.layer, input, relu: false) }
-      case .maxPool2x2: break
+      case .maxPool2x2: x = engine.maxPool2x2(x)
       }
     }
+    ranges.include(output.layer, x, relu: output.reluInput)
     return ranges
   }
 }

@@ -19,7 +19,7 @@ public struct ImageDecoder<E: Engine>: Sendable {
   ///   - engine: what to compute with
   ///   - purpose: `.training` to call `backward`
   public init(
-    _ architecture: Architecture, parameters: ParameterSet, engine: E,
+    _ architecture: Architecture, parameters: Parameters<E.Variable>, engine: E,
     for purpose: NetworkPurpose = .inference
   ) {
     self.architecture = architecture
@@ -38,7 +38,7 @@ public struct ImageDecoder<E: Engine>: Sendable {
   /// - Throws: `ModelInputError` for another number of tokens or one outside of the vocabulary
   public func statistics(
     tokens: [Int32], batch: Int = 1, height: Int, width: Int
-  ) throws(ModelInputError) -> Tensor {
+  ) throws(ModelInputError) -> Tensor where E: HostEngine {
     let grid = Shape(batch, height, width, architecture.initial)
     guard tokens.count == grid.positions else {
       throw .tokenCount(tokens.count, grid: grid)
@@ -47,13 +47,24 @@ public struct ImageDecoder<E: Engine>: Sendable {
     if let position = tokens.firstIndex(where: { !(0..<Int32(vocabulary)).contains($0) }) {
       throw .token(tokens[position], position: position, vocabulary: vocabulary)
     }
-    guard case .convolution(let input) = network.stages[0] else {
-      preconditionFailure("ImageDecoder: the first stage is no convolution")
-    }
-    let x = engine.gatherColumns(tokens, input.filter, shape: grid)
-    var nothing = Activations.none
-    return network.forward(
-      consume x, through: 1..<network.stages.count, keeping: &nothing)
+    return statistics(ofValid: tokens, batch: batch, height: height, width: width)
+  }
+
+  /// The statistics of images given as hard tokens.
+  ///
+  /// - Parameters:
+  ///   - tokens: batch·height·width values; all must be in 0..<vocabulary
+  ///   - batch: images
+  ///   - height: rows of tokens
+  ///   - width: columns of tokens
+  /// - Returns: [batch, 8·height, 8·width, 2·outputChannels]
+  package func statistics(
+    ofValid tokens: E.Tokens, batch: Int, height: Int, width: Int
+  ) -> E.Value {
+    network.forward(
+      afterInput: engine.gatherColumns(
+        tokens, network.input.filter,
+        shape: Shape(batch, height, width, architecture.initial)))
   }
 
   /// The statistics of images given as distributions over the vocabulary.
@@ -61,12 +72,12 @@ public struct ImageDecoder<E: Engine>: Sendable {
   /// - Parameter soft: [N, h, w, vocabulary]
   /// - Returns: [N, 8h, 8w, 2·outputChannels]
   /// - Throws: `ModelInputError` for another number of channels
-  public func statistics(soft: Tensor) throws(ModelInputError) -> Tensor {
+  public func statistics(soft: E.Value) throws(ModelInputError) -> E.Value {
     guard soft.shape.channels == architecture.vocabulary, soft.shape.positions > 0 else {
       throw .softTokens(soft.shape, vocabulary: architecture.vocabulary)
     }
-    var nothing = Activations.none
-    return network.forward(soft, through: network.stages.indices, keeping: &nothing)
+    var nothing = Activations<E.Value>.none
+    return network.forward(soft, keeping: &nothing)
   }
 
   /// `statistics(soft:)` that also keeps what `backward` needs.
@@ -75,8 +86,10 @@ public struct ImageDecoder<E: Engine>: Sendable {
   ///   - soft: [N, h, w, vocabulary]
   ///   - activations: to keep on
   /// - Returns: [N, 8h, 8w, 2·outputChannels]
-  public func forward(_ soft: Tensor, keeping activations: inout Activations) -> Tensor {
-    network.forward(soft, through: network.stages.indices, keeping: &activations)
+  public func forward(
+    _ soft: E.Value, keeping activations: inout Activations<E.Value>
+  ) -> E.Value {
+    network.forward(soft, keeping: &activations)
   }
 
   /// Adds the derivatives by the parameters to the gradients and returns those by the soft tokens.
@@ -88,9 +101,9 @@ public struct ImageDecoder<E: Engine>: Sendable {
   ///   - needsInput: whether anybody wants the result
   /// - Returns: derivative by the soft tokens, [N, h, w, vocabulary]; nil where not needed
   public func backward(
-    _ dy: consuming Tensor, _ activations: inout Activations, gradients: ParameterSet,
-    needsInput: Bool = true
-  ) -> Tensor? {
+    _ dy: consuming E.Value, _ activations: inout Activations<E.Value>,
+    gradients: Parameters<E.Variable>, needsInput: Bool = true
+  ) -> E.Value? {
     network.backward(dy, &activations, gradients, needsInput: needsInput)
   }
 }

@@ -20,7 +20,7 @@ public struct RankedTokens: Hashable, Sendable {
   }
 }
 
-extension ImageEncoder {
+extension ImageEncoder where E: HostEngine {
   // Logits of so many positions are in memory at a time: 8 MB for 8192 tokens, and their softmax.
   private static var rankingBlock: Int { 256 }
 
@@ -36,12 +36,7 @@ extension ImageEncoder {
       (1...architecture.vocabulary).contains(count),
       "rankedTokens: \(count) of \(architecture.vocabulary)")
     try check(x)
-    let last = network.stages.count - 1
-    guard case .convolution(let output) = network.stages[last] else {
-      preconditionFailure("ImageEncoder: the last stage is no convolution")
-    }
-    var nothing = Activations.none
-    let features = network.forward(x, through: 0..<last, keeping: &nothing)
+    let (features, output) = (network.features(x), network.output)
     let (positions, channels) = (features.shape.positions, features.shape.channels)
     var ranked = RankedTokens(count: count, positions: positions)
     for start in stride(from: 0, to: positions, by: Self.rankingBlock) {

@@ -16,7 +16,7 @@ public struct ImageEncoder<E: Engine>: Sendable {
   ///   - engine: what to compute with
   ///   - purpose: `.training` to call `backward`
   public init(
-    _ architecture: Architecture, parameters: ParameterSet, engine: E,
+    _ architecture: Architecture, parameters: Parameters<E.Variable>, engine: E,
     for purpose: NetworkPurpose = .inference
   ) {
     self.architecture = architecture
@@ -29,10 +29,10 @@ public struct ImageEncoder<E: Engine>: Sendable {
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: [N, H/8, W/8, vocabulary]
   /// - Throws: `ModelInputError` for another shape
-  public func logits(_ x: Tensor) throws(ModelInputError) -> Tensor {
+  public func logits(_ x: E.Value) throws(ModelInputError) -> E.Value {
     try check(x)
-    var nothing = Activations.none
-    return network.forward(x, through: network.stages.indices, keeping: &nothing)
+    var nothing = Activations<E.Value>.none
+    return network.forward(x, keeping: &nothing)
   }
 
   /// The most likely token at every position, the first of equals.
@@ -40,14 +40,12 @@ public struct ImageEncoder<E: Engine>: Sendable {
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: N·(H/8)·(W/8) tokens in 0..<vocabulary, row-major
   /// - Throws: `ModelInputError` for another shape
-  public func tokens(_ x: Tensor) throws(ModelInputError) -> [Int32] {
+  public func tokens(_ x: E.Value) throws(ModelInputError) -> E.Tokens {
     try check(x)
     // The last layer's logits are never written: its maximum is taken as they are made.
-    let last = network.stages.count - 1
-    guard case .convolution(let output) = network.stages[last] else { return [] }
-    var nothing = Activations.none
-    let features = network.forward(x, through: 0..<last, keeping: &nothing)
-    return engine.argmaxConvolution(features, output.filter, reluInput: output.reluInput)
+    let output = network.output
+    return engine.argmaxConvolution(
+      network.features(x), output.filter, reluInput: output.reluInput)
   }
 
   /// What the last layer reads: the last block's output after its ReLU.
@@ -55,25 +53,9 @@ public struct ImageEncoder<E: Engine>: Sendable {
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: [N, H/8, W/8, 8·hidden]
   /// - Throws: `ModelInputError` for another shape
-  package func features(_ x: Tensor) throws(ModelInputError) -> Tensor {
+  package func features(_ x: E.Value) throws(ModelInputError) -> E.Value {
     try check(x)
-    var nothing = Activations.none
-    return engine.relu(
-      network.forward(x, through: 0..<network.stages.count - 1, keeping: &nothing))
-  }
-
-  /// The first largest logit at every position.
-  ///
-  /// - Parameter logits: [N, h, w, vocabulary]
-  /// - Returns: N·h·w tokens, row-major
-  public static func tokens(ofLogits logits: Tensor) -> [Int32] {
-    let channels = logits.shape.channels
-    return (0..<logits.shape.positions).map { position in
-      let row = logits.pointer + position * channels
-      var best = 0
-      for k in 0..<channels where row[k] > row[best] { best = k }
-      return Int32(best)
-    }
+    return engine.relu(network.features(x))
   }
 
   /// `logits` that also keeps what `backward` needs.
@@ -82,8 +64,10 @@ public struct ImageEncoder<E: Engine>: Sendable {
   ///   - x: mapped pixels, [N, H, W, inputChannels]
   ///   - activations: to keep on
   /// - Returns: [N, H/8, W/8, vocabulary]
-  public func forward(_ x: Tensor, keeping activations: inout Activations) -> Tensor {
-    network.forward(x, through: network.stages.indices, keeping: &activations)
+  public func forward(
+    _ x: E.Value, keeping activations: inout Activations<E.Value>
+  ) -> E.Value {
+    network.forward(x, keeping: &activations)
   }
 
   /// Adds the derivatives by the parameters to the gradients; none by the image is made.
@@ -93,12 +77,13 @@ public struct ImageEncoder<E: Engine>: Sendable {
   ///   - activations: kept by `forward`; emptied on the way
   ///   - gradients: of the parameters' shapes; a layer that is not in it is frozen
   public func backward(
-    _ dy: consuming Tensor, _ activations: inout Activations, gradients: ParameterSet
+    _ dy: consuming E.Value, _ activations: inout Activations<E.Value>,
+    gradients: Parameters<E.Variable>
   ) {
     _ = network.backward(dy, &activations, gradients, needsInput: false)
   }
 
-  func check(_ x: Tensor) throws(ModelInputError) {
+  func check(_ x: E.Value) throws(ModelInputError) {
     try architecture.checkEncoderInput(x.shape)
   }
 }

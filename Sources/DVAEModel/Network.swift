@@ -1,10 +1,10 @@
 import DVAETensors
 
 /// What the forward half keeps for the backward half: a stack, taken in reverse order.
-public struct Activations: Sendable {
+public struct Activations<Value: Sendable>: Sendable {
   /// Whether there is going to be a backward half.
   let isKeeping: Bool
-  private var tensors: [Tensor] = []
+  private var values: [Value] = []
 
   /// Makes an empty stack.
   public init() { isKeeping = true }
@@ -12,15 +12,15 @@ public struct Activations: Sendable {
   private init(isKeeping: Bool) { self.isKeeping = isKeeping }
 
   /// A stack that keeps nothing, for a forward half alone: each activation dies after its use.
-  public static let none = Activations(isKeeping: false)
+  public static var none: Self { Self(isKeeping: false) }
 
-  mutating func keep(_ x: Tensor) {
-    if isKeeping { tensors.append(x) }
+  mutating func keep(_ x: Value) {
+    if isKeeping { values.append(x) }
   }
 
-  mutating func take() -> Tensor {
-    precondition(!tensors.isEmpty, "Activations: the backward half ran without the forward half")
-    return tensors.removeLast()
+  mutating func take() -> Value {
+    precondition(!values.isEmpty, "Activations: the backward half ran without the forward half")
+    return values.removeLast()
   }
 }
 
@@ -37,20 +37,19 @@ public enum NetworkPurpose: Sendable {
   var uses: FilterUses { self == .training ? [.forward, .backwardInput] : .forward }
 }
 
-/// The stages of one half of the model on an engine.
+/// One half of the model on an engine.
 ///
 /// Forward stands beside backward with the same letters: `y = forward(x)`, `dx = backward(dy)`.
 struct Network<E: Engine>: Sendable {
-  enum Stage: Sendable {
-    case convolution(Convolution<E>)
-    case block(ResidualBlock<E>)
-    case maxPool2x2
-  }
-
   let engine: E
-  let stages: [Stage]
+  let input: Convolution<E>
+  let trunk: [NetworkStage<ResidualBlock<E>>]
+  let output: Convolution<E>
 
-  init(_ plan: NetworkPlan, _ parameters: ParameterSet, _ engine: E, for purpose: NetworkPurpose) {
+  init(
+    _ plan: NetworkPlan, _ parameters: Parameters<E.Variable>, _ engine: E,
+    for purpose: NetworkPurpose
+  ) {
     func convolution(
       _ layer: NetworkPlan.Layer, reluInput: Bool, adding uses: FilterUses = []
     ) -> Convolution<E> {
@@ -59,37 +58,48 @@ struct Network<E: Engine>: Sendable {
         keepsFilter: purpose != .singlePass, reluInput: reluInput)
     }
     self.engine = engine
-    var upsamples = false
-    stages = plan.stages.compactMap { stage in
-      defer { upsamples = stage == .upsampleNearest2x }
-      return switch stage {
-      case .input(let layer):
-        .convolution(
-          convolution(layer, reluInput: false, adding: plan.half == .decoder ? .gather : []))
-      case .block(let block):
-        .block(
-          ResidualBlock(
-            engine: engine, gain: plan.gain, upsamples: upsamples,
-            identity: block.identity.map { convolution($0, reluInput: false) },
-            // After conv_1 the ReLU is in the epilogue of the layer before.
-            residual: block.residual.enumerated().map { convolution($1, reluInput: $0 == 0) }))
-      case .maxPool2x2: .maxPool2x2
-      case .upsampleNearest2x: nil  // the next block's
-      case .output(let layer): .convolution(convolution(layer, reluInput: true))
+    input = convolution(
+      plan.input, reluInput: false, adding: plan.half == .decoder ? .gather : [])
+    trunk = plan.trunk.map { stage in
+      stage.map { block in
+        ResidualBlock(
+          engine: engine, gain: plan.gain, upsamples: block.upsamples,
+          identity: block.identity.map { convolution($0, reluInput: false) },
+          // After conv_1 the ReLU is in the epilogue of the layer before.
+          residual: block.residual.enumerated().map { convolution($1, reluInput: $0 == 0) })
       }
     }
+    output = convolution(plan.output, reluInput: true)
   }
 
-  /// y of some of the stages; keeps what their backward halves need.
+  /// y of all layers; keeps what their backward halves need.
   func forward(
-    _ x: consuming Tensor, through range: Range<Int>, keeping activations: inout Activations
-  ) -> Tensor {
+    _ x: consuming E.Value, keeping activations: inout Activations<E.Value>
+  ) -> E.Value {
+    activations.keep(x)
+    let features = forwardTrunk(input.forward(x, .bias), keeping: &activations)
+    activations.keep(features)
+    return output.forward(features, .bias)
+  }
+
+  /// y of all layers but the last, for a forward half alone.
+  func features(_ x: E.Value) -> E.Value {
+    var nothing = Activations<E.Value>.none
+    return forwardTrunk(input.forward(x, .bias), keeping: &nothing)
+  }
+
+  /// y of all layers but the first, which has been computed already, for a forward half alone.
+  func forward(afterInput x: consuming E.Value) -> E.Value {
+    var nothing = Activations<E.Value>.none
+    return output.forward(forwardTrunk(x, keeping: &nothing), .bias)
+  }
+
+  private func forwardTrunk(
+    _ x: consuming E.Value, keeping activations: inout Activations<E.Value>
+  ) -> E.Value {
     var x = x
-    for stage in stages[range] {
+    for stage in trunk {
       switch stage {
-      case .convolution(let convolution):
-        activations.keep(x)
-        x = convolution.forward(x, .bias)
       case .block(let block):
         x = block.forward(consume x, keeping: &activations)
       case .maxPool2x2:
@@ -100,28 +110,28 @@ struct Network<E: Engine>: Sendable {
     return x
   }
 
-  /// Adds to the gradients and returns dx of the first stage, nil where it is not needed.
+  /// Adds to the gradients and returns dx of the first layer, nil where it is not needed.
   ///
   /// Consumes the activations, so that each is free as soon as its layer is done.
   func backward(
-    _ dy: consuming Tensor, _ activations: inout Activations, _ gradients: ParameterSet,
-    needsInput: Bool
-  ) -> Tensor? {
-    var dy = dy
-    for (index, stage) in stages.enumerated().reversed() {
+    _ dy: consuming E.Value, _ activations: inout Activations<E.Value>,
+    _ gradients: Parameters<E.Variable>, needsInput: Bool
+  ) -> E.Value? {
+    var dy = output.backward(dy, activations.take(), gradients)
+    for stage in trunk.reversed() {
       switch stage {
-      case .convolution(let convolution):
-        let x = activations.take()
-        convolution.backwardWeights(x, dy, gradients)
-        if index == 0 && !needsInput { return nil }
-        dy = convolution.backwardInput(dy, Epilogue(mask: convolution.reluInput ? x : nil))
       case .block(let block):
         dy = block.backward(consume dy, &activations, gradients)
       case .maxPool2x2:
         dy = engine.maxPool2x2Backward(dy, activations.take())
       }
     }
-    return dy
+    let x = activations.take()
+    guard needsInput else {
+      input.backwardWeights(x, dy, gradients)
+      return nil
+    }
+    return input.backward(dy, x, gradients)
   }
 }
 
@@ -135,8 +145,8 @@ struct Convolution<E: Engine>: Sendable {
   private let kept: E.Filter?
 
   init(
-    _ layer: NetworkPlan.Layer, _ parameters: ParameterSet, _ engine: E, uses: FilterUses,
-    keepsFilter: Bool, reluInput: Bool
+    _ layer: NetworkPlan.Layer, _ parameters: Parameters<E.Variable>, _ engine: E,
+    uses: FilterUses, keepsFilter: Bool, reluInput: Bool
   ) {
     guard let weights = parameters[layer.name + ".w"], let bias = parameters[layer.name + ".b"]
     else { preconditionFailure("Convolution: the parameters lack \(layer.name)") }
@@ -151,17 +161,25 @@ struct Convolution<E: Engine>: Sendable {
 
   var filter: E.Filter { kept ?? makeFilter() }
 
-  func forward(_ x: Tensor, _ epilogue: Epilogue) -> Tensor {
+  func forward(_ x: E.Value, _ epilogue: Epilogue<E.Value>) -> E.Value {
     engine.convolution(x, filter, reluInput: reluInput, epilogue: epilogue)
   }
 
-  func backwardInput(_ dy: Tensor, _ epilogue: Epilogue) -> Tensor {
+  /// Adds dw and db to the gradients and returns dx.
+  func backward(
+    _ dy: E.Value, _ x: E.Value, _ gradients: Parameters<E.Variable>
+  ) -> E.Value {
+    backwardWeights(x, dy, gradients)
+    return backwardInput(dy, Epilogue(mask: reluInput ? x : nil))
+  }
+
+  func backwardInput(_ dy: E.Value, _ epilogue: Epilogue<E.Value>) -> E.Value {
     engine.convolutionBackwardInput(dy, filter, epilogue: epilogue)
   }
 
   /// Adds scale·dw and scale·db; a layer without a place in the gradients is frozen.
   func backwardWeights(
-    _ x: Tensor, _ dy: Tensor, _ gradients: ParameterSet, scale: Float = 1
+    _ x: E.Value, _ dy: E.Value, _ gradients: Parameters<E.Variable>, scale: Float = 1
   ) {
     guard let dWeights = gradients[layer.name + ".w"], let dBias = gradients[layer.name + ".b"]
     else { return }

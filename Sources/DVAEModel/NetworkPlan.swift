@@ -1,6 +1,9 @@
 public import DVAETensors
 
-/// One half of the model read as a table: what follows what, and what each part is called.
+/// One half of the model as a table: its layers in order, their extents and their names.
+///
+/// A plan is a first layer, a trunk of blocks and poolings, and a last layer. Each way to compute it
+/// (float32, int8) maps the trunk to its own kind of block.
 ///
 /// DALL·E paper, appendix A.1, and the released code.
 public struct NetworkPlan: Hashable, Sendable {
@@ -33,40 +36,32 @@ public struct NetworkPlan: Hashable, Sendable {
     public let residual: [Layer]
     /// A 1×1 convolution where the channels change, else the identity.
     public let identity: Layer?
+    /// Whether the block reads its input with both sides doubled.
+    public let upsamples: Bool
     /// In the order of the release's state dict.
     public var layers: [Layer] { (identity.map { [$0] } ?? []) + residual }
   }
 
-  /// A step of the network.
-  public enum Stage: Hashable, Sendable {
-    /// The first layer.
-    case input(Layer)
-    /// A residual block.
-    case block(Block)
-    /// Halves the sides.
-    case maxPool2x2
-    /// Doubles the sides.
-    case upsampleNearest2x
-    /// ReLU and the last layer.
-    case output(Layer)
-  }
-
   /// Which half this is.
   public let half: Half
-  /// The steps in order.
-  public let stages: [Stage]
+  /// The first layer.
+  public let input: Layer
+  /// Everything between the first and the last layer, in order.
+  public let trunk: [NetworkStage<Block>]
+  /// The last layer; it reads the trunk through a ReLU.
+  public let output: Layer
   /// What multiplies a residual before it is added: 1 / (number of blocks)².
   public let gain: Float
 
   /// All convolutions in the order of the release's state dict.
   public var layers: [Layer] {
-    stages.flatMap { stage -> [Layer] in
-      switch stage {
-      case .input(let layer), .output(let layer): [layer]
-      case .block(let block): block.layers
-      case .maxPool2x2, .upsampleNearest2x: []
-      }
-    }
+    [input]
+      + trunk.flatMap { stage -> [Layer] in
+        switch stage {
+        case .block(let block): block.layers
+        case .maxPool2x2: []
+        }
+      } + [output]
   }
 
   /// Names and shapes of all parameters: each layer's weights (OIHW), then its bias.
@@ -99,9 +94,9 @@ extension Architecture {
       .encoder, blocksPerGroup: blocksPerGroup, kernels: [3, 3, 3, 1],
       input: Row(from: inputChannels, to: n, kernel: 7),
       groups: [
-        Row(from: n, to: n, then: .maxPool2x2),
-        Row(from: n, to: 2 * n, then: .maxPool2x2),
-        Row(from: 2 * n, to: 4 * n, then: .maxPool2x2),
+        Row(from: n, to: n),
+        Row(from: n, to: 2 * n),
+        Row(from: 2 * n, to: 4 * n),
         Row(from: 4 * n, to: 8 * n),
       ],
       output: Row(from: 8 * n, to: vocabulary, kernel: 1))
@@ -114,9 +109,9 @@ extension Architecture {
       .decoder, blocksPerGroup: blocksPerGroup, kernels: [1, 3, 3, 3],
       input: Row(from: vocabulary, to: initial, kernel: 1),
       groups: [
-        Row(from: initial, to: 8 * n, then: .upsampleNearest2x),
-        Row(from: 8 * n, to: 4 * n, then: .upsampleNearest2x),
-        Row(from: 4 * n, to: 2 * n, then: .upsampleNearest2x),
+        Row(from: initial, to: 8 * n),
+        Row(from: 8 * n, to: 4 * n),
+        Row(from: 4 * n, to: 2 * n),
         Row(from: 2 * n, to: n),
       ],
       output: Row(from: n, to: 2 * outputChannels, kernel: 1))
@@ -128,16 +123,36 @@ extension Architecture {
   }
 }
 
-/// A row of the table: channels read and written, a single layer's kernel, what follows a group.
+/// A step of a network's trunk, with blocks of any kind.
+public enum NetworkStage<Block: Sendable>: Sendable {
+  /// A residual block.
+  case block(Block)
+  /// Halves the sides.
+  case maxPool2x2
+
+  /// The same step with another kind of block.
+  func map<Other: Sendable>(_ transform: (Block) -> Other) -> NetworkStage<Other> {
+    switch self {
+    case .block(let block): .block(transform(block))
+    case .maxPool2x2: .maxPool2x2
+    }
+  }
+}
+
+extension NetworkStage: Equatable where Block: Equatable {}
+extension NetworkStage: Hashable where Block: Hashable {}
+
+/// A row of the table: channels read and written, and a single layer's kernel.
 private struct Row {
   var from: Int
   var to: Int
   var kernel = 0
-  var then: NetworkPlan.Stage?
 }
 
 extension NetworkPlan {
   /// Spells the table out; the inner layers of a block have a quarter of its channels.
+  ///
+  /// Between two groups the encoder halves the sides and the decoder doubles them.
   fileprivate init(
     _ half: Half, blocksPerGroup: Int, kernels: [Int], input: Row, groups: [Row], output: Row
   ) {
@@ -148,28 +163,30 @@ extension NetworkPlan {
       return Layer(
         name: "\(half.rawValue).blocks.\(name)", shape: shape, reduction: reduction)
     }
-    func block(_ name: String, from inputs: Int, to outputs: Int) -> Block {
+    func block(_ name: String, from inputs: Int, to outputs: Int, upsamples: Bool) -> Block {
       let inner = outputs / 4
       let channels = [inputs, inner, inner, inner, outputs]
       let residual = kernels.enumerated().map { i, kernel in
         layer("\(name).res_path.conv_\(i + 1)", kernel, channels[i], channels[i + 1])
       }
       let identity = inputs == outputs ? nil : layer("\(name).id_path", 1, inputs, outputs)
-      return Block(residual: residual, identity: identity)
+      return Block(residual: residual, identity: identity, upsamples: upsamples)
     }
-    var stages: [Stage] = [.input(layer("input", input.kernel, input.from, input.to))]
+    let first = layer("input", input.kernel, input.from, input.to)
+    var trunk: [NetworkStage<Block>] = []
     for (g, group) in groups.enumerated() {
+      if g > 0 && half == .encoder { trunk.append(.maxPool2x2) }
+      if g > 0 { reduction = half == .encoder ? reduction * 2 : reduction / 2 }
       for b in 0..<blocksPerGroup {
-        let inputs = b == 0 ? group.from : group.to
-        stages.append(
-          .block(block("group_\(g + 1).block_\(b + 1)", from: inputs, to: group.to)))
+        trunk.append(
+          .block(
+            block(
+              "group_\(g + 1).block_\(b + 1)", from: b == 0 ? group.from : group.to, to: group.to,
+              upsamples: g > 0 && b == 0 && half == .decoder)))
       }
-      guard let tail = group.then else { continue }
-      stages.append(tail)
-      reduction = tail == .maxPool2x2 ? reduction * 2 : reduction / 2
     }
-    stages.append(.output(layer("output.conv", output.kernel, output.from, output.to)))
+    let last = layer("output.conv", output.kernel, output.from, output.to)
     let blocks = Float(groups.count * blocksPerGroup)
-    self.init(half: half, stages: stages, gain: 1 / (blocks * blocks))
+    self.init(half: half, input: first, trunk: trunk, output: last, gain: 1 / (blocks * blocks))
   }
 }

@@ -1,24 +1,26 @@
 public import DVAETensors
 
 /// The parts of the loss over a batch.
-public struct ObjectiveParts: Hashable, Sendable {
+public struct ObjectiveParts<Scalar: EngineScalar>: Sendable {
   /// Mean over pixels and channels of −ln f(x | μ, b), in nats; a density's, so it may be negative.
-  public let reconstruction: Double
+  public let reconstruction: Scalar
   /// Mean over token positions of KL(q ‖ uniform), in nats: 0 to ln vocabulary.
-  public let kl: Double
+  public let kl: Scalar
   /// What multiplies the KL in the loss: β over the pixel values per token, 192 for colour images.
-  public let klWeight: Double
+  public let klWeight: Scalar
 
   /// Makes the parts.
-  public init(reconstruction: Double, kl: Double, klWeight: Double) {
+  public init(reconstruction: Scalar, kl: Scalar, klWeight: Scalar) {
     self.reconstruction = reconstruction
     self.kl = kl
     self.klWeight = klWeight
   }
 
   /// reconstruction + β/192 · kl.
-  public var loss: Double { reconstruction + klWeight * kl }
+  public var loss: Scalar { reconstruction + klWeight * kl }
 }
+
+extension ObjectiveParts: Hashable, Equatable where Scalar: Hashable {}
 
 /// The evidence lower bound that the model is trained on (DALL·E paper §2.1, A.2, A.3).
 ///
@@ -49,13 +51,13 @@ public struct Objective<E: Engine>: Sendable {
   /// - Returns: the parts of the loss
   /// - Throws: `ModelInputError` for images of another shape
   public func gradients(
-    _ x: Tensor, noise: GumbelNoise, temperature: Float, beta: Float,
-    into gradients: ParameterSet
-  ) throws(ModelInputError) -> ObjectiveParts {
+    _ x: E.Value, noise: GumbelNoise<E.Value>, temperature: E.Scalar, beta: E.Scalar,
+    into gradients: Parameters<E.Variable>
+  ) throws(ModelInputError) -> ObjectiveParts<E.Scalar> {
     try encoder.check(x)
     let trainsEncoder = gradients.parameters.contains { $0.name.hasPrefix("encoder.") }
-    var encoderActivations = trainsEncoder ? Activations() : .none
-    var decoderActivations = Activations()
+    var encoderActivations = trainsEncoder ? Activations<E.Value>() : .none
+    var decoderActivations = Activations<E.Value>()
 
     let logits = encoder.forward(x, keeping: &encoderActivations)
     let relaxed = engine.gumbelSoftmax(logits, noise: noise, temperature: temperature)
@@ -67,13 +69,13 @@ public struct Objective<E: Engine>: Sendable {
     let dRelaxed = decoder.backward(
       consume dStatistics, &decoderActivations, gradients: gradients, needsInput: trainsEncoder)
     guard let dLogits = consume dRelaxed else { return parts }
-    engine.gumbelSoftmaxBackward(
-      dLogits, y: relaxed, logits: logits, temperature: temperature,
-      klScale: Float(parts.klWeight / Double(logits.shape.positions)))
+    let dBoth = engine.gumbelSoftmaxBackward(
+      consume dLogits, y: relaxed, logits: logits, temperature: temperature,
+      klScale: parts.klWeight / E.Scalar(Double(logits.shape.positions)))
     // The widest tensors of all; the encoder's backward half has no use for them.
     _ = consume relaxed
     _ = consume logits
-    encoder.backward(consume dLogits, &encoderActivations, gradients: gradients)
+    encoder.backward(consume dBoth, &encoderActivations, gradients: gradients)
     return parts
   }
 
@@ -84,45 +86,46 @@ public struct Objective<E: Engine>: Sendable {
   ///   - beta: β
   /// - Returns: the parts of the loss, the tokens, and the decoder's statistics of them
   /// - Throws: `ModelInputError` for images of another shape
-  public func evaluate(_ x: Tensor, beta: Float) throws(ModelInputError) -> Evaluation {
+  public func evaluate(_ x: E.Value, beta: E.Scalar) throws(ModelInputError) -> Evaluation {
     let logits = try encoder.logits(x)
     let kl = engine.klToUniform(logits)
     let grid = logits.shape
-    let tokens = ImageEncoder<E>.tokens(ofLogits: consume logits)
-    let statistics = try decoder.statistics(
-      tokens: tokens, batch: grid.batch, height: grid.height, width: grid.width)
+    let tokens = engine.argmaxChannels(consume logits)
+    let statistics = decoder.statistics(
+      ofValid: tokens, batch: grid.batch, height: grid.height, width: grid.width)
     let sum = engine.logitLaplaceLoss(statistics, target: x)
-    let reconstruction = sum / Double(x.count)
+    let reconstruction = sum / E.Scalar(Double(x.shape.count))
     return Evaluation(
       parts: parts(x, reconstruction: reconstruction, kl: kl, grid, beta: beta), tokens: tokens,
       statistics: statistics)
   }
 
-  /// What `evaluate` finds.
+  /// The results of `evaluate`.
   public struct Evaluation: Sendable {
     /// The parts of the loss.
-    public let parts: ObjectiveParts
+    public let parts: ObjectiveParts<E.Scalar>
     /// N·(H/8)·(W/8) tokens, row-major.
-    public let tokens: [Int32]
+    public let tokens: E.Tokens
     /// [N, H, W, 2C]: μ of each colour, then ln b.
-    public let statistics: Tensor
+    public let statistics: E.Value
   }
 
   /// Mean of −ln f over pixels and channels, and its derivative by the statistics.
   private func likelihood(
-    of x: Tensor, under statistics: consuming Tensor
-  ) -> (loss: Double, gradient: Tensor) {
+    of x: E.Value, under statistics: consuming E.Value
+  ) -> (loss: E.Scalar, gradient: E.Value) {
     (
-      engine.logitLaplaceLoss(statistics, target: x) / Double(x.count),
-      engine.logitLaplaceLossBackward(statistics, target: x, scale: 1 / Float(x.count))
+      engine.logitLaplaceLoss(statistics, target: x) / E.Scalar(Double(x.shape.count)),
+      engine.logitLaplaceLossBackward(statistics, target: x, scale: 1 / Float(x.shape.count))
     )
   }
 
   private func parts(
-    _ x: Tensor, reconstruction: Double, kl: Double, _ grid: Shape, beta: Float
-  ) -> ObjectiveParts {
-    ObjectiveParts(
-      reconstruction: reconstruction, kl: kl / Double(grid.positions),
-      klWeight: Double(beta) * Double(grid.positions) / Double(x.count))
+    _ x: E.Value, reconstruction: E.Scalar, kl: E.Scalar, _ grid: Shape, beta: E.Scalar
+  ) -> ObjectiveParts<E.Scalar> {
+    let positions = E.Scalar(Double(grid.positions))
+    return ObjectiveParts(
+      reconstruction: reconstruction, kl: kl / positions,
+      klWeight: beta * positions / E.Scalar(Double(x.shape.count)))
   }
 }

@@ -2,24 +2,66 @@ import Dispatch
 public import DVAETensors
 
 /// A named weight or bias.
-public struct Parameter: Sendable {
+public struct Parameter<Values: Sendable>: Sendable {
   /// Half and state-dict name: `encoder.blocks.input.w`.
   public let name: String
   /// [O, I, rows, columns] of weights, [O] of a bias.
   public let shape: [Int]
   /// The numbers, in the shape's order.
-  public let values: TensorSlice
+  public let values: Values
+
+  package init(name: String, shape: [Int], values: Values) {
+    self.name = name
+    self.shape = shape
+    self.values = values
+  }
 }
 
 /// The parameters of one or both halves, in the order of the plan, or anything shaped like them:
 /// gradients, moments, averages.
-public struct ParameterSet: Sendable {
+public struct Parameters<Values: Sendable>: Sendable {
   /// All, in the order of the plan.
-  public let parameters: [Parameter]
+  public let parameters: [Parameter<Values>]
   /// The one block of memory that holds all of them without gaps; nil where they lie in files.
-  public let arena: TensorSlice?
+  public let arena: Values?
   private let positions: [String: Int]
 
+  package init(parameters: [Parameter<Values>], arena: Values?) {
+    self.parameters = parameters
+    self.arena = arena
+    positions = Dictionary(
+      uniqueKeysWithValues: parameters.enumerated().map { ($1.name, $0) })
+  }
+
+  /// Parameters of the plans, each with values of its own.
+  package init(
+    _ plans: [NetworkPlan], _ isIncluded: (_ name: String) -> Bool = { _ in true },
+    values: (_ name: String, _ shape: [Int]) -> Values
+  ) {
+    let included = plans.flatMap(\.parameterShapes).filter { isIncluded($0.name) }
+    self.init(
+      parameters: included.map { name, shape in
+        Parameter(name: name, shape: shape, values: values(name, shape))
+      }, arena: nil)
+  }
+
+  /// The parameter of a name; nil where there is none.
+  public subscript(name: String) -> Parameter<Values>? {
+    positions[name].map { parameters[$0] }
+  }
+
+  /// Those that a test of the name keeps, sharing their memory; of the others nothing is known.
+  ///
+  /// As gradients, such a part leaves the layers without a place in it frozen.
+  public func filter(_ isIncluded: (String) -> Bool) -> Self {
+    Self(parameters: parameters.filter { isIncluded($0.name) }, arena: nil)
+  }
+}
+
+/// Parameters in memory.
+public typealias ParameterSet = Parameters<TensorSlice>
+
+extension Parameters<TensorSlice> {
   /// Zeros in one arena, laid out in the plans' order: gradients, moments.
   public init(_ plans: [NetworkPlan]) {
     let count = plans.reduce(0) { $0 + $1.parameterCount }
@@ -51,7 +93,7 @@ public struct ParameterSet: Sendable {
   }
 
   /// The values of one or more sets in one arena of their own: weights from files, to be trained.
-  public init(copying sets: ParameterSet...) {
+  public init(copying sets: Self...) {
     let sources = sets.flatMap(\.parameters)
     let arena = Tensor(Shape(1, 1, 1, sources.reduce(0) { $0 + $1.values.count }))
     var start = 0
@@ -64,22 +106,4 @@ public struct ParameterSet: Sendable {
     }
     self.init(parameters: parameters, arena: arena.all)
   }
-
-  init(parameters: [Parameter], arena: TensorSlice?) {
-    self.parameters = parameters
-    self.arena = arena
-    positions = Dictionary(
-      uniqueKeysWithValues: parameters.enumerated().map { ($1.name, $0) })
-  }
-
-  /// The parameter of a name; nil where there is none.
-  public subscript(name: String) -> Parameter? { positions[name].map { parameters[$0] } }
-
-  /// Those that a test of the name keeps, sharing their memory; of the others nothing is known.
-  ///
-  /// As gradients, such a part leaves the layers without a place in it frozen.
-  public func filter(_ isIncluded: (String) -> Bool) -> ParameterSet {
-    ParameterSet(parameters: parameters.filter { isIncluded($0.name) }, arena: nil)
-  }
-
 }

@@ -10,14 +10,16 @@ public struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
   public let architecture: Architecture
   /// What the encoder computes with.
   public let engine: E
-  private let stages: [Stage]
+  private let input: Layer
+  private let trunk: [NetworkStage<Block>]
+  private let output: Layer
+  /// The last layer's weights as 16-bit numbers.
+  private let fineOutput: QuantizedWeights
   private let gain: Float
 
-  private enum Stage: Sendable {
-    case input(Layer)
-    case block(identity: Layer?, residual: [Layer])
-    case maxPool2x2
-    case output(Layer, fine: QuantizedWeights)
+  private struct Block: Sendable {
+    let identity: Layer?
+    let residual: [Layer]
   }
 
   /// A layer and the range of its input.
@@ -53,19 +55,16 @@ public struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
       let rounded = rounded(layer, form)
       return Layer(filter: engine.makeFilter(rounded), inputScale: rounded.inputScale)
     }
-    stages = plan.stages.compactMap { stage in
-      switch stage {
-      case .input(let input): .input(layer(input, .pairs))
-      case .block(let block):
-        .block(
+    input = layer(plan.input, .pairs)
+    trunk = plan.trunk.map { stage in
+      stage.map { block in
+        Block(
           identity: block.identity.map { layer($0, .pairs) },
           residual: block.residual.map { layer($0, $0.shape.kernel == 3 ? .winograd : .bytes) })
-      case .maxPool2x2: .maxPool2x2
-      case .output(let output):
-        .output(layer(output, .bytes), fine: rounded(output, .pairs))
-      case .upsampleNearest2x: nil
       }
     }
+    output = layer(plan.output, .bytes)
+    fineOutput = rounded(plan.output, .pairs)
   }
 
   /// The most likely token at every position, the first of equals.
@@ -75,31 +74,28 @@ public struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
   /// - Throws: `ModelInputError` for another shape
   public func tokens(_ x: Tensor) throws(ModelInputError) -> [Int32] {
     try architecture.checkEncoderInput(x.shape)
-    var stream = QuantizedOutput(y: x, bytes: nil)
-    for (index, stage) in stages.enumerated() {
-      let next = scale(before: index + 1)
+    var stream = engine.convolution(
+      .floats(x, relu: false), input.filter, skip: nil, gain: 1, outputScale: byteScale(before: 0))
+    for (index, stage) in trunk.enumerated() {
+      let next = byteScale(before: index + 1)
       switch stage {
-      case .input(let layer):
-        stream = engine.convolution(
-          .floats(stream.y, relu: false), layer.filter, skip: nil, gain: 1, outputScale: next)
-      case .block(let identity, let residual):
-        stream = block(consume stream, identity, residual, outputScale: next)
+      case .block(let block):
+        stream = forward(consume stream, through: block, outputScale: next)
       case .maxPool2x2:
         guard let next else { preconditionFailure("QuantizedEncoder: no block after a pooling") }
         stream = engine.maxPool2x2(stream.y, outputScale: next)
-      case .output(let layer, let fine):
-        return engine.argmaxConvolution(stream, coarse: layer.filter, fine: fine)
       }
     }
-    return []
+    return engine.argmaxConvolution(stream, coarse: output.filter, fine: fineOutput)
   }
 
-  private func block(
-    _ x: consuming QuantizedOutput, _ identity: Layer?, _ residual: [Layer], outputScale: Float?
+  private func forward(
+    _ x: consuming QuantizedOutput, through block: Block, outputScale: Float?
   ) -> QuantizedOutput {
     guard let bytes = x.bytes else {
       preconditionFailure("QuantizedEncoder: a block without bytes")
     }
+    let (identity, residual) = (block.identity, block.residual)
     var h = engine.convolution(bytes, residual[0].filter, outputScale: residual[1].inputScale)
     let skip =
       if let identity {
@@ -114,13 +110,13 @@ public struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
       .bytes(h), residual[3].filter, skip: skip, gain: gain, outputScale: outputScale)
   }
 
-  /// What the bytes stand for that a stage reads; nil where it reads floats.
-  private func scale(before index: Int) -> Float? {
-    guard index < stages.count else { return nil }
-    return switch stages[index] {
-    case .block(_, let residual): residual[0].inputScale
-    case .output(let layer, _): layer.inputScale
-    case .input, .maxPool2x2: nil
+  /// The scale of the bytes that a stage of the trunk, or the last layer behind it, reads; nil where
+  /// it reads floats.
+  private func byteScale(before index: Int) -> Float? {
+    guard index < trunk.count else { return output.inputScale }
+    return switch trunk[index] {
+    case .block(let block): block.residual[0].inputScale
+    case .maxPool2x2: nil
     }
   }
 }

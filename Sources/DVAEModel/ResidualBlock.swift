@@ -18,7 +18,9 @@ struct ResidualBlock<E: Engine>: Sendable {
   /// conv_1 … conv_4.
   let residual: [Convolution<E>]
 
-  func forward(_ x: consuming Tensor, keeping activations: inout Activations) -> Tensor {
+  func forward(
+    _ x: consuming E.Value, keeping activations: inout Activations<E.Value>
+  ) -> E.Value {
     activations.keep(x)
     var h = upsampled(residual[0].forward(x, .relu))
     // Where the skip is a convolution's, x is of no more use after it.
@@ -34,8 +36,9 @@ struct ResidualBlock<E: Engine>: Sendable {
   }
 
   func backward(
-    _ dy: consuming Tensor, _ activations: inout Activations, _ gradients: ParameterSet
-  ) -> Tensor {
+    _ dy: consuming E.Value, _ activations: inout Activations<E.Value>,
+    _ gradients: Parameters<E.Variable>
+  ) -> E.Value {
     var h = activations.take()
     residual[3].backwardWeights(h, dy, gradients, scale: gain)
     var dh = residual[3].backwardInput(dy, Epilogue(mask: h, gain: gain))
@@ -53,11 +56,11 @@ struct ResidualBlock<E: Engine>: Sendable {
     return residual[0].backwardInput(dh, Epilogue(mask: x, skip: dx, overwritesSkip: true))
   }
 
-  private func upsampled(_ x: consuming Tensor) -> Tensor {
+  private func upsampled(_ x: consuming E.Value) -> E.Value {
     upsamples ? engine.upsampleNearest2x(x) : x
   }
 
-  private func upsampledBackward(_ dy: consuming Tensor) -> Tensor {
+  private func upsampledBackward(_ dy: consuming E.Value) -> E.Value {
     upsamples ? engine.upsampleNearest2xBackward(dy) : dy
   }
 }

@@ -30,13 +30,13 @@ public struct ConvolutionShape: Hashable, Sendable {
 /// What a convolution does to each sum before it is stored, in this order.
 ///
 /// v = sum + bias; ReLU; zero where `mask` is not positive; y = skip + gain·v.
-public struct Epilogue: Sendable {
+public struct Epilogue<Value: Sendable>: Sendable {
   /// Replaces negative values by zero.
   public var relu: Bool
   /// Zeroes the values where this tensor, of the output's shape, is not positive: ReLU's backward half.
-  public var mask: Tensor?
+  public var mask: Value?
   /// Is added after scaling; of the output's shape.
-  public var skip: Tensor?
+  public var skip: Value?
   /// Whether the result may take the skip's memory, because nobody reads the skip any more.
   public var overwritesSkip: Bool
   /// Scales the value (also without a skip).
@@ -44,7 +44,7 @@ public struct Epilogue: Sendable {
 
   /// Makes an epilogue; without arguments it only adds the bias.
   public init(
-    relu: Bool = false, mask: Tensor? = nil, skip: Tensor? = nil, overwritesSkip: Bool = false,
+    relu: Bool = false, mask: Value? = nil, skip: Value? = nil, overwritesSkip: Bool = false,
     gain: Float = 1
   ) {
     self.relu = relu
@@ -55,9 +55,9 @@ public struct Epilogue: Sendable {
   }
 
   /// Adds the bias, nothing else.
-  public static let bias = Epilogue()
+  public static var bias: Self { Self() }
   /// Adds the bias, then ReLU.
-  public static let relu = Epilogue(relu: true)
+  public static var relu: Self { Self(relu: true) }
 }
 
 /// What a prepared filter is going to be used for; an engine packs only for these.

@@ -1,25 +1,34 @@
 /// The closed list of operations that the dVAE is made of.
 ///
+/// The model is written once over this list. A `HostEngine` computes each operation when it is
+/// called; a recording engine writes the operation down, and the recording becomes a program for an
+/// accelerator or an ONNX file.
+///
 /// Each operation stands beside its backward half, under the same stem and with the same letters:
 /// `x` is what it reads, `y` what it makes, `dx` and `dy` the loss's derivatives by them. All
 /// activations are [N, H, W, C] float32. `ReferenceEngine` defines what every operation means;
 /// any other engine agrees with it within the rounding of its sums, and gives the same bits for
 /// any number of threads. Shapes that do not fit are the caller's mistake and trap with both shapes.
 public protocol Engine: Sendable {
+  /// An activation: a tensor, or an item of a recorded program.
+  associatedtype Value: EngineValue
+  /// A sum over all elements, or a number that a schedule sets for each update.
+  associatedtype Scalar: EngineScalar
+  /// A place that operations read and write: a parameter, its gradient, its moments.
+  associatedtype Variable: Sendable
+  /// One token for each position, row-major.
+  associatedtype Tokens: Sendable
   /// A convolution's weights and bias in the engine's own layout.
   associatedtype Filter: Sendable
 
   /// What the engine is and runs on, for provenance and benchmarks: `cpu avx512 2 threads`.
   var name: String { get }
 
-  /// A tensor of undefined contents, recycled where possible.
-  func makeTensor(_ shape: Shape) -> Tensor
-
   // MARK: Convolution
 
   /// Prepares the weights (OIHW) and bias ([O]) of a convolution; the engine may copy or keep them.
   func makeFilter(
-    _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice, uses: FilterUses
+    _ shape: ConvolutionShape, weights: Variable, bias: Variable, uses: FilterUses
   ) -> Filter
 
   /// y[n,h,w,o] = epilogue(Σ_{i,r,c} x[n, h+r−p, w+c−p, i] · w[o,i,r,c] + b[o]), p = (kernel − 1)/2.
@@ -30,7 +39,8 @@ public protocol Engine: Sendable {
   ///   - reluInput: reads max(x, 0) in x's place
   ///   - epilogue: what happens to each sum
   /// - Returns: [N, H, W, O]
-  func convolution(_ x: Tensor, _ filter: Filter, reluInput: Bool, epilogue: Epilogue) -> Tensor
+  func convolution(_ x: Value, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<Value>)
+    -> Value
 
   /// dx of `convolution` before its epilogue: dx = epilogue(Σ dy · flipped w), without a bias.
   ///
@@ -40,7 +50,7 @@ public protocol Engine: Sendable {
   ///   - epilogue: mask, gain and skip serve the ReLU before the convolution, the residual gain
   ///     and the gradient that comes along the skip
   /// - Returns: [N, H, W, I]
-  func convolutionBackwardInput(_ dy: Tensor, _ filter: Filter, epilogue: Epilogue) -> Tensor
+  func convolutionBackwardInput(_ dy: Value, _ filter: Filter, epilogue: Epilogue<Value>) -> Value
 
   /// Adds scale·dw and scale·db of `convolution` to the gradients.
   ///
@@ -53,13 +63,19 @@ public protocol Engine: Sendable {
   ///   - dWeights: OIHW, added to
   ///   - dBias: [O], added to
   func convolutionBackwardWeights(
-    _ x: Tensor, _ dy: Tensor, _ shape: ConvolutionShape, reluInput: Bool, scale: Float,
-    dWeights: TensorSlice, dBias: TensorSlice)
+    _ x: Value, _ dy: Value, _ shape: ConvolutionShape, reluInput: Bool, scale: Float,
+    dWeights: Variable, dBias: Variable)
 
   /// argmax_o of a 1×1 convolution, the first of equals, without ever storing the logits.
   ///
   /// - Returns: one token in 0..<O for each position, row-major over [N, H, W].
-  func argmaxConvolution(_ x: Tensor, _ filter: Filter, reluInput: Bool) -> [Int32]
+  func argmaxConvolution(_ x: Value, _ filter: Filter, reluInput: Bool) -> Tokens
+
+  /// argmax_k of logits, the first of equals.
+  ///
+  /// - Parameter logits: [N, H, W, K]
+  /// - Returns: one token in 0..<K for each position, row-major over [N, H, W].
+  func argmaxChannels(_ logits: Value) -> Tokens
 
   /// A 1×1 convolution of one-hot vectors by table lookup: y[p, o] = w[o, tokens[p]] + b[o].
   ///
@@ -68,58 +84,60 @@ public protocol Engine: Sendable {
   ///   - filter: prepared for `.gather`
   ///   - shape: [N, H, W, O], of the result
   /// - Returns: [N, H, W, O]
-  func gatherColumns(_ tokens: [Int32], _ filter: Filter, shape: Shape) -> Tensor
+  func gatherColumns(_ tokens: Tokens, _ filter: Filter, shape: Shape) -> Value
 
   // MARK: Resampling
 
   /// y[n,h,w,c] = max over the 2×2 cell; odd last rows and columns are dropped. [N, H/2, W/2, C]
-  func maxPool2x2(_ x: Tensor) -> Tensor
+  func maxPool2x2(_ x: Value) -> Value
 
   /// Sends each dy to the first largest element of its cell, in row-major order. [N, H, W, C] as x.
-  func maxPool2x2Backward(_ dy: Tensor, _ x: Tensor) -> Tensor
+  func maxPool2x2Backward(_ dy: Value, _ x: Value) -> Value
 
   /// y[n, 2h+a, 2w+b, c] = x[n,h,w,c]. [N, 2H, 2W, C]
-  func upsampleNearest2x(_ x: Tensor) -> Tensor
+  func upsampleNearest2x(_ x: Value) -> Value
 
   /// Sums dy over each 2×2 cell. [N, H, W, C]
-  func upsampleNearest2xBackward(_ dy: Tensor) -> Tensor
+  func upsampleNearest2xBackward(_ dy: Value) -> Value
 
   // MARK: Elementwise
 
   /// max(x, 0).
-  func relu(_ x: Tensor) -> Tensor
+  func relu(_ x: Value) -> Value
 
   /// dy where x > 0, else 0.
-  func reluBackward(_ dy: Tensor, _ x: Tensor) -> Tensor
+  func reluBackward(_ dy: Value, _ x: Value) -> Value
 
   /// y = x + gain·r, both of one shape.
-  func addScaled(_ x: Tensor, _ r: Tensor, gain: Float) -> Tensor
+  func addScaled(_ x: Value, _ r: Value, gain: Float) -> Value
 
   /// 1 / (1 + e^−x).
-  func sigmoid(_ x: Tensor) -> Tensor
+  func sigmoid(_ x: Value) -> Value
 
   // MARK: The bottleneck (DALL·E paper §2.1, A.2)
 
   /// q = softmax over channels, [N, H, W, K].
-  func softmaxChannels(_ logits: Tensor) -> Tensor
+  func softmaxChannels(_ logits: Value) -> Value
 
   /// The relaxed sample softmax((ℓ + g)/τ), g = −ln(−ln u), for each position. [N, H, W, K]
-  func gumbelSoftmax(_ logits: Tensor, noise: GumbelNoise, temperature: Float) -> Tensor
+  func gumbelSoftmax(_ logits: Value, noise: GumbelNoise<Value>, temperature: Scalar) -> Value
 
   /// Σ over positions of KL(softmax(ℓ) ‖ uniform) = Σ_k q_k (ln q_k + ln K), in nats.
-  func klToUniform(_ logits: Tensor) -> Double
+  func klToUniform(_ logits: Value) -> Scalar
 
   /// dℓ of both consumers of the logits at once, so that the wide tensors are passed over once:
   /// dℓ = y⊙(dy − Σ_k dy·y)/τ + klScale · q⊙(ln q − Σ_k q·ln q).
   ///
   /// - Parameters:
-  ///   - dy: derivative by the relaxed sample, [N, H, W, K]; **overwritten** with the result
+  ///   - dy: derivative by the relaxed sample, [N, H, W, K]; the result may take its memory
   ///   - y: the relaxed sample
   ///   - logits: ℓ
   ///   - temperature: τ of the forward half
   ///   - klScale: derivative of the loss by the sum that `klToUniform` returns
+  /// - Returns: dℓ, [N, H, W, K]
   func gumbelSoftmaxBackward(
-    _ dy: Tensor, y: Tensor, logits: Tensor, temperature: Float, klScale: Float)
+    _ dy: consuming Value, y: Value, logits: Value, temperature: Scalar, klScale: Scalar
+  ) -> Value
 
   // MARK: The likelihood (A.3)
 
@@ -130,10 +148,10 @@ public protocol Engine: Sendable {
   ///   - statistics: [N, H, W, 2C], first μ of each colour, then s = ln b
   ///   - target: mapped pixels in (0, 1), [N, H, W, C]
   /// - Returns: the sum, in nats
-  func logitLaplaceLoss(_ statistics: Tensor, target: Tensor) -> Double
+  func logitLaplaceLoss(_ statistics: Value, target: Value) -> Scalar
 
   /// scale·d(loss)/d(statistics): ∂/∂μ = −sign(logit x − μ)·e^−s, ∂/∂s = 1 − |logit x − μ|·e^−s.
-  func logitLaplaceLossBackward(_ statistics: Tensor, target: Tensor, scale: Float) -> Tensor
+  func logitLaplaceLossBackward(_ statistics: Value, target: Value, scale: Float) -> Value
 
   // MARK: The optimizer (A.2)
 
@@ -141,17 +159,63 @@ public protocol Engine: Sendable {
   ///
   /// m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; p ← p − lr·(λp + m̂/(√v̂ + ε)); a ← γa + (1−γ)p.
   func adamWStep(
-    parameters: TensorSlice, gradients: TensorSlice, firstMoment: TensorSlice,
-    secondMoment: TensorSlice, average: TensorSlice, _ step: AdamWStep)
+    parameters: Variable, gradients: Variable, firstMoment: Variable,
+    secondMoment: Variable, average: Variable, _ step: AdamWStep<Scalar>)
 
   /// Σ x², accumulated in double in an order that depends on the length alone.
-  func sumOfSquares(_ x: TensorSlice) -> Double
+  func sumOfSquares(_ x: Variable) -> Scalar
+}
+
+/// An activation with a known extent.
+public protocol EngineValue: Sendable {
+  /// The extent, [N, H, W, C].
+  var shape: Shape { get }
+}
+
+extension Tensor: EngineValue {}
+
+/// The arithmetic on single numbers between the operations.
+public protocol EngineScalar: Sendable {
+  /// Makes a constant.
+  init(_ constant: Double)
+  /// The sum.
+  static func + (a: Self, b: Self) -> Self
+  /// The product.
+  static func * (a: Self, b: Self) -> Self
+  /// The quotient.
+  static func / (a: Self, b: Self) -> Self
+  /// The square root.
+  func squareRoot() -> Self
+  /// The smaller of two.
+  static func minimum(_ a: Self, _ b: Self) -> Self
+}
+
+extension Double: EngineScalar {}
+
+/// An engine that computes each operation when it is called, on numbers in this process's memory.
+public protocol HostEngine: Engine
+where Value == Tensor, Scalar == Double, Variable == TensorSlice, Tokens == [Int32] {
+  /// A tensor of undefined contents, recycled where possible.
+  func makeTensor(_ shape: Shape) -> Tensor
+}
+
+extension HostEngine {
+  /// See `Engine`.
+  public func argmaxChannels(_ logits: Tensor) -> [Int32] {
+    let channels = logits.shape.channels
+    return (0..<logits.shape.positions).map { position in
+      let row = logits.pointer + position * channels
+      var best = 0
+      for k in 0..<channels where row[k] > row[best] { best = k }
+      return Int32(best)
+    }
+  }
 }
 
 /// Where the uniform numbers of the Gumbel noise come from.
-public enum GumbelNoise: Sendable {
+public enum GumbelNoise<Value: Sendable>: Sendable {
   /// Given numbers in (0, 1), of the logits' shape: for tests against an oracle.
-  case uniform(Tensor)
+  case uniform(Value)
   /// Element i of the logits uses, with j = first + i, 32-bit word j mod 4 of Philox block ⌊j/4⌋ of
   /// this stream (`SeededGenerator`), so it does not depend on threads and is never stored.
   ///
@@ -161,9 +225,9 @@ public enum GumbelNoise: Sendable {
 }
 
 /// The numbers of one AdamW update.
-public struct AdamWStep: Hashable, Sendable {
+public struct AdamWStep<Scalar: EngineScalar>: Sendable {
   /// lr, after the schedule.
-  public var learningRate: Float
+  public var learningRate: Scalar
   /// β₁ of the first moment.
   public var beta1: Float
   /// β₂ of the second moment.
@@ -175,14 +239,17 @@ public struct AdamWStep: Hashable, Sendable {
   /// γ of the exponential moving average.
   public var averageDecay: Float
   /// Multiplies every gradient first: clipping and accumulation.
-  public var gradientScale: Float
-  /// Updates done, this one included: 1, 2, … for the bias corrections 1 − βᵗ.
-  public var count: Int
+  public var gradientScale: Scalar
+  /// 1 − β₁ᵗ for update t = 1, 2, …: the bias correction of the first moment.
+  public var correction1: Scalar
+  /// 1 − β₂ᵗ: the bias correction of the second moment.
+  public var correction2: Scalar
 
   /// Makes a step; the defaults are the paper's (A.2).
   public init(
-    learningRate: Float, beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8,
-    weightDecay: Float = 1e-4, averageDecay: Float = 0.999, gradientScale: Float = 1, count: Int
+    learningRate: Scalar, beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8,
+    weightDecay: Float = 1e-4, averageDecay: Float = 0.999, gradientScale: Scalar = Scalar(1),
+    correction1: Scalar, correction2: Scalar
   ) {
     self.learningRate = learningRate
     self.beta1 = beta1
@@ -191,6 +258,21 @@ public struct AdamWStep: Hashable, Sendable {
     self.weightDecay = weightDecay
     self.averageDecay = averageDecay
     self.gradientScale = gradientScale
-    self.count = count
+    self.correction1 = correction1
+    self.correction2 = correction2
+  }
+}
+
+extension AdamWStep where Scalar == Double {
+  /// Makes the step of update `count` = 1, 2, …, with its bias corrections.
+  public init(
+    learningRate: Float, beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8,
+    weightDecay: Float = 1e-4, averageDecay: Float = 0.999, gradientScale: Float = 1, count: Int
+  ) {
+    self.init(
+      learningRate: Double(learningRate), beta1: beta1, beta2: beta2, epsilon: epsilon,
+      weightDecay: weightDecay, averageDecay: averageDecay, gradientScale: Double(gradientScale),
+      correction1: 1 - power(Double(beta1), Double(count)),
+      correction2: 1 - power(Double(beta2), Double(count)))
   }
 }

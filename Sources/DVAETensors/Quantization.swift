@@ -63,7 +63,7 @@ public struct QuantizedOutput: Sendable {
 ///
 /// The sums are exact, and every step around them is one rounded float32 operation of a fixed order.
 /// So all engines and instruction sets give the same bits, those that `ReferenceEngine` defines.
-public protocol QuantizedEngine: Engine {
+public protocol QuantizedEngine: HostEngine {
   /// A convolution's whole numbers in the engine's own layout.
   associatedtype QuantizedFilter: Sendable
 

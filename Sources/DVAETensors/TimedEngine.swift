@@ -3,7 +3,7 @@ import Synchronization
 /// An engine that measures how long another one takes for each operation.
 ///
 /// It changes nothing else; `dvae benchmark` runs a network on it to show where the time goes.
-public struct TimedEngine<Base: Engine>: Engine {
+public struct TimedEngine<Base: HostEngine>: HostEngine {
   /// The other engine's prepared weights, and what they belong to.
   public struct Filter: Sendable {
     let base: Base.Filter
@@ -87,7 +87,7 @@ extension TimedEngine {
 
   /// See `Engine`.
   public func convolution(
-    _ x: Tensor, _ filter: Filter, reluInput: Bool, epilogue: Epilogue
+    _ x: Tensor, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<Tensor>
   ) -> Tensor {
     timed("convolution", filter.shape, x.shape) {
       base.convolution(x, filter.base, reluInput: reluInput, epilogue: epilogue)
@@ -96,7 +96,7 @@ extension TimedEngine {
 
   /// See `Engine`.
   public func convolutionBackwardInput(
-    _ dy: Tensor, _ filter: Filter, epilogue: Epilogue
+    _ dy: Tensor, _ filter: Filter, epilogue: Epilogue<Tensor>
   ) -> Tensor {
     timed("input gradient", filter.shape, dy.shape) {
       base.convolutionBackwardInput(dy, filter.base, epilogue: epilogue)
@@ -168,7 +168,9 @@ extension TimedEngine {
   }
 
   /// See `Engine`.
-  public func gumbelSoftmax(_ logits: Tensor, noise: GumbelNoise, temperature: Float) -> Tensor {
+  public func gumbelSoftmax(
+    _ logits: Tensor, noise: GumbelNoise<Tensor>, temperature: Double
+  ) -> Tensor {
     timed("Gumbel softmax", logits.shape) {
       base.gumbelSoftmax(logits, noise: noise, temperature: temperature)
     }
@@ -181,8 +183,8 @@ extension TimedEngine {
 
   /// See `Engine`.
   public func gumbelSoftmaxBackward(
-    _ dy: Tensor, y: Tensor, logits: Tensor, temperature: Float, klScale: Float
-  ) {
+    _ dy: Tensor, y: Tensor, logits: Tensor, temperature: Double, klScale: Double
+  ) -> Tensor {
     timed("Gumbel softmax gradient", logits.shape) {
       base.gumbelSoftmaxBackward(
         dy, y: y, logits: logits, temperature: temperature, klScale: klScale)
@@ -206,7 +208,7 @@ extension TimedEngine {
   /// See `Engine`.
   public func adamWStep(
     parameters: TensorSlice, gradients: TensorSlice, firstMoment: TensorSlice,
-    secondMoment: TensorSlice, average: TensorSlice, _ step: AdamWStep
+    secondMoment: TensorSlice, average: TensorSlice, _ step: AdamWStep<Double>
   ) {
     timed("AdamW", Shape(1, 1, parameters.count, 1)) {
       base.adamWStep(

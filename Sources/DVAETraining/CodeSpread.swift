@@ -20,7 +20,7 @@ package struct CodeExamples {
   ///   - state: whose encoder reads them
   ///   - engine: what to compute with
   /// - Throws: `ModelInputError` for images of another shape
-  package mutating func add<E: Engine>(
+  package mutating func add<E: HostEngine>(
     _ images: Tensor, _ state: TrainingState, engine: E
   ) throws {
     let encoder = ImageEncoder(
@@ -59,7 +59,8 @@ extension TrainingState {
   ///   - spread: s is such that the KL term starts at spread²/2 nats
   ///   - examples: at least as many as codes
   ///   - engine: what to compute with
-  package func spreadCodes<E: Engine>(to spread: Double, over examples: CodeExamples, engine: E) {
+  package func spreadCodes<E: HostEngine>(to spread: Double, over examples: CodeExamples, engine: E)
+  {
     let codes = configuration.architecture.vocabulary
     precondition(examples.count >= codes, "spreadCodes: \(examples.count) for \(codes) codes")
     var generator = SeededGenerator(seed: configuration.seed(for: .codes))
@@ -101,7 +102,7 @@ extension TrainingState {
   }
 
   /// The factor that gives softmax(factor · logits) this mean KL divergence from uniform, in nats.
-  private static func scale<E: Engine>(
+  private static func scale<E: HostEngine>(
     of logits: Tensor, toKL target: Double, _ engine: E
   ) -> Float {
     var (low, high) = (-30.0, 30.0)  // of the factor's logarithm

@@ -29,7 +29,7 @@ public enum TrainingOutcome: Hashable, Sendable {
 ///
 /// What it computes is a function of the state, the images and the engine's instruction set alone:
 /// a run that is taken up from a checkpoint gives the same bits as one that never stopped.
-public struct Trainer<E: Engine, Source: BatchSource> {
+public struct Trainer<E: HostEngine, Source: BatchSource> {
   /// Everything that the rest of the run depends on.
   public private(set) var state: TrainingState
   private let engine: E
@@ -125,7 +125,7 @@ public struct Trainer<E: Engine, Source: BatchSource> {
       waiting: waited / .seconds(1), images: batch.images.shape.batch)
   }
 
-  private func checkFinite(_ loss: ObjectiveParts, _ norm: Double) throws {
+  private func checkFinite(_ loss: ObjectiveParts<Double>, _ norm: Double) throws {
     let numbers = [
       ("the reconstruction loss", loss.reconstruction), ("the KL term", loss.kl),
       ("the gradient's norm", norm),

@@ -27,7 +27,7 @@ extension TrainingConfiguration {
 }
 
 /// The three parts of an update: gradients, their norm, the optimizer's step.
-package struct UpdateStep<E: Engine>: Sendable {
+package struct UpdateStep<E: HostEngine>: Sendable {
   private let configuration: TrainingConfiguration
   private let engine: E
   private let processes: any ProcessGroup
@@ -69,8 +69,9 @@ package struct UpdateStep<E: Engine>: Sendable {
   /// - Returns: the loss of the batch
   /// - Throws: `ModelInputError` for images of another shape
   package func computeGradients(
-    _ images: Tensor, _ parameters: ParameterSet, _ values: ScheduledValues, noise: GumbelNoise
-  ) throws -> ObjectiveParts {
+    _ images: Tensor, _ parameters: ParameterSet, _ values: ScheduledValues,
+    noise: GumbelNoise<Tensor>
+  ) throws -> ObjectiveParts<Double> {
     gradients.arena?.elements.update(repeating: 0)
     // The filters are packed anew, because the parameters have changed.
     let objective = Objective(
@@ -89,7 +90,7 @@ package struct UpdateStep<E: Engine>: Sendable {
       let range = part * configuration.microBatch..<(part + 1) * configuration.microBatch
       let parts = try objective.gradients(
         images.images(range), noise: noise.part(part, of: microBatches, elements: elements),
-        temperature: Float(values.temperature), beta: Float(values.klWeight), into: trained)
+        temperature: values.temperature, beta: Double(Float(values.klWeight)), into: trained)
       reconstruction += parts.reconstruction / Double(microBatches)
       kl += parts.kl / Double(microBatches)
       klWeight = parts.klWeight
@@ -131,7 +132,7 @@ package struct UpdateStep<E: Engine>: Sendable {
   }
 }
 
-extension GumbelNoise {
+extension GumbelNoise<Tensor> {
   /// The noise of one of several micro-batches of an update.
   ///
   /// - Parameters:
@@ -139,7 +140,7 @@ extension GumbelNoise {
   ///   - count: how many there are
   ///   - elements: logits of one of them
   /// - Returns: its noise
-  fileprivate func part(_ part: Int, of count: Int, elements: Int) -> GumbelNoise {
+  fileprivate func part(_ part: Int, of count: Int, elements: Int) -> Self {
     switch self {
     case .uniform(let u):
       let size = u.shape.batch / count

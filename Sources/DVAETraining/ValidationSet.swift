@@ -12,7 +12,7 @@ public struct ValidationSet: Sendable {
   /// Validates the averaged parameters of a state.
   ///
   /// - Returns: the measures, and pictures of the first images
-  public func evaluate<E: Engine>(
+  public func evaluate<E: HostEngine>(
     _ state: TrainingState, engine: E
   ) throws -> (ValidationRecord, ValidationPictures) {
     let configuration = state.configuration
@@ -25,7 +25,7 @@ public struct ValidationSet: Sendable {
     var (images, psnr) = (0, 0.0)
     var (loss, reconstruction, kl) = (0.0, 0.0, 0.0)
     for batch in batches {
-      let found = try objective.evaluate(batch, beta: Float(beta))
+      let found = try objective.evaluate(batch, beta: Double(Float(beta)))
       let count = Double(batch.shape.batch)
       loss += count * found.parts.loss
       reconstruction += count * found.parts.reconstruction
@@ -42,7 +42,7 @@ public struct ValidationSet: Sendable {
   }
 
   /// The first images, and what the model makes of them.
-  private func pictures<E: Engine>(
+  private func pictures<E: HostEngine>(
     _ state: TrainingState, _ objective: Objective<E>
   ) throws -> ValidationPictures {
     guard let batch = batches.first else {
@@ -56,8 +56,8 @@ public struct ValidationSet: Sendable {
       logits,
       noise: .seeded(
         seed: state.configuration.seed(for: .noise), stream: .max - UInt64(state.update)),
-      temperature: Float(state.configuration.temperature(state.update)))
-    let tokens = ImageEncoder<E>.tokens(ofLogits: logits)
+      temperature: state.configuration.temperature(state.update))
+    let tokens = engine.argmaxChannels(logits)
     let hard = try decoder.statistics(
       tokens: tokens, batch: logits.shape.batch, height: logits.shape.height,
       width: logits.shape.width)

@@ -37,7 +37,7 @@ struct CPUEngineTests {
     let output = row.input.with(channels: row.outputChannels)
     let x = Tensor(row.input, (0..<row.input.count).map { Float($0 * 7919 % 17 % 3) })
     let dy = Tensor(output, (0..<output.count).map { Float($0 * 104_729 % 19 % 4) - 1 })
-    func gradients(by engine: some Engine) -> [Float] {
+    func gradients(by engine: some HostEngine) -> [Float] {
       let dw = Tensor(Shape(1, 1, 1, shape.weightCount), repeating: 0)
       let db = Tensor(Shape(1, 1, 1, shape.outputChannels), repeating: 0)
       engine.convolutionBackwardWeights(

@@ -12,7 +12,7 @@ struct RankedTokenTests {
     try ranking(with: engine.engine)
   }
 
-  private func ranking(with engine: some Engine) throws {
+  private func ranking(with engine: some HostEngine) throws {
     let weights = try ModelWeights(Fixture.weights("tiny/encoder.pkl"))
     let encoder = ImageEncoder(
       weights.architecture, parameters: try #require(weights.encoder), engine: engine)

@@ -5,7 +5,7 @@ public struct BottleneckCase: OperationCase {
   /// Of the logits.
   public var shape: Shape
   /// τ.
-  public var temperature: Float
+  public var temperature: Double
   /// The logits lie in ± this.
   public var spread: Float = 8
 
@@ -14,27 +14,27 @@ public struct BottleneckCase: OperationCase {
 
   private var logits: Tensor { .random(shape, seed: 1, in: -spread...spread) }
   private var uniform: Tensor { .random(shape, seed: 2, in: 0x1p-10...(1 - 0x1p-10)) }
-  private var seeded: GumbelNoise { .seeded(seed: 3, stream: 4, first: 6) }
+  private var seeded: GumbelNoise<Tensor> { .seeded(seed: 3, stream: 4, first: 6) }
   private var dy: Tensor { .random(shape, seed: 5) }
-  private let klScale: Float = 0.25
+  private let klScale: Double = 0.25
 
   /// Makes a row of the table.
-  public init(_ shape: Shape, temperature: Float, spread: Float = 8) {
+  public init(_ shape: Shape, temperature: Double, spread: Float = 8) {
     self.shape = shape
     self.temperature = temperature
     self.spread = spread
   }
 
   /// q, y from given and from seeded noise, the KL sum, dℓ of both and of the relaxation alone.
-  public func results(of engine: some Engine) -> [OperationResult] {
+  public func results(of engine: some HostEngine) -> [OperationResult] {
     let (logits, dy, dyAlone) = (logits, dy, dy)
     let given = engine.gumbelSoftmax(
       logits, noise: .uniform(uniform), temperature: temperature)
     // The backward half is judged on the very same relaxed sample.
     let y = relaxed(.uniform(uniform))
-    engine.gumbelSoftmaxBackward(
+    _ = engine.gumbelSoftmaxBackward(
       dy, y: y, logits: logits, temperature: temperature, klScale: klScale)
-    engine.gumbelSoftmaxBackward(
+    _ = engine.gumbelSoftmaxBackward(
       dyAlone, y: y, logits: logits, temperature: temperature, klScale: 0)
     return [
       OperationResult("softmaxChannels", engine.softmaxChannels(logits)),
@@ -48,7 +48,7 @@ public struct BottleneckCase: OperationCase {
     ]
   }
 
-  private func relaxed(_ noise: GumbelNoise) -> Tensor {
+  private func relaxed(_ noise: GumbelNoise<Tensor>) -> Tensor {
     ReferenceEngine().gumbelSoftmax(logits, noise: noise, temperature: temperature)
   }
 
@@ -81,7 +81,7 @@ public struct BottleneckCase: OperationCase {
 
   /// The argument (ℓ + g)/τ is off by the roundings of ℓ, of g and of the inner logarithm, each
   /// magnified by 1/τ; the softmax turns that into a relative error.
-  private func relaxedBounds(_ noise: GumbelNoise) -> [Double] {
+  private func relaxedBounds(_ noise: GumbelNoise<Tensor>) -> [Double] {
     let (l, y) = (logits.doubles, relaxed(noise).doubles)
     let tau = Double(temperature)
     let arguments = l.indices.map { i in

@@ -57,7 +57,7 @@ public struct ConvolutionCase: OperationCase {
   }
 
   /// y, dx, dw, db, and the tokens of a 1×1 convolution.
-  public func results(of engine: some Engine) -> [OperationResult] {
+  public func results(of engine: some HostEngine) -> [OperationResult] {
     results(of: engine, Inputs(self))
   }
 
@@ -110,12 +110,12 @@ public struct ConvolutionCase: OperationCase {
       kernel: kernel, inputChannels: input.channels, outputChannels: outputChannels)
   }
 
-  private func results(of engine: some Engine, _ inputs: Inputs) -> [OperationResult] {
+  private func results(of engine: some HostEngine, _ inputs: Inputs) -> [OperationResult] {
     let filter = engine.makeFilter(
       shape, weights: inputs.weights.all, bias: inputs.bias.all,
       uses: [.forward, .backwardInput])
     let gain: Float = parts.contains(.gain) ? 0.375 : 1
-    func epilogue(_ mask: Tensor, _ skip: Tensor) -> Epilogue {
+    func epilogue(_ mask: Tensor, _ skip: Tensor) -> Epilogue<Tensor> {
       Epilogue(
         relu: parts.contains(.relu), mask: parts.contains(.mask) ? mask : nil,
         skip: parts.contains(.skip) ? skip : nil, gain: gain)

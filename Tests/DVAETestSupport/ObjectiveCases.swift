@@ -15,7 +15,7 @@ public struct LikelihoodCase: OperationCase {
   private let scale: Float = 0.5
 
   /// The loss, and its gradient by μ and s.
-  public func results(of engine: some Engine) -> [OperationResult] {
+  public func results(of engine: some HostEngine) -> [OperationResult] {
     [
       OperationResult(
         "logitLaplaceLoss", [engine.logitLaplaceLoss(statistics, target: x)]),
@@ -59,7 +59,7 @@ public struct OptimizerCase: OperationCase {
   /// `adamWStep 1000 on 17`.
   public var testDescription: String { "adamWStep \(update) on \(count)" }
 
-  private var step: AdamWStep {
+  private var step: AdamWStep<Double> {
     AdamWStep(learningRate: 1e-3, weightDecay: 0.1, gradientScale: 0.5, count: update)
   }
   // Slices that start off every alignment.
@@ -74,7 +74,7 @@ public struct OptimizerCase: OperationCase {
   }
 
   /// p, m, v and a after the update; Σ p² before it.
-  public func results(of engine: some Engine) -> [OperationResult] {
+  public func results(of engine: some HostEngine) -> [OperationResult] {
     let state = state
     let squares = engine.sumOfSquares(state[0])
     engine.adamWStep(

@@ -6,7 +6,7 @@ public import Testing
 /// The same rows drive the parity of any engine with the reference engine, and timing.
 public protocol OperationCase: Sendable, CustomTestStringConvertible {
   /// What an engine makes of the row's inputs: forward first, then every gradient.
-  func results(of engine: some Engine) -> [OperationResult]
+  func results(of engine: some HostEngine) -> [OperationResult]
 
   /// How far each result may lie from the reference engine's, element by element.
   ///
@@ -37,7 +37,7 @@ let smallestNormal = 0x1p-126
 
 /// Runs every row of the table on an engine and expects the reference engine's results.
 public func checkParity(
-  of engine: some Engine, cases: [any OperationCase] = OperationTable.all,
+  of engine: some HostEngine, cases: [any OperationCase] = OperationTable.all,
   sourceLocation: SourceLocation = #_sourceLocation
 ) {
   for row in cases { checkParity(of: engine, row, sourceLocation: sourceLocation) }
@@ -45,7 +45,7 @@ public func checkParity(
 
 /// Runs one row on an engine and expects the reference engine's results within the row's bounds.
 public func checkParity(
-  of engine: some Engine, _ row: some OperationCase,
+  of engine: some HostEngine, _ row: some OperationCase,
   sourceLocation: SourceLocation = #_sourceLocation
 ) {
   let expected = row.results(of: ReferenceEngine())

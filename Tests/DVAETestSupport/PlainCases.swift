@@ -14,7 +14,7 @@ public struct GatherCase: OperationCase {
   }
 
   /// y.
-  public func results(of engine: some Engine) -> [OperationResult] {
+  public func results(of engine: some HostEngine) -> [OperationResult] {
     let shape = ConvolutionShape(
       kernel: 1, inputChannels: vocabulary, outputChannels: output.channels)
     let weights = Tensor.random(Shape(1, 1, 1, shape.weightCount), seed: 1)
@@ -50,7 +50,7 @@ public struct PlainCase: OperationCase {
   private var wide: Tensor { .random(shape, seed: 4, in: -120...120) }
 
   /// Every operation in the order of `Engine`.
-  public func results(of engine: some Engine) -> [OperationResult] {
+  public func results(of engine: some HostEngine) -> [OperationResult] {
     let pooled = engine.maxPool2x2(coarse)
     let upsampled = engine.upsampleNearest2x(x)
     return [

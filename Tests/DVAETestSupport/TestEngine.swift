@@ -5,7 +5,7 @@ public import Testing
 /// An engine that a test is run on.
 public struct TestEngine: Sendable, CustomTestStringConvertible {
   /// The engine.
-  public let engine: any Engine
+  public let engine: any HostEngine
 
   /// The engine's name.
   public var testDescription: String { engine.name }

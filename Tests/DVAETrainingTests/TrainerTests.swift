@@ -153,7 +153,7 @@ import Testing
     var images = SyntheticImages(configuration)
     let (x, state) = (try images.next().images, try TrainingState(configuration))
     let values = ScheduledValues(temperature: 0.5, klWeight: 3, learningRate: 1e-3)
-    let noise = GumbelNoise.seeded(seed: 3, stream: 9)
+    let noise = GumbelNoise<Tensor>.seeded(seed: 3, stream: 9)
     let whole = try step.computeGradients(x, state.parameters, values, noise: noise)
     let sum = try partial.computeGradients(x, state.parameters, values, noise: noise)
     #expect(abs(whole.loss - sum.loss) < 1e-6)

@@ -23,7 +23,7 @@ struct AlgorithmReport: Encodable {
     self.batchSize = batchSize
     var seen: Set<ConvolutionShape> = []
     var side = resolution
-    for stage in architecture.encoder.stages {
+    for stage in architecture.encoder.trunk {
       if case .maxPool2x2 = stage { side /= 2 }
       guard case .block(let block) = stage else { continue }
       for layer in block.residual where layer.shape.kernel == 3 {

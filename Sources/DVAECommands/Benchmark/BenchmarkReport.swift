@@ -25,7 +25,7 @@ struct BenchmarkReport: Encodable {
 
   init(
     _ command: BenchmarkCommand, engine: String, seconds: [Double], ceiling: Double,
-    entries: [TimedEngine<some Engine>.Entry], comparison: PrecisionComparison? = nil
+    entries: [TimedEngine<some HostEngine>.Entry], comparison: PrecisionComparison? = nil
   ) {
     self.comparison = comparison
     what = command.what.rawValue

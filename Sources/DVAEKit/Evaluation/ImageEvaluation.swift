@@ -1,5 +1,5 @@
 public import DVAEModel
-import DVAETensors
+public import DVAETensors
 
 /// What `dvae evaluate` finds for one image.
 public struct ImageEvaluation: Hashable, Sendable, Codable {
@@ -49,7 +49,7 @@ public struct Likelihood: Hashable, Sendable, Codable {
   static let natsPerByte = naturalLogarithm(255 / 0.8)
 
   /// Converts the parts of an objective with β = 1.
-  public init(_ parts: ObjectiveParts) {
+  public init(_ parts: ObjectiveParts<Double>) {
     self.init(
       reconstruction: parts.reconstruction, klPerToken: parts.kl,
       klPerDimension: parts.klWeight * parts.kl)

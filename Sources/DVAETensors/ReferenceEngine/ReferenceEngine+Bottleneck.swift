@@ -6,14 +6,14 @@ extension ReferenceEngine {
 
   /// softmax((ℓ + g)/τ), g = −ln(−ln u).
   public func gumbelSoftmax(
-    _ logits: Tensor, noise: GumbelNoise, temperature: Float
+    _ logits: Tensor, noise: GumbelNoise<Tensor>, temperature: Double
   ) -> Tensor {
     if case .uniform(let u) = noise { requireEqual(u.shape, logits.shape, "gumbelSoftmax") }
     return mapRows(logits) { row, first in
       softmax(
         row.indices.map { k in
           let gumbel = -naturalLogarithm(-naturalLogarithm(noise[first + k]))
-          return (row[k] + gumbel) / Double(temperature)
+          return (row[k] + gumbel) / temperature
         })
     }
   }
@@ -31,8 +31,8 @@ extension ReferenceEngine {
 
   /// dℓ = y⊙(dy − Σ_k dy·y)/τ + klScale · q⊙(ln q − Σ_k q·ln q), in dy's place.
   public func gumbelSoftmaxBackward(
-    _ dy: Tensor, y: Tensor, logits: Tensor, temperature: Float, klScale: Float
-  ) {
+    _ dy: Tensor, y: Tensor, logits: Tensor, temperature: Double, klScale: Double
+  ) -> Tensor {
     requireEqual(dy.shape, logits.shape, "gumbelSoftmaxBackward")
     requireEqual(y.shape, logits.shape, "gumbelSoftmaxBackward")
     let channels = logits.shape.channels
@@ -42,11 +42,12 @@ extension ReferenceEngine {
       let mean = zip(dyRow, yRow).reduce(0) { $0 + $1.0 * $1.1 }
       let meanLogQ = zip(q, logQ).reduce(0) { $0 + $1.0 * $1.1 }
       for k in 0..<channels {
-        let relaxed = yRow[k] * (dyRow[k] - mean) / Double(temperature)
-        let kl = Double(klScale) * q[k] * (logQ[k] - meanLogQ)
+        let relaxed = yRow[k] * (dyRow[k] - mean) / temperature
+        let kl = klScale * q[k] * (logQ[k] - meanLogQ)
         dy.pointer[position * channels + k] = Float(relaxed + kl)
       }
     }
+    return dy
   }
 }
 
@@ -84,7 +85,7 @@ extension ReferenceEngine {
   }
 }
 
-extension GumbelNoise {
+extension GumbelNoise<Tensor> {
   /// The uniform number of element `index` of the logits, strictly between 0 and 1.
   package subscript(index: Int) -> Double {
     switch self {

@@ -11,7 +11,7 @@ extension ReferenceEngine {
 
   /// y[n,h,w,o] = epilogue(Σ_{i,r,c} x[n, h+r−p, w+c−p, i] · w[o,i,r,c] + b[o]).
   public func convolution(
-    _ x: Tensor, _ filter: Filter, reluInput: Bool, epilogue: Epilogue
+    _ x: Tensor, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<Tensor>
   ) -> Tensor {
     requireChannels(x.shape, filter.shape.inputChannels, "convolution")
     return correlate(
@@ -22,7 +22,7 @@ extension ReferenceEngine {
   /// dx[n,h,w,i] = epilogue(Σ_{o,r,c} dy[n, h−r+p, w−c+p, o] · w[o,i,r,c]): each dy goes back to
   /// the inputs it was made from, which is a convolution with the kernel turned by 180 degrees.
   public func convolutionBackwardInput(
-    _ dy: Tensor, _ filter: Filter, epilogue: Epilogue
+    _ dy: Tensor, _ filter: Filter, epilogue: Epilogue<Tensor>
   ) -> Tensor {
     requireChannels(dy.shape, filter.shape.outputChannels, "convolutionBackwardInput")
     return correlate(
@@ -103,7 +103,8 @@ extension ReferenceEngine {
 extension ReferenceEngine {
   /// The one convolution loop: every output channel's sum grows side by side.
   private func correlate(
-    _ x: Tensor, taps: [Double], bias: [Double], kernel: Int, reluInput: Bool, epilogue: Epilogue
+    _ x: Tensor, taps: [Double], bias: [Double], kernel: Int, reluInput: Bool,
+    epilogue: Epilogue<Tensor>
   ) -> Tensor {
     let (inputs, outputs) = (x.shape.channels, bias.count)
     let pad = (kernel - 1) / 2
@@ -191,7 +192,7 @@ extension ReferenceEngine {
   }
 }
 
-extension Epilogue {
+extension Epilogue<Tensor> {
   /// The stored value of element `index`, from its sum with the bias already added.
   func value(_ sum: Double, at index: Int) -> Float {
     var value = sum

@@ -55,7 +55,7 @@ extension ReferenceEngine {
   /// m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; p ← p − lr·(λp + m̂/(√v̂ + ε)); a ← γa + (1−γ)p.
   public func adamWStep(
     parameters: TensorSlice, gradients: TensorSlice, firstMoment: TensorSlice,
-    secondMoment: TensorSlice, average: TensorSlice, _ step: AdamWStep
+    secondMoment: TensorSlice, average: TensorSlice, _ step: AdamWStep<Double>
   ) {
     let count = parameters.count
     for other in [gradients, firstMoment, secondMoment, average] {
@@ -63,15 +63,14 @@ extension ReferenceEngine {
         other.count == count, "adamWStep: arenas of \(count) and \(other.count) elements")
     }
     let (beta1, beta2) = (Double(step.beta1), Double(step.beta2))
-    let correction1 = 1 - power(beta1, Double(step.count))
-    let correction2 = 1 - power(beta2, Double(step.count))
+    let (correction1, correction2) = (step.correction1, step.correction2)
     for i in 0..<count {
-      let g = Double(step.gradientScale) * Double(gradients.pointer[i])
+      let g = step.gradientScale * Double(gradients.pointer[i])
       let m = beta1 * Double(firstMoment.pointer[i]) + (1 - beta1) * g
       let v = beta2 * Double(secondMoment.pointer[i]) + (1 - beta2) * g * g
       let direction = (m / correction1) / ((v / correction2).squareRoot() + Double(step.epsilon))
       let old = Double(parameters.pointer[i])
-      let p = old - Double(step.learningRate) * (Double(step.weightDecay) * old + direction)
+      let p = old - step.learningRate * (Double(step.weightDecay) * old + direction)
       let decay = Double(step.averageDecay)
       firstMoment.pointer[i] = Float(m)
       secondMoment.pointer[i] = Float(v)

@@ -2,7 +2,7 @@
 ///
 /// It is written to be read and to be right. Every result is computed in double and rounded to
 /// float once, so any other engine's distance from it is that engine's own rounding.
-public struct ReferenceEngine: Engine {
+public struct ReferenceEngine: HostEngine {
   /// A convolution's parameters as they came.
   public struct Filter: Sendable {
     let shape: ConvolutionShape
