@@ -63,6 +63,7 @@ let package = Package(
     // Level 0: C. Inner loops, and the system's libraries behind a few functions each. Every target of
     // this package has a prefix: two packages with a target of one name cannot be built together.
     c("CDVAEKernels"),
+    c("CDVAEPJRT"),
     c("CDVAEImageCodecs", ["CDVAEJPEG", "CDVAEPNG", "CDVAEWebP"]),
     c("CDVAEWebFetch", ["CDVAECurl"]),
     system("CDVAEJPEG", "libjpeg", apt: "libjpeg-dev", brew: "jpeg-turbo"),
@@ -94,8 +95,9 @@ let package = Package(
       [.target(name: "CDVAECrypto", condition: .when(platforms: [.linux, .android]))]),
     // Level 2: numbers.
     module("DVAETensors", ["DVAEFiles"]),
-    // Level 3: engines; pictures and weights from untrusted bytes.
+    // Level 3: engines and accelerators; pictures and weights from untrusted bytes.
     module("DVAECPUEngine", ["CDVAEKernels", "DVAETensors"]),
+    module("DVAEAccelerator", ["CDVAEPJRT", "DVAEFiles"]),
     module("DVAEImages", ["CDVAEImageCodecs", "CDVAEKernels", "DVAEFiles", "DVAETensors"]),
     module("DVAEWeights", ["CDVAEZLib", "DVAEFiles", "DVAETensors"]),
     // Level 4: the network.
@@ -117,8 +119,8 @@ let package = Package(
     module(
       "DVAECommands",
       [
-        "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel", "DVAEPreparation",
-        "DVAETensors", "DVAETraining", "DVAEWeights", argumentParser,
+        "DVAEAccelerator", "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel",
+        "DVAEPreparation", "DVAETensors", "DVAETraining", "DVAEWeights", argumentParser,
         .target(name: "CDVAEMPI", condition: .when(traits: ["MPI"])),
       ]),
     // Level 8: the programs.
@@ -135,6 +137,7 @@ let package = Package(
       dependencies: ["DVAECPUEngine", "DVAEModel", "DVAETensors", "DVAEWeights"],
       path: "Tests/DVAETestSupport", swiftSettings: swiftSettings),
     tests("DVAEEngineTests", ["CDVAEKernels", "DVAECPUEngine", "DVAETensors"]),
+    tests("DVAEAcceleratorTests", ["DVAEAccelerator", "DVAEFiles"]),
     tests("DVAEWeightsTests", ["DVAETensors", "DVAEWeights"]),
     tests("DVAEImagesTests", ["DVAEImages", "DVAETensors"]),
     tests(

@@ -16,7 +16,7 @@ public struct DVAECommand: AsyncParsableCommand {
     subcommands: [
       TokenizeCommand.self, DecodeCommand.self, TokensCommand.self, ReconstructCommand.self,
       EvaluateCommand.self, TrainCommand.self, PrepareCommand.self, WeightsCommand.self,
-      BenchmarkCommand.self,
+      DevicesCommand.self, BenchmarkCommand.self,
     ])
 
   /// Makes the command.

@@ -8,8 +8,8 @@ import Testing
   static let commands = [
     "", "tokenize", "decode", "reconstruct", "evaluate", "weights", "weights info",
     "weights convert",
-    "weights download", "benchmark", "train", "prepare", "tokens", "tokens info", "tokens verify",
-    "tokens stats", "tokens mosaic",
+    "weights download", "devices", "benchmark", "train", "prepare", "tokens", "tokens info",
+    "tokens verify", "tokens stats", "tokens mosaic",
   ]
 
   @Test(arguments: commands) func helpIsAsWritten(_ command: String) async throws {

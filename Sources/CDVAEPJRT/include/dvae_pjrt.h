@@ -1,0 +1,355 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// The part of PJRT's C interface that this package uses: load a plugin, compile a program, move
+// tensors, run. PJRT is how XLA's compilers for GPUs, TPUs and CPUs are reached; a plugin is a shared
+// library with one symbol, `GetPjrtApi`, which returns a table of functions.
+//
+// Every function takes one struct and returns an error or NULL. The first word of a struct is its size,
+// the second a chain of extensions, which stays NULL here. Since version 0.57 the table and the structs
+// only grow at their ends, so these declarations fit all later plugins. A plugin refuses a struct that
+// is shorter than its own and accepts a longer one. Every struct therefore ends in `dvae_pjrt_reserve`,
+// zeros that count in its size: a field that was added later reads as absent.
+
+/// The positions of the functions in the table.
+enum {
+  DVAE_PJRT_ERROR_DESTROY = 0,
+  DVAE_PJRT_ERROR_MESSAGE = 1,
+  DVAE_PJRT_ERROR_CODE = 2,
+  DVAE_PJRT_PLUGIN_INITIALIZE = 3,
+  DVAE_PJRT_PLUGIN_ATTRIBUTES = 4,
+  DVAE_PJRT_EVENT_DESTROY = 5,
+  DVAE_PJRT_EVENT_AWAIT = 8,
+  DVAE_PJRT_CLIENT_CREATE = 10,
+  DVAE_PJRT_CLIENT_DESTROY = 11,
+  DVAE_PJRT_CLIENT_PLATFORM_NAME = 12,
+  DVAE_PJRT_CLIENT_PLATFORM_VERSION = 14,
+  DVAE_PJRT_CLIENT_ADDRESSABLE_DEVICES = 16,
+  DVAE_PJRT_CLIENT_COMPILE = 20,
+  DVAE_PJRT_CLIENT_BUFFER_FROM_HOST = 22,
+  DVAE_PJRT_DESCRIPTION_KIND = 26,
+  DVAE_PJRT_DEVICE_DESCRIPTION = 29,
+  DVAE_PJRT_DEVICE_MEMORY = 34,
+  DVAE_PJRT_EXECUTABLE_DESTROY = 40,
+  DVAE_PJRT_EXECUTABLE_RESULT_COUNT = 44,
+  DVAE_PJRT_EXECUTABLE_SERIALIZE = 49,
+  DVAE_PJRT_LOADED_DESTROY = 50,
+  DVAE_PJRT_LOADED_EXECUTABLE = 51,
+  DVAE_PJRT_LOADED_EXECUTE = 55,
+  DVAE_PJRT_EXECUTABLE_LOAD = 56,
+  DVAE_PJRT_BUFFER_DESTROY = 58,
+  DVAE_PJRT_BUFFER_IS_DELETED = 68,
+  DVAE_PJRT_BUFFER_TO_HOST = 70,
+  DVAE_PJRT_TOPOLOGY_CREATE = 82,
+  DVAE_PJRT_TOPOLOGY_DESTROY = 83,
+  DVAE_PJRT_COMPILE_AHEAD = 89,
+  DVAE_PJRT_EXECUTABLE_MEMORY = 96,
+  DVAE_PJRT_FUNCTION_COUNT,
+};
+
+/// Codes of errors, which are those of gRPC.
+enum {
+  DVAE_PJRT_INVALID_ARGUMENT = 3,
+  DVAE_PJRT_RESOURCE_EXHAUSTED = 8,
+  DVAE_PJRT_UNIMPLEMENTED = 12,
+  DVAE_PJRT_INTERNAL = 13,
+};
+
+/// The types of elements.
+enum {
+  DVAE_PJRT_PRED = 1,
+  DVAE_PJRT_S32 = 4,
+  DVAE_PJRT_S64 = 5,
+  DVAE_PJRT_U8 = 6,
+  DVAE_PJRT_U32 = 8,
+  DVAE_PJRT_U64 = 9,
+  DVAE_PJRT_F16 = 10,
+  DVAE_PJRT_F32 = 11,
+  DVAE_PJRT_BF16 = 13,
+};
+
+/// How long the host leaves the memory of an upload alone: until the call returns.
+enum { DVAE_PJRT_DURING_CALL = 0 };
+
+/// The types of options and attributes.
+enum {
+  DVAE_PJRT_STRING = 0,
+  DVAE_PJRT_INT64 = 1,
+  DVAE_PJRT_INT64_LIST = 2,
+  DVAE_PJRT_FLOAT = 3,
+  DVAE_PJRT_BOOL = 4,
+};
+
+/// The beginning of every struct.
+typedef struct {
+  size_t size;
+  void *extensions;
+} dvae_pjrt_head;
+
+/// The end of every struct: room for fields that later versions have added.
+typedef struct {
+  uint64_t zeros[8];
+} dvae_pjrt_reserve;
+
+/// The table that `GetPjrtApi` returns.
+typedef struct {
+  dvae_pjrt_head head;
+  struct {
+    dvae_pjrt_head head;
+    int major, minor;
+  } version;
+  void *functions[DVAE_PJRT_FUNCTION_COUNT];
+} dvae_pjrt_api;
+
+/// Functions without an argument.
+typedef struct {
+  dvae_pjrt_head head;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_nothing;
+
+/// Functions of one object that return nothing.
+typedef struct {
+  dvae_pjrt_head head;
+  void *object;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_object;
+
+/// Functions of one object that return text, without a NUL.
+typedef struct {
+  dvae_pjrt_head head;
+  void *object;
+  const char *text;
+  size_t count;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_text;
+
+/// Functions of one object that return another one.
+typedef struct {
+  dvae_pjrt_head head;
+  void *object;
+  void *result;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_related;
+
+/// Functions of one object that return a count.
+typedef struct {
+  dvae_pjrt_head head;
+  void *object;
+  size_t value;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_count;
+
+/// Functions of one object that return a code.
+typedef struct {
+  dvae_pjrt_head head;
+  void *object;
+  int value;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_code;
+
+/// Functions of one object that return a truth value.
+typedef struct {
+  dvae_pjrt_head head;
+  void *object;
+  bool value;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_flag;
+
+/// An option of a client or an attribute of a plugin. It stands in arrays, so its size is exact.
+typedef struct {
+  dvae_pjrt_head head;
+  const char *name;
+  size_t name_size;
+  int type;
+  union {
+    const char *string;
+    int64_t integer;
+    const int64_t *integers;
+    float number;
+    bool flag;
+  } value;
+  size_t value_size;
+} dvae_pjrt_named_value;
+
+typedef struct {
+  dvae_pjrt_head head;
+  const dvae_pjrt_named_value *values;
+  size_t count;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_attributes;
+
+/// The functions for talking to other processes are NULL here.
+typedef struct {
+  dvae_pjrt_head head;
+  const dvae_pjrt_named_value *options;
+  size_t option_count;
+  void *get, *get_argument, *put, *put_argument;
+  void *client;
+  void *try_get, *try_get_argument;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_create;
+
+typedef struct {
+  dvae_pjrt_head head;
+  void *client;
+  void *const *devices;
+  size_t count;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_devices;
+
+/// The memory of a device in bytes. A value counts where its flag is set.
+typedef struct {
+  dvae_pjrt_head head;
+  void *device;
+  int64_t in_use;
+  int64_t peak;
+  bool has_peak;
+  int64_t allocations;
+  bool has_allocations;
+  int64_t largest;
+  bool has_largest;
+  int64_t limit;
+  bool has_limit;
+  int64_t others[12];
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_device_memory;
+
+typedef struct {
+  dvae_pjrt_head head;
+  const char *code;
+  size_t code_size;
+  const char *format;
+  size_t format_size;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_program;
+
+typedef struct {
+  dvae_pjrt_head head;
+  void *client;
+  const dvae_pjrt_program *program;
+  const char *options;
+  size_t options_size;
+  void *executable;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_compile;
+
+/// A machine that is described and need not be there.
+typedef struct {
+  dvae_pjrt_head head;
+  const char *name;
+  size_t name_size;
+  const dvae_pjrt_named_value *options;
+  size_t option_count;
+  void *topology;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_topology;
+
+typedef struct {
+  dvae_pjrt_head head;
+  const void *topology;
+  const dvae_pjrt_program *program;
+  const char *options;
+  size_t options_size;
+  void *client;
+  void *executable;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_compile_ahead;
+
+typedef struct {
+  dvae_pjrt_head head;
+  void *client;
+  const void *data;
+  int type;
+  const int64_t *extents;
+  size_t rank;
+  const int64_t *strides;
+  size_t stride_count;
+  int semantics;
+  void *device;
+  void *memory;
+  void *layout;
+  void *done;
+  void *buffer;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_from_host;
+
+typedef struct {
+  dvae_pjrt_head head;
+  void *buffer;
+  void *layout;
+  void *data;
+  size_t size;
+  void *done;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_to_host;
+
+typedef struct {
+  dvae_pjrt_head head;
+  void *send, *receive;
+  size_t send_count, receive_count;
+  int launch;
+  const int64_t *kept;
+  size_t kept_count;
+  void *context;
+  const char *location;
+  size_t task_count;
+  int *tasks;
+  int64_t *incarnations;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_execute_options;
+
+typedef struct {
+  dvae_pjrt_head head;
+  void *executable;
+  dvae_pjrt_execute_options *options;
+  void *const *const *arguments;
+  size_t device_count;
+  size_t argument_count;
+  void **const *results;
+  void **done;
+  void *device;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_execute;
+
+/// The memory that a program needs on a device, in bytes.
+typedef struct {
+  dvae_pjrt_head head;
+  void *executable;
+  int64_t code, arguments, results, shared, temporary;
+  int64_t host_code, host_arguments, host_results, host_shared, host_temporary;
+  int64_t peak;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_program_memory;
+
+typedef struct {
+  dvae_pjrt_head head;
+  const void *executable;
+  const char *bytes;
+  size_t count;
+  void *owner;
+  void (*release)(void *owner);
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_serialize;
+
+typedef struct {
+  dvae_pjrt_head head;
+  void *client;
+  const char *bytes;
+  size_t count;
+  void *executable;
+  const char *options;
+  size_t options_size;
+  dvae_pjrt_reserve reserve;
+} dvae_pjrt_load;
+
+/// The version of the interface since which structs only grow, and the table's size that is needed.
+enum { DVAE_PJRT_OLDEST_MINOR = 57 };
+
+/// Calls the entry point of a plugin.
+const dvae_pjrt_api *dvae_pjrt_table(void *symbol);
+
+/// Calls a function of the table; returns an error or NULL.
+void *dvae_pjrt_call(const dvae_pjrt_api *api, int function, void *arguments);

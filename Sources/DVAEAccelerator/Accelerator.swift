@@ -1,0 +1,221 @@
+import CDVAEPJRT
+package import DVAEFiles
+
+/// A device of an accelerator.
+package struct Device: Hashable, Sendable {
+  /// The device's kind, such as `NVIDIA H100 80GB HBM3`.
+  package let kind: String
+  /// The memory in bytes that programs may use, if the plugin tells.
+  package let memoryLimit: Int?
+  /// The memory in bytes that is in use now, if the plugin tells.
+  package let memoryInUse: Int?
+}
+
+/// The devices that a plugin drives in this machine.
+///
+/// All functions may be called from any thread.
+package final class Accelerator: @unchecked Sendable {
+  /// The plugin.
+  package let plugin: Plugin
+  /// The platform and its version, as the plugin calls them.
+  package let platform: String
+  /// The number of devices that are used.
+  package let deviceCount: Int
+  let client: UnsafeMutableRawPointer
+  private let devices: [UnsafeMutableRawPointer]
+
+  /// Opens the devices of a plugin.
+  ///
+  /// - Parameters:
+  ///   - plugin: the plugin
+  ///   - wanted: the number of devices to use; nil for all
+  ///   - reservesMemory: whether a GPU's memory is taken at once, which is faster later; not for a
+  ///     mere look at the devices
+  /// - Throws: `missing` where there are none, `usage` where there are fewer
+  package init(
+    _ plugin: Plugin, devices wanted: Int? = nil, reservesMemory: Bool = true
+  ) throws(DVAEError) {
+    guard PluginEnvironment.isPossible(plugin.path) else {
+      throw DVAEError(.missing, "\(plugin.name): this machine has no TPU")
+    }
+    self.plugin = plugin
+    do throws(PluginFailure) {
+      client = try Self.makeClient(plugin, wanted, reservesMemory: reservesMemory)
+      var list = dvae_pjrt_devices()
+      list.client = client
+      try plugin.call(DVAE_PJRT_CLIENT_ADDRESSABLE_DEVICES, &list)
+      let found = UnsafeBufferPointer(start: list.devices, count: list.count).compactMap(\.self)
+      devices = Array(found.prefix(wanted ?? found.count))
+      deviceCount = devices.count
+      let name = try plugin.text(DVAE_PJRT_CLIENT_PLATFORM_NAME, of: client)
+      let version = try plugin.text(DVAE_PJRT_CLIENT_PLATFORM_VERSION, of: client)
+      platform = version.isEmpty ? name : name + " " + version.filter { !$0.isNewline }
+    } catch {
+      throw plugin.error(error, .starting)
+    }
+    guard deviceCount > 0 else { throw DVAEError(.missing, "\(plugin.name): no device") }
+    guard deviceCount >= wanted ?? 1 else {
+      throw DVAEError(
+        .usage, "\(plugin.name): expected \(wanted ?? 1) devices, found \(deviceCount)")
+    }
+  }
+
+  deinit { plugin.destroy(DVAE_PJRT_CLIENT_DESTROY, client) }
+
+  private static func makeClient(
+    _ plugin: Plugin, _ devices: Int?, reservesMemory: Bool
+  ) throws(PluginFailure) -> UnsafeMutableRawPointer {
+    // A plugin refuses options that it does not know.
+    var options: [(name: String, value: PluginOption)] = []
+    if plugin.isCPU { options.append(("cpu_device_count", .integer(devices ?? 1))) }
+    if plugin.isGPU, !reservesMemory { options.append(("preallocate", .flag(false))) }
+    return try PluginOption.withValues(options) { (values) throws(PluginFailure) in
+      var create = dvae_pjrt_create()
+      create.options = values.baseAddress
+      create.option_count = values.count
+      try plugin.call(DVAE_PJRT_CLIENT_CREATE, &create)
+      guard let client = create.client else {
+        throw PluginFailure(code: DVAE_PJRT_INTERNAL, text: "the plugin made no client")
+      }
+      return client
+    }
+  }
+
+  /// What is known about the devices now.
+  package func deviceDescriptions() -> [Device] {
+    devices.map { device in
+      let kind = try? plugin.text(
+        DVAE_PJRT_DESCRIPTION_KIND, of: plugin.related(DVAE_PJRT_DEVICE_DESCRIPTION, to: device))
+      var memory = dvae_pjrt_device_memory()
+      memory.device = device
+      let isKnown = (try? plugin.call(DVAE_PJRT_DEVICE_MEMORY, &memory)) != nil
+      return Device(
+        kind: kind ?? "unknown",
+        memoryLimit: isKnown && memory.has_limit ? Int(memory.limit) : nil,
+        memoryInUse: isKnown ? Int(memory.in_use) : nil)
+    }
+  }
+
+  // MARK: Tensors
+
+  /// Copies a tensor to a device; the memory may be changed as soon as the function returns, though
+  /// the transfer goes on while a program runs.
+  ///
+  /// - Parameters:
+  ///   - bytes: the elements, row-major
+  ///   - extents: the shape
+  ///   - type: the type of the elements
+  ///   - device: the number of the device
+  /// - Returns: the tensor on the device
+  /// - Throws: `inputOutput` where the device has no memory left or fails
+  package func upload(
+    _ bytes: UnsafeRawBufferPointer, _ extents: [Int], _ type: ElementType, to device: Int = 0
+  ) throws(DVAEError) -> DeviceBuffer {
+    precondition(
+      bytes.count == extents.reduce(type.size, *),
+      "upload: \(bytes.count) bytes for \(extents) of \(type)")
+    let wide = extents.map(Int64.init)
+    do throws(PluginFailure) {
+      return try wide.withUnsafeBytesThrowing { (extents) throws(PluginFailure) in
+        var arguments = dvae_pjrt_from_host()
+        arguments.client = client
+        arguments.data = bytes.baseAddress
+        arguments.type = type.code
+        arguments.extents = extents.assumingMemoryBound(to: Int64.self).baseAddress
+        arguments.rank = wide.count
+        arguments.semantics = Int32(DVAE_PJRT_DURING_CALL)
+        arguments.device = devices[device]
+        try plugin.call(DVAE_PJRT_CLIENT_BUFFER_FROM_HOST, &arguments)
+        if let done = arguments.done { plugin.destroy(DVAE_PJRT_EVENT_DESTROY, done) }
+        guard let buffer = arguments.buffer else {
+          throw PluginFailure(code: DVAE_PJRT_INTERNAL, text: "the plugin made no buffer")
+        }
+        return DeviceBuffer(self, buffer)
+      }
+    } catch {
+      throw plugin.error(error, .moving(bytes: bytes.count), memory: memorySummary)
+    }
+  }
+
+  /// Copies the elements of an array to a device.
+  package func upload<T: BitwiseCopyable>(
+    _ values: [T], _ extents: [Int], _ type: ElementType, to device: Int = 0
+  ) throws(DVAEError) -> DeviceBuffer {
+    try values.withUnsafeBytesThrowing { (bytes) throws(DVAEError) in
+      try upload(bytes, extents, type, to: device)
+    }
+  }
+
+  // MARK: Programs
+
+  /// Compiles a StableHLO program, or takes it from the cache.
+  ///
+  /// - Parameters:
+  ///   - program: StableHLO as text or bytecode, with a public function `main`
+  ///   - options: what it is compiled for
+  ///   - cache: where compiled programs are kept; nil for nowhere
+  /// - Returns: the program
+  /// - Throws: `internal` where the program cannot be compiled, `inputOutput` where memory is short
+  package func compile(
+    _ program: [UInt8], _ options: CompileOptions = CompileOptions(),
+    cache: ProgramCache? = ProgramCache()
+  ) throws(DVAEError) -> DeviceProgram {
+    precondition(
+      options.replicas <= deviceCount,
+      "compile: \(options.replicas) replicas, \(deviceCount) devices")
+    let key = ProgramCache.key(program, options.bytes, self)
+    if let compiled = cache?.read(key), let loaded = try? load(compiled, options) { return loaded }
+    let compiled: DeviceProgram
+    do throws(PluginFailure) {
+      compiled = try DeviceProgram(
+        self, Self.compile(program, options.bytes, client: client, plugin), options)
+    } catch {
+      throw plugin.error(error, .compiling, memory: memorySummary)
+    }
+    if let cache, let bytes = try? compiled.serialized() { cache.write(bytes, key) }
+    return compiled
+  }
+
+  private static func compile(
+    _ program: [UInt8], _ options: [UInt8], client: UnsafeMutableRawPointer, _ plugin: Plugin
+  ) throws(PluginFailure) -> UnsafeMutableRawPointer {
+    try withProgram(program, options) { (program, options) throws(PluginFailure) in
+      var arguments = dvae_pjrt_compile()
+      arguments.client = client
+      arguments.program = program
+      arguments.options = options.baseAddress
+      arguments.options_size = options.count
+      try plugin.call(DVAE_PJRT_CLIENT_COMPILE, &arguments)
+      guard let executable = arguments.executable else {
+        throw PluginFailure(code: DVAE_PJRT_INTERNAL, text: "the plugin made no executable")
+      }
+      return executable
+    }
+  }
+
+  private func load(
+    _ compiled: [UInt8], _ options: CompileOptions
+  ) throws(PluginFailure) -> DeviceProgram {
+    try compiled.withChars { (chars) throws(PluginFailure) in
+      try options.bytes.withChars { (optionChars) throws(PluginFailure) in
+        var arguments = dvae_pjrt_load()
+        arguments.client = client
+        arguments.bytes = chars.baseAddress
+        arguments.count = chars.count
+        arguments.options = optionChars.baseAddress
+        arguments.options_size = optionChars.count
+        try plugin.call(DVAE_PJRT_EXECUTABLE_LOAD, &arguments)
+        guard let executable = arguments.executable else {
+          throw PluginFailure(code: DVAE_PJRT_INTERNAL, text: "the plugin loaded nothing")
+        }
+        return try DeviceProgram(self, executable, options)
+      }
+    }
+  }
+
+  /// The memory of the first device, for errors.
+  func memorySummary() -> String {
+    guard let device = deviceDescriptions().first, let limit = device.memoryLimit else { return "" }
+    return "\(gigabytes(device.memoryInUse ?? 0)) of \(gigabytes(limit)) are in use"
+  }
+}

@@ -1,0 +1,57 @@
+import CDVAEPJRT
+package import DVAEFiles
+
+/// A tensor in the memory of a device.
+package final class DeviceBuffer: @unchecked Sendable {
+  /// The devices that it belongs to; they stay open as long as it lives.
+  private let accelerator: Accelerator
+  let buffer: UnsafeMutableRawPointer
+
+  init(_ accelerator: Accelerator, _ buffer: UnsafeMutableRawPointer) {
+    self.accelerator = accelerator
+    self.buffer = buffer
+  }
+
+  deinit { accelerator.plugin.destroy(DVAE_PJRT_BUFFER_DESTROY, buffer) }
+
+  /// Whether a program has taken the memory for its results.
+  package var isDonated: Bool {
+    var arguments = dvae_pjrt_flag()
+    arguments.object = buffer
+    return (try? accelerator.plugin.call(DVAE_PJRT_BUFFER_IS_DELETED, &arguments)) == nil
+      || arguments.value
+  }
+
+  /// Waits until the tensor is there and copies it to the host.
+  ///
+  /// - Parameter memory: room for the elements, row-major
+  /// - Throws: `inputOutput` where the device or the program that makes the tensor has failed
+  package func copy(to memory: UnsafeMutableRawBufferPointer) throws(DVAEError) {
+    let plugin = accelerator.plugin
+    do throws(PluginFailure) {
+      var arguments = dvae_pjrt_to_host()
+      arguments.buffer = buffer
+      // Without memory the plugin says how much it needs.
+      try plugin.call(DVAE_PJRT_BUFFER_TO_HOST, &arguments)
+      guard arguments.size == memory.count else {
+        throw PluginFailure(
+          code: DVAE_PJRT_INVALID_ARGUMENT,
+          text: "expected a tensor of \(memory.count) bytes, found \(arguments.size)")
+      }
+      arguments.data = memory.baseAddress
+      try plugin.call(DVAE_PJRT_BUFFER_TO_HOST, &arguments)
+      try plugin.wait(for: arguments.done)
+    } catch {
+      throw plugin.error(
+        error, .running, memory: accelerator.memorySummary)
+    }
+  }
+
+  /// Waits until the tensor is there and returns its elements.
+  package func array<T: BitwiseCopyable>(of type: T.Type, count: Int) throws(DVAEError) -> [T] {
+    let memory = UnsafeMutableBufferPointer<T>.allocate(capacity: count)
+    defer { memory.deallocate() }
+    try copy(to: UnsafeMutableRawBufferPointer(memory))
+    return Array(memory)
+  }
+}

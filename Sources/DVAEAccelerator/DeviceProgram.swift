@@ -1,0 +1,194 @@
+import CDVAEPJRT
+package import DVAEFiles
+
+/// The memory that a program needs on each device, in bytes.
+package struct ProgramMemory: Hashable, Sendable {
+  /// Its arguments.
+  package let arguments: Int
+  /// Its results, without those that take the place of arguments.
+  package let results: Int
+  /// What it needs while it runs.
+  package let temporary: Int
+
+  /// All of it.
+  package var total: Int { arguments + results + temporary }
+}
+
+/// A compiled program that runs on one device or on several at once.
+package final class DeviceProgram: @unchecked Sendable {
+  /// The number of tensors that it returns on each device.
+  package let resultCount: Int
+  /// The memory that it needs, if the plugin tells.
+  package let memory: ProgramMemory?
+  private let accelerator: Accelerator
+  private let loaded: UnsafeMutableRawPointer
+  private let replicas: Int
+
+  init(
+    _ accelerator: Accelerator, _ loaded: UnsafeMutableRawPointer, _ options: CompileOptions
+  ) throws(PluginFailure) {
+    let plugin = accelerator.plugin
+    self.accelerator = accelerator
+    self.loaded = loaded
+    replicas = options.replicas
+    do throws(PluginFailure) {
+      let executable = try plugin.related(DVAE_PJRT_LOADED_EXECUTABLE, to: loaded)
+      defer { plugin.destroy(DVAE_PJRT_EXECUTABLE_DESTROY, executable) }
+      var count = dvae_pjrt_count()
+      count.object = executable
+      try plugin.call(DVAE_PJRT_EXECUTABLE_RESULT_COUNT, &count)
+      resultCount = count.value
+      memory = Self.memory(of: executable, plugin)
+    } catch {
+      plugin.destroy(DVAE_PJRT_LOADED_DESTROY, loaded)
+      throw error
+    }
+  }
+
+  deinit { accelerator.plugin.destroy(DVAE_PJRT_LOADED_DESTROY, loaded) }
+
+  static func memory(of executable: UnsafeMutableRawPointer, _ plugin: Plugin) -> ProgramMemory? {
+    var memory = dvae_pjrt_program_memory()
+    memory.executable = executable
+    guard (try? plugin.call(DVAE_PJRT_EXECUTABLE_MEMORY, &memory)) != nil else { return nil }
+    return ProgramMemory(
+      arguments: Int(memory.arguments), results: Int(memory.results - memory.shared),
+      temporary: Int(memory.temporary))
+  }
+
+  /// The compiled program for the same plugin on the same kind of device.
+  func serialized() throws(PluginFailure) -> [UInt8] {
+    let plugin = accelerator.plugin
+    let executable = try plugin.related(DVAE_PJRT_LOADED_EXECUTABLE, to: loaded)
+    defer { plugin.destroy(DVAE_PJRT_EXECUTABLE_DESTROY, executable) }
+    var arguments = dvae_pjrt_serialize()
+    arguments.executable = UnsafeRawPointer(executable)
+    try plugin.call(DVAE_PJRT_EXECUTABLE_SERIALIZE, &arguments)
+    defer { arguments.release?(arguments.owner) }
+    return Array(UnsafeRawBufferPointer(start: arguments.bytes, count: arguments.count))
+  }
+
+  /// Starts the program on every device it was compiled for, and does not wait.
+  ///
+  /// An argument whose memory the program takes for a result must not be used again. An error of
+  /// the device may appear only when the run or one of its results is waited for.
+  ///
+  /// - Parameter arguments: the arguments on each device
+  /// - Returns: the run with its results
+  /// - Throws: `internal` where the arguments do not fit, `inputOutput` where the device fails
+  package func run(_ arguments: [[DeviceBuffer]]) throws(DVAEError) -> DeviceRun {
+    precondition(
+      arguments.count == replicas && arguments.allSatisfy { $0.count == arguments[0].count },
+      "run: arguments for \(arguments.count) devices, compiled for \(replicas)")
+    let plugin = accelerator.plugin
+    let lists = arguments.map { list in Table(list.map { Optional($0.buffer) }) }
+    let results = arguments.map { _ in
+      Table([UnsafeMutableRawPointer?](repeating: nil, count: resultCount))
+    }
+    let argumentTable = Table(
+      lists.map { Optional(UnsafePointer($0.start)) as UnsafePointer<UnsafeMutableRawPointer?>? })
+    let resultTable = Table(
+      results.map { Optional($0.start) as UnsafeMutablePointer<UnsafeMutableRawPointer?>? })
+    let done = Table([UnsafeMutableRawPointer?](repeating: nil, count: replicas))
+    let options = Table([dvae_pjrt_execute_options()])
+    options.start.pointee.head.size = MemoryLayout<dvae_pjrt_execute_options>.size
+    // The plugin reads all tables during the call.
+    defer { withExtendedLifetime((lists, results, argumentTable, resultTable, done, options)) {} }
+    do throws(PluginFailure) {
+      var execute = dvae_pjrt_execute()
+      execute.executable = loaded
+      execute.options = options.start
+      execute.arguments = UnsafePointer(argumentTable.start)
+      execute.device_count = replicas
+      execute.argument_count = arguments[0].count
+      execute.results = UnsafePointer(resultTable.start)
+      execute.done = done.start
+      try plugin.call(DVAE_PJRT_LOADED_EXECUTE, &execute)
+    } catch {
+      throw runError(error)
+    }
+    return DeviceRun(
+      self, arguments,
+      results.map { $0.values.compactMap { $0.map { DeviceBuffer(accelerator, $0) } } },
+      done.values)
+  }
+
+  /// Runs the program on one device and waits.
+  package func callAsFunction(_ arguments: [DeviceBuffer]) throws(DVAEError) -> [DeviceBuffer] {
+    let run = try run([arguments])
+    try run.wait()
+    return run.results[0]
+  }
+
+  fileprivate func wait(for event: UnsafeMutableRawPointer?) throws(DVAEError) {
+    do throws(PluginFailure) {
+      try accelerator.plugin.wait(for: event)
+    } catch {
+      throw runError(error)
+    }
+  }
+
+  private func runError(_ failure: PluginFailure) -> DVAEError {
+    accelerator.plugin.error(failure, .running) {
+      let needed = memory.map { "the program needs \(gigabytes($0.total))" } ?? ""
+      let used = accelerator.memorySummary()
+      return needed + (needed.isEmpty || used.isEmpty ? "" : ", ") + used
+    }
+  }
+}
+
+/// A run of a program that may still be going on.
+package final class DeviceRun: @unchecked Sendable {
+  /// The results on each device; they can be used at once as arguments of other runs.
+  package let results: [[DeviceBuffer]]
+  private let program: DeviceProgram
+  /// The arguments must live until the run has ended.
+  private var arguments: [[DeviceBuffer]]
+  private var events: [UnsafeMutableRawPointer?]
+
+  init(
+    _ program: DeviceProgram, _ arguments: [[DeviceBuffer]], _ results: [[DeviceBuffer]],
+    _ events: [UnsafeMutableRawPointer?]
+  ) {
+    self.program = program
+    self.arguments = arguments
+    self.results = results
+    self.events = events
+  }
+
+  deinit { try? wait() }
+
+  /// Waits until all devices are done; not to be called from two threads at once.
+  ///
+  /// - Throws: `inputOutput` where a device failed or has no memory left
+  package func wait() throws(DVAEError) {
+    let waiting = events
+    events = []
+    defer { arguments = [] }
+    var failure: DVAEError?
+    // Each event is freed, even after an error.
+    for event in waiting {
+      do throws(DVAEError) { try program.wait(for: event) } catch { failure = failure ?? error }
+    }
+    if let failure { throw failure }
+  }
+}
+
+/// An array at an address that does not change, for arguments of C functions.
+private final class Table<Element> {
+  let start: UnsafeMutablePointer<Element>
+  private let count: Int
+
+  init(_ values: [Element]) {
+    count = values.count
+    start = .allocate(capacity: max(1, count))
+    start.initialize(from: values, count: count)
+  }
+
+  deinit {
+    start.deinitialize(count: count)
+    start.deallocate()
+  }
+
+  var values: [Element] { Array(UnsafeBufferPointer(start: start, count: count)) }
+}

@@ -1,0 +1,183 @@
+import CDVAEPJRT
+package import DVAEFiles
+import Synchronization
+
+/// A PJRT plugin: a library that compiles programs for one kind of device and runs them there.
+///
+/// The functions of a plugin may be called from any thread.
+package final class Plugin: @unchecked Sendable {
+  /// The library's path.
+  package let path: String
+  /// The name of the device that was asked for, such as `cuda`, or the path; for messages.
+  package let name: String
+  /// The version of the interface, such as `0.115`.
+  package let version: String
+  private let api: UnsafePointer<dvae_pjrt_api>
+
+  private static let loaded = Mutex<[String: Plugin]>([:])
+
+  /// Loads the plugin of a device, once for each path; it stays loaded until the process ends.
+  ///
+  /// - Parameters:
+  ///   - device: a name such as `cuda`, or the path of a plugin
+  ///   - search: where names lead
+  /// - Returns: the plugin
+  /// - Throws: `missing` where there is no plugin, `badData` where the file is something else or its
+  ///   interface is too old
+  package static func load(
+    _ device: String, _ search: PluginSearch = PluginSearch()
+  ) throws(DVAEError) -> Plugin {
+    let path = try search.plugin(of: device)
+    return try loaded.withLock { (loaded) throws(DVAEError) in
+      if let plugin = loaded[path] { return plugin }
+      let plugin = try Plugin(path, name: device)
+      loaded[path] = plugin
+      return plugin
+    }
+  }
+
+  private init(_ path: String, name: String) throws(DVAEError) {
+    self.path = path
+    self.name = name
+    guard FileSystem.kind(path) == .file else {
+      throw DVAEError(.missing, "\(path): expected a PJRT plugin, found no file")
+    }
+    PluginEnvironment.prepare(for: path)
+    // A bare name would be looked up in the system's folders.
+    let place = path.utf8.contains(UInt8(ascii: "/")) ? path : "./" + path
+    guard let library = System.load(place) else {
+      throw DVAEError(.badData, "\(path): cannot be loaded: \(System.loadFailure())")
+    }
+    guard let symbol = System.symbol("GetPjrtApi", in: library),
+      let api = dvae_pjrt_table(symbol)
+    else {
+      throw DVAEError(
+        .badData, "\(path): expected a PJRT plugin, found a library without GetPjrtApi")
+    }
+    self.api = api
+    let (major, minor) = (api.pointee.version.major, api.pointee.version.minor)
+    version = "\(major).\(minor)"
+    if let refusal = Self.refusal(
+      path, major: Int(major), minor: Int(minor), tableSize: api.pointee.head.size)
+    {
+      throw refusal
+    }
+    var nothing = dvae_pjrt_nothing()
+    do throws(PluginFailure) {
+      try call(DVAE_PJRT_PLUGIN_INITIALIZE, &nothing)
+    } catch {
+      throw DVAEError(.missing, "\(path): the plugin cannot start: \(error.message)")
+    }
+  }
+
+  /// The error for a version of the interface that this package does not know.
+  package static func refusal(
+    _ path: String, major: Int, minor: Int, tableSize: Int
+  ) -> DVAEError? {
+    guard
+      major != 0 || minor < DVAE_PJRT_OLDEST_MINOR || tableSize < MemoryLayout<dvae_pjrt_api>.size
+    else { return nil }
+    return DVAEError(
+      .badData,
+      "\(path): expected version 0.\(DVAE_PJRT_OLDEST_MINOR) or later of the PJRT interface, found "
+        + "\(major).\(minor); install \(major > 0 ? "an older" : "a newer") plugin")
+  }
+
+  /// What the plugin says about itself, such as the StableHLO version that it reads.
+  package func attributes() -> [String: String] {
+    var list = dvae_pjrt_attributes()
+    // Some plugins do not have this function.
+    guard (try? call(DVAE_PJRT_PLUGIN_ATTRIBUTES, &list)) != nil else { return [:] }
+    let values = UnsafeBufferPointer(start: list.values, count: list.count)
+    return values.reduce(into: [:]) { attributes, value in
+      attributes[Self.text(value.name, value.name_size)] =
+        switch Int(value.type) {
+        case DVAE_PJRT_STRING: Self.text(value.value.string, value.value_size)
+        case DVAE_PJRT_INT64: "\(value.value.integer)"
+        case DVAE_PJRT_INT64_LIST:
+          UnsafeBufferPointer(start: value.value.integers, count: value.value_size)
+            .map(String.init).joined(separator: ".")
+        case DVAE_PJRT_FLOAT: "\(value.value.number)"
+        default: "\(value.value.flag)"
+        }
+    }
+  }
+
+  /// Whether the plugin's devices are made of this machine's CPU.
+  var isCPU: Bool { FileSystem.name(of: path).contains("cpu") }
+  /// Whether it is XLA's plugin for GPUs.
+  var isGPU: Bool { path.hasSuffix("xla_cuda_plugin.so") || path.hasSuffix("xla_rocm_plugin.so") }
+
+  // MARK: Calls
+
+  /// Calls a function of the table; the size of the arguments is filled in.
+  func call<Arguments>(
+    _ function: Int, _ arguments: inout Arguments
+  ) throws(PluginFailure) {
+    guard let error = raw(function, &arguments) else { return }
+    var message = dvae_pjrt_text()
+    message.object = error
+    _ = raw(DVAE_PJRT_ERROR_MESSAGE, &message)
+    var code = dvae_pjrt_code()
+    code.object = error
+    _ = raw(DVAE_PJRT_ERROR_CODE, &code)
+    let failure = PluginFailure(
+      code: Int(code.value), text: Self.text(message.text, message.count))
+    var object = dvae_pjrt_object()
+    object.object = error
+    _ = raw(DVAE_PJRT_ERROR_DESTROY, &object)
+    throw failure
+  }
+
+  private func raw<Arguments>(
+    _ function: Int, _ arguments: inout Arguments
+  ) -> UnsafeMutableRawPointer? {
+    withUnsafeMutableBytes(of: &arguments) { bytes in
+      bytes.storeBytes(of: bytes.count, as: Int.self)
+      return dvae_pjrt_call(api, Int32(function), bytes.baseAddress)
+    }
+  }
+
+  /// Waits for an event and frees it.
+  func wait(for event: UnsafeMutableRawPointer?) throws(PluginFailure) {
+    guard let event else { return }
+    defer { destroy(DVAE_PJRT_EVENT_DESTROY, event) }
+    var arguments = dvae_pjrt_object()
+    arguments.object = event
+    try call(DVAE_PJRT_EVENT_AWAIT, &arguments)
+  }
+
+  /// Frees an object.
+  func destroy(_ function: Int, _ object: UnsafeMutableRawPointer) {
+    var arguments = dvae_pjrt_object()
+    arguments.object = object
+    try? call(function, &arguments)
+  }
+
+  /// The text that a function returns about an object.
+  func text(_ function: Int, of object: UnsafeMutableRawPointer) throws(PluginFailure) -> String {
+    var arguments = dvae_pjrt_text()
+    arguments.object = object
+    try call(function, &arguments)
+    return Self.text(arguments.text, arguments.count)
+  }
+
+  /// The object that belongs to another one.
+  func related(
+    _ function: Int, to object: UnsafeMutableRawPointer
+  ) throws(PluginFailure) -> UnsafeMutableRawPointer {
+    var arguments = dvae_pjrt_related()
+    arguments.object = object
+    try call(function, &arguments)
+    guard let result = arguments.result else {
+      throw PluginFailure(code: DVAE_PJRT_INTERNAL, text: "the plugin returned nothing")
+    }
+    return result
+  }
+
+  private static func text(_ text: UnsafePointer<CChar>?, _ count: Int) -> String {
+    guard let text else { return "" }
+    let bytes = UnsafeRawBufferPointer(start: text, count: count)
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}

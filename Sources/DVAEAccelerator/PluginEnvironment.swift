@@ -1,0 +1,55 @@
+import DVAEFiles
+
+/// What a plugin needs before it is loaded.
+enum PluginEnvironment {
+  /// The vendor's libraries that NVIDIA's plugin opens by name, in the order of their dependencies.
+  private static let vendorLibraries = [
+    "libcudart.so", "libnvJitLink.so", "libnvrtc.so", "libcublasLt.so", "libcublas.so",
+    "libnccl.so",
+    "libcupti.so", "libcusparse.so", "libcusolver.so", "libcufft.so", "libnvshmem_host.so",
+    "libcudnn.so",
+  ]
+
+  /// Sets variables and loads the vendor's libraries for the plugin at a path.
+  ///
+  /// Plugins read the environment when they are loaded; afterwards it has no effect.
+  static func prepare(for plugin: String) {
+    // XLA writes to standard error otherwise; its errors come back as errors as well.
+    if System.variable("TF_CPP_MIN_LOG_LEVEL") == nil {
+      System.setVariable("TF_CPP_MIN_LOG_LEVEL", to: "3")
+    }
+    // NVIDIA's wheels put their files two folders above the plugin.
+    let packages = FileSystem.folder(of: FileSystem.folder(of: FileSystem.folder(of: plugin)))
+    let vendor = packages + "/nvidia"
+    let folders = ((try? FileSystem.names(in: vendor)) ?? []).map { vendor + "/" + $0 }
+    guard !folders.isEmpty else { return }
+    setDataFolder(folders)
+    for library in vendorLibraries {
+      for folder in folders {
+        let names = (try? FileSystem.names(in: folder + "/lib")) ?? []
+        if let name = names.first(where: { $0.hasPrefix(library + ".") }) {
+          // A library that cannot be loaded is the plugin's to miss: it names what it needs.
+          _ = System.load(folder + "/lib/" + name)
+          break
+        }
+      }
+    }
+  }
+
+  /// Tells XLA where the assembler and libdevice are.
+  private static func setDataFolder(_ folders: [String]) {
+    let flags = System.variable("XLA_FLAGS") ?? ""
+    guard !flags.contains("xla_gpu_cuda_data_dir"),
+      let folder = folders.first(where: { FileSystem.kind($0 + "/nvvm/libdevice") == .folder })
+    else { return }
+    System.setVariable("XLA_FLAGS", to: flags + " --xla_gpu_cuda_data_dir=" + folder)
+  }
+
+  /// Whether this machine can have the device at all.
+  ///
+  /// Google's plugin waits for minutes for a server that only its own machines have.
+  static func isPossible(_ plugin: String) -> Bool {
+    guard FileSystem.name(of: plugin).hasPrefix("libtpu") else { return true }
+    return ["/dev/accel0", "/dev/vfio/0"].contains { FileSystem.kind($0) != .missing }
+  }
+}

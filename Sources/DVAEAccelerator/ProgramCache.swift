@@ -1,0 +1,90 @@
+import DVAEFiles
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// Compiled programs on disk, so that a program is compiled once for a plugin and a kind of device.
+///
+/// A file holds the SHA-256 of its content and the content. Anything wrong with a file makes the
+/// program be compiled again; a cache never makes a run fail.
+package struct ProgramCache: Sendable {
+  /// The number of programs that are kept; the least recently used are removed.
+  static let capacity = 64
+
+  /// Where the files are.
+  package let folder: String
+
+  /// A cache in a folder; `dvae/programs` in the user's cache folder unless given.
+  package init(_ folder: String? = nil) {
+    self.folder = folder ?? Self.standardFolder
+  }
+
+  private static var standardFolder: String {
+    if let cache = System.variable("XDG_CACHE_HOME"), cache.utf8.first == UInt8(ascii: "/") {
+      return cache + "/dvae/programs"
+    }
+    return (System.variable("HOME") ?? ".") + "/.cache/dvae/programs"
+  }
+
+  /// The name of a program in the cache: a hash of all that the compiled form depends on.
+  static func key(_ program: [UInt8], _ options: [UInt8], _ accelerator: Accelerator) -> String {
+    let plugin = accelerator.plugin
+    var hash = FileHash()
+    hash.add("dvae program 1")
+    // The version of the interface does not tell two builds of a plugin apart.
+    let file = System.sizeAndTime(plugin.path)
+    hash.add("\(plugin.version) \(accelerator.platform) \(file?.size ?? 0) \(file?.time ?? 0)")
+    for device in accelerator.deviceDescriptions() { hash.add(device.kind) }
+    // Programs for the CPU use the instructions that this one has.
+    let processor =
+      FileManager.default.contents(atPath: "/proc/cpuinfo")
+      .map { String(decoding: $0, as: UTF8.self) } ?? ""
+    hash.add(
+      processor.split(separator: "\n")
+        .first { $0.hasPrefix("flags") || $0.hasPrefix("Features") }.map(String.init) ?? "")
+    hash.add(System.variable("XLA_FLAGS") ?? "")
+    hash.update(options)
+    hash.update(program)
+    return hash.finished()
+  }
+
+  /// The compiled program of a key, if it is there and whole.
+  func read(_ key: String) -> [UInt8]? {
+    guard let content = FileManager.default.contents(atPath: path(key)) else { return nil }
+    let program = [UInt8](content.dropFirst(64))
+    guard Array(content.prefix(64)) == Array(FileHash.of(program).utf8) else { return nil }
+    System.touch(path(key))
+    return program
+  }
+
+  /// Keeps a compiled program; a file of this name is replaced as a whole.
+  func write(_ program: [UInt8], _ key: String) {
+    let temporary = path(key) + ".\(System.process).partial"
+    do {
+      try FileSystem.makeFolder(folder)
+      let file = try OutputFile(temporary, emptied: true)
+      try file.append(Array(FileHash.of(program).utf8))
+      try file.append(program)
+      try file.sync()
+      try FileSystem.rename(temporary, to: path(key))
+    } catch {
+      // A full disk or a folder that cannot be written costs time alone.
+      try? FileSystem.remove(temporary)
+    }
+    removeOldest()
+  }
+
+  private func path(_ key: String) -> String { folder + "/" + key }
+
+  private func removeOldest() {
+    let files = ((try? FileSystem.names(in: folder)) ?? []).map { folder + "/" + $0 }
+    guard files.count > Self.capacity else { return }
+    let times = files.map { (path: $0, time: System.sizeAndTime($0)?.time ?? 0) }
+    for file in times.sorted(by: { $0.time < $1.time }).prefix(files.count - Self.capacity) {
+      try? FileSystem.remove(file.path)
+    }
+  }
+}

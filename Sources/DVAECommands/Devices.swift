@@ -1,0 +1,114 @@
+import ArgumentParser
+import DVAEAccelerator
+import DVAECPUEngine
+import DVAEFiles
+import DVAEKit
+
+/// `dvae devices`.
+struct DevicesCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "devices",
+    abstract: "List the devices that can compute, and how to get the missing ones.",
+    discussion: """
+      'cpu' is this program's own engine. The others are PJRT plugins, which compile for GPUs and \
+      TPUs; a plugin is installed by 'Scripts/install-device.sh NAME', named in the variable \
+      PJRT_NAMES_AND_LIBRARY_PATHS (name:path,name:path) or found in the active Python environment.
+
+      Example:
+        dvae devices
+      """)
+
+  @OptionGroup var json: JSONOption
+
+  func run() async throws {
+    let search = PluginSearch()
+    let reports = [try DeviceReport.cpu()] + search.names.map { DeviceReport($0, search) }
+    let console = Console.current
+    if json.json {
+      console.print(try jsonText(reports))
+    } else {
+      reports.forEach { console.print($0.text) }
+    }
+  }
+}
+
+/// What is known about a kind of device.
+struct DeviceReport: Encodable {
+  /// One device.
+  struct Device: Encodable {
+    var kind: String
+    /// Bytes that programs may use.
+    var memoryLimit: Int?
+    /// Bytes in use.
+    var memoryInUse: Int?
+  }
+
+  var name: String
+  /// The plugin's path.
+  var path: String?
+  /// The version of the PJRT interface.
+  var interface: String?
+  /// The newest StableHLO that the plugin reads.
+  var stablehlo: String?
+  var platform: String?
+  var devices: [Device] = []
+  /// The reason why there are no devices.
+  var problem: String?
+
+  /// Reports the engine of this package.
+  static func cpu() throws -> DeviceReport {
+    var report = DeviceReport(name: "cpu")
+    report.devices = [Device(kind: try CPUEngine().name)]
+    return report
+  }
+
+  private init(name: String) { self.name = name }
+
+  /// Reports a plugin.
+  init(_ name: String, _ search: PluginSearch) {
+    self.init(name: name)
+    do throws(DVAEError) {
+      path = try search.plugin(of: name)
+      let plugin = try Plugin.load(name, search)
+      interface = plugin.version
+      stablehlo = plugin.attributes()["stablehlo_current_version"]
+      let accelerator = try Accelerator(plugin, reservesMemory: false)
+      platform = accelerator.platform
+      devices = accelerator.deviceDescriptions().map {
+        Device(kind: $0.kind, memoryLimit: $0.memoryLimit, memoryInUse: $0.memoryInUse)
+      }
+    } catch {
+      // The name is printed already.
+      problem =
+        error.description.hasPrefix(name + ": ")
+        ? String(error.description.dropFirst(name.utf8.count + 2)) : error.description
+    }
+  }
+
+  var text: String {
+    var lines: [String] = []
+    if let problem { lines.append(problem) }
+    for (number, device) in devices.enumerated() {
+      let memory = device.memoryLimit.map { ", \($0 / 1_000_000) MB" } ?? ""
+      lines.append((path == nil ? "" : "\(number): ") + device.kind + memory)
+    }
+    if let path, let interface {
+      let format = stablehlo.map { ", StableHLO \($0)" } ?? ""
+      lines.append("\(platform.map { $0 + "; " } ?? "")PJRT \(interface)\(format)")
+      lines.append(path)
+    }
+    let width = 10
+    return lines.enumerated().map { at, line in
+      (at == 0
+        ? name.padding(toLength: max(width, name.count + 1)) : String(repeating: " ", count: width))
+        + line
+    }.joined(separator: "\n")
+  }
+}
+
+extension String {
+  /// The text followed by blanks up to a length.
+  fileprivate func padding(toLength length: Int) -> String {
+    self + String(repeating: " ", count: max(0, length - count))
+  }
+}

@@ -1,0 +1,93 @@
+import DVAEAccelerator
+import DVAEFiles
+import Foundation
+import Testing
+
+@Suite("Plugins")
+struct PluginTests {
+  @Test("A name leads to the plugin that the variable names, then to an installed one")
+  func search() throws {
+    let folder = TestFolder()
+    let plugin = try folder.write(
+      "", to: "dvae/devices/cuda/jax_plugins/xla_cuda13/xla_cuda_plugin.so")
+    var variables = ["XDG_DATA_HOME": folder.path]
+    var search = PluginSearch { variables[$0] }
+    #expect(try search.plugin(of: "cuda") == plugin)
+    #expect(search.find("rocm") == nil)
+    variables["PJRT_NAMES_AND_LIBRARY_PATHS"] = "cuda:/one.so,mine:/two:2.so"
+    search = PluginSearch { variables[$0] }
+    #expect(try search.plugin(of: "cuda") == "/one.so")
+    #expect(try search.plugin(of: "mine") == "/two:2.so")
+    #expect(try search.plugin(of: "./mine") == "./mine")
+    #expect(search.names.last == "mine")
+  }
+
+  @Test("The plugin of an active Python environment is found")
+  func pythonEnvironment() throws {
+    let folder = TestFolder()
+    let plugin = try folder.write("", to: "lib/python3.12/site-packages/libtpu/libtpu.so")
+    let variables = ["VIRTUAL_ENV": folder.path, "XDG_DATA_HOME": folder.path]
+    #expect(PluginSearch { variables[$0] }.find("tpu") == plugin)
+  }
+
+  @Test(
+    "A missing plugin is an error that says how to get it; an unknown name lists the known ones")
+  func missing() throws {
+    let search = PluginSearch { $0 == "HOME" ? "/nowhere" : nil }
+    let absent = try #require(error { _ = try search.plugin(of: "cuda") })
+    #expect(absent.kind == .missing)
+    #expect(absent.description.contains("/nowhere/.local/share/dvae/devices/cuda"))
+    #expect(absent.description.contains("Scripts/install-device.sh cuda"))
+    let unknown = try #require(error { _ = try search.plugin(of: "abacus") })
+    #expect(unknown.kind == .usage)
+    #expect(unknown.description.contains("cpu, cuda, rocm, tpu, metal, cpu-xla"))
+  }
+
+  @Test("A file that is no plugin is refused by name")
+  func wrongFile() throws {
+    let folder = TestFolder()
+    let text = try folder.write("text", to: "text.so")
+    let wrong = try #require(error { _ = try Plugin.load(text) })
+    #expect(wrong.kind == .badData)
+    #expect(wrong.description.contains(text))
+    let absent = try #require(error { _ = try Plugin.load(folder.path + "/absent.so") })
+    #expect(absent.kind == .missing)
+    #expect(error { _ = try Plugin.load(folder.path + "/") }?.kind == .missing)
+  }
+
+  #if os(Linux)
+  @Test("A library without the entry point is refused")
+  func otherLibrary() throws {
+    // The file has no size, so it is read to its end.
+    let file = try #require(FileHandle(forReadingAtPath: "/proc/self/maps"))
+    let maps = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
+    let library = try #require(
+      maps.split(separator: "\n").compactMap { $0.split(separator: " ").last }
+        .first { $0.hasPrefix("/") && $0.contains("libswift") })
+    let wrong = try #require(error { _ = try Plugin.load(String(library)) })
+    #expect(wrong.kind == .badData)
+    #expect(wrong.description.contains("GetPjrtApi"))
+  }
+  #endif
+
+  @Test("An interface that is too old or of another generation is refused with both versions")
+  func versions() throws {
+    let old = try #require(Plugin.refusal("p.so", major: 0, minor: 54, tableSize: 1000))
+    #expect(old.kind == .badData)
+    #expect(old.description.contains("0.57") && old.description.contains("0.54"))
+    #expect(Plugin.refusal("p.so", major: 1, minor: 80, tableSize: 1000) != nil)
+    #expect(Plugin.refusal("p.so", major: 0, minor: 80, tableSize: 700) != nil)
+    #expect(Plugin.refusal("p.so", major: 0, minor: 80, tableSize: 1000) == nil)
+  }
+
+  @Test("Compile options are the bytes that XLA reads")
+  func options() {
+    #expect(CompileOptions().bytes == [0x1a, 4, 0x20, 1, 0x28, 1])
+    #expect(CompileOptions(replicas: 2).bytes == [0x1a, 4, 0x20, 2, 0x28, 1])
+    #expect(
+      CompileOptions(replicas: 300, flags: ["a": .flag(true), "b": .text("x")]).bytes
+        == [0x1a, 5, 0x20, 0xac, 2, 0x28, 1]
+        + [0x3a, 7, 0x0a, 1, 0x61, 0x12, 2, 0x10, 1]
+        + [0x3a, 8, 0x0a, 1, 0x62, 0x12, 3, 0x0a, 1, 0x78])
+  }
+}
