@@ -10,10 +10,23 @@ import Foundation
 
 /// The complete state of a run in one safetensors file.
 ///
-/// The tensors are called by role and parameter, `average.encoder.blocks.input.w`; the metadata hold
-/// the configuration, the update, the place in the data, and a check sum over all of the tensors.
+/// The tensors are called by role and parameter, `average.encoder.blocks.input.w`. The metadata hold
+/// the configuration, the update, the place in the data and two checksums: one over the tensors, one
+/// over the metadata.
 public enum Checkpoint {
-  private static let format = "swift-dvae checkpoint 1"
+  private static let format = "swift-dvae checkpoint 2"
+  /// The format before the metadata had a checksum.
+  private static let formatWithoutMetadataChecksum = "swift-dvae checkpoint 1"
+
+  /// Keys of the metadata.
+  private enum Key {
+    static let format = "format"
+    static let update = "update"
+    static let configuration = "configuration"
+    static let position = "position"
+    static let tensorChecksum = "crc32c"
+    static let metadataChecksum = "metadata_crc32c"
+  }
 
   /// Writes a checkpoint; a kill at any moment leaves no half of it under this name.
   ///
@@ -28,60 +41,76 @@ public enum Checkpoint {
           .slice(parameter.values))
       }
     }
-    try writeSafetensors(
-      path, tensors: entries,
-      metadata: [
-        "format": format,
-        "update": "\(state.update)",
-        "configuration": String(decoding: try encoder.encode(state.configuration), as: UTF8.self),
-        "position": String(decoding: try encoder.encode(state.position), as: UTF8.self),
-        "crc32c": "\(checkSum(state))",
-      ])
+    var metadata = [
+      Key.format: format,
+      Key.update: "\(state.update)",
+      Key.configuration: String(
+        decoding: try encoder.encode(state.configuration), as: UTF8.self),
+      Key.position: String(decoding: try encoder.encode(state.position), as: UTF8.self),
+      Key.tensorChecksum: "\(checksum(state))",
+    ]
+    metadata[Key.metadataChecksum] = "\(checksum(metadata))"
+    try writeSafetensors(path, tensors: entries, metadata: metadata)
   }
 
   /// Reads a checkpoint and checks every byte of it.
+  ///
+  /// Nothing is allocated for the state before the file is known to hold all of its tensors.
   ///
   /// - Throws: `WeightsFileError` or `TrainingError.checkpoint` saying what is wrong.
   public static func load(_ path: String) throws -> TrainingState {
     func bad(_ problem: String) -> TrainingError { .checkpoint(path: path, problem: problem) }
     let file = try WeightsFile.open(path)
-    guard file.metadata["format"] == format else {
-      throw bad("expected '\(format)', found '\(file.metadata["format"] ?? "no format")'")
+    let found = file.metadata[Key.format]
+    guard found == format || found == formatWithoutMetadataChecksum else {
+      throw bad("expected '\(format)', found '\(found ?? "no format")'")
     }
-    guard let update = file.metadata["update"].flatMap(Int.init), update >= 0,
-      let configurationText = file.metadata["configuration"],
-      let positionText = file.metadata["position"],
+    let expected = file.metadata[Key.metadataChecksum]
+    guard expected == "\(checksum(file.metadata))" || (expected == nil && found != format) else {
+      throw bad("the checksum of its metadata does not fit: they have changed since")
+    }
+    guard let update = file.metadata[Key.update].flatMap(Int.init),
+      let configurationText = file.metadata[Key.configuration],
+      let positionText = file.metadata[Key.position],
       let position = try? JSONDecoder().decode(DataPosition.self, from: Data(positionText.utf8)),
-      let checkSum = file.metadata["crc32c"].flatMap(UInt32.init)
+      let tensorChecksum = file.metadata[Key.tensorChecksum].flatMap(UInt32.init)
     else { throw bad("the metadata are damaged; use an older checkpoint") }
-    let configuration = try TrainingConfiguration(
-      json: Data(configurationText.utf8), path: path)
-    try configuration.validate()
-    let plans = configuration.plans
-    let state = TrainingState(
-      configuration, update: update, position: position, parameters: ParameterSet(plans),
-      firstMoment: ParameterSet(plans), secondMoment: ParameterSet(plans),
-      average: ParameterSet(plans))
-    for (role, set) in state.roles {
-      for parameter in set.parameters {
-        let name = "\(role).\(parameter.name)"
+    let configuration: TrainingConfiguration
+    do {
+      configuration = try TrainingConfiguration(json: Data(configurationText.utf8), path: path)
+      try configuration.validate()
+    } catch { throw bad("its configuration cannot be used: \(error)") }
+    guard (0...TrainingConfiguration.mostUpdates).contains(update) else {
+      throw bad("update is \(update), expected 0 to \(TrainingConfiguration.mostUpdates)")
+    }
+    guard position.isPlausible else {
+      throw bad("no run can have come to this place in its data: \(positionText)")
+    }
+    for role in TrainingState.roleNames {
+      for (name, shape) in configuration.plans.flatMap(\.parameterShapes) {
+        let name = "\(role).\(name)"
         guard let stored = file[name] else { throw bad("lacks the tensor '\(name)'") }
-        guard stored.shape == parameter.shape, stored.elementType == .float32 else {
+        guard stored.shape == shape, stored.elementType == .float32 else {
           throw bad(
             "the tensor '\(name)' is \(stored.elementType.rawValue) \(stored.shape), expected "
-              + "float32 \(parameter.shape)")
+              + "float32 \(shape)")
         }
-        let target = UnsafeMutableRawBufferPointer(parameter.values.elements)
-        try stored.withBytes { target.copyMemory(from: $0) }
       }
     }
-    guard Self.checkSum(state) == checkSum else {
-      throw bad("its check sum does not fit: bytes have changed since it was written")
+    let state = TrainingState(zerosFor: configuration, update: update, position: position)
+    for (role, set) in state.roles {
+      for parameter in set.parameters {
+        let target = UnsafeMutableRawBufferPointer(parameter.values.elements)
+        try file["\(role).\(parameter.name)"]?.withBytes { target.copyMemory(from: $0) }
+      }
+    }
+    guard checksum(state) == tensorChecksum else {
+      throw bad("the checksum of its tensors does not fit: they have changed since")
     }
     return state
   }
 
-  private static func checkSum(_ state: TrainingState) -> UInt32 {
+  private static func checksum(_ state: TrainingState) -> UInt32 {
     var crc = CRC32C()
     for (_, set) in state.roles {
       for parameter in set.parameters {
@@ -89,5 +118,19 @@ public enum Checkpoint {
       }
     }
     return crc.value
+  }
+
+  /// The checksum of all metadata but itself: keys and values in the order of the keys, with a zero
+  /// byte after each.
+  private static func checksum(_ metadata: [String: String]) -> UInt32 {
+    let pairs = metadata.filter { $0.key != Key.metadataChecksum }.sorted { $0.key < $1.key }
+    return CRC32C.of(pairs.flatMap { Array($0.key.utf8) + [0] + Array($0.value.utf8) + [0] })
+  }
+}
+
+extension DataPosition {
+  /// Whether a run can have come this far; larger numbers would overflow sums.
+  fileprivate var isPlausible: Bool {
+    [epoch, index, skipped].allSatisfy { (0...1 << 53).contains($0) }
   }
 }

@@ -67,18 +67,17 @@ extension ProcessGroup {
         Array(
           try JSONEncoder().encode(
             Header(
-              configuration: state.configuration, update: state.update, position: state.position)))
+              configuration: state.configuration, update: state.update, position: state.position,
+              needsCodeSpread: state.needsCodeSpread)))
       } ?? [])
-    let mine: TrainingState
+    var mine: TrainingState
     if let state {
       mine = state
     } else {
       let header = try JSONDecoder().decode(Header.self, from: Data(header))
-      let plans = header.configuration.plans
       mine = TrainingState(
-        header.configuration, update: header.update, position: header.position,
-        parameters: ParameterSet(plans), firstMoment: ParameterSet(plans),
-        secondMoment: ParameterSet(plans), average: ParameterSet(plans))
+        zerosFor: header.configuration, update: header.update, position: header.position)
+      mine.needsCodeSpread = header.needsCodeSpread
     }
     for (_, set) in mine.roles {
       if let arena = set.arena { broadcast(UnsafeMutableRawBufferPointer(arena.elements)) }
@@ -101,4 +100,5 @@ private struct Header: Codable {
   var configuration: TrainingConfiguration
   var update: Int
   var position: DataPosition
+  var needsCodeSpread: Bool
 }

@@ -31,6 +31,11 @@ public struct Schedule: Hashable, Codable, Sendable {
   /// The same curve over a span that is `ratio` times as long, at least one update.
   public func scaled(by ratio: Double) -> Schedule {
     guard updates > 0 else { return self }
-    return Schedule(from: start, to: end, over: max(1, Int((Double(updates) * ratio).rounded())))
+    return Schedule(from: start, to: end, over: max(1, Self.span(updates, scaledBy: ratio)))
+  }
+
+  /// A number of updates times a factor, within the numbers that can be counted with.
+  static func span(_ updates: Int, scaledBy ratio: Double) -> Int {
+    Int(min(max((Double(updates) * ratio).rounded(), 0), 0x1p53))
   }
 }

@@ -21,7 +21,7 @@ public protocol TrainingObserver {
 public enum TrainingOutcome: Hashable, Sendable {
   /// All updates are done.
   case finished
-  /// The observer asked for it; a checkpoint has been written.
+  /// The observer asked for it; a checkpoint has been written unless there was nothing to keep.
   case stopped
 }
 
@@ -39,7 +39,7 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
   private let processes: any ProcessGroup
   private let step: UpdateStep<E>
   private var lastCheckpoint: String?
-  /// The first batches, which the preparation has looked at already, last first.
+  /// The first batches, from which the codes were spread, last first.
   private var firstBatches: [TrainingBatch] = []
   private var configuration: TrainingConfiguration { state.configuration }
 
@@ -74,10 +74,10 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
   /// - Throws: `TrainingError.diverged`, and what the images, the files and the observer throw; the
   ///   last checkpoint is sound then
   public mutating func run(_ observer: inout some TrainingObserver) throws -> TrainingOutcome {
-    if state.update == 0 { try prepare() }
+    // Nothing is worth a checkpoint before: a new run gives the same bits.
+    if state.needsCodeSpread, try !spreadCodes(observer) { return .stopped }
     while state.update < configuration.updates {
-      // Whoever is asked to stop, all stop after the same update.
-      if processes.sums(of: [observer.shouldStop ? 1 : 0])[0] > 0 {
+      if shouldStop(observer) {
         try saveCheckpoint(&observer)
         return .stopped
       }
@@ -88,16 +88,29 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
     return .finished
   }
 
-  /// What is done once, before the first update.
-  private mutating func prepare() throws {
-    guard configuration.codeSpread > 0, configuration.initialWeights.isEmpty else { return }
+  /// Whether any of the processes is asked to stop: all stop after the same update.
+  private func shouldStop(_ observer: some TrainingObserver) -> Bool {
+    processes.sums(of: [observer.shouldStop ? 1 : 0])[0] > 0
+  }
+
+  /// Lets every code stand for an example of the first images.
+  ///
+  /// - Returns: false where the observer asked to stop; the state is then as it was
+  private mutating func spreadCodes(_ observer: some TrainingObserver) throws -> Bool {
     var examples = CodeExamples(configuration)
-    while examples.count < configuration.architecture.vocabulary {
-      let batch = try data.next()
+    // Batches of an earlier call that was stopped.
+    for batch in firstBatches.reversed() {
       try examples.add(batch.images, state, engine: engine)
+    }
+    while examples.count < configuration.architecture.vocabulary {
+      if shouldStop(observer) { return false }
+      let batch = try data.next()
       firstBatches.insert(batch, at: 0)
+      try examples.add(batch.images, state, engine: engine)
     }
     state.spreadCodes(to: configuration.codeSpread, over: examples, engine: engine)
+    state.needsCodeSpread = false
+    return true
   }
 
   /// One update: images, gradients, their norm, a step of the optimizer.

@@ -1,4 +1,5 @@
 import DVAEFiles
+public import DVAEModel
 
 #if canImport(FoundationEssentials)
 public import FoundationEssentials
@@ -42,6 +43,7 @@ extension TrainingConfiguration {
   public func overlaid(json: Data, path: String) throws(TrainingError) -> TrainingConfiguration {
     do {
       let base = try JSONDecoder().decode(JSONValue.self, from: self.json())
+        .withMembers(Self.optionalKeys)
       let overlay = try JSONDecoder().decode(JSONValue.self, from: json)
       guard case .object(let members) = overlay else {
         throw TrainingError.configurationFile(path: path, problem: "expected a JSON object")
@@ -75,6 +77,40 @@ extension TrainingConfiguration {
     }
   }
 
+  /// The settings of a new run: a preset, scaled to a number of updates, and a file over it.
+  ///
+  /// The preset's schedules scale along with the updates, whoever says how many there are; what the
+  /// file says of a schedule stays as it says.
+  ///
+  /// - Parameters:
+  ///   - preset: the preset's name; nil for the one that the file names, or else `starter`
+  ///   - updates: of the run; nil for what the file says, or else the preset's number
+  ///   - architecture: of weights to start from; nil for the preset's
+  ///   - json: an object with any of the keys of a complete configuration; nil for none
+  ///   - path: names the file in messages
+  /// - Returns: a complete configuration, not yet validated
+  /// - Throws: `TrainingError` for a preset or a key that there is not, or a value of another type
+  public static func newRun(
+    preset: String?, updates: Int?, architecture: Architecture? = nil, json: Data? = nil,
+    path: String = ""
+  ) throws(TrainingError) -> TrainingConfiguration {
+    let file = json.flatMap { try? JSONDecoder().decode(JSONValue.self, from: $0) }
+    let name = preset ?? file?["preset"]?.string ?? "starter"
+    guard var configuration = presets[name] else {
+      throw .configuration(
+        field: CodingKeys.preset.rawValue,
+        problem: "is '\(name)', must be one of \(presets.keys.sorted().joined(separator: ", "))")
+    }
+    if let architecture { configuration.architecture = architecture }
+    if let updates = updates ?? file?["updates"]?.integer {
+      configuration = configuration.scaled(toUpdates: updates)
+    }
+    if let json { configuration = try configuration.overlaid(json: json, path: path) }
+    configuration.preset = name
+    if let updates { configuration.updates = updates }
+    return configuration
+  }
+
   private static func explain(_ error: any Error) -> String {
     func place(_ context: DecodingError.Context) -> String {
       let path = context.codingPath.map(\.stringValue).joined(separator: ".")
@@ -100,7 +136,7 @@ extension TrainingConfiguration {
   /// The images may have moved: the source of the batches checks that they are the same ones.
   static let harmless: Set<String> = [
     "updates", "data", "validation", "validation_images", "validation_resolution", "validate_every",
-    "checkpoint_every", "keep",
+    "checkpoint_every", "keep", "folder",
   ]
 
   /// The fields that differ from those of another configuration, in the order of their names.
@@ -130,5 +166,21 @@ extension TrainingConfiguration {
       return !Self.harmless.contains(String(field))
     }
     guard changes.isEmpty else { throw .settingsChanged(run: run, changes: changes) }
+  }
+}
+
+extension JSONValue {
+  /// The member of a name; nil where there is none.
+  fileprivate subscript(key: String) -> JSONValue? {
+    if case .object(let members) = self { members[key] } else { nil }
+  }
+
+  fileprivate var string: String? { if case .string(let value) = self { value } else { nil } }
+  fileprivate var integer: Int? { if case .integer(let value) = self { value } else { nil } }
+
+  /// An object with null for those of some keys that it lacks.
+  fileprivate func withMembers(_ keys: [String]) -> JSONValue {
+    guard case .object(let members) = self else { return self }
+    return .object(members.merging(keys.map { ($0, .null) }) { member, _ in member })
   }
 }

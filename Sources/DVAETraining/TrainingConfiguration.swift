@@ -64,6 +64,11 @@ public struct TrainingConfiguration: Hashable, Codable, Sendable {
   public var checkpointEvery: Int
   /// Checkpoints that are kept, the newest.
   public var keep: Int
+  /// The folder in which the run began: relative paths of `data`, `validation` and `init` start
+  /// there; nil for the current folder.
+  public var folder: String?
+  /// SHA-256 of the weights file whose encoder the run keeps as it is; nil where it trains one.
+  public var frozenEncoder: String?
 
   enum CodingKeys: String, CodingKey {
     case preset, architecture, updates
@@ -89,8 +94,12 @@ public struct TrainingConfiguration: Hashable, Codable, Sendable {
     case validationResolution = "validation_resolution"
     case validateEvery = "validate_every"
     case checkpointEvery = "checkpoint_every"
-    case keep
+    case keep, folder
+    case frozenEncoder = "frozen_encoder"
   }
+
+  /// Keys that are left out where they have no value.
+  static let optionalKeys = [CodingKeys.folder, .frozenEncoder].map(\.rawValue)
 }
 
 extension TrainingConfiguration {
@@ -100,7 +109,7 @@ extension TrainingConfiguration {
     var scaled = self
     scaled.updates = updates
     scaled.learningRate = learningRate.scaled(by: ratio)
-    scaled.warmUp = Int((Double(warmUp) * ratio).rounded())
+    scaled.warmUp = Schedule.span(warmUp, scaledBy: ratio)
     scaled.klWeight = klWeight.scaled(by: ratio)
     scaled.temperature = temperature.scaled(by: ratio)
     return scaled
@@ -118,6 +127,11 @@ extension TrainingConfiguration {
   /// `encoder.blocks.group_10`.
   public func isFrozen(_ name: String) -> Bool {
     frozen.contains { name == $0 || name.hasPrefix($0 + ".") }
+  }
+
+  /// Whether the encoder stays as it is as a whole.
+  public var isEncoderFrozen: Bool {
+    architecture.encoder.parameterShapes.allSatisfy { isFrozen($0.name) }
   }
 
   /// What random numbers are for; each purpose has a seed of its own, so that no two of them ever
@@ -155,6 +169,10 @@ extension TrainingConfiguration {
     }
   }
 
+  /// The largest number of updates, images and the like: sums of a few of them are far from
+  /// overflowing.
+  static let mostUpdates = 1_000_000_000
+
   /// Checks every value by itself and against the others.
   ///
   /// - Throws: `TrainingError.configuration` naming the first field that cannot be.
@@ -167,7 +185,9 @@ extension TrainingConfiguration {
       (.validationImages, validationImages), (.validateEvery, validateEvery),
       (.checkpointEvery, checkpointEvery), (.keep, keep),
     ] {
-      try check((1...1_000_000_000).contains(value), field, "is \(value), must be at least 1")
+      try check(
+        (1...Self.mostUpdates).contains(value), field,
+        "is \(value), must be from 1 to \(Self.mostUpdates)")
     }
     try check(
       batchSize % microBatch == 0, .microBatch,
@@ -179,7 +199,9 @@ extension TrainingConfiguration {
         (8...65_536).contains(value) && value % 8 == 0, field,
         "is \(value), must be a positive multiple of 8")
     }
-    try check(warmUp >= 0, .warmUp, "is \(warmUp), must not be negative")
+    try check(
+      (0...Self.mostUpdates).contains(warmUp), .warmUp,
+      "is \(warmUp), must be from 0 to \(Self.mostUpdates)")
     for (field, schedule, isPositive) in [
       (CodingKeys.learningRate, learningRate, false), (.klWeight, klWeight, false),
       (.temperature, temperature, true),
@@ -190,7 +212,8 @@ extension TrainingConfiguration {
           "goes through \(value), must be finite and \(isPositive ? "positive" : "not negative")")
       }
       try check(
-        schedule.updates >= 0, field, "takes \(schedule.updates) updates, must not be negative")
+        (0...Self.mostUpdates).contains(schedule.updates), field,
+        "takes \(schedule.updates) updates, must be from 0 to \(Self.mostUpdates)")
     }
     for (field, value) in [
       (CodingKeys.beta1, beta1), (.beta2, beta2), (.averageDecay, averageDecay),
@@ -203,9 +226,7 @@ extension TrainingConfiguration {
       try check(value.isFinite && value >= 0, field, "is \(value), must not be negative")
     }
     try check(epsilon.isFinite && epsilon > 0, .epsilon, "is \(epsilon), must be positive")
-    let names = [architecture.encoder, architecture.decoder].flatMap { plan in
-      plan.layers.flatMap { [$0.name + ".w", $0.name + ".b"] }
-    }
+    let names = plans.flatMap(\.parameterShapes).map(\.name)
     for prefix in frozen {
       try check(
         names.contains { $0 == prefix || $0.hasPrefix(prefix + ".") }, .frozen,

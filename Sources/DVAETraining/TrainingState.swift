@@ -12,6 +12,11 @@ public struct TrainingState: Sendable {
   public var update: Int
   /// Where the images stand.
   public var position: DataPosition
+  /// Whether the codes have yet to be spread over examples of the images, as `codeSpread` asks.
+  ///
+  /// False for every state that comes from a checkpoint: spreading happens once, before the first
+  /// update and the first checkpoint.
+  public internal(set) var needsCodeSpread: Bool
   /// What is trained, and what came of it in each of the parameters' four roles.
   public let parameters: ParameterSet
   /// AdamW's running mean of the gradients.
@@ -56,9 +61,19 @@ public struct TrainingState: Sendable {
       configuration, update: 0, position: DataPosition(), parameters: parameters,
       firstMoment: ParameterSet(plans), secondMoment: ParameterSet(plans),
       average: ParameterSet(copying: parameters))
+    needsCodeSpread = weights == nil && configuration.codeSpread > 0
   }
 
-  init(
+  /// A state whose numbers are yet to be read.
+  init(zerosFor configuration: TrainingConfiguration, update: Int, position: DataPosition) {
+    let plans = configuration.plans
+    self.init(
+      configuration, update: update, position: position, parameters: ParameterSet(plans),
+      firstMoment: ParameterSet(plans), secondMoment: ParameterSet(plans),
+      average: ParameterSet(plans))
+  }
+
+  private init(
     _ configuration: TrainingConfiguration, update: Int, position: DataPosition,
     parameters: ParameterSet, firstMoment: ParameterSet, secondMoment: ParameterSet,
     average: ParameterSet
@@ -66,6 +81,7 @@ public struct TrainingState: Sendable {
     self.configuration = configuration
     self.update = update
     self.position = position
+    needsCodeSpread = false
     self.parameters = parameters
     self.firstMoment = firstMoment
     self.secondMoment = secondMoment
@@ -74,11 +90,11 @@ public struct TrainingState: Sendable {
 
   /// The four roles with the names that they have in a checkpoint.
   var roles: [(name: String, set: ParameterSet)] {
-    [
-      ("parameters", parameters), ("first_moment", firstMoment), ("second_moment", secondMoment),
-      ("average", average),
-    ]
+    zip(Self.roleNames, [parameters, firstMoment, secondMoment, average]).map { ($0, $1) }
   }
+
+  /// The names of the roles in a checkpoint.
+  static let roleNames = ["parameters", "first_moment", "second_moment", "average"]
 }
 
 extension TrainingConfiguration {

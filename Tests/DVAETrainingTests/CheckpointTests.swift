@@ -2,6 +2,7 @@ import DVAEModel
 import DVAETraining
 import Foundation
 import DVAETensors
+import DVAEWeights
 import Testing
 
 @Suite struct CheckpointTests {
@@ -55,6 +56,102 @@ import Testing
     for count in [0, 7, 100, header, whole.count / 2, whole.count - 1] {
       try whole.prefix(count).write(to: URL(filePath: path))
       #expect(throws: (any Error).self) { try Checkpoint.load(path) }
+    }
+  }
+
+  /// The bytes of the file's header: eight for its length, then JSON.
+  private func header(of file: Data) -> Range<Int> {
+    8..<8 + Int(file[0]) + Int(file[1]) << 8 + Int(file[2]) << 16
+  }
+
+  @Test(arguments: [
+    ("\"update\":\"1\"", "\"update\":\"2\""),
+    ("\\\"seed\\\":0", "\\\"seed\\\":1"),
+    ("\\\"epoch\\\":3", "\\\"epoch\\\":4"),
+    ("checkpoint 2", "checkpoint 1"),
+    ("metadata_crc32c", "metadata_crc32d"),
+    ("\"crc32c\"", "\"crc32d\""),
+  ])
+  func anEditedHeaderIsNoticed(_ old: String, _ new: String) throws {
+    let path = try run.save(state(update: 1))
+    var bytes = try Data(contentsOf: URL(filePath: path))
+    let place = try #require(bytes.range(of: Data(old.utf8), in: header(of: bytes)))
+    bytes.replaceSubrange(place, with: Data(new.utf8))
+    try bytes.write(to: URL(filePath: path))
+    #expect(throws: TrainingError.self) { try Checkpoint.load(path) }
+  }
+
+  @Test func noBitOfTheHeaderChangesUnnoticed() throws {
+    let path = try run.save(state(update: 1))
+    let whole = try Data(contentsOf: URL(filePath: path))
+    var generator = SeededGenerator(seed: 2)
+    for _ in 0..<200 {
+      var damaged = whole
+      // The blanks behind the JSON mean nothing.
+      let at = Int(generator.next() % UInt64(header(of: whole).upperBound - 8))
+      damaged[at] ^= 1 << UInt8(generator.next() % 8)
+      try damaged.write(to: URL(filePath: path))
+      #expect(throws: (any Error).self, "byte \(at)") { try Checkpoint.load(path) }
+    }
+  }
+
+  /// Writes a checkpoint of the format before metadata had a checksum, with some of them changed.
+  private func writeOldFormat(changing changed: [String: String] = [:]) throws -> String {
+    let path = try run.save(state(update: 4))
+    let file = try WeightsFile.open(path)
+    var metadata = file.metadata
+    metadata["metadata_crc32c"] = nil
+    metadata["format"] = "swift-dvae checkpoint 1"
+    metadata.merge(changed) { $1 }
+    let tensors = file.tensors.map { tensor in
+      SafetensorsEntry(tensor.name, .float32, shape: tensor.shape, .stored(tensor))
+    }
+    let old = run.checkpoint(5)
+    try writeSafetensors(old, tensors: tensors, metadata: metadata)
+    return old
+  }
+
+  @Test func checkpointsOfTheFormerFormatAreRead() throws {
+    let read = try Checkpoint.load(writeOldFormat())
+    let written = try state(update: 4)
+    #expect(read.update == 4 && read.bits == written.bits)
+  }
+
+  @Test func impossibleNumbersAreRefused() throws {
+    let state = try state(update: 4)
+    func configuration(_ change: (inout TrainingConfiguration) throws -> Void) throws -> String {
+      var configuration = state.configuration
+      try change(&configuration)
+      return String(decoding: try configuration.json(), as: UTF8.self)
+    }
+    func position(_ epoch: Int, _ index: Int, _ skipped: Int) -> String {
+      #"{"epoch":\#(epoch),"index":\#(index),"skipped":\#(skipped),"fingerprint":""}"#
+    }
+    for changed in [
+      ["update": "\(Int.max)"], ["update": "-1"], ["update": "99999999999999999999"],
+      ["position": position(.max, 0, 0)], ["position": position(0, -1, 0)],
+      ["position": position(0, 0, .max)],
+      ["configuration": try configuration { $0.updates = .max }],
+      ["configuration": try configuration { $0.warmUp = .max }],
+      ["configuration": try configuration { $0.learningRate.updates = .max }],
+      ["configuration": try configuration { $0.batchSize = 0 }],
+      [
+        "configuration": try configuration {
+          $0.architecture = try Architecture(
+            hidden: 65_536, blocksPerGroup: 1024, vocabulary: 1_048_576)
+        }
+      ],
+      ["configuration": "{}"], ["configuration": "["], ["crc32c": "-1"],
+    ] {
+      let path = try writeOldFormat(changing: changed)
+      let error = try #require(throws: TrainingError.self, "\(changed)") {
+        try Checkpoint.load(path)
+      }
+      #expect("\(error)".hasPrefix(path), "\(error)")
+      // The run goes on from the sound one before.
+      var warnings: [String] = []
+      #expect(try run.latest { warnings.append($0) }?.update == 4)
+      #expect(warnings.count == 1)
     }
   }
 

@@ -173,4 +173,78 @@ import Testing
     }
     #expect(seeds.count == 8)
   }
+
+  private func newRun(
+    _ json: String, preset: String? = nil, updates: Int? = nil
+  ) throws -> TrainingConfiguration {
+    try TrainingConfiguration.newRun(
+      preset: preset, updates: updates, json: Data(json.utf8), path: "c.json")
+  }
+
+  @Test func aFileMayNameThePreset() throws {
+    let tiny = try newRun(#"{"preset": "tiny", "seed": 3}"#)
+    #expect(tiny.preset == "tiny" && tiny.architecture == TrainingConfiguration.tiny.architecture)
+    #expect(tiny.seed == 3)
+    // What the command line says comes first.
+    let paper = try newRun(#"{"preset": "tiny"}"#, preset: "paper")
+    #expect(paper == .paper)
+    #expect(try newRun("{}").preset == "starter")
+    let error = try #require(throws: TrainingError.self) { try newRun(#"{"preset": "huge"}"#) }
+    #expect("\(error)".contains("'huge'") && "\(error)".contains("paper, starter, tiny"))
+  }
+
+  @Test func onlySchedulesOfThePresetScale() throws {
+    let preset = TrainingConfiguration.starter
+    // Whoever says the number of updates, the preset's schedules go along.
+    for scaled in [
+      try newRun("{}", updates: 560), try newRun(#"{"updates": 560}"#),
+      try newRun(#"{"updates": 9}"#, updates: 560),
+    ] { #expect(scaled == preset.scaled(toUpdates: 560)) }
+    // A span that the file says is taken as it stands; its other numbers do not hold the span.
+    let json = #"{"temperature": {"updates": 900}, "learning_rate": {"start": 0.5}, "warm_up": 56}"#
+    let fixed = try newRun(json, updates: 560)
+    #expect(fixed.updates == 560 && fixed.temperature.updates == 900 && fixed.warmUp == 56)
+    #expect(fixed.learningRate == Schedule(from: 0.5, to: 1.25e-5, over: 560))
+  }
+
+  @Test func theFileOfARunIsItsConfiguration() throws {
+    var configuration = TrainingConfiguration.tiny.scaled(toUpdates: 70)
+    configuration.data = ["photos"]
+    configuration.folder = "/somewhere"
+    let json = String(decoding: try configuration.json(), as: UTF8.self)
+    #expect(try newRun(json) == configuration)
+  }
+
+  @Test(arguments: [Int.max, Int.min, 0, -1])
+  func impossibleNumbersOfUpdatesAreRefused(_ updates: Int) throws {
+    let configuration = TrainingConfiguration.starter.scaled(toUpdates: updates)
+    #expect(throws: TrainingError.self) { try configuration.validate() }
+    var schedule = TrainingConfiguration.tiny
+    schedule.temperature.updates = .max
+    #expect(throws: TrainingError.self) { try schedule.scaled(toUpdates: 1 << 20).validate() }
+    schedule.temperature.updates = 1
+    schedule.warmUp = .max
+    #expect(throws: TrainingError.self) { try schedule.scaled(toUpdates: 1 << 20).validate() }
+  }
+
+  @Test func relativePathsStartWhereTheRunBegan() {
+    let here = FileManager.default.currentDirectoryPath
+    var configuration = TrainingConfiguration.tiny
+    configuration.setPaths(data: ["/a.tar", "b.tar", "@c.txt"])
+    #expect(configuration.data == ["/a.tar", "b.tar", "@c.txt"])
+    #expect(configuration.folder == here)
+    #expect(configuration.data.map(configuration.located) == configuration.data)
+
+    configuration.folder = "/elsewhere"
+    #expect(
+      configuration.data.map(configuration.located)
+        == ["/a.tar", "/elsewhere/b.tar", "@/elsewhere/c.txt"])
+    // Those that are given now start here.
+    configuration.setPaths(validation: ["v.tar", "@v.txt"])
+    #expect(configuration.validation == [here + "/v.tar", "@\(here)/v.txt"])
+
+    var absolute = TrainingConfiguration.tiny
+    absolute.setPaths(data: ["/a.tar"], initialWeights: "starter")
+    #expect(absolute.folder == nil && absolute.initialWeights == "starter")
+  }
 }
