@@ -1,43 +1,45 @@
-import Dispatch
 import Foundation
 import Synchronization
 
-/// Turns SIGTERM, SIGINT (Ctrl-C) and SIGHUP into a flag, so that a run can write a checkpoint; the
+/// Turns the signals that ask a program to end into a flag, so that a run can write a checkpoint; the
 /// second one ends the process at once.
+///
+/// The handler itself sets the flag. A thread or a dispatch queue in its place would wait for a
+/// processor core, and the only one may be computing.
 final class StopSignals {
-  private let received = Box()
-  private var sources: [any DispatchSourceSignal] = []
+  /// SIGUSR1 and SIGUSR2 are what schedulers send ahead of a time limit.
+  private static let numbers = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]
+  private let handled: [Int32]
 
-  /// Starts to listen; `note` is told of the first signal.
-  init(note: @escaping @Sendable (String) -> Void) {
-    let received = received
-    sources = [(SIGTERM, "SIGTERM"), (SIGINT, "Ctrl-C"), (SIGHUP, "SIGHUP")].map { number, name in
-      // Without this the process ends before the source is told.
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler {
-        let first = received.signal.compareExchange(
-          expected: 0, desired: number, ordering: .sequentiallyConsistent)
-        guard first.exchanged else { _exit(128 + number) }
-        note("\(name): writing a checkpoint after this update; once more to end at once")
-      }
-      source.resume()
-      return source
-    }
+  /// Starts to listen.
+  ///
+  /// - Parameter explains: whether the first signal is answered on standard error
+  init(explains: Bool) {
+    received.store(0, ordering: .sequentiallyConsistent)
+    answers.store(explains, ordering: .sequentiallyConsistent)
+    handled = Self.numbers.filter { Signals.handle($0, take) }
   }
 
   deinit {
-    for source in sources { source.cancel() }
-    for number in [SIGTERM, SIGINT, SIGHUP] { signal(number, SIG_DFL) }
+    for number in handled { signal(number, SIG_DFL) }
   }
 
   /// The first signal; nil before there was one.
   var signalNumber: Int32? {
-    let number = received.signal.load(ordering: .sequentiallyConsistent)
+    let number = received.load(ordering: .sequentiallyConsistent)
     return number == 0 ? nil : number
   }
+}
 
-  private final class Box: Sendable {
-    let signal = Atomic<Int32>(0)
+// A signal handler has no context: what it knows is global. The first signal, or 0.
+private let received = Atomic<Int32>(0)
+private let answers = Atomic(false)
+
+private func take(_ number: Int32) {
+  let first = received.compareExchange(
+    expected: 0, desired: number, ordering: .sequentiallyConsistent)
+  guard first.exchanged else { _exit(128 + number) }
+  if answers.load(ordering: .sequentiallyConsistent) {
+    Signals.write("\nWriting a checkpoint after this update; the same signal again ends at once.\n")
   }
 }

@@ -1,0 +1,38 @@
+import Foundation
+
+/// Signals from outside: Ctrl-C, kill, a scheduler.
+enum Signals {
+  /// Calls a function when a signal arrives, unless the signal was ignored when the program
+  /// started: `nohup` ignores SIGHUP, and a shell ignores SIGINT for the background jobs of a script.
+  ///
+  /// - Parameters:
+  ///   - number: the signal
+  ///   - handler: may call nothing but what is safe within a signal handler
+  /// - Returns: whether the signal is handled
+  @discardableResult
+  static func handle(_ number: Int32, _ handler: @escaping @convention(c) (Int32) -> Void) -> Bool {
+    let previous = signal(number, handler)
+    guard unsafeBitCast(previous, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) else {
+      return true
+    }
+    signal(number, SIG_IGN)
+    return false
+  }
+
+  /// Writes to standard error within a signal handler.
+  static func write(_ text: StaticString) {
+    _ = Foundation.write(2, text.utf8Start, text.utf8CodeUnitCount)
+  }
+}
+
+/// Ctrl-C during a job that can be resumed.
+enum Interruption {
+  /// From now on an interruption says how to go on before it ends the program, as it always does.
+  static func explain() {
+    Signals.handle(SIGINT) { _ in
+      Signals.write("\nInterrupted: the same command with --resume goes on.\n")
+      signal(SIGINT, SIG_DFL)
+      raise(SIGINT)
+    }
+  }
+}
