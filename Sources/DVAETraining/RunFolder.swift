@@ -31,6 +31,27 @@ public struct RunFolder: Sendable {
     lock = try RunLock(path + "/.run")
   }
 
+  /// Opens the folder of a run that has begun; nil where there is none.
+  ///
+  /// - Throws: where another process has it open
+  public static func existing(_ path: String) throws -> RunFolder? {
+    let isBegun = ["/config.json", "/checkpoints"].contains {
+      FileManager.default.fileExists(atPath: path + $0)
+    }
+    return isBegun ? try RunFolder(path) : nil
+  }
+
+  /// Creates the folder of a new run.
+  ///
+  /// - Throws: where it cannot be created, or a run has been there or has come there meanwhile
+  public static func new(_ path: String) throws -> RunFolder {
+    let folder = try RunFolder(path)
+    guard folder.checkpoints().isEmpty else {
+      throw TrainingError.cannotWrite(path: path, reason: "there is a run already")
+    }
+    return folder
+  }
+
   /// The resolved settings.
   public var configuration: String { path + "/config.json" }
   /// One row per update.

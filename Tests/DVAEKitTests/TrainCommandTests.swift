@@ -162,4 +162,123 @@ import Testing
     let saved = try #require(try RunFolder(run).latest { _ in }).configuration
     #expect(saved.seed == 7 && saved.updates == 3 && saved.keep == 2)
   }
+
+  @Test func mistakesLeaveNothingBehind() async throws {
+    try write(Array("no image".utf8), to: folder("bad.png"))
+    for arguments in [
+      ["--data", Fixtures.imageFiles[0], "--resolution", "30"],
+      ["--data", Fixtures.imageFiles[0], "--preset", "huge"],
+      ["--data", Fixtures.imageFiles[0], "--init", folder("none")],
+      ["--data", Fixtures.imageFiles[0], "--config", folder("none.json")],
+      ["--data", Fixtures.imageFiles[0], "--freeze", "encodr"],
+      ["--data", Fixtures.imageFiles[0], "--threads", "100000"],
+      ["--data", Fixtures.imageFiles[0], "--updates", "9223372036854775807"],
+      ["--data", folder("none.tar")], ["--data", folder("bad.png")],
+      ["--data", Fixtures.imageFiles[0], "--validation", folder("bad.png")], [],
+    ] {
+      #expect(await train(["--preset", "tiny"] + arguments).status != 0, "\(arguments)")
+      #expect(!FileManager.default.fileExists(atPath: run), "\(arguments)")
+    }
+  }
+
+  @Test func settingsArePrinted() async throws {
+    let result = await dvae("train", "--preset", "tiny", "--updates", "500", "--print-config")
+    #expect(result.status == 0, "\(result.errors)")
+    let printed = try TrainingConfiguration(json: Data(result.output.utf8), path: "printed")
+    #expect(printed == TrainingConfiguration.tiny.scaled(toUpdates: 500))
+    // Of a run: its own, with what the flags change.
+    #expect(await start().status == 0)
+    let own = await train(["--keep", "5", "--print-config"])
+    let saved = try TrainingConfiguration(json: Data(own.output.utf8), path: "printed")
+    #expect(saved.keep == 5 && saved.updates == 6 && saved.data == Fixtures.imageFiles)
+    #expect(await dvae("train", "--preset", "tiny").status == 64)
+  }
+
+  @Test func resultsArePrintedAsJSON() async throws {
+    let result = await start("--json")
+    #expect(result.status == 0, "\(result.errors)")
+    struct Report: Decodable {
+      struct Validation: Decodable { var update: Int, psnr: Double, used_codes: Int }
+      var output: String, weights: String, update: Int, updates: Int, finished: Bool
+      var validation: Validation
+    }
+    let report = try JSONDecoder().decode(Report.self, from: Data(result.output.utf8))
+    #expect(report.output == run && report.weights == run + "/weights.safetensors")
+    #expect(report.update == 6 && report.updates == 6 && report.finished)
+    #expect(report.validation.update == 6 && report.validation.used_codes > 0)
+  }
+
+  @Test func theFileOfARunStartsAnotherOne() async throws {
+    #expect(await start("--warm-up", "3").status == 0)
+    let first = try #require(try RunFolder(run).latest { _ in }).configuration
+    let result = await dvae(
+      "train", "--config", run + "/config.json", "--output", folder("other"), "--updates", "4")
+    #expect(result.status == 0, "\(result.errors)")
+    for name in ["learning_rate", "temperature", "warm_up"] {
+      #expect(result.errors.contains("sets the span of \(name)"), "\(result.errors)")
+    }
+    let other = try #require(try RunFolder(folder("other")).latest { _ in }).configuration
+    var expected = first
+    expected.updates = 4
+    #expect(other == expected)
+  }
+
+  @Test func anEditedSettingsFileOfARunCounts() async throws {
+    #expect(await start().status == 0)
+    func edit(_ old: String, _ new: String) throws {
+      let text = String(decoding: try bytes(run + "/config.json"), as: UTF8.self)
+      let edited = text.replacingOccurrences(of: old, with: new)
+      #expect(edited != text)
+      try write(Array(edited.utf8), to: run + "/config.json")
+    }
+    try edit("\"updates\" : 6,\n  \"valid", "\"updates\" : 8,\n  \"valid")
+    let longer = await train([])
+    #expect(longer.status == 0 && longer.errors.contains("updates 6 → 8"), "\(longer.errors)")
+    #expect(try rows("metrics.csv") == Array(1...8))
+    try edit("\"seed\" : 0", "\"seed\" : 5")
+    let other = await train([])
+    #expect(other.status == 64 && other.errors.contains("seed 0 → 5"), "\(other.errors)")
+    try write(Array("{".utf8), to: run + "/config.json")
+    let broken = await train([])
+    #expect(broken.status == 64 && broken.errors.contains("config.json"), "\(broken.errors)")
+  }
+
+  @Test func tokensOfARunAreDecodedByOneThatKeepsItsEncoder() async throws {
+    #expect(await start().status == 0)
+    let weights = run + "/weights.safetensors"
+    func tune(_ name: String, from weights: String, _ freeze: [String]) async -> String {
+      let result = await dvae(
+        [
+          "train", "--output", folder(name), "--init", weights, "--preset", "tiny", "--updates",
+          "2",
+        ]
+          + freeze + ["--batch-size", "1", "--resolution", "32", "--validation-images", "1"]
+          + ["--validation-resolution", "32", "--data"] + Fixtures.imageFiles)
+      #expect(result.status == 0, "\(result.errors)")
+      return folder(name) + "/weights.safetensors"
+    }
+    let kept = await tune("kept", from: weights, ["--freeze", "encoder"])
+    let keptTwice = await tune("twice", from: kept, ["--freeze", "encoder"])
+    let trained = await tune("trained", from: weights, ["--freeze", "decoder"])
+    func tokens(of weights: String, _ name: String) async -> String {
+      let result = await dvae(
+        "tokenize", Fixtures.imageFiles[1], "--weights", weights, "--output", folder(name))
+      #expect(result.status == 0, "\(result.errors)")
+      return folder(name)
+    }
+    let first = await tokens(of: weights, "first.npy")
+    let second = await tokens(of: kept, "second.npy")
+    let other = await tokens(of: trained, "other.npy")
+    for (tokens, weights, isWarned) in [
+      (first, weights, false), (first, kept, false), (first, keptTwice, false),
+      (second, weights, false), (second, keptTwice, false), (first, trained, true),
+      (other, kept, true),
+    ] {
+      let result = await dvae(
+        "decode", tokens, "--weights", weights, "--output", folder("pictures"))
+      #expect(result.status == 0)
+      #expect(
+        result.errors.contains("other weights") == isWarned, "\(tokens) by \(weights)")
+    }
+  }
 }

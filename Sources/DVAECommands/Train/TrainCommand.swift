@@ -17,7 +17,10 @@ struct TrainCommand: AsyncParsableCommand {
       The folder RUN holds config.json, checkpoints/, metrics.csv, images/, report.html, \
       model-card.md and weights.safetensors, which --weights of the other commands takes. A run that was stopped \
       goes on with the same command, or with no more than --output RUN, and gives the same bits as \
-      one that was not. Ctrl-C and SIGTERM write a checkpoint first (exit status 130 and 143).
+      one that was not. Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 write a checkpoint first; the exit \
+      status is then 128 plus the signal's number: 130 after Ctrl-C, 143 after SIGTERM, on Linux 138 \
+      after SIGUSR1, which schedulers send ahead of a time limit ('#SBATCH --signal=USR1@120'). A \
+      second signal ends the program at once. Signals that are ignored when it starts stay ignored.
 
       Built with --traits MPI, 'mpirun -n N dvae train …' shares each batch among N processes; the \
       first one writes. They need the same files, and processors of one kind.
@@ -25,7 +28,8 @@ struct TrainCommand: AsyncParsableCommand {
       Images that cannot be used, as smaller ones than the crops, are named, passed over and counted.
 
       A run goes on with the settings that it was started with; --updates, --data (the same images \
-      elsewhere), --keep and what concerns checkpoints and validation may change.
+      elsewhere), --keep and what concerns checkpoints and validation may change, also by editing \
+      config.json. Relative paths start at the folder in which the run began.
 
       Example:
         dvae train --data photos/*.tar --validation held-out.tar --output run
@@ -42,7 +46,7 @@ struct TrainCommand: AsyncParsableCommand {
   var validation: [String] = []
 
   @Option(name: .shortAndLong, help: "The folder of the run.")
-  var output: String
+  var output: String?
 
   @OptionGroup(title: "Recipe") var options: TrainOptions
 
@@ -55,10 +59,15 @@ struct TrainCommand: AsyncParsableCommand {
   @Flag(help: "Keep decoded images in memory: 3 bytes per pixel of the originals.")
   var cache = false
 
+  @Flag(help: "Print the settings that this command line leads to, as JSON, and end.")
+  var printConfig = false
+
+  @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
   func validate() throws {
-    try check(output: output)
+    if let output { try check(output: output) }
+    if output == nil, !printConfig { throw ValidationError("--output must name the run's folder") }
     for (flag, value) in [("--threads", threads ?? 1), ("--data-threads", dataThreads)]
     where value < 1 {
       throw ValidationError("\(flag) must be at least 1, not \(value)")
@@ -67,21 +76,29 @@ struct TrainCommand: AsyncParsableCommand {
 
   func run() async throws {
     let console = Console.current
+    guard let output, !printConfig else {
+      let settings = try start(output, processes: 1) { console.note($0) }.configuration
+      return console.print(String(decoding: try settings.json(), as: UTF8.self))
+    }
     let processes = try startedProcesses()
     let isFirst = processes.rank == 0
-    let signals = StopSignals { if isFirst { console.note($0) } }
-    try refuseInput(output)
-    let folder = isFirst ? try RunFolder(output) : nil
-    let state = try processes.share(
-      try folder.map { try openState(in: $0, processes.count, console) })
+    let signals = StopSignals(explains: isFirst)
+    let note: @Sendable (String) -> Void = { if isFirst { console.note($0) } }
+    let start = isFirst ? try start(output, processes: processes.count, note: note) : nil
+    if let start { try checkInputs(start, output) }
+    let state = try processes.share(try start?.state())
     let configuration = state.configuration
-    let images = try trainingImages(configuration) { if isFirst { console.note($0) } }
+    let images = try trainingImages(configuration, note)
     try images.check(state.position)
-    let validation = isFirst ? try ValidationImages(configuration) { console.note($0) } : nil
-    if isFirst, state.update >= configuration.updates {
-      console.note("\(output): all \(configuration.updates) updates are done; --updates adds more")
-    }
+    let validation = isFirst ? try ValidationImages(configuration, warn: note) : nil
     let engine = try CPUEngine(threads: threads)
+    // All that can be wrong has been looked at: a mistake leaves no folder behind.
+    let folder = try start.map { try $0.folder ?? RunFolder.new(output) }
+    try folder?.write(configuration)
+    if state.update > 0 { note("\(output): going on after update \(state.update)") }
+    if state.update >= configuration.updates {
+      note("\(output): all \(configuration.updates) updates are done; --updates adds more")
+    }
     var trainer = Trainer(
       state, engine: engine,
       data: PrefetchedImages(images, from: state.position), validation: validation?.set,
@@ -96,68 +113,68 @@ struct TrainCommand: AsyncParsableCommand {
       signals: signals, quiet: quiet.quiet, console)
     let outcome = try trainer.run(&reporter)
     reporter.finish()
-    try trainer.state.writeWeights(to: folder.weights)
+    if trainer.state.update > 0 { try trainer.state.writeWeights(to: folder.weights) }
     processes.end()
-    switch outcome {
-    case .finished: console.print(folder.weights)
-    case .stopped:
-      console.note("stopped after update \(trainer.state.update); the same command goes on")
+    if json.json {
+      console.print(try jsonText(TrainReport(folder, trainer.state, outcome, reporter.validated)))
+    } else if outcome == .finished {
+      console.print(folder.weights)
+    }
+    if outcome == .stopped {
+      note("stopped after update \(trainer.state.update); the same command goes on")
       throw ExitCode(128 + (signals.signalNumber ?? SIGTERM))
     }
   }
 
-  /// Refuses a run within a folder of images: its own pictures would be trained on.
-  private func refuseInput(_ output: String) throws {
-    let above = FolderIdentity.above(output)
-    let inputs = (data + validation).filter { FolderIdentity($0).map(above.contains) ?? false }
-    if let input = inputs.first {
-      throw DVAEError(
-        .usage,
-        "\(output): lies in the input folder \(input), so that the run's pictures would become "
-          + "inputs: choose another")
-    }
-  }
-
-  /// The newest checkpoint's state, or that of a new run.
-  private func openState(
-    in folder: RunFolder, _ processes: Int, _ console: Console
-  ) throws -> TrainingState {
-    if var state = try folder.latest(warn: { console.note($0) }) {
-      var configuration = try options.resumedConfiguration(state.configuration)
-      if !data.isEmpty { configuration.data = data }
-      if !validation.isEmpty { configuration.validation = validation }
-      try configuration.checkResumes(state.configuration, run: output)
-      try configuration.validate()
-      try configuration.checkShares(among: processes)
-      console.note("\(output): going on after update \(state.update)")
-      state.configuration = configuration
-      try folder.write(configuration)
-      return state
-    }
-    guard !data.isEmpty else {
+  private func checkInputs(_ start: RunStart, _ output: String) throws {
+    guard !start.configuration.data.isEmpty else {
       throw ValidationError("--data is needed to start a run; \(output) holds none to go on with")
     }
-    // The weights, which the file of settings may name too, bring their architecture.
-    let start = try options.newConfiguration(startingFrom: nil).initialWeights
-    let weights = start.isEmpty ? nil : try WeightsFiles(start).model
-    var configuration = try options.newConfiguration(startingFrom: weights)
-    configuration.data = data
-    configuration.validation = validation
-    try configuration.validate()
-    if options.microBatch == nil, configuration.batchSize % processes == 0 {
-      configuration.microBatch = min(
-        configuration.microBatch, configuration.batchSize / processes)
-    }
-    try configuration.checkShares(among: processes)
-    let state = try TrainingState(configuration, startingFrom: weights)
-    try folder.write(configuration)
-    return state
+    try refuseInput(start.configuration, output)
   }
 
   private func trainingImages(
     _ configuration: TrainingConfiguration, _ note: @escaping @Sendable (String) -> Void
   ) throws -> TrainingImages {
-    let index = try SampleIndex(configuration.data, warn: note)
+    let index = try SampleIndex(configuration.data.map(configuration.located), warn: note)
     return TrainingImages(index, configuration, workers: dataThreads, cached: cache, warn: note)
+  }
+}
+
+/// What `dvae train --json` prints at the end.
+struct TrainReport: Encodable {
+  /// How well the averaged model did on the validation images.
+  struct Validation: Encodable {
+    let update: Int
+    let loss: Double
+    let reconstruction: Double
+    let kl: Double
+    let psnr: Double
+    let usedCodes: Int
+    let perplexity: Double
+  }
+
+  let output: String
+  /// The file to give to `--weights`; nil before the first update.
+  let weights: String?
+  let update: Int
+  let updates: Int
+  let finished: Bool
+  let validation: Validation?
+
+  init(
+    _ folder: RunFolder, _ state: TrainingState, _ outcome: TrainingOutcome,
+    _ validated: ValidationRecord?
+  ) {
+    output = folder.path
+    weights = state.update > 0 ? folder.weights : nil
+    update = state.update
+    updates = state.configuration.updates
+    finished = outcome == .finished
+    validation = validated.map {
+      Validation(
+        update: $0.update, loss: $0.loss, reconstruction: $0.reconstruction, kl: $0.kl,
+        psnr: $0.psnr, usedCodes: $0.codebook.used, perplexity: $0.codebook.perplexity)
+    }
   }
 }

@@ -1,8 +1,6 @@
 import ArgumentParser
-import DVAEKit
 import DVAEModel
 import DVAETraining
-import Foundation
 
 /// Where the settings of a run come from: a preset, a file, flags; each overrides the one before.
 struct TrainOptions: ParsableArguments {
@@ -14,10 +12,11 @@ struct TrainOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "JSON with any of the settings of a run's config.json.", valueName: "file"))
+      "JSON with any of the settings of a run's config.json, or such a file itself; its schedules "
+        + "are taken as they stand.", valueName: "file"))
   var config: String?
 
-  @Option(help: "Updates of the whole run; the schedules of a new run scale along.")
+  @Option(help: "Updates of the whole run; a new run's schedules of the preset scale along.")
   var updates: Int?
   @Option(help: "Images of one update.")
   var batchSize: Int?
@@ -93,41 +92,8 @@ struct TrainOptions: ParsableArguments {
   @Option(help: "Side of the validation images in pixels; a multiple of 8.")
   var validationResolution: Int?
 
-  /// The settings of a new run.
-  ///
-  /// - Parameter weights: to start from; they bring their architecture
-  /// - Returns: the preset, the file over it, the flags over both
-  /// - Throws: `ValidationError` for an impossible flag, and what is wrong with the file
-  func newConfiguration(startingFrom weights: ModelWeights?) throws -> TrainingConfiguration {
-    let name = preset ?? "starter"
-    guard var configuration = TrainingConfiguration.presets[name] else {
-      let names = TrainingConfiguration.presets.keys.sorted().joined(separator: ", ")
-      throw ValidationError("--preset must be one of \(names), not '\(name)'")
-    }
-    if let weights { configuration.architecture = weights.architecture }
-    configuration = try overlaid(configuration)
-    if let updates { configuration = configuration.scaled(toUpdates: updates) }
-    try apply(to: &configuration)
-    return configuration
-  }
-
-  /// The settings of a run that goes on: its own, and what is asked for now.
-  func resumedConfiguration(_ saved: TrainingConfiguration) throws -> TrainingConfiguration {
-    var configuration = try overlaid(saved)
-    if let preset { configuration.preset = preset }
-    try apply(to: &configuration)
-    return configuration
-  }
-
-  private func overlaid(_ configuration: TrainingConfiguration) throws -> TrainingConfiguration {
-    guard let config else { return configuration }
-    guard let json = FileManager.default.contents(atPath: config) else {
-      throw DVAEError(.missing, "\(config): cannot read this file; check the path")
-    }
-    return try configuration.overlaid(json: json, path: config)
-  }
-
-  private func apply(to configuration: inout TrainingConfiguration) throws {
+  /// Sets what the flags say.
+  func apply(to configuration: inout TrainingConfiguration) throws {
     func set<Value>(_ value: Value?, _ path: WritableKeyPath<TrainingConfiguration, Value>) {
       if let value { configuration[keyPath: path] = value }
     }
@@ -164,7 +130,6 @@ struct TrainOptions: ParsableArguments {
     set(clipNorm, \.clipNorm)
     set(seed, \.seed)
     set(codeSpread, \.codeSpread)
-    set(initialWeights, \.initialWeights)
     if !freeze.isEmpty { configuration.frozen = freeze }
     set(checkpointEvery, \.checkpointEvery)
     set(keep, \.keep)

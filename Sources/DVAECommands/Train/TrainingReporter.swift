@@ -18,7 +18,9 @@ struct TrainingReporter: TrainingObserver {
   private let validation: OutputFile
   private let events: EventLog
   private var history: RunHistory
-  private var validated: RunHistory
+  private var validationHistory: RunHistory
+  /// The newest validation since the program started.
+  private(set) var validated: ValidationRecord?
   private var grids: [RunReport.Picture] = []
   private var shown = ContinuousClock.now - .seconds(60)
   private var pace = Pace()
@@ -39,7 +41,7 @@ struct TrainingReporter: TrainingObserver {
     validation = try Table.open(
       folder.validation, columns: ValidationRecord.columns, upTo: update)
     history = RunHistory(folder.metrics, columns: UpdateRecord.columns)
-    validated = RunHistory(folder.validation, columns: ValidationRecord.columns)
+    validationHistory = RunHistory(folder.validation, columns: ValidationRecord.columns)
     events = try EventLog(folder.path, from: update, of: configuration.updates)
   }
 
@@ -63,7 +65,8 @@ struct TrainingReporter: TrainingObserver {
 
   mutating func didValidate(_ record: ValidationRecord, _ pictures: ValidationPictures) throws {
     try validation.append(Array((record.row + "\n").utf8))
-    validated.append(record.row)
+    validationHistory.append(record.row)
+    validated = record
     let grid = PictureGrid(pictures).image
     let png = try grid.map(encodePNG)
     if let png {
@@ -103,7 +106,7 @@ struct TrainingReporter: TrainingObserver {
         + String(
           format: "%.4f nats per value, KL %.3f nats per token, PSNR %.2f dB.",
           record.reconstruction, record.kl, record.psnr),
-      training: history.curves, validation: validated.curves, pictures: grids.reversed(),
+      training: history.curves, validation: validationHistory.curves, pictures: grids.reversed(),
       codebook: record.codebook,
       configuration: String(decoding: try configuration.json(), as: UTF8.self))
     try write(report.html, to: folder.report)

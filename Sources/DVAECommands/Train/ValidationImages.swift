@@ -16,7 +16,7 @@ struct ValidationImages {
   /// - Throws: where there is none at all
   init(_ configuration: TrainingConfiguration, warn: (String) -> Void) throws {
     let inputs = configuration.validation.isEmpty ? configuration.data : configuration.validation
-    let index = try SampleIndex(inputs, warn: warn)
+    let index = try SampleIndex(inputs.map(configuration.located), warn: warn)
     let preprocessing = Preprocessing(resolution: configuration.validationResolution, upscale: true)
     var pictures: [PixelImage] = []
     for sample in 0..<index.count where pictures.count < configuration.validationImages {

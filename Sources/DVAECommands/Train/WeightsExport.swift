@@ -8,6 +8,9 @@ extension TrainingState {
   ///
   /// - Throws: `WeightsFileError` where the file cannot be written
   func writeWeights(to path: String) throws {
+    // The folder on this machine is nobody else's business.
+    var configuration = configuration
+    configuration.folder = nil
     var metadata = [
       WeightsMetadata.format: WeightsMetadata.currentFormat,
       WeightsMetadata.architecture: try jsonText(configuration.architecture),
@@ -18,6 +21,8 @@ extension TrainingState {
     if !configuration.initialWeights.isEmpty {
       metadata[WeightsMetadata.licence] = WeightsFiles.licenceNote
     }
+    // Tokens of that encoder are tokens of this one.
+    metadata[WeightsMetadata.source(.encoder)] = configuration.frozenEncoder
     try writeSafetensors(
       path,
       tensors: average.parameters.map {

@@ -1,0 +1,164 @@
+import ArgumentParser
+import DVAEFiles
+import DVAEImages
+import DVAEKit
+import DVAEModel
+import DVAETraining
+import Foundation
+
+/// What a run begins with, before anything of it is written.
+struct RunStart {
+  /// The folder of a run that goes on; nil for a new run, whose folder is made once everything else
+  /// is known to work.
+  var folder: RunFolder?
+  /// The settings, complete and valid.
+  var configuration: TrainingConfiguration
+  /// The newest checkpoint's state; nil before the first.
+  var saved: TrainingState?
+  /// The weights that a new run starts from.
+  var weights: ModelWeights?
+
+  /// The state to go on from.
+  func state() throws -> TrainingState {
+    guard var state = saved else {
+      return try TrainingState(configuration, startingFrom: weights)
+    }
+    state.configuration = configuration
+    return state
+  }
+}
+
+extension TrainCommand {
+  /// Finds the run in a folder, or the settings of a new one.
+  ///
+  /// - Parameters:
+  ///   - output: the folder; nil to look only at the settings of a new run
+  ///   - processes: that will share the batches
+  ///   - note: told what is odd, and what was changed
+  /// - Returns: what the run begins with; nothing has been written
+  /// - Throws: what is wrong with a setting, a file or the newest checkpoints
+  func start(
+    _ output: String?, processes: Int, note: (String) -> Void
+  ) throws -> RunStart {
+    guard let output, let folder = try RunFolder.existing(output) else {
+      return try newRun(in: nil, over: nil, processes, note)
+    }
+    guard let saved = try folder.latest(warn: note) else {
+      // A run that ended before its first checkpoint: its settings are all there is of it.
+      let settings = data.isEmpty ? folder.configuration : nil
+      return try newRun(in: folder, over: settings, processes, note)
+    }
+    var configuration = saved.configuration
+    if FileManager.default.fileExists(atPath: folder.configuration) {
+      configuration = try configuration.overlaid(
+        json: try read(folder.configuration), path: folder.configuration)
+    }
+    for change in try configuration.changes(from: saved.configuration) {
+      note("\(folder.configuration): \(change)")
+    }
+    configuration = try options.resumedConfiguration(configuration)
+    configuration.setPaths(
+      data: data, validation: validation, initialWeights: options.initialWeights)
+    try configuration.checkResumes(saved.configuration, run: output)
+    try configuration.validate()
+    try configuration.checkShares(among: processes)
+    return RunStart(folder: folder, configuration: configuration, saved: saved)
+  }
+
+  private func newRun(
+    in folder: RunFolder?, over settings: String?, _ processes: Int, _ note: (String) -> Void
+  ) throws -> RunStart {
+    let file = options.config ?? settings
+    // The weights, which the file of settings may name too, bring their architecture.
+    var configuration = try options.newConfiguration(file: file, architecture: nil)
+    configuration.setPaths(initialWeights: options.initialWeights)
+    let start = configuration.initialWeights
+    var files: WeightsFiles?
+    if !start.isEmpty {
+      let path = configuration.located(start)
+      files = try WeightsFiles(FileSystem.kind(path) == .missing ? start : path)
+      configuration = try options.newConfiguration(
+        file: file, architecture: files?.model.architecture)
+    }
+    configuration.setPaths(
+      data: data, validation: validation, initialWeights: options.initialWeights)
+    try configuration.validate()
+    if options.microBatch == nil, configuration.batchSize % processes == 0 {
+      configuration.microBatch = min(
+        configuration.microBatch, configuration.batchSize / processes)
+    }
+    try configuration.checkShares(among: processes)
+    if let files, configuration.isEncoderFrozen {
+      let encoder = try files.provenance(of: .encoder)
+      configuration.frozenEncoder = encoder.source ?? encoder.sha256
+    }
+    for schedule in try options.fixedSchedules(configuration) {
+      note("\(file ?? ""): sets the span of \(schedule) itself; --updates leaves it as it is")
+    }
+    return RunStart(folder: folder, configuration: configuration, weights: files?.model)
+  }
+
+  /// Refuses a run within a folder of images: its own pictures would be trained on.
+  func refuseInput(_ configuration: TrainingConfiguration, _ output: String) throws {
+    let above = FolderIdentity.above(output)
+    let inputs = (configuration.data + configuration.validation).filter {
+      FolderIdentity(configuration.located($0)).map(above.contains) ?? false
+    }
+    if let input = inputs.first {
+      throw DVAEError(
+        .usage,
+        "\(output): lies in the input folder \(input), so that the run's pictures would become "
+          + "inputs: choose another")
+    }
+  }
+}
+
+extension TrainOptions {
+  /// The settings of a new run.
+  ///
+  /// - Parameters:
+  ///   - file: JSON with some settings, over the preset and below the flags
+  ///   - architecture: of weights to start from
+  /// - Returns: the settings, not yet validated
+  /// - Throws: `ValidationError` for an impossible flag, and what is wrong with the file
+  func newConfiguration(
+    file: String?, architecture: Architecture?
+  ) throws -> TrainingConfiguration {
+    var configuration = try TrainingConfiguration.newRun(
+      preset: preset, updates: updates, architecture: architecture, json: try file.map(read),
+      path: file ?? "")
+    try apply(to: &configuration)
+    return configuration
+  }
+
+  /// The settings of a run that goes on: its own, and what is asked for now.
+  func resumedConfiguration(_ saved: TrainingConfiguration) throws -> TrainingConfiguration {
+    var configuration = saved
+    if let config {
+      configuration = try configuration.overlaid(json: try read(config), path: config)
+    }
+    if let preset { configuration.preset = preset }
+    try apply(to: &configuration)
+    return configuration
+  }
+
+  /// The schedules that `config` sets otherwise than `updates` would have scaled them.
+  func fixedSchedules(_ configuration: TrainingConfiguration) throws -> [String] {
+    guard config != nil, updates != nil else { return [] }
+    var scaled = try TrainingConfiguration.newRun(preset: configuration.preset, updates: updates)
+    try apply(to: &scaled)
+    let schedules: [(String, KeyPath<TrainingConfiguration, Int>)] = [
+      ("learning_rate", \.learningRate.updates), ("kl_weight", \.klWeight.updates),
+      ("temperature", \.temperature.updates), ("warm_up", \.warmUp),
+    ]
+    return schedules.filter { configuration[keyPath: $0.1] != scaled[keyPath: $0.1] }.map(\.0)
+  }
+}
+
+/// The bytes of a file of settings.
+private func read(_ path: String) throws -> Data {
+  guard let json = FileManager.default.contents(atPath: path) else {
+    throw DVAEError(.missing, "\(path): cannot read this file; check the path")
+  }
+  return json
+}
