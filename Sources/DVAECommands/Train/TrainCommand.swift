@@ -12,6 +12,7 @@ struct TrainCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train",
     abstract: "Train a model from images.",
+    usage: "dvae train --output <output> [<options>]",
     discussion: """
       Trains by the recipe of the DALL·E paper (appendix A.2), from random weights or from --init. \
       The folder RUN holds config.json, checkpoints/, metrics.csv, images/, report.html, \
@@ -68,10 +69,8 @@ struct TrainCommand: AsyncParsableCommand {
   func validate() throws {
     if let output { try check(output: output) }
     if output == nil, !printConfig { throw ValidationError("--output must name the run's folder") }
-    for (flag, value) in [("--threads", threads ?? 1), ("--data-threads", dataThreads)]
-    where value < 1 {
-      throw ValidationError("\(flag) must be at least 1, not \(value)")
-    }
+    if let threads { try check("threads", threads, atMost: CPUEngine.mostThreads) }
+    try check("data-threads", dataThreads, atMost: 1024)
   }
 
   func run() async throws {
