@@ -95,15 +95,18 @@ let package = Package(
       [.target(name: "CDVAECrypto", condition: .when(platforms: [.linux, .android]))]),
     // Level 2: numbers.
     module("DVAETensors", ["DVAEFiles"]),
-    // Level 3: engines and accelerators; pictures and weights from untrusted bytes.
+    // Level 3: engines, accelerators and recorded programs; pictures and weights from untrusted bytes.
     module("DVAECPUEngine", ["CDVAEKernels", "DVAETensors"]),
     module("DVAEAccelerator", ["CDVAEPJRT", "DVAEFiles"]),
+    module("DVAEProgram", ["DVAEFiles", "DVAETensors"]),
     module("DVAEImages", ["CDVAEImageCodecs", "CDVAEKernels", "DVAEFiles", "DVAETensors"]),
     module("DVAEWeights", ["CDVAEZLib", "DVAEFiles", "DVAETensors"]),
     // Level 4: the network.
     module("DVAEModel", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
     // Level 5: training, and its data.
-    module("DVAETraining", ["DVAEFiles", "DVAEModel", "DVAETensors", "DVAEWeights"]),
+    module(
+      "DVAETraining",
+      ["DVAEFiles", "DVAEModel", "DVAEProgram", "DVAETensors", "DVAEWeights"]),
     module(
       "DVAEPreparation",
       [
@@ -113,14 +116,18 @@ let package = Package(
     // Level 6: what people import.
     module(
       "DVAEKit",
-      ["DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAETensors", "DVAEWeights"],
+      [
+        "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAEProgram", "DVAETensors",
+        "DVAEWeights",
+      ],
       resources: [.copy("Resources/starter.safetensors")]),
     // Level 7: the command line.
     module(
       "DVAECommands",
       [
         "DVAEAccelerator", "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel",
-        "DVAEPreparation", "DVAETensors", "DVAETraining", "DVAEWeights", argumentParser,
+        "DVAEPreparation", "DVAEProgram", "DVAETensors", "DVAETraining", "DVAEWeights",
+        argumentParser,
         .target(name: "CDVAEMPI", condition: .when(traits: ["MPI"])),
       ]),
     // Level 8: the programs.
@@ -138,6 +145,7 @@ let package = Package(
       path: "Tests/DVAETestSupport", swiftSettings: swiftSettings),
     tests("DVAEEngineTests", ["CDVAEKernels", "DVAECPUEngine", "DVAETensors"]),
     tests("DVAEAcceleratorTests", ["DVAEAccelerator", "DVAEFiles"]),
+    tests("DVAEProgramTests", ["DVAEFiles", "DVAEProgram", "DVAETensors"]),
     tests("DVAEWeightsTests", ["DVAETensors", "DVAEWeights"]),
     tests("DVAEImagesTests", ["DVAEImages", "DVAETensors"]),
     tests(
@@ -145,7 +153,7 @@ let package = Package(
       ["DVAECPUEngine", "DVAEModel", "DVAETensors", "DVAETraining", "DVAEWeights"]),
     tests(
       "DVAETrainingTests",
-      ["DVAECPUEngine", "DVAEModel", "DVAETensors", "DVAETraining", "DVAEWeights"]),
+      ["DVAECPUEngine", "DVAEModel", "DVAEProgram", "DVAETensors", "DVAETraining", "DVAEWeights"]),
     tests(
       "DVAEKitTests",
       [

@@ -7,15 +7,17 @@ public import DVAETensors
 public enum PixelMapping {
   /// ε: bytes become numbers in [ε, 1 − ε].
   public static let epsilon = 0.1
+  /// 1 − 2ε: how much of the interval the bytes span.
+  package static let scale = Float(1 - 2 * epsilon)
 
   /// (1 − 2ε) · (byte / 255) + ε, for every byte.
   public static let table: [Float] = (0...255).map { byte in
-    Float(1 - 2 * epsilon) * (Float(byte) / 255) + Float(epsilon)
+    scale * (Float(byte) / 255) + Float(epsilon)
   }
 
   /// The inverse, clamped to [0, 1]: (x − ε) / (1 − 2ε).
   public static func unmapped(_ x: Float) -> Float {
-    let value = (x - Float(epsilon)) / Float(1 - 2 * epsilon)
+    let value = (x - Float(epsilon)) / scale
     // Written so that a NaN gives 0.
     return value >= 1 ? 1 : value > 0 ? value : 0
   }

@@ -82,17 +82,31 @@ public struct DiscreteVAE: Sendable {
   ) throws -> DiscreteVAE {
     let parameters = { (wanted: NetworkPlan.Half) -> ParameterSet? in
       guard half == nil || half == wanted else { return nil }
-      // Seeds of their own, so that one half does not need the other.
-      let plan = architecture.plan(wanted)
-      return ParameterSet([plan], initialisedBy: 2 &* seed &+ (wanted == .encoder ? 0 : 1))
+      return randomParameters(architecture, wanted, seed: seed)
     }
+    return try DiscreteVAE(
+      architecture, encoder: parameters(.encoder), decoder: parameters(.decoder), weights: nil,
+      origin: randomOrigin(architecture, seed: seed), precision: precision, for: .inference,
+      threads: threads)
+  }
+
+  /// Random parameters of one half; the halves have seeds of their own, so that one does not need
+  /// the other.
+  static func randomParameters(
+    _ architecture: Architecture, _ half: NetworkPlan.Half, seed: UInt64
+  ) -> ParameterSet {
+    ParameterSet(
+      [architecture.plan(half)], initialisedBy: 2 &* seed &+ (half == .encoder ? 0 : 1))
+  }
+
+  /// The record of random parameters in the place of a file's.
+  static func randomOrigin(
+    _ architecture: Architecture, seed: UInt64
+  ) throws -> Provenance.Weights {
     var hash = FileHash()
     hash.add("random \(seed)")
     hash.add(String(decoding: try jsonText(architecture), as: UTF8.self))
-    return try DiscreteVAE(
-      architecture, encoder: parameters(.encoder), decoder: parameters(.decoder), weights: nil,
-      origin: Provenance.Weights(file: "random", sha256: hash.finished()), precision: precision,
-      for: .inference, threads: threads)
+    return Provenance.Weights(file: "random", sha256: hash.finished())
   }
 
   private init(

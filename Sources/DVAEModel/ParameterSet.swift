@@ -15,6 +15,19 @@ public struct Parameter<Values: Sendable>: Sendable {
     self.shape = shape
     self.values = values
   }
+
+  /// The name in the state dict of one half alone: `blocks.input.w`.
+  package func name(in half: NetworkPlan.Half) -> String { Self.name(name, in: half) }
+
+  /// The name in the state dict of Hugging Face's FLAVA: `blocks.input.weight`.
+  package func flavaName(in half: NetworkPlan.Half) -> String {
+    Self.name(WeightNames.flava(name), in: half)
+  }
+
+  private static func name(_ name: String, in half: NetworkPlan.Half) -> String {
+    let prefix = half.rawValue + "."
+    return name.hasPrefix(prefix) ? String(name.dropFirst(prefix.utf8.count)) : name
+  }
 }
 
 /// The parameters of one or both halves, in the order of the plan, or anything shaped like them:

@@ -20,6 +20,9 @@ enum WeightNames {
       self.atEnd = atEnd
     }
 
+    /// The old name of a new one.
+    func reversed(_ name: String) -> String { Renaming(new, old, atEnd: atEnd)(name) }
+
     func callAsFunction(_ name: String) -> String {
       if atEnd { return name.hasSuffix(old) ? name.dropLast(old.count) + new : name }
       return name.replacing(old, with: new)
@@ -29,6 +32,11 @@ enum WeightNames {
   /// The official name, with the half in front if the file says it.
   static func official(_ name: String) -> String {
     renamings.reduce(name) { $1($0) }
+  }
+
+  /// The name in Hugging Face's port of an official one.
+  static func flava(_ name: String) -> String {
+    renamings.reversed().reduce(name) { $1.reversed($0) }
   }
 
   /// The half that a name says it belongs to.

@@ -1,9 +1,11 @@
+import DVAEFiles
+
 /// One event of TensorBoard's log, as the bytes of its record.
 ///
 /// A log is a sequence of records: the length as 64 bits, its check, the event, its check; each
 /// check is a CRC-32C, rotated and offset so that checks of checks do no harm. An event is a message
-/// of protocol buffers (`tensorflow/core/util/event.proto`), of which a log of scalars and pictures
-/// needs seven fields: few enough to be written out here.
+/// of Protocol Buffers (`tensorflow/core/util/event.proto`), of which a log of scalars and pictures
+/// needs seven fields.
 public struct TensorBoardEvent: Sendable {
   /// What an event tells.
   public enum Content: Sendable {
@@ -40,79 +42,39 @@ public struct TensorBoardEvent: Sendable {
   }
 
   private var message: [UInt8] {
-    var event = Message()
+    var event = ProtobufMessage()
     event.add(1, time)
     event.add(2, step)
     switch content {
-    case .version: event.add(3, Array("brain.Event:2".utf8))
+    case .version: event.add(3, "brain.Event:2")
     case .start:
-      var log = Message()
+      var log = ProtobufMessage()
       log.add(1, 1)
-      event.add(7, log.bytes)
+      event.add(7, log)
     case .scalars(let scalars):
-      var summary = Message()
+      var summary = ProtobufMessage()
       for (tag, value) in scalars {
-        var entry = Message()
-        entry.add(1, Array(tag.utf8))
+        var entry = ProtobufMessage()
+        entry.add(1, tag)
         entry.add(2, Float(value))
-        summary.add(1, entry.bytes)
+        summary.add(1, entry)
       }
-      event.add(5, summary.bytes)
+      event.add(5, summary)
     case .picture(let tag, let width, let height, let png):
-      var image = Message()
+      var image = ProtobufMessage()
       image.add(1, height)
       image.add(2, width)
       // Three channels: RGB.
       image.add(3, 3)
       image.add(4, png)
-      var entry = Message()
-      entry.add(1, Array(tag.utf8))
-      entry.add(4, image.bytes)
-      var summary = Message()
-      summary.add(1, entry.bytes)
-      event.add(5, summary.bytes)
+      var entry = ProtobufMessage()
+      entry.add(1, tag)
+      entry.add(4, image)
+      var summary = ProtobufMessage()
+      summary.add(1, entry)
+      event.add(5, summary)
     }
     return event.bytes
-  }
-
-  /// A message of protocol buffers: fields by their numbers.
-  private struct Message {
-    var bytes: [UInt8] = []
-
-    mutating func add(_ field: Int, _ value: Double) {
-      key(field, 1)
-      bytes += TensorBoardEvent.littleEndian(value.bitPattern)
-    }
-
-    mutating func add(_ field: Int, _ value: Float) {
-      key(field, 5)
-      bytes += TensorBoardEvent.littleEndian(value.bitPattern)
-    }
-
-    mutating func add(_ field: Int, _ value: Int) {
-      // Zero is what a field is that is not there.
-      guard value != 0 else { return }
-      key(field, 0)
-      number(UInt64(bitPattern: Int64(value)))
-    }
-
-    mutating func add(_ field: Int, _ value: [UInt8]) {
-      key(field, 2)
-      number(UInt64(value.count))
-      bytes += value
-    }
-
-    private mutating func key(_ field: Int, _ type: Int) { number(UInt64(field << 3 | type)) }
-
-    /// Seven bits at a time, the lowest first; the eighth says that more follow.
-    private mutating func number(_ value: UInt64) {
-      var rest = value
-      while rest >= 0x80 {
-        bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-        rest >>= 7
-      }
-      bytes.append(UInt8(rest))
-    }
   }
 
   private static func maskedCheck(_ bytes: [UInt8]) -> UInt32 {

@@ -101,34 +101,29 @@ package struct UpdateStep<E: HostEngine>: Sendable {
   }
 
   /// The norm of the batch's gradient, which is the mean over the micro-batches.
-  package func gradientNorm() -> Double {
-    guard let arena = gradients.arena else { return 0 }
-    let squares = trainedRanges.reduce(0) { $0 + engine.sumOfSquares(arena.tensor[$1]) }
-    return squares.squareRoot() / Double(microBatches)
-  }
+  package func gradientNorm() -> Double { optimizer.norm(ofSums: trainedParts(of: gradients)) }
 
   /// AdamW and the average, on what is not frozen, with the gradient's norm limited.
   package func apply(to state: TrainingState, norm: Double, _ values: ScheduledValues) {
-    var scale = 1 / Double(microBatches)
-    if configuration.clipNorm > 0, norm > configuration.clipNorm {
-      scale *= configuration.clipNorm / norm
-    }
-    let step = AdamWStep(
-      learningRate: Float(values.learningRate), beta1: Float(configuration.beta1),
-      beta2: Float(configuration.beta2), epsilon: Float(configuration.epsilon),
-      weightDecay: Float(configuration.weightDecay),
-      averageDecay: Float(configuration.averageDecay), gradientScale: Float(scale),
-      count: state.update + 1)
-    guard let parameters = state.parameters.arena, let gradients = gradients.arena,
-      let firstMoment = state.firstMoment.arena, let secondMoment = state.secondMoment.arena,
-      let average = state.average.arena
-    else { preconditionFailure("UpdateStep: a role without an arena") }
-    for range in trainedRanges {
-      engine.adamWStep(
-        parameters: parameters.tensor[range], gradients: gradients.tensor[range],
-        firstMoment: firstMoment.tensor[range], secondMoment: secondMoment.tensor[range],
-        average: average.tensor[range], step)
-    }
+    let roles = [
+      state.parameters, gradients, state.firstMoment, state.secondMoment, state.average,
+    ].map(trainedParts)
+    optimizer.apply(
+      to: trainedRanges.indices.map { at in
+        OptimizerStep.Place(
+          parameters: roles[0][at], gradients: roles[1][at], firstMoment: roles[2][at],
+          secondMoment: roles[3][at], average: roles[4][at])
+      }, norm: norm, UpdateNumbers(configuration, values, after: state.update))
+  }
+
+  private var optimizer: OptimizerStep<E> {
+    OptimizerStep(configuration: configuration, engine: engine)
+  }
+
+  /// The parts of an arena that are not frozen.
+  private func trainedParts(of set: ParameterSet) -> [TensorSlice] {
+    guard let arena = set.arena else { preconditionFailure("UpdateStep: a role without an arena") }
+    return trainedRanges.map { arena.tensor[$0] }
   }
 }
 

@@ -23,15 +23,8 @@ extension WeightsFiles {
       WeightsMetadata.architecture: String(
         decoding: try jsonText(model.architecture), as: UTF8.self),
     ]
-    // Weights of our own training say so, and what they grew out of. A pickled module has an
-    // attribute `training` too, which means something else.
-    let written = files.filter { $0.format == .safetensors }
-    for key in [WeightsMetadata.training, WeightsMetadata.licence] {
-      metadata[key] = written.compactMap { $0.metadata[key] }.first
-    }
-    if metadata[WeightsMetadata.training] == nil, metadata[WeightsMetadata.licence] == nil {
-      metadata[WeightsMetadata.licence] = Self.licenceNote
-    }
+    metadata[WeightsMetadata.training] = training
+    metadata[WeightsMetadata.licence] = licence
     metadata[WeightsMetadata.ranges] = try (ranges ?? activationRanges()).map {
       String(decoding: try jsonText($0), as: UTF8.self)
     }
@@ -46,5 +39,20 @@ extension WeightsFiles {
       }
     }
     try writeSafetensors(path, tensors: entries, metadata: metadata)
+  }
+
+  /// How weights of our own training were trained.
+  private var training: String? { written(WeightsMetadata.training) }
+
+  /// The licence of weights of our own training where they have one, else the note on OpenAI's.
+  var licence: String? {
+    written(WeightsMetadata.licence) ?? (training == nil ? Self.licenceNote : nil)
+  }
+
+  /// Metadata that this package has written.
+  ///
+  /// A pickled module has an attribute `training` too, which means something else.
+  private func written(_ key: String) -> String? {
+    files.filter { $0.format == .safetensors }.compactMap { $0.metadata[key] }.first
   }
 }

@@ -1,0 +1,90 @@
+public import ArgumentParser
+public import DVAEKit
+public import DVAEModel
+public import DVAEProgram
+
+/// `dvae export`.
+struct ExportCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export",
+    abstract: "Write a model for other programs: ONNX, StableHLO or PyTorch.",
+    discussion: """
+      onnx: opset 17, any batch and size. The encoder takes 'pixels', uint8 [N, H, W, 3], and gives \
+      'tokens', int64 [N, H/8, W/8]; the decoder takes 'tokens' and gives 'pixels'. No other step is \
+      needed before or behind it but resizing. Sides that are no multiple of 8 and tokens outside of \
+      the vocabulary are errors of the runtime that name the node.
+      stablehlo: text for XLA and its tools, for one batch and size; the parameters are arguments.
+      pytorch: the state dict of one half, which torch.load reads.
+
+      Example:
+        dvae export --half encoder --weights openai --output encoder.onnx
+      """)
+
+  enum Format: String, CaseIterable, ExpressibleByArgument {
+    case onnx, stablehlo, pytorch
+  }
+
+  @Option(help: "The form of the file.") var format = Format.onnx
+
+  @Option(help: "The half of the model.") var half: NetworkPlan.Half
+
+  @Option(
+    help: ArgumentHelp(
+      "The model, as in 'dvae tokenize'.", valueName: "path"))
+  var weights = "starter"
+
+  @Option(name: .shortAndLong, help: "The file to write.") var output: String
+
+  @Flag(help: "Replace a file that is there.") var overwrite = false
+
+  @Flag(help: "Give an encoder's logits too (onnx, stablehlo).") var logits = false
+
+  @Flag(help: "Give a decoder's statistics too: μ, then ln b (onnx, stablehlo).")
+  var statistics = false
+
+  @Option(help: "Images in a batch (stablehlo).") var batch = 1
+
+  @Option(help: "Rows of pixels, a multiple of 8 (stablehlo).") var height = 256
+
+  @Option(help: "Columns of pixels, a multiple of 8 (stablehlo).") var width = 256
+
+  @Option(help: "The precision of activations (stablehlo).") var precision = ProgramPrecision
+    .float32
+
+  @Option(help: "The names of the parameters (pytorch): OpenAI's or those of Hugging Face's FLAVA.")
+  var names = ModelExport.Names.official
+
+  func validate() throws {
+    try check(output: output)
+    try check("batch", batch, atMost: 65_536)
+    for (name, side) in [("height", height), ("width", width)] {
+      try check(name, side, atMost: 65_536)
+      guard side % Architecture.pixelsPerToken == 0 else {
+        throw ValidationError("--\(name) must be a multiple of 8, not \(side)")
+      }
+    }
+    if logits && half == .decoder { throw ValidationError("--logits are an encoder's") }
+    if statistics && half == .encoder { throw ValidationError("--statistics are a decoder's") }
+  }
+
+  func run() async throws {
+    guard overwrite || FileSystem.kind(output) == .missing else {
+      throw DVAEError(.cannotCreate, "\(output) is there already; --overwrite replaces it")
+    }
+    let model = try ModelExport(weights, half)
+    try FileSystem.makeFolder(FileSystem.folder(of: output))
+    switch format {
+    case .onnx: try model.writeONNX(to: output, showsLikelihood: logits || statistics)
+    case .stablehlo:
+      try model.writeStableHLO(
+        to: output, batch: batch, height: height, width: width, precision: precision,
+        showsLikelihood: logits || statistics)
+    case .pytorch: try model.writeStateDict(to: output, names: names)
+    }
+    Console.current.print(output)
+  }
+}
+
+extension NetworkPlan.Half: ExpressibleByArgument {}
+extension ProgramPrecision: ExpressibleByArgument {}
+extension ModelExport.Names: ExpressibleByArgument {}

@@ -1,0 +1,140 @@
+public import DVAEModel
+public import DVAEProgram
+import DVAETensors
+import DVAEWeights
+import DVAEFiles
+import DVAEImages
+
+/// One half of a model, to be written for other programs.
+public struct ModelExport: Sendable {
+  /// The encoder or the decoder.
+  public let half: NetworkPlan.Half
+  /// The numbers that fix the layers.
+  public let architecture: Architecture
+  private let parameters: ParameterSet
+  private let origin: Provenance.Weights
+  private let licence: String?
+
+  /// The names of parameters in a state dict.
+  public enum Names: String, Hashable, Sendable, CaseIterable {
+    /// Those of OpenAI's package: `blocks.input.w`.
+    case official
+    /// Those of Hugging Face's FLAVA: `blocks.input.weight`.
+    case flava
+  }
+
+  /// Opens one half of a model.
+  ///
+  /// - Parameters:
+  ///   - path: of weights, or a name: see `WeightsLocation`; `random` for random weights
+  ///   - half: which
+  /// - Throws: what is missing from the weights or wrong with them.
+  public init(_ path: String, _ half: NetworkPlan.Half) throws {
+    self.half = half
+    if path == "random", FileSystem.kind(path) == .missing {
+      architecture = .released
+      parameters = DiscreteVAE.randomParameters(architecture, half, seed: 0)
+      origin = try DiscreteVAE.randomOrigin(architecture, seed: 0)
+      licence = nil
+      return
+    }
+    let weights = try WeightsFiles(path, verifying: half)
+    // Says by name which file lacks the half.
+    origin = try weights.provenance(of: half)
+    guard let parameters = weights.parameters(half) else {
+      throw DVAEError(.missing, "\(path): no \(half.rawValue) in there")
+    }
+    self.parameters = parameters
+    architecture = weights.model.architecture
+    licence = weights.licence
+  }
+
+  /// Writes an ONNX model, opset 17, with open batch, height and width.
+  ///
+  /// The encoder takes `pixels`, uint8 [N, H, W, 3], and gives `tokens`, int64 [N, H/8, W/8]; the
+  /// decoder takes `tokens` and gives `pixels`. Runtimes refuse sides that are no multiple of 8 and
+  /// tokens outside of the vocabulary, by an error that names the node.
+  ///
+  /// - Parameters:
+  ///   - path: the file to create or replace, atomically
+  ///   - showsLikelihood: whether `logits` [N, h, w, vocabulary] or `statistics` [N, H, W, 6] are an
+  ///     output too
+  /// - Throws: where the file cannot be written.
+  public func writeONNX(to path: String, showsLikelihood: Bool = false) throws {
+    let values = Dictionary(
+      uniqueKeysWithValues: parameters.parameters.map { ($0.name, $0.values) })
+    var properties = [
+      ("half", half.rawValue), ("weights", origin.file), ("weights_sha256", origin.sha256),
+      ("architecture", String(decoding: try jsonText(architecture), as: UTF8.self)),
+    ]
+    if let source = origin.source { properties.append(("source_sha256", source)) }
+    if let licence { properties.append((WeightsMetadata.licence, licence)) }
+    let model = ONNXWriter.model(
+      try recording(showsLikelihood: showsLikelihood), parameters: values,
+      metadata: ONNXWriter.Metadata(
+        description: "The \(half.rawValue) of a discrete variational autoencoder (DALL·E)",
+        producer: ("swift-dvae", DVAE.version), properties: properties))
+    let file = try AtomicFile(path)
+    try model.forEachPart { try file.write($0) }
+    try file.commit()
+  }
+
+  /// Writes a StableHLO program as text, which PJRT plugins and the StableHLO tools read.
+  ///
+  /// The parameters are arguments; comments at the top of the file name all arguments and results.
+  ///
+  /// - Parameters:
+  ///   - path: the file to create or replace, atomically
+  ///   - batch: images
+  ///   - height: of the images in pixels, a multiple of 8
+  ///   - width: of the images in pixels, a multiple of 8
+  ///   - precision: of the activations
+  ///   - showsLikelihood: whether `logits` or `statistics` are a result too
+  /// - Throws: sides that are no multiple of 8; where the file cannot be written.
+  public func writeStableHLO(
+    to path: String, batch: Int = 1, height: Int = 256, width: Int = 256,
+    precision: ProgramPrecision = .float32, showsLikelihood: Bool = false
+  ) throws {
+    let recording = try recording(
+      batch: batch, height: height, width: width, showsLikelihood: showsLikelihood)
+    func line(_ kind: String, _ at: Int, _ name: String, _ extents: [Int]) -> String {
+      "// \(kind) \(at): \(name) \(extents)\n"
+    }
+    let header =
+      "// \(half.rawValue) of \(architecture.vocabulary) tokens, by swift-dvae \(DVAE.version)\n"
+      + recording.inputs.enumerated().map { line("argument", $0, $1.name, $1.extents) }.joined()
+      + recording.outputs.enumerated().map { line("result", $0, $1.name, $1.extents) }.joined()
+    let file = try AtomicFile(path)
+    try file.write(header + StableHLOWriter.text(recording, precision: precision))
+    try file.commit()
+  }
+
+  /// Writes the state dict of a PyTorch module.
+  ///
+  /// - Parameters:
+  ///   - path: the file to create or replace, atomically
+  ///   - names: of the parameters
+  /// - Throws: where the file cannot be written.
+  public func writeStateDict(to path: String, names: Names = .official) throws {
+    try writeTorchStateDict(
+      path,
+      tensors: parameters.parameters.map {
+        (names == .official ? $0.name(in: half) : $0.flavaName(in: half), $0.shape, $0.values)
+      })
+  }
+
+  private func recording(
+    batch: Int = 1, height: Int = 256, width: Int = 256, showsLikelihood: Bool
+  ) throws -> Recording {
+    let step = Architecture.pixelsPerToken
+    switch half {
+    case .encoder:
+      return try ForwardPrograms.encoder(
+        architecture, batch: batch, height: height, width: width, showsLogits: showsLikelihood)
+    case .decoder:
+      return ForwardPrograms.decoder(
+        architecture, batch: batch, height: height / step, width: width / step,
+        showsStatistics: showsLikelihood)
+    }
+  }
+}

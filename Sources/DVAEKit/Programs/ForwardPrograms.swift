@@ -1,0 +1,82 @@
+import DVAEImages
+package import DVAEModel
+package import DVAEProgram
+import DVAETensors
+
+/// The halves of a model as programs: pixels in, tokens out, and back.
+///
+/// The parameters are inputs under their official names, `encoder.blocks.input.w`.
+package enum ForwardPrograms {
+  /// The encoder: `pixels`, uint8 [N, H, W, 3], to `tokens` [N, H/8, W/8].
+  ///
+  /// - Parameters:
+  ///   - architecture: of the model
+  ///   - batch: N
+  ///   - height: H, a multiple of 8
+  ///   - width: W, a multiple of 8
+  ///   - showsLogits: whether `logits` [N, H/8, W/8, vocabulary] are an output too
+  ///   - ranks: tokens for each position, the most likely first; above 1 there are `ranked_tokens`,
+  ///     `distances` and `log_probabilities` [N, H/8, W/8, ranks] too
+  /// - Returns: the program
+  /// - Throws: `ModelInputError` for sides that are no multiple of 8
+  package static func encoder(
+    _ architecture: Architecture, batch: Int = 1, height: Int = 256, width: Int = 256,
+    showsLogits: Bool = false, ranks: Int = 1
+  ) throws -> Recording {
+    let recording = Recording()
+    let encoder = ImageEncoder(
+      architecture, parameters: parameters(architecture.encoder, recording),
+      engine: RecordingEngine(recording))
+    let pixels = recording.value(
+      "pixels", Shape(batch, height, width, architecture.inputChannels), .uint8)
+    let x = recording.mappedPixels(
+      pixels, scale: PixelMapping.scale, offset: Float(PixelMapping.epsilon))
+    recording.output("tokens", try encoder.tokens(x))
+    guard showsLogits || ranks > 1 else { return recording }
+    // The items that the tokens were made of.
+    let logits = try encoder.logits(x)
+    if showsLogits { recording.output("logits", logits) }
+    if ranks > 1 {
+      let ranked = recording.ranked(logits, count: ranks)
+      recording.output("ranked_tokens", ranked.tokens)
+      recording.output("distances", ranked.distances)
+      recording.output("log_probabilities", ranked.logProbabilities)
+    }
+    return recording
+  }
+
+  /// The decoder: `tokens` [N, h, w] to `pixels`, uint8 [N, 8h, 8w, 3].
+  ///
+  /// - Parameters:
+  ///   - architecture: of the model
+  ///   - batch: N
+  ///   - height: h
+  ///   - width: w
+  ///   - showsStatistics: whether `statistics` [N, 8h, 8w, 6] are an output too: μ of each colour,
+  ///     then ln b
+  /// - Returns: the program
+  package static func decoder(
+    _ architecture: Architecture, batch: Int = 1, height: Int = 32, width: Int = 32,
+    showsStatistics: Bool = false
+  ) -> Recording {
+    let recording = Recording()
+    let decoder = ImageDecoder(
+      architecture, parameters: parameters(architecture.decoder, recording),
+      engine: RecordingEngine(recording))
+    let tokens = recording.tokens("tokens", batch: batch, height: height, width: width)
+    let statistics = decoder.statistics(
+      ofValid: tokens, batch: batch, height: height, width: width)
+    recording.output(
+      "pixels",
+      recording.pictures(
+        of: statistics, scale: PixelMapping.scale, offset: Float(PixelMapping.epsilon)))
+    if showsStatistics { recording.output("statistics", statistics) }
+    return recording
+  }
+
+  private static func parameters(
+    _ plan: NetworkPlan, _ recording: Recording
+  ) -> Parameters<RecordedVariable> {
+    Parameters([plan]) { name, shape in recording.variable(name, shape) }
+  }
+}

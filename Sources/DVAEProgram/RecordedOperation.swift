@@ -1,0 +1,107 @@
+import DVAETensors
+
+/// An operation of a recorded program; numbers without a label are items.
+///
+/// Most are those of `Engine`, so that each format can write them in its own best way. Two equal
+/// operations have equal results.
+enum RecordedOperation: Hashable, Sendable {
+  case convolution(
+    x: Int, weights: Int, bias: Int, ConvolutionShape, reluInput: Bool, RecordedEpilogue)
+  case convolutionBackwardInput(dy: Int, weights: Int, ConvolutionShape, RecordedEpilogue)
+  /// Results: dw and db, with what they are added to.
+  case convolutionBackwardWeights(
+    x: Int, dy: Int, ConvolutionShape, reluInput: Bool, scale: Float, dWeights: Int?, dBias: Int?)
+  case argmax(Int)
+  case gatherColumns(tokens: Int, weights: Int, bias: Int, ConvolutionShape)
+  case maxPool(Int)
+  case maxPoolBackward(dy: Int, x: Int)
+  case upsample(Int)
+  case upsampleBackward(Int)
+  case relu(Int)
+  case reluBackward(dy: Int, x: Int)
+  case addScaled(Int, Int, gain: Float)
+  case sigmoid(Int)
+  case softmax(Int)
+  /// Uniform numbers in (0, 1): see `Recording.uniform`.
+  case uniform(state: Int)
+  case gumbelSoftmax(Int, uniform: Int, temperature: ScalarOperand)
+  case klToUniform(Int)
+  case gumbelSoftmaxBackward(
+    dy: Int, y: Int, logits: Int, temperature: ScalarOperand, klScale: ScalarOperand)
+  case logitLaplace(Int, target: Int)
+  case logitLaplaceBackward(Int, target: Int, scale: Float)
+  /// Results: parameters, first moment, second moment, average.
+  case adamW(
+    parameters: Int, gradients: Int, firstMoment: Int, secondMoment: Int, average: Int,
+    RecordedAdamW)
+  case sumOfSquares(Int)
+
+  // Beside `Engine`.
+
+  /// Results: tokens, how far each logit lies below the largest, ln q; `count` for each position.
+  case rank(Int, count: Int)
+  /// (x / 255) · scale + offset, of bytes.
+  case mapPixels(Int, scale: Float, offset: Float)
+  /// The byte of (sigmoid(μ) − offset) / scale, clamped and cut off; μ is the first half of the
+  /// channels.
+  case pictures(Int, scale: Float, offset: Float)
+  /// The sum over all replicas.
+  case allReduce(Int)
+  case scalar(ScalarExpression)
+  /// One of an item's numbers.
+  case element(of: Int, at: Int)
+  /// Numbers in a row.
+  case vector([ScalarOperand])
+  /// Zeros of the result's extents.
+  case zeros
+}
+
+/// An `Epilogue` over items; whose memory the result may take is the compiler's to know.
+struct RecordedEpilogue: Hashable, Sendable {
+  var relu: Bool
+  var mask: Int?
+  var skip: Int?
+  var gain: Float
+
+  init(_ epilogue: Epilogue<RecordedValue>) {
+    relu = epilogue.relu
+    mask = epilogue.mask?.item
+    skip = epilogue.skip?.item
+    gain = epilogue.gain
+  }
+}
+
+/// An `AdamWStep` over operands.
+struct RecordedAdamW: Hashable, Sendable {
+  var learningRate, gradientScale, correction1, correction2: ScalarOperand
+  var beta1, beta2, epsilon, weightDecay, averageDecay: Float
+
+  init(_ step: AdamWStep<RecordedScalar>) {
+    learningRate = step.learningRate.operand
+    gradientScale = step.gradientScale.operand
+    correction1 = step.correction1.operand
+    correction2 = step.correction2.operand
+    beta1 = step.beta1
+    beta2 = step.beta2
+    epsilon = step.epsilon
+    weightDecay = step.weightDecay
+    averageDecay = step.averageDecay
+  }
+}
+
+/// A number that an operation reads.
+enum ScalarOperand: Hashable, Sendable {
+  case constant(Double)
+  case item(Int)
+}
+
+/// A function of two numbers.
+enum ScalarFunction: Hashable, Sendable {
+  case sum, product, quotient, minimum
+}
+
+/// A number made of others.
+enum ScalarExpression: Hashable, Sendable {
+  case combine(ScalarFunction, ScalarOperand, ScalarOperand)
+  case squareRoot(ScalarOperand)
+}

@@ -1,0 +1,210 @@
+public import DVAETensors
+
+/// An engine that computes nothing: it records what it is asked for.
+public struct RecordingEngine: Engine {
+  /// A convolution's parameters.
+  public struct Filter: Sendable {
+    let shape: ConvolutionShape
+    let weights: RecordedVariable
+    let bias: RecordedVariable
+  }
+
+  /// What the engine writes to.
+  public let recording: Recording
+
+  /// Makes an engine that adds to a recording.
+  public init(_ recording: Recording) { self.recording = recording }
+
+  /// `recording`.
+  public var name: String { "recording" }
+
+  /// See `Engine`.
+  public func makeFilter(
+    _ shape: ConvolutionShape, weights: RecordedVariable, bias: RecordedVariable, uses: FilterUses
+  ) -> Filter {
+    Filter(shape: shape, weights: weights, bias: bias)
+  }
+
+  /// See `Engine`.
+  public func convolution(
+    _ x: RecordedValue, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<RecordedValue>
+  ) -> RecordedValue {
+    recording.value(
+      .convolution(
+        x: x.item, weights: recording.current(filter.weights),
+        bias: recording.current(filter.bias), filter.shape, reluInput: reluInput,
+        RecordedEpilogue(epilogue)),
+      x.shape.with(channels: filter.shape.outputChannels))
+  }
+
+  /// See `Engine`.
+  public func convolutionBackwardInput(
+    _ dy: RecordedValue, _ filter: Filter, epilogue: Epilogue<RecordedValue>
+  ) -> RecordedValue {
+    recording.value(
+      .convolutionBackwardInput(
+        dy: dy.item, weights: recording.current(filter.weights), filter.shape,
+        RecordedEpilogue(epilogue)),
+      dy.shape.with(channels: filter.shape.inputChannels))
+  }
+
+  /// See `Engine`.
+  public func convolutionBackwardWeights(
+    _ x: RecordedValue, _ dy: RecordedValue, _ shape: ConvolutionShape, reluInput: Bool,
+    scale: Float, dWeights: RecordedVariable, dBias: RecordedVariable
+  ) {
+    let results = recording.record(
+      .convolutionBackwardWeights(
+        x: x.item, dy: dy.item, shape, reluInput: reluInput, scale: scale,
+        dWeights: dWeights.item, dBias: dBias.item),
+      [
+        Recording.Item(extents: dWeights.extents, element: .float32),
+        Recording.Item(extents: dBias.extents, element: .float32),
+      ])
+    (dWeights.item, dBias.item) = (results[0], results[1])
+  }
+
+  /// See `Engine`; the logits are an item of their own, so that asking for both computes them once.
+  public func argmaxConvolution(
+    _ x: RecordedValue, _ filter: Filter, reluInput: Bool
+  ) -> RecordedTokens {
+    argmaxChannels(convolution(x, filter, reluInput: reluInput, epilogue: .bias))
+  }
+
+  /// See `Engine`.
+  public func argmaxChannels(_ logits: RecordedValue) -> RecordedTokens {
+    let extents = Array(logits.shape.extents.dropLast())
+    return RecordedTokens(
+      extents: extents, item: recording.record(.argmax(logits.item), extents, .token))
+  }
+
+  /// See `Engine`.
+  public func gatherColumns(
+    _ tokens: RecordedTokens, _ filter: Filter, shape: Shape
+  ) -> RecordedValue {
+    recording.value(
+      .gatherColumns(
+        tokens: tokens.item, weights: recording.current(filter.weights),
+        bias: recording.current(filter.bias), filter.shape), shape)
+  }
+
+  /// See `Engine`.
+  public func maxPool2x2(_ x: RecordedValue) -> RecordedValue {
+    recording.value(.maxPool(x.item), x.shape.halved)
+  }
+
+  /// See `Engine`.
+  public func maxPool2x2Backward(_ dy: RecordedValue, _ x: RecordedValue) -> RecordedValue {
+    recording.value(.maxPoolBackward(dy: dy.item, x: x.item), x.shape)
+  }
+
+  /// See `Engine`.
+  public func upsampleNearest2x(_ x: RecordedValue) -> RecordedValue {
+    recording.value(.upsample(x.item), x.shape.doubled)
+  }
+
+  /// See `Engine`.
+  public func upsampleNearest2xBackward(_ dy: RecordedValue) -> RecordedValue {
+    recording.value(.upsampleBackward(dy.item), dy.shape.halved)
+  }
+
+  /// See `Engine`.
+  public func relu(_ x: RecordedValue) -> RecordedValue {
+    recording.value(.relu(x.item), x.shape)
+  }
+
+  /// See `Engine`.
+  public func reluBackward(_ dy: RecordedValue, _ x: RecordedValue) -> RecordedValue {
+    recording.value(.reluBackward(dy: dy.item, x: x.item), x.shape)
+  }
+
+  /// See `Engine`.
+  public func addScaled(
+    _ x: RecordedValue, _ r: RecordedValue, gain: Float
+  ) -> RecordedValue {
+    recording.value(.addScaled(x.item, r.item, gain: gain), x.shape)
+  }
+
+  /// See `Engine`.
+  public func sigmoid(_ x: RecordedValue) -> RecordedValue {
+    recording.value(.sigmoid(x.item), x.shape)
+  }
+
+  /// See `Engine`.
+  public func softmaxChannels(_ logits: RecordedValue) -> RecordedValue {
+    recording.value(.softmax(logits.item), logits.shape)
+  }
+
+  /// See `Engine`; the noise is `.uniform` with numbers that the program is given or that
+  /// `Recording.uniform` makes, because a seed would be part of the program.
+  public func gumbelSoftmax(
+    _ logits: RecordedValue, noise: GumbelNoise<RecordedValue>, temperature: RecordedScalar
+  ) -> RecordedValue {
+    guard case .uniform(let u) = noise else {
+      preconditionFailure("RecordingEngine: seeded noise; use Recording.uniform")
+    }
+    precondition(u.shape == logits.shape, "gumbelSoftmax: \(u.shape) for \(logits.shape)")
+    return recording.value(
+      .gumbelSoftmax(logits.item, uniform: u.item, temperature: temperature.operand),
+      logits.shape)
+  }
+
+  /// See `Engine`.
+  public func klToUniform(_ logits: RecordedValue) -> RecordedScalar {
+    scalar(.klToUniform(logits.item))
+  }
+
+  /// See `Engine`.
+  public func gumbelSoftmaxBackward(
+    _ dy: RecordedValue, y: RecordedValue, logits: RecordedValue, temperature: RecordedScalar,
+    klScale: RecordedScalar
+  ) -> RecordedValue {
+    recording.value(
+      .gumbelSoftmaxBackward(
+        dy: dy.item, y: y.item, logits: logits.item, temperature: temperature.operand,
+        klScale: klScale.operand),
+      logits.shape)
+  }
+
+  /// See `Engine`.
+  public func logitLaplaceLoss(
+    _ statistics: RecordedValue, target: RecordedValue
+  ) -> RecordedScalar {
+    scalar(.logitLaplace(statistics.item, target: target.item))
+  }
+
+  /// See `Engine`.
+  public func logitLaplaceLossBackward(
+    _ statistics: RecordedValue, target: RecordedValue, scale: Float
+  ) -> RecordedValue {
+    recording.value(
+      .logitLaplaceBackward(statistics.item, target: target.item, scale: scale),
+      statistics.shape)
+  }
+
+  /// See `Engine`.
+  public func adamWStep(
+    parameters: RecordedVariable, gradients: RecordedVariable, firstMoment: RecordedVariable,
+    secondMoment: RecordedVariable, average: RecordedVariable, _ step: AdamWStep<RecordedScalar>
+  ) {
+    let results = recording.record(
+      .adamW(
+        parameters: recording.current(parameters), gradients: recording.current(gradients),
+        firstMoment: recording.current(firstMoment),
+        secondMoment: recording.current(secondMoment), average: recording.current(average),
+        RecordedAdamW(step)),
+      Array(
+        repeating: Recording.Item(extents: parameters.extents, element: .float32), count: 4))
+    (parameters.item, firstMoment.item) = (results[0], results[1])
+    (secondMoment.item, average.item) = (results[2], results[3])
+  }
+
+  /// See `Engine`.
+  public func sumOfSquares(_ x: RecordedVariable) -> RecordedScalar {
+    scalar(.sumOfSquares(recording.current(x)))
+  }
+
+  private func scalar(_ operation: RecordedOperation) -> RecordedScalar {
+    .item(recording.record(operation, [], .float32), of: recording)
+  }
+}

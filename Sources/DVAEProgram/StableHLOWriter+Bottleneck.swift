@@ -1,0 +1,153 @@
+import DVAETensors
+
+// The wide softmaxes of the bottleneck, and its noise. All of it is computed in 32-bit floats.
+
+extension StableHLOWriter {
+  mutating func writeBottleneck(_ operation: RecordedOperation, _ results: [Int]) {
+    let result = results[0]
+    switch operation {
+    case .argmax(let x): set(result, argmax(convert(term(x), "f32")))
+    case .rank(let logits, let count): rank(convert(term(logits), "f32"), count, results)
+    case .softmax(let logits):
+      let q = softmax(convert(term(logits), "f32"))
+      set(result, convert(q, stored(result)))
+    case .uniform(let state): set(result, uniform(term(state), contents.items[result].extents))
+    case .gumbelSoftmax(let logits, let uniform, let temperature):
+      let inner = unary("negate", unary("log", term(uniform)))
+      let noisy = binary("subtract", convert(term(logits), "f32"), unary("log", inner))
+      let cooled = binary("divide", noisy, spread(temperature, noisy.extents))
+      set(result, convert(softmax(cooled), stored(result)))
+    case .klToUniform(let logits):
+      let (q, logQ) = distribution(convert(term(logits), "f32"))
+      let surplus = binary("add", logQ, naturalLogarithm(Double(logQ.extents[3])))
+      // Each position by itself first: float32 sums of a few numbers lose little.
+      set(result, sum(sum(binary("multiply", q, surplus), [3]), [0, 1, 2]))
+    case .gumbelSoftmaxBackward(let dy, let y, let logits, let temperature, let klScale):
+      let (dy, y) = (convert(term(dy), "f32"), convert(term(y), "f32"))
+      let centred = binary("subtract", dy, weightedSum(dy, by: y))
+      let relaxed = binary(
+        "divide", binary("multiply", y, centred), spread(temperature, dy.extents))
+      let (q, logQ) = distribution(convert(term(logits), "f32"))
+      let surplus = binary("subtract", logQ, weightedSum(logQ, by: q))
+      let kl = binary("multiply", spread(klScale, dy.extents), binary("multiply", q, surplus))
+      set(result, convert(binary("add", relaxed, kl), stored(result)))
+    default: preconditionFailure("StableHLOWriter: not an operation of the bottleneck")
+    }
+  }
+
+  /// The first of the largest along the last extent.
+  private mutating func argmax(_ x: Term) -> Term {
+    let last = x.extents.count - 1
+    let top = maximum(x, [last])
+    let isTop = compare("EQ", x, broadcast(top, x.extents, along: Array(0..<last)))
+    let place = iota(x.extents, last, "i32")
+    // A NaN is nowhere equal: the last place then, inside of the vocabulary.
+    let none = Double(x.extents[last] - 1)
+    let candidates = select(isTop, place, constant(none, x.extents, "i32"))
+    return reduce("minimum", candidates, [last], from: none)
+  }
+
+  /// The first `count` of a stable descending sort.
+  private mutating func rank(_ x: Term, _ count: Int, _ results: [Int]) {
+    let place = iota(x.extents, 3, "i32")
+    let name = newName()
+    let id = name.dropFirst()
+    emit(lines: [
+      "\(name):2 = \"stablehlo.sort\"(\(x.name), \(place.name)) <{dimension = 3 : i64, is_stable = "
+        + "true}> ({",
+      "^bb0(%a\(id): tensor<f32>, %b\(id): tensor<f32>, %c\(id): tensor<i32>, %d\(id): tensor<i32>):",
+      "  %e\(id) = stablehlo.compare GT, %a\(id), %b\(id), FLOAT : (tensor<f32>, tensor<f32>) -> "
+        + "tensor<i1>",
+      "  stablehlo.return %e\(id) : tensor<i1>",
+      "}) : (\(x.type), \(place.type)) -> (\(x.type), \(place.type))",
+    ])
+    let sorted = Term(name: name + "#0", extents: x.extents, element: "f32")
+    let places = Term(name: name + "#1", extents: x.extents, element: "i32")
+    let best = slice(sorted, last: 0..<count)
+    let first = slice(sorted, last: 0..<1)
+    let top = reshape(first, Array(x.extents.dropLast()))
+    let distances = binary(
+      "subtract", broadcast(top, best.extents, along: [0, 1, 2]), best)
+    let shifted = binary("subtract", x, broadcast(top, x.extents, along: [0, 1, 2]))
+    // ln q of the largest logit is −ln Σ e^(ℓ − largest).
+    let logSum = unary("log", sum(unary("exponential", shifted), [3]))
+    let total = binary("add", distances, broadcast(logSum, best.extents, along: [0, 1, 2]))
+    set(results[0], slice(places, last: 0..<count))
+    set(results[1], distances)
+    set(results[2], unary("negate", total))
+  }
+
+  private mutating func softmax(_ x: Term) -> Term {
+    let top = maximum(x, [3])
+    let powers = unary(
+      "exponential", binary("subtract", x, broadcast(top, x.extents, along: [0, 1, 2])))
+    return binary("divide", powers, broadcast(sum(powers, [3]), x.extents, along: [0, 1, 2]))
+  }
+
+  /// q = softmax(x) and ln q.
+  private mutating func distribution(_ x: Term) -> (q: Term, logQ: Term) {
+    let top = maximum(x, [3])
+    let shifted = binary("subtract", x, broadcast(top, x.extents, along: [0, 1, 2]))
+    let logSum = unary("log", sum(unary("exponential", shifted), [3]))
+    let logQ = binary("subtract", shifted, broadcast(logSum, x.extents, along: [0, 1, 2]))
+    return (unary("exponential", logQ), logQ)
+  }
+
+  /// Σ_k x·weights of each position, at every k.
+  private mutating func weightedSum(_ x: Term, by weights: Term) -> Term {
+    let sums = sum(binary("multiply", x, weights), [3])
+    return broadcast(sums, x.extents, along: [0, 1, 2])
+  }
+
+  // MARK: Noise
+
+  /// Uniform numbers in (0, 1), with the bits of `SeededGenerator`.
+  ///
+  /// Element i is word i mod 4 of block first + ⌊i/4⌋ of Philox4x32-10 (Salmon and others, 2011).
+  private mutating func uniform(_ state: Term, _ extents: [Int]) -> Term {
+    let blocks = [extents.reduce(1, *) / 4]
+    let words = (0..<6).map { at in
+      let one = slice(state, last: at..<at + 1)
+      return reshape(one, [])
+    }
+    var block = binary(
+      "add", iota(blocks, 0, "ui64"),
+      broadcast(wide(low: words[4], high: words[5]), blocks, along: []))
+    if recording.replicas > 1 {
+      let replica = emit("stablehlo.replica_id : tensor<ui32>", [], "ui32")
+      let offset = binary("multiply", convert(replica, "ui64"), Double(blocks[0]))
+      block = binary("add", block, broadcast(offset, blocks, along: []))
+    }
+    var (c0, c1) = (convert(block, "ui32"), upperHalf(block))
+    var (k0, k1) = (
+      broadcast(words[0], blocks, along: []), broadcast(words[1], blocks, along: [])
+    )
+    var (c2, c3) = (
+      broadcast(words[2], blocks, along: []), broadcast(words[3], blocks, along: [])
+    )
+    for _ in 0..<10 {
+      let p0 = binary("multiply", convert(c0, "ui64"), 0xD251_1F53)
+      let p1 = binary("multiply", convert(c2, "ui64"), 0xCD9E_8D57)
+      c0 = binary("xor", binary("xor", upperHalf(p1), c1), k0)
+      c2 = binary("xor", binary("xor", upperHalf(p0), c3), k1)
+      (c1, c3) = (convert(p1, "ui32"), convert(p0, "ui32"))
+      k0 = binary("add", k0, 0x9E37_79B9)
+      k1 = binary("add", k1, 0xBB67_AE85)
+    }
+    let columns = [c0, c1, c2, c3].map { reshape($0, blocks + [1]) }
+    let bits = reshape(concatenate(columns, 1), extents)
+    // The middle of one of 2²⁴ cells, never 1 by rounding.
+    let cell = convert(binary("shift_right_logical", bits, 8), "f32")
+    let middle = binary("multiply", binary("add", cell, 0.5), 0x1p-24)
+    return binary("minimum", middle, 1 - 0x1p-24)
+  }
+
+  private mutating func upperHalf(_ x: Term) -> Term {
+    convert(binary("shift_right_logical", x, 32), "ui32")
+  }
+
+  private mutating func wide(low: Term, high: Term) -> Term {
+    let shifted = binary("shift_left", convert(high, "ui64"), 32)
+    return binary("or", shifted, convert(low, "ui64"))
+  }
+}

@@ -1,0 +1,194 @@
+import DVAETensors
+
+// The instructions of StableHLO that the operations are written in.
+
+extension StableHLOWriter {
+  mutating func unary(_ name: String, _ x: Term) -> Term {
+    emit("stablehlo.\(name) \(x.name) : \(x.type)", x.extents, x.element)
+  }
+
+  mutating func binary(_ name: String, _ a: Term, _ b: Term) -> Term {
+    precondition(
+      a.extents == b.extents && a.element == b.element,
+      "StableHLOWriter: \(name) of \(a.type) and \(b.type)")
+    return emit("stablehlo.\(name) \(a.name), \(b.name) : \(a.type)", a.extents, a.element)
+  }
+
+  mutating func binary(_ name: String, _ a: Term, _ b: Double) -> Term {
+    let b = constant(b, a.extents, a.element)
+    return binary(name, a, b)
+  }
+
+  /// A number everywhere; as an integer it must fit into the element.
+  mutating func constant(_ value: Double, _ extents: [Int], _ element: String) -> Term {
+    let text =
+      switch element {
+      case "f32": "0x" + hexadecimal(Float(value).bitPattern, digits: 8)
+      case "bf16": "0x" + hexadecimal(UInt32(Self.bfloat16(Float(value))), digits: 4)
+      default: "\(UInt64(value))"
+      }
+    let one = emit("stablehlo.constant dense<\(text)> : \(Self.type([], element))", [], element)
+    return extents.isEmpty ? one : broadcast(one, extents, along: [])
+  }
+
+  private func hexadecimal(_ value: UInt32, digits: Int) -> String {
+    let text = String(value, radix: 16, uppercase: true)
+    return String(repeating: "0", count: digits - text.utf8.count) + text
+  }
+
+  /// The upper half of a float, rounded to the nearest, of equals to the even.
+  private static func bfloat16(_ value: Float) -> UInt16 {
+    let bits = value.bitPattern
+    guard value.isFinite else { return UInt16(bits >> 16) }
+    return UInt16((bits + 0x7fff + (bits >> 16 & 1)) >> 16)
+  }
+
+  mutating func convert(_ x: Term, _ element: String) -> Term {
+    guard x.element != element else { return x }
+    return emit(
+      "stablehlo.convert \(x.name) : (\(x.type)) -> \(Self.type(x.extents, element))", x.extents,
+      element)
+  }
+
+  mutating func reshape(_ x: Term, _ extents: [Int]) -> Term {
+    guard x.extents != extents else { return x }
+    return emit(
+      "stablehlo.reshape \(x.name) : (\(x.type)) -> \(Self.type(extents, x.element))", extents,
+      x.element)
+  }
+
+  /// `dimensions` says which of the new extents the old ones are.
+  mutating func broadcast(_ x: Term, _ extents: [Int], along dimensions: [Int]) -> Term {
+    guard x.extents != extents else { return x }
+    return emit(
+      "stablehlo.broadcast_in_dim \(x.name), dims = \(dimensions) : (\(x.type)) -> "
+        + Self.type(extents, x.element), extents, x.element)
+  }
+
+  mutating func transpose(_ x: Term, _ order: [Int]) -> Term {
+    let extents = order.map { x.extents[$0] }
+    return emit(
+      "stablehlo.transpose \(x.name), dims = \(order) : (\(x.type)) -> "
+        + Self.type(extents, x.element), extents, x.element)
+  }
+
+  /// The part of the last extent.
+  mutating func slice(_ x: Term, last range: Range<Int>) -> Term {
+    let ranges = x.extents.dropLast().map { 0..<$0 } + [range]
+    let extents = ranges.map(\.count)
+    let text = ranges.map { "\($0.lowerBound):\($0.upperBound)" }.joined(separator: ", ")
+    return emit(
+      "stablehlo.slice \(x.name) [\(text)] : (\(x.type)) -> \(Self.type(extents, x.element))",
+      extents, x.element)
+  }
+
+  mutating func concatenate(_ terms: [Term], _ dimension: Int) -> Term {
+    guard terms.count > 1 else { return terms[0] }
+    var extents = terms[0].extents
+    extents[dimension] = terms.reduce(0) { $0 + $1.extents[dimension] }
+    let names = terms.map(\.name).joined(separator: ", ")
+    let types = terms.map(\.type).joined(separator: ", ")
+    return emit(
+      "stablehlo.concatenate \(names), dim = \(dimension) : (\(types)) -> "
+        + Self.type(extents, terms[0].element), extents, terms[0].element)
+  }
+
+  mutating func sum(_ x: Term, _ dimensions: [Int]) -> Term {
+    reduce("add", x, dimensions, from: 0)
+  }
+
+  mutating func maximum(_ x: Term, _ dimensions: [Int]) -> Term {
+    reduce("maximum", x, dimensions, from: -.infinity)
+  }
+
+  mutating func reduce(
+    _ name: String, _ x: Term, _ dimensions: [Int], from start: Double
+  ) -> Term {
+    let first = constant(start, [], x.element)
+    let extents = x.extents.enumerated().filter { !dimensions.contains($0.offset) }.map(\.element)
+    return emit(
+      "stablehlo.reduce(\(x.name) init: \(first.name)) applies stablehlo.\(name) across dimensions "
+        + "= \(dimensions) : (\(x.type), \(first.type)) -> \(Self.type(extents, x.element))",
+      extents, x.element)
+  }
+
+  mutating func compare(_ direction: String, _ a: Term, _ b: Term) -> Term {
+    let kind =
+      a.element.hasPrefix("ui") ? "UNSIGNED" : a.element.hasPrefix("i") ? "SIGNED" : "FLOAT"
+    return emit(
+      "stablehlo.compare \(direction), \(a.name), \(b.name), \(kind) : (\(a.type), \(b.type)) -> "
+        + Self.type(a.extents, "i1"), a.extents, "i1")
+  }
+
+  mutating func select(_ condition: Term, _ a: Term, _ b: Term) -> Term {
+    emit(
+      "stablehlo.select \(condition.name), \(a.name), \(b.name) : \(condition.type), \(a.type)",
+      a.extents, a.element)
+  }
+
+  mutating func iota(_ extents: [Int], _ dimension: Int, _ element: String) -> Term {
+    emit(
+      "stablehlo.iota dim = \(dimension) : \(Self.type(extents, element))", extents, element)
+  }
+
+  // MARK: Products
+
+  private var isExact: Bool { precision == .float32 }
+
+  /// A convolution of stride 1 with zeros around; the result has the operands' element.
+  mutating func convolution(
+    _ x: Term, _ w: Term, _ labels: String, padding: Int, _ extents: [Int]
+  ) -> Term {
+    let highest = "#stablehlo<precision HIGHEST>"
+    let exactness = isExact ? ", precision_config = [\(highest), \(highest)]" : ""
+    return emit(
+      "stablehlo.convolution(\(x.name), \(w.name)) dim_numbers = \(labels), window = {stride = "
+        + "[1, 1], pad = [[\(padding), \(padding)], [\(padding), \(padding)]]} "
+        + "{batch_group_count = 1 : i64, feature_group_count = 1 : i64\(exactness)} : "
+        + "(\(x.type), \(w.type)) -> \(Self.type(extents, x.element))", extents, x.element)
+  }
+
+  /// A product of matrices; the result has the operands' element.
+  mutating func dot(
+    _ a: Term, _ b: Term, _ contracted: ([Int], [Int]), _ extents: [Int]
+  ) -> Term {
+    let exactness = isExact ? ", precision = [HIGHEST, HIGHEST]" : ""
+    return emit(
+      "stablehlo.dot_general \(a.name), \(b.name), contracting_dims = \(contracted.0) x "
+        + "\(contracted.1)\(exactness) : (\(a.type), \(b.type)) -> "
+        + Self.type(extents, a.element), extents, a.element)
+  }
+
+  // MARK: Single numbers
+
+  mutating func scalar(_ operand: ScalarOperand) -> Term {
+    switch operand {
+    case .constant(let value): constant(value, [], "f32")
+    case .item(let item): term(item)
+    }
+  }
+
+  mutating func scalar(_ expression: ScalarExpression) -> Term {
+    switch expression {
+    case .combine(let function, let a, let b):
+      let (a, b) = (scalar(a), scalar(b))
+      let name =
+        switch function {
+        case .sum: "add"
+        case .product: "multiply"
+        case .quotient: "divide"
+        case .minimum: "minimum"
+        }
+      return binary(name, a, b)
+    case .squareRoot(let x):
+      let x = scalar(x)
+      return unary("sqrt", x)
+    }
+  }
+
+  /// A number everywhere.
+  mutating func spread(_ operand: ScalarOperand, _ extents: [Int]) -> Term {
+    let one = scalar(operand)
+    return broadcast(one, extents, along: [])
+  }
+}

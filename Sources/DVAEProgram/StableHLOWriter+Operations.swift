@@ -1,0 +1,240 @@
+import DVAETensors
+
+extension StableHLOWriter {
+  /// Writes an operation and sets its results.
+  mutating func write(_ operation: RecordedOperation, _ results: [Int]) {
+    let result = results[0]
+    switch operation {
+    case .convolution(let x, let weights, let bias, let shape, let reluInput, let epilogue):
+      let element = computed(x, result)
+      let y = forward(term(x), term(weights), term(bias), shape, reluInput: reluInput, element)
+      set(result, finish(y, epilogue, stored(result)))
+    case .convolutionBackwardInput(let dy, let weights, let shape, let epilogue):
+      let dx = backwardInput(term(dy), term(weights), shape, computed(dy, result))
+      set(result, finish(dx, epilogue, stored(result)))
+    case .convolutionBackwardWeights(
+      let x, let dy, let shape, let reluInput, let scale, let dWeights, let dBias):
+      var (dw, db) = backwardWeights(
+        term(x), term(dy), shape, reluInput: reluInput, computed(x, dy))
+      if scale != 1 {
+        dw = binary("multiply", dw, Double(scale))
+        db = binary("multiply", db, Double(scale))
+      }
+      if let dWeights { dw = binary("add", term(dWeights), dw) }
+      if let dBias { db = binary("add", term(dBias), db) }
+      set(results[0], dw)
+      set(results[1], db)
+    case .gatherColumns(let tokens, let weights, let bias, let shape):
+      set(result, gather(term(tokens), term(weights), term(bias), shape, stored(result)))
+
+    case .maxPool(let x):
+      let x = cells(term(x))
+      set(result, maximum(x, [2, 4]))
+    case .maxPoolBackward(let dy, let x):
+      set(result, convert(poolGradient(term(dy), term(x)), stored(result)))
+    case .upsample(let x):
+      let x = term(x)
+      let e = x.extents
+      let wide = broadcast(x, [e[0], e[1], 2, e[2], 2, e[3]], along: [0, 1, 3, 5])
+      set(result, reshape(wide, [e[0], 2 * e[1], 2 * e[2], e[3]]))
+    case .upsampleBackward(let dy):
+      let dy = cells(convert(term(dy), "f32"))
+      set(result, convert(sum(dy, [2, 4]), stored(result)))
+    case .relu(let x): set(result, convert(binary("maximum", term(x), 0), stored(result)))
+    case .reluBackward(let dy, let x):
+      set(result, convert(masked(term(dy), by: term(x)), stored(result)))
+    case .addScaled(let x, let r, let gain):
+      let scaled = binary("multiply", convert(term(r), "f32"), Double(gain))
+      let sum = binary("add", convert(term(x), "f32"), scaled)
+      set(result, convert(sum, stored(result)))
+    case .sigmoid(let x):
+      let x = convert(term(x), "f32")
+      set(result, convert(unary("logistic", x), stored(result)))
+
+    case .argmax, .rank, .softmax, .uniform, .gumbelSoftmax, .klToUniform, .gumbelSoftmaxBackward:
+      writeBottleneck(operation, results)
+    case .logitLaplace, .logitLaplaceBackward, .adamW, .sumOfSquares:
+      writeObjective(operation, results)
+
+    case .mapPixels(let bytes, let scale, let offset):
+      let unit = binary("divide", convert(term(bytes), "f32"), 255)
+      let mapped = binary("add", binary("multiply", unit, Double(scale)), Double(offset))
+      set(result, convert(mapped, stored(result)))
+    case .pictures(let statistics, let scale, let offset):
+      set(result, pictures(of: term(statistics), scale: scale, offset: offset))
+    case .allReduce(let x): set(result, allReduce(term(x)))
+    case .scalar(let expression): set(result, scalar(expression))
+    case .element(let vector, let at):
+      let one = slice(term(vector), last: at..<at + 1)
+      set(result, reshape(one, []))
+    case .vector(let operands):
+      let parts = operands.map { operand in
+        let one = scalar(operand)
+        return reshape(one, [1])
+      }
+      set(result, concatenate(parts, 0))
+    case .zeros: set(result, constant(0, contents.items[result].extents, "f32"))
+    }
+  }
+
+  // MARK: Convolutions
+
+  /// Products with 1×1 kernels are products of matrices, which compilers know best.
+  private mutating func forward(
+    _ x: Term, _ weights: Term, _ bias: Term, _ shape: ConvolutionShape, reluInput: Bool,
+    _ element: String
+  ) -> Term {
+    var x = convert(x, element)
+    if reluInput { x = binary("maximum", x, 0) }
+    let w = convert(weights, element)
+    let extents = Array(x.extents.dropLast()) + [shape.outputChannels]
+    let y: Term
+    if shape.kernel == 1 {
+      let matrix = reshape(w, [shape.outputChannels, shape.inputChannels])
+      y = dot(x, matrix, ([3], [1]), extents)
+    } else {
+      y = convolution(
+        x, w, "[b, 0, 1, f]x[o, i, 0, 1]->[b, 0, 1, f]", padding: shape.kernel / 2, extents)
+    }
+    let b = broadcast(convert(bias, element), extents, along: [3])
+    return binary("add", y, b)
+  }
+
+  private mutating func backwardInput(
+    _ dy: Term, _ weights: Term, _ shape: ConvolutionShape, _ element: String
+  ) -> Term {
+    let dy = convert(dy, element)
+    let w = convert(weights, element)
+    let extents = Array(dy.extents.dropLast()) + [shape.inputChannels]
+    guard shape.kernel > 1 else {
+      let matrix = reshape(w, [shape.outputChannels, shape.inputChannels])
+      return dot(dy, matrix, ([3], [0]), extents)
+    }
+    let turned = emit(
+      "stablehlo.reverse \(w.name), dims = [2, 3] : \(w.type)", w.extents, w.element)
+    return convolution(
+      dy, turned, "[b, 0, 1, f]x[i, o, 0, 1]->[b, 0, 1, f]", padding: shape.kernel / 2, extents)
+  }
+
+  private mutating func backwardWeights(
+    _ x: Term, _ dy: Term, _ shape: ConvolutionShape, reluInput: Bool, _ element: String
+  ) -> (dw: Term, db: Term) {
+    var x = convert(x, element)
+    if reluInput { x = binary("maximum", x, 0) }
+    let narrow = convert(dy, element)
+    let (o, i, k) = (shape.outputChannels, shape.inputChannels, shape.kernel)
+    let dw: Term
+    if k == 1 {
+      let product = dot(narrow, x, ([0, 1, 2], [0, 1, 2]), [o, i])
+      dw = reshape(product, [o, i, 1, 1])
+    } else {
+      dw = convolution(
+        x, narrow, "[f, 0, 1, b]x[i, 0, 1, o]->[f, b, 0, 1]", padding: k / 2, [o, i, k, k])
+    }
+    let db = sum(convert(dy, "f32"), [0, 1, 2])
+    return (convert(dw, "f32"), db)
+  }
+
+  /// A table of w[:, token] + b, and a row of it for each token.
+  private mutating func gather(
+    _ tokens: Term, _ weights: Term, _ bias: Term, _ shape: ConvolutionShape, _ element: String
+  ) -> Term {
+    let matrix = reshape(weights, [shape.outputChannels, shape.inputChannels])
+    var table = transpose(matrix, [1, 0])
+    let b = broadcast(bias, table.extents, along: [1])
+    table = convert(binary("add", table, b), element)
+    let extents = tokens.extents + [shape.outputChannels]
+    return emit(
+      "\"stablehlo.gather\"(\(table.name), \(tokens.name)) <{dimension_numbers = "
+        + "#stablehlo.gather<offset_dims = [3], collapsed_slice_dims = [0], start_index_map = [0], "
+        + "index_vector_dim = 3>, slice_sizes = array<i64: 1, \(shape.outputChannels)>, "
+        + "indices_are_sorted = false}> : (\(table.type), \(tokens.type)) -> "
+        + Self.type(extents, element), extents, element)
+  }
+
+  /// The epilogue, in the sum's element.
+  private mutating func finish(
+    _ sum: Term, _ epilogue: RecordedEpilogue, _ element: String
+  ) -> Term {
+    var y = sum
+    if epilogue.relu { y = binary("maximum", y, 0) }
+    if let mask = epilogue.mask { y = masked(y, by: term(mask)) }
+    if epilogue.gain != 1 { y = binary("multiply", y, Double(epilogue.gain)) }
+    if let skip = epilogue.skip {
+      let skip = convert(term(skip), y.element)
+      y = binary("add", skip, y)
+    }
+    return convert(y, element)
+  }
+
+  private mutating func masked(_ y: Term, by mask: Term) -> Term {
+    let zero = constant(0, mask.extents, mask.element)
+    let isPositive = compare("GT", mask, zero)
+    return select(isPositive, y, constant(0, y.extents, y.element))
+  }
+
+  // MARK: Resampling
+
+  /// Each 2×2 cell of positions as two extents of its own; odd last rows and columns are dropped.
+  private mutating func cells(_ x: Term) -> Term {
+    let e = x.extents
+    let even = [e[0], e[1] / 2 * 2, e[2] / 2 * 2, e[3]]
+    var x = x
+    if even != e {
+      let text = even.map { "0:\($0)" }.joined(separator: ", ")
+      x = emit(
+        "stablehlo.slice \(x.name) [\(text)] : (\(x.type)) -> \(Self.type(even, x.element))", even,
+        x.element)
+    }
+    return reshape(x, [e[0], e[1] / 2, 2, e[2] / 2, 2, e[3]])
+  }
+
+  /// The first largest element of each cell gets its dy.
+  private mutating func poolGradient(_ dy: Term, _ x: Term) -> Term {
+    let e = x.extents
+    let x = cells(x)
+    let top = maximum(x, [2, 4])
+    let isTop = compare("EQ", x, broadcast(top, x.extents, along: [0, 1, 3, 5]))
+    let row = binary("multiply", iota(x.extents, 2, "i32"), 2)
+    let place = binary("add", row, iota(x.extents, 4, "i32"))
+    let candidates = select(isTop, place, constant(4, x.extents, "i32"))
+    let first = reduce("minimum", candidates, [2, 4], from: 4)
+    let isFirst = compare("EQ", place, broadcast(first, x.extents, along: [0, 1, 3, 5]))
+    let wide = broadcast(dy, x.extents, along: [0, 1, 3, 5])
+    let dx = select(isFirst, wide, constant(0, x.extents, dy.element))
+    let even = [e[0], e[1] / 2 * 2, e[2] / 2 * 2, e[3]]
+    let whole = reshape(dx, even)
+    guard even != e else { return whole }
+    let zero = constant(0, [], dy.element)
+    return emit(
+      "stablehlo.pad \(whole.name), \(zero.name), low = [0, 0, 0, 0], high = [0, \(e[1] % 2), "
+        + "\(e[2] % 2), 0], interior = [0, 0, 0, 0] : (\(whole.type), \(zero.type)) -> "
+        + Self.type(e, dy.element), e, dy.element)
+  }
+
+  // MARK: Pixels and replicas
+
+  private mutating func pictures(of statistics: Term, scale: Float, offset: Float) -> Term {
+    let statistics = convert(statistics, "f32")
+    let means = slice(statistics, last: 0..<statistics.extents[3] / 2)
+    let shifted = binary("subtract", unary("logistic", means), Double(offset))
+    let unit = binary("divide", shifted, Double(scale))
+    let clamped = binary("minimum", binary("maximum", unit, 0), 1)
+    return convert(unary("floor", binary("multiply", clamped, 255)), "ui8")
+  }
+
+  private mutating func allReduce(_ x: Term) -> Term {
+    let group = (0..<recording.replicas).map(String.init).joined(separator: ", ")
+    let name = newName()
+    let id = name.dropFirst()
+    emit(lines: [
+      "\(name) = \"stablehlo.all_reduce\"(\(x.name)) <{replica_groups = dense<[[\(group)]]> : "
+        + "tensor<1x\(recording.replicas)xi64>}> ({",
+      "^bb0(%a\(id): tensor<f32>, %b\(id): tensor<f32>):",
+      "  %c\(id) = stablehlo.add %a\(id), %b\(id) : tensor<f32>",
+      "  stablehlo.return %c\(id) : tensor<f32>",
+      "}) : (\(x.type)) -> \(x.type)",
+    ])
+    return Term(name: name, extents: x.extents, element: x.element)
+  }
+}

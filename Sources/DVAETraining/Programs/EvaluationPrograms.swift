@@ -1,0 +1,52 @@
+package import DVAEModel
+package import DVAEProgram
+package import DVAETensors
+
+/// Validation as programs for an accelerator, over inputs `average.…` of all parameters.
+package enum EvaluationPrograms {
+  /// The measures of a batch: inputs `images` (mapped pixels) and `numbers` (β); outputs `losses`
+  /// (reconstruction, KL, the KL's weight), `tokens` and the `statistics` that they stand for.
+  package static func measures(_ architecture: Architecture, _ shape: Shape) throws -> Recording {
+    let (recording, objective) = objective(architecture)
+    let found = try objective.evaluate(
+      recording.value("images", shape), beta: recording.scalars("numbers", count: 1)[0])
+    recording.output(
+      "losses", [found.parts.reconstruction, found.parts.kl, found.parts.klWeight])
+    recording.output("tokens", found.tokens)
+    recording.output("statistics", found.statistics)
+    return recording
+  }
+
+  /// Pictures of a batch: inputs `images`, `numbers` (τ) and `noise`; outputs `soft` and `hard`, the
+  /// statistics of a relaxed sample and of the most likely tokens.
+  package static func pictures(_ architecture: Architecture, _ shape: Shape) throws -> Recording {
+    let (recording, objective) = objective(architecture)
+    let engine = objective.encoder.engine
+    let logits = try objective.encoder.logits(recording.value("images", shape))
+    let relaxed = engine.gumbelSoftmax(
+      logits, noise: .uniform(recording.uniform("noise", logits.shape)),
+      temperature: recording.scalars("numbers", count: 1)[0])
+    let hard = objective.decoder.statistics(
+      ofValid: engine.argmaxChannels(logits), batch: logits.shape.batch,
+      height: logits.shape.height, width: logits.shape.width)
+    recording.output("soft", try objective.decoder.statistics(soft: relaxed))
+    recording.output("hard", hard)
+    return recording
+  }
+
+  private static func objective(
+    _ architecture: Architecture
+  ) -> (Recording, Objective<RecordingEngine>) {
+    let recording = Recording()
+    let engine = RecordingEngine(recording)
+    let parameters = Parameters([architecture.encoder, architecture.decoder]) { name, shape in
+      recording.variable("average.\(name)", shape)
+    }
+    return (
+      recording,
+      Objective(
+        encoder: ImageEncoder(architecture, parameters: parameters, engine: engine),
+        decoder: ImageDecoder(architecture, parameters: parameters, engine: engine))
+    )
+  }
+}

@@ -1,0 +1,173 @@
+import DVAEModel
+package import DVAEProgram
+import DVAETensors
+
+/// One update of the recipe as programs for an accelerator.
+///
+/// The programs hold the state of the run in inputs that are called as in a checkpoint
+/// (`parameters.encoder.blocks.input.w`, `first_moment.…`, `second_moment.…`, `average.…`), and in
+/// outputs of the same names that take their memory. The other inputs:
+///
+/// | input | is |
+/// | --- | --- |
+/// | `images` | mapped pixels of one micro-batch, [microBatch, resolution, resolution, 3] |
+/// | `numbers` | `UpdateNumbers.list` as float32 |
+/// | `noise` | six words of `NoiseState`, for the first replica |
+/// | `gradients.…` | sums over micro-batches, zeros before the first update |
+///
+/// With several replicas each gets `images` of its own and the same of everything else; its
+/// noise begins where the replica before it ends. Losses and norm are those of all replicas.
+package enum TrainingPrograms: Sendable {
+  /// One program, where each replica computes one micro-batch of an update. Beside the state it gives
+  /// `report`: reconstruction, KL, the KL's weight, and the gradient's norm.
+  case whole(Recording)
+  /// `accumulate` for each micro-batch adds to `gradients.…` in place and gives `losses`:
+  /// reconstruction, KL, the KL's weight. Then `apply` takes the step, gives `norm`, and sets the
+  /// gradients to zero. The parameters alone are inputs of both.
+  case split(accumulate: Recording, apply: Recording)
+
+  /// Records the programs.
+  ///
+  /// - Parameters:
+  ///   - configuration: of the run
+  ///   - replicas: devices that share each batch
+  ///   - isSplit: whether the gradients are needed between the two parts, as where other processes
+  ///     add theirs; the parts are separate anyway where a replica has several micro-batches
+  /// - Throws: `ModelInputError` for images of an impossible shape
+  package init(
+    _ configuration: TrainingConfiguration, replicas: Int = 1, isSplit: Bool = false
+  ) throws {
+    let microBatches = configuration.batchSize / configuration.microBatch
+    guard isSplit || microBatches > replicas else {
+      let writer = ProgramWriter(configuration, replicas: replicas)
+      let numbers = UpdateNumbers(writer.recording.scalars("numbers", count: 5))
+      let gradients = writer.zeroGradients()
+      let losses = try writer.addGradients(to: gradients, numbers)
+      let norm = writer.apply(gradients, numbers)
+      writer.recording.output("report", losses + [norm])
+      self = .whole(writer.recording)
+      return
+    }
+    let first = ProgramWriter(configuration, replicas: replicas)
+    var numbers = UpdateNumbers(first.recording.scalars("numbers", count: 5))
+    var gradients = first.variables("gradients", first.trained)
+    first.recording.output("losses", try first.addGradients(to: gradients, numbers))
+    first.output("gradients", gradients)
+    let second = ProgramWriter(configuration, replicas: replicas)
+    numbers = UpdateNumbers(second.recording.scalars("numbers", count: 5))
+    gradients = second.variables("gradients", second.trained)
+    second.recording.output("norm", [second.apply(gradients, numbers)])
+    second.output("gradients", second.zeroGradients())
+    self = .split(accumulate: first.recording, apply: second.recording)
+  }
+}
+
+/// The noise's place in its stream, as `Recording.uniform` reads it.
+package struct NoiseState: Hashable, Sendable {
+  /// Six words of 32 bits, the lower half of each number first: seed, stream, block.
+  package let words: [UInt32]
+
+  /// The noise of `GumbelNoise.seeded`; `first` must be a multiple of 4.
+  package init(seed: UInt64, stream: UInt64, first: UInt64) {
+    precondition(first % 4 == 0, "NoiseState: element \(first) is inside of a block")
+    words = [seed, stream, first / 4].flatMap { number in
+      [UInt32(truncatingIfNeeded: number), UInt32(truncatingIfNeeded: number >> 32)]
+    }
+  }
+}
+
+/// Writes the parts of an update down.
+private struct ProgramWriter {
+  let configuration: TrainingConfiguration
+  let recording: Recording
+  let engine: RecordingEngine
+  let parameters: Parameters<RecordedVariable>
+  private let replicas: Int
+  private let optimizer: OptimizerStep<RecordingEngine>
+
+  init(_ configuration: TrainingConfiguration, replicas: Int) {
+    self.configuration = configuration
+    self.replicas = replicas
+    recording = Recording(replicas: replicas)
+    engine = RecordingEngine(recording)
+    optimizer = OptimizerStep(configuration: configuration, engine: engine)
+    parameters = Self.variables("parameters", configuration.plans, recording) { _ in true }
+  }
+
+  /// Tells whether a parameter is trained.
+  func trained(_ name: String) -> Bool { !configuration.isFrozen(name) }
+
+  /// Inputs of a role, in the order of the plans.
+  func variables(
+    _ role: String, _ isIncluded: (String) -> Bool
+  ) -> Parameters<RecordedVariable> {
+    Self.variables(role, configuration.plans, recording, isIncluded)
+  }
+
+  private static func variables(
+    _ role: String, _ plans: [NetworkPlan], _ recording: Recording, _ isIncluded: (String) -> Bool
+  ) -> Parameters<RecordedVariable> {
+    Parameters(plans, isIncluded) { name, shape in
+      recording.variable("\(role).\(name)", shape)
+    }
+  }
+
+  func zeroGradients() -> Parameters<RecordedVariable> {
+    Parameters(configuration.plans, trained) { _, shape in recording.zeros(shape) }
+  }
+
+  /// Gives a role in the memory of its inputs.
+  func output(_ role: String, _ set: Parameters<RecordedVariable>) {
+    for parameter in set.parameters {
+      let name = "\(role).\(parameter.name)"
+      recording.output(name, parameter.values, inPlaceOf: name)
+    }
+  }
+
+  /// The gradients of a micro-batch on each replica; returns the losses' means.
+  func addGradients(
+    to gradients: Parameters<RecordedVariable>, _ numbers: UpdateNumbers<RecordedScalar>
+  ) throws -> [RecordedScalar] {
+    let (count, side) = (configuration.microBatch, configuration.resolution)
+    let images = recording.value("images", Shape(count, side, side, 3))
+    let step = Architecture.pixelsPerToken
+    let noise = recording.uniform(
+      "noise",
+      Shape(count, side / step, side / step, configuration.architecture.vocabulary))
+    let objective = Objective(
+      encoder: ImageEncoder(
+        configuration.architecture, parameters: parameters, engine: engine, for: .training),
+      decoder: ImageDecoder(
+        configuration.architecture, parameters: parameters, engine: engine, for: .training))
+    let parts = try objective.gradients(
+      images, noise: .uniform(noise), temperature: numbers.temperature, beta: numbers.klWeight,
+      into: gradients)
+    let all = RecordedScalar(Double(replicas))
+    return [
+      recording.allReduced(parts.reconstruction) / all, recording.allReduced(parts.kl) / all,
+      parts.klWeight,
+    ]
+  }
+
+  /// The optimizer's step; returns the gradient's norm.
+  func apply(
+    _ gradients: Parameters<RecordedVariable>, _ numbers: UpdateNumbers<RecordedScalar>
+  ) -> RecordedScalar {
+    for gradient in gradients.parameters { recording.allReduce(gradient.values) }
+    let sums = gradients.parameters.map(\.values)
+    let norm = optimizer.norm(ofSums: sums)
+    let roles = ["first_moment", "second_moment", "average"].map { ($0, variables($0, trained)) }
+    let trainedParameters = parameters.filter(trained)
+    optimizer.apply(
+      to: sums.indices.map { at in
+        OptimizerStep.Place(
+          parameters: trainedParameters.parameters[at].values, gradients: sums[at],
+          firstMoment: roles[0].1.parameters[at].values,
+          secondMoment: roles[1].1.parameters[at].values,
+          average: roles[2].1.parameters[at].values)
+      }, norm: norm, numbers)
+    output("parameters", trainedParameters)
+    for (role, set) in roles { output(role, set) }
+    return norm
+  }
+}

@@ -1,0 +1,85 @@
+package import DVAETensors
+
+/// The numbers that change from update to update, on any engine.
+package struct UpdateNumbers<Scalar: EngineScalar>: Sendable {
+  /// τ.
+  package var temperature: Scalar
+  /// β.
+  package var klWeight: Scalar
+  /// The step size.
+  package var learningRate: Scalar
+  /// 1 − β₁ᵗ, the bias correction of the first moment.
+  package var correction1: Scalar
+  /// 1 − β₂ᵗ, the bias correction of the second moment.
+  package var correction2: Scalar
+
+  /// How many there are.
+  package static var count: Int { 5 }
+
+  /// Takes them from a list in the order of the properties.
+  package init(_ list: [Scalar]) {
+    precondition(list.count == Self.count, "UpdateNumbers: \(list.count) numbers")
+    temperature = list[0]
+    klWeight = list[1]
+    learningRate = list[2]
+    correction1 = list[3]
+    correction2 = list[4]
+  }
+
+  /// The numbers in the order of the properties.
+  package var list: [Scalar] { [temperature, klWeight, learningRate, correction1, correction2] }
+}
+
+extension UpdateNumbers<Double> {
+  /// The numbers of the update after `update` others, as float32 holds them.
+  package init(_ configuration: TrainingConfiguration, _ values: ScheduledValues, after update: Int)
+  {
+    let t = Double(update + 1)
+    self.init([
+      values.temperature, Double(Float(values.klWeight)), Double(Float(values.learningRate)),
+      1 - power(Double(Float(configuration.beta1)), t),
+      1 - power(Double(Float(configuration.beta2)), t),
+    ])
+  }
+}
+
+/// The optimizer's part of an update, on any engine: the gradient's norm, its limit, AdamW and the
+/// average.
+struct OptimizerStep<E: Engine>: Sendable {
+  let configuration: TrainingConfiguration
+  let engine: E
+
+  /// One of the places that are trained, and its places in the other roles.
+  struct Place: Sendable {
+    let parameters, gradients, firstMoment, secondMoment, average: E.Variable
+  }
+
+  private var microBatches: Double {
+    Double(configuration.batchSize / configuration.microBatch)
+  }
+
+  /// The norm of the batch's gradient, which is the mean over the micro-batches.
+  func norm(ofSums gradients: [E.Variable]) -> E.Scalar {
+    let squares = gradients.reduce(E.Scalar(0)) { $0 + engine.sumOfSquares($1) }
+    return squares.squareRoot() / E.Scalar(microBatches)
+  }
+
+  /// Changes all places, with the gradient's norm limited.
+  func apply(to places: [Place], norm: E.Scalar, _ numbers: UpdateNumbers<E.Scalar>) {
+    var scale = E.Scalar(1 / microBatches)
+    if configuration.clipNorm > 0 {
+      scale = scale * .minimum(E.Scalar(1), E.Scalar(configuration.clipNorm) / norm)
+    }
+    let step = AdamWStep(
+      learningRate: numbers.learningRate, beta1: Float(configuration.beta1),
+      beta2: Float(configuration.beta2), epsilon: Float(configuration.epsilon),
+      weightDecay: Float(configuration.weightDecay),
+      averageDecay: Float(configuration.averageDecay), gradientScale: scale,
+      correction1: numbers.correction1, correction2: numbers.correction2)
+    for place in places {
+      engine.adamWStep(
+        parameters: place.parameters, gradients: place.gradients, firstMoment: place.firstMoment,
+        secondMoment: place.secondMoment, average: place.average, step)
+    }
+  }
+}
