@@ -7,8 +7,8 @@ import Testing
 @Suite struct HelpTests {
   static let commands = [
     "", "tokenize", "decode", "reconstruct", "evaluate", "weights", "weights info",
-    "weights convert",
-    "weights download", "devices", "benchmark", "train", "prepare", "tokens", "tokens info",
+    "weights convert", "weights download", "devices", "export", "benchmark", "train", "prepare",
+    "tokens", "tokens info",
     "tokens verify", "tokens stats", "tokens mosaic",
   ]
 
