@@ -96,7 +96,7 @@ let package = Package(
     // Level 2: numbers.
     module("DVAETensors", ["DVAEFiles"]),
     // Level 3: engines, accelerators and recorded programs; pictures and weights from untrusted bytes.
-    module("DVAECPUEngine", ["CDVAEKernels", "DVAETensors"]),
+    module("DVAECPUEngine", ["CDVAEKernels", "DVAEFiles", "DVAETensors"]),
     module("DVAEAccelerator", ["CDVAEPJRT", "DVAEFiles"]),
     module("DVAEProgram", ["DVAEFiles", "DVAETensors"]),
     module("DVAEImages", ["CDVAEImageCodecs", "CDVAEKernels", "DVAEFiles", "DVAETensors"]),
@@ -141,19 +141,24 @@ let package = Package(
     // Tests.
     .target(
       name: "DVAETestSupport",
-      dependencies: ["DVAECPUEngine", "DVAEModel", "DVAETensors", "DVAEWeights"],
+      dependencies: ["DVAECPUEngine", "DVAEFiles", "DVAEModel", "DVAETensors", "DVAEWeights"],
       path: "Tests/DVAETestSupport", swiftSettings: swiftSettings),
-    tests("DVAEEngineTests", ["CDVAEKernels", "DVAECPUEngine", "DVAETensors"]),
+    tests("DVAEEngineTests", ["CDVAEKernels", "DVAECPUEngine", "DVAEFiles", "DVAETensors"]),
     tests("DVAEAcceleratorTests", ["DVAEAccelerator", "DVAEFiles"]),
     tests("DVAEProgramTests", ["DVAEFiles", "DVAEProgram", "DVAETensors"]),
-    tests("DVAEWeightsTests", ["DVAETensors", "DVAEWeights"]),
-    tests("DVAEImagesTests", ["DVAEImages", "DVAETensors"]),
+    tests("DVAEWeightsTests", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
+    tests("DVAEImagesTests", ["DVAEFiles", "DVAEImages", "DVAETensors"]),
     tests(
       "DVAEModelTests",
-      ["DVAECPUEngine", "DVAEModel", "DVAETensors", "DVAETraining", "DVAEWeights"]),
+      [
+        "DVAECPUEngine", "DVAEFiles", "DVAEModel", "DVAETensors", "DVAETraining", "DVAEWeights",
+      ]),
     tests(
       "DVAETrainingTests",
-      ["DVAECPUEngine", "DVAEModel", "DVAEProgram", "DVAETensors", "DVAETraining", "DVAEWeights"]),
+      [
+        "DVAECPUEngine", "DVAEFiles", "DVAEModel", "DVAEProgram", "DVAETensors", "DVAETraining",
+        "DVAEWeights",
+      ]),
     tests(
       "DVAEKitTests",
       [

@@ -1,3 +1,4 @@
+public import DVAEFiles
 import CDVAEKernels
 import Dispatch
 public import DVAETensors
@@ -29,10 +30,10 @@ public struct CPUEngine: HostEngine {
   ///   - threads: all cores unless given; at least 1, at most `mostThreads`
   ///   - instructionSet: unless given, the one that `DVAE_INSTRUCTION_SET` names, else the best
   ///   - caches: this machine's unless given
-  /// - Throws: `InstructionSetError` if the environment names an unknown one.
+  /// - Throws: `DVAEError` if the environment names an unknown one.
   public init(
     threads: Int? = nil, instructionSet: InstructionSet? = nil, caches: CacheSizes = .current
-  ) throws(InstructionSetError) {
+  ) throws(DVAEError) {
     if let instructionSet {
       self.instructionSet = instructionSet
     } else {

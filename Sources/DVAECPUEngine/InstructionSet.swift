@@ -1,3 +1,4 @@
+public import DVAEFiles
 import CDVAEKernels
 
 #if canImport(Darwin)
@@ -34,33 +35,22 @@ public struct InstructionSet: Sendable, CustomStringConvertible {
   public static var supported: [InstructionSet] { all.filter(\.isSupported) }
 
   /// The one of this name; an unknown or unsupported name is an error that lists the choices.
-  public static func named(_ name: String) throws(InstructionSetError) -> InstructionSet {
+  public static func named(_ name: String) throws(DVAEError) -> InstructionSet {
     guard let found = supported.first(where: { $0.name == name }) else {
-      throw InstructionSetError(name: name, supported: supported.map(\.name))
+      throw DVAEError(
+        .usage,
+        "the instruction set '\(name)' is not available here; \(environmentVariable) may be one of: "
+          + supported.map(\.name).joined(separator: ", "))
     }
     return found
   }
 
   /// The one that the environment names, else the best that can run here.
-  public static func preferred() throws(InstructionSetError) -> InstructionSet {
+  public static func preferred() throws(DVAEError) -> InstructionSet {
     if let value = getenv(environmentVariable), value.pointee != 0 {
       return try named(String(cString: value))
     }
     return supported[0]
-  }
-}
-
-/// An instruction set was asked for that this machine or build does not have.
-public struct InstructionSetError: Error, Hashable, CustomStringConvertible {
-  /// What was asked for.
-  public let name: String
-  /// What there is.
-  public let supported: [String]
-
-  /// One line that says what was asked for and what there is.
-  public var description: String {
-    "instruction set '\(name)' is not available here; "
-      + "\(InstructionSet.environmentVariable) may be one of: \(supported.joined(separator: ", "))"
   }
 }
 

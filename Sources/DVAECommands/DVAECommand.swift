@@ -1,3 +1,4 @@
+import DVAEFiles
 public import ArgumentParser
 import DVAEKit
 import Foundation
@@ -56,7 +57,7 @@ public struct DVAECommand: AsyncParsableCommand {
       return finished.status
     }
     if let status = ExitStatus.of(error) {
-      console.note("dvae: \(error)")
+      console.note("dvae: \((error as? DVAEError)?.line ?? "\(error)")")
       return status
     }
     // What the argument parser throws: wrong usage, and requests for help.

@@ -1,3 +1,4 @@
+import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import DVAEModel
@@ -55,7 +56,7 @@ struct DecodeCommand: AsyncParsableCommand {
       progress.update(done + failed)
     }
     if failed > 0 { throw FinishedWithFailures(failed: failed, total: done + failed) }
-    if done == 0 { throw DVAEError(.badData, "\(tokens): no tokens in there") }
+    if done == 0 { throw DVAEError(.badData, file: tokens, "no tokens in there") }
   }
 
   private func write(_ item: TokenReader.Item, to path: String, _ vae: DiscreteVAE) throws {
@@ -63,7 +64,7 @@ struct DecodeCommand: AsyncParsableCommand {
     do {
       image = try vae.decode(item.grid)
     } catch let error as DVAEError where error.kind == .badData {
-      throw DVAEError(.badData, "\(tokens): \(item.key): \(error)")
+      throw DVAEError(.badData, file: tokens, "\(item.key): \(error)")
     }
     try FileSystem.makeFolder(FileSystem.folder(of: path))
     try image.write(to: path)

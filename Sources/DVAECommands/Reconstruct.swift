@@ -1,3 +1,4 @@
+import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import Foundation
@@ -86,7 +87,7 @@ struct ReconstructCommand: AsyncParsableCommand {
     let original = try image.preprocessing.apply(
       input.decode(limits: image.limits), name: input.name)
     guard let grid = try vae.tokens(of: [original]).first else {
-      throw DVAEError(.internal, "\(input.name): no tokens were made")
+      throw DVAEError(.internal, file: input.name, "no tokens were made")
     }
     let picture = try vae.decode(grid)
     try FileSystem.makeFolder(FileSystem.folder(of: path))

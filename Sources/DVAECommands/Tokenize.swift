@@ -1,3 +1,4 @@
+import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import Foundation
@@ -76,7 +77,8 @@ struct TokenizeCommand: AsyncParsableCommand {
     let soft = SoftTokens.Settings(topK: topK, margin: margin)
     guard soft == nil || format.holdsSoftTokens else {
       throw DVAEError(
-        .usage, "\(output): --top-k and --margin are kept in .tar, folders and .safetensors only")
+        .usage, file: output, "--top-k and --margin are kept in .tar, folders and .safetensors only"
+      )
     }
     let shard = try chosenShard(console)
     let path = shard.path(output.hasSuffix("/") ? String(output.dropLast()) : output)

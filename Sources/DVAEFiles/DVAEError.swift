@@ -1,30 +1,138 @@
-/// What went wrong, in one line that names the file, what was expected, what was found and what to
-/// do, and whose fault it was.
-public struct DVAEError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// Whose fault an error is; the command line makes its exit status of it.
+#if canImport(FoundationEssentials)
+public import FoundationEssentials
+#else
+public import Foundation
+#endif
+
+/// The error that everything in this package throws: which file, what was expected, what was found,
+/// and what to do about it.
+///
+/// `description` is one line. Text that comes from files is escaped in it, so that it can be printed.
+public struct DVAEError: Error, Sendable {
+  /// The category of an error; it determines the exit status and the status of an HTTP response.
   public enum Kind: String, Hashable, Sendable {
-    /// The request makes no sense: a wrong value, settings that contradict each other.
+    /// A wrong value, or settings that contradict each other.
     case usage
-    /// A file was read and is not what it should be.
+    /// A file was read, and its content is not what it should be.
     case badData
-    /// A file that should be read is not there.
+    /// An input cannot be opened.
     case missing
-    /// A file cannot be made, or may not be.
+    /// An output cannot be created, or must not be.
     case cannotCreate
-    /// Reading or writing failed half-way: a full disk, say.
+    /// Reading or writing failed on the way, for example because the disk is full.
     case inputOutput
-    /// A mistake of this package.
+    /// A mistake in this package.
     case `internal`
   }
 
-  /// Whose fault it is.
+  /// A stable name of what happened, such as `truncated`, for code that decides by it.
+  public struct Code: RawRepresentable, Hashable, Sendable {
+    /// The name.
+    public let rawValue: String
+
+    /// Makes a code of a name.
+    public init(rawValue: String) { self.rawValue = rawValue }
+
+    /// An error that no code decides by.
+    public static let other = Code(rawValue: "other")
+  }
+
+  /// The category.
   public let kind: Kind
-  /// One line.
-  public let description: String
+  /// The name of what happened.
+  public let code: Code
+  /// The file, or the name of the item, that the error is about.
+  public let file: String?
+  /// What is wrong.
+  public let problem: String
+  /// What to do about it.
+  public let advice: String?
+  /// The error behind this one.
+  public let cause: (any Error)?
 
   /// Makes an error.
-  public init(_ kind: Kind, _ description: String) {
+  ///
+  /// - Parameters:
+  ///   - kind: the category
+  ///   - code: the name of what happened
+  ///   - file: the file, or the name of the item
+  ///   - problem: what is wrong, in one sentence without a full stop
+  ///   - advice: what to do about it
+  ///   - cause: the error behind this one
+  public init(
+    _ kind: Kind, code: Code = .other, file: String? = nil, _ problem: String,
+    advice: String? = nil, cause: (any Error)? = nil
+  ) {
     self.kind = kind
-    self.description = description
+    self.code = code
+    self.file = file
+    self.problem = problem
+    self.advice = advice
+    self.cause = cause
   }
+
+  /// Makes the error of a file that is not as expected.
+  ///
+  /// - Parameters:
+  ///   - kind: the category
+  ///   - code: the name of what happened
+  ///   - file: the file, or the name of the item
+  ///   - expected: what it should be
+  ///   - found: what it is
+  ///   - advice: what to do about it
+  ///   - cause: the error behind this one
+  public init(
+    _ kind: Kind, code: Code = .other, file: String? = nil, expected: String, found: String,
+    advice: String? = nil, cause: (any Error)? = nil
+  ) {
+    self.init(
+      kind, code: code, file: file, "expected \(expected), found \(found)", advice: advice,
+      cause: cause)
+  }
+
+  /// The same error about a file, unless it names one.
+  public func about(_ file: String) -> DVAEError {
+    self.file != nil
+      ? self
+      : DVAEError(kind, code: code, file: file, problem, advice: advice, cause: cause)
+  }
+}
+
+extension DVAEError: CustomStringConvertible, LocalizedError {
+  /// One line: the file, what is wrong, what to do.
+  public var description: String {
+    oneLine((file.map { $0 + ": " } ?? "") + problem + (advice.map { "; " + $0 } ?? ""))
+  }
+
+  /// The same line.
+  public var errorDescription: String? { description }
+}
+
+extension DVAEError: Hashable {
+  /// Whether two errors say the same; causes are not compared.
+  public static func == (left: DVAEError, right: DVAEError) -> Bool {
+    left.kind == right.kind && left.code == right.code && left.description == right.description
+  }
+
+  /// Feeds what equality compares.
+  public func hash(into hasher: inout Hasher) { hasher.combine(description) }
+}
+
+/// Text made safe to print: one line of at most `limit` scalars, without control characters.
+///
+/// They are shown as `\u{1b}`, so that a name from a file cannot move the cursor of a terminal.
+package func oneLine(_ text: String, limit: Int = 1000) -> String {
+  var line = String.UnicodeScalarView()
+  for (count, scalar) in text.unicodeScalars.enumerated() {
+    guard count < limit else {
+      line.append("…")
+      break
+    }
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate:
+      line.append(contentsOf: "\\u{\(String(scalar.value, radix: 16))}".unicodeScalars)
+    default: line.append(scalar)
+    }
+  }
+  return String(line)
 }

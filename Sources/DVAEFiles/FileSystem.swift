@@ -40,7 +40,7 @@ package enum FileSystem {
     let parent = folder(of: path)
     if parent != path { try makeFolder(parent) }
     guard mkdir(path, 0o777) == 0 || errno == EEXIST, kind(path) == .folder else {
-      throw DVAEError(.cannotCreate, "\(path): cannot make the folder: \(reason())")
+      throw DVAEError(.cannotCreate, file: path, "cannot make the folder: \(reason())")
     }
   }
 
@@ -54,7 +54,7 @@ package enum FileSystem {
     let moved = Musl.rename(old, new)
     #endif
     guard moved == 0 else {
-      throw DVAEError(.cannotCreate, "\(new): cannot put the finished output here: \(reason())")
+      throw DVAEError(.cannotCreate, file: new, "cannot put the finished output here: \(reason())")
     }
     syncFolder(folder(of: new))
   }
@@ -62,7 +62,7 @@ package enum FileSystem {
   /// Removes a file; one that is not there is fine.
   package static func remove(_ path: String) throws(DVAEError) {
     guard unlink(path) == 0 || errno == ENOENT else {
-      throw DVAEError(.cannotCreate, "\(path): cannot remove it: \(reason())")
+      throw DVAEError(.cannotCreate, file: path, "cannot remove it: \(reason())")
     }
   }
 
@@ -79,7 +79,7 @@ package enum FileSystem {
       }
     }
     guard rmdir(path) == 0 || errno == ENOENT else {
-      throw DVAEError(.cannotCreate, "\(path): cannot remove the folder: \(reason())")
+      throw DVAEError(.cannotCreate, file: path, "cannot remove the folder: \(reason())")
     }
   }
 
@@ -87,7 +87,7 @@ package enum FileSystem {
   package static func names(in path: String) throws(DVAEError) -> [String] {
     guard let listing = opendir(path) else {
       if errno == ENOENT { return [] }
-      throw DVAEError(.missing, "\(path): cannot list the folder: \(reason())")
+      throw DVAEError(.missing, file: path, "cannot list the folder: \(reason())")
     }
     defer { closedir(listing) }
     var names: [String] = []

@@ -46,7 +46,7 @@ package struct LineReader {
       start = 0
       searched = buffer.count
       guard searched < Self.longest else {
-        throw DVAEError(.badData, "\(path): a line of more than \(Self.longest) bytes")
+        throw DVAEError(.badData, file: path, "a line of more than \(Self.longest) bytes")
       }
       let piece = try read(Self.pieceSize, offset)
       if piece.isEmpty {

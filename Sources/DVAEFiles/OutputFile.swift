@@ -24,7 +24,7 @@ package final class OutputFile {
     self.path = path
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (emptied ? O_TRUNC : 0), 0o666)
     guard descriptor >= 0 else {
-      throw DVAEError(.cannotCreate, "\(path): cannot write here: \(FileSystem.reason())")
+      throw DVAEError(.cannotCreate, file: path, "cannot write here: \(FileSystem.reason())")
     }
     size = Int(lseek(descriptor, 0, SEEK_END))
   }
@@ -61,7 +61,7 @@ package final class OutputFile {
       }
       if written < 0 {
         if errno == EINTR { continue }
-        throw DVAEError(.inputOutput, "\(path): cannot write: \(FileSystem.reason())")
+        throw DVAEError(.inputOutput, file: path, "cannot write: \(FileSystem.reason())")
       }
       done += written
     }
@@ -81,7 +81,7 @@ package final class OutputFile {
         filled += got
       }
     }
-    if failed { throw DVAEError(.inputOutput, "\(path): cannot read: \(FileSystem.reason())") }
+    if failed { throw DVAEError(.inputOutput, file: path, "cannot read: \(FileSystem.reason())") }
     return bytes
   }
 
@@ -89,7 +89,7 @@ package final class OutputFile {
   package func truncate(to length: Int) throws(DVAEError) {
     guard ftruncate(descriptor, off_t(length)) == 0 else {
       throw DVAEError(
-        .inputOutput, "\(path): cannot cut to \(length) bytes: \(FileSystem.reason())")
+        .inputOutput, file: path, "cannot cut to \(length) bytes: \(FileSystem.reason())")
     }
     size = length
   }
@@ -97,7 +97,7 @@ package final class OutputFile {
   /// Returns when the bytes are on the disk.
   package func sync() throws(DVAEError) {
     guard fsync(descriptor) == 0 else {
-      throw DVAEError(.inputOutput, "\(path): cannot flush to the disk: \(FileSystem.reason())")
+      throw DVAEError(.inputOutput, file: path, "cannot flush to the disk: \(FileSystem.reason())")
     }
   }
 }

@@ -1,5 +1,6 @@
 // The one place of this module that knows the operating system.
 #if canImport(Glibc)
+public import DVAEFiles
 import Glibc
 #elseif canImport(Musl)
 import Musl
@@ -60,8 +61,8 @@ public final class InputFile: Sendable {
 
   /// Opens a regular file.
   ///
-  /// - Throws: `ImageError.missing` or `ImageError.unreadable`.
-  public init(path: String) throws(ImageError) {
+  /// - Throws: `DVAEError.missing` or `DVAEError.unreadable`.
+  public init(path: String) throws(DVAEError) {
     // Without O_NONBLOCK a named pipe would wait for its writer for ever.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
@@ -82,7 +83,7 @@ public final class InputFile: Sendable {
   deinit { close(descriptor) }
 
   /// The bytes from an offset on: `count` of them, or fewer where the file ends.
-  public func read(at offset: Int, count: Int) throws(ImageError) -> [UInt8] {
+  public func read(at offset: Int, count: Int) throws(DVAEError) -> [UInt8] {
     let available = max(0, min(count, size - offset))
     var code: Int32 = 0
     let bytes = [UInt8](unsafeUninitializedCapacity: available) { buffer, done in
@@ -105,7 +106,7 @@ public final class InputFile: Sendable {
 }
 
 /// A whole file, bounded by `limit` bytes.
-package func readFile(_ path: String, limit: Int) throws(ImageError) -> [UInt8] {
+package func readFile(_ path: String, limit: Int) throws(DVAEError) -> [UInt8] {
   let file = try InputFile(path: path)
   guard file.size <= limit else {
     throw .tooManyBytes(name: path, bytes: file.size, limit: limit)
@@ -117,7 +118,7 @@ package func readFile(_ path: String, limit: Int) throws(ImageError) -> [UInt8] 
 /// whether it is UTF-8: a name that is not has been repaired, and leads to nothing.
 package func folderContents(
   _ path: String
-) throws(ImageError) -> [(name: String, isFolder: Bool, isUTF8: Bool)] {
+) throws(DVAEError) -> [(name: String, isFolder: Bool, isUTF8: Bool)] {
   guard let folder = opendir(path) else {
     let code = errno
     guard code != ENOENT else { throw .missing(path: path) }

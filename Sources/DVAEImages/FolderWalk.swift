@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// Walks a folder depth first, in the order of the paths' bytes; it holds the listings of one
 /// branch only.
 struct FolderWalk: Sendable {
@@ -34,7 +36,7 @@ struct FolderWalk: Sendable {
   ///
   /// An error is a folder that cannot be listed, or a name that is not UTF-8; the walk goes on after
   /// it.
-  mutating func next() throws(ImageError) -> Found? {
+  mutating func next() throws(DVAEError) -> Found? {
     while true {
       if let (path, key) = entering {
         entering = nil
@@ -63,7 +65,7 @@ struct FolderWalk: Sendable {
     }
   }
 
-  private mutating func enter(_ path: String, key: String) throws(ImageError) {
+  private mutating func enter(_ path: String, key: String) throws(DVAEError) {
     let identity = FolderIdentity(path)
     // A link that leads back up would be followed for ever.
     if identity != nil && levels.contains(where: { $0.identity == identity }) { return }

@@ -1,3 +1,4 @@
+public import DVAEFiles
 internal import CDVAEImageCodecs
 
 /// Bounds on what a file may make the decoder do; they are checked before memory is taken.
@@ -27,9 +28,9 @@ public struct DecodingLimits: Sendable, Hashable, Codable {
 /// The header is checked against `limits` before memory is taken.
 public func decodeImage(
   _ bytes: [UInt8], name: String, limits: DecodingLimits = .default
-) throws(ImageError) -> PixelImage {
-  let result: Result<PixelImage, ImageError> = bytes.withUnsafeBytes { buffer in
-    do throws(ImageError) {
+) throws(DVAEError) -> PixelImage {
+  let result: Result<PixelImage, DVAEError> = bytes.withUnsafeBytes { buffer in
+    do throws(DVAEError) {
       return .success(try decodeImage(buffer, name: name, limits: limits))
     } catch {
       return .failure(error)
@@ -41,7 +42,7 @@ public func decodeImage(
 /// Decodes an image that lies in memory of somebody else; see the form that takes an array.
 public func decodeImage(
   _ bytes: UnsafeRawBufferPointer, name: String, limits: DecodingLimits = .default
-) throws(ImageError) -> PixelImage {
+) throws(DVAEError) -> PixelImage {
   guard !bytes.isEmpty else { throw .empty(name: name) }
   guard let format = ImageFormat(content: bytes) else {
     throw .notAnImage(name: name, found: ImageFormat.describe(bytes))
@@ -60,7 +61,7 @@ private struct Decoder {
   let name: String
   let limits: DecodingLimits
 
-  func decode() throws(ImageError) -> PixelImage {
+  func decode() throws(DVAEError) -> PixelImage {
     if format == .webp, let container = WebPContainer(bytes) {
       guard container.size <= bytes.count else {
         throw .truncated(
@@ -81,7 +82,7 @@ private struct Decoder {
     try check(status, report)
     let (width, height) = (Int(report.width), Int(report.height))
     try checkSize(width: width, height: height)
-    return try PixelImage(width: width, height: height) { pixels throws(ImageError) in
+    return try PixelImage(width: width, height: height) { pixels throws(DVAEError) in
       let status =
         switch format {
         case .jpeg: dvae_jpeg_decode(base, bytes.count, pixels.baseAddress, &report)
@@ -97,7 +98,7 @@ private struct Decoder {
   /// The first frame of an animation on a black canvas.
   func decodeFirstFrame(
     _ frame: WebPContainer.Frame?, canvas: (width: Int, height: Int)
-  ) throws(ImageError) -> PixelImage {
+  ) throws(DVAEError) -> PixelImage {
     guard let frame else {
       throw .truncated(name: name, format: format, reason: "it holds no whole frame")
     }
@@ -113,7 +114,7 @@ private struct Decoder {
     }
     let stride = 3 * canvas.width
     let start = frame.y * stride + 3 * frame.x
-    return try PixelImage(width: canvas.width, height: canvas.height) { pixels throws(ImageError) in
+    return try PixelImage(width: canvas.width, height: canvas.height) { pixels throws(DVAEError) in
       pixels.initialize(repeating: 0)
       let target = UnsafeMutableBufferPointer(rebasing: pixels[start...])
       let status = dvae_webp_decode(
@@ -122,7 +123,7 @@ private struct Decoder {
     }
   }
 
-  func checkSize(width: Int, height: Int) throws(ImageError) {
+  func checkSize(width: Int, height: Int) throws(DVAEError) {
     guard width > 0 && height > 0 else {
       throw .corrupt(name: name, format: format, reason: "its size is \(width)×\(height)")
     }
@@ -132,7 +133,7 @@ private struct Decoder {
     }
   }
 
-  func check(_ status: Int32, _ report: dvae_codec_report) throws(ImageError) {
+  func check(_ status: Int32, _ report: dvae_codec_report) throws(DVAEError) {
     switch status {
     case Int32(DVAE_CODEC_OK.rawValue): return
     case Int32(DVAE_CODEC_TRUNCATED.rawValue):

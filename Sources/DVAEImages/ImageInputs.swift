@@ -1,3 +1,5 @@
+public import DVAEFiles
+
 /// Goes through the images that the user has named, one after the other, without listing them all
 /// first.
 ///
@@ -30,8 +32,8 @@ public struct ImageInputs: Sendable {
 
   /// Checks that every argument exists.
   ///
-  /// - Throws: `ImageError.missing` for the first that does not.
-  public init(_ arguments: [String]) throws(ImageError) {
+  /// - Throws: `DVAEError.missing` for the first that does not.
+  public init(_ arguments: [String]) throws(DVAEError) {
     var common: [Substring]?
     for argument in arguments {
       let isList = argument.hasPrefix("@")
@@ -51,7 +53,7 @@ public struct ImageInputs: Sendable {
   ///
   /// - Throws: an error of an argument or a folder (a damaged archive, a folder that may not be
   ///   read): the next call goes on after it. A single bad image shows only when it is loaded.
-  public mutating func next() throws(ImageError) -> InputItem? {
+  public mutating func next() throws(DVAEError) -> InputItem? {
     while let source = stack.popLast() {
       switch source {
       case .arguments(var rest):
@@ -66,7 +68,7 @@ public struct ImageInputs: Sendable {
         }
       case .folder(var walk):
         let found: FolderWalk.Found?
-        do throws(ImageError) {
+        do throws(DVAEError) {
           found = try walk.next()
         } catch {
           stack.append(.folder(walk))
@@ -105,7 +107,7 @@ public struct ImageInputs: Sendable {
   /// Puts the archive back on the stack unless it has ended; after an error it has.
   private mutating func nextRecord(
     _ reader: inout WebDatasetReader
-  ) throws(ImageError) -> WebDatasetRecord? {
+  ) throws(DVAEError) -> WebDatasetRecord? {
     let record = try reader.nextRecord()
     if record != nil { stack.append(.archive(reader)) }
     return record
@@ -114,7 +116,7 @@ public struct ImageInputs: Sendable {
   /// A single image at once; a folder or an archive goes on the stack.
   private mutating func open(
     _ path: String, key components: ArraySlice<Substring>
-  ) throws(ImageError) -> InputItem? {
+  ) throws(DVAEError) -> InputItem? {
     switch fileKind(path) {
     case .folder:
       folders.append(path)
@@ -129,7 +131,7 @@ public struct ImageInputs: Sendable {
     }
   }
 
-  private mutating func open(list path: String) throws(ImageError) {
+  private mutating func open(list path: String) throws(DVAEError) {
     let lines = try readFile(path, limit: DecodingLimits.default.maximumBytes)
     stack.append(.list(lines: lines, position: 0, folder: Path.folder(path)))
   }

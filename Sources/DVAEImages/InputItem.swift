@@ -1,3 +1,5 @@
+public import DVAEFiles
+
 /// One image to be read: a file, or a sample of a WebDataset archive.
 public struct InputItem: Sendable {
   /// Where the bytes lie.
@@ -28,7 +30,7 @@ public struct InputItem: Sendable {
   }
 
   /// The bytes of the image, undecoded.
-  public func load(limits: DecodingLimits = .default) throws(ImageError) -> [UInt8] {
+  public func load(limits: DecodingLimits = .default) throws(DVAEError) -> [UInt8] {
     switch origin {
     case .file(let path): return try readFile(path, limit: limits.maximumBytes)
     case .sample(let record, let file):
@@ -40,12 +42,12 @@ public struct InputItem: Sendable {
   }
 
   /// The image, decoded.
-  public func decode(limits: DecodingLimits = .default) throws(ImageError) -> PixelImage {
+  public func decode(limits: DecodingLimits = .default) throws(DVAEError) -> PixelImage {
     try decodeImage(load(limits: limits), name: name, limits: limits)
   }
 
   /// The other files of a sample (captions, metadata), read now; none for a plain file.
-  public func sidecars(limits: DecodingLimits = .default) throws(ImageError)
+  public func sidecars(limits: DecodingLimits = .default) throws(DVAEError)
     -> [WebDatasetSample.Field]
   {
     guard case .sample(let record, let file) = origin else { return [] }
@@ -61,10 +63,10 @@ public struct InputItem: Sendable {
   /// The files with these extensions (in lower case) that belong to the image, read now: those of a
   /// sample, or `NAME.txt` and the like beside `NAME.jpg`.
   ///
-  /// - Throws: `ImageError.tooManyBytes` where one has more bytes than `limit`
+  /// - Throws: `DVAEError.tooManyBytes` where one has more bytes than `limit`
   package func companions(
     _ extensions: [String], limit: Int
-  ) throws(ImageError) -> [String: [UInt8]] {
+  ) throws(DVAEError) -> [String: [UInt8]] {
     var found: [String: [UInt8]] = [:]
     switch origin {
     case .file(let path):

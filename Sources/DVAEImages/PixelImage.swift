@@ -1,3 +1,5 @@
+public import DVAEFiles
+
 /// An 8-bit RGB picture.
 public struct PixelImage: Sendable, Equatable {
   /// Pixels per row.
@@ -71,10 +73,10 @@ extension PixelImage {
   /// The middle of a picture by torchvision's rule: the offset along a side is half of the surplus,
   /// rounded half to even (the rule of every torchvision release but 0.8).
   ///
-  /// - Throws: `ImageError.tooSmall` where a side of the picture is shorter than asked for.
+  /// - Throws: `DVAEError.tooSmall` where a side of the picture is shorter than asked for.
   public func centerCropped(
     width: Int, height: Int, name: String
-  ) throws(ImageError) -> PixelImage {
+  ) throws(DVAEError) -> PixelImage {
     guard width > 0 && height > 0 else {
       throw .invalidSetting("a crop of \(width)×\(height) pixels is empty")
     }

@@ -1,3 +1,5 @@
+public import DVAEFiles
+
 /// How a picture of any size becomes what the encoder takes.
 public struct Preprocessing: Sendable, Codable, Hashable {
   /// What happens to the shape of a picture.
@@ -27,7 +29,7 @@ public struct Preprocessing: Sendable, Codable, Hashable {
   }
 
   /// Checks the resolution: positive, a multiple of 8, at most 65536.
-  public func validate() throws(ImageError) {
+  public func validate() throws(DVAEError) {
     guard resolution >= 8 && resolution <= 65536 && resolution % 8 == 0 else {
       throw .invalidSetting(
         "a resolution of \(resolution) is not possible; use a multiple of 8 from 8 to 65536")
@@ -36,9 +38,9 @@ public struct Preprocessing: Sendable, Codable, Hashable {
 
   /// Resizes and crops a picture.
   ///
-  /// - Throws: `ImageError.tooSmall` where the picture would have to be enlarged and may not be, or
-  ///   has a side below 8 pixels; `ImageError.invalidSetting` for an impossible resolution.
-  public func apply(_ image: PixelImage, name: String) throws(ImageError) -> PixelImage {
+  /// - Throws: `DVAEError.tooSmall` where the picture would have to be enlarged and may not be, or
+  ///   has a side below 8 pixels; `DVAEError.invalidSetting` for an impossible resolution.
+  public func apply(_ image: PixelImage, name: String) throws(DVAEError) -> PixelImage {
     if crop == .none {
       guard min(image.width, image.height) >= 8 else {
         throw .tooSmall(

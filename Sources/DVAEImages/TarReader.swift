@@ -1,3 +1,5 @@
+public import DVAEFiles
+
 /// One regular file in a tar archive.
 public struct TarEntry: Sendable, Hashable {
   /// The path stored in the archive.
@@ -38,15 +40,15 @@ public struct TarReader: Sendable {
   private static let maximumExtension = 1 << 20
 
   /// Opens an archive.
-  public init(path: String) throws(ImageError) {
+  public init(path: String) throws(DVAEError) {
     file = try InputFile(path: path)
   }
 
   /// The next regular file, or nil at the end.
   ///
-  /// - Throws: `ImageError.badTar` where the archive is damaged or cut off; after that the reader
+  /// - Throws: `DVAEError.badTar` where the archive is damaged or cut off; after that the reader
   ///   is at its end.
-  public mutating func next() throws(ImageError) -> TarEntry? {
+  public mutating func next() throws(DVAEError) -> TarEntry? {
     guard !isDone else { return nil }
     isDone = true
     let entry = try advance()
@@ -57,14 +59,14 @@ public struct TarReader: Sendable {
 
   /// The contents of an entry of this archive.
   ///
-  /// - Throws: `ImageError.tooManyBytes` where it is larger than `limit`, before any is read.
+  /// - Throws: `DVAEError.tooManyBytes` where it is larger than `limit`, before any is read.
   public func bytes(
     of entry: TarEntry, limit: Int = DecodingLimits.default.maximumBytes
-  ) throws(ImageError) -> [UInt8] {
+  ) throws(DVAEError) -> [UInt8] {
     try file.contents(of: entry, limit: limit)
   }
 
-  private mutating func advance() throws(ImageError) -> TarEntry? {
+  private mutating func advance() throws(DVAEError) -> TarEntry? {
     let start = position
     var overrides = TarOverrides()
     while let header = try nextHeader() {
@@ -101,7 +103,7 @@ public struct TarReader: Sendable {
   }
 
   /// Reads the header at the position; nil at the end of the archive.
-  private mutating func nextHeader() throws(ImageError) -> TarHeader? {
+  private mutating func nextHeader() throws(DVAEError) -> TarHeader? {
     let block = try file.read(at: position, count: TarFormat.block)
     guard block.count == TarFormat.block else {
       throw bad("the file ends here, without the end mark of an archive", position)
@@ -118,7 +120,7 @@ public struct TarReader: Sendable {
     return header
   }
 
-  private mutating func extensionBytes(_ header: TarHeader) throws(ImageError) -> [UInt8] {
+  private mutating func extensionBytes(_ header: TarHeader) throws(DVAEError) -> [UInt8] {
     guard header.size <= Self.maximumExtension else {
       throw bad("an extension header of \(header.size) bytes", position - TarFormat.block)
     }
@@ -128,7 +130,7 @@ public struct TarReader: Sendable {
   }
 
   /// Moves past the contents and their padding, which must be there.
-  private mutating func skip(_ size: Int, _ header: TarHeader) throws(ImageError) {
+  private mutating func skip(_ size: Int, _ header: TarHeader) throws(DVAEError) {
     // Compared without padding first, which could overflow.
     let left = file.size - position
     guard size <= left && TarFormat.padded(size) <= left else {
@@ -139,14 +141,14 @@ public struct TarReader: Sendable {
     position += TarFormat.padded(size)
   }
 
-  private func bad(_ reason: String, _ offset: Int) -> ImageError {
+  private func bad(_ reason: String, _ offset: Int) -> DVAEError {
     .badTar(path: file.path, offset: offset, reason: reason)
   }
 }
 
 extension InputFile {
   /// The contents of an entry of this tar archive, all of them.
-  func contents(of entry: TarEntry, limit: Int) throws(ImageError) -> [UInt8] {
+  func contents(of entry: TarEntry, limit: Int) throws(DVAEError) -> [UInt8] {
     guard entry.size <= limit else {
       throw .tooManyBytes(name: "\(path): \(entry.name)", bytes: entry.size, limit: limit)
     }

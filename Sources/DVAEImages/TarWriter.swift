@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// Writes a tar archive of regular files to any byte sink.
 ///
 /// The bytes are a function of names and contents alone: ustar headers with mode 0644 and zero for
@@ -16,7 +18,7 @@ public struct TarWriter {
 
   /// Appends one file.
   ///
-  /// - Throws: `ImageError.invalidSetting` for a name that is empty or holds a zero byte, and
+  /// - Throws: `DVAEError.invalidSetting` for a name that is empty or holds a zero byte, and
   ///   whatever the sink throws.
   public mutating func append(name: String, _ bytes: [UInt8]) throws {
     try write(Self.headers(name: name, size: bytes.count))
@@ -45,7 +47,7 @@ public struct TarWriter {
   private static func headers(name: String, size: Int) throws -> [UInt8] {
     let path = Array(name.utf8)
     guard !path.isEmpty && !path.contains(0) else {
-      throw ImageError.invalidSetting("\"\(name)\" cannot be the name of a file in a tar archive")
+      throw DVAEError.invalidSetting("\"\(name)\" cannot be the name of a file in a tar archive")
     }
     var records: [UInt8] = []
     let maximumOctal = 1 << 33

@@ -1,3 +1,5 @@
+public import DVAEFiles
+
 /// The paper's random crops (appendix A.2): a square of the picture, shrunk a little and cut to
 /// the resolution.
 ///
@@ -31,11 +33,11 @@ public struct TrainingAugmentation: Sendable, Codable, Hashable {
   /// and left of the cut, and (listing 1) whether it is mirrored. The result is a function of the
   /// generator's numbers, on every platform and in every version of Swift.
   ///
-  /// - Throws: `ImageError.tooSmall` where the short side is below the resolution, which the
-  ///   paper's recipe cannot use; `ImageError.invalidSetting` where the resolution is not positive.
+  /// - Throws: `DVAEError.tooSmall` where the short side is below the resolution, which the
+  ///   paper's recipe cannot use; `DVAEError.invalidSetting` where the resolution is not positive.
   public func apply(
     _ image: PixelImage, name: String, using generator: inout some RandomNumberGenerator
-  ) throws(ImageError) -> PixelImage {
+  ) throws(DVAEError) -> PixelImage {
     guard (1...65536).contains(resolution) else {
       throw .invalidSetting("a training resolution of \(resolution) pixels is not possible")
     }

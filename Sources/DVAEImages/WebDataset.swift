@@ -1,3 +1,5 @@
+public import DVAEFiles
+
 /// One sample of a WebDataset archive: files that share a key, in memory.
 public struct WebDatasetSample: Sendable, Equatable {
   /// One file of a sample.
@@ -73,10 +75,10 @@ public struct WebDatasetRecord: Sendable, Hashable {
 public struct WebDatasetReader: Sendable {
   private var tar: TarReader
   private var waiting: (key: String, member: WebDatasetRecord.Member)?
-  private var failure: ImageError?
+  private var failure: DVAEError?
 
   /// Opens an archive.
-  public init(path: String) throws(ImageError) {
+  public init(path: String) throws(DVAEError) {
     tar = try TarReader(path: path)
   }
 
@@ -91,7 +93,7 @@ public struct WebDatasetReader: Sendable {
   ///
   /// A damaged archive gives the samples before the damage first, then the error, then nil. The
   /// sample that the damage cuts is given with the files it still has.
-  public mutating func nextRecord() throws(ImageError) -> WebDatasetRecord? {
+  public mutating func nextRecord() throws(DVAEError) -> WebDatasetRecord? {
     if let failure {
       self.failure = nil
       throw failure
@@ -100,7 +102,7 @@ public struct WebDatasetReader: Sendable {
     var members: [WebDatasetRecord.Member] = []
     if let waiting { (key, members) = (waiting.key, [waiting.member]) }
     waiting = nil
-    do throws(ImageError) {
+    do throws(DVAEError) {
       while let entry = try tar.next() {
         guard let name = WebDatasetRecord.split(entry.name) else { continue }
         let member = WebDatasetRecord.Member(extension: name.extension, entry: entry)
@@ -124,7 +126,7 @@ public struct WebDatasetReader: Sendable {
   /// No file of the sample may have more than `limit` bytes.
   public mutating func next(
     limit: Int = DecodingLimits.default.maximumBytes
-  ) throws(ImageError) -> WebDatasetSample? {
+  ) throws(DVAEError) -> WebDatasetSample? {
     guard let record = try nextRecord() else { return nil }
     var sample = WebDatasetSample(key: record.key, fields: [])
     for member in record.members {
@@ -150,16 +152,16 @@ public struct TarRecovery: Sendable, Equatable {
   /// Looks through an archive up to its end or to where it was torn, and hands every sample to
   /// `visit`; the last one may lack files.
   ///
-  /// - Throws: `ImageError.missing` or `ImageError.unreadable`; a torn archive is no error.
-  public init(path: String, visit: (WebDatasetRecord) -> Void = { _ in }) throws(ImageError) {
+  /// - Throws: `DVAEError.missing` or `DVAEError.unreadable`; a torn archive is no error.
+  public init(path: String, visit: (WebDatasetRecord) -> Void = { _ in }) throws(DVAEError) {
     var reader = try WebDatasetReader(path: path)
-    do throws(ImageError) {
+    do throws(DVAEError) {
       while let record = try reader.nextRecord() {
         lastSampleStart = record.members.first?.entry.start
         visit(record)
       }
     } catch {
-      guard case .badTar = error else { throw error }
+      guard error.code == .badTar else { throw error }
     }
     end = reader.lastEnd
     isComplete = reader.isTerminated

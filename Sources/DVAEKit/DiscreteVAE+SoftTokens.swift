@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEModel
 public import DVAEImages
 

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAECPUEngine
 public import DVAEModel
 import DVAETensors
@@ -117,13 +118,13 @@ public struct DiscreteVAE: Sendable {
     let name = weights?.files.map(\.path).joined(separator: ", ") ?? "the model"
     guard architecture.vocabulary <= Int(UInt16.max) + 1 else {
       throw DVAEError(
-        .badData,
-        "\(name): a vocabulary of \(architecture.vocabulary), but tokens are kept in 16 bits")
+        .badData, file: name,
+        "a vocabulary of \(architecture.vocabulary), but tokens are kept in 16 bits")
     }
     guard architecture.inputChannels == 3, architecture.outputChannels == 3 else {
       throw DVAEError(
-        .badData,
-        "\(name): \(architecture.inputChannels) and \(architecture.outputChannels) image channels, "
+        .badData, file: name,
+        "\(architecture.inputChannels) and \(architecture.outputChannels) image channels, "
           + "expected 3")
     }
     let engine = try DefaultEngine(threads: threads)
@@ -305,6 +306,7 @@ public struct DiscreteVAE: Sendable {
 
   func missing(_ half: NetworkPlan.Half) -> DVAEError {
     let files = weights?.files.map(\.path).joined(separator: ", ") ?? "the weights"
-    return DVAEError(.missing, "\(files): no \(half.rawValue) in there; give weights that have one")
+    return DVAEError(
+      .missing, file: files, "no \(half.rawValue) in there; give weights that have one")
   }
 }

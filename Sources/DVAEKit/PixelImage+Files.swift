@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAEImages
 import DVAEWeights
 
@@ -7,8 +8,8 @@ extension PixelImage {
   /// - Parameters:
   ///   - path: of the file
   ///   - limits: bounds that its header is checked against before memory is taken
-  /// - Throws: `ImageError`, which names the file and what is wrong with it.
-  public init(contentsOf path: String, limits: DecodingLimits = .default) throws(ImageError) {
+  /// - Throws: `DVAEError`, which names the file and what is wrong with it.
+  public init(contentsOf path: String, limits: DecodingLimits = .default) throws(DVAEError) {
     self = try InputItem(key: path, origin: .file(path: path)).decode(limits: limits)
   }
 

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAECPUEngine
 public import DVAEModel
 public import DVAEImages
@@ -27,9 +28,9 @@ extension WeightsFiles {
       let ranges = try? JSONDecoder().decode(ActivationRanges.self, from: Data(text.utf8))
       guard let ranges, ranges.cover(model.architecture) else {
         throw DVAEError(
-          .badData,
-          "\(file.path): its metadata '\(WeightsMetadata.ranges)' has no range for each layer of the "
-            + "encoder; measure again with 'dvae weights convert --calibrate'")
+          .badData, file: file.path,
+          "its metadata '\(WeightsMetadata.ranges)' has no range for each layer of the "
+            + "encoder; measure them again by converting the weights with photos")
       }
       return ranges
     }
@@ -52,7 +53,7 @@ public struct RangeMeter {
   public init(_ weights: WeightsFiles, threads: Int? = nil) throws {
     guard let parameters = weights.model.encoder else {
       throw DVAEError(
-        .missing, "\(weights.files[0].path): no encoder in there, and int8 is for encoding")
+        .missing, file: weights.files[0].path, "no encoder in there, and int8 is for encoding")
     }
     encoder = ImageEncoder(
       weights.model.architecture, parameters: parameters,

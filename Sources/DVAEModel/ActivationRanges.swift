@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAETensors
 
 /// How large an encoder's activations get on photos: what its whole numbers are scaled by.
@@ -41,8 +42,8 @@ extension ImageEncoder where E: HostEngine {
   ///
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: a range for every layer
-  /// - Throws: `ModelInputError` for another shape
-  public func ranges(_ x: Tensor) throws(ModelInputError) -> ActivationRanges {
+  /// - Throws: `DVAEError` for another shape
+  public func ranges(_ x: Tensor) throws(DVAEError) -> ActivationRanges {
     try check(x)
     return network.ranges(x)
   }

@@ -1,3 +1,5 @@
+public import DVAEFiles
+
 /// The numbers that fix a dVAE's layers; the defaults are the released model's.
 ///
 /// As JSON the keys are the names of the reference's constructors: `n_hid`, `vocab_size`.
@@ -25,11 +27,11 @@ public struct Architecture: Hashable, Sendable {
 
   /// Makes an architecture.
   ///
-  /// - Throws: `ArchitectureError` naming the first number that no model can have.
+  /// - Throws: `DVAEError` naming the first number that no model can have.
   public init(
     hidden: Int = 256, blocksPerGroup: Int = 2, vocabulary: Int = 8192, initial: Int = 128,
     inputChannels: Int = 3, outputChannels: Int = 3
-  ) throws(ArchitectureError) {
+  ) throws(DVAEError) {
     // The upper limits keep every product of a few of these far below 2⁶³.
     for (name, value, limits) in [
       (CodingKeys.hidden, hidden, 4...65_536), (.blocksPerGroup, blocksPerGroup, 1...1024),
@@ -81,24 +83,5 @@ extension Architecture: Codable {
       initial: value(.initial, standard.initial),
       inputChannels: value(.inputChannels, standard.inputChannels),
       outputChannels: value(.outputChannels, standard.outputChannels))
-  }
-}
-
-/// Why numbers are no architecture.
-public enum ArchitectureError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// A number lies outside of its limits.
-  case outOfRange(name: String, value: Int, limits: ClosedRange<Int>)
-  /// The bottleneck of a residual block has a quarter of the channels.
-  case hiddenNotMultipleOfFour(Int)
-
-  /// One line for people.
-  public var description: String {
-    switch self {
-    case .outOfRange(let name, let value, let limits):
-      "\(name) is \(value); it must be from \(limits.lowerBound) to \(limits.upperBound)"
-    case .hiddenNotMultipleOfFour(let value):
-      "n_hid is \(value); it must be a multiple of 4, because a block's inner layers have a "
-        + "quarter of its channels"
-    }
   }
 }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAETensors
 import DVAEWeights
 
@@ -10,7 +11,7 @@ struct FoundWeights {
   private var strangers: [String] = []
   private let halves: [NetworkPlan.Half]
 
-  init(_ file: WeightsFile, expecting expected: NetworkPlan.Half?) throws(ParameterError) {
+  init(_ file: WeightsFile, expecting expected: NetworkPlan.Half?) throws(DVAEError) {
     self.file = file
     let official = file.tensors.map { (WeightNames.official($0.name), $0) }
     let bare = official.filter { WeightNames.half(of: $0.0) == nil }
@@ -43,7 +44,7 @@ struct FoundWeights {
   }
 
   /// The numbers that the first and last layers' shapes and the blocks' names tell.
-  func architecture() throws(ParameterError) -> Architecture {
+  func architecture() throws(DVAEError) -> Architecture {
     var missing: [String] = []
     func shape(_ name: String) -> [Int] {
       if let tensor = tensors[name], tensor.shape.count == 4 { return tensor.shape }
@@ -88,7 +89,7 @@ struct FoundWeights {
   /// The parameters of the halves that are there, each checked against its plan.
   func parameters(
     _ architecture: Architecture
-  ) throws(ParameterError) -> [NetworkPlan.Half: ParameterSet] {
+  ) throws(DVAEError) -> [NetworkPlan.Half: ParameterSet] {
     var mismatch = ParameterMismatch(unexpected: strangers)
     var rest = tensors
     var found: [(NetworkPlan.Half, [(String, StoredTensor)])] = []

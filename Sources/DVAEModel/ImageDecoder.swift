@@ -35,10 +35,10 @@ public struct ImageDecoder<E: Engine>: Sendable {
   ///   - height: rows of tokens
   ///   - width: columns of tokens
   /// - Returns: [batch, 8·height, 8·width, 2·outputChannels]
-  /// - Throws: `ModelInputError` for another number of tokens or one outside of the vocabulary
+  /// - Throws: `DVAEError` for another number of tokens or one outside of the vocabulary
   public func statistics(
     tokens: [Int32], batch: Int = 1, height: Int, width: Int
-  ) throws(ModelInputError) -> Tensor where E: HostEngine {
+  ) throws(DVAEError) -> Tensor where E: HostEngine {
     let grid = Shape(batch, height, width, architecture.initial)
     guard tokens.count == grid.positions else {
       throw .tokenCount(tokens.count, grid: grid)
@@ -71,8 +71,8 @@ public struct ImageDecoder<E: Engine>: Sendable {
   ///
   /// - Parameter soft: [N, h, w, vocabulary]
   /// - Returns: [N, 8h, 8w, 2·outputChannels]
-  /// - Throws: `ModelInputError` for another number of channels
-  public func statistics(soft: E.Value) throws(ModelInputError) -> E.Value {
+  /// - Throws: `DVAEError` for another number of channels
+  public func statistics(soft: E.Value) throws(DVAEError) -> E.Value {
     guard soft.shape.channels == architecture.vocabulary, soft.shape.positions > 0 else {
       throw .softTokens(soft.shape, vocabulary: architecture.vocabulary)
     }

@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAETensors
 
 /// The most likely tokens at every position, the most likely first, and what the encoder thinks of
@@ -30,8 +31,8 @@ extension ImageEncoder where E: HostEngine {
   ///   - x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   ///   - count: how many for each position, from 1 to the vocabulary; of equals the first
   /// - Returns: `count` tokens for each of N·(H/8)·(W/8) positions
-  /// - Throws: `ModelInputError` for another shape
-  public func rankedTokens(_ x: Tensor, count: Int) throws(ModelInputError) -> RankedTokens {
+  /// - Throws: `DVAEError` for another shape
+  public func rankedTokens(_ x: Tensor, count: Int) throws(DVAEError) -> RankedTokens {
     precondition(
       (1...architecture.vocabulary).contains(count),
       "rankedTokens: \(count) of \(architecture.vocabulary)")

@@ -28,8 +28,8 @@ public struct ImageEncoder<E: Engine>: Sendable {
   ///
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: [N, H/8, W/8, vocabulary]
-  /// - Throws: `ModelInputError` for another shape
-  public func logits(_ x: E.Value) throws(ModelInputError) -> E.Value {
+  /// - Throws: `DVAEError` for another shape
+  public func logits(_ x: E.Value) throws(DVAEError) -> E.Value {
     try check(x)
     var nothing = Activations<E.Value>.none
     return network.forward(x, keeping: &nothing)
@@ -39,8 +39,8 @@ public struct ImageEncoder<E: Engine>: Sendable {
   ///
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: N·(H/8)·(W/8) tokens in 0..<vocabulary, row-major
-  /// - Throws: `ModelInputError` for another shape
-  public func tokens(_ x: E.Value) throws(ModelInputError) -> E.Tokens {
+  /// - Throws: `DVAEError` for another shape
+  public func tokens(_ x: E.Value) throws(DVAEError) -> E.Tokens {
     try check(x)
     // The last layer's logits are never written: its maximum is taken as they are made.
     let output = network.output
@@ -52,8 +52,8 @@ public struct ImageEncoder<E: Engine>: Sendable {
   ///
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: [N, H/8, W/8, 8·hidden]
-  /// - Throws: `ModelInputError` for another shape
-  package func features(_ x: E.Value) throws(ModelInputError) -> E.Value {
+  /// - Throws: `DVAEError` for another shape
+  package func features(_ x: E.Value) throws(DVAEError) -> E.Value {
     try check(x)
     return engine.relu(network.features(x))
   }
@@ -83,36 +83,7 @@ public struct ImageEncoder<E: Engine>: Sendable {
     _ = network.backward(dy, &activations, gradients, needsInput: false)
   }
 
-  func check(_ x: E.Value) throws(ModelInputError) {
+  func check(_ x: E.Value) throws(DVAEError) {
     try architecture.checkEncoderInput(x.shape)
-  }
-}
-
-/// Why a model cannot take an input.
-public enum ModelInputError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The image has other channels than the model, or a side that is no multiple of 8.
-  case imageShape(Shape, channels: Int)
-  /// There are more or fewer tokens than the grid has positions.
-  case tokenCount(Int, grid: Shape)
-  /// A token is outside of the vocabulary.
-  case token(Int32, position: Int, vocabulary: Int)
-  /// The soft tokens have another number of channels than the vocabulary, or no position.
-  case softTokens(Shape, vocabulary: Int)
-
-  /// One line for people.
-  public var description: String {
-    switch self {
-    case .imageShape(let shape, let channels):
-      "expected images of \(channels) channels with sides that are multiples of 8, found "
-        + "[N, H, W, C] = \(shape); crop or resize them"
-    case .tokenCount(let count, let grid):
-      "expected \(grid.positions) tokens for \(grid.batch) × \(grid.height) × \(grid.width) "
-        + "positions, found \(count)"
-    case .token(let token, let position, let vocabulary):
-      "token \(token) at position \(position) is outside of the vocabulary 0..<\(vocabulary); "
-        + "were these tokens made by this model?"
-    case .softTokens(let shape, let vocabulary):
-      "expected soft tokens of \(vocabulary) channels, found [N, h, w, K] = \(shape)"
-    }
   }
 }

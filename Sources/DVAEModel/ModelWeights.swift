@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAEWeights
 
 /// The parameters that weights files hold, with the architecture that their shapes tell.
@@ -19,10 +20,10 @@ public struct ModelWeights: Sendable {
   /// - Parameters:
   ///   - file: with the official names or those of Hugging Face's FLAVA
   ///   - half: what the file must hold; nil for whatever it does
-  /// - Throws: `ParameterError` with everything that does not fit
+  /// - Throws: `DVAEError` with everything that does not fit
   public init(
     _ file: WeightsFile, expecting half: NetworkPlan.Half? = nil
-  ) throws(ParameterError) {
+  ) throws(DVAEError) {
     let found = try FoundWeights(file, expecting: half)
     let architecture = try found.architecture()
     let sets = try found.parameters(architecture)
@@ -31,11 +32,11 @@ public struct ModelWeights: Sendable {
 
   /// Joins a file of one half with a file of the other.
   ///
-  /// - Throws: `ParameterError` with everything that does not fit, or where the two files belong
+  /// - Throws: `DVAEError` with everything that does not fit, or where the two files belong
   ///   to models of different extents.
   public init(
     encoder encoderFile: WeightsFile, decoder decoderFile: WeightsFile
-  ) throws(ParameterError) {
+  ) throws(DVAEError) {
     let encoder = try ModelWeights(encoderFile, expecting: .encoder)
     let decoder = try ModelWeights(decoderFile, expecting: .decoder)
     let (a, b) = (encoder.architecture, decoder.architecture)

@@ -49,11 +49,11 @@ public struct Objective<E: Engine>: Sendable {
   ///   - beta: β
   ///   - gradients: added to; a layer that is not in it is frozen
   /// - Returns: the parts of the loss
-  /// - Throws: `ModelInputError` for images of another shape
+  /// - Throws: `DVAEError` for images of another shape
   public func gradients(
     _ x: E.Value, noise: GumbelNoise<E.Value>, temperature: E.Scalar, beta: E.Scalar,
     into gradients: Parameters<E.Variable>
-  ) throws(ModelInputError) -> ObjectiveParts<E.Scalar> {
+  ) throws(DVAEError) -> ObjectiveParts<E.Scalar> {
     try encoder.check(x)
     let trainsEncoder = gradients.parameters.contains { $0.name.hasPrefix("encoder.") }
     var encoderActivations = trainsEncoder ? Activations<E.Value>() : .none
@@ -85,8 +85,8 @@ public struct Objective<E: Engine>: Sendable {
   ///   - x: mapped pixels in (0, 1), [N, H, W, C]; H and W multiples of 8
   ///   - beta: β
   /// - Returns: the parts of the loss, the tokens, and the decoder's statistics of them
-  /// - Throws: `ModelInputError` for images of another shape
-  public func evaluate(_ x: E.Value, beta: E.Scalar) throws(ModelInputError) -> Evaluation {
+  /// - Throws: `DVAEError` for images of another shape
+  public func evaluate(_ x: E.Value, beta: E.Scalar) throws(DVAEError) -> Evaluation {
     let logits = try encoder.logits(x)
     let kl = engine.klToUniform(logits)
     let grid = logits.shape

@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAETensors
 
 /// Images to tokens in whole numbers: faster than `ImageEncoder`, with tokens that are mostly its own.
@@ -71,8 +72,8 @@ public struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
   ///
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: N·(H/8)·(W/8) tokens in 0..<vocabulary, row-major
-  /// - Throws: `ModelInputError` for another shape
-  public func tokens(_ x: Tensor) throws(ModelInputError) -> [Int32] {
+  /// - Throws: `DVAEError` for another shape
+  public func tokens(_ x: Tensor) throws(DVAEError) -> [Int32] {
     try architecture.checkEncoderInput(x.shape)
     var stream = engine.convolution(
       .floats(x, relu: false), input.filter, skip: nil, gain: 1, outputScale: byteScale(before: 0))
@@ -122,7 +123,7 @@ public struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
 }
 
 extension Architecture {
-  func checkEncoderInput(_ shape: Shape) throws(ModelInputError) {
+  func checkEncoderInput(_ shape: Shape) throws(DVAEError) {
     let step = Self.pixelsPerToken
     guard
       shape.channels == inputChannels, shape.positions > 0, shape.height % step == 0,

@@ -141,14 +141,14 @@ package struct FilterSettings: Codable, Hashable, Sendable {
       // A number that no type holds: the error knows where it stands.
       guard case .typeMismatch(_, let context)? = error as? DecodingError,
         let filter = context.codingPath.first.flatMap({ CodingKeys(rawValue: $0.stringValue) })
-      else { throw DVAEError(.usage, "\(path): not a sound JSON object of filters") }
+      else { throw DVAEError(.usage, file: path, "not a sound JSON object of filters") }
       throw Self.mistyped(filter, path)
     }
     var result = self
     for (key, value) in members.sorted(by: { $0.key < $1.key }) {
       guard let filter = CodingKeys(rawValue: key) else {
         let known = CodingKeys.allCases.map(\.rawValue).joined(separator: ", ")
-        throw DVAEError(.usage, "\(path): there is no filter '\(key)'; there are \(known)")
+        throw DVAEError(.usage, file: path, "there is no filter '\(key)'; there are \(known)")
       }
       guard let changed = result.replacing(filter, by: value) else {
         throw Self.mistyped(filter, path)
@@ -170,7 +170,7 @@ package struct FilterSettings: Codable, Hashable, Sendable {
   }
 
   private static func mistyped(_ filter: CodingKeys, _ path: String) -> DVAEError {
-    DVAEError(.usage, "\(path): '\(filter.rawValue)' must be \(filter.expected)")
+    DVAEError(.usage, file: path, "'\(filter.rawValue)' must be \(filter.expected)")
   }
 
   /// Checks that every threshold can be met, alone and together with the others.

@@ -48,7 +48,7 @@ extension SourceRow {
   static func outside(_ origin: String, _ text: String) -> SourceRow {
     .unusable(
       origin: origin, reason: "outside-images",
-      detail: "\(text): not in the folder of images: see --images")
+      detail: "\(text): not in the folder of images")
   }
 }
 

@@ -129,8 +129,8 @@ package struct Preparation: Sendable {
     for source in settings.sources where FileSystem.kind(source) == .folder {
       guard let identity = FolderIdentity(source), above.contains(identity) else { continue }
       throw DVAEError(
-        .usage,
-        "\(path): lies in the source \(source), so that outputs would become inputs: choose another"
+        .usage, file: path,
+        "lies in the source \(source), so that outputs would become inputs: choose another"
       )
     }
   }
@@ -205,11 +205,11 @@ package struct Preparation: Sendable {
       return try zips.contents(of: member, in: archive, limit: settings.image.maxBytes)
     case .address: return []
     }
-    do throws(ImageError) {
+    do throws(DVAEError) {
       return try item.load(limits: settings.image.limits)
     } catch {
       let kind =
-        switch error {
+        switch error.code {
         case .missing: "missing-file"
         case .tooManyBytes: "too-large"
         case .noImage: "no-image"

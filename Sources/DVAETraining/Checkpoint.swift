@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEModel
 import DVAETensors
 import DVAEWeights
@@ -30,7 +31,7 @@ public enum Checkpoint {
 
   /// Writes a checkpoint; a kill at any moment leaves no half of it under this name.
   ///
-  /// - Throws: `WeightsFileError` where the file cannot be written.
+  /// - Throws: `DVAEError` where the file cannot be written.
   public static func save(_ state: TrainingState, to path: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -59,7 +60,7 @@ public enum Checkpoint {
   ///
   /// - Throws: `WeightsFileError` or `TrainingError.checkpoint` saying what is wrong.
   public static func load(_ path: String) throws -> TrainingState {
-    func bad(_ problem: String) -> TrainingError { .checkpoint(path: path, problem: problem) }
+    func bad(_ problem: String) -> DVAEError { .checkpoint(path: path, problem: problem) }
     let file = try WeightsFile.open(path)
     let found = file.metadata[Key.format]
     guard found == format || found == formatWithoutMetadataChecksum else {

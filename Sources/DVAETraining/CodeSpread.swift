@@ -19,7 +19,7 @@ package struct CodeExamples {
   ///   - images: mapped pixels, [N, H, W, 3]
   ///   - state: whose encoder reads them
   ///   - engine: what to compute with
-  /// - Throws: `ModelInputError` for images of another shape
+  /// - Throws: `DVAEError` for images of another shape
   package mutating func add<E: HostEngine>(
     _ images: Tensor, _ state: TrainingState, engine: E
   ) throws {

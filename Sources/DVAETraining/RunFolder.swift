@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEWeights
 
 #if canImport(FoundationEssentials)
@@ -25,7 +26,7 @@ public struct RunFolder: Sendable {
         try FileManager.default.createDirectory(
           atPath: folder, withIntermediateDirectories: true)
       } catch {
-        throw TrainingError.cannotWrite(path: folder, reason: "the folder cannot be created")
+        throw DVAEError.cannotCreate(path: folder, reason: "the folder cannot be created")
       }
     }
     lock = try RunLock(path + "/.run")
@@ -91,7 +92,7 @@ public struct RunFolder: Sendable {
   ///
   /// - Parameter warn: told of each checkpoint that was passed over, and why
   /// - Returns: the state
-  /// - Throws: `TrainingError.noSoundCheckpoint` where all are damaged
+  /// - Throws: `DVAEError.noSoundCheckpoint` where all are damaged
   public func latest(warn: (String) -> Void) throws -> TrainingState? {
     let updates = checkpoints()
     for update in updates {
@@ -103,7 +104,7 @@ public struct RunFolder: Sendable {
         try? FileManager.default.moveItem(atPath: path, toPath: path + ".damaged")
       }
     }
-    guard updates.isEmpty else { throw TrainingError.noSoundCheckpoint(run: self.path) }
+    guard updates.isEmpty else { throw DVAEError.noSoundCheckpoint(run: self.path) }
     return nil
   }
 
@@ -136,11 +137,6 @@ private final class RunLock: @unchecked Sendable {
   private let file: AtomicFile
 
   init(_ path: String) throws {
-    do {
-      file = try AtomicFile(path)
-    } catch {
-      guard case .cannotCreate(_, let reason) = error else { throw error }
-      throw TrainingError.cannotWrite(path: path, reason: reason)
-    }
+    file = try AtomicFile(path)
   }
 }

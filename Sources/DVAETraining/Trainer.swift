@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEModel
 public import DVAETensors
 
@@ -71,7 +72,7 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
   ///
   /// - Parameter observer: told of everything as it happens
   /// - Returns: how it ended
-  /// - Throws: `TrainingError.diverged`, and what the images, the files and the observer throw; the
+  /// - Throws: `DVAEError.diverged`, and what the images, the files and the observer throw; the
   ///   last checkpoint is sound then
   public mutating func run(_ observer: inout some TrainingObserver) throws -> TrainingOutcome {
     // Nothing is worth a checkpoint before: a new run gives the same bits.
@@ -144,7 +145,7 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
       ("the gradient's norm", norm),
     ]
     for (name, value) in numbers where !value.isFinite {
-      throw TrainingError.diverged(
+      throw DVAEError.diverged(
         update: state.update + 1, what: "\(name) is \(value)", lastCheckpoint: lastCheckpoint)
     }
   }

@@ -1,4 +1,4 @@
-import DVAEFiles
+public import DVAEFiles
 public import DVAEModel
 
 #if canImport(FoundationEssentials)
@@ -9,7 +9,7 @@ public import Foundation
 
 extension TrainingConfiguration {
   /// The configuration as JSON with sorted keys, for people and for `config.json`.
-  public func json() throws(TrainingError) -> Data {
+  public func json() throws(DVAEError) -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     do {
@@ -24,8 +24,8 @@ extension TrainingConfiguration {
   /// - Parameters:
   ///   - json: as `json()` writes it
   ///   - path: names it in messages
-  /// - Throws: `TrainingError.configurationFile` saying where it is wrong
-  public init(json: Data, path: String) throws(TrainingError) {
+  /// - Throws: `DVAEError.configurationFile` saying where it is wrong
+  public init(json: Data, path: String) throws(DVAEError) {
     do {
       self = try JSONDecoder().decode(TrainingConfiguration.self, from: json)
     } catch {
@@ -39,18 +39,18 @@ extension TrainingConfiguration {
   ///   - json: an object with any of the keys of a complete configuration, nested alike
   ///   - path: names it in messages
   /// - Returns: a complete configuration, not yet validated
-  /// - Throws: `TrainingError.configurationFile` for a key that there is not, or another type.
-  public func overlaid(json: Data, path: String) throws(TrainingError) -> TrainingConfiguration {
+  /// - Throws: `DVAEError.configurationFile` for a key that there is not, or another type.
+  public func overlaid(json: Data, path: String) throws(DVAEError) -> TrainingConfiguration {
     do {
       let base = try JSONDecoder().decode(JSONValue.self, from: self.json())
         .withMembers(Self.optionalKeys)
       let overlay = try JSONDecoder().decode(JSONValue.self, from: json)
       guard case .object(let members) = overlay else {
-        throw TrainingError.configurationFile(path: path, problem: "expected a JSON object")
+        throw DVAEError.configurationFile(path: path, problem: "expected a JSON object")
       }
       func merged(_ overlay: JSONValue) throws -> Data {
         let value = try base.overlaid(by: overlay) { key in
-          TrainingError.configurationFile(
+          DVAEError.configurationFile(
             path: path,
             problem: "there is no setting '\(key)'; those that there are stand in the config.json "
               + "of every run")
@@ -63,14 +63,14 @@ extension TrainingConfiguration {
         if case .object = value { continue }
         let alone = try merged(.object([key: value]))
         if (try? JSONDecoder().decode(TrainingConfiguration.self, from: alone)) == nil {
-          throw TrainingError.configurationFile(
+          throw DVAEError.configurationFile(
             path: path,
             problem: "'\(key)' cannot be \(value.text); the config.json of a run shows what it can "
               + "be")
         }
       }
       return try TrainingConfiguration(json: data, path: path)
-    } catch let error as TrainingError {
+    } catch let error as DVAEError {
       throw error
     } catch {
       throw .configurationFile(path: path, problem: Self.explain(error))
@@ -140,7 +140,7 @@ extension TrainingConfiguration {
   ]
 
   /// The fields that differ from those of another configuration, in the order of their names.
-  public func changes(from other: TrainingConfiguration) throws(TrainingError) -> [SettingChange] {
+  public func changes(from other: TrainingConfiguration) throws(DVAEError) -> [SettingChange] {
     do {
       let old = try JSONDecoder().decode(JSONValue.self, from: other.json()).leaves()
       let new = try JSONDecoder().decode(JSONValue.self, from: json()).leaves()
@@ -148,7 +148,7 @@ extension TrainingConfiguration {
         let (before, after) = (old[field] ?? "none", new[field] ?? "none")
         return before == after ? nil : SettingChange(field: field, old: before, new: after)
       }
-    } catch let error as TrainingError {
+    } catch let error as DVAEError {
       throw error
     } catch {
       throw .configurationFile(path: "config.json", problem: Self.explain(error))
@@ -159,8 +159,8 @@ extension TrainingConfiguration {
   ///
   /// How long it goes on, what it is validated with and what is kept may change.
   ///
-  /// - Throws: `TrainingError.settingsChanged` with all other differences.
-  public func checkResumes(_ other: TrainingConfiguration, run: String) throws(TrainingError) {
+  /// - Throws: `DVAEError.settingsChanged` with all other differences.
+  public func checkResumes(_ other: TrainingConfiguration, run: String) throws(DVAEError) {
     let changes = try changes(from: other).filter { change in
       let field = change.field.prefix { $0 != "." && $0 != "[" }
       return !Self.harmless.contains(String(field))

@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAEModel
 import DVAETensors
 
@@ -159,8 +160,8 @@ extension TrainingConfiguration {
 extension TrainingConfiguration {
   /// Checks that processes can share the batches: each computes whole micro-batches.
   ///
-  /// - Throws: `TrainingError.configuration`
-  public func checkShares(among processes: Int) throws(TrainingError) {
+  /// - Throws: `DVAEError.configuration`
+  public func checkShares(among processes: Int) throws(DVAEError) {
     guard batchSize / microBatch % processes == 0 else {
       throw .configuration(
         field: CodingKeys.microBatch.rawValue,
@@ -175,9 +176,9 @@ extension TrainingConfiguration {
 
   /// Checks every value by itself and against the others.
   ///
-  /// - Throws: `TrainingError.configuration` naming the first field that cannot be.
-  public func validate() throws(TrainingError) {
-    func check(_ condition: Bool, _ field: CodingKeys, _ problem: String) throws(TrainingError) {
+  /// - Throws: `DVAEError.configuration` naming the first field that cannot be.
+  public func validate() throws(DVAEError) {
+    func check(_ condition: Bool, _ field: CodingKeys, _ problem: String) throws(DVAEError) {
       guard condition else { throw .configuration(field: field.rawValue, problem: problem) }
     }
     for (field, value) in [

@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAEModel
 import DVAETensors
 
@@ -31,15 +32,15 @@ public struct TrainingState: Sendable {
   /// - Parameters:
   ///   - configuration: of the run
   ///   - weights: both halves' parameters, of the configuration's architecture
-  /// - Throws: `TrainingError` for an impossible configuration or weights that do not fit it
+  /// - Throws: `DVAEError` for an impossible configuration or weights that do not fit it
   public init(
     _ configuration: TrainingConfiguration, startingFrom weights: ModelWeights? = nil
-  ) throws(TrainingError) {
+  ) throws(DVAEError) {
     try configuration.validate()
     let plans = configuration.plans
     let parameters = ParameterSet(plans, initialisedBy: configuration.seed(for: .parameters))
     if let weights {
-      func mismatch(_ problem: String) -> TrainingError {
+      func mismatch(_ problem: String) -> DVAEError {
         .initialWeights(path: configuration.initialWeights, problem: problem)
       }
       guard let encoder = weights.encoder, let decoder = weights.decoder else {

@@ -67,7 +67,7 @@ package struct UpdateStep<E: HostEngine>: Sendable {
   ///   - values: τ and β
   ///   - noise: of the first micro-batch; the others go on where it ends
   /// - Returns: the loss of the batch
-  /// - Throws: `ModelInputError` for images of another shape
+  /// - Throws: `DVAEError` for images of another shape
   package func computeGradients(
     _ images: Tensor, _ parameters: ParameterSet, _ values: ScheduledValues,
     noise: GumbelNoise<Tensor>

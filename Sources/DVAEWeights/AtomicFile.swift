@@ -1,3 +1,5 @@
+public import DVAEFiles
+
 /// A file that appears under its name only once it is complete.
 ///
 /// The bytes go to a temporary name in the same folder; `commit` flushes them to the disk, renames
@@ -20,7 +22,7 @@ public final class AtomicFile {
   ///
   /// - Throws: `cannotCreate` where the folder is missing or not writable, where the path leads to
   ///   something else than a file, or where another process is writing the same file.
-  public init(_ path: String) throws(WeightsFileError) {
+  public init(_ path: String) throws(DVAEError) {
     self.path = path
     // A link keeps pointing to its file: the file behind it is replaced.
     var destination = path
@@ -53,7 +55,7 @@ public final class AtomicFile {
   /// Appends bytes.
   ///
   /// - Throws: `cannotWrite`, when the disk is full for instance.
-  public func write(_ bytes: UnsafeRawBufferPointer) throws(WeightsFileError) {
+  public func write(_ bytes: UnsafeRawBufferPointer) throws(DVAEError) {
     guard descriptor != nil else { throw closed }
     if buffer.count + bytes.count > Self.bufferSize { try flush() }
     if bytes.count < Self.bufferSize {
@@ -67,24 +69,24 @@ public final class AtomicFile {
   /// Appends bytes.
   ///
   /// - Throws: `cannotWrite`, when the disk is full for instance.
-  public func write(_ bytes: [UInt8]) throws(WeightsFileError) {
-    try bytes.withRawBytes { (buffer) throws(WeightsFileError) in try write(buffer) }
+  public func write(_ bytes: [UInt8]) throws(DVAEError) {
+    try bytes.withRawBytes { (buffer) throws(DVAEError) in try write(buffer) }
   }
 
   /// Appends text as UTF-8.
   ///
   /// - Throws: `cannotWrite`, when the disk is full for instance.
-  public func write(_ text: String) throws(WeightsFileError) { try write(Array(text.utf8)) }
+  public func write(_ text: String) throws(DVAEError) { try write(Array(text.utf8)) }
 
   /// Replaces bytes that have been written already: a header's count, once it is known.
   ///
   /// - Throws: `cannotWrite`, also where the bytes would reach beyond those written so far.
-  public func overwrite(at position: Int, with bytes: [UInt8]) throws(WeightsFileError) {
+  public func overwrite(at position: Int, with bytes: [UInt8]) throws(DVAEError) {
     guard position >= 0, position <= count - bytes.count else {
       throw .cannotWrite(path: path, reason: "no bytes at \(position) to overwrite")
     }
     try flush()
-    try bytes.withRawBytes { (buffer) throws(WeightsFileError) in
+    try bytes.withRawBytes { (buffer) throws(DVAEError) in
       try write(buffer, at: position)
     }
   }
@@ -94,7 +96,7 @@ public final class AtomicFile {
   /// After this, nothing more can be written.
   ///
   /// - Throws: `cannotWrite`; the file that was there before is then unchanged.
-  public func commit() throws(WeightsFileError) {
+  public func commit() throws(DVAEError) {
     try flush()
     guard let descriptor else { throw closed }
     do throws(SystemError) {
@@ -119,9 +121,9 @@ public final class AtomicFile {
     SystemFile.close(descriptor)
   }
 
-  private func flush() throws(WeightsFileError) {
+  private func flush() throws(DVAEError) {
     guard !buffer.isEmpty else { return }
-    try buffer.withRawBytes { (bytes) throws(WeightsFileError) in
+    try buffer.withRawBytes { (bytes) throws(DVAEError) in
       try write(bytes, at: count - buffer.count)
     }
     buffer.removeAll(keepingCapacity: true)
@@ -129,7 +131,7 @@ public final class AtomicFile {
 
   private func write(
     _ bytes: UnsafeRawBufferPointer, at position: Int
-  ) throws(WeightsFileError) {
+  ) throws(DVAEError) {
     guard let descriptor else { throw closed }
     do throws(SystemError) {
       try SystemFile.write(bytes, to: descriptor, at: position)
@@ -138,7 +140,7 @@ public final class AtomicFile {
     }
   }
 
-  private var closed: WeightsFileError {
+  private var closed: DVAEError {
     .cannotWrite(path: path, reason: "it is complete or given up already")
   }
 

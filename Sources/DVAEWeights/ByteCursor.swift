@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// Reads a part of a mapped file from front to back; nothing is read without a check that it is
 /// there.
 struct ByteCursor {
@@ -14,7 +16,7 @@ struct ByteCursor {
   /// - Throws: `truncated` where the file does not have that part.
   init(
     _ file: MappedFile, part: String, from offset: Int = 0, count: Int
-  ) throws(WeightsFileError) {
+  ) throws(DVAEError) {
     let (end, overflow) = offset.addingReportingOverflow(count)
     guard offset >= 0, count >= 0, !overflow, end <= file.count else {
       throw .truncated(
@@ -29,7 +31,7 @@ struct ByteCursor {
   var remaining: Int { end - offset }
 
   /// The next `count` bytes, valid as long as the file lives.
-  mutating func bytes(_ count: Int) throws(WeightsFileError) -> UnsafeRawBufferPointer {
+  mutating func bytes(_ count: Int) throws(DVAEError) -> UnsafeRawBufferPointer {
     guard count >= 0, count <= remaining else {
       throw .truncated(path: file.path, part: part, needed: count, available: remaining)
     }
@@ -40,12 +42,12 @@ struct ByteCursor {
   /// The next unsigned or signed number, little-endian.
   mutating func next<Number: FixedWidthInteger & BitwiseCopyable>(
     _ type: Number.Type = Number.self
-  ) throws(WeightsFileError) -> Number {
+  ) throws(DVAEError) -> Number {
     Number(littleEndian: try bytes(MemoryLayout<Number>.size).loadUnaligned(as: Number.self))
   }
 
   /// The next 64-bit number as a size or position.
-  mutating func nextSize() throws(WeightsFileError) -> Int {
+  mutating func nextSize() throws(DVAEError) -> Int {
     let number: UInt64 = try next()
     guard let size = Int(exactly: number) else {
       throw .malformed(path: file.path, problem: "\(part) speaks of \(number) bytes")
@@ -54,7 +56,7 @@ struct ByteCursor {
   }
 
   /// The bytes up to the next line feed, which is skipped.
-  mutating func line() throws(WeightsFileError) -> UnsafeRawBufferPointer {
+  mutating func line() throws(DVAEError) -> UnsafeRawBufferPointer {
     let rest = UnsafeRawBufferPointer(rebasing: file.bytes[offset..<end])
     guard let length = rest.prefix(1 << 16).firstIndex(of: UInt8(ascii: "\n")) else {
       throw .malformed(path: file.path, problem: "\(part) has a line without an end")

@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// What a file is, judged by its first bytes.
 enum ContentKind {
   case safetensors
@@ -8,7 +10,7 @@ enum ContentKind {
   ///
   /// - Throws: `unrecognised` with what the content looks like instead, because the usual mishap is
   ///   a web page, a log or an archive under the name of weights.
-  static func of(_ file: MappedFile) throws(WeightsFileError) -> ContentKind {
+  static func of(_ file: MappedFile) throws(DVAEError) -> ContentKind {
     let head = UnsafeRawBufferPointer(rebasing: file.bytes.prefix(512))
     if head.starts(with: [0x50, 0x4B, 0x03, 0x04]) || head.starts(with: [0x50, 0x4B, 0x05, 0x06]) {
       return .zip
@@ -30,7 +32,7 @@ enum ContentKind {
       return "a tar archive; unpack it first"
     }
     guard isText(head[...]) else {
-      let bytes = head.prefix(8).map(hexadecimal).joined(separator: " ")
+      let bytes = head.prefix(8).map { hexadecimal([$0]) }.joined(separator: " ")
       return count < 9
         ? "\(count) bytes, too few for any weights; fetch the file again"
         : "binary data that begins with \(bytes); fetch the file again"

@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// The bytes of a file, mapped and never copied as a whole; or of a buffer in memory.
 ///
 /// The bytes live as long as somebody holds this object. A mapping is copy on write, so the file
@@ -14,11 +16,11 @@ final class MappedFile: @unchecked Sendable {
   private let descriptor: Int32?
 
   /// Maps the regular file at a path.
-  init(path: String) throws(WeightsFileError) {
+  init(path: String) throws(DVAEError) {
     let descriptor = try Self.reporting(path) { () throws(SystemError) in
       try SystemFile.openToRead(path)
     }
-    do throws(WeightsFileError) {
+    do throws(DVAEError) {
       bytes = try Self.map(descriptor, path: path)
     } catch {
       SystemFile.close(descriptor)
@@ -29,7 +31,7 @@ final class MappedFile: @unchecked Sendable {
   }
 
   /// Copies a buffer, for content that did not come from a file.
-  init(copying buffer: [UInt8], path: String) throws(WeightsFileError) {
+  init(copying buffer: [UInt8], path: String) throws(DVAEError) {
     guard !buffer.isEmpty else { throw .empty(path: path) }
     self.path = path
     bytes = .allocate(byteCount: buffer.count, alignment: 64)
@@ -54,7 +56,7 @@ final class MappedFile: @unchecked Sendable {
 
   private static func map(
     _ descriptor: Int32, path: String
-  ) throws(WeightsFileError) -> UnsafeMutableRawBufferPointer {
+  ) throws(DVAEError) -> UnsafeMutableRawBufferPointer {
     let status = try reporting(path) { () throws(SystemError) in
       try SystemFile.status(of: descriptor)
     }
@@ -73,12 +75,12 @@ final class MappedFile: @unchecked Sendable {
   /// Turns the system's error into one that names the file.
   private static func reporting<Result>(
     _ path: String, _ body: () throws(SystemError) -> Result
-  ) throws(WeightsFileError) -> Result {
+  ) throws(DVAEError) -> Result {
     do throws(SystemError) {
       return try body()
     } catch {
       throw error.isMissing
-        ? .missing(path: path) : .notReadable(path: path, reason: error.reason)
+        ? .missing(path: path) : .unreadable(path: path, reason: error.reason)
     }
   }
 }

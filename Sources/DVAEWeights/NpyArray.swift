@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAETensors
 
 /// An array of a `.npy` file, NumPy's own format.
@@ -14,8 +15,8 @@ public struct NpyArray: Sendable {
 
   /// Maps the array of a file.
   ///
-  /// - Throws: what is wrong with the file; see `WeightsFileError`.
-  public static func open(_ path: String) throws(WeightsFileError) -> NpyArray {
+  /// - Throws: what is wrong with the file; see `DVAEError`.
+  public static func open(_ path: String) throws(DVAEError) -> NpyArray {
     try NpyArray(try MappedFile(path: path))
   }
 
@@ -23,12 +24,12 @@ public struct NpyArray: Sendable {
   ///
   /// `path` names it in messages.
   ///
-  /// - Throws: what is wrong with the bytes; see `WeightsFileError`.
-  public static func parse(_ bytes: [UInt8], path: String) throws(WeightsFileError) -> NpyArray {
+  /// - Throws: what is wrong with the bytes; see `DVAEError`.
+  public static func parse(_ bytes: [UInt8], path: String) throws(DVAEError) -> NpyArray {
     try NpyArray(try MappedFile(copying: bytes, path: path))
   }
 
-  private init(_ file: MappedFile) throws(WeightsFileError) {
+  private init(_ file: MappedFile) throws(DVAEError) {
     var cursor = try ByteCursor(file, part: "the .npy header", count: file.count)
     let header = try NpyHeader(&cursor)
     guard let count = StoredTensor.product(header.shape) else {
@@ -56,14 +57,14 @@ public struct NpyArray: Sendable {
 
   /// The values in row-major order as float32.
   ///
-  /// - Throws: `WeightsFileError.changed` when the file has been shortened since it was opened.
-  public func floats() throws(WeightsFileError) -> [Float] { try stored.floats() }
+  /// - Throws: `DVAEError.changed` when the file has been shortened since it was opened.
+  public func floats() throws(DVAEError) -> [Float] { try stored.floats() }
 
   /// The values of integers in row-major order.
   ///
   /// - Throws: `invalidTensor` for an array of floating-point numbers; `changed` when the file has
   ///   been shortened since it was opened.
-  public func int64s() throws(WeightsFileError) -> [Int64] { try stored.int64s() }
+  public func int64s() throws(DVAEError) -> [Int64] { try stored.int64s() }
 
   /// The values as a tensor of shape [1, 1, 1, count], mapped where possible.
   public func tensor() -> Tensor { stored.tensor() }
@@ -85,7 +86,7 @@ public struct NpyArray: Sendable {
   /// - Throws: `cannotCreate` or `cannotWrite`.
   public static func write<Element: NpyElement>(
     _ values: [Element], shape: [Int], to path: String
-  ) throws(WeightsFileError) {
+  ) throws(DVAEError) {
     let file = try AtomicFile(path)
     try file.write(encoded(values, shape: shape))
     try file.commit()

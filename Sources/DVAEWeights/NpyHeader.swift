@@ -1,3 +1,5 @@
+public import DVAEFiles
+
 /// The header of a `.npy` file (NumPy Enhancement Proposal 1): a type, a shape and the order of the
 /// elements.
 ///
@@ -21,7 +23,7 @@ public struct NpyHeader: Hashable, Sendable {
   /// The header's bytes, a multiple of 64 of them: the same that `numpy.save` writes.
   ///
   /// - Throws: `invalidTensor` for a type that NumPy does not have.
-  public func encoded() throws(WeightsFileError) -> [UInt8] {
+  public func encoded() throws(DVAEError) -> [UInt8] {
     guard let type = elementType.npyName else {
       throw .invalidTensor(
         path: ".npy", tensor: "array", problem: "is \(elementType.rawValue), which NumPy has not")
@@ -46,11 +48,11 @@ public struct NpyHeader: Hashable, Sendable {
   private static let maximumLength = 1 << 20
 
   /// Reads the header that the cursor is at.
-  init(_ cursor: inout ByteCursor) throws(WeightsFileError) {
+  init(_ cursor: inout ByteCursor) throws(DVAEError) {
     let path = cursor.file.path
     let start = try cursor.bytes(min(8, cursor.remaining))
     guard start.starts(with: Self.magic) else {
-      let found = start.map(hexadecimal).joined(separator: " ")
+      let found = start.map { hexadecimal([$0]) }.joined(separator: " ")
       throw .malformed(
         path: path, problem: "expected a .npy array, found a file that begins with \(found)")
     }

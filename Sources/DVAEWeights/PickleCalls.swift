@@ -1,3 +1,5 @@
+import DVAEFiles
+
 // What the few allowed names of a pickle mean when they are called, and what its persistent
 // identifiers mean. Every result is plain data.
 
@@ -5,7 +7,7 @@ extension PickleMachine {
   /// REDUCE and NEWOBJ: what a name makes of its arguments.
   mutating func call(
     _ function: PickleValue, _ arguments: PickleValue
-  ) throws(WeightsFileError) -> PickleValue {
+  ) throws(DVAEError) -> PickleValue {
     guard case .global(let global) = function else {
       throw malformed("calls something that is no name")
     }
@@ -29,7 +31,7 @@ extension PickleMachine {
   }
 
   /// The keys and values of a list of pairs, from which Python 2 made ordered dictionaries.
-  private func pairs(_ list: PickleValue?) throws(WeightsFileError) -> [PickleValue] {
+  private func pairs(_ list: PickleValue?) throws(DVAEError) -> [PickleValue] {
     guard let list else { return [] }
     var items: [PickleValue] = []
     for pair in object(list)?.items ?? [] {
@@ -42,7 +44,7 @@ extension PickleMachine {
   }
 
   /// The tensor of `(storage, offset, size, stride, …)`.
-  private func tensor(_ arguments: [PickleValue]) throws(WeightsFileError) -> PickleTensor {
+  private func tensor(_ arguments: [PickleValue]) throws(DVAEError) -> PickleTensor {
     guard arguments.count >= 4, case .storage(let storage)? = object(arguments[0])?.kind,
       case .integer(let offset) = arguments[1],
       let shape = integers(arguments[2]), let strides = integers(arguments[3]), offset >= 0
@@ -65,7 +67,7 @@ extension PickleMachine {
 
   /// BINPERSID: `('storage', class, key, device, count[, view])`, or in the legacy container also
   /// `('module', class, file, source)`, which stands for the class.
-  mutating func persistent(_ identifier: PickleValue) throws(WeightsFileError) -> PickleValue {
+  mutating func persistent(_ identifier: PickleValue) throws(DVAEError) -> PickleValue {
     guard let parts = object(identifier)?.items, case .text(let kind)? = parts.first else {
       throw malformed("has a persistent identifier that is no tuple")
     }

@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// Runs a pickle that holds weights, executing nothing.
 ///
 /// A pickle is a program for a stack machine, and Python's own machine calls whatever function the
@@ -31,7 +33,7 @@ struct PickleMachine {
   }
 
   /// Runs the program up to its STOP and returns its result; the cursor is then after it.
-  mutating func run() throws(WeightsFileError) -> PickleValue {
+  mutating func run() throws(DVAEError) -> PickleValue {
     while true {
       let offset = cursor.offset - start
       guard offset < Self.maximumBytes else {
@@ -48,7 +50,7 @@ struct PickleMachine {
 
   /// Throws when a text, which may be a pickle of the oldest kind, begins with a name or an
   /// instruction that is refused.
-  static func refuseTextPickle(_ file: MappedFile) throws(WeightsFileError) {
+  static func refuseTextPickle(_ file: MappedFile) throws(DVAEError) {
     guard var cursor = try? ByteCursor(file, part: "the pickle", count: file.count) else { return }
     while let opcode: UInt8 = try? cursor.next(), opcode == Instruction.mark.rawValue {}
     guard file.bytes[cursor.offset - 1] == Instruction.global.rawValue,
@@ -61,7 +63,7 @@ struct PickleMachine {
 
   // MARK: Instructions
 
-  private mutating func execute(_ instruction: Instruction) throws(WeightsFileError) {
+  private mutating func execute(_ instruction: Instruction) throws(DVAEError) {
     switch instruction {
     case .stop: break
     case .proto:
@@ -120,7 +122,7 @@ struct PickleMachine {
     }
   }
 
-  private mutating func extend(_ items: [PickleValue]) throws(WeightsFileError) {
+  private mutating func extend(_ items: [PickleValue]) throws(DVAEError) {
     let target = try top()
     switch objects[target].kind {
     case .list, .set: try add(items, to: target)
@@ -128,7 +130,7 @@ struct PickleMachine {
     }
   }
 
-  private mutating func setItems(_ items: [PickleValue]) throws(WeightsFileError) {
+  private mutating func setItems(_ items: [PickleValue]) throws(DVAEError) {
     let target = try top()
     guard case .dictionary = objects[target].kind, items.count % 2 == 0 else {
       throw malformed("sets items of something that is no dictionary")
@@ -137,7 +139,7 @@ struct PickleMachine {
   }
 
   /// Gives an inert object its attributes; the state of anything else means nothing here.
-  private mutating func build(_ state: PickleValue) throws(WeightsFileError) {
+  private mutating func build(_ state: PickleValue) throws(DVAEError) {
     let target = try top()
     guard case .instance = objects[target].kind, case .reference(let source) = state,
       case .dictionary = objects[source].kind
@@ -145,7 +147,7 @@ struct PickleMachine {
     try add(objects[source].items, to: target)
   }
 
-  private mutating func remember(_ key: UInt32) throws(WeightsFileError) {
+  private mutating func remember(_ key: UInt32) throws(DVAEError) {
     guard let value = stack.last, marks.last.map({ $0 < stack.count }) ?? true else {
       throw malformed("remembers a value of an empty stack")
     }
@@ -153,12 +155,12 @@ struct PickleMachine {
     memo[key] = value
   }
 
-  private mutating func recall(_ key: UInt32) throws(WeightsFileError) {
+  private mutating func recall(_ key: UInt32) throws(DVAEError) {
     guard let value = memo[key] else { throw malformed("recalls what it did not remember") }
     try push(value)
   }
 
-  private func global(_ module: String, _ name: String) throws(WeightsFileError) -> PickleGlobal {
+  private func global(_ module: String, _ name: String) throws(DVAEError) -> PickleGlobal {
     guard let global = PickleGlobal(module: module, name: name) else {
       throw .refusedName(path: path, name: "\(module).\(name)")
     }
@@ -167,7 +169,7 @@ struct PickleMachine {
 
   // MARK: Operands
 
-  private mutating func text(_ length: Int) throws(WeightsFileError) -> String {
+  private mutating func text(_ length: Int) throws(DVAEError) -> String {
     guard length <= Self.maximumText else {
       throw limit("a string of \(length) bytes", Self.maximumText)
     }
@@ -177,7 +179,7 @@ struct PickleMachine {
     return text
   }
 
-  private mutating func wideInteger(_ length: Int) throws(WeightsFileError) -> PickleValue {
+  private mutating func wideInteger(_ length: Int) throws(DVAEError) -> PickleValue {
     let bytes = try cursor.bytes(length)
     guard length <= 8 else { return .wideInteger(Array(bytes)) }
     var bits: UInt64 = bytes.last.map { $0 >= 0x80 } ?? false ? .max : 0
@@ -186,7 +188,7 @@ struct PickleMachine {
   }
 
   /// A line that is a dotted Python name.
-  private static func identifier(_ cursor: inout ByteCursor) throws(WeightsFileError) -> String {
+  private static func identifier(_ cursor: inout ByteCursor) throws(DVAEError) -> String {
     let line = try cursor.line()
     let name = String(decoding: line, as: UTF8.self)
     guard !name.isEmpty, name.utf8.count <= 256,
@@ -198,25 +200,25 @@ struct PickleMachine {
     return name
   }
 
-  private func identifier(_ cursor: inout ByteCursor) throws(WeightsFileError) -> String {
+  private func identifier(_ cursor: inout ByteCursor) throws(DVAEError) -> String {
     try Self.identifier(&cursor)
   }
 
   // MARK: Stack and objects
 
-  mutating func push(_ value: PickleValue) throws(WeightsFileError) {
+  mutating func push(_ value: PickleValue) throws(DVAEError) {
     try charge(1)
     stack.append(value)
   }
 
-  private mutating func pop() throws(WeightsFileError) -> PickleValue {
+  private mutating func pop() throws(DVAEError) -> PickleValue {
     guard stack.count > marks.last ?? 0, let value = stack.popLast() else {
       throw malformed("takes a value from an empty stack")
     }
     return value
   }
 
-  private mutating func pop(_ count: Int) throws(WeightsFileError) -> [PickleValue] {
+  private mutating func pop(_ count: Int) throws(DVAEError) -> [PickleValue] {
     guard stack.count - (marks.last ?? 0) >= count else {
       throw malformed("takes a value from an empty stack")
     }
@@ -224,14 +226,14 @@ struct PickleMachine {
     return Array(stack.suffix(count))
   }
 
-  private mutating func popToMark() throws(WeightsFileError) -> [PickleValue] {
+  private mutating func popToMark() throws(DVAEError) -> [PickleValue] {
     guard let mark = marks.popLast() else { throw malformed("looks for a mark that is not there") }
     defer { stack.removeSubrange(mark...) }
     return Array(stack[mark...])
   }
 
   /// The object that is on top of the stack.
-  private func top() throws(WeightsFileError) -> Int {
+  private func top() throws(DVAEError) -> Int {
     guard stack.count > marks.last ?? 0, case .reference(let object)? = stack.last else {
       throw malformed("changes something that is no object")
     }
@@ -240,26 +242,26 @@ struct PickleMachine {
 
   private mutating func make(
     _ kind: PickleObject.Kind, _ items: [PickleValue] = []
-  ) throws(WeightsFileError) {
+  ) throws(DVAEError) {
     try push(try new(kind, items))
   }
 
   /// A new object.
   mutating func new(
     _ kind: PickleObject.Kind, _ items: [PickleValue] = []
-  ) throws(WeightsFileError) -> PickleValue {
+  ) throws(DVAEError) -> PickleValue {
     try charge(1 + items.count)
     objects.append(PickleObject(kind: kind, items: items))
     return .reference(objects.count - 1)
   }
 
-  private mutating func add(_ items: [PickleValue], to object: Int) throws(WeightsFileError) {
+  private mutating func add(_ items: [PickleValue], to object: Int) throws(DVAEError) {
     try charge(items.count)
     objects[object].items += items
   }
 
   /// Notes that the program uses a storage; one key must always mean the same storage.
-  mutating func note(_ storage: PickleStorage) throws(WeightsFileError) {
+  mutating func note(_ storage: PickleStorage) throws(DVAEError) {
     guard let position = storagePositions[storage.key] else {
       storagePositions[storage.key] = storages.count
       storages.append(storage)
@@ -277,18 +279,18 @@ struct PickleMachine {
     return objects[index]
   }
 
-  private mutating func charge(_ count: Int) throws(WeightsFileError) {
+  private mutating func charge(_ count: Int) throws(DVAEError) {
     values += count
     guard values <= Self.maximumValues else {
       throw limit("a pickle that makes more values", Self.maximumValues)
     }
   }
 
-  func malformed(_ problem: String) -> WeightsFileError {
+  func malformed(_ problem: String) -> DVAEError {
     .malformed(path: path, problem: "the pickle \(problem) (byte \(cursor.offset - start))")
   }
 
-  private func limit(_ what: String, _ limit: Int) -> WeightsFileError {
+  private func limit(_ what: String, _ limit: Int) -> DVAEError {
     .limitExceeded(path: path, what: what, limit: limit)
   }
 }

@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// Finds the tensors in what a pickle made, and names them as a state dict does.
 struct PickledTensors {
   struct Found {
@@ -18,7 +20,7 @@ struct PickledTensors {
   private let machine: PickleMachine
   private var steps = 0
 
-  init(_ machine: PickleMachine, root: PickleValue) throws(WeightsFileError) {
+  init(_ machine: PickleMachine, root: PickleValue) throws(DVAEError) {
     self.machine = machine
     describe(root)
     // Trainers often wrap the state dict together with their own state.
@@ -31,7 +33,7 @@ struct PickledTensors {
 
   private mutating func walk(
     _ value: PickleValue, _ name: String, depth: Int
-  ) throws(WeightsFileError) {
+  ) throws(DVAEError) {
     guard let object = machine.object(value) else { return }
     steps += 1 + object.items.count
     guard depth <= Self.maximumDepth, steps <= Self.maximumSteps,
@@ -56,7 +58,7 @@ struct PickledTensors {
   /// A module's own parameters and buffers, then its children, as PyTorch orders a state dict.
   private mutating func walkModule(
     _ module: PickleObject, _ name: String, depth: Int
-  ) throws(WeightsFileError) {
+  ) throws(DVAEError) {
     for part in ["_parameters", "_buffers", "_modules"] {
       guard let dictionary = value(part, of: module).flatMap(machine.object),
         case .dictionary = dictionary.kind
@@ -68,7 +70,7 @@ struct PickledTensors {
 
   private mutating func walkItems(
     of dictionary: PickleObject, _ name: String, depth: Int, except skipped: Set<String> = []
-  ) throws(WeightsFileError) {
+  ) throws(DVAEError) {
     for index in stride(from: 0, to: dictionary.items.count - 1, by: 2) {
       let key: String
       switch dictionary.items[index] {

@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// Parses the JSON of a safetensors header, which has exactly two levels.
 ///
 /// A general JSON parser would let the later of two equal keys win and forget the order; here both
@@ -23,10 +25,10 @@ struct SafetensorsHeader {
     self.path = path
   }
 
-  mutating func parse() throws(WeightsFileError) {
+  mutating func parse() throws(DVAEError) {
     var names: Set<String> = []
     var hasMetadata = false
-    try object { (parser, name) throws(WeightsFileError) in
+    try object { (parser, name) throws(DVAEError) in
       if name == "__metadata__" {
         guard !hasMetadata else { throw parser.problem("a second __metadata__") }
         hasMetadata = true
@@ -46,8 +48,8 @@ struct SafetensorsHeader {
     guard position == text.count else { throw problem("bytes after the closing brace") }
   }
 
-  private mutating func parseMetadata() throws(WeightsFileError) {
-    try object { (parser, key) throws(WeightsFileError) in
+  private mutating func parseMetadata() throws(DVAEError) {
+    try object { (parser, key) throws(DVAEError) in
       let value = try parser.string()
       guard parser.metadata.updateValue(value, forKey: key) == nil else {
         throw parser.problem("the metadata '\(key)' twice")
@@ -55,11 +57,11 @@ struct SafetensorsHeader {
     }
   }
 
-  private mutating func entry(_ name: String) throws(WeightsFileError) -> Entry {
+  private mutating func entry(_ name: String) throws(DVAEError) -> Entry {
     var type: String?
     var shape: [Int]?
     var offsets: [Int]?
-    try object { (parser, key) throws(WeightsFileError) in
+    try object { (parser, key) throws(DVAEError) in
       switch key {
       case "dtype" where type == nil: type = try parser.string()
       case "shape" where shape == nil: shape = try parser.sizes(limit: StoredTensor.maximumRank)
@@ -77,8 +79,8 @@ struct SafetensorsHeader {
 
   /// Calls `member` at the value of each key.
   private mutating func object(
-    _ member: (inout Self, String) throws(WeightsFileError) -> Void
-  ) throws(WeightsFileError) {
+    _ member: (inout Self, String) throws(DVAEError) -> Void
+  ) throws(DVAEError) {
     try expect("{")
     if skip("}") { return }
     repeat {
@@ -90,7 +92,7 @@ struct SafetensorsHeader {
   }
 
   /// An array of non-negative integers.
-  private mutating func sizes(limit: Int) throws(WeightsFileError) -> [Int] {
+  private mutating func sizes(limit: Int) throws(DVAEError) -> [Int] {
     var sizes: [Int] = []
     try expect("[")
     if skip("]") { return sizes }
@@ -102,7 +104,7 @@ struct SafetensorsHeader {
     return sizes
   }
 
-  private mutating func size() throws(WeightsFileError) -> Int {
+  private mutating func size() throws(DVAEError) -> Int {
     skipSpace()
     let start = position
     var size = 0
@@ -117,7 +119,7 @@ struct SafetensorsHeader {
     return size
   }
 
-  private mutating func string() throws(WeightsFileError) -> String {
+  private mutating func string() throws(DVAEError) -> String {
     try expect("\"")
     var bytes: [UInt8] = []
     while position < text.count {
@@ -138,7 +140,7 @@ struct SafetensorsHeader {
   }
 
   /// What follows a backslash, as UTF-8.
-  private mutating func escape() throws(WeightsFileError) -> [UInt8] {
+  private mutating func escape() throws(DVAEError) -> [UInt8] {
     guard position < text.count else { throw problem("a string without an end") }
     let byte = text[position]
     position += 1
@@ -165,7 +167,7 @@ struct SafetensorsHeader {
     }
   }
 
-  private mutating func codeUnit() throws(WeightsFileError) -> UInt32 {
+  private mutating func codeUnit() throws(DVAEError) -> UInt32 {
     let digits = text[position..<min(position + 4, text.count)]
     guard digits.count == 4, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
       let code = UInt32(String(decoding: digits, as: UTF8.self), radix: 16)
@@ -185,11 +187,11 @@ struct SafetensorsHeader {
     return true
   }
 
-  private mutating func expect(_ token: Unicode.Scalar) throws(WeightsFileError) {
+  private mutating func expect(_ token: Unicode.Scalar) throws(DVAEError) {
     guard skip(token) else { throw problem("no '\(token)'") }
   }
 
-  private func problem(_ found: String) -> WeightsFileError {
+  private func problem(_ found: String) -> DVAEError {
     .malformed(path: path, problem: "the safetensors header has \(found) at byte \(8 + position)")
   }
 }

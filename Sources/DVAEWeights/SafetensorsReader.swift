@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// Reads safetensors: eight bytes with the header's length, the header as JSON, then the bytes of
 /// all tensors without gaps.
 enum SafetensorsReader {
@@ -5,7 +7,7 @@ enum SafetensorsReader {
   static let maximumHeader = 100_000_000
   static let maximumTensors = 1 << 20
 
-  static func read(_ file: MappedFile) throws(WeightsFileError) -> WeightsFile {
+  static func read(_ file: MappedFile) throws(DVAEError) -> WeightsFile {
     var cursor = try ByteCursor(file, part: "the safetensors header", count: file.count)
     let announced: UInt64 = try cursor.next()
     guard announced <= maximumHeader else {
@@ -26,14 +28,14 @@ enum SafetensorsReader {
   /// demands, and puts them into the order of the file.
   private static func place(
     _ entries: [SafetensorsHeader.Entry], in file: MappedFile, from dataStart: Int
-  ) throws(WeightsFileError) -> [StoredTensor] {
+  ) throws(DVAEError) -> [StoredTensor] {
     let available = file.count - dataStart
     var tensors: [StoredTensor] = []
     tensors.reserveCapacity(entries.count)
     var position = 0
     let ordered = entries.sorted { ($0.begin, $0.end) < ($1.begin, $1.end) }
     for entry in ordered {
-      func invalid(_ problem: String) -> WeightsFileError {
+      func invalid(_ problem: String) -> DVAEError {
         .invalidTensor(path: file.path, tensor: entry.name, problem: problem)
       }
       guard let type = ElementType(safetensorsName: entry.type) else {

@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAETensors
 
 /// A tensor on its way into a safetensors file.
@@ -56,7 +57,7 @@ public struct SafetensorsEntry: Sendable {
 ///   `cannotWrite`.
 public func writeSafetensors(
   _ path: String, tensors: [SafetensorsEntry], metadata: [String: String] = [:]
-) throws(WeightsFileError) {
+) throws(DVAEError) {
   // A stable sort: tensors of one width keep their order.
   let ordered = tensors.enumerated().sorted {
     ($1.element.elementType.byteCount, $0.offset) < ($0.element.elementType.byteCount, $1.offset)
@@ -75,7 +76,7 @@ private struct SafetensorsWriter {
   /// The header's length and its JSON, padded with spaces to a multiple of 64 bytes in all.
   func header(
     _ tensors: [SafetensorsEntry], _ metadata: [String: String]
-  ) throws(WeightsFileError) -> [UInt8] {
+  ) throws(DVAEError) -> [UInt8] {
     var members: [String] = []
     var names: Set<String> = []
     var position = 0
@@ -105,7 +106,7 @@ private struct SafetensorsWriter {
   }
 
   /// The bytes that a tensor will take, once its contents have been found to fit its shape.
-  private func byteCount(of tensor: SafetensorsEntry) throws(WeightsFileError) -> Int {
+  private func byteCount(of tensor: SafetensorsEntry) throws(DVAEError) -> Int {
     let size = tensor.elementType.byteCount
     guard tensor.name != "__metadata__", tensor.shape.allSatisfy({ $0 >= 0 }),
       let count = StoredTensor.product(tensor.shape), count <= Int.max / 16
@@ -133,20 +134,20 @@ private struct SafetensorsWriter {
     return count * size
   }
 
-  func write(_ tensor: SafetensorsEntry, to file: AtomicFile) throws(WeightsFileError) {
+  func write(_ tensor: SafetensorsEntry, to file: AtomicFile) throws(DVAEError) {
     switch tensor.contents {
     case .bytes(let bytes): try file.write(bytes)
     case .floats(let values):
-      try values.withUnsafeBufferPointer { (values) throws(WeightsFileError) in
+      try values.withUnsafeBufferPointer { (values) throws(DVAEError) in
         try write(values, of: tensor, to: file)
       }
     case .slice(let slice):
       try write(UnsafeBufferPointer(slice.elements), of: tensor, to: file)
     case .stored(let stored) where stored.elementType == tensor.elementType:
       try stored.checkFile()
-      try stored.withUncheckedBytes { (bytes) throws(WeightsFileError) in try file.write(bytes) }
+      try stored.withUncheckedBytes { (bytes) throws(DVAEError) in try file.write(bytes) }
     case .stored(let stored):
-      try stored.floats().withUnsafeBufferPointer { (values) throws(WeightsFileError) in
+      try stored.floats().withUnsafeBufferPointer { (values) throws(DVAEError) in
         try write(values, of: tensor, to: file)
       }
     }
@@ -155,7 +156,7 @@ private struct SafetensorsWriter {
   /// Writes floats as float32 or float16, the latter in pieces.
   private func write(
     _ values: UnsafeBufferPointer<Float>, of tensor: SafetensorsEntry, to file: AtomicFile
-  ) throws(WeightsFileError) {
+  ) throws(DVAEError) {
     guard tensor.elementType == .float16 else {
       return try file.write(UnsafeRawBufferPointer(values))
     }
@@ -165,11 +166,11 @@ private struct SafetensorsWriter {
         throw invalid(tensor, "holds \(large), beyond the 65504 that float16 can; write float32")
       }
       let halves = piece.map { ElementConversion.halfBits($0).littleEndian }
-      try halves.withRawBytes { (bytes) throws(WeightsFileError) in try file.write(bytes) }
+      try halves.withRawBytes { (bytes) throws(DVAEError) in try file.write(bytes) }
     }
   }
 
-  private func invalid(_ tensor: SafetensorsEntry, _ problem: String) -> WeightsFileError {
+  private func invalid(_ tensor: SafetensorsEntry, _ problem: String) -> DVAEError {
     .invalidTensor(path: path, tensor: tensor.name, problem: problem)
   }
 
@@ -179,7 +180,7 @@ private struct SafetensorsWriter {
     for scalar in text.unicodeScalars {
       switch scalar {
       case "\"", "\\": result += "\\\(scalar)"
-      case "\u{0}"..<"\u{20}": result += "\\u00\(hexadecimal(UInt8(scalar.value)))"
+      case "\u{0}"..<"\u{20}": result += "\\u00\(hexadecimal([UInt8(scalar.value)]))"
       default: result.unicodeScalars.append(scalar)
       }
     }

@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAETensors
 
 /// A tensor that lies in a file: its name, type, shape and strides, and the way to its values.
@@ -29,8 +30,8 @@ public struct StoredTensor: Sendable {
   init(
     name: String, elementType: ElementType, shape: [Int], strides: [Int]? = nil,
     file: MappedFile, storage: Range<Int>, elementOffset: Int = 0
-  ) throws(WeightsFileError) {
-    func invalid(_ problem: String) -> WeightsFileError {
+  ) throws(DVAEError) {
+    func invalid(_ problem: String) -> DVAEError {
       .invalidTensor(path: file.path, tensor: name, problem: problem)
     }
     guard shape.count <= Self.maximumRank, shape.allSatisfy({ $0 >= 0 }),
@@ -83,7 +84,7 @@ public struct StoredTensor: Sendable {
   /// They are those of the file where they are contiguous, else a copy, and valid during the call
   /// only.
   ///
-  /// - Throws: `WeightsFileError.changed` when the file has been shortened, and what `body` throws.
+  /// - Throws: `DVAEError.changed` when the file has been shortened, and what `body` throws.
   public func withBytes<Result>(
     _ body: (UnsafeRawBufferPointer) throws -> Result
   ) throws -> Result {
@@ -93,8 +94,8 @@ public struct StoredTensor: Sendable {
 
   /// The values in row-major order as float32, converted from any element type.
   ///
-  /// - Throws: `WeightsFileError.changed` when the file has been shortened since it was opened.
-  public func floats() throws(WeightsFileError) -> [Float] {
+  /// - Throws: `DVAEError.changed` when the file has been shortened since it was opened.
+  public func floats() throws(DVAEError) -> [Float] {
     try checkFile()
     return withUncheckedBytes { ElementConversion.floats($0, elementType) }
   }
@@ -103,7 +104,7 @@ public struct StoredTensor: Sendable {
   ///
   /// - Throws: `invalidTensor` for floating-point elements and for values beyond Int64; `changed`
   ///   when the file has been shortened since it was opened.
-  public func int64s() throws(WeightsFileError) -> [Int64] {
+  public func int64s() throws(DVAEError) -> [Int64] {
     try checkFile()
     guard let values = withUncheckedBytes({ ElementConversion.int64s($0, elementType) }) else {
       throw .invalidTensor(
@@ -136,7 +137,7 @@ public struct StoredTensor: Sendable {
   /// The most elements that a tensor with repeated elements may have beyond its storage.
   static let maximumRepeated = 1 << 20
 
-  func checkFile() throws(WeightsFileError) {
+  func checkFile() throws(DVAEError) {
     guard file.isIntact else { throw .changed(path: file.path) }
   }
 

@@ -1,4 +1,5 @@
 #if canImport(Darwin)
+import DVAEFiles
 import Darwin
 #elseif canImport(Glibc)
 import Glibc

@@ -1,7 +1,9 @@
+import DVAEFiles
+
 /// Reads what `torch.save` writes since PyTorch 1.6: a zip archive with the pickle `data.pkl` and
 /// one uncompressed entry per storage.
 enum TorchZipReader {
-  static func read(_ file: MappedFile) throws(WeightsFileError) -> WeightsFile {
+  static func read(_ file: MappedFile) throws(DVAEError) -> WeightsFile {
     let archive = try ZipArchive(file)
     guard let pickle = archive.entries.first(where: { isPickle($0.name) }) else {
       let arrays = archive.entries.contains { $0.name.hasSuffix(".npy") }
@@ -58,7 +60,7 @@ enum TorchLegacyReader {
   private static let magic: [UInt8] = [0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19]
   private static let version = 1001
 
-  static func read(_ file: MappedFile) throws(WeightsFileError) -> WeightsFile {
+  static func read(_ file: MappedFile) throws(DVAEError) -> WeightsFile {
     var cursor = try ByteCursor(file, part: "the pickle", count: file.count)
     guard case .wideInteger(magic) = try run(&cursor).root else {
       throw .unrecognised(path: file.path, found: "a pickle that torch.save did not write")
@@ -78,7 +80,7 @@ enum TorchLegacyReader {
 
   private static func run(
     _ cursor: inout ByteCursor
-  ) throws(WeightsFileError) -> (machine: PickleMachine, root: PickleValue) {
+  ) throws(DVAEError) -> (machine: PickleMachine, root: PickleValue) {
     var machine = PickleMachine(cursor)
     let root = try machine.run()
     cursor = machine.cursor
@@ -95,7 +97,7 @@ enum TorchLegacyReader {
   /// Walks over the storages in the order of their keys and notes where each one's bytes are.
   private static func storages(
     _ cursor: inout ByteCursor, _ keys: [PickleValue], _ machine: PickleMachine
-  ) throws(WeightsFileError) -> [String: Range<Int>] {
+  ) throws(DVAEError) -> [String: Range<Int>] {
     let path = machine.path
     var known: [String: PickleStorage] = [:]
     for storage in machine.storages { known[storage.key] = storage }
@@ -126,7 +128,7 @@ enum TorchLegacyReader {
   }
 }
 
-private func bigEndian(_ file: MappedFile) -> WeightsFileError {
+private func bigEndian(_ file: MappedFile) -> DVAEError {
   .unsupported(
     path: file.path, what: "weights of a big-endian machine",
     advice: "save them again on a little-endian one, or convert them to safetensors")
@@ -136,7 +138,7 @@ private func bigEndian(_ file: MappedFile) -> WeightsFileError {
 private func weights(
   _ file: MappedFile, _ format: WeightsFile.Format, _ pickled: PickledTensors,
   _ ranges: [String: Range<Int>], _ archive: ZipArchive? = nil
-) throws(WeightsFileError) -> WeightsFile {
+) throws(DVAEError) -> WeightsFile {
   var tensors: [StoredTensor] = []
   for (name, tensor) in pickled.found.map({ ($0.name, $0.tensor) }) {
     let storage = tensor.storage

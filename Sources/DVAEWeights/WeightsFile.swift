@@ -1,3 +1,4 @@
+public import DVAEFiles
 import Dispatch
 import Synchronization
 
@@ -36,17 +37,17 @@ public struct WeightsFile: Sendable {
 
   /// Opens a file of tensors in any of the formats.
   ///
-  /// - Throws: what is wrong with it; see `WeightsFileError`.
-  public static func open(_ path: String) throws(WeightsFileError) -> WeightsFile {
+  /// - Throws: what is wrong with it; see `DVAEError`.
+  public static func open(_ path: String) throws(DVAEError) -> WeightsFile {
     try parse(try MappedFile(path: path))
   }
 
   /// Reads the content of a weights file that is already in memory; `path` names it in messages.
   ///
-  /// - Throws: what is wrong with it; see `WeightsFileError`.
+  /// - Throws: what is wrong with it; see `DVAEError`.
   public static func parse(
     _ bytes: [UInt8], path: String
-  ) throws(WeightsFileError) -> WeightsFile {
+  ) throws(DVAEError) -> WeightsFile {
     try parse(try MappedFile(copying: bytes, path: path))
   }
 
@@ -57,7 +58,7 @@ public struct WeightsFile: Sendable {
   ///
   /// - Throws: `malformed` with the first part that differs; `changed` when the file has been
   ///   shortened since it was opened.
-  public func verifyChecksums() throws(WeightsFileError) {
+  public func verifyChecksums() throws(DVAEError) {
     guard let archive else { return }
     try tensors.first?.checkFile()
     let entries = archive.entries
@@ -71,7 +72,7 @@ public struct WeightsFile: Sendable {
     if bad < entries.count { try archive.verify(entries[bad]) }
   }
 
-  private static func parse(_ file: MappedFile) throws(WeightsFileError) -> WeightsFile {
+  private static func parse(_ file: MappedFile) throws(DVAEError) -> WeightsFile {
     switch try ContentKind.of(file) {
     case .safetensors: try SafetensorsReader.read(file)
     case .zip: try TorchZipReader.read(file)
@@ -85,7 +86,7 @@ public struct WeightsFile: Sendable {
   init(
     file: MappedFile, format: Format, tensors: [StoredTensor], metadata: [String: String],
     archive: ZipArchive? = nil
-  ) throws(WeightsFileError) {
+  ) throws(DVAEError) {
     self.archive = archive
     path = file.path
     self.format = format

@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// The directory of a zip archive, with Zip64; the container of `torch.save` since PyTorch 1.6, which
 /// stores its entries uncompressed.
 struct ZipArchive {
@@ -27,7 +29,7 @@ struct ZipArchive {
 
   subscript(name: String) -> Entry? { positions[name].map { entries[$0] } }
 
-  init(_ file: MappedFile, methods: Set<Method> = [.stored]) throws(WeightsFileError) {
+  init(_ file: MappedFile, methods: Set<Method> = [.stored]) throws(DVAEError) {
     self.file = file
     let directory = try Directory.find(in: file)
     guard directory.entries <= Self.maximumEntries else {
@@ -47,14 +49,14 @@ struct ZipArchive {
   }
 
   /// Compares a stored entry's bytes with its checksum, where it has one.
-  func verify(_ entry: Entry) throws(WeightsFileError) {
+  func verify(_ entry: Entry) throws(DVAEError) {
     guard entry.checksum != 0 else { return }
     let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
     try verify(entry, checksum: CRC32.checksum(bytes))
   }
 
   /// Compares the checksum of the bytes that an entry has given with its own, where it has one.
-  func verify(_ entry: Entry, checksum: UInt32) throws(WeightsFileError) {
+  func verify(_ entry: Entry, checksum: UInt32) throws(DVAEError) {
     guard entry.checksum == 0 || checksum == entry.checksum else {
       throw .malformed(
         path: file.path, problem: "the zip entry '\(entry.name)' does not match its checksum")
@@ -64,7 +66,7 @@ struct ZipArchive {
   /// Reads one entry of the directory and the local header that it points to.
   private static func entry(
     _ cursor: inout ByteCursor, in file: MappedFile, _ methods: Set<Method>
-  ) throws(WeightsFileError) -> Entry {
+  ) throws(DVAEError) -> Entry {
     guard try cursor.next(UInt32.self) == 0x0201_4B50 else {
       throw .malformed(path: file.path, problem: "the zip directory has a bad entry")
     }
@@ -115,7 +117,7 @@ struct ZipArchive {
   /// The first byte after an entry's local header, which must name the same entry.
   private static func dataStart(
     _ headerOffset: UInt64, _ name: UnsafeRawBufferPointer, in file: MappedFile
-  ) throws(WeightsFileError) -> Int {
+  ) throws(DVAEError) -> Int {
     let part = "a zip entry's header"
     guard let offset = Int(exactly: headerOffset), offset <= file.count else {
       throw .truncated(path: file.path, part: part, needed: 30, available: 0)
@@ -145,7 +147,7 @@ private struct EntrySizes {
   }
 
   /// Replaces the fields that are all ones by those of the Zip64 extra field, in its fixed order.
-  mutating func applyZip64(_ extra: ByteCursor) throws(WeightsFileError) {
+  mutating func applyZip64(_ extra: ByteCursor) throws(DVAEError) {
     var extra = extra
     let absent = UInt64(UInt32.max)
     while extra.remaining >= 4 {
@@ -169,7 +171,7 @@ private struct Directory {
   let size: Int
   let offset: Int
 
-  static func find(in file: MappedFile) throws(WeightsFileError) -> Directory {
+  static func find(in file: MappedFile) throws(DVAEError) -> Directory {
     let end = try endRecord(in: file)
     var cursor = try ByteCursor(
       file, part: "the zip end record", from: end, count: file.count - end)
@@ -196,7 +198,7 @@ private struct Directory {
   }
 
   /// Searches backwards, because a comment of up to 65,535 bytes may follow the record.
-  private static func endRecord(in file: MappedFile) throws(WeightsFileError) -> Int {
+  private static func endRecord(in file: MappedFile) throws(DVAEError) -> Int {
     let lowest = max(0, file.count - 22 - 0xFFFF)
     for start in stride(from: file.count - 22, through: lowest, by: -1) {
       let signature = file.bytes.loadUnaligned(fromByteOffset: start, as: UInt32.self)

@@ -1,10 +1,12 @@
+package import DVAEFiles
+
 /// A zip archive whose members, stored or deflated, are read by name.
 package final class ZipMembers: Sendable {
   private let file: MappedFile
   private let archive: ZipArchive
 
   /// Opens an archive and reads its directory.
-  package init(path: String) throws(WeightsFileError) {
+  package init(path: String) throws(DVAEError) {
     file = try MappedFile(path: path)
     archive = try ZipArchive(file, methods: [.stored, .deflated])
   }
@@ -12,7 +14,7 @@ package final class ZipMembers: Sendable {
   /// The bytes of a member, compared with its checksum; nil if there is none of the name.
   ///
   /// - Throws: `limitExceeded` for a member of more bytes than `limit`, before any is read
-  package func contents(of name: String, limit: Int) throws(WeightsFileError) -> [UInt8]? {
+  package func contents(of name: String, limit: Int) throws(DVAEError) -> [UInt8]? {
     guard let entry = archive[name] else { return nil }
     guard file.isIntact else { throw .changed(path: file.path) }
     guard entry.size <= limit else {

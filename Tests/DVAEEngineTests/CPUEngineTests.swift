@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAECPUEngine
 import DVAETestSupport
 import DVAETensors
@@ -101,7 +102,7 @@ struct CPUEngineTests {
 
   @Test("An unknown instruction set is refused by name with the choices")
   func unknownInstructionSet() throws {
-    let error = try #require(throws: InstructionSetError.self) {
+    let error = try #require(throws: DVAEError.self) {
       try InstructionSet.named("mmx")
     }
     #expect(error.name == "mmx")

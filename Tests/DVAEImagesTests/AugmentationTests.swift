@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEImages
 import DVAETensors
 import Testing
@@ -159,13 +160,13 @@ private struct Scripted: RandomNumberGenerator {
   @Test func smallPicturesAreErrors() {
     var generator = SeededGenerator(seed: 1)
     #expect(
-      throws: ImageError.tooSmall(
+      throws: DVAEError.tooSmall(
         name: "a", width: 300, height: 255, neededWidth: 256, neededHeight: 256)
     ) {
       try TrainingAugmentation().apply(
         Fixtures.noise(width: 300, height: 255), name: "a", using: &generator)
     }
-    #expect(throws: ImageError.self) {
+    #expect(throws: DVAEError.self) {
       try TrainingAugmentation(resolution: 0).apply(
         Fixtures.noise(width: 3, height: 3), name: "a", using: &generator)
     }

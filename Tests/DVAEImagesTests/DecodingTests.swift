@@ -1,3 +1,4 @@
+import DVAEFiles
 import Foundation
 import DVAEImages
 import DVAETensors
@@ -19,7 +20,7 @@ import Testing
   func everyTruncationIsAnError(_ codec: Fixtures.Codec) throws {
     let bytes = try codec.bytes()
     for count in 0..<bytes.count {
-      #expect(throws: ImageError.self, "cut to \(count) of \(bytes.count) bytes") {
+      #expect(throws: DVAEError.self, "cut to \(count) of \(bytes.count) bytes") {
         try decodeImage(Array(bytes[..<count]), name: codec.name)
       }
     }
@@ -34,7 +35,7 @@ import Testing
     for position in bytes.indices {
       var damaged = bytes
       damaged[position] ^= UInt8(1 + bounded(255, using: &generator))
-      do throws(ImageError) {
+      do throws(DVAEError) {
         let image = try decodeImage(damaged, name: codec.name, limits: limits)
         #expect(image.pixels.count == 3 * image.width * image.height)
       } catch {
@@ -59,16 +60,16 @@ import Testing
     png.replaceSubrange(16..<24, with: [0, 1, 0x86, 0xA0, 0, 1, 0x86, 0xA0])
     png.replaceSubrange(
       29..<33, with: withUnsafeBytes(of: crc32(Array(png[12..<29])).bigEndian, Array.init))
-    let error = #expect(throws: ImageError.self) { try decodeImage(png, name: "bomb.png") }
+    let error = #expect(throws: DVAEError.self) { try decodeImage(png, name: "bomb.png") }
     #expect(
       error
         == .tooManyPixels(name: "bomb.png", width: 100_000, height: 100_000, limit: 178_956_970))
 
     let photo = try Fixtures.bytes("images/kodim04.jpg")
-    #expect(throws: ImageError.self) {
+    #expect(throws: DVAEError.self) {
       try decodeImage(photo, name: "photo", limits: DecodingLimits(maximumPixels: 100_000))
     }
-    #expect(throws: ImageError.tooManyBytes(name: "photo", bytes: photo.count, limit: 1000)) {
+    #expect(throws: DVAEError.tooManyBytes(name: "photo", bytes: photo.count, limit: 1000)) {
       try decodeImage(photo, name: "photo", limits: DecodingLimits(maximumBytes: 1000))
     }
   }
@@ -84,7 +85,7 @@ import Testing
     ("\u{0}\u{0}\u{0}\u{0}\u{0}", "nothing but zero bytes"),
   ])
   func otherFilesAreNamed(_ content: String, _ found: String) {
-    let error = #expect(throws: ImageError.self) {
+    let error = #expect(throws: DVAEError.self) {
       try decodeImage(Array(content.utf8), name: "photo.jpg")
     }
     #expect(error?.description.contains(found) == true, "\(error?.description ?? "")")
@@ -92,17 +93,17 @@ import Testing
   }
 
   @Test func messagesStayOnOneLine() {
-    let error = ImageError.missing(path: "a\nb\u{1B}[31m\u{2028}c.jpg")
-    #expect(error.description == "a\u{FFFD}b\u{FFFD}[31m\u{FFFD}c.jpg: no such file or folder")
-    #expect(error.isMissingInput)
-    #expect(!ImageError.empty(name: "x").isMissingInput)
+    let error = DVAEError.missing(path: "a\nb\u{1B}[31m\u{2028}c.jpg")
+    #expect(error.description == #"a\u{a}b\u{1b}[31m\u{2028}c.jpg: no such file or folder"#)
+    #expect(error.kind == .missing)
+    #expect(DVAEError.empty(name: "x").kind == .badData)
   }
 
   @Test func damagedJPEGIsNotFilledWithGray() throws {
     // The file ends properly; the data of its second half is gone.
     let bytes = try Fixtures.bytes("images/kodim04.jpg")
     let cut = Array(bytes[..<(bytes.count / 2)]) + [0xFF, 0xD9]
-    #expect(throws: ImageError.self) { try decodeImage(cut, name: "cut.jpg") }
+    #expect(throws: DVAEError.self) { try decodeImage(cut, name: "cut.jpg") }
   }
 
   @Test func endlessScansAreRefused() throws {
@@ -120,7 +121,7 @@ import Testing
     }
     #expect(throws: Never.self) { try decodeImage(repeated(10), name: "scans.jpg") }
     let many = repeated(2000)
-    let error = #expect(throws: ImageError.self) { try decodeImage(many, name: "scans.jpg") }
+    let error = #expect(throws: DVAEError.self) { try decodeImage(many, name: "scans.jpg") }
     #expect(error?.description.contains("500 scans") == true, "\(error?.description ?? "")")
   }
 
@@ -164,8 +165,8 @@ import Testing
 
   @Test func impossibleSizesAreErrors() {
     let strip = PixelImage(width: 70_000, height: 1, pixels: .init(repeating: 9, count: 210_000))
-    #expect(throws: ImageError.self) { try encodeJPEG(strip) }
-    #expect(throws: ImageError.self) { try encodeWebP(strip) }
+    #expect(throws: DVAEError.self) { try encodeJPEG(strip) }
+    #expect(throws: DVAEError.self) { try encodeWebP(strip) }
     #expect(throws: Never.self) { try encodePNG(strip) }
   }
 }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import Foundation
 import DVAEImages
 import Testing
@@ -33,7 +34,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
         ])
       #expect(found[4].name == folder + "/a/a.jpeg")
       #expect(try found[0].decode().width == 17)
-      #expect(throws: ImageError.missing(path: folder + "/gone.jpg")) { try found[7].decode() }
+      #expect(throws: DVAEError.missing(path: folder + "/gone.jpg")) { try found[7].decode() }
       #expect(try items([folder + "/"]).map(\.key) == found.map(\.key))
     }
   }
@@ -53,8 +54,8 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
 
   @Test func missingArgumentsAreErrorsAtOnce() throws {
     for argument in ["/nowhere/a.jpg", "@/nowhere/list.txt", "/nowhere/a.tar", "", "@"] {
-      let error = #expect(throws: ImageError.self) { try ImageInputs([argument]) }
-      #expect(error?.isMissingInput == true)
+      let error = #expect(throws: DVAEError.self) { try ImageInputs([argument]) }
+      #expect(error?.kind == .missing)
     }
   }
 
@@ -72,7 +73,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
           "sub/1", name + "/2", "gone", "deep/er/3",
           folder.split(separator: "/").joined(separator: "/") + "/2",
         ])
-      #expect(throws: ImageError.missing(path: folder + "/gone.jpg")) { try found[2].load() }
+      #expect(throws: DVAEError.missing(path: folder + "/gone.jpg")) { try found[2].load() }
       for index in [0, 1, 3, 4] { #expect(throws: Never.self) { try found[index].decode() } }
     }
   }
@@ -98,7 +99,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       #expect(found[0].name == folder + "/a.TAR: d/1")
       #expect(try found[0].decode() == decodeImage(png, name: ""))
       #expect(try found[0].sidecars().map(\.extension) == ["txt", "mask.png", "json"])
-      let error = #expect(throws: ImageError.self) { try found[1].load() }
+      let error = #expect(throws: DVAEError.self) { try found[1].load() }
       #expect(error == .noImage(name: folder + "/a.TAR: ../../2", fields: ["txt"]))
       #expect(try found[2].load() == png)
 
@@ -106,7 +107,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       try Fixtures.write(Array(bytes[..<2048]), to: folder + "/torn.tar")
       var inputs = try ImageInputs([folder + "/torn.tar", folder + "/a.TAR"])
       #expect(try inputs.next()?.key == "d/1")
-      #expect(throws: ImageError.self) { try inputs.next() }
+      #expect(throws: DVAEError.self) { try inputs.next() }
       var rest = 0
       while try inputs.next() != nil { rest += 1 }
       #expect(rest == 3)
@@ -127,9 +128,9 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       try Fixtures.write(Array("no archive".utf8), to: folder + "/shards/015.tar")
       try makeFolder(["shards/01.png", "shards/sub/x.png"], in: folder)
       var inputs = try ImageInputs([folder])
-      var (keys, errors): ([String], [ImageError]) = ([], [])
+      var (keys, errors): ([String], [DVAEError]) = ([], [])
       while true {
-        do throws(ImageError) {
+        do throws(DVAEError) {
           guard let item = try inputs.next() else { break }
           keys.append(item.key)
         } catch {
@@ -160,7 +161,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       }
       var inputs = try ImageInputs([folder])
       #expect(try inputs.next()?.key == "a")
-      let error = #expect(throws: ImageError.self) { try inputs.next() }
+      let error = #expect(throws: DVAEError.self) { try inputs.next() }
       #expect(error?.description.contains("not UTF-8") == true)
       #expect(try inputs.next()?.key == "z")
       #expect(try inputs.next() == nil)
@@ -169,10 +170,10 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       try Fixtures.write(list, to: folder + "/list.txt")
       var listed = try ImageInputs(["@" + folder + "/list.txt"])
       #expect(try listed.next()?.key == "a")
-      let second = #expect(throws: ImageError.self) { try listed.next() }
+      let second = #expect(throws: DVAEError.self) { try listed.next() }
       #expect(second?.description.contains("not UTF-8") == true)
       #expect(try listed.next()?.key == "z")
-      let missing = #expect(throws: ImageError.self) { try ImageInputs([folder + "/\u{FFFD}.png"]) }
+      let missing = #expect(throws: DVAEError.self) { try ImageInputs([folder + "/\u{FFFD}.png"]) }
       #expect(missing?.description.contains("UTF-8") == true)
     }
   }
@@ -181,13 +182,13 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
     try Fixtures.withFolder { folder in
       try makeFolder(["a.png"], in: folder)
       let item = try #require(try items([folder]).first)
-      #expect(throws: ImageError.self) { try item.load(limits: DecodingLimits(maximumBytes: 10)) }
+      #expect(throws: DVAEError.self) { try item.load(limits: DecodingLimits(maximumBytes: 10)) }
       let wrong = InputItem(key: "", origin: .file(path: folder))
-      let error = #expect(throws: ImageError.self) { try wrong.load() }
-      #expect(error?.isMissingInput == true)
+      let error = #expect(throws: DVAEError.self) { try wrong.load() }
+      #expect(error?.kind == .missing)
       try Fixtures.write([], to: folder + "/empty.jpg")
       let empty = InputItem(key: "", origin: .file(path: folder + "/empty.jpg"))
-      #expect(throws: ImageError.empty(name: folder + "/empty.jpg")) { try empty.decode() }
+      #expect(throws: DVAEError.empty(name: folder + "/empty.jpg")) { try empty.decode() }
     }
   }
 }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEImages
 import DVAETensors
 import Testing
@@ -64,36 +65,36 @@ import Testing
 
   @Test func smallPicturesAreErrors() throws {
     let image = Fixtures.noise(width: 300, height: 200)
-    let expected = ImageError.tooSmall(
+    let expected = DVAEError.tooSmall(
       name: "small", width: 300, height: 200, neededWidth: 256, neededHeight: 256)
     for crop in [Preprocessing.CropMode.center, .stretch] {
       #expect(throws: expected) { try Preprocessing(crop: crop).apply(image, name: "small") }
       let upscaled = try Preprocessing(crop: crop, upscale: true).apply(image, name: "small")
       #expect(upscaled.width == 256 && upscaled.height == 256)
     }
-    #expect(throws: ImageError.self) {
+    #expect(throws: DVAEError.self) {
       try Preprocessing(crop: .none).apply(Fixtures.noise(width: 7, height: 99), name: "")
     }
-    #expect(throws: ImageError.self) { try image.centerCropped(width: 301, height: 1, name: "") }
-    #expect(throws: ImageError.self) { try image.centerCropped(width: 0, height: 1, name: "") }
+    #expect(throws: DVAEError.self) { try image.centerCropped(width: 301, height: 1, name: "") }
+    #expect(throws: DVAEError.self) { try image.centerCropped(width: 0, height: 1, name: "") }
   }
 
   @Test func impossibleSettingsAreErrors() {
     let image = Fixtures.noise(width: 20, height: 20)
     for crop in [Preprocessing.CropMode.center, .stretch] {
       #expect(
-        throws: ImageError.tooManyPixels(
+        throws: DVAEError.tooManyPixels(
           name: "", width: 65536, height: 65536, limit: DecodingLimits.default.maximumPixels)
       ) { try Preprocessing(resolution: 65536, crop: crop, upscale: true).apply(image, name: "") }
     }
     for resolution in [-8, 0, 4, 12, 255, 1 << 40] {
-      #expect(throws: ImageError.self) {
+      #expect(throws: DVAEError.self) {
         try Preprocessing(resolution: resolution, upscale: true).apply(image, name: "")
       }
     }
     // A sliver would become 256 × 25 600 000.
     let sliver = Fixtures.noise(width: 1, height: 100_000)
-    #expect(throws: ImageError.self) { try Preprocessing(upscale: true).apply(sliver, name: "") }
+    #expect(throws: DVAEError.self) { try Preprocessing(upscale: true).apply(sliver, name: "") }
   }
 }
 

@@ -1,12 +1,13 @@
+import DVAEFiles
 import DVAEImages
 import DVAETensors
 import Testing
 
 /// All entries and what ended the reading.
-private func entries(_ path: String) throws -> (entries: [TarEntry], error: ImageError?) {
+private func entries(_ path: String) throws -> (entries: [TarEntry], error: DVAEError?) {
   var reader = try TarReader(path: path)
   var result: [TarEntry] = []
-  do throws(ImageError) {
+  do throws(DVAEError) {
     while let entry = try reader.next() { result.append(entry) }
     return (result, nil)
   } catch {
@@ -153,8 +154,8 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
 
   @Test func impossibleNamesAreErrors() {
     var writer = TarWriter { _ in }
-    #expect(throws: ImageError.self) { try writer.append(name: "", []) }
-    #expect(throws: ImageError.self) { try writer.append(name: "a\u{0}b", []) }
+    #expect(throws: DVAEError.self) { try writer.append(name: "", []) }
+    #expect(throws: DVAEError.self) { try writer.append(name: "a\u{0}b", []) }
     #expect(writer.offset == 0)
   }
 
@@ -165,11 +166,11 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
   }
 
   @Test func wrongFilesAreErrors() throws {
-    #expect(throws: ImageError.missing(path: "/nowhere/a.tar")) {
+    #expect(throws: DVAEError.missing(path: "/nowhere/a.tar")) {
       try TarReader(path: "/nowhere/a.tar")
     }
-    let error = #expect(throws: ImageError.self) { try TarReader(path: Fixtures.path("archives")) }
-    #expect(error?.isMissingInput == true)
+    let error = #expect(throws: DVAEError.self) { try TarReader(path: Fixtures.path("archives")) }
+    #expect(error?.kind == .missing)
     #expect(try entries(Fixtures.path("images/kodim04.jpg")).error != nil)
   }
 }
@@ -224,9 +225,9 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
       var torn = try WebDatasetReader(path: path)
       #expect(try torn.next()?.key == "d/1")
       #expect(try torn.next()?.key == "d/2")
-      #expect(throws: ImageError.self) { try torn.next() }
+      #expect(throws: DVAEError.self) { try torn.next() }
       #expect(try torn.next() == nil)
-      #expect(throws: ImageError.self) {
+      #expect(throws: DVAEError.self) {
         var reader = try WebDatasetReader(path: path)
         _ = try reader.next(limit: 0)
       }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAECommands
 import DVAEKit
 import Foundation

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEKit
 import DVAEModel
 import Foundation
@@ -151,7 +152,7 @@ import DVAEWeights
     let small = PixelImage(width: 9, height: 20, pixels: [UInt8](repeating: 7, count: 540))
     let enlarged = try EvaluationProtocol.bilinear256.apply(small, name: "small")
     #expect(enlarged.width == 256 && enlarged.height == 256)
-    #expect(throws: ImageError.self) {
+    #expect(throws: DVAEError.self) {
       try EvaluationProtocol.lanczos256.apply(small, name: "small")
     }
   }

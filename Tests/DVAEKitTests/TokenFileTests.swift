@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEKit
 import DVAEModel
 import Foundation
@@ -221,7 +222,7 @@ import DVAEWeights
     try DVAEKitTests.write(Array(partial.dropLast()), to: path + ".partial")
     let error = #expect(throws: DVAEError.self) { try Self.write(path, format, start: .resuming) }
     #expect(error?.kind == .badData)
-    #expect(error?.description.contains("--restart") == true)
+    #expect(error?.code == .startOver)
   }
 
   /// An end between the two files of the form, here by a partial file that cannot be renamed.

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEKit
 import Foundation
 import Testing
@@ -118,6 +119,6 @@ import DVAEWeights
     let unknown = #expect(throws: DVAEError.self) { try TokenReader.open(folder("t.csv")) }
     #expect(unknown?.kind == .usage)
     try write([], to: folder("t.safetensors"))
-    #expect(throws: WeightsFileError.self) { try TokenReader.open(folder("t.safetensors")) }
+    #expect(throws: DVAEError.self) { try TokenReader.open(folder("t.safetensors")) }
   }
 }

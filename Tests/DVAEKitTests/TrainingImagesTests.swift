@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAECommands
 import DVAETraining
 import Foundation
@@ -107,7 +108,7 @@ import Testing
     let position = try take(1, images(Fixtures.imageFiles))[0].position
     try images(Fixtures.imageFiles).check(position)
     try images(Fixtures.imageFiles).check(DataPosition())
-    let error = try #require(throws: TrainingError.self) {
+    let error = try #require(throws: DVAEError.self) {
       try images(Array(Fixtures.imageFiles.dropLast())).check(position)
     }
     #expect("\(error)".contains("3 images then, 2 now"))

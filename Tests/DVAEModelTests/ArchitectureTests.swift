@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEModel
 import Foundation
 import Testing
@@ -58,15 +59,15 @@ struct ArchitectureTests {
 
   @Test("Impossible numbers are refused by name")
   func validation() {
-    #expect(throws: ArchitectureError.hiddenNotMultipleOfFour(30)) {
+    #expect(throws: DVAEError.hiddenNotMultipleOfFour(30)) {
       try Architecture(hidden: 30)
     }
     #expect(
-      throws: ArchitectureError.outOfRange(name: "vocab_size", value: 1, limits: 2...1_048_576)
+      throws: DVAEError.outOfRange(name: "vocab_size", value: 1, limits: 2...1_048_576)
     ) { try Architecture(vocabulary: 1) }
-    #expect(throws: ArchitectureError.self) { try Architecture(hidden: 1 << 40) }
-    #expect(throws: ArchitectureError.self) { try Architecture(blocksPerGroup: 0) }
-    let error = ArchitectureError.outOfRange(name: "n_init", value: -1, limits: 1...65_536)
+    #expect(throws: DVAEError.self) { try Architecture(hidden: 1 << 40) }
+    #expect(throws: DVAEError.self) { try Architecture(blocksPerGroup: 0) }
+    let error = DVAEError.outOfRange(name: "n_init", value: -1, limits: 1...65_536)
     #expect("\(error)" == "n_init is -1; it must be from 1 to 65536")
   }
 
@@ -81,7 +82,7 @@ struct ArchitectureTests {
         + #""output_channels":3,"vocab_size":1024}"#)
     #expect(try JSONDecoder().decode(Architecture.self, from: Data(text.utf8)) == architecture)
     #expect(try JSONDecoder().decode(Architecture.self, from: Data("{}".utf8)) == .released)
-    #expect(throws: ArchitectureError.hiddenNotMultipleOfFour(6)) {
+    #expect(throws: DVAEError.hiddenNotMultipleOfFour(6)) {
       try JSONDecoder().decode(Architecture.self, from: Data(#"{"n_hid": 6}"#.utf8))
     }
   }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEModel
 import DVAETestSupport
 import DVAETensors
@@ -125,20 +126,20 @@ struct NetworkTests {
     let encoder = ImageEncoder(architecture, parameters: parameters, engine: ReferenceEngine())
     let decoder = ImageDecoder(architecture, parameters: parameters, engine: ReferenceEngine())
     for shape in [Shape(1, 8, 12, 3), Shape(1, 8, 8, 4), Shape(1, 0, 8, 3), Shape(0, 8, 8, 3)] {
-      #expect(throws: ModelInputError.imageShape(shape, channels: 3)) {
+      #expect(throws: DVAEError.imageShape(shape, channels: 3)) {
         try encoder.tokens(Tensor(shape))
       }
     }
-    #expect(throws: ModelInputError.token(10, position: 1, vocabulary: 10)) {
+    #expect(throws: DVAEError.token(10, position: 1, vocabulary: 10)) {
       try decoder.statistics(tokens: [9, 10], height: 1, width: 2)
     }
-    #expect(throws: ModelInputError.token(-1, position: 0, vocabulary: 10)) {
+    #expect(throws: DVAEError.token(-1, position: 0, vocabulary: 10)) {
       try decoder.statistics(tokens: [-1], height: 1, width: 1)
     }
-    #expect(throws: ModelInputError.tokenCount(3, grid: Shape(1, 2, 2, 128))) {
+    #expect(throws: DVAEError.tokenCount(3, grid: Shape(1, 2, 2, 128))) {
       try decoder.statistics(tokens: [1, 2, 3], height: 2, width: 2)
     }
-    #expect(throws: ModelInputError.softTokens(Shape(1, 1, 1, 9), vocabulary: 10)) {
+    #expect(throws: DVAEError.softTokens(Shape(1, 1, 1, 9), vocabulary: 10)) {
       try decoder.statistics(soft: Tensor(Shape(1, 1, 1, 9)))
     }
   }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAECPUEngine
 import DVAEModel
 import DVAETestSupport
@@ -92,7 +93,7 @@ struct QuantizedEncoderTests {
     let (architecture, parameters, ranges) = try model()
     let encoder = QuantizedEncoder(
       architecture, parameters: parameters, ranges: ranges, engine: try CPUEngine(threads: 1))
-    #expect(throws: ModelInputError.self) {
+    #expect(throws: DVAEError.self) {
       try encoder.tokens(Tensor(Shape(1, 8, 12, 3), repeating: 0.5))
     }
   }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEModel
 import DVAETraining
 import Foundation
@@ -51,7 +52,7 @@ import Testing
       let at = header + Int(generator.next() % UInt64(whole.count - header))
       damaged[at] ^= 1 << UInt8(generator.next() % 8)
       try damaged.write(to: URL(filePath: path))
-      #expect(throws: TrainingError.self) { try Checkpoint.load(path) }
+      #expect(throws: DVAEError.self) { try Checkpoint.load(path) }
     }
     for count in [0, 7, 100, header, whole.count / 2, whole.count - 1] {
       try whole.prefix(count).write(to: URL(filePath: path))
@@ -174,7 +175,7 @@ import Testing
   @Test func allDamagedIsAnError() throws {
     try run.save(state(update: 2))
     try Data("torn".utf8).write(to: URL(filePath: run.checkpoint(2)))
-    #expect(throws: TrainingError.noSoundCheckpoint(run: run.path)) { try run.latest { _ in } }
+    #expect(throws: DVAEError.noSoundCheckpoint(run: run.path)) { try run.latest { _ in } }
   }
 
   @Test func onlyTheNewestAreKept() throws {
@@ -183,7 +184,7 @@ import Testing
   }
 
   @Test func twoProcessesCannotRunInOneFolder() throws {
-    let error = try #require(throws: TrainingError.self) { try RunFolder(run.path) }
+    let error = try #require(throws: DVAEError.self) { try RunFolder(run.path) }
     #expect("\(error)".contains("another process"))
   }
 }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAECPUEngine
 import DVAEModel
 import DVAETraining
@@ -109,7 +110,7 @@ struct ProcessGroupTests {
   func shares() throws {
     let configuration = try TrainingConfiguration.testing()
     try configuration.checkShares(among: 1)
-    let error = try #require(throws: TrainingError.self) {
+    let error = try #require(throws: DVAEError.self) {
       try configuration.checkShares(among: 2)
     }
     #expect("\(error)".contains("2 processes"))

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEModel
 import DVAETraining
 import Foundation
@@ -102,7 +103,7 @@ import Testing
     if other.isHarmless {
       try changed.checkResumes(tiny, run: "run")
     } else {
-      let error = try #require(throws: TrainingError.self) {
+      let error = try #require(throws: DVAEError.self) {
         try changed.checkResumes(tiny, run: "run")
       }
       #expect("\(error)".contains(" \(other.field) "))
@@ -123,7 +124,7 @@ import Testing
     (#"{"batch_size": null}"#, "batch_size"),
   ])
   func badFilesAreNamed(_ json: String, _ word: String) throws {
-    let error = try #require(throws: TrainingError.self) {
+    let error = try #require(throws: DVAEError.self) {
       _ = try TrainingConfiguration.tiny.overlaid(json: Data(json.utf8), path: "f.json")
     }
     #expect("\(error)".hasPrefix("f.json: ") && "\(error)".contains(word), "\(error)")
@@ -143,7 +144,7 @@ import Testing
   func impossibleValuesAreRefused(_ json: String) throws {
     let configuration = try TrainingConfiguration.tiny.overlaid(
       json: Data(json.utf8), path: "f.json")
-    let error = try #require(throws: TrainingError.self) { try configuration.validate() }
+    let error = try #require(throws: DVAEError.self) { try configuration.validate() }
     guard case .configuration(let field, _) = error else {
       Issue.record("\(error)")
       return

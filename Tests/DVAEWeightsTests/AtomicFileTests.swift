@@ -1,3 +1,4 @@
+import DVAEFiles
 import Testing
 import DVAEWeights
 
@@ -30,8 +31,8 @@ struct AtomicFileTests {
       try file.commit()
       #expect(try TestFiles.read(path) == Array("TEXT ü".utf8) + large + [1, 2, 7])
       #expect(try names(folder) == ["out.bin"])
-      #expect(throws: WeightsFileError.self) { try file.write([1]) }
-      #expect(throws: WeightsFileError.self) { try file.commit() }
+      #expect(throws: DVAEError.self) { try file.write([1]) }
+      #expect(throws: DVAEError.self) { try file.commit() }
     }
   }
 
@@ -43,7 +44,7 @@ struct AtomicFileTests {
       do {
         let file = try AtomicFile(path)
         try file.write([UInt8](repeating: 1, count: 1 << 20))
-        #expect(throws: WeightsFileError.self) {
+        #expect(throws: DVAEError.self) {
           try file.overwrite(at: 1 << 20, with: [1])
         }
       }
@@ -58,7 +59,7 @@ struct AtomicFileTests {
       let path = folder + "/out.bin"
       try TestFiles.write([UInt8](repeating: 5, count: 100), to: folder + "/.out.bin.partial")
       let file = try AtomicFile(path)
-      #expect(throws: WeightsFileError.self) { try AtomicFile(path) }
+      #expect(throws: DVAEError.self) { try AtomicFile(path) }
       try file.write([1])
       try file.commit()
       #expect(try TestFiles.read(path) == [1])
@@ -82,7 +83,7 @@ struct AtomicFileTests {
       #expect(try TestFiles.read(path) == [2])
       #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == path)
       for bad in [folder, folder + "/", folder + "/no/such/file", "/dev/null", ""] {
-        #expect(throws: WeightsFileError.self) { try AtomicFile(bad) }
+        #expect(throws: DVAEError.self) { try AtomicFile(bad) }
       }
     }
   }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import Testing
 import DVAEWeights
 
@@ -44,8 +45,8 @@ struct ContainerTests {
   @Test("missing files, folders, empty files and devices are said as such")
   func paths() throws {
     try TestFiles.withFolder { folder in
-      func error(_ path: String) -> WeightsFileError? {
-        do throws(WeightsFileError) {
+      func error(_ path: String) -> DVAEError? {
+        do throws(DVAEError) {
           _ = try WeightsFile.open(path)
           return nil
         } catch { return error }
@@ -129,7 +130,7 @@ struct ContainerTests {
     try WeightsFile.parse(bytes, path: "good.pkl").verifyChecksums()
     bytes[bytes.count / 2] ^= 1
     let damaged = try WeightsFile.parse(bytes, path: "bad.pkl")
-    #expect(throws: WeightsFileError.self) { try damaged.verifyChecksums() }
+    #expect(throws: DVAEError.self) { try damaged.verifyChecksums() }
     // The check value of the CRC's definition, and one that needs the tail.
     #expect(Array("123456789".utf8).withUnsafeBytes(CRC32.checksum) == 0xCBF4_3926)
     #expect([UInt8]().withUnsafeBytes(CRC32.checksum) == 0)
@@ -159,7 +160,7 @@ struct ContainerTests {
       let interesting: [UInt8] = [0, 1, 0x7F, 0x80, 0xFF, 0x2E, 0x28, original[position] ^ 1]
       bytes[position] = interesting[random(interesting.count)]
       defer { bytes[position] = original[position] }
-      do throws(WeightsFileError) {
+      do throws(DVAEError) {
         for tensor in try WeightsFile.parse(bytes, path: name).tensors where tensor.count < 20_000 {
           _ = try tensor.floats()
         }

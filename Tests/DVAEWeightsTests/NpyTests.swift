@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAETensors
 import Testing
 import DVAEWeights
@@ -12,8 +13,8 @@ struct NpyTests {
     return [0x93] + Array("NUMPY".utf8) + [version, 0] + length + Array(header.utf8) + data
   }
 
-  func error(_ bytes: [UInt8]) -> WeightsFileError? {
-    do throws(WeightsFileError) {
+  func error(_ bytes: [UInt8]) -> DVAEError? {
+    do throws(DVAEError) {
       _ = try NpyArray.parse(bytes, path: "a.npy")
       return nil
     } catch { return error }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAETensors
 import Testing
 import DVAEWeights
@@ -108,7 +109,7 @@ struct SafetensorsTests {
       #expect(try written(midpoints) == (0..<0x7BFF).map { values[$0 % 2 == 0 ? $0 : $0 + 1] })
       #expect(try written(below) == Array(values[0..<0x7BFF]))
       #expect(try written(above) == Array(values[1...0x7BFF]))
-      #expect(throws: WeightsFileError.self) { try written([65_520]) }
+      #expect(throws: DVAEError.self) { try written([65_520]) }
       #expect(try written([65_519, -.infinity]) == [65_504, -.infinity])
     }
   }
@@ -167,7 +168,7 @@ struct SafetensorsTests {
   func badHeader(header: String, data: Int, reason: String) throws {
     let error = try #require(TestFiles.error(Self.file(header, data: data)))
     #expect(error.description.contains(reason), "\(error)")
-    #expect(error.path == "some.pkl")
+    #expect(error.file == "some.pkl")
     #expect(TestFiles.error(Self.file(Self.good, data: 8)) == nil)
   }
 
@@ -204,9 +205,9 @@ struct SafetensorsTests {
         ],
       ]
       for entry in entries {
-        #expect(throws: WeightsFileError.self) { try writeSafetensors(path, tensors: entry) }
+        #expect(throws: DVAEError.self) { try writeSafetensors(path, tensors: entry) }
       }
-      #expect(throws: WeightsFileError.missing(path: path)) { try WeightsFile.open(path) }
+      #expect(throws: DVAEError.missing(path: path)) { try WeightsFile.open(path) }
     }
   }
 }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import Testing
 import DVAEWeights
 
@@ -36,8 +37,8 @@ enum TestFiles {
   }
 
   /// The error that reading these bytes as weights gives.
-  static func error(_ bytes: [UInt8]) -> WeightsFileError? {
-    do throws(WeightsFileError) {
+  static func error(_ bytes: [UInt8]) -> DVAEError? {
+    do throws(DVAEError) {
       _ = try WeightsFile.parse(bytes, path: "some.pkl")
       return nil
     } catch {

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAETensors
 import Testing
 import DVAEWeights
@@ -161,7 +162,7 @@ struct WeightsFileTests {
     #expect(try floats("steps") == [-5, 0x1p63])
     #expect(try file["steps"]?.int64s() == [-5, .max])
     #expect(file["none"]?.tensor().count == 0)
-    #expect(throws: WeightsFileError.self) { try file["whole"]?.int64s() }
+    #expect(throws: DVAEError.self) { try file["whole"]?.int64s() }
   }
 
   @Test("a state dict inside a trainer's dictionary is found, other nesting becomes a path")
@@ -200,7 +201,7 @@ struct WeightsFileTests {
       let file = try WeightsFile.open(path)
       // In place, as a download that starts again would do it.
       try TestFiles.write([1, 2, 3], to: path)
-      #expect(throws: WeightsFileError.changed(path: path)) { try file["w"]?.floats() }
+      #expect(throws: DVAEError.changed(path: path)) { try file["w"]?.floats() }
     }
   }
 }

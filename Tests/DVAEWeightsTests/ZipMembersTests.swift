@@ -1,3 +1,4 @@
+import DVAEFiles
 import Testing
 import DVAEWeights
 
@@ -16,10 +17,10 @@ import DVAEWeights
   /// What the member "a" of an archive gives.
   private func member(
     _ zip: ZipBuilder, limit: Int = 1000
-  ) throws -> Result<[UInt8]?, WeightsFileError> {
+  ) throws -> Result<[UInt8]?, DVAEError> {
     try TestFiles.withFolder { folder in
       try TestFiles.write(zip.archive(), to: folder + "/a.zip")
-      do throws(WeightsFileError) {
+      do throws(DVAEError) {
         return .success(try ZipMembers(path: folder + "/a.zip").contents(of: "a", limit: limit))
       } catch {
         return .failure(error)

@@ -1,3 +1,4 @@
+import DVAEFiles
 public import ArgumentParser
 public import DVAEKit
 import DVAEModel
@@ -110,7 +111,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     do {
       return try vae.evaluate(photo, by: evaluationProtocol, key: item.key, name: input.name)
     } catch let error as DVAEError where error.kind == .badData {
-      throw DVAEError(.badData, "\(input.name): \(error)")
+      throw DVAEError(.badData, file: input.name, "\(error)")
     }
   }
 }

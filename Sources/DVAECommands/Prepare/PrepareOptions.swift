@@ -1,3 +1,4 @@
+import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import DVAEPreparation
@@ -126,7 +127,7 @@ struct FilterOptions: ParsableArguments {
     var settings = FilterSettings(preset)
     if let config {
       guard let data = FileManager.default.contents(atPath: config) else {
-        throw DVAEError(.missing, "\(config): cannot be read")
+        throw DVAEError(.missing, file: config, "cannot be read")
       }
       settings = try settings.overlaid(data, path: config)
     }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import ArgumentParser
 import DVAECPUEngine
 import DVAEKit
@@ -20,11 +21,6 @@ enum ExitStatus {
   static func of(_ error: any Error) -> Int32? {
     switch error {
     case let error as DVAEError: of(error.kind)
-    case let error as ImageError: of(error)
-    case let error as WeightsFileError: of(error)
-    case let error as TrainingError: of(error)
-    case is ParameterError, is ArchitectureError, is ModelInputError: badData
-    case is InstructionSetError: usage
     case is CancellationError: inputOutput
     case is ValidationError, is CleanExit, is ExitCode: nil
     default: isOfParser(error) ? nil : fault
@@ -39,28 +35,6 @@ enum ExitStatus {
     case .cannotCreate: cannotCreate
     case .inputOutput: inputOutput
     case .internal: fault
-    }
-  }
-
-  private static func of(_ error: ImageError) -> Int32 {
-    if case .invalidSetting = error { return usage }
-    return error.isMissingInput ? missing : badData
-  }
-
-  private static func of(_ error: WeightsFileError) -> Int32 {
-    switch error {
-    case .missing, .notReadable, .notAFile: missing
-    case .cannotCreate: cannotCreate
-    case .cannotWrite: inputOutput
-    default: badData
-    }
-  }
-
-  private static func of(_ error: TrainingError) -> Int32 {
-    switch error {
-    case .configuration, .configurationFile, .settingsChanged: usage
-    case .checkpoint, .noSoundCheckpoint, .diverged, .initialWeights, .dataChanged: badData
-    case .cannotWrite: cannotCreate
     }
   }
 
@@ -84,10 +58,22 @@ struct FinishedWithFailures: Error, CustomStringConvertible {
   var description: String { "\(failed) of \(total) \(what)" }
 }
 
+extension DVAEError {
+  /// The line that the command line prints: the description, with the options that the advice is
+  /// about. The library does not know them.
+  var line: String {
+    switch code {
+    case .unfinished: description + " (--resume, --restart)"
+    case .startOver: description + " (--restart)"
+    default: description
+    }
+  }
+}
+
 extension ExitStatus {
   /// Whether an error is of one item of a job, which then goes on.
   static func isOfItem(_ error: any Error) -> Bool {
-    if error is ImageError { return true }
-    return (error as? DVAEError)?.kind == .badData
+    guard let error = error as? DVAEError else { return false }
+    return error.kind == .badData || error.code == .missing || error.code == .unreadable
   }
 }

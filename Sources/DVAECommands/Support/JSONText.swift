@@ -1,3 +1,4 @@
+import DVAEFiles
 import Foundation
 
 /// A result as JSON for programs: keys in snake case and alphabetical order, one line.

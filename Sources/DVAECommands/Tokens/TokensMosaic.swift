@@ -1,3 +1,4 @@
+import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import DVAEModel
@@ -70,7 +71,7 @@ struct TokensMosaic: AsyncParsableCommand {
     let patches = try patches(codes, vae)
     let columns = columns ?? Int(Double(2 * codes.count).squareRoot().rounded(.up))
     guard let mosaic = PixelImage.tiled(patches, columns: columns) else {
-      throw DVAEError(.badData, "\(tokens ?? "the model"): no codes in there")
+      throw DVAEError(.badData, file: tokens ?? "the model", "no codes in there")
     }
     try mosaic.write(to: output)
   }
@@ -85,12 +86,13 @@ struct TokensMosaic: AsyncParsableCommand {
       let alone = PixelImage.tiled(
         item.grid.tokens.compactMap { patches[Int($0)] }, columns: item.grid.width)
       guard let both = PixelImage.tiled([alone, decoded].compactMap(\.self), columns: 2) else {
-        throw DVAEError(.internal, "\(path): \(item.key): nothing was drawn")
+        throw DVAEError(.internal, file: path, "\(item.key): nothing was drawn")
       }
       return try both.write(to: output)
     }
     throw DVAEError(
-      .badData, "\(path): " + (key.map { "no image of the key '\($0)'" } ?? "no tokens in there"))
+      .badData, file: path, "" + (key.map { "no image of the key '\($0)'" } ?? "no tokens in there")
+    )
   }
 
   private func patches(_ codes: [Int], _ vae: DiscreteVAE) throws -> [PixelImage] {

@@ -1,3 +1,4 @@
+import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import DVAEModel
@@ -50,15 +51,16 @@ struct TokenCount {
       guard let found = reader.provenance?.architecture.vocabulary else { continue }
       if let other = vocabulary, other != found {
         throw DVAEError(
-          .badData, "\(path): its tokens are of \(found) codes, expected \(other): count them apart"
+          .badData, file: path,
+          "its tokens are of \(found) codes, expected \(other): count them apart"
         )
       }
       vocabulary = found
     }
     guard let vocabulary else {
       throw DVAEError(
-        .usage,
-        "\(paths.joined(separator: ", ")): the files do not say how many codes there are: "
+        .usage, file: paths.joined(separator: ", "),
+        "the files do not say how many codes there are: "
           + "give --vocabulary, 8192 for the released model")
     }
     use = CodebookUse(vocabulary: vocabulary)
@@ -72,8 +74,8 @@ struct TokenCount {
       let tokens = item.grid.tokens.map(Int32.init)
       guard tokens.allSatisfy({ $0 < use.counts.count }) else {
         throw DVAEError(
-          .badData,
-          "\(path): \(item.key): a token that is not in the vocabulary 0..<\(use.counts.count)")
+          .badData, file: path,
+          "\(item.key): a token that is not in the vocabulary 0..<\(use.counts.count)")
       }
       use.count(tokens)
     }

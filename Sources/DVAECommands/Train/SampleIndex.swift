@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEKit
 import DVAETraining
 import DVAEImages
@@ -53,8 +54,8 @@ package struct SampleIndex: Sendable {
     }
     guard !samples.isEmpty else {
       throw DVAEError(
-        .missing,
-        "\(inputs.joined(separator: ", ")): no images in there; give image files, "
+        .missing, file: inputs.joined(separator: ", "),
+        "no images in there; give image files, "
           + "folders of them or WebDataset .tar archives")
     }
   }
@@ -79,7 +80,7 @@ package struct SampleIndex: Sendable {
     let file = try InputFile(path: paths[Int(sample.file)])
     let size = sample.offset < 0 ? file.size : sample.size
     guard size <= limits.maximumBytes else {
-      throw ImageError.tooManyBytes(name: name(index), bytes: size, limit: limits.maximumBytes)
+      throw DVAEError.tooManyBytes(name: name(index), bytes: size, limit: limits.maximumBytes)
     }
     let bytes = try file.read(at: max(0, sample.offset), count: size)
     return try decodeImage(bytes, name: name(index), limits: limits)

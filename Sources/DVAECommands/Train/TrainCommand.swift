@@ -1,3 +1,4 @@
+import DVAEFiles
 import ArgumentParser
 import DVAECPUEngine
 import DVAEKit

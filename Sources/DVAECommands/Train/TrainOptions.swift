@@ -1,3 +1,4 @@
+import DVAEFiles
 import ArgumentParser
 import DVAEModel
 import DVAETraining

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEKit
 package import DVAETraining
 import Dispatch
@@ -50,11 +51,11 @@ package struct TrainingImages: Sendable {
 
   /// Checks that a place in the sequence is one of these images' sequence.
   ///
-  /// - Throws: `TrainingError.dataChanged`
+  /// - Throws: `DVAEError.dataChanged`
   package func check(_ position: DataPosition) throws {
     if position.fingerprint.isEmpty || position.fingerprint == index.fingerprint { return }
     let old = position.fingerprint.prefix { $0 != "-" }
-    throw TrainingError.dataChanged(
+    throw DVAEError.dataChanged(
       problem: "\(old) images then, \(index.count) now"
         + (old == "\(index.count)" ? ", with other names or sizes" : ""))
   }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEKit
 import DVAETraining
 import DVAEImages
@@ -29,7 +30,7 @@ struct ValidationImages {
     }
     guard !pictures.isEmpty else {
       throw DVAEError(
-        .badData, "\(inputs.joined(separator: ", ")): no image there can be validated with")
+        .badData, file: inputs.joined(separator: ", "), "no image there can be validated with")
     }
     let size = min(configuration.microBatch, 8)
     set = ValidationSet(

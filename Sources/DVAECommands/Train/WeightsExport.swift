@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEKit
 import DVAETraining
 import DVAEWeights
@@ -6,7 +7,7 @@ extension TrainingState {
   /// Writes the averaged parameters in the form that `--weights` takes: official names behind
   /// `encoder.` and `decoder.`, OIHW, float32, metadata with the architecture and the recipe.
   ///
-  /// - Throws: `WeightsFileError` where the file cannot be written
+  /// - Throws: `DVAEError` where the file cannot be written
   func writeWeights(to path: String) throws {
     // The folder on this machine is nobody else's business.
     var configuration = configuration

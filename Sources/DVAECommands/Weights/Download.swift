@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEKit
 package import Foundation
 import Synchronization
@@ -46,7 +47,7 @@ package struct Download: Sendable {
     try FileSystem.makeFolder(FileSystem.folder(of: destination))
     let file = try OutputFile(partial, emptied: false)
     guard file.lock() else {
-      throw DVAEError(.cannotCreate, "\(partial): another download is writing this file")
+      throw DVAEError(.cannotCreate, file: partial, "another download is writing this file")
     }
     try await fetchAll(progress)
     do {
@@ -70,8 +71,8 @@ package struct Download: Sendable {
         try await Task.sleep(for: .seconds(pause * Double(1 << (attempt - 1))))
       } catch let cut as Cut {
         throw DVAEError(
-          .inputOutput,
-          "\(url.absoluteString): \(cut.reason) (\(attempts) attempts); "
+          .inputOutput, file: url.absoluteString,
+          "\(cut.reason) (\(attempts) attempts); "
             + "what arrived is kept, the same command continues it")
       }
     }
@@ -216,7 +217,7 @@ private final class Transfer: NSObject, URLSessionDataDelegate, Sendable {
 
   private func accept(_ response: URLResponse, _ state: inout State) throws {
     guard let response = response as? HTTPURLResponse else {
-      throw DVAEError(.usage, "\(address): not an HTTP address")
+      throw DVAEError(.usage, file: address, "not an HTTP address")
     }
     let status = response.statusCode
     switch status {
@@ -240,9 +241,9 @@ private final class Transfer: NSObject, URLSessionDataDelegate, Sendable {
     case 408, 429, 500...599:
       throw Cut(reason: "the server answered \(status)")
     case 404, 410:
-      throw DVAEError(.missing, "\(address): the server has no such file (HTTP \(status))")
+      throw DVAEError(.missing, file: address, "the server has no such file (HTTP \(status))")
     default:
-      throw DVAEError(.inputOutput, "\(address): the server answered HTTP \(status)")
+      throw DVAEError(.inputOutput, file: address, "the server answered HTTP \(status)")
     }
   }
 
@@ -250,8 +251,8 @@ private final class Transfer: NSObject, URLSessionDataDelegate, Sendable {
     let type = response.value(forHTTPHeaderField: "Content-Type")?.lowercased() ?? ""
     if type.hasPrefix("text/html") {
       throw DVAEError(
-        .badData,
-        "\(address): the server sent a web page instead of weights: "
+        .badData, file: address,
+        "the server sent a web page instead of weights: "
           + "check the address, or log in to the network")
     }
   }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import DVAEModel
@@ -56,7 +57,8 @@ struct WeightsConvert: AsyncParsableCommand {
     let total = photos.fingerprint.count
     guard failed < total else {
       throw DVAEError(
-        .badData, "\(calibrate.joined(separator: ", ")): none of the \(total) photos can be used")
+        .badData, file: calibrate.joined(separator: ", "), "none of the \(total) photos can be used"
+      )
     }
     try weights.convert(to: output, float16: float16, ranges: meter.ranges)
     Console.current.print(output)

@@ -1,3 +1,4 @@
+import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import DVAEModel
@@ -45,7 +46,7 @@ struct WeightsDownload: AsyncParsableCommand {
       let path = folder + "/" + name
       let base = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
       guard let url = URL(string: base + "/" + name) else {
-        throw DVAEError(.usage, "\(base)/\(name): no address")
+        throw DVAEError(.usage, file: "\(base)/\(name)", "no address")
       }
       if FileSystem.kind(path) == .file, (try? Self.check(path, half)) != nil {
         console.note("\(path) is there already")

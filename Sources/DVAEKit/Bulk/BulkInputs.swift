@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAEImages
 
 /// The images of a bulk job: counted, fingerprinted, and each under a key of its own.
@@ -10,7 +11,7 @@ public struct BulkInputs: Sendable {
     /// Unique within the whole job, all shards of it.
     public let key: String
     /// The image, or what keeps it from being found.
-    public let image: Result<InputItem, ImageError>
+    public let image: Result<InputItem, DVAEError>
 
     /// The image's file, or the archive that it is in; nil where it was not found.
     fileprivate var file: String? {
@@ -62,7 +63,7 @@ public struct BulkInputs: Sendable {
     }
     guard total > 0 else {
       throw DVAEError(
-        .missing, "\(arguments.joined(separator: ", ")): no image (.jpg, .png, .webp) in there")
+        .missing, file: arguments.joined(separator: ", "), "no image (.jpg, .png, .webp) in there")
     }
     range = shard.range(of: total)
     var hash = FileHash()
@@ -100,7 +101,8 @@ public struct BulkInputs: Sendable {
   /// - Throws: `usage` where the path leads to an argument or to a file that one of them names.
   package func refuse(output path: String) throws(DVAEError) {
     guard let file = FolderIdentity(path), files.contains(file) else { return }
-    throw DVAEError(.usage, "\(path): is an input, which the output would replace: choose another")
+    throw DVAEError(
+      .usage, file: path, "is an input, which the output would replace: choose another")
   }
 
   /// Refuses a folder for images where they would become inputs of this job or of the next.
@@ -109,8 +111,8 @@ public struct BulkInputs: Sendable {
   package func refuse(outputFolder path: String) throws(DVAEError) {
     if let input = FolderIdentity.above(path).compactMap({ folders[$0] }).first {
       throw DVAEError(
-        .usage,
-        "\(path.isEmpty ? "." : path): lies in the input folder \(input), so that outputs would "
+        .usage, file: path.isEmpty ? "." : path,
+        "lies in the input folder \(input), so that outputs would "
           + "become inputs: choose another")
     }
   }
@@ -143,13 +145,13 @@ public struct BulkInputs: Sendable {
     private var keys = UniqueKeys()
     private var damaged = 0
 
-    init(_ arguments: [String], forArchive: Bool) throws(ImageError) {
+    init(_ arguments: [String], forArchive: Bool) throws(DVAEError) {
       inputs = try ImageInputs(arguments)
       self.forArchive = forArchive
     }
 
     mutating func next() -> Item? {
-      do throws(ImageError) {
+      do throws(DVAEError) {
         guard let item = try inputs.next() else { return nil }
         let key = forArchive ? WebDatasetSample.archiveKey(item.key) : item.key
         return Item(key: keys.unique(key), image: .success(item))

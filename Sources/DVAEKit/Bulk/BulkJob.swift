@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEImages
 
 /// An image that is ready for the network, or why there is none.
@@ -5,7 +6,7 @@ struct PreparedImage: Sendable {
   /// Its place in the job, from 0.
   let number: Int
   let key: String
-  let image: Result<PixelImage, ImageError>
+  let image: Result<PixelImage, DVAEError>
   let companions: [String: [UInt8]]
 
   /// Width and height; nil for a failure.
@@ -74,10 +75,9 @@ final class BulkJob {
   func finish() throws {
     if !batch.isEmpty { try finishBatch() }
     guard state.done == state.total else {
-      throw DVAEError(
-        .inputOutput,
-        "\(writer.path): only \(state.done) of \(state.total) inputs were there: "
-          + "they have changed during the job; begin anew with --restart")
+      throw DVAEError.startOver(
+        .inputOutput, path: writer.path,
+        "only \(state.done) of \(state.total) inputs were there: they have changed during the job")
     }
     try writer.finish()
   }
@@ -113,7 +113,7 @@ final class BulkJob {
       case .failure(let error)?:
         try write(failure: "\(item.key): \(error)", item.key)
       case nil:
-        throw DVAEError(.internal, "\(item.key): the network gave too few grids of tokens")
+        throw DVAEError(.internal, file: item.key, "the network gave too few grids of tokens")
       }
     }
   }

@@ -1,3 +1,4 @@
+import DVAEFiles
 public import DVAEImages
 
 /// Tokenizes the images of a bulk job into a token file: the next images are read and resized while
@@ -78,7 +79,7 @@ public struct BulkTokenizer: Sendable {
   }
 
   private func prepare(_ item: BulkInputs.Item, _ number: Int) -> PreparedImage {
-    do throws(ImageError) {
+    do throws(DVAEError) {
       let input = try item.image.get()
       let image = try preprocessing.apply(input.decode(limits: limits), name: input.name)
       // The caption and the description; whatever else there is stays where it is.

@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAEImages
 
 /// What is fixed so that figures can be compared: how a photo becomes the original, and how the
@@ -38,9 +39,9 @@ public enum EvaluationProtocol: String, Sendable, Codable, CaseIterable {
 
   /// The original of a photo.
   ///
-  /// - Throws: `ImageError.tooSmall` for an image that the protocol refuses, `tooManyPixels` for a
+  /// - Throws: `DVAEError.tooSmall` for an image that the protocol refuses, `tooManyPixels` for a
   ///   sliver that would grow beyond bounds.
-  public func apply(_ image: PixelImage, name: String) throws(ImageError) -> PixelImage {
+  public func apply(_ image: PixelImage, name: String) throws(DVAEError) -> PixelImage {
     switch self {
     case .lanczos256: return try Preprocessing().apply(image, name: name)
     case .native: return try Preprocessing(crop: .none).apply(image, name: name)

@@ -1,3 +1,4 @@
+import DVAEFiles
 public import DVAEImages
 
 /// An original through another codec, at no more bytes than its tokens take.
@@ -44,7 +45,7 @@ public struct ImageCodecRow: Hashable, Sendable, Codable {
 
   private static func encode(
     _ image: PixelImage, _ format: ImageFormat, _ quality: Int
-  ) throws(ImageError) -> [UInt8] {
+  ) throws(DVAEError) -> [UInt8] {
     format == .jpeg
       ? try encodeJPEG(image, quality: quality) : try encodeWebP(image, quality: Float(quality))
   }

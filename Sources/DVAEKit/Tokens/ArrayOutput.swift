@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEWeights
 
 /// One image after the other in one file, and a sidecar that says which is which: `.npy`, the flat
@@ -30,13 +31,13 @@ final class ArrayOutput: PartialOutput {
     let expected = grid ?? found
     guard found == expected || format == .megatron else {
       throw DVAEError(
-        .badData,
-        "\(record.key): its grid is \(found[0])×\(found[1]), those before are "
-          + "\(expected[0])×\(expected[1]), and one .\(format.rawValue) holds one size: "
-          + "use .safetensors, .jsonl, .tar or .idx, or another --crop")
+        .badData, file: record.key,
+        "its grid is \(found[0])×\(found[1]), those before are "
+          + "\(expected[0])×\(expected[1]), and one .\(format.rawValue) holds one size",
+        advice: "use .safetensors, .jsonl, .tar or .idx, or crop to one size")
     }
     guard let bytes = BitPacking.pack(tokens.tokens, bits: bits) else {
-      throw DVAEError(.badData, "\(record.key): a token that does not fit into \(bits) bits")
+      throw DVAEError(.badData, file: record.key, "a token that does not fit into \(bits) bits")
     }
     grid = expected
     try file.append(bytes)

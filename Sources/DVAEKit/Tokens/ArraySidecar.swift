@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEImages
 
 #if canImport(FoundationEssentials)
@@ -43,7 +44,7 @@ struct ArraySidecar: Decodable {
     do {
       self = try JSONDecoder().decode(Self.self, from: Data(bytes))
     } catch {
-      throw DVAEError(.badData, "\(name): not the list of keys that belongs to \(path)")
+      throw DVAEError(.badData, file: name, "not the list of keys that belongs to \(path)")
     }
     self.path = name
   }

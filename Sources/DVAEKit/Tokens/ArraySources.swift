@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEImages
 import DVAEWeights
 
@@ -23,12 +24,12 @@ struct NpySource: TokenSource {
     array = try NpyArray.open(path)
     guard (2...3).contains(array.shape.count) else {
       throw DVAEError(
-        .badData, "\(path): expected an array of shape [N, height, width], found \(array.shape)")
+        .badData, file: path, "expected an array of shape [N, height, width], found \(array.shape)")
     }
     let count = array.shape.count == 2 ? 1 : array.shape[0]
     // Without this, a header alone could promise images without end.
     guard count == 0 || array.count > 0 else {
-      throw DVAEError(.badData, "\(path): no tokens in an array of shape \(array.shape)")
+      throw DVAEError(.badData, file: path, "no tokens in an array of shape \(array.shape)")
     }
     sidecar = try ArraySidecar(of: path)
     keys = try sidecar?.checkedKeys(count, path)
@@ -49,7 +50,9 @@ struct NpySource: TokenSource {
     let grid = Array(array.shape.suffix(2))
     let key = keys?[index] ?? ArraySidecar.numberedKey(index, of: count, in: path)
     let (size, overflow) = grid[0].multipliedReportingOverflow(by: grid[1])
-    guard !overflow else { throw DVAEError(.badData, "\(path): impossible shape \(array.shape)") }
+    guard !overflow else {
+      throw DVAEError(.badData, file: path, "impossible shape \(array.shape)")
+    }
     let values = try values(index * size..<(index + 1) * size)
     return try .init(
       key: key, grid: TokenGrid(reading: values, shape: grid, name: "\(path): \(key)"))
@@ -58,24 +61,12 @@ struct NpySource: TokenSource {
   // uint16, as this package writes it, is read where it lies, however long the array is.
   private mutating func values(_ range: Range<Int>) throws -> [Int64] {
     guard array.elementType == .uint16, array.stored.isContiguous else {
-      let all = try converted ?? array.wholeNumbers()
+      let all = try converted ?? array.int64s()
       converted = all
       return Array(all[range])
     }
     return try array.stored.withBytes { bytes in
       range.map { Int64(bytes[2 * $0]) | Int64(bytes[2 * $0 + 1]) << 8 }
-    }
-  }
-}
-
-extension NpyArray {
-  /// The values of integers; an array has no name, so that errors name the file alone.
-  func wholeNumbers() throws -> [Int64] {
-    do throws(WeightsFileError) {
-      return try int64s()
-    } catch {
-      guard case .invalidTensor(let path, _, let problem) = error else { throw error }
-      throw DVAEError(.badData, "\(path): the array \(problem)")
     }
   }
 }
@@ -179,11 +170,11 @@ struct JSONLinesSource: TokenSource {
       number += 1
       if text.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
       guard let line = try? Self.line(text) else {
-        throw DVAEError(.badData, "\(path): line \(number) is not a line of tokens")
+        throw DVAEError(.badData, file: path, "line \(number) is not a line of tokens")
       }
       guard let shape = line.shape, let tokens = line.tokens else {
         if line.error != nil || line.provenance != nil || line.sha256 != nil { continue }
-        throw DVAEError(.badData, "\(path): line \(number) has no \"shape\" or no \"tokens\"")
+        throw DVAEError(.badData, file: path, "line \(number) has no \"shape\" or no \"tokens\"")
       }
       let key = line.key ?? "\(number)"
       return try .init(

@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// A line of provenance, then a line for each item, then the checksum of them all.
 final class JSONLinesOutput: PartialOutput {
   private let file: OutputFile
@@ -70,8 +72,8 @@ struct Checksum: Codable {
   func check(_ path: String, at position: Int) throws {
     guard bytes == position else {
       throw DVAEError(
-        .badData,
-        "\(path): its checksum is of \(bytes) bytes, but stands at byte \(position): the file was "
+        .badData, file: path,
+        "its checksum is of \(bytes) bytes, but stands at byte \(position): the file was "
           + "cut, or put together from several")
     }
     try sha256Matches(path, 0..<bytes, sha256)
@@ -83,8 +85,8 @@ func sha256Matches(_ path: String, _ range: Range<Int>?, _ expected: String) thr
   let found = try FileHash.of(path, range)
   guard found == expected else {
     throw DVAEError(
-      .badData,
-      "\(path): its bytes have the SHA-256 \(found.prefix(12))…, expected \(expected.prefix(12))…: "
+      .badData, file: path,
+      "its bytes have the SHA-256 \(found.prefix(12))…, expected \(expected.prefix(12))…: "
         + "the file has been changed since it was written; copy or make it again")
   }
 }

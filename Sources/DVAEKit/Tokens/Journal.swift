@@ -65,14 +65,12 @@ final class Journal {
       let opening = try? JSONDecoder().decode(Opening.self, from: Data(first))
     else { return nil }
     guard opening.journal == 1 else {
-      throw DVAEError(
-        .badData, "\(path): a journal of kind \(opening.journal), expected 1: use --restart")
+      throw DVAEError.startOver(path: path, "a journal of kind \(opening.journal), expected 1")
     }
     if let difference = opening.provenance.difference(from: provenance) {
       throw DVAEError(
-        .usage,
-        "\(path): the unfinished run had other \(difference): "
-          + "run it with the same, or begin anew with --restart")
+        .usage, code: .startOver, file: path, "the unfinished run had other \(difference)",
+        advice: "run it with the same, or start over")
     }
     try readCommits(&lines)
   }
@@ -80,7 +78,7 @@ final class Journal {
   private static func openLocked(_ path: String) throws(DVAEError) -> OutputFile {
     let file = try OutputFile(path, emptied: false)
     guard file.lock() else {
-      throw DVAEError(.cannotCreate, "\(path): another run is writing this output")
+      throw DVAEError.inUse(path: path)
     }
     return file
   }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEImages
 import DVAEWeights
 
@@ -28,13 +29,13 @@ struct MegatronIndex {
     file = try InputFile(path: path)
     let header = try file.read(at: 0, count: Self.headerSize)
     guard header.count == Self.headerSize, header.starts(with: Self.magic) else {
-      throw DVAEError(.badData, "\(path): expected a Megatron index that begins with MMIDIDX")
+      throw DVAEError(.badData, file: path, "expected a Megatron index that begins with MMIDIDX")
     }
     let version = Self.number(header[9..<17])
     guard version == 1, let type = Self.types[header[17]] else {
       throw DVAEError(
-        .badData,
-        "\(path): expected version 1 and a code of integers (8 for uint16), found version "
+        .badData, file: path,
+        "expected version 1 and a code of integers (8 for uint16), found version "
           + "\(version) and code \(header[17])")
     }
     (width, isSigned) = (type.bytes, type.isSigned)
@@ -47,8 +48,8 @@ struct MegatronIndex {
       sum == file.size - Self.headerSize
     else {
       throw DVAEError(
-        .badData,
-        "\(path): \(file.size) bytes do not hold the \(count) sequences and \(documents) document "
+        .badData, file: path,
+        "\(file.size) bytes do not hold the \(count) sequences and \(documents) document "
           + "bounds of its header")
     }
   }
@@ -58,7 +59,7 @@ struct MegatronIndex {
     let lengths = try file.read(at: Self.headerSize + 4 * index, count: 4)
     let offsets = try file.read(at: Self.headerSize + 4 * count + 8 * index, count: 8)
     guard lengths.count == 4, offsets.count == 8 else {
-      throw DVAEError(.badData, "\(file.path): has been cut off while it was read")
+      throw DVAEError(.badData, file: file.path, "has been cut off while it was read")
     }
     return (Self.number(offsets[...]), Self.number(lengths[...]))
   }
@@ -95,8 +96,8 @@ struct MegatronIndex {
     try Self.encode(lengths) { expected in
       guard try file.read(at: position, count: expected.count) == expected else {
         throw DVAEError(
-          .badData,
-          "\(file.path): its number at byte \(position) is not what its sidecar asks for: the file "
+          .badData, file: file.path,
+          "its number at byte \(position) is not what its sidecar asks for: the file "
             + "has been changed since it was written; copy or make it again")
       }
       position += expected.count

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEWeights
 
 /// A checksum that stands within the JSON that it covers, as `"metadata_sha256":"…"`: the SHA-256 of
@@ -26,8 +27,8 @@ enum MetadataChecksum {
     }
     guard sha256(blanked) == digits else {
       throw DVAEError(
-        .badData,
-        "\(path): its keys, captions or provenance do not have the SHA-256 \(digits.prefix(12))… "
+        .badData, file: path,
+        "its keys, captions or provenance do not have the SHA-256 \(digits.prefix(12))… "
           + "that stands beside them: they have been changed since they were written; copy or make "
           + "it again")
     }

@@ -91,12 +91,12 @@ public struct Provenance: Codable, Hashable, Sendable {
     if weights.sha256 != other.weights.sha256 { return "weights" }
     if architecture != other.architecture { return "architectures" }
     if preprocessing != other.preprocessing {
-      return "preprocessing (--resolution, --crop, --upscale)"
+      return "preprocessing"
     }
     if inputs != other.inputs { return "inputs" }
-    if precision != other.precision { return "--precision" }
+    if precision != other.precision { return "precision" }
     if shard != other.shard { return "shards (\(shard ?? "0/1"), \(other.shard ?? "0/1"))" }
-    if soft != other.soft { return "soft tokens (--top-k, --margin)" }
+    if soft != other.soft { return "soft tokens" }
     return nil
   }
 }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEImages
 
 /// A flat `.bin` or a `.packed`: images of one size, one after the other.
@@ -14,8 +15,8 @@ struct RowSource: TokenSource {
   init(_ path: String, _ format: TokenFormat) throws {
     guard let sidecar = try ArraySidecar(of: path) else {
       throw DVAEError(
-        .missing,
-        "\(path): its header \(path).json is not there, which says how many rows and columns the "
+        .missing, file: path,
+        "its header \(path).json is not there, which says how many rows and columns the "
           + "images have")
     }
     file = try InputFile(path: path)
@@ -34,8 +35,8 @@ struct RowSource: TokenSource {
     let (total, overflow) = (size ?? 0).multipliedReportingOverflow(by: count)
     guard let size, count == 0 || size > 0, !overflow, total == file.size else {
       throw DVAEError(
-        .badData,
-        "\(path): has \(file.size) bytes, which are not the \(count) images of \(grid[0])×\(grid[1]) "
+        .badData, file: path,
+        "has \(file.size) bytes, which are not the \(count) images of \(grid[0])×\(grid[1]) "
           + "tokens of \(bits) bits that its header promises")
     }
     rowSize = size
@@ -57,7 +58,7 @@ struct RowSource: TokenSource {
     let key = keys?[index] ?? ArraySidecar.numberedKey(index, of: count, in: file.path)
     let bytes = try file.read(at: index * rowSize, count: rowSize)
     guard bytes.count == rowSize else {
-      throw DVAEError(.badData, "\(file.path): \(key): the file has been cut off")
+      throw DVAEError(.badData, file: file.path, "\(key): the file has been cut off")
     }
     let tokens = BitPacking.unpack(bytes, count: grid[0] * grid[1], bits: bits)
     return .init(key: key, grid: TokenGrid(height: grid[0], width: grid[1], tokens: tokens))
@@ -112,8 +113,8 @@ struct MegatronSource: TokenSource {
     guard offset >= 0, length >= 0, !overflow, offset <= file.size, size <= file.size - offset
     else {
       throw DVAEError(
-        .badData,
-        "\(name): its index places \(length) numbers at byte \(offset) of a file of \(file.size)")
+        .badData, file: name,
+        "its index places \(length) numbers at byte \(offset) of a file of \(file.size)")
     }
     let values = index.values(try file.read(at: offset, count: size))
     let shape = sidecar?.grids?[number] ?? extent?.grid ?? Self.guess(length)

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEWeights
 
 /// One tensor per key.
@@ -25,9 +26,9 @@ final class SafetensorsOutput: PartialOutput {
     headerSize += entrySize(record.key)
     guard headerSize <= Self.largestHeader else {
       throw DVAEError(
-        .inputOutput,
-        "\(file.path): too many keys for one .safetensors, whose header readers limit to 100 MB: "
-          + "use .tar, .jsonl or .npy, or split the job with --shard")
+        .inputOutput, file: file.path,
+        "too many keys for one .safetensors, whose header readers limit to 100 MB",
+        advice: "use .tar, .jsonl or .npy, or split the job into shards")
     }
     try file.append(
       tokens.littleEndianBytes + (record.soft?.fields(tokens) ?? []).flatMap(\.bytes))

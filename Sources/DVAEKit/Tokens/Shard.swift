@@ -1,3 +1,5 @@
+public import DVAEFiles
+
 /// One worker's part of a bulk job: part `index` (from 0) of `count` equal, contiguous parts.
 ///
 /// Parts are contiguous so that the outputs of all workers, one after another, are in input order.
@@ -82,14 +84,14 @@ extension Shard {
         guard rank == "JOB_COMPLETION_INDEX" else { continue }
         throw DVAEError(
           .usage,
-          "JOB_COMPLETION_INDEX is \(index) but JOB_COMPLETIONS is not set: "
-            + "set it to the job's completions, or give --shard \(index)/N")
+          "JOB_COMPLETION_INDEX is \(index) but JOB_COMPLETIONS is not set",
+          advice: "set it to the job's completions, or name the shard \(index)/N")
       }
       guard let i = Int(index), let n = Int(count), let shard = Shard(i, of: n) else {
         throw DVAEError(
           .usage,
-          "\(rank)=\(index) of \(size)=\(count) is no part of a job: expected 0 ≤ \(rank) < \(size); "
-            + "give --shard I/N, or --shard 0/1 for the whole")
+          "\(rank)=\(index) of \(size)=\(count) is no part of a job: expected 0 ≤ \(rank) < \(size)",
+          advice: "name the shard I/N, or 0/1 for the whole")
       }
       return (shard, "\(rank)/\(size)")
     }

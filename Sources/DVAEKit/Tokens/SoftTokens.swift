@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEModel
 import DVAEWeights
 
@@ -113,7 +114,7 @@ extension SoftTokens {
   ) throws {
     let shape = [grid.height, grid.width]
     func expect(_ isSound: Bool, _ problem: String) throws {
-      if !isSound { throw DVAEError(.badData, "\(name): \(problem)") }
+      if !isSound { throw DVAEError(.badData, file: name, "\(problem)") }
     }
     top = try array("topk").map { ids in
       guard ids.shape.count == 3, let count = ids.shape.last, count > 0,
@@ -121,8 +122,8 @@ extension SoftTokens {
         ids.shape.prefix(2).elementsEqual(shape)
       else {
         throw DVAEError(
-          .badData,
-          "\(name): its topk and logprobs are not of shape \(shape + [ids.shape.last ?? 0])")
+          .badData, file: name,
+          "its topk and logprobs are not of shape \(shape + [ids.shape.last ?? 0])")
       }
       let tokens = try ids.int64s().map { UInt16(exactly: $0) }
       let known = tokens.compactMap(\.self)

@@ -1,3 +1,5 @@
+public import DVAEFiles
+
 /// The forms in which tokens are kept in files.
 ///
 /// | form | holds |
@@ -49,8 +51,8 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
     let ending = name[name.index(after: dot)...].lowercased()
     guard let format = Self(rawValue: ending), format != .folder else {
       throw DVAEError(
-        .usage,
-        "\(path): tokens are \(Self.places), not in .\(ending)")
+        .usage, file: path,
+        "tokens are \(Self.places), not in .\(ending)")
     }
     self = format
   }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEImages
 import DVAEWeights
 
@@ -32,11 +33,11 @@ public struct TokenReader {
   /// - Throws: what is missing or wrong with it.
   public static func open(_ path: String) throws -> TokenReader {
     guard FileSystem.kind(path) != .missing else {
-      throw DVAEError(.missing, "\(path): there is no such file or folder; check the path")
+      throw DVAEError(.missing, file: path, "there is no such file or folder; check the path")
     }
     let format = try TokenFormat(path: path)
     guard format != .folder || FileSystem.kind(path) == .folder else {
-      throw DVAEError(.usage, "\(path): tokens are \(TokenFormat.places), which this is not")
+      throw DVAEError(.usage, file: path, "tokens are \(TokenFormat.places), which this is not")
     }
     let source: any TokenSource =
       switch format {
@@ -118,7 +119,7 @@ extension Failure {
   /// Reads a file's record of failures.
   static func list(_ bytes: [UInt8], in path: String) throws(DVAEError) -> [Failure] {
     guard let failures = try? JSONDecoder().decode([Failure].self, from: Data(bytes)) else {
-      throw DVAEError(.badData, "\(path): its record of failures cannot be read")
+      throw DVAEError(.badData, file: path, "its record of failures cannot be read")
     }
     return failures
   }
@@ -129,18 +130,18 @@ extension TokenGrid {
   init(reading values: some Collection<Int64>, shape: [Int], name: String) throws(DVAEError) {
     guard shape.count == 2, shape.allSatisfy({ $0 > 0 }) else {
       throw DVAEError(
-        .badData, "\(name): expected tokens of shape [height, width], found \(shape)")
+        .badData, file: name, "expected tokens of shape [height, width], found \(shape)")
     }
     let (count, overflow) = shape[0].multipliedReportingOverflow(by: shape[1])
     guard !overflow, count == values.count else {
       throw DVAEError(
-        .badData, "\(name): expected \(shape[0])×\(shape[1]) tokens, found \(values.count)")
+        .badData, file: name, "expected \(shape[0])×\(shape[1]) tokens, found \(values.count)")
     }
     var tokens: [UInt16] = []
     tokens.reserveCapacity(count)
     for value in values {
       guard let token = UInt16(exactly: value) else {
-        throw DVAEError(.badData, "\(name): \(value) is no token")
+        throw DVAEError(.badData, file: name, "\(value) is no token")
       }
       tokens.append(token)
     }

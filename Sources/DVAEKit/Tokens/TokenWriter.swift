@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// Writes the tokens of a bulk job, in input order, so that a kill at any moment loses no finished
 /// work and leaves no torn file.
 ///
@@ -40,10 +42,7 @@ public final class TokenWriter {
     let isUnfinished = FileSystem.kind(partial) != .missing
     try FileSystem.makeFolder(FileSystem.folder(of: path))
     if start == .fresh, isUnfinished {
-      throw DVAEError(
-        .cannotCreate,
-        "\(partial): an unfinished output is here: continue it with --resume, "
-          + "or throw it away with --restart")
+      throw DVAEError.unfinished(path: partial)
     }
     try Self.checkTarget(path, format)
     var continued: Journal?
@@ -66,10 +65,9 @@ public final class TokenWriter {
       }
     if resumed > 0 {
       guard output.size >= journal.bytes else {
-        throw DVAEError(
-          .badData,
-          "\(partial): expected the \(journal.bytes) bytes that its journal counts, found "
-            + "\(output.size): begin anew with --restart")
+        throw DVAEError.startOver(
+          path: partial,
+          "expected the \(journal.bytes) bytes that its journal counts, found \(output.size)")
       }
       try output.cut(to: journal.bytes)
     } else {
@@ -137,9 +135,9 @@ public final class TokenWriter {
     else { return false }
     if let difference = found.difference(from: provenance) {
       throw DVAEError(
-        .cannotCreate,
-        "\(path): holds the tokens of a job with other \(difference): "
-          + "choose another name, or replace it by leaving out --resume")
+        .cannotCreate, file: path,
+        "holds the tokens of a job with other \(difference)",
+        advice: "choose another name, or replace it by not continuing")
     }
     // A kill may have come between the last two steps of the job.
     try FileSystem.remove(path + ".partial.journal")
@@ -151,20 +149,20 @@ public final class TokenWriter {
     switch (FileSystem.kind(path), format) {
     case (.folder, .folder):
       if try !FileSystem.names(in: path).isEmpty {
-        throw DVAEError(.cannotCreate, "\(path): the folder is not empty: choose another")
+        throw DVAEError(.cannotCreate, file: path, "the folder is not empty: choose another")
       }
     case (.file, .folder):
-      throw DVAEError(.cannotCreate, "\(path): a file is in the place of the folder")
+      throw DVAEError(.cannotCreate, file: path, "a file is in the place of the folder")
     case (.folder, _):
-      throw DVAEError(.cannotCreate, "\(path): a folder is in the place of the file")
+      throw DVAEError(.cannotCreate, file: path, "a folder is in the place of the file")
     case (_, .flat) where FileSystem.kind(TokenFormat.megatronIndex(of: path)) != .missing:
       throw DVAEError(
-        .cannotCreate,
-        "\(path): belongs to \(TokenFormat.megatronIndex(of: path)): choose another name")
+        .cannotCreate, file: path,
+        "belongs to \(TokenFormat.megatronIndex(of: path)): choose another name")
     case (.missing, .megatron) where FileSystem.kind(format.dataPath(path)) != .missing:
       throw DVAEError(
-        .cannotCreate,
-        "\(path): the tokens would replace \(format.dataPath(path)), which is no part of it: "
+        .cannotCreate, file: path,
+        "the tokens would replace \(format.dataPath(path)), which is no part of it: "
           + "choose another name")
     default: break
     }
@@ -178,8 +176,8 @@ public final class TokenWriter {
       (try? ArraySidecar(of: path))?.provenance == nil
     else { return }
     throw DVAEError(
-      .cannotCreate,
-      "\(sidecar): the keys of \(path) would replace it, and it is no list of keys: choose "
+      .cannotCreate, file: sidecar,
+      "the keys of \(path) would replace it, and it is no list of keys: choose "
         + "another name")
   }
 }

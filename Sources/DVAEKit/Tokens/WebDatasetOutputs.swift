@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEImages
 import DVAEWeights
 

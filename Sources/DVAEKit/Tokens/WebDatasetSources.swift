@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEImages
 import DVAEWeights
 
@@ -11,7 +12,7 @@ private let tokensExtension = "tokens.npy"
 
 private func grid(_ bytes: [UInt8], _ name: String) throws -> TokenGrid {
   let array = try NpyArray.parse(bytes, path: name)
-  return try TokenGrid(reading: array.wholeNumbers(), shape: array.shape, name: name)
+  return try TokenGrid(reading: array.int64s(), shape: array.shape, name: name)
 }
 
 private func decodeProvenance(_ bytes: [UInt8]) -> Provenance? {
@@ -52,7 +53,7 @@ struct TarSource: TokenSource {
     guard let note = last, note.name == WebDatasetNotes.checksum else { return false }
     let bytes = try members.bytes(of: note)
     guard let checksum = try? JSONDecoder().decode(Checksum.self, from: Data(bytes)) else {
-      throw DVAEError(.badData, "\(path): its checksum cannot be read")
+      throw DVAEError(.badData, file: path, "its checksum cannot be read")
     }
     try checksum.check(path, at: note.start)
     return true
@@ -63,11 +64,11 @@ struct TarSource: TokenSource {
     let name = "\(path): \(record.key)"
     guard let member = record.members.first(where: { $0.extension == tokensExtension }) else {
       let found = record.members.map(\.extension).joined(separator: ", ")
-      throw DVAEError(.badData, "\(name): expected a .\(tokensExtension), found \(found)")
+      throw DVAEError(.badData, file: name, "expected a .\(tokensExtension), found \(found)")
     }
     let item = InputItem(key: record.key, origin: .sample(record, reader.file))
     guard let field = try item.sidecars().first(where: { $0.extension == member.extension }) else {
-      throw DVAEError(.internal, "\(name): its tokens were not read")
+      throw DVAEError(.internal, file: name, "its tokens were not read")
     }
     let tokens = try grid(field.bytes, name)
     guard provenance?.soft != nil else { return .init(key: record.key, grid: tokens) }

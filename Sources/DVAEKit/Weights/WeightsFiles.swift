@@ -1,3 +1,4 @@
+import DVAEFiles
 public import DVAEModel
 public import DVAEWeights
 
@@ -47,7 +48,7 @@ public struct WeightsFiles: Sendable {
   /// - Throws: where the file cannot be read, or no file holds the half.
   public func provenance(of half: NetworkPlan.Half) throws -> Provenance.Weights {
     guard parameters(half) != nil, let file = try file(of: half) else {
-      throw DVAEError(.missing, "\(files[0].path): no \(half.rawValue) in there")
+      throw DVAEError(.missing, file: files[0].path, "no \(half.rawValue) in there")
     }
     return Provenance.Weights(
       file: FileSystem.name(of: file.path), sha256: try FileHash.of(file.path),

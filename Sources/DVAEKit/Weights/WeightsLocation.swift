@@ -1,4 +1,5 @@
 #if canImport(FoundationEssentials)
+public import DVAEFiles
 import FoundationEssentials
 #else
 import Foundation
@@ -29,8 +30,8 @@ public struct WeightsLocation: Hashable, Sendable {
       case "openai": files = try Self.downloaded()
       default:
         throw DVAEError(
-          .missing,
-          "\(path): no such file or folder of weights; give one, or the name 'starter' or 'openai'")
+          .missing, file: path,
+          "no such file or folder of weights; give one, or the name 'starter' or 'openai'")
       }
     }
   }
@@ -43,8 +44,8 @@ public struct WeightsLocation: Hashable, Sendable {
     let found = halves.isEmpty ? names.filter { $0.hasSuffix(".safetensors") } : halves
     guard !halves.isEmpty || found.count == 1 else {
       throw DVAEError(
-        .missing,
-        "\(folder): expected encoder and decoder files (.pkl, .pt or .safetensors) or one "
+        .missing, file: folder,
+        "expected encoder and decoder files (.pkl, .pt or .safetensors) or one "
           + ".safetensors, found \(found.isEmpty ? "none" : found.joined(separator: ", "))")
     }
     return found.map { folder + "/" + $0 }
@@ -65,7 +66,8 @@ public struct WeightsLocation: Hashable, Sendable {
     guard names.contains(where: { $0.hasPrefix("encoder.") || $0.hasPrefix("decoder.") }) else {
       throw DVAEError(
         .missing,
-        "OpenAI's weights are not in \(downloadFolder): fetch them with 'dvae weights download'")
+        file: downloadFolder, "OpenAI's weights are not here",
+        advice: "fetch them with 'dvae weights download'")
     }
     return try files(in: downloadFolder)
   }
@@ -79,9 +81,9 @@ public struct WeightsLocation: Hashable, Sendable {
     ].map { "\(folder.isEmpty ? "." : folder)/\($0)/starter.safetensors" }
     guard let found = candidates.first(where: { FileSystem.kind($0) == .file }) else {
       throw DVAEError(
-        .missing,
-        "\(candidates[0]): the starter model is not there; keep it beside the program, or give "
-          + "--weights, for instance 'openai' after 'dvae weights download'")
+        .missing, file: candidates[0],
+        "the starter model is not there",
+        advice: "keep it beside the program, or name other weights")
     }
     return found
   }

@@ -34,7 +34,7 @@ extension Preparation {
       let hash = record.flatMap { UInt64($0.phash, radix: 16) }
       guard duplicates.exclude(sha256: digest, perceptual: hash) else {
         throw DVAEError(
-          .badData, "\(path):\(number): expected a SHA-256 or a line of samples.jsonl")
+          .badData, file: "\(path):\(number)", "expected a SHA-256 or a line of samples.jsonl")
       }
     }
   }
@@ -46,8 +46,8 @@ extension Preparation {
     let limits = settings.image.limits
     try await inOrder(window: 2 * threads) {
       try inputs.next()
-    } work: { (item: InputItem) -> Result<Fingerprint, ImageError> in
-      do throws(ImageError) {
+    } work: { (item: InputItem) -> Result<Fingerprint, DVAEError> in
+      do throws(DVAEError) {
         let bytes = try item.load(limits: limits)
         let picture = try decodeImage(bytes, name: item.name, limits: limits)
         return .success(

@@ -62,7 +62,7 @@ struct ImageFilters: Sendable {
     }
     let start = ContinuousClock.now
     let picture: PixelImage
-    do throws(ImageError) {
+    do throws(DVAEError) {
       picture = try decodeImage(bytes, name: name, limits: image.limits)
     } catch {
       throw Drop(.picture, Self.kind(error), "\(error)")
@@ -104,7 +104,7 @@ struct ImageFilters: Sendable {
     result.size = [changed.width, changed.height]
     if result.size != result.originalSize || image.encoding == .jpeg {
       let start = ContinuousClock.now
-      do throws(ImageError) {
+      do throws(DVAEError) {
         result.bytes = try encodeJPEG(changed, quality: image.quality)
       } catch {
         throw Drop(.picture, "not-encoded", "\(error)")
@@ -129,20 +129,20 @@ struct ImageFilters: Sendable {
   }
 
   private func reason(_ bytes: [UInt8], _ name: String) -> String {
-    do throws(ImageError) {
+    do throws(DVAEError) {
       _ = try decodeImage(bytes, name: name)
       return ""
     } catch {
       // A file of text may be anyone's: what stands in it is not passed on.
-      if case .notAnImage(_, let found) = error, found.hasPrefix("text") {
+      if error.code == .notAnImage, error.problem.contains("found text") {
         return "\(name): expected an image, found text"
       }
       return "\(error)"
     }
   }
 
-  static func kind(_ error: ImageError) -> String {
-    switch error {
+  static func kind(_ error: DVAEError) -> String {
+    switch error.code {
     case .tooManyPixels: "too-many-pixels"
     case .unsupported: "unsupported"
     case .empty, .notAnImage: "not-an-image"

@@ -1,3 +1,4 @@
+import DVAEFiles
 import Synchronization
 import DVAEWeights
 
@@ -8,12 +9,12 @@ final class ZipCache: Sendable {
 
   /// The bytes of an archive's member, of which there may be `limit` at most.
   func contents(of member: String, in path: String, limit: Int) throws(Drop) -> [UInt8] {
-    do throws(WeightsFileError) {
+    do throws(DVAEError) {
       let archive = try open(path)
       if let bytes = try archive.contents(of: member, limit: limit) { return bytes }
     } catch {
       let kind =
-        switch error {
+        switch error.code {
         case .missing: "missing-file"
         case .limitExceeded: "too-large"
         default: "unreadable"
@@ -23,7 +24,7 @@ final class ZipCache: Sendable {
     throw Drop(.image, "missing-file", "\(path): holds no \(member)")
   }
 
-  private func open(_ path: String) throws(WeightsFileError) -> ZipMembers {
+  private func open(_ path: String) throws(DVAEError) -> ZipMembers {
     let found = archives.withLock { archives -> ZipMembers? in
       guard let place = archives.firstIndex(where: { $0.path == path }) else { return nil }
       let entry = archives.remove(at: place)

@@ -65,18 +65,15 @@ final class PreparationOutput {
     folder = path + ".partial"
     let isUnfinished = FileSystem.kind(folder) != .missing
     if start == .fresh, isUnfinished {
-      throw DVAEError(
-        .cannotCreate,
-        "\(folder): an unfinished output is here: continue it with --resume, or throw it away with "
-          + "--restart")
+      throw DVAEError.unfinished(path: folder)
     }
     guard FileSystem.kind(path) == .missing else {
-      throw DVAEError(.cannotCreate, "\(path): is there already: choose another name")
+      throw DVAEError(.cannotCreate, file: path, "is there already: choose another name")
     }
     try FileSystem.makeFolder(folder)
     list = try OutputFile(folder + "/samples.jsonl", emptied: false)
     guard list.lock() else {
-      throw DVAEError(.cannotCreate, "\(folder): another run is writing this output")
+      throw DVAEError.inUse(path: folder)
     }
     let state = start == .resuming ? try Self.state(folder, settings, sources) : nil
     self.funnel = state?.funnel ?? funnel
@@ -94,18 +91,18 @@ final class PreparationOutput {
     guard FileSystem.kind(path) != .missing else { return nil }
     let data = Data(try readFile(path, limit: 1 << 30))
     guard let state = try? JSONDecoder().decode(State.self, from: data), state.version == 2 else {
-      throw DVAEError(.badData, "\(path): is damaged: begin anew with --restart")
+      throw DVAEError.startOver(path: path, "is damaged")
     }
     guard state.settings == settings else {
       throw DVAEError(
-        .usage,
-        "\(folder): the unfinished run had other sources or settings: run it with the same, or "
-          + "begin anew with --restart")
+        .usage, code: .startOver, file: folder,
+        "the unfinished run had other sources or settings",
+        advice: "run it with the same, or start over")
     }
     // Rows are counted, so that any change would lose some and repeat others.
     for (source, earlier) in zip(sources, state.sources) {
       guard let change = source.change(since: earlier) else { continue }
-      throw DVAEError(.usage, "\(change): restore it, or begin anew with --restart")
+      throw DVAEError(.usage, code: .startOver, change, advice: "restore it, or start over")
     }
     return state
   }
@@ -114,9 +111,8 @@ final class PreparationOutput {
     _ bytes: Int, _ restored: (_ sha256: String, _ perceptual: UInt64) -> Void
   ) throws {
     guard list.size >= bytes else {
-      throw DVAEError(
-        .badData,
-        "\(list.path): expected \(bytes) bytes, found \(list.size): begin anew with --restart")
+      throw DVAEError.startOver(
+        path: list.path, "expected \(bytes) bytes, found \(list.size)")
     }
     try list.truncate(to: bytes)
     var lines = LineReader(list)
@@ -125,7 +121,7 @@ final class PreparationOutput {
       guard let record = try? decoder.decode(SampleRecord.self, from: Data(line)),
         let hash = UInt64(record.phash, radix: 16)
       else {
-        throw DVAEError(.badData, "\(list.path): is damaged: begin anew with --restart")
+        throw DVAEError.startOver(path: list.path, "is damaged")
       }
       restored(record.sha256, hash)
     }
@@ -214,8 +210,8 @@ final class PreparationOutput {
       found.settings == settings
     else {
       throw DVAEError(
-        .cannotCreate,
-        "\(path): is there already, and is not the output of this job: choose another name")
+        .cannotCreate, file: path,
+        "is there already, and is not the output of this job: choose another name")
     }
     // A kill may have come between the last two steps.
     try FileSystem.remove(path + "/state.json")

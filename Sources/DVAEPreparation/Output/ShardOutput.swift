@@ -48,10 +48,9 @@ final class ShardOutput {
     guard mark.bytes > 0 else { return }
     let file = try open()
     guard file.size >= mark.bytes else {
-      throw DVAEError(
-        .badData,
-        "\(folder)/\(current): expected the \(mark.bytes) bytes of the last run, found "
-          + "\(file.size): begin anew with --restart")
+      throw DVAEError.startOver(
+        path: "\(folder)/\(current)",
+        "expected the \(mark.bytes) bytes of the last run, found \(file.size)")
     }
     try file.truncate(to: mark.bytes)
     let piece = 1 << 20

@@ -74,7 +74,7 @@ final class BZip2Reader {
 
   private func damaged(_ what: String) -> DVAEError {
     DVAEError(
-      .badData,
-      "\(file.path): the bzip2 data \(what) near byte \(position): fetch the file again")
+      .badData, file: file.path,
+      "the bzip2 data \(what) near byte \(position): fetch the file again")
   }
 }

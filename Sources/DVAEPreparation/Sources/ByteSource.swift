@@ -27,7 +27,7 @@ struct ByteSource {
     name = path
     let head = try file.read(at: 0, count: 3)
     if let found = Self.unreadable.first(where: { head.starts(with: $0.magic) }) {
-      throw DVAEError(.badData, "\(path): is \(found.name), which is not read: \(found.remedy)")
+      throw DVAEError(.badData, file: path, "is \(found.name), which is not read: \(found.remedy)")
     }
     if head == BZip2Reader.magic {
       let reader = BZip2Reader(file)

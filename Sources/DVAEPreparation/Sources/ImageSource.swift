@@ -27,26 +27,18 @@ struct ImageSource: PairSource {
   }
 
   mutating func next() -> SourceRow? {
-    do throws(ImageError) {
+    do throws(DVAEError) {
       guard let item = try inputs.next() else { return nil }
       return row(item)
     } catch {
       // The rest of a damaged archive, or a folder that cannot be listed.
-      return .unreadable(Self.place(error) ?? path, "\(error)")
-    }
-  }
-
-  /// Which of a folder's archives or folders it is.
-  private static func place(_ error: ImageError) -> String? {
-    switch error {
-    case .missing(let path), .unreadable(let path, _), .badTar(let path, _, _): path
-    default: nil
+      return .unreadable(error.file ?? path, "\(error)")
     }
   }
 
   private func row(_ item: InputItem) -> SourceRow {
     let texts: [String: [UInt8]]
-    do throws(ImageError) {
+    do throws(DVAEError) {
       texts = try item.companions(Self.companions, limit: Self.largestSidecar)
     } catch {
       return .unusable(origin: item.name, reason: "unreadable-caption", detail: "\(error)")

@@ -50,8 +50,8 @@ private final class Query {
       sqlite3_prepare_v2(database, text, -1, &statement, nil) == SQLITE_OK
     else {
       throw DVAEError(
-        .badData,
-        "\(path): expected an SQLite database with YFCC100M's table yfcc100m_dataset: \(message)")
+        .badData, file: path,
+        "expected an SQLite database with YFCC100M's table yfcc100m_dataset: \(message)")
     }
   }
 
@@ -68,7 +68,7 @@ private final class Query {
         sqlite3_column_text(statement, column).map { String(cString: $0) } ?? ""
       }
     case SQLITE_DONE: return nil
-    default: throw DVAEError(.badData, "\(path): the database cannot be read on: \(message)")
+    default: throw DVAEError(.badData, file: path, "the database cannot be read on: \(message)")
     }
   }
 

@@ -92,7 +92,7 @@ package struct Sources {
   /// - Throws: the first that does not
   package init(_ arguments: [String], _ settings: SourceSettings) throws {
     for path in arguments where FileSystem.kind(path) == .missing {
-      throw DVAEError(.missing, "\(path): no such file or folder")
+      throw DVAEError(.missing, file: path, "no such file or folder")
     }
     rest = arguments[...]
     self.settings = settings
@@ -144,9 +144,9 @@ package struct Sources {
     if YFCCRow(first) != nil { return .yfcc }
     if first.contains("\t") || suffix == "tsv" { return .tsv }
     throw DVAEError(
-      .usage,
-      "\(path): expected a table, YFCC100M metadata, a folder or a .tar; the first line has no "
-        + "tab: say what it is with --format")
+      .usage, file: path,
+      "expected a table, YFCC100M metadata, a folder or a .tar; the first line has no "
+        + "tab", advice: "name its format")
   }
 
   private static func isDatabase(_ path: String) throws -> Bool {

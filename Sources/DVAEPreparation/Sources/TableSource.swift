@@ -119,9 +119,9 @@ struct TableSource: PairSource {
 
   private func unclear(_ reason: String) -> DVAEError {
     DVAEError(
-      .usage,
-      "\(path): cannot tell which columns hold the caption and the image: \(reason); "
-        + "name them with --caption-column and --image-column")
+      .usage, file: path,
+      "cannot tell which columns hold the caption and the image: \(reason)",
+      advice: "name both columns")
   }
 
   private func row(_ fields: [String], _ origin: String) -> SourceRow? {

@@ -11,7 +11,7 @@ struct YFCCArchive {
     self.settings = settings
     subset = try settings.subset.map { try YFCCSubset(path: $0) }
     if settings.layout != nil, settings.images == nil {
-      throw DVAEError(.usage, "a layout of archives needs the folder that they are in: --images")
+      throw DVAEError(.usage, "a layout of archives needs the folder that they are in")
     }
   }
 

@@ -35,7 +35,7 @@ struct YFCCSubset {
         let high = UInt64("0" + fields[2].dropLast(16), radix: 16)
       else {
         throw DVAEError(
-          .badData, "\(path):\(number): expected line number, photo identifier and hash")
+          .badData, file: "\(path):\(number)", "expected line number, photo identifier and hash")
       }
       records.append(
         Record(

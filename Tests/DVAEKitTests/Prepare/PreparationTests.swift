@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEKit
 import DVAEPreparation
 import Foundation
@@ -232,7 +233,7 @@ import Testing
       let error = await #expect(throws: DVAEError.self) { try await run(.resuming) }
       #expect(error?.kind == .usage)
       #expect(error?.description.hasPrefix(path + ": has changed") == true)
-      #expect(error?.description.contains("--restart") == true)
+      #expect(error?.code == .startOver)
     }
     await #expect(throws: Stop.self) { try await run(.fresh, stop: 2) }
     try add("new.jpg", "photo", try encodeJPEG(Self.picture(9), quality: 80))

@@ -1,0 +1,100 @@
+public import DVAEFiles
+
+extension DVAEError.Code {
+  /// The bytes are not an image of a known format.
+  public static let notAnImage = Self(rawValue: "not-an-image")
+  /// The header claims more pixels than the limits allow.
+  public static let tooManyPixels = Self(rawValue: "too-many-pixels")
+  /// The input has more bytes than the limits allow.
+  public static let tooManyBytes = Self(rawValue: "too-many-bytes")
+  /// The image is smaller than what is wanted from it.
+  public static let tooSmall = Self(rawValue: "too-small")
+  /// A WebDataset sample has no image among its fields.
+  public static let noImage = Self(rawValue: "no-image")
+  /// A tar archive breaks its format.
+  public static let badTar = Self(rawValue: "bad-tar")
+}
+
+extension DVAEError {
+  package static func empty(name: String) -> DVAEError {
+    DVAEError(.badData, code: .empty, file: name, expected: "an image", found: "an empty file")
+  }
+
+  /// The error of bytes that are not an image of a known format; `found` says what they look like.
+  package static func notAnImage(name: String, found: String) -> DVAEError {
+    DVAEError(
+      .badData, code: .notAnImage, file: name, expected: "a JPEG, PNG or WebP image", found: found)
+  }
+
+  /// The error of an image of a known format, of a kind that is not decoded.
+  package static func unsupported(
+    name: String, format: ImageFormat, reason: String
+  ) -> DVAEError {
+    DVAEError(
+      .badData, code: .unsupported, file: name,
+      "this kind of \(format) is not supported (\(reason))",
+      advice: "convert it to 8-bit PNG")
+  }
+
+  /// The error of bytes that end before the image does.
+  package static func truncated(name: String, format: ImageFormat, reason: String) -> DVAEError {
+    DVAEError(
+      .badData, code: .truncated, file: name, "the \(format) image ends early (\(reason))",
+      advice: "fetch or copy the file again")
+  }
+
+  /// The error of bytes that contradict their format.
+  package static func corrupt(name: String, format: ImageFormat, reason: String) -> DVAEError {
+    DVAEError(
+      .badData, code: .malformed, file: name, "the \(format) image is damaged (\(reason))",
+      advice: "fetch or copy the file again")
+  }
+
+  /// The error of a header that claims more pixels than `DecodingLimits` allows.
+  package static func tooManyPixels(
+    name: String, width: Int, height: Int, limit: Int
+  ) -> DVAEError {
+    DVAEError(
+      .badData, code: .tooManyPixels, file: name,
+      "its header claims \(width)×\(height) pixels, more than the limit of \(limit)",
+      advice: "make the image smaller")
+  }
+
+  /// The error of an input of more bytes than `DecodingLimits` allows.
+  package static func tooManyBytes(name: String, bytes: Int, limit: Int) -> DVAEError {
+    DVAEError(
+      .badData, code: .tooManyBytes, file: name,
+      "has \(bytes) bytes, more than the limit of \(limit)")
+  }
+
+  /// The error of an image that is smaller than what is wanted from it, in pixels.
+  package static func tooSmall(
+    name: String, width: Int, height: Int, neededWidth: Int, neededHeight: Int
+  ) -> DVAEError {
+    DVAEError(
+      .badData, code: .tooSmall, file: name,
+      "is \(width)×\(height) pixels, expected at least \(neededWidth)×\(neededHeight)",
+      advice: "use a larger image, or allow it to be enlarged")
+  }
+
+  /// The error of a WebDataset sample without an image among its fields.
+  package static func noImage(name: String, fields: [String]) -> DVAEError {
+    DVAEError(
+      .badData, code: .noImage, file: name, expected: "a JPEG, PNG or WebP field in the sample",
+      found: fields.isEmpty ? "none" : fields.joined(separator: ", "))
+  }
+
+  /// The error of a tar archive that breaks its format at a byte offset.
+  package static func badTar(path: String, offset: Int, reason: String) -> DVAEError {
+    DVAEError(
+      .badData, code: .badTar, file: path, "not a sound tar archive at byte \(offset): \(reason)")
+  }
+
+  /// The error of a value that a caller has set out of its range.
+  package static func invalidSetting(_ problem: String) -> DVAEError { DVAEError(.usage, problem) }
+
+  /// The error of an image that could not be encoded.
+  package static func notEncoded(format: ImageFormat, reason: String) -> DVAEError {
+    DVAEError(.badData, "the \(format) image could not be written: \(reason)")
+  }
+}

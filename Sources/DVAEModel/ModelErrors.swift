@@ -1,0 +1,152 @@
+package import DVAEFiles
+public import DVAEWeights
+package import DVAETensors
+
+extension DVAEError {
+  /// The error of a file that holds the other half of a model.
+  package static func wrongHalf(
+    path: String, expected: NetworkPlan.Half, found: NetworkPlan.Half
+  ) -> DVAEError {
+    DVAEError(
+      .badData, file: path,
+      "this looks like \(found.withArticle), \(expected.withArticle) was expected",
+      advice: "are the two files swapped?")
+  }
+
+  /// The error of a file in which nothing is named as a part of the model.
+  package static func noModel(path: String, found: [String]) -> DVAEError {
+    DVAEError(
+      .badData, file: path, expected: "a dVAE's tensors (blocks.input.w, …)", found: listing(found))
+  }
+
+  /// The error of shapes that no model has.
+  package static func architecture(path: String, _ error: DVAEError) -> DVAEError {
+    DVAEError(
+      .badData, file: path, "the shapes are of no dVAE: \(error.problem)", cause: error)
+  }
+
+  /// The error of tensors that are not exactly those of the architecture.
+  package static func mismatch(path: String, _ mismatch: ParameterMismatch) -> DVAEError {
+    DVAEError(.badData, file: path, "\(mismatch)")
+  }
+
+  /// The error of two halves of different models.
+  package static func disagreement(
+    encoder: String, decoder: String, name: String, _ left: Int, _ right: Int
+  ) -> DVAEError {
+    DVAEError(
+      .badData,
+      "\(encoder) and \(decoder) are not of one model: \(name) is \(left) in the encoder and "
+        + "\(right) in the decoder")
+  }
+
+  /// The error of an architecture's number outside of its limits.
+  package static func outOfRange(
+    name: String, value: Int, limits: ClosedRange<Int>
+  ) -> DVAEError {
+    DVAEError(
+      .badData,
+      "\(name) is \(value); it must be from \(limits.lowerBound) to \(limits.upperBound)")
+  }
+
+  /// The error of a width that a block cannot divide by 4.
+  package static func hiddenNotMultipleOfFour(_ value: Int) -> DVAEError {
+    DVAEError(
+      .badData,
+      "n_hid is \(value); it must be a multiple of 4, because a block's inner layers have a "
+        + "quarter of its channels")
+  }
+
+  /// The error of images with other channels than the model, or a side that is not a multiple of 8.
+  package static func imageShape(_ shape: Shape, channels: Int) -> DVAEError {
+    DVAEError(
+      .badData,
+      expected: "images of \(channels) channels with sides that are multiples of 8",
+      found: "[N, H, W, C] = \(shape)", advice: "crop or resize them")
+  }
+
+  /// The error of more or fewer tokens than the grid has positions.
+  package static func tokenCount(_ count: Int, grid: Shape) -> DVAEError {
+    DVAEError(
+      .badData,
+      expected: "\(grid.positions) tokens for \(grid.batch) × \(grid.height) × \(grid.width) "
+        + "positions", found: "\(count)")
+  }
+
+  /// The error of a token outside of the vocabulary.
+  package static func token(_ token: Int32, position: Int, vocabulary: Int) -> DVAEError {
+    DVAEError(
+      .badData,
+      "token \(token) at position \(position) is outside of the vocabulary 0..<\(vocabulary)",
+      advice: "were these tokens made by this model?")
+  }
+
+  /// The error of soft tokens with another number of channels than the vocabulary.
+  package static func softTokens(_ shape: Shape, vocabulary: Int) -> DVAEError {
+    DVAEError(
+      .badData, expected: "soft tokens of \(vocabulary) channels",
+      found: "[N, h, w, K] = \(shape)")
+  }
+}
+
+/// Every tensor of a file that is not as the architecture has it.
+public struct ParameterMismatch: Hashable, Sendable, CustomStringConvertible {
+  /// A tensor of a wrong shape, or of integers.
+  public struct Misshapen: Hashable, Sendable, CustomStringConvertible {
+    /// Half and official name.
+    public let name: String
+    /// The architecture's.
+    public let expected: [Int]
+    /// The file's.
+    public let found: [Int]
+    /// The type of the file's numbers.
+    public let elementType: ElementType
+
+    /// Name and both shapes.
+    public var description: String {
+      elementType.isFloatingPoint
+        ? "\(name) is \(found), expected \(expected)"
+        : "\(name) is \(elementType.rawValue) \(found), expected floating point \(expected)"
+    }
+  }
+
+  /// Names that the file lacks.
+  public var missing: [String] = []
+  /// The file's own names that the model does not have.
+  public var unexpected: [String] = []
+  /// Tensors of wrong shapes.
+  public var misshapen: [Misshapen] = []
+
+  /// Whether all is as it should be.
+  public var isEmpty: Bool { missing.isEmpty && unexpected.isEmpty && misshapen.isEmpty }
+
+  /// One line: how many of each kind, and the first ones by name.
+  public var description: String {
+    var parts: [String] = []
+    if !missing.isEmpty { parts.append("\(missing.count) missing: \(listing(missing))") }
+    if !unexpected.isEmpty {
+      parts.append("\(unexpected.count) unexpected: \(listing(unexpected))")
+    }
+    if !misshapen.isEmpty {
+      let shown = misshapen.prefix(listed).map(\.description).joined(separator: ", ")
+      let more = misshapen.count > listed ? " and \(misshapen.count - listed) more" : ""
+      parts.append("\(misshapen.count) mis-shaped: \(shown)\(more)")
+    }
+    return "the tensors do not fit the model; " + parts.joined(separator: "; ")
+  }
+}
+
+/// How many names a message shows of each kind.
+private let listed = 6
+
+/// The first few names, quoted and escaped: they come from a file.
+private func listing(_ names: [String]) -> String {
+  if names.isEmpty { return "nothing" }
+  let shown = names.prefix(listed).map { String(reflecting: String($0.prefix(120))) }
+  let more = names.count > listed ? " and \(names.count - listed) more" : ""
+  return shown.joined(separator: ", ") + more
+}
+
+extension NetworkPlan.Half {
+  fileprivate var withArticle: String { self == .encoder ? "an encoder" : "a decoder" }
+}

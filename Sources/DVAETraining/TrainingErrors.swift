@@ -1,0 +1,70 @@
+package import DVAEFiles
+
+extension DVAEError {
+  /// The error of a setting with an impossible value.
+  package static func configuration(field: String, problem: String) -> DVAEError {
+    DVAEError(.usage, "setting '\(field)' \(problem)")
+  }
+
+  /// The error of a file that is not a configuration.
+  package static func configurationFile(path: String, problem: String) -> DVAEError {
+    DVAEError(.usage, file: path, problem)
+  }
+
+  /// The error of a run that was started with other settings.
+  package static func settingsChanged(run: String, changes: [SettingChange]) -> DVAEError {
+    DVAEError(
+      .usage, file: run,
+      "this run was started with other settings: "
+        + changes.map(\.description).joined(separator: ", "),
+      advice: "leave them out to resume it, or start a new run in another folder")
+  }
+
+  /// The error of a checkpoint that is not one its run can go on from.
+  package static func checkpoint(path: String, problem: String) -> DVAEError {
+    DVAEError(.badData, file: path, problem)
+  }
+
+  /// The error of a folder whose checkpoints are all damaged.
+  package static func noSoundCheckpoint(run: String) -> DVAEError {
+    DVAEError(
+      .badData, file: run, "none of its checkpoints can be read",
+      advice: "restore one, or start a new run in another folder")
+  }
+
+  /// The error of a loss, gradient or parameter that is no longer a number.
+  package static func diverged(update: Int, what: String, lastCheckpoint: String?) -> DVAEError {
+    DVAEError(
+      .badData, "training diverged at update \(update): \(what)",
+      advice: (lastCheckpoint.map { "the last checkpoint, \($0), is sound; " } ?? "")
+        + "lower the learning rate, limit the gradient's norm, or let the temperature fall more "
+        + "slowly")
+  }
+
+  /// The error of initial weights of another architecture.
+  package static func initialWeights(path: String, problem: String) -> DVAEError {
+    DVAEError(.badData, file: path, "cannot start from these weights: \(problem)")
+  }
+
+  /// The error of images that are not those that the checkpoint counted.
+  package static func dataChanged(problem: String) -> DVAEError {
+    DVAEError(
+      .badData,
+      "the training images are not those that this run was started with: \(problem)",
+      advice: "give the same ones again, or start a new run in another folder")
+  }
+
+}
+
+/// A setting that differs between a run and what was asked for.
+public struct SettingChange: Hashable, Sendable, CustomStringConvertible {
+  /// The path of the key: `learning_rate.start`.
+  public let field: String
+  /// The run's value.
+  public let old: String
+  /// The value asked for.
+  public let new: String
+
+  /// `batch_size 8 → 16`.
+  public var description: String { "\(field) \(old) → \(new)" }
+}

@@ -1,0 +1,47 @@
+package import DVAEFiles
+
+extension DVAEError {
+  /// The error of content that is neither safetensors nor written by `torch.save`.
+  package static func unrecognised(path: String, found: String) -> DVAEError {
+    DVAEError(
+      .badData, code: .unrecognised, file: path, expected: "safetensors or a file of torch.save",
+      found: found)
+  }
+
+  /// The error of a pickle that asks for a name that weights do not need; running it could do
+  /// anything.
+  package static func refusedName(path: String, name: String) -> DVAEError {
+    DVAEError(
+      .badData, file: path,
+      "refuses the pickled name '\(name)', which weights have no need of",
+      advice: "do not open this file with Python either unless you trust who made it")
+  }
+
+  /// The error of a pickle with an instruction that `torch.save` does not write.
+  package static func refusedInstruction(path: String, opcode: UInt8, offset: Int) -> DVAEError {
+    DVAEError(
+      .badData, file: path,
+      "refuses the pickle instruction 0x\(hexadecimal([opcode])) at byte \(offset), which "
+        + "torch.save does not write",
+      advice: "save the weights again with torch.save or as safetensors")
+  }
+
+  /// The error of a tensor whose shape, type, strides or place in the file is wrong.
+  package static func invalidTensor(path: String, tensor: String, problem: String) -> DVAEError {
+    // An array of a .npy file has no name.
+    let subject = tensor.isEmpty ? "the array" : "tensor '\(tensor)'"
+    return DVAEError(.badData, code: .malformed, file: path, "\(subject) \(problem)")
+  }
+
+  /// The error of two tensors of one name.
+  package static func duplicateTensor(path: String, tensor: String) -> DVAEError {
+    DVAEError(
+      .badData, code: .malformed, file: path,
+      "two tensors are named '\(tensor)'; expected each name once")
+  }
+
+  /// The error of a file without tensors.
+  package static func noTensors(path: String) -> DVAEError {
+    DVAEError(.badData, file: path, expected: "weights", found: "no tensor in the file")
+  }
+}
