@@ -104,7 +104,7 @@ package final class Plugin: @unchecked Sendable {
   }
 
   /// Whether the plugin's devices are made of this machine's CPU.
-  var isCPU: Bool { FileSystem.name(of: path).contains("cpu") }
+  var isCPU: Bool { Path(path).name.contains("cpu") }
   /// Whether it is XLA's plugin for GPUs.
   var isGPU: Bool { path.hasSuffix("xla_cuda_plugin.so") || path.hasSuffix("xla_rocm_plugin.so") }
 

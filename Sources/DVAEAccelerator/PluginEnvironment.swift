@@ -19,7 +19,7 @@ enum PluginEnvironment {
       System.setVariable("TF_CPP_MIN_LOG_LEVEL", to: "3")
     }
     // NVIDIA's wheels put their files two folders above the plugin.
-    let packages = FileSystem.folder(of: FileSystem.folder(of: FileSystem.folder(of: plugin)))
+    let packages = Path(plugin).folder.folder.folder.text
     let vendor = packages + "/nvidia"
     let folders = ((try? FileSystem.names(in: vendor)) ?? []).map { vendor + "/" + $0 }
     guard !folders.isEmpty else { return }
@@ -49,7 +49,7 @@ enum PluginEnvironment {
   ///
   /// Google's plugin waits for minutes for a server that only its own machines have.
   static func isPossible(_ plugin: String) -> Bool {
-    guard FileSystem.name(of: plugin).hasPrefix("libtpu") else { return true }
+    guard Path(plugin).name.hasPrefix("libtpu") else { return true }
     return ["/dev/accel0", "/dev/vfio/0"].contains { FileSystem.kind($0) != .missing }
   }
 }

@@ -66,7 +66,7 @@ struct DecodeCommand: AsyncParsableCommand {
     } catch let error as DVAEError where error.kind == .badData {
       throw DVAEError(.badData, file: tokens, "\(item.key): \(error)")
     }
-    try FileSystem.makeFolder(FileSystem.folder(of: path))
+    try FileSystem.makeFolder(Path(path).folder.text)
     try image.write(to: path)
   }
 

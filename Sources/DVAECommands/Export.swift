@@ -1,3 +1,4 @@
+import DVAEFiles
 public import ArgumentParser
 public import DVAEKit
 public import DVAEModel
@@ -72,7 +73,7 @@ struct ExportCommand: AsyncParsableCommand {
       throw DVAEError(.cannotCreate, "\(output) is there already; --overwrite replaces it")
     }
     let model = try ModelExport(weights, half)
-    try FileSystem.makeFolder(FileSystem.folder(of: output))
+    try FileSystem.makeFolder(Path(output).folder.text)
     switch format {
     case .onnx: try model.writeONNX(to: output, showsLikelihood: logits || statistics)
     case .stablehlo:

@@ -44,12 +44,14 @@ struct ReconstructCommand: AsyncParsableCommand {
     let progress = Progress("reconstructing", of: total, quiet: quiet.quiet, console: console)
     var report = ReconstructionReport()
     var status = ExitStatus.badData
-    var items = try inputs.items()
-    while let item = items.next() {
-      let path = output + "/" + item.key + ".png"
+    let (preprocessing, limits) = (image.preprocessing, image.limits)
+    try await inputs.forEach { (item) throws(DVAEError) in
+      try preprocessing.apply(item.decode(limits: limits), name: item.name)
+    } each: { key, original in
+      let path = output + "/" + key + ".png"
       do {
         try inputs.refuse(output: path)
-        let result = try reconstruct(item, vae, path)
+        let result = try reconstruct(original.get(), key, vae, path)
         report.images.append(result)
         if !json.json { console.print(result.line) }
       } catch  where ExitStatus.isOfItem(error) {
@@ -69,34 +71,25 @@ struct ReconstructCommand: AsyncParsableCommand {
     } else if let line = report.meanLine {
       console.print(line)
     }
-    guard report.images.count + report.failed == total else {
-      throw DVAEError(
-        .inputOutput,
-        "only \(report.images.count + report.failed) of \(total) inputs were there: "
-          + "they have changed meanwhile; begin anew")
-    }
     if report.failed > 0 {
       throw FinishedWithFailures(failed: report.failed, total: total, status: status)
     }
   }
 
   private func reconstruct(
-    _ item: BulkInputs.Item, _ vae: DiscreteVAE, _ path: String
+    _ original: PixelImage, _ key: String, _ vae: DiscreteVAE, _ path: String
   ) throws -> ReconstructionReport.Image {
-    let input = try item.image.get()
-    let original = try image.preprocessing.apply(
-      input.decode(limits: image.limits), name: input.name)
     guard let grid = try vae.tokens(of: [original]).first else {
-      throw DVAEError(.internal, file: input.name, "no tokens were made")
+      throw DVAEError(.internal, file: key, "no tokens were made")
     }
     let picture = try vae.decode(grid)
-    try FileSystem.makeFolder(FileSystem.folder(of: path))
+    try FileSystem.makeFolder(Path(path).folder.text)
     try (compare ? Self.sideBySide(original, picture) : picture).write(to: path)
     let quality = ImageQuality(
       of: picture.pixels, comparedTo: original.pixels, height: picture.height,
       width: picture.width)
     return .init(
-      key: item.key, output: path, psnr: quality.psnr.isFinite ? quality.psnr : nil,
+      key: key, output: path, psnr: quality.psnr.isFinite ? quality.psnr : nil,
       ssim: quality.ssim)
   }
 

@@ -81,7 +81,7 @@ struct TokenizeCommand: AsyncParsableCommand {
       )
     }
     let shard = try chosenShard(console)
-    let path = shard.path(output.hasSuffix("/") ? String(output.dropLast()) : output)
+    let path = shard.path(Path(output).withoutTrailingSlashes.text)
     let inputs = try BulkInputs(self.inputs, shard: shard, for: format, soft: soft)
     try inputs.refuse(output: path, of: format)
     let vae = try model.load(
@@ -133,7 +133,18 @@ struct TokenizeCommand: AsyncParsableCommand {
   private func tokenize(
     _ inputs: BulkInputs, _ vae: DiscreteVAE, _ writer: TokenWriter, _ console: Console
   ) async throws {
-    var tokenizer = BulkTokenizer(vae, soft: SoftTokens.Settings(topK: topK, margin: margin))
+    if let soft = SoftTokens.Settings(topK: topK, margin: margin) {
+      try await run(BulkTokenizer(SoftTokenizer(vae, soft)), inputs, writer, console)
+    } else {
+      try await run(BulkTokenizer(vae), inputs, writer, console)
+    }
+  }
+
+  private func run(
+    _ tokenizer: BulkTokenizer<some ImageTokenizer>, _ inputs: BulkInputs, _ writer: TokenWriter,
+    _ console: Console
+  ) async throws {
+    var tokenizer = tokenizer
     tokenizer.preprocessing = image.preprocessing
     tokenizer.limits = image.limits
     tokenizer.batchSize = batchSize

@@ -12,15 +12,15 @@ struct FolderWalk: Sendable {
   private struct Level {
     var path: String
     var key: String
-    var identity: FolderIdentity?
+    var identity: FileIdentity?
     /// In order; a folder's name ends with a slash, which also sorts it right.
     var names: [String]
     /// The next name: an index, since the names would be copied were they taken away.
     var position = 0
     /// Names without extension that several images share.
-    var shared: Set<String>
+    var shared: Set<Path>
     /// Names that stand for some that are not UTF-8.
-    var repaired: Set<String>
+    var repaired: Set<Path>
 
     func key(of name: String) -> String { key.isEmpty ? name : key + "/" + name }
   }
@@ -49,40 +49,41 @@ struct FolderWalk: Sendable {
       }
       levels[levels.count - 1].position += 1
       let name = level.names[level.position]
-      if level.repaired.contains(name) {
+      if level.repaired.contains(Path(name)) {
         throw .unreadable(
-          path: Path.join(level.path, name), reason: "its name is not UTF-8; rename it")
+          path: (Path(level.path) / name).text, reason: "its name is not UTF-8; rename it")
       }
-      if name.hasSuffix("/") {
-        let folder = String(name.dropLast())
-        entering = (Path.join(level.path, folder), level.key(of: folder))
+      if Path(name).endsWithSlash {
+        let folder = String(name.unicodeScalars.dropLast())
+        entering = ((Path(level.path) / folder).text, level.key(of: folder))
         continue
       }
-      let stem = Path.withoutExtension(name)
+      let stem = Path(name).withoutExtension
       return Found(
-        path: Path.join(level.path, name),
-        key: level.key(of: level.shared.contains(stem) ? name : stem))
+        path: (Path(level.path) / name).text,
+        key: level.key(of: level.shared.contains(stem) ? name : stem.text))
     }
   }
 
   private mutating func enter(_ path: String, key: String) throws(DVAEError) {
-    let identity = FolderIdentity(path)
+    let identity = FileIdentity(path)
     // A link that leads back up would be followed for ever.
     if identity != nil && levels.contains(where: { $0.identity == identity }) { return }
     var names: [String] = []
-    var seen: Set<String> = []
-    var (shared, repaired): (Set<String>, Set<String>) = ([], [])
-    for (name, isFolder, isUTF8) in try folderContents(path) where !name.hasPrefix(".") {
-      let isImage = !isFolder && Path.hasImageExtension(name)
-      guard isFolder || isImage || Path.isArchive(name) else { continue }
+    var seen: Set<Path> = []
+    var (shared, repaired): (Set<Path>, Set<Path>) = ([], [])
+    for entry in try FileSystem.entries(of: path) where !Path(entry.name).isHidden {
+      let (name, isFolder) = (entry.name, entry.isFolder)
+      let isImage = !isFolder && Path(name).hasImageExtension
+      guard isFolder || isImage || Path(name).isArchive else { continue }
       let listed = isFolder ? name + "/" : name
       names.append(listed)
-      if !isUTF8 { repaired.insert(listed) }
+      if !entry.isUTF8 { repaired.insert(Path(listed)) }
       guard isImage else { continue }
-      let stem = Path.withoutExtension(name)
+      let stem = Path(name).withoutExtension
       if !seen.insert(stem).inserted { shared.insert(stem) }
     }
-    names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    names.sort { Path($0) < Path($1) }
     levels.append(
       Level(
         path: path, key: key, identity: identity, names: names, shared: shared, repaired: repaired))

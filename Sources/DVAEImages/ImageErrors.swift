@@ -5,8 +5,6 @@ extension DVAEError.Code {
   public static let notAnImage = Self(rawValue: "not-an-image")
   /// The header claims more pixels than the limits allow.
   public static let tooManyPixels = Self(rawValue: "too-many-pixels")
-  /// The input has more bytes than the limits allow.
-  public static let tooManyBytes = Self(rawValue: "too-many-bytes")
   /// The image is smaller than what is wanted from it.
   public static let tooSmall = Self(rawValue: "too-small")
   /// A WebDataset sample has no image among its fields.
@@ -58,13 +56,6 @@ extension DVAEError {
       .badData, code: .tooManyPixels, file: name,
       "its header claims \(width)×\(height) pixels, more than the limit of \(limit)",
       advice: "make the image smaller")
-  }
-
-  /// The error of an input of more bytes than `DecodingLimits` allows.
-  package static func tooManyBytes(name: String, bytes: Int, limit: Int) -> DVAEError {
-    DVAEError(
-      .badData, code: .tooManyBytes, file: name,
-      "has \(bytes) bytes, more than the limit of \(limit)")
   }
 
   /// The error of an image that is smaller than what is wanted from it, in pixels.

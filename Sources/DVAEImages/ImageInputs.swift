@@ -34,16 +34,16 @@ public struct ImageInputs: Sendable {
   ///
   /// - Throws: `DVAEError.missing` for the first that does not.
   public init(_ arguments: [String]) throws(DVAEError) {
-    var common: [Substring]?
+    var common: [String]?
     for argument in arguments {
-      let isList = argument.hasPrefix("@")
-      let path = isList ? String(argument.dropFirst()) : argument
-      let kind = fileKind(path)
+      let isList = argument.hasBytePrefix("@")
+      let path = isList ? String(argument.unicodeScalars.dropFirst()) : argument
+      let kind = FileSystem.kind(path)
       guard kind != .missing && !path.isEmpty else { throw .missing(path: path) }
-      if isList || (kind == .file && Path.isArchive(path)) { continue }
-      let components = Path.components(path)
+      if isList || (kind == .file && Path(path).isArchive) { continue }
+      let components = Path(path).components
       let folder = kind == .folder ? components : Array(components.dropLast())
-      common = common.map { zip($0, folder).prefix { $0 == $1 }.map(\.0) } ?? folder
+      common = common.map { zip($0, folder).prefix { Path($0) == Path($1) }.map(\.0) } ?? folder
     }
     commonCount = common?.count ?? 0
     stack = [.arguments(arguments[...])]
@@ -59,10 +59,10 @@ public struct ImageInputs: Sendable {
       case .arguments(var rest):
         guard let argument = rest.popFirst() else { continue }
         stack.append(.arguments(rest))
-        if argument.hasPrefix("@") {
-          try open(list: String(argument.dropFirst()))
+        if argument.hasBytePrefix("@") {
+          try open(list: String(argument.unicodeScalars.dropFirst()))
         } else if let item = try open(
-          argument, key: Path.components(argument).dropFirst(commonCount))
+          argument, key: Path(argument).components.dropFirst(commonCount))
         {
           return item
         }
@@ -76,13 +76,13 @@ public struct ImageInputs: Sendable {
         }
         guard let found else { continue }
         stack.append(.folder(walk))
-        guard Path.isArchive(found.path) else {
+        guard Path(found.path).isArchive else {
           return InputItem(key: found.key, origin: .file(path: found.path))
         }
         stack.append(.archive(try WebDatasetReader(path: found.path)))
       case .archive(var reader):
         guard let record = try nextRecord(&reader) else { continue }
-        let key = Path.key(Path.components(record.key))
+        let key = Key(insideFolder: Path(record.key).components).text
         return InputItem(
           key: key.isEmpty ? "_" : key, origin: .sample(record, reader.file))
       case .list(let lines, let position, let folder):
@@ -95,10 +95,10 @@ public struct ImageInputs: Sendable {
         guard let path = String(validating: line, as: UTF8.self) else {
           let repaired = String(decoding: line, as: UTF8.self)
           throw .unreadable(
-            path: Path.join(folder, repaired), reason: "its name in the list is not UTF-8")
+            path: (Path(folder) / repaired).text, reason: "its name in the list is not UTF-8")
         }
-        let key = Path.components(path)[...]
-        if let item = try open(Path.join(folder, path), key: key) { return item }
+        let key = Path(path).components[...]
+        if let item = try open((Path(folder) / path).text, key: key) { return item }
       }
     }
     return nil
@@ -115,24 +115,24 @@ public struct ImageInputs: Sendable {
 
   /// A single image at once; a folder or an archive goes on the stack.
   private mutating func open(
-    _ path: String, key components: ArraySlice<Substring>
+    _ path: String, key components: ArraySlice<String>
   ) throws(DVAEError) -> InputItem? {
-    switch fileKind(path) {
+    switch FileSystem.kind(path) {
     case .folder:
       folders.append(path)
-      stack.append(.folder(FolderWalk(path, key: Path.key(components))))
+      stack.append(.folder(FolderWalk(path, key: Key(insideFolder: components).text)))
       return nil
-    case .file where Path.isArchive(path):
+    case .file where Path(path).isArchive:
       stack.append(.archive(try WebDatasetReader(path: path)))
       return nil
     case .file, .missing:
-      let key = Path.withoutExtension(Path.key(components))
+      let key = Path(Key(insideFolder: components).text).withoutExtension.text
       return InputItem(key: key.isEmpty ? "_" : key, origin: .file(path: path))
     }
   }
 
   private mutating func open(list path: String) throws(DVAEError) {
-    let lines = try readFile(path, limit: DecodingLimits.default.maximumBytes)
-    stack.append(.list(lines: lines, position: 0, folder: Path.folder(path)))
+    let lines = try InputFile.contents(of: path, limit: DecodingLimits.default.maximumBytes)
+    stack.append(.list(lines: lines, position: 0, folder: Path(path).folder.text))
   }
 }

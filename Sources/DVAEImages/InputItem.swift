@@ -32,7 +32,7 @@ public struct InputItem: Sendable {
   /// The bytes of the image, undecoded.
   public func load(limits: DecodingLimits = .default) throws(DVAEError) -> [UInt8] {
     switch origin {
-    case .file(let path): return try readFile(path, limit: limits.maximumBytes)
+    case .file(let path): return try InputFile.contents(of: path, limit: limits.maximumBytes)
     case .sample(let record, let file):
       guard let image = imageMember else {
         throw .noImage(name: name, fields: record.members.map(\.extension))
@@ -71,9 +71,9 @@ public struct InputItem: Sendable {
     switch origin {
     case .file(let path):
       for name in extensions {
-        let companion = Path.withoutExtension(path) + "." + name
-        guard fileKind(companion) == .file else { continue }
-        found[name] = try readFile(companion, limit: limit)
+        let companion = Path(path).withoutExtension.text + "." + name
+        guard FileSystem.kind(companion) == .file else { continue }
+        found[name] = try InputFile.contents(of: companion, limit: limit)
       }
     case .sample(let record, let file):
       for member in record.members where extensions.contains(member.extension.lowercased()) {
@@ -88,52 +88,14 @@ public struct InputItem: Sendable {
   public var imageMember: WebDatasetRecord.Member? {
     guard case .sample(let record, _) = origin else { return nil }
     return record.members.first { ImageFormat.extensions.contains($0.extension.lowercased()) }
-      ?? record.members.first { Path.hasImageExtension($0.extension) }
+      ?? record.members.first { Path($0.extension).hasImageExtension }
   }
 }
 
-/// The few things to know about paths: components between slashes, a name, an extension.
-package enum Path {
-  /// What stands between the slashes.
-  package static func components(_ path: String) -> [Substring] {
-    path.split(separator: "/").filter { $0 != "." }
-  }
-
-  /// The extension of the last component, in lower case and without the dot; empty without one.
-  package static func fileExtension(_ path: String) -> String {
-    let name = path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...]
-    guard let dot = name.lastIndex(of: "."), dot > name.startIndex else { return "" }
-    return name[name.index(after: dot)...].lowercased()
-  }
-
+extension Path {
   /// Whether a name is that of a WebDataset archive.
-  package static func isArchive(_ path: String) -> Bool { fileExtension(path) == "tar" }
+  package var isArchive: Bool { fileExtension == "tar" }
 
   /// Whether folders are searched for such names.
-  package static func hasImageExtension(_ path: String) -> Bool {
-    ImageFormat.extensions.contains(fileExtension(path))
-  }
-
-  /// The path up to the dot of its extension.
-  package static func withoutExtension(_ path: String) -> String {
-    let count = fileExtension(path).utf8.count
-    return count == 0 ? path : String(path.utf8.dropLast(count + 1)) ?? path
-  }
-
-  /// The folder that a path lies in; "." where it has none.
-  package static func folder(_ path: String) -> String {
-    guard let slash = path.lastIndex(of: "/") else { return "." }
-    return slash == path.startIndex ? "/" : String(path[..<slash])
-  }
-
-  /// A path as seen from a folder.
-  package static func join(_ folder: String, _ path: String) -> String {
-    if path.hasPrefix("/") || folder == "." { return path }
-    return folder.hasSuffix("/") ? folder + path : folder + "/" + path
-  }
-
-  /// A key from path components: it never leads out of the folder that results are written to.
-  package static func key(_ components: some Sequence<Substring>) -> String {
-    components.filter { $0 != ".." && $0 != "." && !$0.isEmpty }.joined(separator: "/")
-  }
+  package var hasImageExtension: Bool { ImageFormat.extensions.contains(fileExtension) }
 }

@@ -1,3 +1,4 @@
+import DVAEFiles
 internal import CDVAEKernels
 import Synchronization
 

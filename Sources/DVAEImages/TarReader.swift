@@ -92,7 +92,7 @@ public struct TarReader: Sendable {
         try skip(size, header)
         let name = overrides.path ?? header.name
         // Before POSIX a folder was a file whose name ends so.
-        let isFile = "0\07".contains(header.kind) && !name.hasSuffix("/")
+        let isFile = "0\07".contains(header.kind) && !Path(name).endsWithSlash
         if isFile {
           return TarEntry(name: name, start: start, offset: offset, size: size)
         }

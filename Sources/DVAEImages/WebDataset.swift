@@ -36,10 +36,13 @@ public struct WebDatasetSample: Sendable, Equatable {
   /// would end it early and become underscores, and `__names__`, which readers pass over, get a
   /// hyphen behind them.
   public static func archiveKey(_ key: String) -> String {
-    let start = key.lastIndex(of: "/").map { key.index(after: $0) } ?? key.startIndex
-    let name = String(key[start...].map { $0 == "." ? "_" : $0 })
-    let isPassedOver = name.hasPrefix("__") && name.hasSuffix("__")
-    return String(key[..<start]) + name + (isPassedOver ? "-" : "")
+    var bytes = Array(key.utf8)
+    let start = bytes.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
+    for index in start..<bytes.count where bytes[index] == UInt8(ascii: ".") {
+      bytes[index] = UInt8(ascii: "_")
+    }
+    if WebDatasetRecord.isPassedOver(bytes[start...]) { bytes.append(UInt8(ascii: "-")) }
+    return String(decoding: bytes, as: UTF8.self)
   }
 }
 
@@ -61,13 +64,21 @@ public struct WebDatasetRecord: Sendable, Hashable {
   /// Splits the name of an archived file into key and extension; nil for files that belong to no
   /// sample: names without a dot, names that start with one, and `__names__`.
   public static func split(_ name: String) -> (key: String, extension: String)? {
-    var path = name[...]
-    while path.hasPrefix("./") { path = path.dropFirst(2) }
-    let base = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
-    guard let dot = path[base...].firstIndex(of: "."), dot > base else { return nil }
-    let key = path[..<dot]
-    if path[base..<dot].hasPrefix("__") && path[base..<dot].hasSuffix("__") { return nil }
-    return (String(key), String(path[path.index(after: dot)...]))
+    var path = Array(name.utf8)[...]
+    while path.starts(with: "./".utf8) { path = path.dropFirst(2) }
+    let base = path.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? path.startIndex
+    guard let dot = path[base...].firstIndex(of: UInt8(ascii: ".")), dot > base,
+      !isPassedOver(path[base..<dot])
+    else { return nil }
+    return (
+      String(decoding: path[..<dot], as: UTF8.self),
+      String(decoding: path[(dot + 1)...], as: UTF8.self)
+    )
+  }
+
+  /// Whether readers pass over files whose name up to its first dot is this one: `__name__`.
+  static func isPassedOver(_ name: some BidirectionalCollection<UInt8>) -> Bool {
+    name.starts(with: "__".utf8) && name.suffix(2).elementsEqual("__".utf8)
   }
 }
 
@@ -107,7 +118,10 @@ public struct WebDatasetReader: Sendable {
         guard let name = WebDatasetRecord.split(entry.name) else { continue }
         let member = WebDatasetRecord.Member(extension: name.extension, entry: entry)
         // A repeated extension starts another sample, lest a file be lost.
-        if key != nil && (key != name.key || members.contains { $0.extension == name.extension }) {
+        if key != nil
+          && (key.map { Key($0) } != Key(name.key)
+            || members.contains { Key($0.extension) == Key(name.extension) })
+        {
           waiting = (name.key, member)
           break
         }

@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAETensors
 
 /// Tokens to the statistics of an image, on an engine.

@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAETensors
 
 /// Images to tokens, on an engine.

@@ -1,3 +1,4 @@
+public import DVAEFiles
 public import DVAETensors
 
 /// The parts of the loss over a batch.

@@ -42,35 +42,3 @@ final class Limiter: Sendable {
     next?.resume()
   }
 }
-
-/// Works on many inputs at once and hands over the results in the order of the inputs; never more
-/// than `window` inputs are under way.
-package func inOrder<Input: Sendable, Output: Sendable>(
-  window: Int, next: () throws -> Input?, work: @escaping @Sendable (Input) async -> Output,
-  each: (Output) throws -> Void
-) async throws {
-  try await withThrowingTaskGroup(of: (Int, Output).self) { group in
-    var (started, taken, ended) = (0, 0, false)
-    var early: [Int: Output] = [:]
-    func start() throws {
-      while !ended, started - taken < window {
-        guard let input = try next() else {
-          ended = true
-          return
-        }
-        let number = started
-        group.addTask { (number, await work(input)) }
-        started += 1
-      }
-    }
-    try start()
-    while let (number, output) = try await group.next() {
-      early[number] = output
-      while let output = early.removeValue(forKey: taken) {
-        taken += 1
-        try each(output)
-        try start()
-      }
-    }
-  }
-}

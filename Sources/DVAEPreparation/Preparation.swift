@@ -96,7 +96,7 @@ package struct Preparation: Sendable {
     let limiter = Limiter(threads)
     // Pairs that wait for servers must not keep the decoders waiting.
     let window = 4 * threads + max(16, 4 * fetcher.settings.connections)
-    try await inOrder(window: window) {
+    try await orderedMap(window: window) {
       guard read < settings.limit ?? .max, let row = try sources.next() else { return nil }
       read += 1
       return row
@@ -125,9 +125,9 @@ package struct Preparation: Sendable {
 
   /// Refuses an output whose shards would become inputs.
   private func refuse(output path: String) throws(DVAEError) {
-    let above = FolderIdentity.above(path)
+    let above = FileIdentity.above(path)
     for source in settings.sources where FileSystem.kind(source) == .folder {
-      guard let identity = FolderIdentity(source), above.contains(identity) else { continue }
+      guard let identity = FileIdentity(source), above.contains(identity) else { continue }
       throw DVAEError(
         .usage, file: path,
         "lies in the source \(source), so that outputs would become inputs: choose another"

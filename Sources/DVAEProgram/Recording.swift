@@ -1,3 +1,4 @@
+import DVAEFiles
 public import DVAETensors
 import Synchronization
 

@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// The cyclic redundancy check of Castagnoli's polynomial, 0x1EDC6F41, reflected: what TensorBoard's
 /// records and our checkpoints carry.
 ///

@@ -58,7 +58,7 @@ public enum Checkpoint {
   ///
   /// Nothing is allocated for the state before the file is known to hold all of its tensors.
   ///
-  /// - Throws: `WeightsFileError` or `TrainingError.checkpoint` saying what is wrong.
+  /// - Throws: `DVAEError` or `DVAEError.checkpoint` saying what is wrong.
   public static func load(_ path: String) throws -> TrainingState {
     func bad(_ problem: String) -> DVAEError { .checkpoint(path: path, problem: problem) }
     let file = try WeightsFile.open(path)

@@ -48,7 +48,7 @@ public struct RunFolder: Sendable {
   public static func new(_ path: String) throws -> RunFolder {
     let folder = try RunFolder(path)
     guard folder.checkpoints().isEmpty else {
-      throw TrainingError.cannotWrite(path: path, reason: "there is a run already")
+      throw DVAEError.cannotWrite(path: path, reason: "there is a run already")
     }
     return folder
   }

@@ -89,11 +89,11 @@ extension TrainingConfiguration {
   ///   - json: an object with any of the keys of a complete configuration; nil for none
   ///   - path: names the file in messages
   /// - Returns: a complete configuration, not yet validated
-  /// - Throws: `TrainingError` for a preset or a key that there is not, or a value of another type
+  /// - Throws: `DVAEError` for a preset or a key that there is not, or a value of another type
   public static func newRun(
     preset: String?, updates: Int?, architecture: Architecture? = nil, json: Data? = nil,
     path: String = ""
-  ) throws(TrainingError) -> TrainingConfiguration {
+  ) throws(DVAEError) -> TrainingConfiguration {
     let file = json.flatMap { try? JSONDecoder().decode(JSONValue.self, from: $0) }
     let name = preset ?? file?["preset"]?.string ?? "starter"
     guard var configuration = presets[name] else {

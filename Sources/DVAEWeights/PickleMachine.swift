@@ -16,7 +16,7 @@ struct PickleMachine {
   private(set) var objects: [PickleObject] = []
   /// The storages that the program names, each once, in the order of their first use.
   private(set) var storages: [PickleStorage] = []
-  private var storagePositions: [String: Int] = [:]
+  private var storagePositions: [Key: Int] = [:]
 
   var cursor: ByteCursor
   private var stack: [PickleValue] = []
@@ -262,8 +262,8 @@ struct PickleMachine {
 
   /// Notes that the program uses a storage; one key must always mean the same storage.
   mutating func note(_ storage: PickleStorage) throws(DVAEError) {
-    guard let position = storagePositions[storage.key] else {
-      storagePositions[storage.key] = storages.count
+    guard let position = storagePositions[Key(storage.key)] else {
+      storagePositions[Key(storage.key)] = storages.count
       storages.append(storage)
       return
     }

@@ -26,7 +26,7 @@ struct SafetensorsHeader {
   }
 
   mutating func parse() throws(DVAEError) {
-    var names: Set<String> = []
+    var names: Set<Key> = []
     var hasMetadata = false
     try object { (parser, name) throws(DVAEError) in
       if name == "__metadata__" {
@@ -34,7 +34,7 @@ struct SafetensorsHeader {
         hasMetadata = true
         return try parser.parseMetadata()
       }
-      guard names.insert(name).inserted else {
+      guard names.insert(Key(name)).inserted else {
         throw .duplicateTensor(path: parser.path, tensor: name)
       }
       guard names.count <= SafetensorsReader.maximumTensors else {

@@ -78,14 +78,14 @@ private struct SafetensorsWriter {
     _ tensors: [SafetensorsEntry], _ metadata: [String: String]
   ) throws(DVAEError) -> [UInt8] {
     var members: [String] = []
-    var names: Set<String> = []
+    var names: Set<Key> = []
     var position = 0
     if !metadata.isEmpty {
       let pairs = metadata.sorted { $0.key < $1.key }.map { "\(json($0.key)):\(json($0.value))" }
       members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
     }
     for tensor in tensors {
-      guard names.insert(tensor.name).inserted else {
+      guard names.insert(Key(tensor.name)).inserted else {
         throw .duplicateTensor(path: path, tensor: tensor.name)
       }
       let end = position + (try byteCount(of: tensor))

@@ -1,3 +1,4 @@
+import DVAEFiles
 public import DVAETensors
 
 /// Writes a state dict that `torch.load` reads, with `weights_only` too: float32 tensors by their
@@ -47,7 +48,7 @@ private struct StoredZipWriter {
     let start = offset + 30 + name.count
     let padding = (2 * Self.alignment - (start + 4) % Self.alignment) % Self.alignment
     guard start + 4 + padding + bytes.count < Self.limit else {
-      throw WeightsFileError.cannotWrite(
+      throw DVAEError.cannotWrite(
         path: file.path, reason: "a state dict of 4 GB and more; write safetensors instead")
     }
     let sizes =
@@ -70,7 +71,7 @@ private struct StoredZipWriter {
   func finish() throws {
     let offset = file.count
     guard offset + directory.count < Self.limit, count < UInt16.max else {
-      throw WeightsFileError.cannotWrite(
+      throw DVAEError.cannotWrite(
         path: file.path, reason: "a state dict of 4 GB and more; write safetensors instead")
     }
     let counts = Self.number(UInt16(count))

@@ -29,11 +29,11 @@ public struct WeightsFile: Sendable {
   /// Safetensors: the header's `__metadata__`. A pickled module: its `class` and its plain
   /// attributes, such as `n_hid`.
   public let metadata: [String: String]
-  private let positions: [String: Int]
+  private let positions: [Key: Int]
   private let archive: ZipArchive?
 
   /// The tensor of a name; nil where there is none.
-  public subscript(name: String) -> StoredTensor? { positions[name].map { tensors[$0] } }
+  public subscript(name: String) -> StoredTensor? { positions[Key(name)].map { tensors[$0] } }
 
   /// Opens a file of tensors in any of the formats.
   ///
@@ -92,10 +92,10 @@ public struct WeightsFile: Sendable {
     self.format = format
     self.tensors = tensors
     self.metadata = metadata
-    var positions: [String: Int] = [:]
+    var positions: [Key: Int] = [:]
     positions.reserveCapacity(tensors.count)
     for (position, tensor) in tensors.enumerated() {
-      guard positions.updateValue(position, forKey: tensor.name) == nil else {
+      guard positions.updateValue(position, forKey: Key(tensor.name)) == nil else {
         throw .duplicateTensor(path: file.path, tensor: tensor.name)
       }
     }

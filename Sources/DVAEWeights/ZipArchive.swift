@@ -23,11 +23,11 @@ struct ZipArchive {
   /// The entries in the directory's order.
   private(set) var entries: [Entry] = []
   private let file: MappedFile
-  private var positions: [String: Int] = [:]
+  private var positions: [Key: Int] = [:]
 
   static let maximumEntries = 1 << 18
 
-  subscript(name: String) -> Entry? { positions[name].map { entries[$0] } }
+  subscript(name: String) -> Entry? { positions[Key(name)].map { entries[$0] } }
 
   init(_ file: MappedFile, methods: Set<Method> = [.stored]) throws(DVAEError) {
     self.file = file
@@ -41,7 +41,7 @@ struct ZipArchive {
       file, part: "the zip directory", from: directory.offset, count: directory.size)
     for _ in 0..<directory.entries {
       let entry = try Self.entry(&cursor, in: file, methods)
-      guard positions.updateValue(entries.count, forKey: entry.name) == nil else {
+      guard positions.updateValue(entries.count, forKey: Key(entry.name)) == nil else {
         throw .malformed(path: file.path, problem: "the zip entry '\(entry.name)' is there twice")
       }
       entries.append(entry)

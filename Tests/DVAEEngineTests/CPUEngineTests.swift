@@ -105,8 +105,8 @@ struct CPUEngineTests {
     let error = try #require(throws: DVAEError.self) {
       try InstructionSet.named("mmx")
     }
-    #expect(error.name == "mmx")
-    #expect(error.supported.last == "portable")
-    #expect("\(error)".contains("portable"))
+    #expect(error.kind == .usage)
+    #expect(error.problem.contains("'mmx'"))
+    #expect(error.problem.hasSuffix("portable"))
   }
 }

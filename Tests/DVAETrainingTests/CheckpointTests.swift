@@ -79,7 +79,7 @@ import Testing
     let place = try #require(bytes.range(of: Data(old.utf8), in: header(of: bytes)))
     bytes.replaceSubrange(place, with: Data(new.utf8))
     try bytes.write(to: URL(filePath: path))
-    #expect(throws: TrainingError.self) { try Checkpoint.load(path) }
+    #expect(throws: DVAEError.self) { try Checkpoint.load(path) }
   }
 
   @Test func noBitOfTheHeaderChangesUnnoticed() throws {
@@ -145,7 +145,7 @@ import Testing
       ["configuration": "{}"], ["configuration": "["], ["crc32c": "-1"],
     ] {
       let path = try writeOldFormat(changing: changed)
-      let error = try #require(throws: TrainingError.self, "\(changed)") {
+      let error = try #require(throws: DVAEError.self, "\(changed)") {
         try Checkpoint.load(path)
       }
       #expect("\(error)".hasPrefix(path), "\(error)")

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEModel
 import DVAEProgram
 import DVAETensors
@@ -129,7 +130,7 @@ import Testing
     #expect(measures.outputs.map(\.extents) == [[3], [3, 2, 3], [3, 16, 24, 6]])
     let pictures = try EvaluationPrograms.pictures(configuration.architecture, shape)
     #expect(pictures.outputs.map(\.extents) == [[3, 16, 24, 6], [3, 16, 24, 6]])
-    #expect(throws: ModelInputError.self) {
+    #expect(throws: DVAEError.self) {
       try EvaluationPrograms.measures(configuration.architecture, Shape(1, 12, 16, 3))
     }
   }

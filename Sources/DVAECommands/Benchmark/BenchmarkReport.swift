@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAETensors
 
 /// What `dvae benchmark` found, for people and for programs.

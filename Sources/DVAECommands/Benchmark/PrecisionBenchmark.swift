@@ -26,8 +26,7 @@ struct PrecisionComparison: Encodable {
   ) throws {
     var (tokens, equal) = (0, 0)
     if !photos.isEmpty {
-      var items = try BulkInputs(photos, for: .jsonLines).items()
-      while let item = items.next() {
+      for item in try BulkInputs(photos, for: .jsonLines).items() {
         let image = try item.image.get()
         let picture = try Preprocessing(resolution: x.shape.height)
           .apply(image.decode(), name: image.name)

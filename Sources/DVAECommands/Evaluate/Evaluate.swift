@@ -74,10 +74,13 @@ struct EvaluateCommand: AsyncParsableCommand {
     var shown = ShownPictures()
     let total = inputs.fingerprint.count
     let progress = Progress("evaluating", of: total, quiet: quiet.quiet, console: console)
-    var items = try inputs.items()
-    while let item = items.next() {
+    let limits = DecodingLimits(maximumPixels: maxPixels)
+    try await inputs.forEach { (item) throws(DVAEError) in
+      (photo: try item.decode(limits: limits), name: item.name)
+    } each: { key, loaded in
       do {
-        let found = try evaluate(item, vae)
+        let (photo, name) = try loaded.get()
+        let found = try evaluate(photo, key, name, vae)
         report.images.append(found.figures)
         codebook.count(found.tokens.tokens.map(Int32.init))
         if page != nil { shown.add(found.figures, found.pictures) }
@@ -104,14 +107,12 @@ struct EvaluateCommand: AsyncParsableCommand {
   }
 
   private func evaluate(
-    _ item: BulkInputs.Item, _ vae: DiscreteVAE
+    _ photo: PixelImage, _ key: String, _ name: String, _ vae: DiscreteVAE
   ) throws -> (figures: ImageEvaluation, tokens: TokenGrid, pictures: EvaluatedPictures) {
-    let input = try item.image.get()
-    let photo = try input.decode(limits: DecodingLimits(maximumPixels: maxPixels))
     do {
-      return try vae.evaluate(photo, by: evaluationProtocol, key: item.key, name: input.name)
+      return try vae.evaluate(photo, by: evaluationProtocol, key: key, name: name)
     } catch let error as DVAEError where error.kind == .badData {
-      throw DVAEError(.badData, file: input.name, "\(error)")
+      throw error.about(name)
     }
   }
 }

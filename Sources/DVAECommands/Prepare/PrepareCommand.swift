@@ -64,7 +64,7 @@ struct PrepareCommand: AsyncParsableCommand {
 
   func run() async throws {
     let console = Console.current
-    let path = output.hasSuffix("/") && output.count > 1 ? String(output.dropLast()) : output
+    let path = Path(output).withoutTrailingSlashes.text
     var settings = PreparationSettings(sources: sources, filters: try filters.settings())
     settings.source = source.settings
     settings.image = image.settings

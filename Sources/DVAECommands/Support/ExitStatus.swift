@@ -59,8 +59,9 @@ struct FinishedWithFailures: Error, CustomStringConvertible {
 }
 
 extension DVAEError {
-  /// The line that the command line prints: the description, with the options that the advice is
-  /// about. The library does not know them.
+  /// The line that the command line prints: the description, with the options of its advice.
+  ///
+  /// The library does not know them.
   var line: String {
     switch code {
     case .unfinished: description + " (--resume, --restart)"

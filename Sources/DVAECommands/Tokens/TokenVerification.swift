@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEKit
 import DVAEModel
 
@@ -52,12 +53,12 @@ struct TokenVerification: Encodable {
   }
 
   private mutating func readAll(_ reader: inout TokenReader, _ vocabulary: Int?) {
-    var keys: Set<String> = []
+    var keys: Set<Key> = []
     while true {
       do {
         guard let item = try reader.next() else { return }
         images += 1
-        if !keys.insert(item.key).inserted { add("\(path): \(item.key): twice in there") }
+        if !keys.insert(Key(item.key)).inserted { add("\(path): \(item.key): twice in there") }
         compare(item, vocabulary)
       } catch {
         add("\(error)")

@@ -54,7 +54,7 @@ struct TokensMosaic: AsyncParsableCommand {
 
   func run() async throws {
     let vae = try model.load(only: .decoder)
-    try FileSystem.makeFolder(FileSystem.folder(of: output))
+    try FileSystem.makeFolder(Path(output).folder.text)
     if let tokens, !byUse {
       try drawImage(tokens, vae)
     } else {

@@ -100,9 +100,9 @@ extension TrainCommand {
 
   /// Refuses a run within a folder of images: its own pictures would be trained on.
   func refuseInput(_ configuration: TrainingConfiguration, _ output: String) throws {
-    let above = FolderIdentity.above(output)
+    let above = FileIdentity.above(output)
     let inputs = (configuration.data + configuration.validation).filter {
-      FolderIdentity(configuration.located($0)).map(above.contains) ?? false
+      FileIdentity(configuration.located($0)).map(above.contains) ?? false
     }
     if let input = inputs.first {
       throw DVAEError(

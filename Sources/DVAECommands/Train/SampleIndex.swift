@@ -27,7 +27,7 @@ package struct SampleIndex: Sendable {
   /// - Throws: an input that is not there, or where no image is found
   package init(_ inputs: [String], warn: (String) -> Void) throws {
     var images = try ImageInputs(inputs)
-    var indices: [String: UInt32] = [:]
+    var indices: [Path: UInt32] = [:]
     while true {
       let item: InputItem
       do {
@@ -43,9 +43,9 @@ package struct SampleIndex: Sendable {
         paths.append(path)
       case .sample(_, let archive):
         guard let image = item.imageMember else { continue }
-        let file = indices[archive.path] ?? UInt32(paths.count)
+        let file = indices[Path(archive.path)] ?? UInt32(paths.count)
         if file == paths.count {
-          indices[archive.path] = file
+          indices[Path(archive.path)] = file
           paths.append(archive.path)
         }
         add(

@@ -102,7 +102,7 @@ struct TrainingReporter: TrainingObserver {
       grids = Array(grids.prefix(1)) + [try RunReport.Picture(grid, update: record.update)]
     }
     let report = RunReport(
-      title: "Run \(FileSystem.name(of: folder.path))",
+      title: "Run \(Path(folder.path).name)",
       status: "After update \(record.update) of \(configuration.updates): reconstruction "
         + String(
           format: "%.4f nats per value, KL %.3f nats per token, PSNR %.2f dB.",

@@ -44,11 +44,9 @@ package struct Download: Sendable {
   package func run(
     progress: @escaping @Sendable (Int, Int?) -> Void, verify: (String) throws -> Void
   ) async throws {
-    try FileSystem.makeFolder(FileSystem.folder(of: destination))
-    let file = try OutputFile(partial, emptied: false)
-    guard file.lock() else {
-      throw DVAEError(.cannotCreate, file: partial, "another download is writing this file")
-    }
+    try FileSystem.makeFolder(Path(destination).folder.text)
+    let file = try OutputFile(partial, emptied: false, locked: true)
+    defer { withExtendedLifetime(file) {} }
     try await fetchAll(progress)
     do {
       try verify(partial)

@@ -46,7 +46,7 @@ struct WeightsConvert: AsyncParsableCommand {
 
   func run() async throws {
     let weights = try inputs.count == 1 ? WeightsFiles(inputs[0]) : WeightsFiles(files: inputs)
-    try FileSystem.makeFolder(FileSystem.folder(of: output))
+    try FileSystem.makeFolder(Path(output).folder.text)
     guard !calibrate.isEmpty else {
       try weights.convert(to: output, float16: float16, ranges: nil)
       return Console.current.print(output)
@@ -68,8 +68,7 @@ struct WeightsConvert: AsyncParsableCommand {
   /// Returns how many of the photos could not be used.
   private func measure(_ photos: BulkInputs, with meter: inout RangeMeter) throws -> Int {
     var failed = 0
-    var items = try photos.items()
-    while let item = items.next() {
+    for item in photos.items() {
       do {
         let image = try item.image.get()
         try meter.add(image.decode(), name: image.name)

@@ -1,39 +1,29 @@
 public import DVAEFiles
 public import DVAEImages
 
-/// The images of a bulk job: counted, fingerprinted, and each under a key of its own.
+/// The images of a bulk job: listed once, fingerprinted, and each under a key of its own.
 ///
-/// The arguments are gone through twice, first to count, then to work; never are all items in
-/// memory, only a 64-bit hash of each key and the identity of each file.
+/// About a hundred bytes are kept for each image. A file that disappears afterwards is one failed
+/// item; one that appears is not part of the job.
 public struct BulkInputs: Sendable {
-  /// One thing to be done, or an argument or archive that cannot be read.
+  /// One image to be done, or an argument or archive that cannot be read.
   public struct Item: Sendable {
     /// Unique within the whole job, all shards of it.
     public let key: String
-    /// The image, or what keeps it from being found.
+    /// The image, or why it was not found.
     public let image: Result<InputItem, DVAEError>
-
-    /// The image's file, or the archive that it is in; nil where it was not found.
-    fileprivate var file: String? {
-      switch (try? image.get())?.origin {
-      case .file(let path): path
-      case .sample(_, let archive): archive.path
-      case nil: nil
-      }
-    }
   }
 
-  /// Items of this shard, and the hash of what they are.
+  /// The number of items of this shard, and a hash over what they are.
   public let fingerprint: Provenance.Inputs
-  private let arguments: [String]
+  private let list: InputList
   private let range: Range<Int>
-  private let forArchive: Bool
   // Of the arguments and every file that they lead to.
-  private let files: Set<FolderIdentity>
+  private let files: Set<FileIdentity>
   // Every folder that is looked through, and what it was called.
-  private let folders: [FolderIdentity: String]
+  private let folders: [FileIdentity: String]
 
-  /// Counts the images that the arguments name.
+  /// Lists the images that the arguments name.
   ///
   /// - Parameters:
   ///   - arguments: files, folders, WebDataset tars and `@lists`: see `ImageInputs`
@@ -45,45 +35,74 @@ public struct BulkInputs: Sendable {
     _ arguments: [String], shard: Shard = .whole, for format: TokenFormat,
     soft: SoftTokens.Settings? = nil
   ) throws {
-    self.arguments = arguments
-    forArchive = format == .tar || format == .folder || soft != nil
-    var (total, last) = (0, "")
-    var files = Set(arguments.compactMap { FolderIdentity(Self.path(of: $0)) })
-    var counted = try Items(arguments, forArchive: forArchive)
-    while let item = counted.next() {
-      total += 1
-      // An archive is asked about once, not once for every sample.
-      guard let path = item.file, path != last else { continue }
-      last = path
-      if let file = FolderIdentity(path) { files.insert(file) }
+    let forArchive = format == .tar || format == .folder || soft != nil
+    var inputs = try ImageInputs(arguments)
+    var list = InputList()
+    var keys = UniqueKeys()
+    var damaged = 0
+    var last = Path("")
+    var files = Set(arguments.compactMap { FileIdentity(Self.path(of: $0)) })
+    search: while true {
+      do throws(DVAEError) {
+        guard let item = try inputs.next() else { break search }
+        let key = forArchive ? WebDatasetSample.archiveKey(item.key) : item.key
+        list.append(keys.unique(key), .success(item))
+        let path = item.file
+        // An archive is asked about once, not once for every sample.
+        guard path != last else { continue }
+        last = path
+        if let file = FileIdentity(path.text) { files.insert(file) }
+      } catch {
+        damaged += 1
+        list.append(keys.unique("damaged-\(damaged)"), .failure(error))
+      }
     }
-    self.files = files
-    folders = counted.folders.reduce(into: [:]) { folders, path in
-      if let identity = FolderIdentity(path) { folders[identity] = path }
-    }
-    guard total > 0 else {
+    guard list.count > 0 else {
       throw DVAEError(
         .missing, file: arguments.joined(separator: ", "), "no image (.jpg, .png, .webp) in there")
     }
-    range = shard.range(of: total)
-    var hash = FileHash()
-    var items = try Items(arguments, forArchive: forArchive)
-    for index in 0..<range.upperBound {
-      guard let item = items.next() else { break }
-      if range.contains(index) { Self.add(item, to: &hash) }
+    self.list = list
+    self.files = files
+    folders = inputs.folders.reduce(into: [:]) { folders, path in
+      if let identity = FileIdentity(path) { folders[identity] = path }
     }
+    range = shard.range(of: list.count)
+    var hash = FileHash()
+    for position in range { Self.add(list[position], to: &hash) }
     fingerprint = Provenance.Inputs(count: range.count, sha256: hash.finished())
   }
 
   /// The items of the shard, in order, without the first `skipped`.
-  public func items(skipping skipped: Int = 0) throws -> some IteratorProtocol<Item> {
-    var items = try Items(arguments, forArchive: forArchive)
-    var rest = max(0, range.count - skipped)
-    for _ in 0..<range.lowerBound + skipped { _ = items.next() }
-    return AnyIterator {
-      guard rest > 0 else { return nil }
-      rest -= 1
-      return items.next()
+  public func items(skipping skipped: Int = 0) -> some Sequence<Item> {
+    range.dropFirst(skipped).lazy.map { [list] position in
+      let (key, image) = list[position]
+      return Item(key: key, image: image)
+    }
+  }
+
+  /// Loads the images of the shard, several ahead in parallel, and hands them over in order.
+  ///
+  /// - Parameters:
+  ///   - isolation: the actor that `each` runs on; the caller's
+  ///   - load: reads one image, on any thread
+  ///   - each: takes what `load` gave for an item, or why it could not be loaded
+  /// - Throws: `CancellationError`, and what `each` throws
+  package func forEach<Loaded: Sendable>(
+    isolation: isolated (any Actor)? = #isolation,
+    load: @escaping @Sendable (InputItem) throws(DVAEError) -> Loaded,
+    each: (_ key: String, Result<Loaded, DVAEError>) throws -> Void
+  ) async throws {
+    var items = items().makeIterator()
+    try await orderedMap(window: 8) {
+      items.next()
+    } work: { (item: Item) -> (String, Result<Loaded, DVAEError>) in
+      do throws(DVAEError) {
+        return (item.key, .success(try load(item.image.get())))
+      } catch {
+        return (item.key, .failure(error))
+      }
+    } each: { key, loaded in
+      try each(key, loaded)
     }
   }
 
@@ -93,14 +112,14 @@ public struct BulkInputs: Sendable {
   ///   for an archive in a folder that is looked through.
   package func refuse(output path: String, of format: TokenFormat) throws(DVAEError) {
     for file in format.files(path) { try refuse(output: file) }
-    if format == .tar { try refuse(outputFolder: FileSystem.folder(of: path)) }
+    if format == .tar { try refuse(outputFolder: Path(path).folder.text) }
   }
 
   /// Refuses an output that would replace an input.
   ///
   /// - Throws: `usage` where the path leads to an argument or to a file that one of them names.
   package func refuse(output path: String) throws(DVAEError) {
-    guard let file = FolderIdentity(path), files.contains(file) else { return }
+    guard let file = FileIdentity(path), files.contains(file) else { return }
     throw DVAEError(
       .usage, file: path, "is an input, which the output would replace: choose another")
   }
@@ -109,7 +128,7 @@ public struct BulkInputs: Sendable {
   ///
   /// - Throws: `usage` where the folder is one that arguments and lists name, or lies in one.
   package func refuse(outputFolder path: String) throws(DVAEError) {
-    if let input = FolderIdentity.above(path).compactMap({ folders[$0] }).first {
+    if let input = FileIdentity.above(path).compactMap({ folders[$0] }).first {
       throw DVAEError(
         .usage, file: path.isEmpty ? "." : path,
         "lies in the input folder \(input), so that outputs would "
@@ -119,12 +138,15 @@ public struct BulkInputs: Sendable {
 
   // Without the mark of a list.
   private static func path(of argument: String) -> String {
-    argument.hasPrefix("@") ? String(argument.dropFirst()) : argument
+    argument.hasBytePrefix("@")
+      ? String(argument.unicodeScalars.dropFirst()) : argument
   }
 
-  private static func add(_ item: Item, to hash: inout FileHash) {
+  private static func add(
+    _ item: (key: String, item: Result<InputItem, DVAEError>), to hash: inout FileHash
+  ) {
     hash.add(item.key)
-    switch item.image {
+    switch item.item {
     case .success(let image):
       switch image.origin {
       case .file(let path): hash.add("\(FileSystem.size(path) ?? -1)")
@@ -136,29 +158,14 @@ public struct BulkInputs: Sendable {
     case .failure: hash.add("unreadable")
     }
   }
+}
 
-  /// Gives every item a key that none before it had.
-  private struct Items: IteratorProtocol {
-    private var inputs: ImageInputs
-    var folders: [String] { inputs.folders }
-    private let forArchive: Bool
-    private var keys = UniqueKeys()
-    private var damaged = 0
-
-    init(_ arguments: [String], forArchive: Bool) throws(DVAEError) {
-      inputs = try ImageInputs(arguments)
-      self.forArchive = forArchive
-    }
-
-    mutating func next() -> Item? {
-      do throws(DVAEError) {
-        guard let item = try inputs.next() else { return nil }
-        let key = forArchive ? WebDatasetSample.archiveKey(item.key) : item.key
-        return Item(key: keys.unique(key), image: .success(item))
-      } catch {
-        damaged += 1
-        return Item(key: keys.unique("damaged-\(damaged)"), image: .failure(error))
-      }
+extension InputItem {
+  /// The image's file, or the archive that it is in.
+  fileprivate var file: Path {
+    switch origin {
+    case .file(let path): Path(path)
+    case .sample(_, let archive): Path(archive.path)
     }
   }
 }

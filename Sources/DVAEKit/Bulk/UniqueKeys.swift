@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// Gives every item a key, and so a file name, that none before it had.
 package struct UniqueKeys {
   // Hashes, not keys: millions of them fit into memory. With each, the number that its next
@@ -28,25 +30,29 @@ package struct UniqueKeys {
 
   /// A key from a file as a path that does not lead out of a folder; free of the names before it.
   package mutating func path(for key: String) -> String {
-    let parts = key.split(separator: "/").filter { $0 != "." && $0 != ".." }
-    let path = parts.joined(separator: "/").filter { $0 != "\0" }
+    let path = Key(insideFolder: key).text
     return unique(path.isEmpty ? "_" : path)
   }
 
   private static func shortened(_ key: String) -> String {
     guard key.utf8.count > longest else { return key }
-    let names = key.split(separator: "/", omittingEmptySubsequences: false).map { name in
-      guard name.utf8.count > longest else { return String(name) }
-      let mark = "-" + String(hash(String(name)), radix: 16)
-      var start = name.prefix(longest)
-      while start.utf8.count + mark.utf8.count > longest { start.removeLast() }
-      return String(start) + mark
+    let names = key.utf8.split(
+      separator: UInt8(ascii: "/"), omittingEmptySubsequences: false
+    ).map { name in
+      guard name.count > longest else { return String(decoding: name, as: UTF8.self) }
+      let mark = "-" + String(hash(name), radix: 16)
+      var start = Array(name.prefix(longest - mark.utf8.count))
+      // A character is not cut in two.
+      while !start.isEmpty, String(validating: start, as: UTF8.self) == nil { start.removeLast() }
+      return String(decoding: start, as: UTF8.self) + mark
     }
     return names.joined(separator: "/")
   }
 
   // FNV-1a: the same in every run, unlike Swift's own.
-  private static func hash(_ key: String) -> UInt64 {
-    key.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  private static func hash(_ key: String) -> UInt64 { hash(key.utf8) }
+
+  private static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
+    bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
   }
 }

@@ -18,7 +18,7 @@ package enum ForwardPrograms {
   ///   - ranks: tokens for each position, the most likely first; above 1 there are `ranked_tokens`,
   ///     `distances` and `log_probabilities` [N, H/8, W/8, ranks] too
   /// - Returns: the program
-  /// - Throws: `ModelInputError` for sides that are no multiple of 8
+  /// - Throws: `DVAEError` for sides that are no multiple of 8
   package static func encoder(
     _ architecture: Architecture, batch: Int = 1, height: Int = 256, width: Int = 256,
     showsLogits: Bool = false, ranks: Int = 1

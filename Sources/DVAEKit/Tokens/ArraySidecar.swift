@@ -70,7 +70,7 @@ struct ArraySidecar: Decodable {
 
   /// What an image without a name is called: the file's own name, numbered if it holds several.
   static func numberedKey(_ index: Int, of count: Int, in path: String) -> String {
-    let stem = String(FileSystem.name(of: path).prefix { $0 != "." })
+    let stem = String(Path(path).name.prefix { $0 != "." })
     guard count > 1 else { return stem }
     let number = String(index)
     return stem + "-" + String(repeating: "0", count: max(0, 6 - number.count)) + number

@@ -109,7 +109,9 @@ struct SafetensorsSource: TokenSource {
       let tensor = file.tensors[index]
       index += 1
       // Keys beside soft tokens have no dots.
-      if isSoft, SoftTokens.names.contains(where: { tensor.name.hasSuffix("." + $0) }) { continue }
+      if isSoft, SoftTokens.names.contains(where: { tensor.name.hasByteSuffix("." + $0) }) {
+        continue
+      }
       let name = "\(file.path): \(tensor.name)"
       let grid = try TokenGrid(reading: tensor.int64s(), shape: tensor.shape, name: name)
       guard isSoft else { return .init(key: tensor.name, grid: grid) }

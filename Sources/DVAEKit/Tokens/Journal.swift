@@ -76,11 +76,7 @@ final class Journal {
   }
 
   private static func openLocked(_ path: String) throws(DVAEError) -> OutputFile {
-    let file = try OutputFile(path, emptied: false)
-    guard file.lock() else {
-      throw DVAEError.inUse(path: path)
-    }
-    return file
+    try OutputFile(path, emptied: false, locked: true)
   }
 
   private func readCommits(_ lines: inout LineReader) throws {

@@ -52,9 +52,8 @@ public struct Shard: Hashable, Sendable, CustomStringConvertible {
     let number = String(index)
     let suffix =
       "-" + String(repeating: "0", count: digits - number.count) + "\(number)-of-\(count)"
-    let name = FileSystem.name(of: path)
-    guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return path + suffix }
-    return path.dropLast(name[dot...].count) + suffix + name[dot...]
+    let stem = Path(path).withoutExtension.text
+    return stem + suffix + String(decoding: path.utf8.dropFirst(stem.utf8.count), as: UTF8.self)
   }
 
   /// `I/N`.

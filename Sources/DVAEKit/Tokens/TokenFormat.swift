@@ -42,13 +42,11 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
     guard !path.isEmpty else {
       throw DVAEError(.usage, "a name for tokens is empty: they are \(Self.places)")
     }
-    let name = FileSystem.name(of: path)
-    let dot = name.lastIndex(of: ".").flatMap { $0 == name.startIndex ? nil : $0 }
-    guard let dot, !path.hasSuffix("/"), FileSystem.kind(path) != .folder else {
+    let ending = Path(path).fileExtension
+    guard !ending.isEmpty, !Path(path).endsWithSlash, FileSystem.kind(path) != .folder else {
       self = .folder
       return
     }
-    let ending = name[name.index(after: dot)...].lowercased()
     guard let format = Self(rawValue: ending), format != .folder else {
       throw DVAEError(
         .usage, file: path,

@@ -34,13 +34,13 @@ public final class TokenWriter {
   public init(
     _ path: String, format: TokenFormat, provenance: Provenance, start: JobStart = .fresh
   ) throws {
-    let path = path.hasSuffix("/") && path.count > 1 ? String(path.dropLast()) : path
+    let path = Path(path).withoutTrailingSlashes.text
     self.path = path
     self.format = format
     let partial = path + ".partial"
     let journalPath = partial + ".journal"
     let isUnfinished = FileSystem.kind(partial) != .missing
-    try FileSystem.makeFolder(FileSystem.folder(of: path))
+    try FileSystem.makeFolder(Path(path).folder.text)
     if start == .fresh, isUnfinished {
       throw DVAEError.unfinished(path: partial)
     }

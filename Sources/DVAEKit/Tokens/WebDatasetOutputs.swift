@@ -96,17 +96,17 @@ final class FolderOutput: PartialOutput {
   }
 
   func sync() throws {
-    var folders: Set<String> = [folder]
+    var folders: Set<Path> = [Path(folder)]
     for (name, bytes) in pending {
       let path = folder + "/" + name
-      let parent = FileSystem.folder(of: path)
-      if folders.insert(parent).inserted { try FileSystem.makeFolder(parent) }
+      let parent = Path(path).folder
+      if folders.insert(parent).inserted { try FileSystem.makeFolder(parent.text) }
       let file = try OutputFile(path, emptied: true)
       try file.append(bytes)
       try file.sync()
     }
     pending = []
-    for folder in folders { FileSystem.syncFolder(folder) }
+    for folder in folders { FileSystem.flushFolder(folder.text) }
   }
 
   func cut(to size: Int) throws {}

@@ -92,7 +92,7 @@ struct FolderSource: TokenSource {
   private var waiting: [String]
 
   init(_ path: String) throws {
-    folder = path.hasSuffix("/") ? String(path.dropLast()) : path
+    folder = Path(path).withoutTrailingSlashes.text
     waiting = try FileSystem.names(in: folder).reversed()
     let notes = folder + "/" + WebDatasetNotes.provenance
     provenance = FileSystem.kind(notes) == .file ? decodeProvenance(try Self.read(notes)) : nil
@@ -111,7 +111,7 @@ struct FolderSource: TokenSource {
       let path = folder + "/" + name
       if FileSystem.kind(path) == .folder {
         waiting += try FileSystem.names(in: path).reversed().map { name + "/" + $0 }
-      } else if name.hasSuffix("." + tokensExtension) {
+      } else if name.hasByteSuffix("." + tokensExtension) {
         let key = String(name.dropLast(tokensExtension.count + 1))
         let tokens = try grid(Self.read(path), path)
         guard provenance?.soft != nil else { return .init(key: key, grid: tokens) }

@@ -51,7 +51,7 @@ public struct WeightsFiles: Sendable {
       throw DVAEError(.missing, file: files[0].path, "no \(half.rawValue) in there")
     }
     return Provenance.Weights(
-      file: FileSystem.name(of: file.path), sha256: try FileHash.of(file.path),
+      file: Path(file.path).name, sha256: try FileHash.of(file.path),
       source: file.metadata[WeightsMetadata.source(half)])
   }
 

@@ -74,7 +74,7 @@ public struct WeightsLocation: Hashable, Sendable {
 
   // Beside the program, where the package's resources are put, or where an installer puts them.
   private static func starter() throws(DVAEError) -> String {
-    let folder = FileSystem.folder(of: executable)
+    let folder = Path(executable).folder.text
     let candidates = [
       "swift-dvae_DVAEKit.resources", "swift-dvae_DVAEKit.bundle",
       "swift-dvae_DVAEKit.bundle/Contents/Resources", "../share/dvae",

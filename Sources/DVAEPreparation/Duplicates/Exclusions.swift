@@ -13,7 +13,7 @@ extension Preparation {
   /// - Throws: what cannot be read: a list that is passed over would let its images in
   func exclude(from duplicates: inout Duplicates) async throws {
     for path in settings.excluded {
-      if Path.fileExtension(path) == "jsonl" || Path.fileExtension(path) == "txt" {
+      if Path(path).fileExtension == "jsonl" || Path(path).fileExtension == "txt" {
         try excludeList(path, &duplicates)
       } else {
         try await excludeImages(path, &duplicates)
@@ -44,7 +44,7 @@ extension Preparation {
     if FileSystem.kind(index) == .file { return try excludeList(index, &duplicates) }
     var inputs = try ImageInputs([path])
     let limits = settings.image.limits
-    try await inOrder(window: 2 * threads) {
+    try await orderedMap(window: 2 * threads) {
       try inputs.next()
     } work: { (item: InputItem) -> Result<Fingerprint, DVAEError> in
       do throws(DVAEError) {

@@ -48,10 +48,7 @@ final class PreparationOutput {
   private let list: OutputFile
   private let shards: ShardOutput
   private var pendingList: [UInt8] = []
-  private var (committed, pause) = (ContinuousClock.now, Duration.zero)
-
-  // Work between two commits, in times that a commit takes: what it costs is 5 % at most.
-  private static let workPerCommit = 20
+  private var pacing = CommitPacing()
 
   /// Opens an output; `restored` is told of the images that an earlier run has written.
   init(
@@ -71,10 +68,7 @@ final class PreparationOutput {
       throw DVAEError(.cannotCreate, file: path, "is there already: choose another name")
     }
     try FileSystem.makeFolder(folder)
-    list = try OutputFile(folder + "/samples.jsonl", emptied: false)
-    guard list.lock() else {
-      throw DVAEError.inUse(path: folder)
-    }
+    list = try OutputFile(folder + "/samples.jsonl", emptied: false, locked: true)
     let state = start == .resuming ? try Self.state(folder, settings, sources) : nil
     self.funnel = state?.funnel ?? funnel
     rows = state?.rows ?? 0
@@ -89,7 +83,7 @@ final class PreparationOutput {
   ) throws -> State? {
     let path = folder + "/state.json"
     guard FileSystem.kind(path) != .missing else { return nil }
-    let data = Data(try readFile(path, limit: 1 << 30))
+    let data = Data(try InputFile.contents(of: path, limit: 1 << 30))
     guard let state = try? JSONDecoder().decode(State.self, from: data), state.version == 2 else {
       throw DVAEError.startOver(path: path, "is damaged")
     }
@@ -134,12 +128,7 @@ final class PreparationOutput {
     case .success(let sample): try write(sample)
     }
     rows += 1
-    let now = ContinuousClock.now
-    let isDue = rowsPerCommit.map { rows % $0 == 0 } ?? (now - committed >= pause)
-    guard isDue else { return }
-    try commit()
-    committed = .now
-    pause = max((committed - now) * Self.workPerCommit, .milliseconds(100))
+    if rowsPerCommit.map({ rows % $0 == 0 }) ?? pacing.isDue { try pacing.commit(commit) }
   }
 
   private func write(_ sample: PreparedSample) throws {
@@ -206,7 +195,8 @@ final class PreparationOutput {
     let decoder = JSONDecoder()
     let index = path + "/index.json"
     guard FileSystem.kind(index) == .file,
-      let found = try? decoder.decode(Index.self, from: Data(readFile(index, limit: 1 << 30))),
+      let found = try? decoder.decode(
+        Index.self, from: Data(InputFile.contents(of: index, limit: 1 << 30))),
       found.settings == settings
     else {
       throw DVAEError(
@@ -216,6 +206,6 @@ final class PreparationOutput {
     // A kill may have come between the last two steps.
     try FileSystem.remove(path + "/state.json")
     return try decoder.decode(
-      Funnel.self, from: Data(readFile(path + "/funnel.json", limit: 1 << 30)))
+      Funnel.self, from: Data(InputFile.contents(of: path + "/funnel.json", limit: 1 << 30)))
   }
 }

@@ -95,7 +95,7 @@ final class ShardOutput {
   /// Completes the last shard.
   func finish() throws {
     if mark.samples > 0 { try finishShard() }
-    FileSystem.syncFolder(folder)
+    FileSystem.flushFolder(folder)
   }
 
   private func open() throws(DVAEError) -> OutputFile {

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEImages
 
 #if canImport(FoundationEssentials)
@@ -14,13 +15,13 @@ struct ImageFolder {
   private let path: String
   // Seen from the root of the file system.
   private let whole: String
-  private let components: [Substring]
+  private let components: [String]
 
   /// The folder that was asked for, else the table's own.
   init(_ settings: SourceSettings, table: String) {
-    let given = settings.images ?? Path.folder(table)
+    let given = settings.images ?? Path(table).folder.text
     path = given.isEmpty ? "." : given
-    whole = Path.join(FileManager.default.currentDirectoryPath, path)
+    whole = (Path(FileManager.default.currentDirectoryPath) / path).text
     components = Self.standardized(whole)
   }
 
@@ -28,15 +29,17 @@ struct ImageFolder {
   /// outside of it.
   func image(_ text: String) -> ImageReference? {
     if text.contains("://") { return .address(text) }
-    let target = Self.standardized(text.hasPrefix("/") ? text : whole + "/" + text)
-    guard target.count > components.count, target.starts(with: components) else { return nil }
+    let target = Self.standardized((Path(whole) / text).text)
+    guard target.count > components.count,
+      target.starts(with: components, by: { Path($0) == Path($1) })
+    else { return nil }
     // Without any `..`, which would lead elsewhere behind a link.
     let inside = target.dropFirst(components.count).joined(separator: "/")
-    return .item(InputItem(key: text, origin: .file(path: Path.join(path, inside))))
+    return .item(InputItem(key: text, origin: .file(path: (Path(path) / inside).text)))
   }
 
-  private static func standardized(_ path: String) -> [Substring] {
-    Path.components(path).reduce(into: [Substring]()) { components, next in
+  private static func standardized(_ path: String) -> [String] {
+    Path(path).components.reduce(into: [String]()) { components, next in
       if next == ".." { _ = components.popLast() } else { components.append(next) }
     }
   }

@@ -23,9 +23,7 @@ struct SourceFingerprint: Codable, Hashable {
     guard FileSystem.kind(path) == .folder else {
       files = 1
       bytes = FileSystem.size(path) ?? 0
-      let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-      let changed = attributes?[.modificationDate] as? Date
-      mark = changed.map { "\($0.timeIntervalSinceReferenceDate)" } ?? ""
+      mark = FileSystem.changed(path).map { "\($0)" } ?? ""
       return
     }
     var hash = FileHash()
@@ -34,15 +32,14 @@ struct SourceFingerprint: Codable, Hashable {
   }
 
   private mutating func add(
-    _ folder: String, to hash: inout FileHash, above: Set<FolderIdentity>
+    _ folder: String, to hash: inout FileHash, above: Set<FileIdentity>
   ) {
     var above = above
     // A link that leads back up would be followed for ever.
-    guard let identity = FolderIdentity(folder), above.insert(identity).inserted else { return }
-    guard let contents = try? folderContents(folder) else { return hash.add("unreadable") }
-    for entry in contents.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) })
-    where !entry.name.hasPrefix(".") {
-      let inner = Path.join(folder, entry.name)
+    guard let identity = FileIdentity(folder), above.insert(identity).inserted else { return }
+    guard let contents = try? FileSystem.entries(of: folder) else { return hash.add("unreadable") }
+    for entry in contents where !Path(entry.name).isHidden {
+      let inner = (Path(folder) / entry.name).text
       if entry.isFolder {
         hash.add(entry.name + "/")
         add(inner, to: &hash, above: above)
@@ -58,8 +55,8 @@ struct SourceFingerprint: Codable, Hashable {
   }
 
   private static func isRead(_ name: String) -> Bool {
-    Path.hasImageExtension(name) || Path.isArchive(name)
-      || ImageSource.companions.contains(Path.fileExtension(name))
+    Path(name).hasImageExtension || Path(name).isArchive
+      || ImageSource.companions.contains(Path(name).fileExtension)
   }
 
   /// How it differs from what an unfinished run saw; nil if it does not.

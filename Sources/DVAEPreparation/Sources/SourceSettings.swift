@@ -130,8 +130,8 @@ package struct Sources {
   /// What a file is by its name and, where that leaves a choice, by its first line.
   static func format(of path: String) throws -> SourceSettings.Format {
     if FileSystem.kind(path) == .folder { return .images }
-    let isCompressed = Path.fileExtension(path) == "bz2"
-    let suffix = Path.fileExtension(isCompressed ? Path.withoutExtension(path) : path)
+    let isCompressed = Path(path).fileExtension == "bz2"
+    let suffix = Path(isCompressed ? Path(path).withoutExtension.text : path).fileExtension
     switch suffix {
     case "csv": return .csv
     case "jsonl", "ndjson", "json": return .jsonl

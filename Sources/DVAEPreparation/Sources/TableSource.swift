@@ -103,7 +103,7 @@ struct TableSource: PairSource {
     let image =
       try number(settings.imageColumn)
       ?? fields.firstIndex { $0.hasPrefix("http://") || $0.hasPrefix("https://") }
-      ?? fields.firstIndex { Path.hasImageExtension($0) }
+      ?? fields.firstIndex { Path($0).hasImageExtension }
     let caption = try number(settings.captionColumn) ?? fields.indices.first { $0 != image }
     guard let image, let caption, image != caption else {
       throw unclear("the first row has no address and no name of an image")

@@ -78,14 +78,14 @@ struct YFCCArchive {
       guard let line, let number = Int(line), (0..<100_000_000).contains(number) else { return nil }
       let digits = String(String(100_000_000 + number).dropFirst())
       return .zipMember(
-        archive: Path.join(
-          folder, "images/\(digits.prefix(2))/\(digits.dropFirst(2).prefix(3)).zip"),
+        archive: (Path(folder) / "images/\(digits.prefix(2))/\(digits.dropFirst(2).prefix(3)).zip")
+          .text,
         member: digits.suffix(3) + ".jpg")
     }
   }
 
   private func file(_ folder: String, _ path: String) -> ImageReference {
-    let whole = Path.join(folder, path)
+    let whole = (Path(folder) / path).text
     return .item(InputItem(key: whole, origin: .file(path: whole)))
   }
 }

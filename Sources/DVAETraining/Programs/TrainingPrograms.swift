@@ -33,7 +33,7 @@ package enum TrainingPrograms: Sendable {
   ///   - replicas: devices that share each batch
   ///   - isSplit: whether the gradients are needed between the two parts, as where other processes
   ///     add theirs; the parts are separate anyway where a replica has several micro-batches
-  /// - Throws: `ModelInputError` for images of an impossible shape
+  /// - Throws: `DVAEError` for images of an impossible shape
   package init(
     _ configuration: TrainingConfiguration, replicas: Int = 1, isSplit: Bool = false
   ) throws {

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEPreparation
 import DVAEImages
 import Synchronization
@@ -63,7 +64,7 @@ import Testing
   @Test func workIsHandedOverInOrder() async throws {
     let running = Mutex((now: 0, most: 0))
     var (given, taken, waiting) = (0, [Int](), 0)
-    try await inOrder(window: 5) { () -> Int? in
+    try await orderedMap(window: 5) { () -> Int? in
       guard given < 200 else { return nil }
       given += 1
       waiting = max(waiting, given - taken.count)

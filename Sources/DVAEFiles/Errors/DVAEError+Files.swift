@@ -15,6 +15,8 @@ extension DVAEError.Code {
   public static let unsupported = Self(rawValue: "unsupported")
   /// The content needs more time or memory than a limit allows.
   public static let limitExceeded = Self(rawValue: "limit-exceeded")
+  /// The input has more bytes than a limit allows.
+  public static let tooManyBytes = Self(rawValue: "too-many-bytes")
   /// An unfinished output of an earlier run is in the way.
   public static let unfinished = Self(rawValue: "unfinished")
   /// An unfinished output cannot be continued.
@@ -35,6 +37,13 @@ extension DVAEError {
   /// The error of a path that the system refuses to open or read.
   package static func unreadable(path: String, reason: String) -> DVAEError {
     DVAEError(.missing, code: .unreadable, file: path, "cannot be read: \(reason)")
+  }
+
+  /// The error of an input of more bytes than a limit allows.
+  package static func tooManyBytes(name: String, bytes: Int, limit: Int) -> DVAEError {
+    DVAEError(
+      .badData, code: .tooManyBytes, file: name,
+      "has \(bytes) bytes, more than the limit of \(limit)")
   }
 
   /// The error of a path that leads to a folder, a device or a pipe.

@@ -1,22 +1,20 @@
-import DVAEFiles
-
 /// The bytes of a file, mapped and never copied as a whole; or of a buffer in memory.
 ///
 /// The bytes live as long as somebody holds this object. A mapping is copy on write, so the file
 /// on the disk cannot change through it. Should another process shorten the file, touching the
 /// missing pages would be fatal, which is why readers of whole tensors ask `isIntact` first.
-final class MappedFile: @unchecked Sendable {
+package final class MappedFile: @unchecked Sendable {
   // Unchecked: after init nothing here changes, and the bytes are only read.
 
   /// The path to name in messages.
-  let path: String
+  package let path: String
   /// All of the bytes, at least one.
-  let bytes: UnsafeMutableRawBufferPointer
+  package let bytes: UnsafeMutableRawBufferPointer
   /// The open file; nil for a buffer in memory.
   private let descriptor: Int32?
 
   /// Maps the regular file at a path.
-  init(path: String) throws(DVAEError) {
+  package init(path: String) throws(DVAEError) {
     let descriptor = try Self.reporting(path) { () throws(SystemError) in
       try SystemFile.openToRead(path)
     }
@@ -31,7 +29,7 @@ final class MappedFile: @unchecked Sendable {
   }
 
   /// Copies a buffer, for content that did not come from a file.
-  init(copying buffer: [UInt8], path: String) throws(DVAEError) {
+  package init(copying buffer: [UInt8], path: String) throws(DVAEError) {
     guard !buffer.isEmpty else { throw .empty(path: path) }
     self.path = path
     bytes = .allocate(byteCount: buffer.count, alignment: 64)
@@ -45,10 +43,10 @@ final class MappedFile: @unchecked Sendable {
     SystemFile.close(descriptor)
   }
 
-  var count: Int { bytes.count }
+  package var count: Int { bytes.count }
 
   /// Whether the file still has all of the bytes that were mapped.
-  var isIntact: Bool {
+  package var isIntact: Bool {
     guard let descriptor else { return true }
     guard let status = try? SystemFile.status(of: descriptor) else { return false }
     return status.size >= bytes.count

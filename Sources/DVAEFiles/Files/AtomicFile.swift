@@ -1,5 +1,3 @@
-public import DVAEFiles
-
 /// A file that appears under its name only once it is complete.
 ///
 /// The bytes go to a temporary name in the same folder; `commit` flushes them to the disk, renames
@@ -29,9 +27,9 @@ public final class AtomicFile {
     if let status = try? SystemFile.status(at: path), status.kind == .link {
       destination = SystemFile.resolved(path) ?? path
     }
-    let (folder, name) = Self.split(destination)
+    let name = Path(destination).name
     self.destination = destination
-    temporary = folder + "." + name + ".partial"
+    temporary = (Path(destination).folder / ".\(name).partial").text
     switch try? SystemFile.status(at: destination).kind {
     case .folder?: throw .cannotCreate(path: path, reason: "a folder has this name")
     case .other?: throw .cannotCreate(path: path, reason: "a device or pipe has this name")
@@ -39,7 +37,14 @@ public final class AtomicFile {
     }
     guard !name.isEmpty else { throw .cannotCreate(path: path, reason: "the path names no file") }
     do throws(SystemError) {
-      descriptor = try Self.openLocked(temporary)
+      let descriptor = try SystemFile.openLocked(temporary, patience: .milliseconds(500))
+      do throws(SystemError) {
+        try SystemFile.truncate(descriptor, to: 0)
+      } catch {
+        SystemFile.close(descriptor)
+        throw error
+      }
+      self.descriptor = descriptor
     } catch  where error.isLocked {
       throw .cannotCreate(path: path, reason: "another process is writing it at this moment")
     } catch  where error.isMissing {
@@ -108,8 +113,7 @@ public final class AtomicFile {
     }
     self.descriptor = nil
     SystemFile.close(descriptor)
-    let folder = Self.split(destination).folder
-    SystemFile.flushFolder(folder.isEmpty ? "." : folder)
+    SystemFile.flushFolder(Path(destination).folder.text)
   }
 
   /// Gives the file up and removes the temporary one, as happens by itself without a `commit`.
@@ -117,7 +121,7 @@ public final class AtomicFile {
     guard let descriptor else { return }
     self.descriptor = nil
     // Removed before the lock goes with the descriptor, else it could be another writer's.
-    SystemFile.remove(temporary)
+    try? SystemFile.remove(temporary)
     SystemFile.close(descriptor)
   }
 
@@ -142,31 +146,5 @@ public final class AtomicFile {
 
   private var closed: DVAEError {
     .cannotWrite(path: path, reason: "it is complete or given up already")
-  }
-
-  /// Opens and locks the temporary file, which an earlier process may have left or may be about to
-  /// rename.
-  private static func openLocked(_ path: String) throws(SystemError) -> Int32 {
-    while true {
-      let descriptor = try SystemFile.openToWrite(path)
-      do throws(SystemError) {
-        try SystemFile.lock(descriptor)
-        // Between opening and locking, the file may have been renamed by its writer.
-        let opened = try SystemFile.status(of: descriptor)
-        if let named = try? SystemFile.status(at: path), named.identity == opened.identity {
-          try SystemFile.truncate(descriptor)
-          return descriptor
-        }
-      } catch {
-        SystemFile.close(descriptor)
-        throw error
-      }
-      SystemFile.close(descriptor)
-    }
-  }
-
-  private static func split(_ path: String) -> (folder: String, name: String) {
-    guard let slash = path.lastIndex(of: "/") else { return ("", path) }
-    return (String(path[...slash]), String(path[path.index(after: slash)...]))
   }
 }

@@ -1,20 +1,18 @@
-import DVAEFiles
-
 /// Reads a part of a mapped file from front to back; nothing is read without a check that it is
 /// there.
-struct ByteCursor {
-  let file: MappedFile
+package struct ByteCursor {
+  package let file: MappedFile
   /// What is being read, to name in messages: "the zip directory".
-  let part: String
+  package let part: String
   /// The next byte, counted from the start of the file.
-  private(set) var offset: Int
+  package private(set) var offset: Int
   /// The byte after the last one.
-  let end: Int
+  package let end: Int
 
   /// A cursor over a part of the file.
   ///
   /// - Throws: `truncated` where the file does not have that part.
-  init(
+  package init(
     _ file: MappedFile, part: String, from offset: Int = 0, count: Int
   ) throws(DVAEError) {
     let (end, overflow) = offset.addingReportingOverflow(count)
@@ -28,10 +26,10 @@ struct ByteCursor {
     self.end = end
   }
 
-  var remaining: Int { end - offset }
+  package var remaining: Int { end - offset }
 
   /// The next `count` bytes, valid as long as the file lives.
-  mutating func bytes(_ count: Int) throws(DVAEError) -> UnsafeRawBufferPointer {
+  package mutating func bytes(_ count: Int) throws(DVAEError) -> UnsafeRawBufferPointer {
     guard count >= 0, count <= remaining else {
       throw .truncated(path: file.path, part: part, needed: count, available: remaining)
     }
@@ -40,14 +38,14 @@ struct ByteCursor {
   }
 
   /// The next unsigned or signed number, little-endian.
-  mutating func next<Number: FixedWidthInteger & BitwiseCopyable>(
+  package mutating func next<Number: FixedWidthInteger & BitwiseCopyable>(
     _ type: Number.Type = Number.self
   ) throws(DVAEError) -> Number {
     Number(littleEndian: try bytes(MemoryLayout<Number>.size).loadUnaligned(as: Number.self))
   }
 
   /// The next 64-bit number as a size or position.
-  mutating func nextSize() throws(DVAEError) -> Int {
+  package mutating func nextSize() throws(DVAEError) -> Int {
     let number: UInt64 = try next()
     guard let size = Int(exactly: number) else {
       throw .malformed(path: file.path, problem: "\(part) speaks of \(number) bytes")
@@ -56,7 +54,7 @@ struct ByteCursor {
   }
 
   /// The bytes up to the next line feed, which is skipped.
-  mutating func line() throws(DVAEError) -> UnsafeRawBufferPointer {
+  package mutating func line() throws(DVAEError) -> UnsafeRawBufferPointer {
     let rest = UnsafeRawBufferPointer(rebasing: file.bytes[offset..<end])
     guard let length = rest.prefix(1 << 16).firstIndex(of: UInt8(ascii: "\n")) else {
       throw .malformed(path: file.path, problem: "\(part) has a line without an end")
@@ -69,7 +67,7 @@ struct ByteCursor {
 
 extension Array where Element: BitwiseCopyable {
   /// `withUnsafeBytes` with typed errors.
-  func withRawBytes<Result, Failure: Error>(
+  package func withRawBytes<Result, Failure: Error>(
     _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     try withUnsafeBufferPointer { (elements) throws(Failure) in

@@ -1,0 +1,83 @@
+/// A regular file that is read at offsets; threads may share it.
+public final class InputFile: Sendable {
+  /// The path it was opened with, for messages.
+  public let path: String
+  /// The number of bytes in the file when it was opened.
+  public let size: Int
+  private let descriptor: Int32
+
+  /// Opens a regular file.
+  ///
+  /// - Throws: `missing` where nothing is there or the system refuses.
+  public init(path: String) throws(DVAEError) {
+    self.path = path
+    do throws(SystemError) {
+      descriptor = try SystemFile.openToRead(path)
+    } catch {
+      throw error.isMissing
+        ? .missing(path: path) : .unreadable(path: path, reason: error.reason)
+    }
+    guard let status = try? SystemFile.status(of: descriptor), status.kind == .regular else {
+      SystemFile.close(descriptor)
+      throw .unreadable(path: path, reason: "it is not a regular file")
+    }
+    size = status.size
+  }
+
+  deinit { SystemFile.close(descriptor) }
+
+  /// Returns the bytes from an offset on: `count` of them, or fewer where the file ends.
+  public func read(at offset: Int, count: Int) throws(DVAEError) -> [UInt8] {
+    do throws(SystemError) {
+      let available = offset > size ? 0 : max(0, min(count, size - offset))
+      return try SystemFile.read(descriptor, count: available, at: offset)
+    } catch {
+      throw .unreadable(path: path, reason: error.reason)
+    }
+  }
+
+  /// Returns all bytes of a file of at most `limit` bytes.
+  ///
+  /// - Throws: also `limitExceeded`, before anything is read.
+  package static func contents(of path: String, limit: Int) throws(DVAEError) -> [UInt8] {
+    let file = try InputFile(path: path)
+    guard file.size <= limit else {
+      throw .tooManyBytes(name: path, bytes: file.size, limit: limit)
+    }
+    return try file.read(at: 0, count: file.size)
+  }
+}
+
+extension FileHash {
+  /// Returns the hash of a file's bytes, or of a part of them: what `sha256sum` prints.
+  package static func of(_ path: String, _ range: Range<Int>? = nil) throws(DVAEError) -> String {
+    let file = try InputFile(path: path)
+    return try of(range ?? 0..<file.size) { (offset, count) throws(DVAEError) in
+      try file.read(at: offset, count: count)
+    }
+  }
+
+  /// Returns the hash of everything that was written to a file.
+  package static func of(_ file: OutputFile) throws(DVAEError) -> String {
+    try of(0..<file.size) { (offset, count) throws(DVAEError) in try file.read(count, at: offset) }
+  }
+
+  // Piece by piece, whatever the file's length.
+  private static func of(
+    _ range: Range<Int>, read: (_ offset: Int, _ count: Int) throws(DVAEError) -> [UInt8]
+  ) throws(DVAEError) -> String {
+    var hash = FileHash()
+    let piece = 1 << 20
+    for offset in stride(from: range.lowerBound, to: range.upperBound, by: piece) {
+      hash.update(try read(offset, min(piece, range.upperBound - offset)))
+    }
+    return hash.finished()
+  }
+}
+
+extension LineReader {
+  /// Reads from the start of a finished file, whose last line may lack its newline.
+  package init(_ file: InputFile) {
+    self.init(file.path) { try file.read(at: $1, count: $0) }
+  }
+}

@@ -1,0 +1,89 @@
+/// A file that grows at its end, is cut back to a known length, and is flushed on demand.
+package final class OutputFile {
+  /// The path of the file.
+  package let path: String
+  /// The number of bytes written so far.
+  package private(set) var size: Int
+  private let descriptor: Int32
+
+  /// Opens a file for writing at its end, creating it where there is none.
+  ///
+  /// - Parameters:
+  ///   - path: of the file; its folder must exist
+  ///   - emptied: whether to throw away the content of an existing file
+  ///   - locked: whether to take the file for this process alone for as long as it is open
+  ///   - patience: how long to wait for the lock
+  /// - Throws: `cannotCreate` where the file system refuses, where the path is a symbolic link, and
+  ///   where another process has the lock.
+  package init(
+    _ path: String, emptied: Bool, locked: Bool = false, patience: Duration = .milliseconds(500)
+  ) throws(DVAEError) {
+    self.path = path
+    do throws(SystemError) {
+      descriptor =
+        try locked
+        ? SystemFile.openLocked(path, patience: patience) : SystemFile.openToWrite(path)
+    } catch  where error.isLocked {
+      throw .inUse(path: path)
+    } catch {
+      let reason = FileSystem.isLink(path) ? "it is a symbolic link" : error.reason
+      throw DVAEError(.cannotCreate, file: path, "cannot write here: \(reason)")
+    }
+    do throws(SystemError) {
+      if emptied { try SystemFile.truncate(descriptor, to: 0) }
+      size = try SystemFile.status(of: descriptor).size
+    } catch {
+      SystemFile.close(descriptor)
+      throw .cannotWrite(path: path, reason: error.reason)
+    }
+  }
+
+  deinit { SystemFile.close(descriptor) }
+
+  /// Writes all of the bytes at the end.
+  package func append(_ bytes: some Collection<UInt8>) throws(DVAEError) {
+    try write(bytes, at: size)
+    size += bytes.count
+  }
+
+  /// Writes all of the bytes over those at an offset.
+  package func write(_ bytes: some Collection<UInt8>, at offset: Int) throws(DVAEError) {
+    try reporting("written") { () throws(SystemError) in
+      try Array(bytes).withRawBytes { (bytes) throws(SystemError) in
+        try SystemFile.write(bytes, to: descriptor, at: offset)
+      }
+    }
+  }
+
+  /// Reads up to `count` bytes at an offset; fewer at the end.
+  package func read(_ count: Int, at offset: Int) throws(DVAEError) -> [UInt8] {
+    try reporting("read") { () throws(SystemError) in
+      try SystemFile.read(descriptor, count: min(count, max(0, size - offset)), at: offset)
+    }
+  }
+
+  /// Cuts the file back to a length.
+  package func truncate(to length: Int) throws(DVAEError) {
+    try reporting("cut to \(length) bytes") { () throws(SystemError) in
+      try SystemFile.truncate(descriptor, to: length)
+    }
+    size = length
+  }
+
+  /// Returns when the bytes are on the disk.
+  package func sync() throws(DVAEError) {
+    try reporting("flushed to the disk") { () throws(SystemError) in
+      try SystemFile.flush(descriptor)
+    }
+  }
+
+  private func reporting<Result>(
+    _ action: String, _ body: () throws(SystemError) -> Result
+  ) throws(DVAEError) -> Result {
+    do throws(SystemError) {
+      return try body()
+    } catch {
+      throw DVAEError(.inputOutput, file: path, "cannot be \(action): \(error.reason)")
+    }
+  }
+}

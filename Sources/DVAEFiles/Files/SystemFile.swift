@@ -1,0 +1,293 @@
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+// The one place in this package that talks to the operating system about files. Everything above it
+// sees typed errors and whole operations only.
+
+/// A failed system call.
+struct SystemError: Error, Sendable {
+  let code: Int32
+
+  /// The system's own words, "No space left on device" for instance.
+  var reason: String { String(cString: strerror(code)) }
+  var isMissing: Bool { code == ENOENT || code == ENOTDIR }
+  var isLocked: Bool { code == EWOULDBLOCK || code == EAGAIN }
+
+  static var last: SystemError { SystemError(code: errno) }
+}
+
+/// System calls on files, each finished: interrupted calls are repeated, short writes continued.
+enum SystemFile {
+  enum Kind: Sendable { case regular, folder, link, other }
+
+  struct Status: Sendable {
+    let kind: Kind
+    let size: Int
+    let identity: FileIdentity
+    /// The time of the last change, in seconds since 1970.
+    let changed: Double
+  }
+
+  /// Opens for reading, without waiting for the other end of a named pipe.
+  static func openToRead(_ path: String) throws(SystemError) -> Int32 {
+    try repeating { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
+  }
+
+  /// Opens for reading and writing, creating the file where there is none.
+  ///
+  /// It is not truncated, and a symbolic link is refused: the target would be written over.
+  static func openToWrite(_ path: String) throws(SystemError) -> Int32 {
+    try repeating { open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666) }
+  }
+
+  static func close(_ descriptor: Int32) {
+    #if canImport(Darwin)
+    _ = Darwin.close(descriptor)
+    #elseif canImport(Glibc)
+    _ = Glibc.close(descriptor)
+    #elseif canImport(Musl)
+    _ = Musl.close(descriptor)
+    #endif
+  }
+
+  static func status(of descriptor: Int32) throws(SystemError) -> Status {
+    var found = stat()
+    _ = try repeating { fstat(descriptor, &found) }
+    return Status(found)
+  }
+
+  /// The status of what is at a path, with or without following a symbolic link.
+  static func status(at path: String, followingLinks: Bool = false) throws(SystemError) -> Status {
+    var found = stat()
+    _ = try repeating { followingLinks ? stat(path, &found) : lstat(path, &found) }
+    return Status(found)
+  }
+
+  /// The path with all symbolic links resolved; nil where something on the way is missing.
+  static func resolved(_ path: String) -> String? {
+    guard let buffer = realpath(path, nil) else { return nil }
+    defer { free(buffer) }
+    return String(cString: buffer)
+  }
+
+  /// Maps a whole file, copy on write: whoever writes to the memory changes nothing on the disk.
+  static func map(_ descriptor: Int32, count: Int) throws(SystemError) -> UnsafeMutableRawPointer {
+    guard
+      let start = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0),
+      start != UnsafeMutableRawPointer(bitPattern: -1)
+    else { throw .last }
+    return start
+  }
+
+  static func unmap(_ start: UnsafeMutableRawPointer, count: Int) { munmap(start, count) }
+
+  /// Opens a file for writing and takes its advisory lock for this process alone.
+  ///
+  /// Between opening and locking, another process may have renamed or removed the file. The lock is
+  /// then on a file of another name, so identity is checked after locking. The system drops the lock
+  /// when the descriptor closes or its process dies. A file system without locks is not an error. A
+  /// process that is being started holds its parent's locks for a moment, hence the patience.
+  static func openLocked(
+    _ path: String, patience: Duration
+  ) throws(SystemError) -> Int32 {
+    let end = ContinuousClock.now + patience
+    while true {
+      let descriptor = try openToWrite(path)
+      do throws(SystemError) {
+        try lock(descriptor)
+        let opened = try status(of: descriptor)
+        if let named = try? status(at: path), named.identity == opened.identity {
+          return descriptor
+        }
+      } catch {
+        close(descriptor)
+        guard error.isLocked, ContinuousClock.now < end else { throw error }
+        usleep(10_000)
+        continue
+      }
+      close(descriptor)
+    }
+  }
+
+  private static func lock(_ descriptor: Int32) throws(SystemError) {
+    do throws(SystemError) {
+      _ = try repeating { flock(descriptor, LOCK_EX | LOCK_NB) }
+    } catch  where error.isLocked {
+      throw error
+    } catch {}
+  }
+
+  static func truncate(_ descriptor: Int32, to size: Int) throws(SystemError) {
+    _ = try repeating { ftruncate(descriptor, off_t(size)) }
+  }
+
+  /// Writes all of the bytes at a position of the file.
+  static func write(
+    _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at position: Int
+  ) throws(SystemError) {
+    var done = 0
+    while done < bytes.count {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+      let place = off_t(position + done)
+      done += try repeating { pwrite(descriptor, rest.baseAddress, rest.count, place) }
+    }
+  }
+
+  /// Reads up to `count` bytes at a position; fewer at the end of the file.
+  static func read(
+    _ descriptor: Int32, count: Int, at position: Int
+  ) throws(SystemError) -> [UInt8] {
+    var failure: SystemError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      while filled < count, let start = buffer.baseAddress {
+        do throws(SystemError) {
+          let got = try repeating {
+            pread(descriptor, start + filled, count - filled, off_t(position + filled))
+          }
+          if got == 0 { break }
+          filled += got
+        } catch {
+          failure = error
+          break
+        }
+      }
+    }
+    if let failure { throw failure }
+    return bytes
+  }
+
+  static func flush(_ descriptor: Int32) throws(SystemError) {
+    _ = try repeating { fsync(descriptor) }
+  }
+
+  /// Makes the names in a folder durable.
+  ///
+  /// Some file systems refuse it for folders, and then there is nothing more to be done.
+  static func flushFolder(_ path: String) {
+    guard let descriptor = try? openToRead(path) else { return }
+    try? flush(descriptor)
+    close(descriptor)
+  }
+
+  static func rename(_ old: String, to new: String) throws(SystemError) {
+    #if canImport(Darwin)
+    _ = try repeating { Darwin.rename(old, new) }
+    #elseif canImport(Glibc)
+    _ = try repeating { Glibc.rename(old, new) }
+    #elseif canImport(Musl)
+    _ = try repeating { Musl.rename(old, new) }
+    #endif
+  }
+
+  static func remove(_ path: String) throws(SystemError) { _ = try repeating { unlink(path) } }
+
+  static func removeFolder(_ path: String) throws(SystemError) {
+    _ = try repeating { rmdir(path) }
+  }
+
+  static func makeFolder(_ path: String) throws(SystemError) {
+    _ = try repeating { mkdir(path, 0o777) }
+  }
+
+  /// The names in a folder, without `.` and `..`, in no order.
+  static func entries(_ path: String) throws(SystemError) -> [FolderEntry] {
+    guard let folder = opendir(path) else { throw .last }
+    defer { closedir(folder) }
+    var entries: [FolderEntry] = []
+    while let entry = readdir(folder) {
+      // Some file systems have longer names than the declared type: read it in place.
+      let (name, isUTF8) = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 1) {
+          (String(cString: $0), String(validatingCString: $0) != nil)
+        }
+      }
+      if name == "." || name == ".." { continue }
+      let isFolder: Bool? =
+        switch Int32(entry.pointee.d_type) {
+        case Int32(DT_DIR): true
+        case Int32(DT_REG): false
+        // Links, and file systems that do not tell.
+        default: nil
+        }
+      entries.append(
+        FolderEntry(
+          name: name, isUTF8: isUTF8,
+          isFolder: isFolder
+            ?? ((try? status(at: path + "/" + name, followingLinks: true).kind) == .folder)))
+    }
+    return entries
+  }
+
+  private static func repeating<Result: SignedInteger>(
+    _ call: () -> Result
+  ) throws(SystemError) -> Result {
+    while true {
+      let result = call()
+      if result >= 0 { return result }
+      guard errno == EINTR else { throw .last }
+    }
+  }
+}
+
+/// A name in a folder.
+package struct FolderEntry: Sendable {
+  /// The name; invalid UTF-8 is replaced, and such a name cannot be opened.
+  package let name: String
+  /// Whether the name is valid UTF-8.
+  package let isUTF8: Bool
+  /// Whether it leads to a folder, through links too.
+  package let isFolder: Bool
+}
+
+/// Device and inode: two paths with one identity lead to one file or folder.
+package struct FileIdentity: Hashable, Sendable {
+  private let device: UInt64
+  private let node: UInt64
+
+  fileprivate init(_ status: stat) {
+    device = UInt64(truncatingIfNeeded: status.st_dev)
+    node = UInt64(status.st_ino)
+  }
+
+  /// The identity of what a path leads to, through links; nil where nothing is there.
+  package init?(_ path: String) {
+    guard let status = try? SystemFile.status(at: path, followingLinks: true) else { return nil }
+    self = status.identity
+  }
+
+  /// The folder at a path and all folders above it.
+  ///
+  /// A folder that does not exist yet stands for the first folder above it that does.
+  package static func above(_ path: String) -> Set<FileIdentity> {
+    var folder = path.isEmpty ? "." : path
+    while FileSystem.kind(folder) == .missing { folder = Path(folder).folder.text }
+    var above: Set<FileIdentity> = []
+    while let identity = FileIdentity(folder), above.insert(identity).inserted { folder += "/.." }
+    return above
+  }
+}
+
+extension SystemFile.Status {
+  fileprivate init(_ found: stat) {
+    let kind: SystemFile.Kind =
+      switch found.st_mode & S_IFMT {
+      case S_IFREG: .regular
+      case S_IFDIR: .folder
+      case S_IFLNK: .link
+      default: .other
+      }
+    #if canImport(Darwin)
+    let time = found.st_mtimespec
+    #else
+    let time = found.st_mtim
+    #endif
+    self.init(
+      kind: kind, size: Int(found.st_size), identity: FileIdentity(found),
+      changed: Double(time.tv_sec) + Double(time.tv_nsec) / 1e9)
+  }
+}

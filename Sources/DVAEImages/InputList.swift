@@ -1,0 +1,115 @@
+package import DVAEFiles
+
+/// Items that were found once, kept in little memory: about a hundred bytes for each.
+///
+/// Listing the same folders again could find other files, and then a job would leave some out or do
+/// others twice.
+package struct InputList: Sendable {
+  private enum Kind: UInt8 { case file, sample, failure }
+
+  private var bytes: [UInt8] = []
+  private var starts: [Int] = []
+  private var archives: [InputFile] = []
+  private var failures: [DVAEError] = []
+
+  /// Starts without items.
+  package init() {}
+
+  /// The number of items.
+  package var count: Int { starts.count }
+
+  /// Appends what was found, an item or the error in its place, under a key.
+  package mutating func append(_ key: String, _ item: Result<InputItem, DVAEError>) {
+    starts.append(bytes.count)
+    put(key)
+    switch item {
+    case .failure(let error):
+      put(.failure, failures.count)
+      failures.append(error)
+    case .success(let item):
+      switch item.origin {
+      case .file(let path):
+        put(.file, 0)
+        put(path)
+      case .sample(let record, let archive):
+        // The samples of an archive follow each other.
+        if archives.last !== archive { archives.append(archive) }
+        put(.sample, archives.count - 1)
+        put(record.members.count)
+        for member in record.members {
+          put(member.entry.name)
+          put(member.entry.start)
+          put(member.entry.offset)
+          put(member.entry.size)
+        }
+      }
+    }
+  }
+
+  /// Returns the key and the item, or the error in its place, at a position.
+  package subscript(position: Int) -> (key: String, item: Result<InputItem, DVAEError>) {
+    var place = starts[position]
+    let key = text(&place)
+    let kind = Kind(rawValue: bytes[place])
+    place += 1
+    let number = number(&place)
+    switch kind {
+    case .file:
+      return (key, .success(InputItem(key: key, origin: .file(path: text(&place)))))
+    case .sample:
+      var members: [WebDatasetRecord.Member] = []
+      var record = ""
+      for _ in 0..<self.number(&place) {
+        let name = text(&place)
+        let start = self.number(&place)
+        let offset = self.number(&place)
+        let entry = TarEntry(name: name, start: start, offset: offset, size: self.number(&place))
+        guard let split = WebDatasetRecord.split(name) else { continue }
+        record = split.key
+        members.append(.init(extension: split.extension, entry: entry))
+      }
+      let origin = InputItem.Origin.sample(
+        WebDatasetRecord(key: record, members: members), archives[number])
+      return (key, .success(InputItem(key: key, origin: origin)))
+    case .failure, nil:
+      return (key, .failure(failures[number]))
+    }
+  }
+
+  private mutating func put(_ kind: Kind, _ number: Int) {
+    bytes.append(kind.rawValue)
+    put(number)
+  }
+
+  // LEB128: seven bits a byte, the high bit says that more follow.
+  private mutating func put(_ number: Int) {
+    var rest = UInt(number)
+    while rest >= 0x80 {
+      bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+      rest >>= 7
+    }
+    bytes.append(UInt8(rest))
+  }
+
+  private mutating func put(_ text: String) {
+    put(text.utf8.count)
+    bytes += text.utf8
+  }
+
+  private func number(_ place: inout Int) -> Int {
+    var (value, shift) = (UInt(0), UInt(0))
+    while true {
+      let byte = bytes[place]
+      place += 1
+      value |= UInt(byte & 0x7F) << shift
+      if byte & 0x80 == 0 { return Int(value) }
+      shift += 7
+    }
+  }
+
+  private func text(_ place: inout Int) -> String {
+    let count = number(&place)
+    defer { place += count }
+    return String(decoding: bytes[place..<place + count], as: UTF8.self)
+  }
+}
