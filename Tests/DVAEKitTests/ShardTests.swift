@@ -51,7 +51,7 @@ import Testing
       ["JOB_COMPLETION_INDEX": "2"],
     ] {
       let error = #expect(throws: DVAEError.self) { try Shard.scheduled(environment) }
-      #expect(error?.description.contains("--shard") == true)
+      #expect(error?.advice?.contains("name the shard") == true)
     }
   }
 }

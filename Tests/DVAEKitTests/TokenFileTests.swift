@@ -183,7 +183,7 @@ import DVAEWeights
     try Self.write(path, .npy, upTo: 3, finish: false)
     let error = #expect(throws: DVAEError.self) { try Self.write(path, .npy) }
     #expect(error?.kind == .cannotCreate)
-    #expect(error?.description.contains("--resume") == true)
+    #expect(error?.code == .unfinished)
     try Self.write(path, .npy, start: .restarting)
     #expect(try NpyArray.open(path).shape[0] == 6)
   }

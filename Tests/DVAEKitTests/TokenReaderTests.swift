@@ -24,18 +24,12 @@ import DVAEWeights
     #expect(try read("one.npy").map(\.key) == ["one"])
   }
 
-  @Test func longArraysOfOtherIntegersAreConvertedOnce() throws {
-    let count = 5000
+  /// Converting the whole array once for each image would take minutes.
+  @Test(.timeLimit(.minutes(1))) func longArraysOfOtherIntegersAreConvertedOnce() throws {
+    let count = 100_000
     let values = [Int64](repeating: 7, count: 4 * count)
     try NpyArray.write(values, shape: [count, 2, 2], to: folder("t.npy"))
-    let array = try NpyArray.open(folder("t.npy"))
-    let clock = ContinuousClock()
-    let once = try clock.measure { for _ in 0..<10 { _ = try array.int64s() } }
-    var items: [TokenReader.Item] = []
-    let all = try clock.measure { items = try read("t.npy") }
-    #expect(items.count == count)
-    // Once for each image would be 500 of these.
-    #expect(all < once * 100)
+    #expect(try read("t.npy").count == count)
   }
 
   @Test func arraysWithoutTokensPromiseNothing() throws {
