@@ -57,7 +57,7 @@ public struct DiscreteVAE: Sendable {
     _ path: String, only half: NetworkPlan.Half? = nil, precision: Precision = .float32,
     singlePass: Bool = false, threads: Int? = nil
   ) throws -> DiscreteVAE {
-    if path == "random", FileSystem.kind(path) == .missing {
+    if path == "random" {
       return try random(only: half, precision: precision, threads: threads)
     }
     let weights = try WeightsFiles(path, verifying: half)

@@ -9,9 +9,9 @@ struct ModelOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The model: a folder with encoder and decoder files (.pkl, .pt, .safetensors), one "
-        + ".safetensors, or a name: 'starter', 'openai' or 'random'.",
+        + ".safetensors, or a name: 'starter' (unless given), 'openai' or 'random'.",
       valueName: "path"))
-  var weights = "starter"
+  var weights: String?
 
   @Option(help: "Threads to compute with (default: one per core).")
   var threads: Int?
@@ -23,8 +23,13 @@ struct ModelOptions: ParsableArguments {
   func load(
     only half: NetworkPlan.Half? = nil, precision: Precision = .float32, singlePass: Bool = false
   ) throws -> DiscreteVAE {
-    try DiscreteVAE.load(
-      weights, only: half, precision: precision, singlePass: singlePass, threads: threads)
+    if weights == nil {
+      Console.current.note(
+        "using the starter model, which is small; --weights names another")
+    }
+    return try DiscreteVAE.load(
+      weights ?? "starter", only: half, precision: precision, singlePass: singlePass,
+      threads: threads)
   }
 }
 

@@ -15,6 +15,8 @@ package func orderedMap<Input: Sendable, Output: Sendable>(
   work: @escaping @Sendable (Input) async -> Output, each: (Output) throws -> Void
 ) async throws {
   try await withThrowingTaskGroup(of: (Int, Output).self) { group in
+    // A closure runs on the actor of an isolated parameter only if it captures it.
+    _ = isolation
     var (started, taken, ended) = (0, 0, false)
     var early: [Int: Output] = [:]
     func start() throws {

@@ -1,5 +1,6 @@
-#if canImport(FoundationEssentials)
 public import DVAEFiles
+
+#if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
@@ -17,21 +18,21 @@ public struct WeightsLocation: Hashable, Sendable {
   ///
   /// - Parameter path: a file; a folder with `encoder` and `decoder` files (`.safetensors`, `.pkl`,
   ///   `.pt`, `.pth` or `.bin`), one of them, or a single `.safetensors`; or a name: `starter`, the
-  ///   model that comes with the package, or `openai`, the release once it is downloaded. A file or
-  ///   folder of that name comes first.
+  ///   model that comes with the package, or `openai`, the release once it is downloaded. A folder
+  ///   of such a name is `./starter`.
   /// - Throws: what is missing, and what to do about it.
   public init(_ path: String) throws(DVAEError) {
-    switch FileSystem.kind(path) {
-    case .file: files = [path]
-    case .folder: files = try Self.files(in: path)
-    case .missing:
-      switch path {
-      case "starter": files = [try Self.starter()]
-      case "openai": files = try Self.downloaded()
-      default:
+    switch path {
+    case "starter": files = [try Self.starter()]
+    case "openai": files = try Self.downloaded()
+    default:
+      switch FileSystem.kind(path) {
+      case .file: files = [path]
+      case .folder: files = try Self.files(in: path)
+      case .missing:
         throw DVAEError(
-          .missing, file: path,
-          "no such file or folder of weights; give one, or the name 'starter' or 'openai'")
+          .missing, file: path, "no such file or folder of weights",
+          advice: "give one, or the name 'starter' or 'openai'")
       }
     }
   }
