@@ -58,4 +58,12 @@ import Testing
     #expect(error.description == #"a\u{1b}[2J\u{a}.png: is \u{202e}odd"#)
     #expect(error.localizedDescription == error.description)
   }
+
+  @Test func theModelThatNobodyChoseIsNamed() async throws {
+    let folder = TemporaryFolder()
+    let photo = Fixtures.images + "/kodim23.png"
+    let run = await dvae("tokenize", photo, "--output", folder("t.npy"), "--quiet")
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.errors == "using the starter model, which is small; --weights names another\n")
+  }
 }

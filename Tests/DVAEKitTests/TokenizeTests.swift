@@ -42,13 +42,6 @@ import DVAEWeights
     for name in Fixtures.names { try expectPicture(folder("back/\(name).png"), name) }
   }
 
-  @Test func theModelThatNobodyChoseIsNamed() async throws {
-    let run = await dvae(
-      "tokenize", Fixtures.images + "/kodim23.png", "--output", folder("t.npy"), "--quiet")
-    #expect(run.status == 0, "\(run.errors)")
-    #expect(run.errors == "using the starter model, which is small; --weights names another\n")
-  }
-
   /// Within 1 of the reference, which may round the other way before it cuts to bytes.
   private func expectPicture(_ path: String, _ name: String) throws {
     let made = try PixelImage(contentsOf: path)
