@@ -53,6 +53,17 @@ law "only DVAECommands prints or exits" \
   "$(search_code '(^|[^[:alnum:]_.])(print|debugPrint|dump|puts|fputs|printf|fprintf|exit|_exit|abort)\(|FileHandle\.standard(Output|Error)' \
     Sources | grep -vE '^Sources/(DVAECommands|dvae)/' || true)"
 
+law "a target's name has the package's prefix: SwiftPM refuses two of one name in a build" \
+  "$(cd Sources && printf '%s\n' * | grep -vE '^(C?DVAE[A-Za-z]|dvae$)' || true)"
+
+law "there is one public error type, DVAEError" \
+  "$(search_code 'public +(enum|struct|final class) +[A-Za-z]+ *:[^{]*[ ,]Error\b' Sources |
+    grep -v 'DVAEFiles/Errors/DVAEError.swift' || true)"
+
+law "library text does not speak of command-line options" \
+  "$(search_code '"[^"]*--[a-z]+[a-z-]*' --exclude-dir=DVAECommands --exclude-dir=dvae Sources |
+    grep -v 'xla_' || true)"
+
 law "no source file far past 400 lines" \
   "$(find Sources Tests -type f \( -name '*.swift' -o -name '*.[ch]' -o -name '*.inc' \) \
     -exec wc -l {} + | awk '$1 > 450 && $2 != "total" { print $2 ": " $1 " lines" }')"
