@@ -12,11 +12,11 @@ rm -rf $out
 mkdir $out
 
 say "photos to tokens, 1024 each"
-"$dvae" tokenize Examples/photos --output $out/tokens.npy --quiet
+"$dvae" tokenize Examples/photos --weights starter --output $out/tokens.npy --quiet
 "$dvae" tokens stats $out/tokens.npy
 say "and back: input, reconstruction, error; PSNR and SSIM"
-"$dvae" reconstruct Examples/photos --compare --output $out --quiet
-"$dvae" tokens mosaic $out/tokens.npy --key kodim23 --output $out/kodim23-tokens.png --quiet
-"$dvae" evaluate Examples/photos --html $out/report.html --quiet
+"$dvae" reconstruct Examples/photos --weights starter --compare --output $out --quiet
+"$dvae" tokens mosaic $out/tokens.npy --weights starter --key kodim23 --output $out/kodim23-tokens.png --quiet
+"$dvae" evaluate Examples/photos --weights starter --html $out/report.html --quiet
 say "look at these:"
 printf '  %s\n' "$PWD/$out"/*.png "$PWD/$out/report.html"
