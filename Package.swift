@@ -92,7 +92,10 @@ let package = Package(
     // Level 1: the floor.
     module(
       "DVAEFiles",
-      [.target(name: "CDVAECrypto", condition: .when(platforms: [.linux, .android]))]),
+      [
+        "CDVAEZLib",
+        .target(name: "CDVAECrypto", condition: .when(platforms: [.linux, .android])),
+      ]),
     // Level 2: numbers.
     module("DVAETensors", ["DVAEFiles"]),
     // Level 3: engines, accelerators and recorded programs; pictures and weights from untrusted bytes.
@@ -100,7 +103,7 @@ let package = Package(
     module("DVAEAccelerator", ["CDVAEPJRT", "DVAEFiles"]),
     module("DVAEProgram", ["DVAEFiles", "DVAETensors"]),
     module("DVAEImages", ["CDVAEImageCodecs", "CDVAEKernels", "DVAEFiles", "DVAETensors"]),
-    module("DVAEWeights", ["CDVAEZLib", "DVAEFiles", "DVAETensors"]),
+    module("DVAEWeights", ["DVAEFiles", "DVAETensors"]),
     // Level 4: the network.
     module("DVAEModel", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
     // Level 5: training, and its data.

@@ -11,9 +11,12 @@ of Tests/DVAEImagesTests/ResamplingTests.swift instead.
 
 import io
 import pathlib
+import os
 import struct
+import subprocess
 import sys
 import tarfile
+import tempfile
 import zlib
 
 import numpy as np
@@ -150,6 +153,44 @@ def pngs():
     put("png_named.jpg", png(RGB, 8, 2))
 
 
+def notes():
+    """Orientation and damage where Pillow finds them, and only there."""
+    def text(keyword, value):
+        return keyword.encode() + b"\0" + value
+
+    block = b"Exif\0\0" + exif(6)
+    profile = f"\nexif\n{len(block):8d}\n{block.hex()}\n".encode()
+    put("png_profile_text.png", png(RGB, 8, 2, chunk(b"tEXt", text("Raw profile type exif", profile))))
+    put("png_profile_zip.png", png(
+        RGB, 8, 2, chunk(b"zTXt", text("Raw profile type exif", b"\0" + zlib.compress(profile)))))
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="8"/></x:xmpmeta>'
+    put("png_xmp.png", png(
+        RGB, 8, 2, chunk(b"iTXt", text("XML:com.adobe.xmp", b"\0\0\0\0" + xmp))))
+    put("png_xmp_zip.png", png(
+        RGB, 8, 2, chunk(b"iTXt", text("XML:com.adobe.xmp", b"\1\0\0\0" + zlib.compress(xmp)))))
+    # The Exif block comes first, even where it says nothing else than upright.
+    put("png_xmp_and_exif.png", png(
+        RGB, 8, 2, chunk(b"iTXt", text("XML:com.adobe.xmp", b"\0\0\0\0" + xmp))
+        + chunk(b"eXIf", exif(1))))
+    data = io.BytesIO()
+    Image.fromarray(RGB).save(data, "JPEG", quality=60, xmp=xmp)
+    put("jpeg_xmp.jpg", data.getvalue())
+    data = io.BytesIO()
+    Image.fromarray(RGB).save(data, "WEBP", lossless=True)
+    late = b"EXIF" + struct.pack("<I", len(exif(6))) + exif(6)
+    put("webp_late_exif.webp", data.getvalue() + late)
+    # The zlib header says 256 bytes, the data reach back further.
+    wide = np.tile(RGB, (1, 40, 1))
+    good = png(wide, 8, 2)
+    start = good.index(b"IDAT")
+    length = struct.unpack(">I", good[start - 4:start])[0]
+    stream = bytearray(good[start + 4:start + 4 + length])
+    stream[0] = 0x08
+    stream[1] = 31 - (stream[0] * 256) % 31
+    put("png_window.png", good[:start - 4] + chunk(b"IDAT", bytes(stream))
+        + chunk(b"IEND", b""))
+
+
 def webps():
     picture = Image.fromarray(RGB)
     alpha = Image.fromarray(np.dstack([RGB, ALPHA]), "RGBA")
@@ -211,6 +252,26 @@ def archives():
             add("set/\u00e9t\u00e9.empty")
 
 
+def sparse_archives():
+    """What GNU tar makes of a file with holes and a hard link, in each of its four forms."""
+    folder = pathlib.Path("Tests/Fixtures/archives").absolute()
+    with tempfile.TemporaryDirectory() as place:
+        with open(f"{place}/s.bin", "wb") as file:
+            file.write(b"head")
+            file.seek(131072)
+            file.write(b"tail")
+        pathlib.Path(place, "a.txt").write_bytes(b"first")
+        os.link(f"{place}/a.txt", f"{place}/b.txt")
+        for name, options in (("sparse-gnu", ["--format=gnu"]),
+                              ("sparse-0.0", ["--format=pax", "--sparse-version=0.0"]),
+                              ("sparse-0.1", ["--format=pax", "--sparse-version=0.1"]),
+                              ("sparse-1.0", ["--format=pax", "--sparse-version=1.0"])):
+            subprocess.run(
+                ["tar", "-cSf", folder / f"{name}.tar", "-b1", "--mtime=@0", "--owner=0", "--group=0",
+                 "--numeric-owner", "--mode=0644", *options, "-C", place, "a.txt", "s.bin", "b.txt"],
+                check=True)
+
+
 if "--resampling" in sys.argv:
     resampling()
     sys.exit()
@@ -219,8 +280,10 @@ for old in OUT.iterdir():
     old.unlink()
 jpegs()
 pngs()
+notes()
 webps()
 archives()
+sparse_archives()
 (OUT / "manifest.txt").write_text("\n".join(names) + "\n")
 total = sum(file.stat().st_size for file in OUT.iterdir())
 print(f"{len(names)} images, {total} bytes in all")

@@ -79,6 +79,21 @@ def main():
             marks = ", ".join("?" * len(values))
             connection.execute(f"INSERT INTO yfcc100m_dataset VALUES ({marks})", values)
 
+    # Tables that compute their rows: a view without end, columns of 400 MB.
+    for name, statement in [
+        ("view", "CREATE VIEW yfcc100m_dataset AS WITH RECURSIVE n(rowid) AS (SELECT 1 UNION ALL SELECT "
+         "rowid + 1 FROM n) SELECT rowid, "
+         + ", ".join(f"hex(randomblob(500)) AS {c}" for c in COLUMNS) + " FROM n"),
+        ("generated", "CREATE TABLE yfcc100m_dataset (" + ", ".join(
+            f"{c} GENERATED ALWAYS AS (hex(zeroblob(200000000)))" if c == "title" else c
+            for c in COLUMNS) + ")"),
+    ]:
+        database = FOLDER / f"{name}.db"
+        database.unlink(missing_ok=True)
+        with sqlite3.connect(database) as connection:
+            connection.execute("PRAGMA page_size = 4096")
+            connection.execute(statement)
+
     archive = FOLDER / "images" / "00" / "001.zip"
     archive.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(archive, "w") as file:

@@ -10,14 +10,19 @@
 
 #include "report.h"
 
-// A progressive file may repeat scans without end at a few bytes each; real ones have about ten.
-enum { maximum_scans = 500 };
+// A progressive file may repeat scans without end at a few bytes each; real ones have about ten. Each
+// goes over the whole picture, so that a large one may have fewer.
+enum { maximum_scans = 100 };
+static const uint64_t maximum_scanned_pixels = (uint64_t)1 << 32;
 
 /// libjpeg's error manager with a way out.
 struct failure {
   struct jpeg_error_mgr base;
   jmp_buf escape;
   int status;
+  /// Whether the file may end without its mark, and whether it has.
+  int may_lack_end;
+  int has_ended;
   struct dvae_codec_report *report;
 };
 
@@ -36,6 +41,9 @@ static void fail(j_common_ptr codec) {
     case JERR_NOTIMPL:
     case JERR_CONVERSION_NOTIMPL: failure->status = DVAE_CODEC_UNSUPPORTED; break;
     default: failure->status = DVAE_CODEC_CORRUPT;
+  }
+  if (failure->has_ended && failure->status == DVAE_CODEC_CORRUPT) {
+    failure->status = DVAE_CODEC_TRUNCATED;
   }
   longjmp(failure->escape, 1);
 }
@@ -71,8 +79,14 @@ static struct jpeg_error_mgr *prepare(struct failure *failure, struct dvae_codec
 static void source_start(j_decompress_ptr codec) { (void)codec; }
 
 static boolean source_fill(j_decompress_ptr codec) {
-  ERREXIT(codec, JERR_INPUT_EOF);
-  return FALSE;
+  // An image of one scan needs no end mark; where pixels are missing, libjpeg warns.
+  static const JOCTET end[] = {0xFF, JPEG_EOI};
+  struct failure *failure = (struct failure *)codec->err;
+  if (!failure->may_lack_end) ERREXIT(codec, JERR_INPUT_EOF);
+  failure->has_ended = 1;
+  codec->src->next_input_byte = end;
+  codec->src->bytes_in_buffer = sizeof end;
+  return TRUE;
 }
 
 static void source_skip(j_decompress_ptr codec, long count) {
@@ -82,10 +96,15 @@ static void source_skip(j_decompress_ptr codec, long count) {
   codec->src->bytes_in_buffer -= (size_t)count;
 }
 
-static void watch_scans(j_common_ptr codec) {
-  if (codec->is_decompressor && ((j_decompress_ptr)codec)->input_scan_number > maximum_scans) {
+static void watch_scans(j_common_ptr common) {
+  if (!common->is_decompressor) return;
+  j_decompress_ptr codec = (j_decompress_ptr)common;
+  uint64_t pixels = (uint64_t)codec->image_width * codec->image_height;
+  if (codec->input_scan_number > maximum_scans ||
+      (codec->input_scan_number > 1 &&
+       (uint64_t)codec->input_scan_number * pixels > maximum_scanned_pixels)) {
     struct failure *failure = (struct failure *)codec->err;
-    dvae_codec_say(failure->report, "it has more than 500 scans");
+    dvae_codec_say(failure->report, "it has more scans than any real image of its size");
     failure->status = DVAE_CODEC_UNSUPPORTED;
     longjmp(failure->escape, 1);
   }
@@ -168,6 +187,8 @@ static void read_pixels(
       break;
     default: ERREXIT(codec, JERR_CONVERSION_NOTIMPL);
   }
+  // The bits of arithmetic coding go on without end, and later scans are not missed by themselves.
+  decoder->failure.may_lack_end = !jpeg_has_multiple_scans(codec) && !codec->arith_code;
   jpeg_start_decompress(codec);
   size_t stride = (size_t)codec->output_width * 3;
   JSAMPARRAY row = NULL;

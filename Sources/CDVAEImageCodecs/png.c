@@ -13,6 +13,8 @@ struct session {
   size_t count;
   struct dvae_codec_buffer written;
   size_t capacity;
+  /// Rows that are still to be decompressed, over all passes; 0 when no pixel is missing.
+  uint64_t rows_left;
   int status;
   struct dvae_codec_report *report;
 };
@@ -40,6 +42,17 @@ static void take(png_structp png, png_bytep target, size_t count) {
   session->count -= count;
 }
 
+// The longest side: libpng keeps whole rows, of up to eight bytes a pixel.
+enum { longest_side = 1000000 };
+
+/// Called for every row that is decompressed.
+static void count_row(png_structp png, png_row_infop row, png_bytep bytes) {
+  struct session *session = png_get_user_transform_ptr(png);
+  (void)row;
+  (void)bytes;
+  if (session->rows_left > 0) session->rows_left--;
+}
+
 /// Starts reading and reads up to the pixels. Only chunks that change pixels are looked at: a
 /// broken or huge colour profile, text or time stamp must not cost the image.
 static void read_header(png_structp png, png_infop info, struct session *session) {
@@ -47,8 +60,17 @@ static void read_header(png_structp png, png_infop info, struct session *session
                                    "pHYs\0sBIT\0sCAL\0sPLT\0sRGB\0tEXt\0tIME\0zTXt";
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, unused, (int)(sizeof unused / 5));
   png_set_user_limits(png, 0x7fffffff, 0x7fffffff);
+#ifdef PNG_MAXIMUM_INFLATE_WINDOW
+  // Some writers claim a smaller window than they use.
+  png_set_option(png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
+#endif
   png_set_read_fn(png, session, take);
   png_read_info(png, info);
+  if (png_get_image_width(png, info) > longest_side ||
+      png_get_image_height(png, info) > longest_side) {
+    session->status = DVAE_CODEC_UNSUPPORTED;
+    png_error(png, "a side has more than 1000000 pixels");
+  }
 }
 
 /// Pillow's `convert("RGB")`: palettes looked up, alpha dropped without blending, gray samples of
@@ -70,6 +92,12 @@ static void read_pixels(
     png_set_strip_alpha(png);
   }
   int passes = png_set_interlace_handling(png);
+  session->rows_left = passes == 1 ? height : 0;
+  for (int pass = 0; passes > 1 && pass < passes; pass++) {
+    if (PNG_PASS_COLS(width, pass) > 0) session->rows_left += PNG_PASS_ROWS(height, pass);
+  }
+  png_set_user_transform_info(png, session, 0, 0);
+  png_set_read_user_transform_fn(png, count_row);
   png_read_update_info(png, info);
   size_t stride = (size_t)width * 3;
   if (png_get_rowbytes(png, info) != (gray16 ? (size_t)width * 2 : stride)) {
@@ -79,9 +107,13 @@ static void read_pixels(
     for (png_uint_32 y = 0; y < height; y++) png_read_row(png, pixels + stride * y, NULL);
   }
   png_read_end(png, NULL);
-  for (png_uint_32 y = 0; gray16 && y < height; y++) {
-    uint8_t *row = pixels + stride * y;
-    // Two bytes become three in place, so from the right.
+}
+
+/// 16-bit gray to RGB: two bytes become three in place, so from the right.
+static void widen(const struct dvae_codec_report *report, uint8_t *pixels) {
+  size_t width = report->width;
+  for (size_t y = 0; y < report->height; y++) {
+    uint8_t *row = pixels + width * 3 * y;
     for (size_t x = width; x-- > 0;) {
       uint8_t value = row[2 * x] ? 255 : row[2 * x + 1];
       memset(row + 3 * x, value, 3);
@@ -89,9 +121,11 @@ static void read_pixels(
   }
 }
 
-/// The header alone, or the pixels too where there is a place for them.
+/// The header alone, or the pixels too where there is a place for them; `step` is the number of bytes
+/// that are decompressed at a time, 0 for libpng's own.
 static int read(
-    const uint8_t *bytes, size_t count, uint8_t *pixels, struct dvae_codec_report *report) {
+    const uint8_t *bytes, size_t count, uint8_t *pixels, size_t step,
+    struct dvae_codec_report *report) {
   struct session session = {.bytes = bytes, .count = count, .report = report};
   report->message[0] = 0;
   png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &session, fail, ignore_warning);
@@ -101,7 +135,9 @@ static int read(
     png_destroy_read_struct(&png, NULL, NULL);
     return DVAE_CODEC_MEMORY;
   }
+  session.rows_left = UINT64_MAX;
   if (!setjmp(png_jmpbuf(png))) {
+    if (step) png_set_compression_buffer_size(png, step);
     if (pixels) {
       read_pixels(png, info, &session, pixels);
     } else {
@@ -110,17 +146,28 @@ static int read(
       report->height = png_get_image_height(png, info);
     }
   }
+  // An end that is missing behind the last pixel, in a checksum or the end mark, costs nothing.
+  if (session.rows_left == 0 && session.status == DVAE_CODEC_TRUNCATED) {
+    session.status = DVAE_CODEC_OK;
+  }
+  if (pixels && session.status == DVAE_CODEC_OK &&
+      png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, info) == 16) {
+    widen(report, pixels);
+  }
   png_destroy_read_struct(&png, &info, NULL);
   return session.status;
 }
 
 int dvae_png_header(const uint8_t *bytes, size_t count, struct dvae_codec_report *report) {
-  return read(bytes, count, NULL, report);
+  return read(bytes, count, NULL, 0, report);
 }
 
 int dvae_png_decode(
     const uint8_t *bytes, size_t count, uint8_t *pixels, struct dvae_codec_report *report) {
-  return read(bytes, count, pixels, report);
+  int status = read(bytes, count, pixels, 0, report);
+  if (status != DVAE_CODEC_TRUNCATED) return status;
+  // What is there before the cut has not been seen where more was asked for at once.
+  return read(bytes, count, pixels, 1, report);
 }
 
 static void put(png_structp png, png_bytep bytes, size_t count) {

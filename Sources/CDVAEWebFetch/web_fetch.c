@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -93,6 +94,27 @@ static enum address_kind kind_of(const struct sockaddr *address) {
     return kind_of_ipv6(in.sin6_addr.s6_addr);
   }
   return FORBIDDEN;
+}
+
+int dvae_fetch_host(const char *address, char *host, size_t size) {
+  int status = -1;
+  char *name = NULL, *port = NULL;
+  CURLU *url = curl_url();
+  if (url == NULL) return -1;
+  if (curl_url_set(url, CURLUPART_URL, address, 0) == CURLUE_OK &&
+      curl_url_get(url, CURLUPART_HOST, &name, CURLU_URLDECODE) == CURLUE_OK &&
+      curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK) {
+    size_t length = strlen(name);
+    while (length > 0 && name[length - 1] == '.') length--;
+    int written = snprintf(host, size, "%.*s:%s", (int)length, name, port);
+    status = written >= 0 && (size_t)written < size ? 0 : -1;
+    for (char *c = host; status == 0 && *c != 0; c++)
+      if (*c >= 'A' && *c <= 'Z') *c += 'a' - 'A';
+  }
+  curl_free(name);
+  curl_free(port);
+  curl_url_cleanup(url);
+  return status;
 }
 
 int dvae_fetch_address_kind(const char *digits) {
@@ -241,7 +263,15 @@ static int status_of(CURLcode code, const struct transfer *transfer) {
 
 static pthread_once_t initialized = PTHREAD_ONCE_INIT;
 
-static void initialize(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
+static struct curl_slist *identity_header;
+
+static void initialize(void) {
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  identity_header = curl_slist_append(NULL, "Accept-Encoding: identity");
+}
+
+/// The header that asks for bytes as they are; it lives as long as the process.
+static struct curl_slist *identity(void) { return identity_header; }
 
 dvae_fetch_handle *dvae_fetch_open(void) {
   pthread_once(&initialized, initialize);
@@ -290,6 +320,33 @@ static void configure(CURL *curl, const char *address, struct transfer *transfer
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transfer->result->message);
+  // Images are as small as they get, so nothing is asked for; some servers compress them all the same.
+  curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, identity());
+}
+
+/// Whether an answer was not one of HTTP on a connection that had been made: another one may help, as
+/// behind a server that sends stray bytes after an answer, which precede the next one.
+static int is_stray(CURL *curl, CURLcode code, const struct transfer *transfer) {
+  char *peer = NULL;
+  if (code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_WEIRD_SERVER_REPLY) return 0;
+  if (transfer->result->count > 0) return 0;
+  return curl_easy_getinfo(curl, CURLINFO_PRIMARY_IP, &peer) == CURLE_OK && peer != NULL && *peer != 0;
+}
+
+/// Fetches, and once more on a fresh connection or without decoding where that may help.
+static CURLcode perform(CURL *curl, struct transfer *transfer) {
+  CURLcode code = curl_easy_perform(curl);
+  if (is_stray(curl, code, transfer)) {
+    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+  } else if (code == CURLE_BAD_CONTENT_ENCODING && transfer->result->count == 0) {
+    // A name that is none, as "utf-8", or a compression that is not: the bytes as they are.
+    curl_easy_setopt(curl, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+  } else {
+    return code;
+  }
+  transfer->result->message[0] = 0;
+  return curl_easy_perform(curl);
 }
 
 int dvae_fetch(
@@ -300,8 +357,9 @@ int dvae_fetch(
   memset(result, 0, sizeof *result);
   struct transfer transfer = {.limits = limits, .result = result};
   configure(handle->curl, address, &transfer);
-  CURLcode code = curl_easy_perform(handle->curl);
+  CURLcode code = perform(handle->curl, &transfer);
   int status = status_of(code, &transfer);
+  if (is_stray(handle->curl, code, &transfer)) status = DVAE_FETCH_CUT;
   curl_easy_getinfo(handle->curl, CURLINFO_RESPONSE_CODE, &result->http_status);
   curl_off_t wait = 0;
   if (curl_easy_getinfo(handle->curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)

@@ -25,7 +25,7 @@ struct DevicesCommand: AsyncParsableCommand {
     let reports = [try DeviceReport.cpu()] + search.names.map { DeviceReport($0, search) }
     let console = Console.current
     if json.json {
-      console.print(try jsonText(reports))
+      console.print(try reportText(reports))
     } else {
       reports.forEach { console.print($0.text) }
     }

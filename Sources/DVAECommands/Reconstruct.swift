@@ -67,7 +67,7 @@ struct ReconstructCommand: AsyncParsableCommand {
     progress.finish()
     report.complete()
     if json.json {
-      console.print(try jsonText(report))
+      console.print(try reportText(report))
     } else if let line = report.meanLine {
       console.print(line)
     }

@@ -108,7 +108,7 @@ struct TokenizeCommand: AsyncParsableCommand {
   private func report(_ path: String, failed: Int, of total: Int, _ console: Console) throws {
     let done = total - failed
     if json.json {
-      console.print(try jsonText(Report(output: path, images: done, failed: failed)))
+      console.print(try reportText(Report(output: path, images: done, failed: failed)))
     } else {
       console.print("\(path): \(done) image\(done == 1 ? "" : "s")")
     }

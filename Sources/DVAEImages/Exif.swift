@@ -1,50 +1,84 @@
-/// Finds the orientation that a camera has noted in a file.
+import DVAEFiles
+
+/// Finds the orientation that a camera or a program has noted in a file, where Pillow's `exif_transpose`
+/// finds it: in the Exif block, else in the XMP packet.
 ///
 /// Whatever is broken here is taken as "upright": a bad note must not cost the picture.
-enum Exif {
+struct Exif {
+  /// The Exif block, a TIFF file; nil without one.
+  private var block: [UInt8]?
+  /// The XMP packet.
+  private var packet: [UInt8]?
+
+  /// The largest note that is decompressed, in bytes.
+  private static let largest = 1 << 20
+
   static func orientation(of bytes: UnsafeRawBufferPointer, format: ImageFormat) -> Orientation {
-    let tiff =
-      switch format {
-      case .jpeg: inJPEG(ByteCursor(bytes))
-      case .png: inPNG(ByteCursor(bytes))
-      case .webp: WebPContainer(bytes)?.exif
-      }
-    return tiff.flatMap(orientation(inTIFF:)) ?? .upright
+    var exif = Exif()
+    switch format {
+    case .jpeg: exif.readJPEG(ByteView(bytes))
+    case .png: exif.readPNG(ByteView(bytes))
+    case .webp:
+      let container = WebPContainer(bytes)
+      exif.block = container?.exif.map(Array.init)
+      exif.packet = container?.xmp.map(Array.init)
+    }
+    let tagged = exif.block.flatMap { $0.withUnsafeBytes { tag(inTIFF: $0) } }
+    let noted = tagged ?? exif.packet.flatMap { number(inXMP: $0) }
+    return noted.flatMap(Orientation.init) ?? .upright
   }
 
-  /// Walks the first image file directory of a TIFF block to tag 0x0112.
-  private static func orientation(inTIFF bytes: UnsafeRawBufferPointer) -> Orientation? {
+  /// Walks the first image file directory of a TIFF block to tag 0x0112; nil without the tag.
+  private static func tag(inTIFF bytes: UnsafeRawBufferPointer) -> Int? {
     var bytes = bytes
     // Some writers leave JPEG's own prefix in other containers.
     if bytes.starts(with: "Exif\0\0".utf8) { bytes = .init(rebasing: bytes.dropFirst(6)) }
     guard bytes.count >= 8 else { return nil }
-    let cursor = ByteCursor(bytes, littleEndian: bytes[0] == UInt8(ascii: "I"))
-    guard bytes[0] == bytes[1], cursor.number(at: 2, size: 2) == 42,
-      let directory = cursor.number(at: 4, size: 4),
-      let entries = cursor.number(at: directory, size: 2)
+    let view = ByteView(bytes, littleEndian: bytes[0] == UInt8(ascii: "I"))
+    guard bytes[0] == bytes[1], view.number(at: 2, size: 2) == 42,
+      let directory = view.number(at: 4, size: 4),
+      let entries = view.number(at: directory, size: 2)
     else { return nil }
     for index in 0..<entries {
       let at = directory + 2 + 12 * index
-      guard let tag = cursor.number(at: at, size: 2) else { return nil }
+      guard let tag = view.number(at: at, size: 2) else { return nil }
       guard tag == 0x0112 else { continue }
       // A count of one, as a 16-bit or a 32-bit number.
-      guard cursor.number(at: at + 4, size: 4) == 1 else { return nil }
-      let value: Int? =
-        switch cursor.number(at: at + 2, size: 2) {
-        case 3: cursor.number(at: at + 8, size: 2)
-        case 4: cursor.number(at: at + 8, size: 4)
-        default: nil
-        }
-      return value.flatMap(Orientation.init)
+      guard view.number(at: at + 4, size: 4) == 1 else { return 0 }
+      switch view.number(at: at + 2, size: 2) {
+      case 3: return view.number(at: at + 8, size: 2) ?? 0
+      case 4: return view.number(at: at + 8, size: 4) ?? 0
+      default: return 0
+      }
     }
     return nil
   }
 
-  /// The Exif application segment, among the segments before the first scan.
-  private static func inJPEG(_ cursor: ByteCursor) -> UnsafeRawBufferPointer? {
+  /// The digit behind the first `tiff:Orientation="` or `tiff:Orientation>`.
+  private static func number(inXMP packet: [UInt8]) -> Int? {
+    let name = Array("tiff:Orientation".utf8)
+    var rest = packet[...]
+    while let place = rest.firstRange(of: name) {
+      rest = rest[place.upperBound...]
+      var value = rest
+      if value.starts(with: "=\"".utf8) {
+        value = value.dropFirst(2)
+      } else if value.first == UInt8(ascii: ">") {
+        value = value.dropFirst()
+      } else {
+        continue
+      }
+      if let digit = value.first, (0x30...0x39).contains(digit) { return Int(digit) - 0x30 }
+    }
+    return nil
+  }
+
+  /// The application segments before the first scan.
+  private mutating func readJPEG(_ view: ByteView) {
+    let xmp: StaticString = "http://ns.adobe.com/xap/1.0/\0"
     var at = 2
-    while let prefix = cursor.number(at: at, size: 1),
-      let marker = cursor.number(at: at + 1, size: 1)
+    while let prefix = view.number(at: at, size: 1),
+      let marker = view.number(at: at + 1, size: 1)
     {
       // Any number of 0xFF may precede a marker.
       if marker == 0xFF || prefix != 0xFF {
@@ -52,27 +86,92 @@ enum Exif {
         continue
       }
       // Start of scan, end of image: no header follows.
-      guard marker != 0xDA && marker != 0xD9 else { return nil }
+      guard marker != 0xDA && marker != 0xD9 else { return }
       // Markers without a length.
       if marker == 0x01 || (0xD0...0xD8).contains(marker) {
         at += 2
         continue
       }
-      guard let length = cursor.number(at: at + 2, size: 2), length >= 2 else { return nil }
-      if marker == 0xE1 && cursor.matches("Exif\0\0", at: at + 4) {
-        return length < 8 ? nil : cursor.slice(at: at + 10, count: length - 8)
+      guard let length = view.number(at: at + 2, size: 2), length >= 2 else { return }
+      if marker == 0xE1, block == nil, length >= 8, view.matches("Exif\0\0", at: at + 4) {
+        block = view.slice(at: at + 10, count: length - 8).map(Array.init)
+      } else if marker == 0xE1, packet == nil, length >= 2 + xmp.utf8CodeUnitCount,
+        view.matches(xmp, at: at + 4)
+      {
+        packet = view.slice(at: at + 4, count: length - 2).map(Array.init)
       }
       at += 2 + length
     }
-    return nil
   }
 
-  private static func inPNG(_ cursor: ByteCursor) -> UnsafeRawBufferPointer? {
+  /// The chunk `eXIf`, or the texts in which ImageMagick and XMP's writers keep their notes.
+  private mutating func readPNG(_ view: ByteView) {
+    var profile: [UInt8]?
     var at = ImageFormat.pngSignature.count
-    while let length = cursor.number(at: at, size: 4) {
-      if cursor.matches("eXIf", at: at + 4) { return cursor.slice(at: at + 8, count: length) }
+    while let length = view.number(at: at, size: 4) {
+      guard let content = view.slice(at: at + 8, count: length) else { break }
+      if view.matches("eXIf", at: at + 4) {
+        block = Array(content)
+      } else if view.matches("tEXt", at: at + 4) {
+        if let text = Self.value(of: "Raw profile type exif", in: content, skipping: 0) {
+          profile = Array(text)
+        }
+      } else if view.matches("zTXt", at: at + 4) {
+        // One byte for the kind of compression, of which there is one.
+        if let text = Self.value(of: "Raw profile type exif", in: content, skipping: 1) {
+          profile = inflateZlib(text, limit: Self.largest) ?? profile
+        }
+      } else if view.matches("iTXt", at: at + 4) {
+        if let text = Self.internationalText(content) { packet = text }
+      }
       at += 12 + length
     }
-    return nil
+    if block == nil { block = profile.flatMap(Self.bytes(ofProfile:)) }
+  }
+
+  private static func value(
+    of keyword: StaticString, in content: UnsafeRawBufferPointer, skipping count: Int
+  ) -> UnsafeRawBufferPointer? {
+    let size = keyword.utf8CodeUnitCount + 1 + count
+    guard ByteView(content).matches(keyword, at: 0), content.count > size,
+      content[keyword.utf8CodeUnitCount] == 0
+    else { return nil }
+    return UnsafeRawBufferPointer(rebasing: content[size...])
+  }
+
+  /// The XMP packet: behind its keyword stand a flag, a method, a language and a translated keyword.
+  private static func internationalText(_ content: UnsafeRawBufferPointer) -> [UInt8]? {
+    guard let rest = value(of: "XML:com.adobe.xmp", in: content, skipping: 2) else { return nil }
+    guard let language = rest.firstIndex(of: 0),
+      let keyword = rest[(language + 1)...].firstIndex(of: 0)
+    else { return nil }
+    let text = UnsafeRawBufferPointer(rebasing: rest[(keyword + 1)...])
+    let isCompressed = content["XML:com.adobe.xmp".utf8.count + 1] != 0
+    return isCompressed ? inflateZlib(text, limit: largest) : Array(text.prefix(largest))
+  }
+
+  /// The bytes of ImageMagick's form: three lines in front (empty, name, length), then hexadecimal digits.
+  private static func bytes(ofProfile text: [UInt8]) -> [UInt8]? {
+    let lines = text.split(
+      separator: UInt8(ascii: "\n"), maxSplits: 3, omittingEmptySubsequences: false)
+    guard lines.count == 4 else { return nil }
+    var bytes: [UInt8] = []
+    var high: UInt8?
+    for byte in lines[3] where byte > UInt8(ascii: " ") {
+      let digit: UInt8
+      switch byte {
+      case 0x30...0x39: digit = byte - 0x30
+      case 0x41...0x46: digit = byte - 0x41 + 10
+      case 0x61...0x66: digit = byte - 0x61 + 10
+      default: return nil
+      }
+      if let first = high {
+        bytes.append(first << 4 | digit)
+        high = nil
+      } else {
+        high = digit
+      }
+    }
+    return high == nil ? bytes : nil
   }
 }

@@ -1,8 +1,10 @@
-import DVAEFiles
+package import DVAEFiles
 
-/// Walks a folder depth first, in the order of the paths' bytes; it holds the listings of one
-/// branch only.
-struct FolderWalk: Sendable {
+/// Walks a folder depth first, in the order of the paths' bytes, and goes into each real folder once; it
+/// holds the listings of one branch only.
+///
+/// Pictures of formats that are not read are found too, so that they are told of.
+package struct FolderWalk: Sendable {
   /// An image or an archive of them below the folder.
   struct Found {
     var path: String
@@ -12,7 +14,6 @@ struct FolderWalk: Sendable {
   private struct Level {
     var path: String
     var key: String
-    var identity: FileIdentity?
     /// In order; a folder's name ends with a slash, which also sorts it right.
     var names: [String]
     /// The next name: an index, since the names would be copied were they taken away.
@@ -26,6 +27,8 @@ struct FolderWalk: Sendable {
   }
 
   private var levels: [Level] = []
+  // The folders that have been gone into, by whatever links: a lattice of links has paths without end.
+  private var visited: Set<FileIdentity> = []
   private var entering: (path: String, key: String)?
 
   init(_ path: String, key: String) {
@@ -61,21 +64,27 @@ struct FolderWalk: Sendable {
       let stem = Path(name).withoutExtension
       return Found(
         path: (Path(level.path) / name).text,
-        key: level.key(of: level.shared.contains(stem) ? name : stem.text))
+        key: level.key(
+          of: level.shared.contains(stem) || Path(name).hasOtherImageExtension ? name : stem.text))
     }
+  }
+
+  /// Whether a name is hidden, or that of the folder in which network drives keep their thumbnails.
+  package static func isPassedOver(_ entry: FolderEntry) -> Bool {
+    Path(entry.name).isHidden || (entry.isFolder && Path(entry.name) == Path("@eaDir"))
   }
 
   private mutating func enter(_ path: String, key: String) throws(DVAEError) {
     let identity = FileIdentity(path)
-    // A link that leads back up would be followed for ever.
-    if identity != nil && levels.contains(where: { $0.identity == identity }) { return }
+    if let identity, !visited.insert(identity).inserted { return }
     var names: [String] = []
     var seen: Set<Path> = []
     var (shared, repaired): (Set<Path>, Set<Path>) = ([], [])
-    for entry in try FileSystem.entries(of: path) where !Path(entry.name).isHidden {
+    for entry in try FileSystem.entries(of: path) where !Self.isPassedOver(entry) {
       let (name, isFolder) = (entry.name, entry.isFolder)
       let isImage = !isFolder && Path(name).hasImageExtension
-      guard isFolder || isImage || Path(name).isArchive else { continue }
+      guard isFolder || isImage || Path(name).isArchive || Path(name).hasOtherImageExtension
+      else { continue }
       let listed = isFolder ? name + "/" : name
       names.append(listed)
       if !entry.isUTF8 { repaired.insert(Path(listed)) }
@@ -86,6 +95,6 @@ struct FolderWalk: Sendable {
     names.sort { Path($0) < Path($1) }
     levels.append(
       Level(
-        path: path, key: key, identity: identity, names: names, shared: shared, repaired: repaired))
+        path: path, key: key, names: names, shared: shared, repaired: repaired))
   }
 }

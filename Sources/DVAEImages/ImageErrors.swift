@@ -9,8 +9,6 @@ extension DVAEError.Code {
   public static let tooSmall = Self(rawValue: "too-small")
   /// A WebDataset sample has no image among its fields.
   public static let noImage = Self(rawValue: "no-image")
-  /// A tar archive breaks its format.
-  public static let badTar = Self(rawValue: "bad-tar")
 }
 
 extension DVAEError {
@@ -73,12 +71,6 @@ extension DVAEError {
     DVAEError(
       .badData, code: .noImage, file: name, expected: "a JPEG, PNG or WebP field in the sample",
       found: fields.isEmpty ? "none" : fields.joined(separator: ", "))
-  }
-
-  /// The error of a tar archive that breaks its format at a byte offset.
-  package static func badTar(path: String, offset: Int, reason: String) -> DVAEError {
-    DVAEError(
-      .badData, code: .badTar, file: path, "not a sound tar archive at byte \(offset): \(reason)")
   }
 
   /// The error of a value that a caller has set out of its range.

@@ -7,11 +7,11 @@ public import DVAEFiles
 /// - an image file, whatever its name: the content decides;
 /// - a folder: every file below it with the extension of an image or a `.tar`, in the order of the
 ///   paths' bytes; names that start with a dot are passed over;
-/// - a WebDataset archive, `NAME.tar`: every sample, in order;
+/// - a WebDataset archive, `NAME.tar`: every image of every sample, in order;
 /// - a list, `@NAME`: a text file with one of the above (no list) per line; paths that are not
 ///   absolute start at the list's own folder.
 ///
-/// Keys: a sample has its own. A file has its path without the extension, as seen from the deepest
+/// Keys: a sample has its own (one with several images has several, see `WebDatasetRecord.images`). A file has its path without the extension, as seen from the deepest
 /// folder that holds all files and folders among the arguments (in a list: from the list's
 /// folder), so equal names in different folders stay apart. Where two files of one folder differ
 /// in nothing but the extension, both keep it.
@@ -20,7 +20,8 @@ public struct ImageInputs: Sendable {
   private enum Source {
     case arguments(ArraySlice<String>)
     case folder(FolderWalk)
-    case archive(WebDatasetReader)
+    /// The images of the present sample, and the number of them that have been given.
+    case archive(WebDatasetReader, images: [WebDatasetRecord] = [], given: Int = 0)
     case list(lines: [UInt8], position: Int, folder: String)
   }
 
@@ -80,8 +81,14 @@ public struct ImageInputs: Sendable {
           return InputItem(key: found.key, origin: .file(path: found.path))
         }
         stack.append(.archive(try WebDatasetReader(path: found.path)))
-      case .archive(var reader):
-        guard let record = try nextRecord(&reader) else { continue }
+      case .archive(var reader, var images, var given):
+        if given == images.count {
+          // After an error the archive has ended.
+          guard let sample = try reader.nextRecord() else { continue }
+          (images, given) = (sample.images(), 0)
+        }
+        let record = images[given]
+        stack.append(.archive(reader, images: images, given: given + 1))
         let key = Key(insideFolder: Path(record.key).components).text
         return InputItem(
           key: key.isEmpty ? "_" : key, origin: .sample(record, reader.file))
@@ -104,15 +111,6 @@ public struct ImageInputs: Sendable {
     return nil
   }
 
-  /// Puts the archive back on the stack unless it has ended; after an error it has.
-  private mutating func nextRecord(
-    _ reader: inout WebDatasetReader
-  ) throws(DVAEError) -> WebDatasetRecord? {
-    let record = try reader.nextRecord()
-    if record != nil { stack.append(.archive(reader)) }
-    return record
-  }
-
   /// A single image at once; a folder or an archive goes on the stack.
   private mutating func open(
     _ path: String, key components: ArraySlice<String>
@@ -132,7 +130,8 @@ public struct ImageInputs: Sendable {
   }
 
   private mutating func open(list path: String) throws(DVAEError) {
-    let lines = try InputFile.contents(of: path, limit: DecodingLimits.default.maximumBytes)
+    let lines = ByteOrderMark.removed(
+      from: try InputFile.contents(of: path, limit: DecodingLimits.default.maximumBytes))
     stack.append(.list(lines: lines, position: 0, folder: Path(path).folder.text))
   }
 }

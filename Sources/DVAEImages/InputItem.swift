@@ -70,10 +70,14 @@ public struct InputItem: Sendable {
     var found: [String: [UInt8]] = [:]
     switch origin {
     case .file(let path):
+      // Cameras and archives shout: A.TXT stands beside A.JPG.
       for name in extensions {
-        let companion = Path(path).withoutExtension.text + "." + name
-        guard FileSystem.kind(companion) == .file else { continue }
-        found[name] = try InputFile.contents(of: companion, limit: limit)
+        for spelling in [name, name.uppercased(), name.prefix(1).uppercased() + name.dropFirst()] {
+          let companion = Path(path).withoutExtension.text + "." + spelling
+          guard FileSystem.kind(companion) == .file else { continue }
+          found[name] = try InputFile.contents(of: companion, limit: limit)
+          break
+        }
       }
     case .sample(let record, let file):
       for member in record.members where extensions.contains(member.extension.lowercased()) {
@@ -98,4 +102,16 @@ extension Path {
 
   /// Whether folders are searched for such names.
   package var hasImageExtension: Bool { ImageFormat.extensions.contains(fileExtension) }
+
+  /// Whether an extension is that of an image, or ends in one: `jpg`, `left.jpg`.
+  var isImageName: Bool {
+    hasImageExtension || ImageFormat.extensions.contains(text.lowercased())
+  }
+
+  /// Whether a name is that of a picture of a format that is not read, which is then told.
+  package var hasOtherImageExtension: Bool { Self.otherImages.contains(fileExtension) }
+
+  private static let otherImages: Set = [
+    "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "jxl", "jp2",
+  ]
 }

@@ -35,12 +35,11 @@ package struct InputList: Sendable {
         // The samples of an archive follow each other.
         if archives.last !== archive { archives.append(archive) }
         put(.sample, archives.count - 1)
+        put(record.key)
         put(record.members.count)
         for member in record.members {
-          put(member.entry.name)
-          put(member.entry.start)
-          put(member.entry.offset)
-          put(member.entry.size)
+          put(member.extension)
+          put(member.entry)
         }
       }
     }
@@ -57,16 +56,11 @@ package struct InputList: Sendable {
     case .file:
       return (key, .success(InputItem(key: key, origin: .file(path: text(&place)))))
     case .sample:
+      let record = text(&place)
       var members: [WebDatasetRecord.Member] = []
-      var record = ""
       for _ in 0..<self.number(&place) {
-        let name = text(&place)
-        let start = self.number(&place)
-        let offset = self.number(&place)
-        let entry = TarEntry(name: name, start: start, offset: offset, size: self.number(&place))
-        guard let split = WebDatasetRecord.split(name) else { continue }
-        record = split.key
-        members.append(.init(extension: split.extension, entry: entry))
+        let suffix = text(&place)
+        members.append(.init(extension: suffix, entry: entry(&place)))
       }
       let origin = InputItem.Origin.sample(
         WebDatasetRecord(key: record, members: members), archives[number])
@@ -74,6 +68,31 @@ package struct InputList: Sendable {
     case .failure, nil:
       return (key, .failure(failures[number]))
     }
+  }
+
+  private mutating func put(_ entry: TarEntry) {
+    put(entry.name)
+    for number in [entry.start, entry.offset, entry.size, entry.end] { put(number) }
+    // Zero for a file without holes, else their number and one.
+    put(entry.pieces.map { $0.count + 1 } ?? 0)
+    for piece in entry.pieces ?? [] {
+      put(piece.position)
+      put(piece.count)
+    }
+    put(entry.problem ?? "")
+  }
+
+  private func entry(_ place: inout Int) -> TarEntry {
+    let name = text(&place)
+    let numbers = (0..<4).map { _ in number(&place) }
+    let count = number(&place)
+    let pieces = (1..<max(1, count)).map { _ in
+      TarEntry.Piece(position: number(&place), count: number(&place))
+    }
+    let problem = text(&place)
+    return TarEntry(
+      name: name, start: numbers[0], offset: numbers[1], size: numbers[2], end: numbers[3],
+      pieces: count == 0 ? nil : pieces, problem: problem.isEmpty ? nil : problem)
   }
 
   private mutating func put(_ kind: Kind, _ number: Int) {

@@ -54,6 +54,23 @@ public struct WebDatasetRecord: Sendable, Hashable {
     public let `extension`: String
     /// Where it lies.
     public let entry: TarEntry
+
+    /// The extension without its last part: `v2.0001` of `v2.0001.png`.
+    fileprivate var stem: Key {
+      let parts = self.extension.utf8.split(
+        separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+      return Key(
+        String(
+          decoding: Array(parts.dropLast().joined(separator: [UInt8(ascii: ".")])), as: UTF8.self))
+    }
+
+    /// The same file with the extension behind a stem.
+    fileprivate func behind(_ stem: String) -> Member {
+      let count = stem.isEmpty ? 0 : stem.utf8.count + 1
+      return Member(
+        extension: String(decoding: Array(self.extension.utf8.dropFirst(count)), as: UTF8.self),
+        entry: entry)
+    }
   }
 
   /// Folder and file name up to the name's first dot.
@@ -74,6 +91,46 @@ public struct WebDatasetRecord: Sendable, Hashable {
       String(decoding: path[..<dot], as: UTF8.self),
       String(decoding: path[(dot + 1)...], as: UTF8.self)
     )
+  }
+
+  /// A record for each image of the sample: no image is lost, however the names are dotted.
+  ///
+  /// WebDataset cuts names at the first dot, so that `a.left.png` and `a.right.png`, or
+  /// `photo.v2.0001.png` and `photo.v2.0002.png`, are one sample of two images. Where there is one
+  /// image, its record keeps the sample's key and all files. Where there are more, `KEY.jpg` keeps the
+  /// key and `KEY.part.jpg` has the key `KEY.part`; a file such as `KEY.part.txt` goes with the image
+  /// `KEY.part`, one without a part of its own, such as `KEY.json`, with every image.
+  package func images() -> [WebDatasetRecord] {
+    let pictures = members.filter { Path($0.extension).isImageName }
+    guard pictures.count > 1 else { return [apart(from: pictures.first)] }
+    var own: [Key: [Member]] = [:]
+    for picture in pictures { own[picture.stem] = [] }
+    var shared: [Member] = []
+    for member in members where !Path(member.extension).isImageName {
+      if own[member.stem] != nil, !member.stem.text.isEmpty {
+        own[member.stem]?.append(member)
+      } else if member.stem.text.isEmpty, shared.count < Self.maximumShared {
+        shared.append(member)
+      }
+    }
+    return pictures.map { picture in
+      let stem = picture.stem.text
+      return WebDatasetRecord(
+        key: stem.isEmpty ? key : key + "." + stem,
+        members: ([picture] + (own[picture.stem] ?? [])).map { $0.behind(stem) } + shared)
+    }
+  }
+
+  /// The files that every image of a sample shares; more are passed over.
+  private static let maximumShared = 64
+
+  /// The record with extensions as seen from the one image: those of `KEY.part.txt` beside
+  /// `KEY.part.jpg` are `txt` and `jpg`.
+  private func apart(from picture: Member?) -> WebDatasetRecord {
+    guard let picture, !picture.stem.text.isEmpty else { return self }
+    return WebDatasetRecord(
+      key: key,
+      members: members.map { $0.stem == picture.stem ? $0.behind(picture.stem.text) : $0 })
   }
 
   /// Whether readers pass over files whose name up to its first dot is this one: `__name__`.
@@ -111,17 +168,21 @@ public struct WebDatasetReader: Sendable {
     }
     var key: String?
     var members: [WebDatasetRecord.Member] = []
-    if let waiting { (key, members) = (waiting.key, [waiting.member]) }
+    var extensions: Set<Key> = []
+    if let waiting {
+      (key, members) = (waiting.key, [waiting.member])
+      extensions.insert(Key(waiting.member.extension))
+    }
     waiting = nil
     do throws(DVAEError) {
       while let entry = try tar.next() {
         guard let name = WebDatasetRecord.split(entry.name) else { continue }
+        // A link to nothing is told of where an image is expected, and passed over elsewhere.
+        if entry.problem != nil, !Path(name.extension).isImageName { continue }
         let member = WebDatasetRecord.Member(extension: name.extension, entry: entry)
         // A repeated extension starts another sample, lest a file be lost.
-        if key != nil
-          && (key.map { Key($0) } != Key(name.key)
-            || members.contains { Key($0.extension) == Key(name.extension) })
-        {
+        let isNew = extensions.insert(Key(name.extension)).inserted
+        if let key, !isNew || Key(key) != Key(name.key) {
           waiting = (name.key, member)
           break
         }
@@ -179,5 +240,14 @@ public struct TarRecovery: Sendable, Equatable {
     }
     end = reader.lastEnd
     isComplete = reader.isTerminated
+  }
+}
+
+extension TarWriter {
+  /// Appends the fields of a sample, each as a file called KEY.EXTENSION.
+  public mutating func append(_ sample: WebDatasetSample) throws {
+    for field in sample.fields {
+      try append(name: sample.key + "." + field.extension, field.bytes)
+    }
   }
 }

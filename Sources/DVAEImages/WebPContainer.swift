@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// The RIFF chunks of a WebP file, as far as libwebp's plain decoder does not read them: the
 /// animation's first frame and the Exif block.
 struct WebPContainer {
@@ -17,35 +19,41 @@ struct WebPContainer {
   /// Bytes that the file claims to have.
   let size: Int
   private(set) var exif: UnsafeRawBufferPointer?
+  private(set) var xmp: UnsafeRawBufferPointer?
+  // Which chunks the header promises; others of these kinds are not looked at.
+  private var flags = 0
 
   /// Fails where the bytes are no RIFF file.
   init?(_ bytes: UnsafeRawBufferPointer) {
-    let cursor = ByteCursor(bytes, littleEndian: true)
+    let cursor = ByteView(bytes, littleEndian: true)
     guard cursor.matches("RIFF", at: 0), cursor.matches("WEBP", at: 8),
       let size = cursor.number(at: 4, size: 4)
     else { return nil }
     self.size = size + 8
     var at = 12
-    while let length = cursor.number(at: at + 4, size: 4) {
+    // Chunks behind the end that the file names are not its own.
+    while at < self.size, let length = cursor.number(at: at + 4, size: 4) {
       let payload = cursor.slice(at: at + 8, count: length)
       if cursor.matches("VP8X", at: at), let payload { readHeader(payload) }
       if cursor.matches("ANMF", at: at), frame == nil, let payload { readFrame(payload) }
-      if cursor.matches("EXIF", at: at), exif == nil { exif = payload }
+      if cursor.matches("EXIF", at: at), exif == nil, flags & 0x08 != 0 { exif = payload }
+      if cursor.matches("XMP ", at: at), xmp == nil, flags & 0x04 != 0 { xmp = payload }
       // Chunks are padded to an even length.
       at += 8 + length + length % 2
     }
   }
 
   private mutating func readHeader(_ payload: UnsafeRawBufferPointer) {
-    let cursor = ByteCursor(payload, littleEndian: true)
-    guard let flags = cursor.number(at: 0, size: 1), flags & 0x02 != 0,
+    let cursor = ByteView(payload, littleEndian: true)
+    flags = cursor.number(at: 0, size: 1) ?? 0
+    guard flags & 0x02 != 0,
       let width = cursor.number(at: 4, size: 3), let height = cursor.number(at: 7, size: 3)
     else { return }
     canvas = (width + 1, height + 1)
   }
 
   private mutating func readFrame(_ payload: UnsafeRawBufferPointer) {
-    let cursor = ByteCursor(payload, littleEndian: true)
+    let cursor = ByteView(payload, littleEndian: true)
     guard let x = cursor.number(at: 0, size: 3), let y = cursor.number(at: 3, size: 3),
       let width = cursor.number(at: 6, size: 3), let height = cursor.number(at: 9, size: 3),
       let chunks = cursor.slice(at: 16, count: payload.count - 16)

@@ -13,7 +13,17 @@ struct FoundWeights {
 
   init(_ file: WeightsFile, expecting expected: NetworkPlan.Half?) throws(DVAEError) {
     self.file = file
-    let official = file.tensors.map { (WeightNames.official($0.name), $0) }
+    var official = file.tensors.map { (WeightNames.official($0.name), $0) }
+    let prefixes = WeightNames.prefixes(of: official.map(\.0))
+    if let prefix = prefixes.first?.text, !prefix.isEmpty || prefixes.count > 1 {
+      guard prefixes.count == 1 else { throw .severalModels(path: file.path, prefixes: prefixes) }
+      // What else a checkpoint holds is not of the model.
+      official = official.compactMap { name, tensor in
+        name.hasBytePrefix(prefix)
+          ? (String(decoding: Array(name.utf8.dropFirst(prefix.utf8.count)), as: UTF8.self), tensor)
+          : nil
+      }
+    }
     let bare = official.filter { WeightNames.half(of: $0.0) == nil }
     var bareHalf = Self.half(ofFirstLayer: bare.first { $0.0 == "blocks.input.w" }?.1)
     let named = Set(official.compactMap { WeightNames.half(of: $0.0) })

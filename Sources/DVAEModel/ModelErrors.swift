@@ -1,5 +1,5 @@
-package import DVAEFiles
-public import DVAEWeights
+public import DVAEFiles
+import DVAEWeights
 package import DVAETensors
 
 extension DVAEError {
@@ -17,6 +17,15 @@ extension DVAEError {
   package static func noModel(path: String, found: [String]) -> DVAEError {
     DVAEError(
       .badData, file: path, expected: "a dVAE's tensors (blocks.input.w, …)", found: listing(found))
+  }
+
+  /// The error of a checkpoint that holds the model more than once, as with averaged weights.
+  package static func severalModels(path: String, prefixes: Set<Key>) -> DVAEError {
+    let names = prefixes.sorted().map { $0.text.isEmpty ? "no prefix" : "'\($0.text)'" }
+    return DVAEError(
+      .badData, file: path,
+      "holds several models, under \(names.prefix(8).joined(separator: ", "))",
+      advice: "save one of them alone: torch.save(checkpoint[\"…\"], \"model.pt\")")
   }
 
   /// The error of shapes that no model has.

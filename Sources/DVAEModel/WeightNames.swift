@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// The names under which weights are found in files, and the one under which the model knows them:
 /// the half and the official state-dict name, `encoder.blocks.group_1.block_1.res_path.conv_1.w`.
 enum WeightNames {
@@ -37,6 +39,28 @@ enum WeightNames {
   /// The name in Hugging Face's port of an official one.
   static func flava(_ name: String) -> String {
     renamings.reversed().reduce(name) { $1.reversed($0) }
+  }
+
+  /// What trainers put in front of the names: `module.` (data parallel), `model.`, `ema.` and the like.
+  ///
+  /// Those of a file, each once; empty where nothing stands in front.
+  static func prefixes(of names: [String]) -> Set<Key> {
+    let firstLayer = "blocks.input.w"
+    var found: Set<Key> = []
+    for name in names where name.hasByteSuffix(firstLayer) {
+      var bytes = Array(name.utf8.dropLast(firstLayer.utf8.count))
+      for half in NetworkPlan.Half.allCases {
+        let word = Array("\(half.rawValue).".utf8)
+        let isWhole =
+          bytes.count == word.count || bytes.dropLast(word.count).last == UInt8(ascii: ".")
+        if bytes.suffix(word.count).elementsEqual(word), isWhole {
+          bytes.removeLast(word.count)
+          break
+        }
+      }
+      found.insert(Key(String(decoding: bytes, as: UTF8.self)))
+    }
+    return found
   }
 
   /// The half that a name says it belongs to.

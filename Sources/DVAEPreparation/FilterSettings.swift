@@ -134,16 +134,9 @@ package struct FilterSettings: Codable, Hashable, Sendable {
   ///
   /// - Throws: a key that there is not, or a value of another kind.
   package func overlaid(_ json: Data, path: String) throws(DVAEError) -> FilterSettings {
-    let members: [String: JSONValue]
-    do {
-      members = try JSONDecoder().decode([String: JSONValue].self, from: json)
-    } catch {
-      // A number that no type holds: the error knows where it stands.
-      guard case .typeMismatch(_, let context)? = error as? DecodingError,
-        let filter = context.codingPath.first.flatMap({ CodingKeys(rawValue: $0.stringValue) })
-      else { throw DVAEError(.usage, file: path, "not a sound JSON object of filters") }
-      throw Self.mistyped(filter, path)
-    }
+    guard let value = try? JSONValue(parsing: Array(json), path: path),
+      case .object(let members) = value
+    else { throw DVAEError(.usage, file: path, "not a sound JSON object of filters") }
     var result = self
     for (key, value) in members.sorted(by: { $0.key < $1.key }) {
       guard let filter = CodingKeys(rawValue: key) else {
@@ -161,12 +154,13 @@ package struct FilterSettings: Codable, Hashable, Sendable {
 
   /// One filter at a time, for the decoder does not always say which one it cannot take.
   private func replacing(_ filter: CodingKeys, by value: JSONValue) -> FilterSettings? {
-    let decoder = JSONDecoder()
-    guard
-      var members = try? decoder.decode([String: JSONValue].self, from: JSONEncoder().encode(self))
+    // A number that JSON does not have would be written as null, which switches a filter off.
+    if case .number(let number) = value, !number.isFinite { return nil }
+    guard let whole = try? JSONValue(parsing: jsonText(self), path: ""),
+      case .object(var members) = whole
     else { return nil }
     members[filter.rawValue] = value
-    return try? decoder.decode(FilterSettings.self, from: JSONEncoder().encode(members))
+    return try? JSONDecoder().decode(FilterSettings.self, from: Data(jsonText(members)))
   }
 
   private static func mistyped(_ filter: CodingKeys, _ path: String) -> DVAEError {

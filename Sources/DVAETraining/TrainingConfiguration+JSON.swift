@@ -42,9 +42,9 @@ extension TrainingConfiguration {
   /// - Throws: `DVAEError.configurationFile` for a key that there is not, or another type.
   public func overlaid(json: Data, path: String) throws(DVAEError) -> TrainingConfiguration {
     do {
-      let base = try JSONDecoder().decode(JSONValue.self, from: self.json())
+      let base = try Self.value(self.json(), path)
         .withMembers(Self.optionalKeys)
-      let overlay = try JSONDecoder().decode(JSONValue.self, from: json)
+      let overlay = try Self.value(json, path)
       guard case .object(let members) = overlay else {
         throw DVAEError.configurationFile(path: path, problem: "expected a JSON object")
       }
@@ -94,7 +94,7 @@ extension TrainingConfiguration {
     preset: String?, updates: Int?, architecture: Architecture? = nil, json: Data? = nil,
     path: String = ""
   ) throws(DVAEError) -> TrainingConfiguration {
-    let file = json.flatMap { try? JSONDecoder().decode(JSONValue.self, from: $0) }
+    let file = json.flatMap { try? JSONValue(parsing: Array($0), path: path) }
     let name = preset ?? file?["preset"]?.string ?? "starter"
     guard var configuration = presets[name] else {
       throw .configuration(
@@ -109,6 +109,14 @@ extension TrainingConfiguration {
     configuration.preset = name
     if let updates { configuration.updates = updates }
     return configuration
+  }
+
+  private static func value(_ json: Data, _ path: String) throws(DVAEError) -> JSONValue {
+    do throws(DVAEError) {
+      return try JSONValue(parsing: Array(json), path: path)
+    } catch {
+      throw .configurationFile(path: path, problem: "the file is damaged: \(error.problem)")
+    }
   }
 
   private static func explain(_ error: any Error) -> String {
@@ -141,17 +149,11 @@ extension TrainingConfiguration {
 
   /// The fields that differ from those of another configuration, in the order of their names.
   public func changes(from other: TrainingConfiguration) throws(DVAEError) -> [SettingChange] {
-    do {
-      let old = try JSONDecoder().decode(JSONValue.self, from: other.json()).leaves()
-      let new = try JSONDecoder().decode(JSONValue.self, from: json()).leaves()
-      return Set(old.keys).union(new.keys).sorted().compactMap { field in
-        let (before, after) = (old[field] ?? "none", new[field] ?? "none")
-        return before == after ? nil : SettingChange(field: field, old: before, new: after)
-      }
-    } catch let error as DVAEError {
-      throw error
-    } catch {
-      throw .configurationFile(path: "config.json", problem: Self.explain(error))
+    let old = try JSONValue(parsing: Array(other.json()), path: "config.json").leaves()
+    let new = try JSONValue(parsing: Array(json()), path: "config.json").leaves()
+    return Set(old.keys).union(new.keys).sorted().compactMap { field in
+      let (before, after) = (old[field] ?? "none", new[field] ?? "none")
+      return before == after ? nil : SettingChange(field: field, old: before, new: after)
     }
   }
 

@@ -22,6 +22,15 @@ extension PickleMachine {
         throw malformed("makes a parameter of something that is no tensor")
       }
       return parameter
+    case .rebuildWithType:
+      // (function, type, arguments, state); one within another would be recursion without a bound.
+      guard arguments.count == 4, case .global(let inner) = arguments[0] else {
+        throw malformed("makes a tensor with attributes of something else")
+      }
+      switch inner {
+      case .rebuildTensor, .rebuildParameter: return try call(arguments[0], arguments[2])
+      default: throw malformed("makes a tensor with attributes by an unknown name")
+      }
     case .orderedDictionary: return try new(.dictionary, try pairs(arguments.first))
     case .set: return try new(.set, arguments.first.flatMap(object)?.items ?? [])
     case .size: return try new(.tuple, arguments.first.flatMap(object)?.items ?? [])
@@ -76,6 +85,9 @@ extension PickleMachine {
       case .global(.storage(let type)) = parts[1], case .text(let key) = parts[2],
       case .integer(let count) = parts[4], count >= 0
     else { throw malformed("has a persistent identifier of an unknown kind") }
+    guard key.utf8.count <= Self.maximumName else {
+      throw limit("a storage's name of \(key.utf8.count) bytes", Self.maximumName)
+    }
     var view = 0..<count
     if parts.count == 6, let description = object(parts[5]) {
       guard description.items.count == 3, case .integer(let offset) = description.items[1],

@@ -12,6 +12,10 @@ struct PickleMachine {
   static let maximumValues = 1 << 21
   /// Longest string; the longest in practice is a module's source code in the legacy container.
   static let maximumText = 1 << 20
+  /// Longest name of a module, a storage or a tensor.
+  ///
+  /// One text may be used as a name many times, and costs its length each time.
+  static let maximumName = 1 << 10
 
   private(set) var objects: [PickleObject] = []
   /// The storages that the program names, each once, in the order of their first use.
@@ -161,6 +165,9 @@ struct PickleMachine {
   }
 
   private func global(_ module: String, _ name: String) throws(DVAEError) -> PickleGlobal {
+    guard max(module.utf8.count, name.utf8.count) <= Self.maximumName else {
+      throw limit("a name of \(max(module.utf8.count, name.utf8.count)) bytes", Self.maximumName)
+    }
     guard let global = PickleGlobal(module: module, name: name) else {
       throw .refusedName(path: path, name: "\(module).\(name)")
     }
@@ -290,7 +297,7 @@ struct PickleMachine {
     .malformed(path: path, problem: "the pickle \(problem) (byte \(cursor.offset - start))")
   }
 
-  private func limit(_ what: String, _ limit: Int) -> DVAEError {
+  func limit(_ what: String, _ limit: Int) -> DVAEError {
     .limitExceeded(path: path, what: what, limit: limit)
   }
 }

@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// A value on the stack of the pickle machine.
 ///
 /// Everything with parts is a `reference` into the machine's list of objects. So values never
@@ -20,8 +22,10 @@ enum PickleGlobal {
   case storage(ElementType)
   /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`: a view of a storage.
   case rebuildTensor
-  /// `torch._utils._rebuild_parameter`: a tensor that is trained.
+  /// `torch._utils._rebuild_parameter` and `_rebuild_parameter_with_state`: a tensor that is trained.
   case rebuildParameter
+  /// `torch._tensor._rebuild_from_type_v2`: one of the above, with attributes.
+  case rebuildWithType
   /// `collections.OrderedDict`.
   case orderedDictionary
   /// `set` of either Python.
@@ -36,11 +40,14 @@ enum PickleGlobal {
     switch (module, name) {
     case ("torch._utils", "_rebuild_tensor"), ("torch._utils", "_rebuild_tensor_v2"):
       self = .rebuildTensor
-    case ("torch._utils", "_rebuild_parameter"): self = .rebuildParameter
+    case ("torch._utils", "_rebuild_parameter"), ("torch._utils", "_rebuild_parameter_with_state"):
+      self = .rebuildParameter
+    case ("torch._tensor", "_rebuild_from_type_v2"): self = .rebuildWithType
     case ("collections", "OrderedDict"): self = .orderedDictionary
     case ("__builtin__", "set"), ("builtins", "set"): self = .set
     case ("torch", "Size"): self = .size
-    case ("torch", "device"), ("functools", "partial"): self = .inert("\(module).\(name)")
+    case ("torch", "device"), ("torch", "Tensor"), ("functools", "partial"):
+      self = .inert("\(module).\(name)")
     case ("torch", let name):
       if let type = ElementType(torchStorage: name) {
         self = .storage(type)

@@ -13,7 +13,6 @@ struct PickledTensors {
   /// many paths.
   static let maximumSteps = 1 << 22
   static let maximumTensors = 1 << 16
-  static let maximumName = 1 << 10
 
   private(set) var found: [Found] = []
   private(set) var metadata: [String: String] = [:]
@@ -31,18 +30,20 @@ struct PickledTensors {
     guard !found.isEmpty else { throw .noTensors(path: machine.path) }
   }
 
+  private var tooDeep: DVAEError {
+    .limitExceeded(
+      path: machine.path, what: "modules nested deeper, more often or under longer names",
+      limit: Self.maximumDepth)
+  }
+
   private mutating func walk(
     _ value: PickleValue, _ name: String, depth: Int
   ) throws(DVAEError) {
     guard let object = machine.object(value) else { return }
     steps += 1 + object.items.count
     guard depth <= Self.maximumDepth, steps <= Self.maximumSteps,
-      found.count <= Self.maximumTensors, name.utf8.count <= Self.maximumName
-    else {
-      throw .limitExceeded(
-        path: machine.path, what: "modules nested deeper, more often or under longer names",
-        limit: Self.maximumDepth)
-    }
+      found.count <= Self.maximumTensors, name.utf8.count <= PickleMachine.maximumName
+    else { throw tooDeep }
     switch object.kind {
     case .tensor(let tensor): found.append(Found(name: name, tensor: tensor))
     case .dictionary: try walkItems(of: object, name, depth: depth)
@@ -78,6 +79,7 @@ struct PickledTensors {
       case .integer(let integer): key = "\(integer)"
       default: continue
       }
+      guard key.utf8.count <= PickleMachine.maximumName else { throw tooDeep }
       guard !skipped.contains(key) else { continue }
       try walk(dictionary.items[index + 1], Self.join(name, key), depth: depth + 1)
     }
@@ -88,7 +90,13 @@ struct PickledTensors {
     let set = value("_non_persistent_buffers_set", of: module).flatMap(machine.object)
     let names = set?.items ?? []
     steps += names.count
-    return Set(names.compactMap { if case .text(let name) = $0 { name } else { nil } })
+    return Set(
+      names.compactMap { value in
+        guard case .text(let name) = value, name.utf8.count <= PickleMachine.maximumName else {
+          return nil
+        }
+        return name
+      })
   }
 
   /// The value that a dictionary or an inert object has under a name.
@@ -104,7 +112,9 @@ struct PickledTensors {
     guard let module = machine.object(root), case .instance(let name) = module.kind else { return }
     metadata["class"] = name
     for index in stride(from: 0, to: module.items.count - 1, by: 2) {
-      guard case .text(let key) = module.items[index], !key.hasPrefix("_") else { continue }
+      guard case .text(let key) = module.items[index], !key.hasPrefix("_"),
+        key.utf8.count <= PickleMachine.maximumName
+      else { continue }
       switch module.items[index + 1] {
       case .boolean(let value): metadata[key] = "\(value)"
       case .integer(let value): metadata[key] = "\(value)"

@@ -103,8 +103,11 @@ enum TorchLegacyReader {
     for storage in machine.storages { known[storage.key] = storage }
     var ranges: [String: Range<Int>] = [:]
     for case .text(let key) in keys {
-      guard let storage = known[key], ranges[key] == nil else {
-        throw .malformed(path: path, problem: "the storage '\(key)' is not that of any tensor")
+      guard key.utf8.count <= PickleMachine.maximumName, let storage = known[key],
+        ranges[key] == nil
+      else {
+        throw .malformed(
+          path: path, problem: "the storage '\(key.prefix(100))' is not that of any tensor")
       }
       var count = try ByteCursor(
         cursor.file, part: "the storage '\(key)'", from: cursor.offset, count: cursor.remaining)

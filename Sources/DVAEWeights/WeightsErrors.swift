@@ -26,20 +26,6 @@ extension DVAEError {
       advice: "save the weights again with torch.save or as safetensors")
   }
 
-  /// The error of a tensor whose shape, type, strides or place in the file is wrong.
-  package static func invalidTensor(path: String, tensor: String, problem: String) -> DVAEError {
-    // An array of a .npy file has no name.
-    let subject = tensor.isEmpty ? "the array" : "tensor '\(tensor)'"
-    return DVAEError(.badData, code: .malformed, file: path, "\(subject) \(problem)")
-  }
-
-  /// The error of two tensors of one name.
-  package static func duplicateTensor(path: String, tensor: String) -> DVAEError {
-    DVAEError(
-      .badData, code: .malformed, file: path,
-      "two tensors are named '\(tensor)'; expected each name once")
-  }
-
   /// The error of a file without tensors.
   package static func noTensors(path: String) -> DVAEError {
     DVAEError(.badData, file: path, expected: "weights", found: "no tensor in the file")

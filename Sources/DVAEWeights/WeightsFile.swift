@@ -74,10 +74,16 @@ public struct WeightsFile: Sendable {
 
   private static func parse(_ file: MappedFile) throws(DVAEError) -> WeightsFile {
     switch try ContentKind.of(file) {
-    case .safetensors: try SafetensorsReader.read(file)
+    case .safetensors: try safetensors(file)
     case .zip: try TorchZipReader.read(file)
     case .pickle: try TorchLegacyReader.read(file)
     }
+  }
+
+  private static func safetensors(_ file: MappedFile) throws(DVAEError) -> WeightsFile {
+    let found = try Safetensors(file)
+    return try WeightsFile(
+      file: file, format: .safetensors, tensors: found.tensors, metadata: found.metadata)
   }
 
   /// Collects what a reader found.

@@ -23,18 +23,20 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
         ".git/x.jpg", "B.jpg", "ü.jpg",
       ]
       try makeFolder(names, in: folder)
-      // Links back up and to nowhere.
+      // Links back up, to a folder that has another name already, and to nowhere.
       let manager = FileManager.default
       try manager.createSymbolicLink(atPath: folder + "/a/up", withDestinationPath: folder)
+      try manager.createSymbolicLink(atPath: folder + "/a/B", withDestinationPath: folder + "/a")
+      try makeFolder(["@eaDir/b.jpg/SYNOPHOTO_THUMB_M.jpg", "x.gif", "a.bmp"], in: folder)
       try manager.createSymbolicLink(atPath: folder + "/gone.jpg", withDestinationPath: "/nowhere")
       let found = try items([folder])
       #expect(
         found.map(\.key) == [
-          "B", "a-b", "a.jpg", "a.png", "a/a", "a/z", "b", "gone", "ü",
+          "B", "a-b", "a.bmp", "a.jpg", "a.png", "a/a", "a/z", "b", "gone", "x.gif", "ü",
         ])
-      #expect(found[4].name == folder + "/a/a.jpeg")
+      #expect(found[5].name == folder + "/a/a.jpeg")
       #expect(try found[0].decode().width == 17)
-      #expect(throws: DVAEError.missing(path: folder + "/gone.jpg")) { try found[7].decode() }
+      #expect(throws: DVAEError.missing(path: folder + "/gone.jpg")) { try found[8].decode() }
       #expect(try items([folder + "/"]).map(\.key) == found.map(\.key))
     }
   }
@@ -95,13 +97,16 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       try writer.finish()
       try Fixtures.write(bytes, to: folder + "/a.TAR")
       let found = try items([folder + "/a.TAR"])
-      #expect(found.map(\.key) == ["d/1", "2", "3"])
-      #expect(found[0].name == folder + "/a.TAR: d/1")
-      #expect(try found[0].decode() == decodeImage(png, name: ""))
-      #expect(try found[0].sidecars().map(\.extension) == ["txt", "mask.png", "json"])
-      let error = #expect(throws: DVAEError.self) { try found[1].load() }
+      // No image is lost: the mask is an image of its own.
+      #expect(found.map(\.key) == ["d/1.mask", "d/1", "2", "3"])
+      #expect(found[1].name == folder + "/a.TAR: d/1")
+      #expect(try found[1].decode() == decodeImage(png, name: ""))
+      for item in found[..<2] {
+        #expect(try item.sidecars().map(\.extension) == ["txt", "json"])
+      }
+      let error = #expect(throws: DVAEError.self) { try found[2].load() }
       #expect(error == .noImage(name: folder + "/a.TAR: ../../2", fields: ["txt"]))
-      #expect(try found[2].load() == png)
+      #expect(try found[3].load() == png)
 
       // Damage ends the archive, not the run.
       try Fixtures.write(Array(bytes[..<2048]), to: folder + "/torn.tar")
@@ -110,7 +115,62 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       #expect(throws: DVAEError.self) { try inputs.next() }
       var rest = 0
       while try inputs.next() != nil { rest += 1 }
-      #expect(rest == 3)
+      #expect(rest == 4)
+    }
+  }
+
+  /// WebDataset cuts names at the first dot; dates, versions and sides behind it are no less images.
+  @Test(arguments: [
+    (["s1.left.png", "s1.right.png"], ["s1.left", "s1.right"]),
+    (["p.v2.0001.png", "p.v2.0001.txt", "p.v2.0002.png", "p.json"], ["p.v2.0001", "p.v2.0002"]),
+    (["2024.05.01.png", "2024.05.02.png"], ["2024.05.01", "2024.05.02"]),
+    (["a.png", "a.depth.png"], ["a", "a.depth"]),
+    (["a.v2.png", "a.v2.txt", "b.png"], ["a", "b"]),
+  ])
+  func everyImageOfASampleIsGiven(_ names: [String], _ keys: [String]) throws {
+    let png = try Fixtures.bytes("codecs/png_rgb8.png")
+    try Fixtures.withFolder { folder in
+      nonisolated(unsafe) var bytes: [UInt8] = []
+      var writer = TarWriter { bytes += $0 }
+      for name in names {
+        try writer.append(name: name, name.hasByteSuffix(".png") ? png : Array(name.utf8))
+      }
+      try writer.finish()
+      try Fixtures.write(bytes, to: folder + "/a.tar")
+      let found = try items([folder + "/a.tar"])
+      #expect(found.map(\.key) == keys)
+      // What is listed and found again is the same.
+      var list = InputList()
+      for item in found { list.append(item.key, .success(item)) }
+      for (index, item) in found.enumerated() {
+        let again = try list[index].item.get()
+        #expect(try again.load() == png && again.name == item.name)
+        #expect(try again.sidecars() == item.sidecars())
+      }
+      let captions = try found.map {
+        try $0.companions(["txt"], limit: 100)["txt"].map { String(decoding: $0, as: UTF8.self) }
+      }
+      #expect(captions.compactMap(\.self) == names.filter { $0.hasByteSuffix(".txt") })
+      let notes = try found.map { try $0.companions(["json"], limit: 100).count }
+      #expect(notes.allSatisfy { $0 == (names.contains("p.json") ? 1 : 0) })
+    }
+  }
+
+  @Test func aListMayBeginWithAByteOrderMark() throws {
+    try Fixtures.withFolder { folder in
+      try makeFolder(["a.png", "b.png"], in: folder)
+      try Fixtures.write([0xEF, 0xBB, 0xBF] + Array("a.png\nb.png\n".utf8), to: folder + "/l.txt")
+      #expect(try items(["@" + folder + "/l.txt"]).map(\.key) == ["a", "b"])
+      #expect(try items(["@" + folder + "/l.txt"])[0].load().isEmpty == false)
+    }
+  }
+
+  @Test func captionsStandBesideNamesInCapitals() throws {
+    try Fixtures.withFolder { folder in
+      try makeFolder(["A.JPG"], in: folder)
+      try Fixtures.write(Array("a cat".utf8), to: folder + "/A.TXT")
+      let item = try #require(try items([folder]).first)
+      #expect(try item.companions(["txt"], limit: 100) == ["txt": Array("a cat".utf8)])
     }
   }
 

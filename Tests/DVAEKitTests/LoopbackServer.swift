@@ -19,6 +19,8 @@ final class LoopbackServer: Sendable {
     var cut: Int?
     /// Seconds between any two bytes of the body; nil sends them at once.
     var drip: Double?
+    /// Bytes that follow the answer, on a connection that stays open; nil closes it.
+    var stray: [UInt8]?
   }
 
   /// A request: its path, and its headers by lowercase name.
@@ -64,9 +66,15 @@ final class LoopbackServer: Sendable {
         let number = count
         count += 1
         Thread.detachNewThread { [weak self] in
-          let request = Self.read(connection)
-          self?.requestLog.withLock { $0.append(request) }
-          Self.send(answer(request, number), to: connection)
+          var isOpen = true
+          while isOpen {
+            let request = Self.read(connection)
+            if request.path.isEmpty { break }
+            self?.requestLog.withLock { $0.append(request) }
+            let given = answer(request, number)
+            Self.send(given, to: connection)
+            isOpen = given.stray.map { Self.send($0, to: connection) } ?? false
+          }
           close(connection)
         }
       }
@@ -98,7 +106,8 @@ final class LoopbackServer: Sendable {
   }
 
   private static func send(_ answer: Answer, to connection: Int32) {
-    var head = "HTTP/1.1 \(answer.status)\r\nConnection: close\r\n"
+    var head = "HTTP/1.1 \(answer.status)\r\n"
+    if answer.stray == nil { head += "Connection: close\r\n" }
     if !answer.headers.contains(where: { $0.hasPrefix("Content-Length") }) {
       head += "Content-Length: \(answer.body.count)\r\n"
     }

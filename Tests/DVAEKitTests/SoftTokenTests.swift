@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEKit
 import Foundation
 import DVAEImages

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEModel
 import DVAETestSupport
 import DVAETensors

@@ -1,3 +1,4 @@
+import DVAEFiles
 public import Foundation
 public import DVAETensors
 public import DVAEWeights

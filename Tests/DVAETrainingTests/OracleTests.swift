@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAECPUEngine
 import DVAEModel
 import DVAETestSupport

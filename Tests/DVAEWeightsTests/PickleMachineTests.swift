@@ -46,6 +46,51 @@ struct PickleMachineTests {
         == .refusedName(path: "some.pkl", name: "posix.system"))
   }
 
+  /// The names that `torch.save` uses for parameters with attributes; both are on torch's own safe list.
+  @Test("parameters with attributes are read")
+  func parametersWithAttributes() throws {
+    let none: [UInt8] = Array("N".utf8)
+    let call = Array("R".utf8)
+    let withState =
+      P.global("torch._utils", "_rebuild_parameter_with_state")
+      + P.tuple([Self.tensor, [0x88], none, P.dictionary([])]) + call
+    // The arguments of `_rebuild_tensor_v2` itself, without its call.
+    let arguments = P.tuple([
+      Self.storage, [0x4B, 0], P.tuple([[0x4B, 2]]), P.tuple([[0x4B, 1]]),
+    ])
+    let withType =
+      P.global("torch._tensor", "_rebuild_from_type_v2")
+      + P.tuple([
+        P.global("torch._utils", "_rebuild_tensor_v2"), P.global("torch", "Tensor"), arguments,
+        P.dictionary([]),
+      ]) + call
+    for parameter in [withState, withType] {
+      let file = try WeightsFile.parse(
+        P.archive(P.dictionary([("w", parameter)]), Self.data), path: "some.pkl")
+      #expect(file.tensors.map(\.name) == ["w"] && file.tensors[0].shape == [2])
+    }
+    // One of them within another, or any other name, is refused.
+    let nested =
+      P.global("torch._tensor", "_rebuild_from_type_v2")
+      + P.tuple([
+        P.global("torch._tensor", "_rebuild_from_type_v2"), P.global("torch", "Tensor"), arguments,
+        none,
+      ]) + call
+    #expect(error(nested)?.code == .malformed)
+  }
+
+  /// A long text costs its length each time that it is used as a name.
+  @Test("long names are refused")
+  func longNames() {
+    let long = String(repeating: "k", count: 5000)
+    let key = P.tensor(P.storage("FloatStorage", key: long, count: 2), shape: [2], strides: [1])
+    let cases: [[UInt8]] = [
+      P.dictionary([(long, Self.tensor)]), P.dictionary([("w", key)]),
+      P.text("torch.nn") + P.text(long) + [0x93],
+    ]
+    for value in cases { #expect(error(value)?.code == .limitExceeded) }
+  }
+
   @Test("instructions that torch.save does not write are refused")
   func refusedInstructions() {
     let known =

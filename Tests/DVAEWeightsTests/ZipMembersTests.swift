@@ -52,6 +52,22 @@ import DVAEWeights
     #expect(try member(other).get() == nil)
   }
 
+  /// Entries that share bytes make reading quadratic.
+  @Test func overlappingEntriesAreRefused() throws {
+    var zip = ZipBuilder()
+    zip.add("b", [UInt8](repeating: 1, count: 10))
+    zip.add("a", text)
+    var bytes = zip.archive()
+    let entry = try #require(bytes.firstRange(of: [0x50, 0x4B, 1, 2])).lowerBound
+    // The first entry reaches into the second one.
+    for place in [entry + 20, entry + 24] { bytes[place] = 50 }
+    try TestFiles.withFolder { folder in
+      try TestFiles.write(bytes, to: folder + "/a.zip")
+      let error = #expect(throws: DVAEError.self) { try ZipMembers(path: folder + "/a.zip") }
+      #expect(error?.description.contains("'b' and 'a' overlap") == true)
+    }
+  }
+
   /// A stream that is damaged, gives more or fewer bytes than it says, or others.
   @Test func brokenMembersAreErrors() throws {
     let stream = deflated(text)

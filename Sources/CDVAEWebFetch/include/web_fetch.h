@@ -78,6 +78,11 @@ int dvae_fetch(
     struct dvae_fetch_result *result);
 void dvae_fetch_free(struct dvae_fetch_result *result);
 
+/// Writes the host and the port of an address in one spelling, as "host:80": without a user, in lower
+/// case, without a dot behind it, with the port of the scheme where none is named. Returns 0, or -1 where
+/// the address has none or more than `size` bytes.
+int dvae_fetch_host(const char *address, char *host, size_t size);
+
 /// What an address in digits is: 0 public, 1 of this machine or a private network, 2 never to be
 /// fetched from, -1 no such address.
 int dvae_fetch_address_kind(const char *digits);

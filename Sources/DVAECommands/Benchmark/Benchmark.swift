@@ -101,14 +101,14 @@ struct BenchmarkCommand: ParsableCommand {
     if accuracy {
       let report = try AccuracyReport(
         Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary), engine.base)
-      console.print(json.json ? try jsonText(report) : report.text)
+      console.print(json.json ? try reportText(report) : report.text)
       return
     }
     if algorithms {
       let report = AlgorithmReport(
         try Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary),
         engine.base, resolution: resolution, batchSize: batchSize, runs: runs)
-      console.print(json.json ? try jsonText(report) : report.text)
+      console.print(json.json ? try reportText(report) : report.text)
       return
     }
     if precision == .int8 { return try compare(engine, console) }
@@ -120,7 +120,7 @@ struct BenchmarkCommand: ParsableCommand {
     let seconds = try (0..<runs).map { _ in try clock.measure(step) / .seconds(1) }.sorted()
     let report = BenchmarkReport(
       self, engine: engine.name, seconds: seconds, ceiling: ceiling, entries: engine.entries)
-    console.print(json.json ? try jsonText(report) : report.text)
+    console.print(json.json ? try reportText(report) : report.text)
   }
 
   /// One run of what is measured, with everything that is done once already done.
@@ -162,7 +162,7 @@ struct BenchmarkCommand: ParsableCommand {
     let report = BenchmarkReport(
       self, engine: engine.name, seconds: comparison.int8.sorted(), ceiling: ceiling,
       entries: engine.entries, comparison: comparison)
-    console.print(json.json ? try jsonText(report) : report.text)
+    console.print(json.json ? try reportText(report) : report.text)
   }
 
   private func model(

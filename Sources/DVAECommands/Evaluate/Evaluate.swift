@@ -99,7 +99,7 @@ struct EvaluateCommand: AsyncParsableCommand {
       try page.commit()
     }
     if json.json {
-      console.print(try jsonText(report))
+      console.print(try reportText(report))
     } else if let text = report.text {
       console.print(text)
     }

@@ -94,7 +94,7 @@ struct PrepareCommand: AsyncParsableCommand {
   ) throws {
     let report = PreparationReport(path, summary, threads)
     if json.json {
-      console.print(try jsonText(report))
+      console.print(try reportText(report))
     } else {
       for line in report.lines(summary.funnel) { console.print(line) }
     }

@@ -22,7 +22,7 @@ enum Threshold<Value: ExpressibleByArgument & Encodable>: ExpressibleByArgument 
   var json: JSONValue {
     get throws {
       guard case .at(let value) = self else { return .null }
-      return try JSONDecoder().decode(JSONValue.self, from: JSONEncoder().encode(value))
+      return try JSONValue(parsing: jsonText(value), path: "the command line")
     }
   }
 }
@@ -132,7 +132,7 @@ struct FilterOptions: ParsableArguments {
       settings = try settings.overlaid(data, path: config)
     }
     return try settings.overlaid(
-      JSONEncoder().encode(JSONValue.object(flags())), path: "the command line")
+      Data(jsonText(JSONValue.object(flags()))), path: "the command line")
   }
 
   private func flags() throws -> [String: JSONValue] {

@@ -33,7 +33,7 @@ struct TokensStats: AsyncParsableCommand {
     let console = Console.current
     let use = try TokenCount(tokens, vocabulary: vocabulary.vocabulary)
     let report = TokenStatistics(use, top: top)
-    console.print(json.json ? try jsonText(report) : report.text)
+    console.print(json.json ? try reportText(report) : report.text)
   }
 }
 

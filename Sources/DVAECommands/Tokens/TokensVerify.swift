@@ -32,7 +32,7 @@ struct TokensVerify: AsyncParsableCommand {
       if !json.json { say(result, console) }
     }
     let problems = TokenVerification.problems(ofShards: results)
-    if json.json { console.print(try jsonText(Report(files: results, problems: problems))) }
+    if json.json { console.print(try reportText(Report(files: results, problems: problems))) }
     for problem in problems { console.note("dvae: \(problem)") }
     let failed = results.count { !$0.problems.isEmpty }
     if failed > 0 || !problems.isEmpty {

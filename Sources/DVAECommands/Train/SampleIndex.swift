@@ -43,6 +43,10 @@ package struct SampleIndex: Sendable {
         paths.append(path)
       case .sample(_, let archive):
         guard let image = item.imageMember else { continue }
+        guard image.entry.isWhole else {
+          warn("\(item.name): a sparse file or a link that leads nowhere, which is passed over")
+          continue
+        }
         let file = indices[Path(archive.path)] ?? UInt32(paths.count)
         if file == paths.count {
           indices[Path(archive.path)] = file

@@ -116,7 +116,7 @@ struct TrainCommand: AsyncParsableCommand {
     if trainer.state.update > 0 { try trainer.state.writeWeights(to: folder.weights) }
     processes.end()
     if json.json {
-      console.print(try jsonText(TrainReport(folder, trainer.state, outcome, reporter.validated)))
+      console.print(try reportText(TrainReport(folder, trainer.state, outcome, reporter.validated)))
     } else if outcome == .finished {
       console.print(folder.weights)
     }

@@ -14,8 +14,8 @@ extension TrainingState {
     configuration.folder = nil
     var metadata = [
       WeightsMetadata.format: WeightsMetadata.currentFormat,
-      WeightsMetadata.architecture: try jsonText(configuration.architecture),
-      WeightsMetadata.training: try jsonText(
+      WeightsMetadata.architecture: try reportText(configuration.architecture),
+      WeightsMetadata.training: try reportText(
         Training(dvae: DVAE.version, update: update, configuration: configuration)),
     ]
     // Weights that grew out of others stay under the licence of those.

@@ -25,7 +25,7 @@ struct WeightsInfo: AsyncParsableCommand {
 
   func run() async throws {
     let report = try WeightsReport(WeightsFiles(weights))
-    Console.current.print(json.json ? try jsonText(report) : report.text)
+    Console.current.print(json.json ? try reportText(report) : report.text)
   }
 }
 

@@ -1,3 +1,42 @@
+/// Bytes that are not trusted: every access checks that what it reads is there.
+package struct ByteView {
+  private let bytes: UnsafeRawBufferPointer
+  private let littleEndian: Bool
+
+  /// Looks at bytes that stay where they are as long as the view is used.
+  package init(_ bytes: UnsafeRawBufferPointer, littleEndian: Bool = false) {
+    self.bytes = bytes
+    self.littleEndian = littleEndian
+  }
+
+  /// The number of bytes.
+  package var count: Int { bytes.count }
+
+  /// The unsigned number of `size` (at most 4) bytes at an offset; nil beyond the end.
+  package func number(at offset: Int, size: Int) -> Int? {
+    guard let field = slice(at: offset, count: size) else { return nil }
+    var value = 0
+    for index in 0..<size {
+      value = value << 8 | Int(field[littleEndian ? size - 1 - index : index])
+    }
+    return value
+  }
+
+  /// `count` bytes at an offset; nil where they are not all there.
+  package func slice(at offset: Int, count: Int) -> UnsafeRawBufferPointer? {
+    guard offset >= 0 && count >= 0 && offset <= bytes.count && count <= bytes.count - offset
+    else { return nil }
+    return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count])
+  }
+
+  /// Whether the bytes at an offset are those of `text`.
+  package func matches(_ text: StaticString, at offset: Int) -> Bool {
+    guard let field = slice(at: offset, count: text.utf8CodeUnitCount) else { return false }
+    return field.elementsEqual(
+      UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
+}
+
 /// Reads a part of a mapped file from front to back; nothing is read without a check that it is
 /// there.
 package struct ByteCursor {
@@ -15,15 +54,14 @@ package struct ByteCursor {
   package init(
     _ file: MappedFile, part: String, from offset: Int = 0, count: Int
   ) throws(DVAEError) {
-    let (end, overflow) = offset.addingReportingOverflow(count)
-    guard offset >= 0, count >= 0, !overflow, end <= file.count else {
+    guard ByteView(UnsafeRawBufferPointer(file.bytes)).slice(at: offset, count: count) != nil else {
       throw .truncated(
         path: file.path, part: part, needed: count, available: max(0, file.count - max(0, offset)))
     }
     self.file = file
     self.part = part
     self.offset = offset
-    self.end = end
+    end = offset + count
   }
 
   package var remaining: Int { end - offset }

@@ -11,13 +11,16 @@ package struct LineReader {
   package private(set) var position = 0
 
   private static let pieceSize = 1 << 16
-  // A line longer than this is no line of a file that this package writes.
-  private static let longest = 1 << 28
+  // A line that is longer is refused.
+  private let longest: Int
+  // The longest line that this package writes.
+  private static let longestWritten = 1 << 28
 
   /// Reads from the start of a file that is being written: a last line without a newline is torn,
   /// and is not given.
   package init(_ file: OutputFile) {
     path = file.path
+    longest = Self.longestWritten
     givesRest = false
     read = { try file.read($0, at: $1) }
   }
@@ -25,9 +28,11 @@ package struct LineReader {
   /// Reads whatever gives bytes in order, `read` being asked for a number of them at an offset, or
   /// fewer at the end; the last line may lack its newline.
   package init(
-    _ name: String, read: @escaping (_ count: Int, _ offset: Int) throws -> [UInt8]
+    _ name: String, longest: Int? = nil,
+    read: @escaping (_ count: Int, _ offset: Int) throws -> [UInt8]
   ) {
     path = name
+    self.longest = longest ?? Self.longestWritten
     givesRest = true
     self.read = read
   }
@@ -45,8 +50,8 @@ package struct LineReader {
       buffer.removeFirst(start)
       start = 0
       searched = buffer.count
-      guard searched < Self.longest else {
-        throw DVAEError(.badData, file: path, "a line of more than \(Self.longest) bytes")
+      guard searched < longest else {
+        throw DVAEError(.badData, file: path, "a line of more than \(longest) bytes")
       }
       let piece = try read(Self.pieceSize, offset)
       if piece.isEmpty {

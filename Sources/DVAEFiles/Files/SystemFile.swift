@@ -207,18 +207,17 @@ enum SystemFile {
         }
       }
       if name == "." || name == ".." { continue }
-      let isFolder: Bool? =
-        switch Int32(entry.pointee.d_type) {
-        case Int32(DT_DIR): true
-        case Int32(DT_REG): false
+      var isFolder = false
+      switch Int32(entry.pointee.d_type) {
+      case Int32(DT_DIR): isFolder = true
+      case Int32(DT_REG): break
+      default:
         // Links, and file systems that do not tell.
-        default: nil
+        if let status = try? status(at: path + "/" + name, followingLinks: true) {
+          isFolder = status.kind == .folder
         }
-      entries.append(
-        FolderEntry(
-          name: name, isUTF8: isUTF8,
-          isFolder: isFolder
-            ?? ((try? status(at: path + "/" + name, followingLinks: true).kind) == .folder)))
+      }
+      entries.append(FolderEntry(name: name, isUTF8: isUTF8, isFolder: isFolder))
     }
     return entries
   }

@@ -1,27 +1,28 @@
-/// The checksum of zip archives, eight bytes at a time.
-package enum CRC32 {
-  /// `tables[256 * n + b]` is the checksum of the byte `b` followed by `n` zeros.
-  private static let tables: [UInt32] = {
+/// A cyclic redundancy check of 32 bits, reflected, eight bytes at a time.
+private struct CyclicCheck: Sendable {
+  /// Entry b of table k is the check's change by byte b followed by k zero bytes.
+  private let tables: [UInt32]
+
+  init(polynomial: UInt32) {
     var tables: [UInt32] = []
     for byte in 0..<UInt32(256) {
       var value = byte
-      for _ in 0..<8 { value = value & 1 == 1 ? value >> 1 ^ 0xEDB8_8320 : value >> 1 }
+      for _ in 0..<8 { value = value & 1 == 1 ? value >> 1 ^ polynomial : value >> 1 }
       tables.append(value)
     }
     for index in 256..<8 * 256 {
       let before = tables[index - 256]
       tables.append(before >> 8 ^ tables[Int(before & 0xFF)])
     }
-    return tables
-  }()
+    self.tables = tables
+  }
 
-  /// The CRC-32 of some bytes.
-  package static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  func update(_ state: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
     tables.withUnsafeBufferPointer { tables in
       func entry(_ table: Int, _ value: UInt64, _ byte: UInt64) -> UInt32 {
         tables[table * 256 + Int(value >> (8 * byte) & 0xFF)]
       }
-      var value = UInt32.max
+      var value = state
       let whole = bytes.count / 8 * 8
       for offset in stride(from: 0, to: whole, by: 8) {
         let eight =
@@ -32,7 +33,41 @@ package enum CRC32 {
       for byte in bytes[whole...] {
         value = value >> 8 ^ tables[Int(UInt8(truncatingIfNeeded: value) ^ byte)]
       }
-      return ~value
+      return value
     }
+  }
+}
+
+/// The check of zip archives and of gzip, by the polynomial 0x04C11DB7.
+package enum CRC32 {
+  private static let check = CyclicCheck(polynomial: 0xEDB8_8320)
+
+  /// Returns the check of some bytes.
+  package static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+    ~check.update(.max, bytes)
+  }
+}
+
+/// The check of Castagnoli's polynomial, 0x1EDC6F41, which TensorBoard's records and checkpoints carry.
+///
+///     CRC32C.of(Array("123456789".utf8))  // 0xE3069283
+package struct CRC32C {
+  private static let check = CyclicCheck(polynomial: 0x82F6_3B78)
+  private var state = UInt32.max
+
+  /// Starts with no bytes.
+  package init() {}
+
+  /// The check of all bytes so far.
+  package var value: UInt32 { ~state }
+
+  /// Takes more bytes.
+  package mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    state = Self.check.update(state, bytes)
+  }
+
+  /// Returns the check of one array.
+  package static func of(_ bytes: [UInt8]) -> UInt32 {
+    ~bytes.withUnsafeBytes { check.update(.max, $0) }
   }
 }

@@ -1,5 +1,11 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 /// Any JSON value.
-package enum JSONValue: Hashable, Codable, Sendable {
+package enum JSONValue: Hashable, Encodable, Sendable {
   /// Nothing.
   case null
   /// True or false.
@@ -8,6 +14,8 @@ package enum JSONValue: Hashable, Codable, Sendable {
   case integer(Int)
   /// A whole number that no `Int` holds.
   case unsigned(UInt64)
+  /// The digits of a whole number beyond 64 bits.
+  case digits(String)
   /// Any other number.
   case number(Double)
   /// Text.
@@ -17,30 +25,26 @@ package enum JSONValue: Hashable, Codable, Sendable {
   /// Members by name.
   case object([String: JSONValue])
 
-  /// Reads whatever stands there.
-  package init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    // Every wrong guess costs an error with its text: the common kinds come first.
-    if let value = try? container.decode(String.self) {
-      self = .string(value)
-    } else if container.decodeNil() {
-      self = .null
-    } else if let value = try? container.decode([String: JSONValue].self) {
-      self = .object(value)
-    } else if let value = try? container.decode(Int.self) {
-      self = .integer(value)
-    } else if let value = try? container.decode(UInt64.self) {
-      self = .unsigned(value)
-    } else if let value = try? container.decode(Double.self) {
-      self = .number(value)
-    } else if let value = try? container.decode(Bool.self) {
-      self = .bool(value)
-    } else {
-      self = .array(try container.decode([JSONValue].self))
+  /// Reads JSON as Python's `json` does; a byte order mark in front of it is passed over.
+  ///
+  /// - Throws: `malformed` with the place of the first mistake
+  package init(parsing bytes: [UInt8], path: String) throws(DVAEError) {
+    do throws(JSONReader.Problem) {
+      self = try bytes.withRawBytes { (text) throws(JSONReader.Problem) in
+        let mark = ByteOrderMark.count(in: text)
+        var reader = JSONReader(UnsafeRawBufferPointer(rebasing: text[mark...]), .lenient)
+        let value = try reader.value()
+        try reader.end()
+        return value
+      }
+    } catch {
+      throw DVAEError(
+        .badData, code: .malformed, file: path,
+        "is not JSON: \(error.found) at byte \(error.offset)")
     }
   }
 
-  /// Writes the value as it is.
+  /// Writes the value as it is; numbers that JSON does not have become null.
   package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {
@@ -48,6 +52,8 @@ package enum JSONValue: Hashable, Codable, Sendable {
     case .bool(let value): try container.encode(value)
     case .integer(let value): try container.encode(value)
     case .unsigned(let value): try container.encode(value)
+    case .digits(let value): try container.encode(Decimal(string: value) ?? .nan)
+    case .number(let value) where !value.isFinite: try container.encodeNil()
     case .number(let value): try container.encode(value)
     case .string(let value): try container.encode(value)
     case .array(let value): try container.encode(value)
@@ -84,10 +90,26 @@ package enum JSONValue: Hashable, Codable, Sendable {
     case .bool(let value): "\(value)"
     case .integer(let value): "\(value)"
     case .unsigned(let value): "\(value)"
+    case .digits(let value): value
     case .number(let value): "\(value)"
     case .string(let value): "'\(value)'"
     case .array(let values): "[" + values.map(\.text).joined(separator: ", ") + "]"
     case .object: "an object"
     }
+  }
+}
+
+/// The mark with which some programs begin UTF-8.
+package enum ByteOrderMark {
+  private static let utf8: [UInt8] = [0xEF, 0xBB, 0xBF]
+
+  /// The number of bytes that the mark at the head of a text has: 3 or 0.
+  package static func count(in bytes: some Sequence<UInt8>) -> Int {
+    bytes.starts(with: utf8) ? utf8.count : 0
+  }
+
+  /// The bytes without a mark in front.
+  package static func removed(from bytes: [UInt8]) -> [UInt8] {
+    Array(bytes.dropFirst(count(in: bytes)))
   }
 }

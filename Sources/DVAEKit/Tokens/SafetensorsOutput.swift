@@ -44,11 +44,8 @@ final class SafetensorsOutput: PartialOutput {
   func cut(to size: Int) throws { try file.truncate(to: size) }
 
   func finish(as path: String, _ journal: Journal) throws {
-    let header = try header(journal)
     let whole = try AtomicFile(path)
-    let length = UInt64(header.count)
-    try whole.write((0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) })
-    try whole.write(header)
+    try whole.write(SafetensorsLayout.head(try json(journal)))
     for offset in stride(from: 0, to: file.size, by: 1 << 20) {
       try whole.write(file.read(1 << 20, at: offset))
     }
@@ -56,25 +53,15 @@ final class SafetensorsOutput: PartialOutput {
     try FileSystem.remove(file.path)
   }
 
-  private func header(_ journal: Journal) throws -> [UInt8] {
+  private func json(_ journal: Journal) throws -> [UInt8] {
     var failures: [Failure] = []
-    var entries: [UInt8] = []
-    var offset = 0
+    var layout = SafetensorsLayout()
     try journal.forEach { entry in
       if let error = entry.error { failures.append(Failure(key: entry.key, error: error)) }
       guard let grid = entry.grid, grid.count == 2 else { return }
-      func add(_ name: String, _ type: ElementType, _ shape: [Int]) throws {
-        let end = offset + shape.reduce(type.byteCount, *)
-        let extents = shape.map(String.init).joined(separator: ",")
-        let value =
-          ":{\"dtype\":\"\(type.safetensorsName)\",\"shape\":[\(extents)],"
-          + "\"data_offsets\":[\(offset),\(end)]}"
-        entries += try [UInt8(ascii: ",")] + jsonText(name) + Array(value.utf8)
-        offset = end
-      }
-      try add(entry.key, .uint16, grid)
+      layout.add(entry.key, .uint16, shape: grid)
       for field in provenance.soft?.fields ?? [] {
-        try add("\(entry.key).\(field.name)", field.type, grid + field.last)
+        layout.add("\(entry.key).\(field.name)", field.type, shape: grid + field.last)
       }
     }
     let metadata = [
@@ -83,9 +70,6 @@ final class SafetensorsOutput: PartialOutput {
       "failures": String(decoding: try jsonText(failures), as: UTF8.self),
       MetadataChecksum.name: MetadataChecksum.blank,
     ]
-    var header = Array("{\"__metadata__\":".utf8) + (try jsonText(metadata)) + entries
-    header.append(UInt8(ascii: "}"))
-    header += [UInt8](repeating: UInt8(ascii: " "), count: (8 - header.count % 8) % 8)
-    return MetadataChecksum.filled(header)
+    return MetadataChecksum.filled(layout.json(metadata: metadata, alignment: 8))
   }
 }

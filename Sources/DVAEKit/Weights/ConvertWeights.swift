@@ -45,9 +45,12 @@ extension WeightsFiles {
   /// How weights of our own training were trained.
   private var training: String? { written(WeightsMetadata.training) }
 
-  /// The licence of weights of our own training where they have one, else the note on OpenAI's.
+  /// The licence that the files state, else the note on OpenAI's release where they are it.
+  ///
+  /// OpenAI's files are pickled modules of its own package; a state dict is somebody else's model.
   var licence: String? {
-    written(WeightsMetadata.licence) ?? (training == nil ? Self.licenceNote : nil)
+    let isRelease = files.contains { $0.metadata["class"]?.hasBytePrefix("dall_e.") ?? false }
+    return written(WeightsMetadata.licence) ?? (isRelease ? Self.licenceNote : nil)
   }
 
   /// Metadata that this package has written.

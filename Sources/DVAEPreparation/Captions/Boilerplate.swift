@@ -167,35 +167,55 @@ enum BoilerplateEnds {
 
   /// A caption without such phrases, and without the punctuation that is left where they were.
   static func cropped(_ text: String) -> String {
-    var rest = text[...]
+    let characters = Array(text)
+    let lowered = characters.map { $0.lowercased() }
+    // Lowering may change the length of rare letters; then nothing is cut.
+    guard lowered.allSatisfy({ $0.count == 1 }) else { return text }
+    var (start, end) = (0, characters.count)
+    // The end of the last letter, which only moves when the end does.
+    var lettersEnd = end
     while true {
-      let lowered = rest.lowercased()
-      // Lowering may change the length of rare letters; then nothing is cut.
-      guard lowered.count == rest.count else { break }
-      if let phrase = longest(where: { ends(lowered, $0) }) {
-        let end = lowered.lastIndex { $0.isLetter }.map {
-          lowered.distance(from: $0, to: lowered.endIndex)
-        }
-        rest = rest.dropLast(phrase.count + (end ?? 1) - 1)
-      } else if let phrase = longest(where: { begins(lowered, $0) }) {
-        rest = rest.dropFirst(phrase.count)
+      while lettersEnd > start, !characters[lettersEnd - 1].isLetter { lettersEnd -= 1 }
+      if let phrase = longest(where: {
+        stands($0, at: lettersEnd - $0.count, in: lowered, from: start)
+      }) {
+        end = lettersEnd - phrase.count
+        lettersEnd = end
+      } else if let phrase = longest(where: { stands($0, at: start, in: lowered, upTo: end) }) {
+        start += phrase.count
       } else {
         break
       }
-      rest = trimmed(rest)
+      while start < end, isLoose(characters[start]) { start += 1 }
+      while end > start, isLoose(characters[end - 1]) { end -= 1 }
+      lettersEnd = min(lettersEnd, end)
     }
-    return String(rest)
+    return String(characters[start..<end])
   }
 
-  private static func longest(where test: (String) -> Bool) -> String? {
-    cropped.filter(test).max { $0.count < $1.count }
+  /// Whether a phrase stands at a place, and no letter or number beside it.
+  private static func stands(
+    _ phrase: [String], at place: Int, in lowered: [String], from start: Int = 0,
+    upTo end: Int? = nil
+  ) -> Bool {
+    guard place >= start, place + phrase.count <= end ?? lowered.count,
+      lowered[place..<place + phrase.count].elementsEqual(phrase)
+    else { return false }
+    func isPart(_ index: Int) -> Bool {
+      lowered[index].first.map { $0.isLetter || $0.isNumber } ?? false
+    }
+    if let end { return place + phrase.count == end || !isPart(place + phrase.count) }
+    return place == start || !isPart(place - 1)
   }
 
-  private static func trimmed(_ text: Substring) -> Substring {
-    let isLoose: (Character) -> Bool = { $0.isWhitespace || "-–—|:,;/".contains($0) }
-    var text = text.drop(while: isLoose)
-    while let last = text.last, isLoose(last) { text.removeLast() }
-    return text
+  private static let croppedCharacters = cropped.map { $0.map(String.init) }
+
+  private static func longest(where test: ([String]) -> Bool) -> [String]? {
+    croppedCharacters.filter(test).max { $0.count < $1.count }
+  }
+
+  private static func isLoose(_ character: Character) -> Bool {
+    character.isWhitespace || "-–—|:,;/".contains(character)
   }
 
   private static func begins(_ text: String, _ phrase: String) -> Bool {

@@ -16,6 +16,9 @@ package struct CaptionFilters: Sendable {
     self.hasNoun = hasNoun
   }
 
+  /// The longest caption, in bytes of UTF-8: more than any site allows.
+  package static let longest = 1 << 16
+
   /// Each filter that is on, and its threshold in words.
   var active: [(reason: String, rule: String)] {
     var rules: [(String, String)] = []
@@ -46,6 +49,9 @@ package struct CaptionFilters: Sendable {
   ///
   /// - Throws: the first filter that it does not pass
   package func apply(_ caption: String?) throws(Drop) -> String {
+    if let bytes = caption?.utf8.count, bytes > Self.longest {
+      throw Drop(.caption, "too-long", "\(bytes) bytes, the limit is \(Self.longest)")
+    }
     var text = CaptionText.collapsed(caption ?? "")
     guard !text.isEmpty else {
       if settings.requireCaption { throw Drop(.caption, "no-caption", "") }

@@ -45,11 +45,17 @@ package enum CaptionText {
   private static func withoutTags(_ text: String) -> String {
     var result = String.UnicodeScalarView()
     var rest = Substring(text).unicodeScalars
+    // Without a `>` ahead there is no tag any more; looking for one each time would be quadratic.
+    var mayEnd = true
     while let scalar = rest.popFirst() {
-      guard scalar == "<", let first = rest.first,
-        first.properties.isAlphabetic || first == "/" || first == "!",
-        let end = rest.firstIndex(of: ">")
+      guard mayEnd, scalar == "<", let first = rest.first,
+        first.properties.isAlphabetic || first == "/" || first == "!"
       else {
+        result.append(scalar)
+        continue
+      }
+      guard let end = rest.firstIndex(of: ">") else {
+        mayEnd = false
         result.append(scalar)
         continue
       }

@@ -12,7 +12,7 @@ package final class Fetcher: Sendable {
   /// A fetch that has not begun.
   private struct Waiting {
     var address: String
-    var host: Substring
+    var host: String
     var continuation: CheckedContinuation<Outcome, Never>
   }
 
@@ -24,7 +24,7 @@ package final class Fetcher: Sendable {
 
   private struct State {
     var running = 0
-    var hosts: [Substring: Host] = [:]
+    var hosts: [String: Host] = [:]
     var waiting: [Waiting] = []
     var idle: [Handle] = []
     /// When `startWaiting` is called again, because a host's pause ends.
@@ -160,10 +160,15 @@ package final class Fetcher: Sendable {
     }
   }
 
-  /// Scheme, name and port of an address: what politeness goes by.
-  private static func host(of address: String) -> Substring {
-    guard let slashes = address.firstRange(of: "://") else { return "" }
-    return address[slashes.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+  /// The host and port of an address in one spelling: what politeness goes by.
+  ///
+  /// `http://me@HOST:80/`, `http://host./` and `http://host/` are one host.
+  package static func host(of address: String) -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { host in
+      host.initialize(repeating: 0)
+      guard dvae_fetch_host(address, host.baseAddress, host.count) == 0 else { return "" }
+      return host.baseAddress.map { String(cString: $0) } ?? ""
+    }
   }
 
   private func perform(_ address: String) -> Outcome {

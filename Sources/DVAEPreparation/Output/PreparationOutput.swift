@@ -176,9 +176,7 @@ final class PreparationOutput {
   }
 
   private func readable(_ value: some Encodable) throws -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return try Array(encoder.encode(value)) + [UInt8(ascii: "\n")]
+    try jsonText(value, .pretty) + [UInt8(ascii: "\n")]
   }
 
   private func write(_ bytes: [UInt8], to name: String) throws {

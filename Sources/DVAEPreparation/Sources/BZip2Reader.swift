@@ -9,12 +9,18 @@ final class BZip2Reader {
   private var stream = bz_stream()
   private var isOpen = false
   private var position = 0
+  private var given = 0
   // What is read of the file; the library keeps a pointer into it between calls.
   private let input: UnsafeMutableBufferPointer<CChar>
 
   private static let pieceSize = 1 << 16
 
   static let magic = Array("BZh".utf8)
+
+  /// Text becomes about ten times smaller; more than this times is a trap.
+  static let largestRatio = 1000
+  /// Bytes that a file of any size may become.
+  static let alwaysAllowed = 1 << 26
 
   init(_ file: InputFile) {
     self.file = file
@@ -39,6 +45,12 @@ final class BZip2Reader {
       }
     }
     if let failure { throw failure }
+    given += bytes.count
+    guard given <= Self.alwaysAllowed || given / Self.largestRatio <= file.size else {
+      throw DVAEError.limitExceeded(
+        path: file.path, what: "bzip2 data that become more than so many times larger",
+        limit: Self.largestRatio)
+    }
     return bytes
   }
 

@@ -1,18 +1,10 @@
 import DVAEImages
 import DVAEFiles
 
-/// The mark with which some programs begin UTF-8.
-enum ByteOrderMark {
-  private static let utf8: [UInt8] = [0xEF, 0xBB, 0xBF]
-
-  static func removed(from bytes: [UInt8]) -> [UInt8] {
-    bytes.starts(with: utf8) ? Array(bytes.dropFirst(utf8.count)) : bytes
-  }
-}
-
 /// The bytes of a table, read from front to back.
 struct ByteSource {
   let name: String
+  let isCompressed: Bool
   let read: (_ count: Int, _ offset: Int) throws -> [UInt8]
 
   private static let unreadable: [(magic: [UInt8], name: String, remedy: String)] = [
@@ -29,7 +21,8 @@ struct ByteSource {
     if let found = Self.unreadable.first(where: { head.starts(with: $0.magic) }) {
       throw DVAEError(.badData, file: path, "is \(found.name), which is not read: \(found.remedy)")
     }
-    if head == BZip2Reader.magic {
+    isCompressed = head == BZip2Reader.magic
+    if isCompressed {
       let reader = BZip2Reader(file)
       read = { count, _ in try reader.read(count) }
     } else {
@@ -37,6 +30,32 @@ struct ByteSource {
     }
   }
 
+  /// The longest line of a table, in bytes.
+  static let longestLine = 1 << 24
+
   /// The lines, the last of which may lack its newline.
-  func lines() -> LineReader { LineReader(name, read: read) }
+  func lines() -> LineReader { LineReader(name, longest: Self.longestLine, read: read) }
+
+  /// Whether the first byte that is no blank opens a JSON list; nothing can be read after it.
+  func isJSONList() throws -> Bool {
+    let head = ByteOrderMark.removed(from: try read(1 << 16, 0))
+    return head.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) } == UInt8(ascii: "[")
+  }
+
+  /// All bytes: those of the file where they lie, or of a compressed one in memory.
+  ///
+  /// - Throws: `tooManyBytes` for a compressed file of more bytes than `limit`
+  func mapped(limit: Int) throws -> MappedFile {
+    guard isCompressed else { return try MappedFile(path: name) }
+    let source = try ByteSource(path: name)
+    var bytes: [UInt8] = []
+    while true {
+      let piece = try source.read(1 << 20, bytes.count)
+      if piece.isEmpty { return try MappedFile(copying: bytes, path: name) }
+      bytes += piece
+      guard bytes.count <= limit else {
+        throw DVAEError.tooManyBytes(name: name, bytes: bytes.count, limit: limit)
+      }
+    }
+  }
 }

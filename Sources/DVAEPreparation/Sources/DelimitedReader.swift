@@ -1,9 +1,15 @@
 import DVAEFiles
 
-/// Reads the records of a table: tab-separated lines without quoting, or comma-separated values by
-/// RFC 4180, in which a quoted field may hold commas, doubled quotes and line breaks.
+/// Reads the records of a table as Python's `csv` does: fields between commas or tabs; a field that
+/// begins with a quote may hold separators, doubled quotes and line breaks; any other quote is text.
+///
+/// A quote that is never closed would swallow the rows behind it. So where a record of several lines has
+/// another number of fields than the first one, or becomes too long, its first line alone is lost.
 struct DelimitedReader {
-  enum Dialect { case tab, comma }
+  enum Dialect: UInt8 {
+    case tab = 0x09
+    case comma = 0x2C
+  }
 
   /// A record and the number of its first line, from 1.
   struct Record {
@@ -16,6 +22,8 @@ struct DelimitedReader {
 
   private var lines: LineReader
   private let dialect: Dialect
+  /// The number of fields of a record; nil where it is not known yet.
+  var width: Int?
   private var number = 0
   // Lines of a quoted field that did not end: they are read anew, one by one.
   private var waiting: ArraySlice<[UInt8]> = []
@@ -35,10 +43,7 @@ struct DelimitedReader {
     while let line = try nextLine() {
       let first = number
       if line.isEmpty || line == [UInt8(ascii: "\r")] { continue }
-      switch dialect {
-      case .tab: return Record(line: first, fields: .success(Self.tabFields(line)))
-      case .comma: return Record(line: first, fields: try commaFields(line))
-      }
+      return Record(line: first, fields: try fields(line))
     }
     return nil
   }
@@ -49,64 +54,69 @@ struct DelimitedReader {
     return number == 1 ? ByteOrderMark.removed(from: line) : line
   }
 
-  private static func tabFields(_ line: [UInt8]) -> [String] {
-    let line = line.last == UInt8(ascii: "\r") ? line.dropLast() : line[...]
-    return line.split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
-      .map { String(decoding: $0, as: UTF8.self) }
-  }
-
-  private mutating func commaFields(_ line: [UInt8]) throws -> Result<[String], Malformed> {
-    var parser = CommaParser()
-    var (status, count, more) = (parser.feed(line), line.count, [[UInt8]]())
-    while case .open = status {
+  private mutating func fields(_ line: [UInt8]) throws -> Result<[String], Malformed> {
+    var parser = RecordParser(separator: dialect.rawValue)
+    var (rest, count, more) = (parser.feed(line), line.count, [[UInt8]]())
+    while parser.isOpen {
       guard count <= Self.longestRecord, let line = try nextLine() else {
-        // Only the first line is lost; whatever the quote has swallowed is read again.
-        number -= more.count
-        waiting = more[...] + waiting
-        return .failure(Malformed(reason: "a quoted field that does not end"))
+        return lost(more, "a quoted field that does not end")
       }
       more.append(line)
-      count += line.count
-      status = parser.feed(line)
+      count += line.count + 1
+      rest = parser.feed(line)
     }
-    if case .malformed(let reason) = status {
-      number -= more.count
-      waiting = more[...] + waiting
-      return .failure(Malformed(reason: reason))
+    if let width, !more.isEmpty, parser.fields.count != width {
+      return lost(more, "a quoted field of several lines, and \(parser.fields.count) fields")
+    }
+    if parser.fields.count > RecordParser.mostFields {
+      return .failure(Malformed(reason: "more than \(RecordParser.mostFields) fields"))
+    }
+    if let rest {
+      number -= 1
+      waiting = [Array(rest)] + waiting
     }
     return .success(parser.fields.map { String(decoding: $0, as: UTF8.self) })
   }
+
+  /// Only the first line is lost; whatever the quote has swallowed is read again.
+  private mutating func lost(_ more: [[UInt8]], _ reason: String) -> Result<[String], Malformed> {
+    number -= more.count
+    waiting = more[...] + waiting
+    return .failure(Malformed(reason: reason))
+  }
 }
 
-/// Takes the lines of one comma-separated record.
-private struct CommaParser {
-  enum Status {
-    case complete
-    /// Within a quoted field.
-    case open
-    case malformed(String)
-  }
-
+/// Takes the lines of one record.
+private struct RecordParser {
   private enum Place { case start, plain, quoted, behindQuote }
 
+  /// The most fields of a record; more are not kept.
+  static let mostFields = 1 << 14
+
   private(set) var fields: [[UInt8]] = []
+  /// Whether a quoted field goes on in the next line.
+  private(set) var isOpen = false
+  private let separator: UInt8
   private var field: [UInt8] = []
   private var place = Place.start
 
-  mutating func feed(_ line: [UInt8]) -> Status {
+  init(separator: UInt8) { self.separator = separator }
+
+  /// Takes a line; what follows a carriage return in it is another record, and is returned.
+  mutating func feed(_ line: [UInt8]) -> ArraySlice<UInt8>? {
+    isOpen = false
     for (index, byte) in line.enumerated() {
-      let isLineEnd = byte == UInt8(ascii: "\r") && index == line.count - 1
       switch (place, byte) {
       case (.quoted, UInt8(ascii: "\"")): place = .behindQuote
       case (.quoted, _): field.append(byte)
-      case (_, UInt8(ascii: ",")): endField()
-      case (_, _) where isLineEnd: break
+      case (_, separator): endField()
+      case (_, UInt8(ascii: "\r")):
+        endField()
+        return index == line.count - 1 ? nil : line[(index + 1)...]
       case (.start, UInt8(ascii: "\"")): place = .quoted
       case (.behindQuote, UInt8(ascii: "\"")):
         field.append(byte)
         place = .quoted
-      case (.behindQuote, _): return .malformed("text behind a closing quote")
-      case (.plain, UInt8(ascii: "\"")): return .malformed("a quote within an unquoted field")
       default:
         field.append(byte)
         place = .plain
@@ -114,14 +124,15 @@ private struct CommaParser {
     }
     if place == .quoted {
       field.append(UInt8(ascii: "\n"))
-      return .open
+      isOpen = true
+    } else {
+      endField()
     }
-    endField()
-    return .complete
+    return nil
   }
 
   private mutating func endField() {
-    fields.append(field)
+    if fields.count <= Self.mostFields { fields.append(field) }
     field = []
     place = .start
   }

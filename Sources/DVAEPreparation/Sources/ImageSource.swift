@@ -1,12 +1,6 @@
 import DVAEImages
 import DVAEFiles
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// Images with what stands beside them: the files of a folder with NAME.txt, NAME.caption and
 /// NAME.json, or the samples of WebDataset archives with fields of those names.
 struct ImageSource: PairSource {
@@ -48,9 +42,9 @@ struct ImageSource: PairSource {
     }
     var members: [String: JSONValue] = [:]
     if let json = texts["json"] {
-      guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(json)) else {
+      guard let value = try? JSONValue(parsing: json, path: item.name) else {
         return .unusable(
-          origin: item.name, reason: "unreadable-caption", detail: "its .json is no JSON")
+          origin: item.name, reason: "unreadable-caption", detail: "its .json is not JSON")
       }
       if case .object(let object) = value { members = object }
     }

@@ -16,19 +16,43 @@ struct SQLiteSource: PairSource {
   private let path: String
   private let archive: YFCCArchive
   private let query: Query
+  // Each row has four bytes at least; a damaged tree may have the same pages many times.
+  private let mostRows: Int
   private var number = 0
 
   init(_ path: String, _ archive: YFCCArchive) throws {
     self.path = path
     self.archive = archive
+    try Self.checkPlain(path)
+    mostRows = (FileSystem.size(path) ?? 0) / 4
     query = try Query(
       path,
       "SELECT \(Self.columns.joined(separator: ", ")) FROM \(Self.table) ORDER BY rowid")
   }
 
+  /// Only a plain table is read: a view or a generated column computes as long as it likes.
+  private static func checkPlain(_ path: String) throws {
+    func answer(_ text: String) throws -> String? { try Query(path, text).next()?.first }
+    let isTable = try answer(
+      "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND rootpage > 0 AND name = '\(table)'"
+    )
+    let computed = try answer(
+      "SELECT count(*) FROM pragma_table_xinfo('\(table)') WHERE hidden <> 0")
+    guard isTable == "1", computed == "0" else {
+      throw DVAEError(
+        .badData, file: path,
+        "expected an SQLite database with YFCC100M's table \(table), without views and generated "
+          + "columns")
+    }
+  }
+
   mutating func next() throws -> SourceRow? {
     guard let fields = try query.next() else { return nil }
     number += 1
+    guard number <= mostRows else {
+      throw DVAEError.malformed(
+        path: path, problem: "the database has more rows than bytes for them")
+    }
     let origin = "\(path):\(number)"
     guard let row = YFCCRow(fields: fields.map { $0[...] }) else {
       return .unusable(
@@ -46,7 +70,9 @@ private final class Query {
 
   init(_ path: String, _ text: String) throws {
     self.path = path
-    guard sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, nil) == SQLITE_OK,
+    let opened = sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, nil)
+    if opened == SQLITE_OK { dvae_sqlite_defend(database, Int32(ByteSource.longestLine)) }
+    guard opened == SQLITE_OK,
       sqlite3_prepare_v2(database, text, -1, &statement, nil) == SQLITE_OK
     else {
       throw DVAEError(

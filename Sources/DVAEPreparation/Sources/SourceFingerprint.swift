@@ -27,22 +27,21 @@ struct SourceFingerprint: Codable, Hashable {
       return
     }
     var hash = FileHash()
-    add(path, to: &hash, above: [])
+    var visited: Set<FileIdentity> = []
+    add(path, to: &hash, &visited)
     mark = hash.finished()
   }
 
   private mutating func add(
-    _ folder: String, to hash: inout FileHash, above: Set<FileIdentity>
+    _ folder: String, to hash: inout FileHash, _ visited: inout Set<FileIdentity>
   ) {
-    var above = above
-    // A link that leads back up would be followed for ever.
-    guard let identity = FileIdentity(folder), above.insert(identity).inserted else { return }
+    guard let identity = FileIdentity(folder), visited.insert(identity).inserted else { return }
     guard let contents = try? FileSystem.entries(of: folder) else { return hash.add("unreadable") }
-    for entry in contents where !Path(entry.name).isHidden {
+    for entry in contents where !FolderWalk.isPassedOver(entry) {
       let inner = (Path(folder) / entry.name).text
       if entry.isFolder {
         hash.add(entry.name + "/")
-        add(inner, to: &hash, above: above)
+        add(inner, to: &hash, &visited)
         hash.add("..")
       } else if Self.isRead(entry.name) {
         let size = FileSystem.size(inner) ?? 0
@@ -55,7 +54,7 @@ struct SourceFingerprint: Codable, Hashable {
   }
 
   private static func isRead(_ name: String) -> Bool {
-    Path(name).hasImageExtension || Path(name).isArchive
+    Path(name).hasImageExtension || Path(name).hasOtherImageExtension || Path(name).isArchive
       || ImageSource.companions.contains(Path(name).fileExtension)
   }
 

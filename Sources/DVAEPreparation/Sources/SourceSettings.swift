@@ -10,7 +10,7 @@ package struct SourceSettings: Codable, Hashable, Sendable {
     /// A table with a caption and an image per row: tab-separated, or comma-separated as RFC 4180
     /// says. Conceptual Captions and CC12M are such tables.
     case tsv, csv
-    /// A JSON object per line.
+    /// A JSON object per line, or one list of them.
     case jsonl
     /// The metadata of YFCC100M: 25 or 23 columns, or the SQLite table.
     case yfcc
@@ -120,7 +120,7 @@ package struct Sources {
     switch format {
     case .tsv: return try TableSource(path, .tab, settings)
     case .csv: return try TableSource(path, .comma, settings)
-    case .jsonl: return try JSONLinesPairs(path, settings)
+    case .jsonl: return try JSONPairs(path, settings)
     case .yfcc:
       return try Self.isDatabase(path) ? SQLiteSource(path, archive) : YFCCSource(path, archive)
     case .images, .auto: return try ImageSource(path, settings)

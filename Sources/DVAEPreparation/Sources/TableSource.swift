@@ -56,7 +56,8 @@ struct TableSource: PairSource {
   /// Finds the columns in the first row; true if it is a header.
   private mutating func readFirst(_ fields: [String]) throws -> Bool {
     count = fields.count
-    let names = fields.map { $0.lowercased() }
+    reader.width = count
+    let names = fields.map(Self.name)
     let known = SourceSettings.captionNames + SourceSettings.imageNames
     let isHeader =
       switch settings.header {
@@ -72,10 +73,19 @@ struct TableSource: PairSource {
     return isHeader
   }
 
+  /// A column's name as it is looked for: without blanks around it, in lower case.
+  private static func name(_ field: String) -> String {
+    let scalars = field.unicodeScalars.drop { $0.properties.isWhitespace }
+    let end = scalars.lastIndex { !$0.properties.isWhitespace }.map { scalars.index(after: $0) }
+    return String(scalars[..<(end ?? scalars.startIndex)]).lowercased()
+  }
+
   private func named(_ fields: [String]) throws -> Columns {
-    let names = fields.map { $0.lowercased() }
+    let names = fields.map(Self.name)
     func column(_ wanted: String?, _ known: [String]) -> Int? {
-      if let wanted { return fields.firstIndex(of: wanted) ?? names.firstIndex(of: wanted) }
+      if let wanted {
+        return fields.firstIndex(of: wanted) ?? names.firstIndex(of: Self.name(wanted))
+      }
       return known.lazy.compactMap { names.firstIndex(of: $0) }.first
     }
     guard let caption = column(settings.captionColumn, SourceSettings.captionNames),

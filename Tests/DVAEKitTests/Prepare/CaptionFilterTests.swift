@@ -109,6 +109,20 @@ import Testing
     #expect(verdict("Paris May 2012") { $0.maxBoilerplate = 0.5 }.reason == "boilerplate")
   }
 
+  /// Captions that took time quadratic in their length, and the bound on them.
+  @Test func longCaptionsAreBounded() {
+    let open = String(repeating: "<a", count: 100_000)
+    #expect(CaptionText.withoutMarkup(open) == open)
+    #expect(CaptionText.withoutMarkup(open + ">b") == "b")
+    let crop = { (settings: inout FilterSettings) in settings.cropBoilerplate = true }
+    let stock = String(repeating: "stock photo ", count: 5000)
+    #expect(verdict("red car " + stock, crop).caption == "red car")
+    #expect(verdict(stock + "of a red car", crop).caption == "of a red car")
+    #expect(
+      verdict(String(repeating: "a", count: CaptionFilters.longest + 1)) { _ in }.reason
+        == "too-long")
+  }
+
   @Test func phrasesAtTheEnds() {
     let crop = { (settings: inout FilterSettings) in settings.cropBoilerplate = true }
     #expect(verdict("red car - Stock Photo", crop).caption == "red car")

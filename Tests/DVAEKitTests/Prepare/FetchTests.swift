@@ -40,6 +40,56 @@ import Testing
     return settings
   }
 
+  /// The bounds of a host hold however an address spells it.
+  @Test(arguments: [
+    ("http://HOST.example:80/a", "host.example:80"), ("http://u1@host.example/", "host.example:80"),
+    ("http://u:p@host.example./a?b@c", "host.example:80"),
+    ("https://host.example", "host.example:443"),
+    ("https://host.example:8443/", "host.example:8443"),
+    ("http://h%6Fst.example/", "host.example:80"),
+    ("http://127.1/", "127.0.0.1:80"), ("http://[::1]:80/", "[::1]:80"), ("nothing", ""),
+  ])
+  func hostsHaveOneSpelling(_ address: String, _ host: String) {
+    let found = Fetcher.host(of: address)
+    #expect(found == host || (host.isEmpty && !found.contains("://")))
+  }
+
+  /// Bytes behind an answer precede the next one on the same connection; a fresh one helps.
+  @Test func strayBytesCostNoImage() async throws {
+    let jpeg = try encodeJPEG(PreparationTests.picture(1), quality: 80)
+    let server = try LoopbackServer { _, _ in .init(body: jpeg, stray: Array("\r\n\n".utf8)) }
+    var settings = quick
+    settings.connections = 1
+    settings.perHost = 1
+    settings.retries = 0
+    let addresses = (0..<4).map { "\(server.base)/\($0)" }
+    #expect(try await prepare(addresses, settings) == ["": 4])
+  }
+
+  /// What nobody asked for: compressed answers, and encodings that are none.
+  @Test func compressedAnswersAreDecoded() async throws {
+    let jpeg = try encodeJPEG(PreparationTests.picture(1), quality: 80)
+    let count = UInt16(jpeg.count)
+    func bytes(_ number: some FixedWidthInteger) -> [UInt8] {
+      withUnsafeBytes(of: number.littleEndian, Array.init)
+    }
+    let gzip: [UInt8] =
+      [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 1] + bytes(count) + bytes(~count) + jpeg
+      + bytes(jpeg.withUnsafeBytes(CRC32.checksum)) + bytes(UInt32(jpeg.count))
+    let server = try LoopbackServer { request, _ in
+      switch request.path {
+      case "/gzip": .init(headers: ["Content-Encoding: gzip"], body: gzip)
+      case "/none": .init(headers: ["Content-Encoding: utf-8"], body: jpeg)
+      case "/lie": .init(headers: ["Content-Encoding: gzip"], body: jpeg)
+      default: .init(body: jpeg)
+      }
+    }
+    let addresses = ["gzip", "none", "lie", "plain"].map { "\(server.base)/\($0)" }
+    #expect(try await prepare(addresses, quick) == ["": 4])
+    #expect(server.requests.allSatisfy { $0.headers["accept-encoding"] == "identity" })
+    #expect(try await prepare([addresses[0]], quick, maxBytes: jpeg.count - 1)["too-large"] == 1)
+  }
+
   /// A server of every vice: each failure is survived and counted under its kind.
   @Test func everyFailureIsCounted() async throws {
     let jpeg = try encodeJPEG(PreparationTests.picture(1), quality: 80)

@@ -82,8 +82,7 @@ import Testing
     let kept = try #require(try samples("kept").first)
     #expect(kept.key == "000000000" && kept["jpg"] == jpeg)
     #expect(kept["txt"] == Array("a red car".utf8))
-    let description = try JSONDecoder().decode(
-      JSONValue.self, from: Data(try #require(kept["json"])))
+    let description = try JSONValue(parsing: try #require(kept["json"]), path: "json")
     guard case .object(let members) = description else {
       Issue.record("no object")
       return

@@ -72,8 +72,7 @@ import Testing
       ["prepare", folder("t.tsv"), "--output", folder("out"), "--preset", "none"]
         + flags.flatMap { ["--" + $0.flag, $0.value] })
     #expect(run.status == 0, "\(run.errors)")
-    let index = try JSONDecoder().decode(
-      JSONValue.self, from: Data(bytes(folder("out/index.json"))))
+    let index = try JSONValue(parsing: bytes(folder("out/index.json")), path: "index.json")
     guard case .object(let top) = index, case .object(let settings)? = top["settings"] else {
       Issue.record("no settings")
       return

@@ -90,6 +90,57 @@ import Testing
     }
   }
 
+  /// Whatever Python's `json` reads, by lines or as one list.
+  @Test func jsonIsReadAsPythonReadsIt() throws {
+    let rows = [
+      #"{"url": "a.jpg", "caption": "a cat", "score": NaN, "big": 123456789012345678901234567890}"#,
+      #"{"URL": "b.jpg", "TEXT": "a \ud800 dog", "x": [1e400, -Infinity]}"#,
+      #"{"caption": "no image"}"#, "[1]",
+    ]
+    let expected = ["a cat | a.jpg", "a \u{FFFD} dog | b.jpg", "!malformed-row", "!malformed-row"]
+    #expect(try self.rows("a.jsonl", rows.joined(separator: "\n")) == expected)
+    #expect(
+      try self.rows("a.json", "\u{FEFF} [" + rows.joined(separator: ",\n") + "]\n") == expected)
+    #expect(try self.rows("empty.json", "[]").isEmpty)
+    // The rows before a mistake count, and the rest is told.
+    let torn = try self.rows("torn.json", "[" + rows[0] + ", {\"url\": ]")
+    #expect(torn == ["a cat | a.jpg", "!unreadable-source"])
+    guard case .pair(let pair)? = try pairs([folder("a.jsonl")]).first else {
+      Issue.record("no pair")
+      return
+    }
+    #expect(pair.metadata["big"] == .digits("123456789012345678901234567890"))
+    #expect(
+      String(decoding: try jsonText(pair.metadata), as: UTF8.self)
+        == #"{"big":123456789012345678901234567890,"score":null}"#)
+  }
+
+  /// Python's `csv` takes quotes within a field as text, also between tabs, and closes none by itself.
+  @Test func quotesAreReadAsPythonReadsThem() throws {
+    let text =
+      " url , caption \na.jpg,a 12\" pizza\nb.jpg,\"two\nlines\"\nc.jpg,\"\"\"said\"\" he\"\r\n"
+    let expected = ["a 12\" pizza | a.jpg", "two\nlines | b.jpg", "\"said\" he | c.jpg"]
+    #expect(try rows("a.csv", text) == expected)
+    #expect(try rows("a.tsv", text.replacingOccurrences(of: ",", with: "\t")) == expected)
+    // A quote that is never closed costs one row, not those behind it.
+    let open = "url,caption\na.jpg,\"open\nb.jpg,two\nc.jpg,\"three\"\nd.jpg,four\n"
+    #expect(
+      try rows("open.csv", open) == [
+        "!malformed-row", "two | b.jpg", "three | c.jpg", "four | d.jpg",
+      ])
+    // Line ends of all systems.
+    #expect(
+      try rows("mac.csv", "url,caption\ra.jpg,one\rb.jpg,two") == ["one | a.jpg", "two | b.jpg"])
+  }
+
+  /// A database may compute without end; only a plain table is read.
+  @Test(arguments: ["view", "generated"])
+  func computedTablesAreRefused(_ name: String) throws {
+    let path = Fixtures.folder + "/prepare/\(name).db"
+    let error = #expect(throws: DVAEError.self) { try described([path]) }
+    #expect(error?.description.contains("without views and generated columns") == true)
+  }
+
   @Test func commaSeparatedValues() throws {
     let text = """
       \u{FEFF}id,"text",file_name,license
@@ -105,8 +156,8 @@ import Testing
     let found = try rows("t.csv", text)
     #expect(
       found == [
-        "a \"big\" dog,\nlying down | d.jpg", "plain |  e.jpg", "!malformed-row",
-        "!malformed-row", "!malformed-row", "– | g.jpg",
+        "a \"big\" dog,\nlying down | d.jpg", "plain |  e.jpg", "bad\"quote | f.jpg",
+        "xy | f.jpg", "!malformed-row", "– | g.jpg",
       ])
     guard case .pair(let pair)? = try pairs([folder("t.csv")]).first else {
       Issue.record("no pair")

@@ -1,7 +1,7 @@
 /// Conversions between stored elements and the package's own numbers.
 ///
 /// Half precision goes through its bits, because Swift has no `Float16` on Intel Macs.
-enum ElementConversion {
+package enum ElementConversion {
   /// The values of contiguous elements, rounded to nearest where float32 is narrower.
   static func floats(_ bytes: UnsafeRawBufferPointer, _ type: ElementType) -> [Float] {
     let count = bytes.count / type.byteCount
@@ -12,7 +12,7 @@ enum ElementConversion {
   }
 
   /// The values of contiguous elements, into uninitialised memory of the same number of floats.
-  static func convert(
+  package static func convert(
     _ bytes: UnsafeRawBufferPointer, _ type: ElementType,
     to output: UnsafeMutableBufferPointer<Float>
   ) {
@@ -76,7 +76,7 @@ enum ElementConversion {
 
   /// The value of a half-precision number.
   @inline(__always)
-  static func float(halfBits bits: UInt16) -> Float {
+  package static func float(halfBits bits: UInt16) -> Float {
     let sign = UInt32(bits & 0x8000) << 16
     let magnitude = UInt32(bits & 0x7FFF)
     let absolute =
@@ -92,7 +92,7 @@ enum ElementConversion {
 
   /// The nearest half-precision number, ties to even; beyond 65,504 it is infinite.
   @inline(__always)
-  static func halfBits(_ value: Float) -> UInt16 {
+  package static func halfBits(_ value: Float) -> UInt16 {
     let sign = UInt16(truncatingIfNeeded: value.bitPattern >> 16 & 0x8000)
     let magnitude = value.bitPattern & 0x7FFF_FFFF
     let absolute: UInt16

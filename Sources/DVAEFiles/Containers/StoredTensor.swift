@@ -1,6 +1,3 @@
-public import DVAEFiles
-public import DVAETensors
-
 /// A tensor that lies in a file: its name, type, shape and strides, and the way to its values.
 ///
 /// Nothing is read until values are asked for. The file stays mapped as long as a stored tensor or
@@ -17,9 +14,9 @@ public struct StoredTensor: Sendable {
   /// Elements in all.
   public let count: Int
 
-  let file: MappedFile
+  package let file: MappedFile
   /// Where in the file the first element is, in bytes.
-  let byteOffset: Int
+  package let byteOffset: Int
 
   /// Describes a tensor in a file after checking that each of its elements lies in its storage.
   ///
@@ -27,7 +24,7 @@ public struct StoredTensor: Sendable {
   /// counts the storage's elements before the tensor's first. Without strides it is row-major.
   ///
   /// - Throws: `invalidTensor` or `truncated`.
-  init(
+  package init(
     name: String, elementType: ElementType, shape: [Int], strides: [Int]? = nil,
     file: MappedFile, storage: Range<Int>, elementOffset: Int = 0
   ) throws(DVAEError) {
@@ -114,34 +111,16 @@ public struct StoredTensor: Sendable {
     return values
   }
 
-  /// The values as a tensor of shape [1, 1, 1, count], in the order of the file's own shape.
-  ///
-  /// Contiguous, aligned float32 is not copied: the tensor is the mapped file, copy on write.
-  /// Everything else is converted.
-  public func tensor() -> Tensor {
-    let extent = Shape(1, 1, 1, count)
-    if elementType == .float32, isContiguous, count > 0, let base = file.bytes.baseAddress,
-      Int(bitPattern: base + byteOffset) % MemoryLayout<Float>.alignment == 0
-    {
-      let start = (base + byteOffset).bindMemory(to: Float.self, capacity: count)
-      let file = file
-      return Tensor(extent, adopting: start) { _ in withExtendedLifetime(file) {} }
-    }
-    let tensor = Tensor(extent)
-    withUncheckedBytes { ElementConversion.convert($0, elementType, to: tensor.elements) }
-    return tensor
-  }
-
   /// The most dimensions that PyTorch and NumPy can have.
-  static let maximumRank = 64
+  package static let maximumRank = 64
   /// The most elements that a tensor with repeated elements may have beyond its storage.
   static let maximumRepeated = 1 << 20
 
-  func checkFile() throws(DVAEError) {
+  package func checkFile() throws(DVAEError) {
     guard file.isIntact else { throw .changed(path: file.path) }
   }
 
-  func withUncheckedBytes<Result, Failure: Error>(
+  package func withUncheckedBytes<Result, Failure: Error>(
     _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     defer { withExtendedLifetime(file) {} }

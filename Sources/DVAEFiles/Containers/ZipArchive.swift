@@ -1,35 +1,33 @@
-import DVAEFiles
-
 /// The directory of a zip archive, with Zip64; the container of `torch.save` since PyTorch 1.6, which
 /// stores its entries uncompressed.
-struct ZipArchive {
+package struct ZipArchive {
   /// How the bytes of an entry are kept, by zip's number.
-  enum Method: UInt16 {
+  package enum Method: UInt16 {
     case stored = 0
     case deflated = 8
   }
 
-  struct Entry {
-    let name: String
-    let method: Method
+  package struct Entry {
+    package let name: String
+    package let method: Method
     /// Where the entry's bytes, as they are kept, are in the file.
-    let range: Range<Int>
+    package let range: Range<Int>
     /// How many they are before they are compressed.
-    let size: Int
+    package let size: Int
     /// The CRC-32 of the bytes; PyTorch writes 0 where it is told not to compute any.
-    let checksum: UInt32
+    package let checksum: UInt32
   }
 
   /// The entries in the directory's order.
-  private(set) var entries: [Entry] = []
+  package private(set) var entries: [Entry] = []
   private let file: MappedFile
   private var positions: [Key: Int] = [:]
 
   static let maximumEntries = 1 << 18
 
-  subscript(name: String) -> Entry? { positions[Key(name)].map { entries[$0] } }
+  package subscript(name: String) -> Entry? { positions[Key(name)].map { entries[$0] } }
 
-  init(_ file: MappedFile, methods: Set<Method> = [.stored]) throws(DVAEError) {
+  package init(_ file: MappedFile, methods: Set<Method> = [.stored]) throws(DVAEError) {
     self.file = file
     let directory = try Directory.find(in: file)
     guard directory.entries <= Self.maximumEntries else {
@@ -46,17 +44,28 @@ struct ZipArchive {
       }
       entries.append(entry)
     }
+    try checkOverlaps()
+  }
+
+  /// Entries that share bytes make a small file as large to read as its size times their number.
+  private func checkOverlaps() throws(DVAEError) {
+    let ordered = entries.sorted { $0.range.lowerBound < $1.range.lowerBound }
+    for (entry, next) in zip(ordered, ordered.dropFirst())
+    where entry.range.upperBound > next.range.lowerBound {
+      throw .malformed(
+        path: file.path, problem: "the zip entries '\(entry.name)' and '\(next.name)' overlap")
+    }
   }
 
   /// Compares a stored entry's bytes with its checksum, where it has one.
-  func verify(_ entry: Entry) throws(DVAEError) {
+  package func verify(_ entry: Entry) throws(DVAEError) {
     guard entry.checksum != 0 else { return }
     let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
     try verify(entry, checksum: CRC32.checksum(bytes))
   }
 
   /// Compares the checksum of the bytes that an entry has given with its own, where it has one.
-  func verify(_ entry: Entry, checksum: UInt32) throws(DVAEError) {
+  package func verify(_ entry: Entry, checksum: UInt32) throws(DVAEError) {
     guard entry.checksum == 0 || checksum == entry.checksum else {
       throw .malformed(
         path: file.path, problem: "the zip entry '\(entry.name)' does not match its checksum")

@@ -1,6 +1,3 @@
-public import DVAEFiles
-public import DVAETensors
-
 /// An array of a `.npy` file, NumPy's own format.
 public struct NpyArray: Sendable {
   /// The array as a stored tensor without a name; its strides tell row-major from column-major.
@@ -65,9 +62,6 @@ public struct NpyArray: Sendable {
   /// - Throws: `invalidTensor` for an array of floating-point numbers; `changed` when the file has
   ///   been shortened since it was opened.
   public func int64s() throws(DVAEError) -> [Int64] { try stored.int64s() }
-
-  /// The values as a tensor of shape [1, 1, 1, count], mapped where possible.
-  public func tensor() -> Tensor { stored.tensor() }
 
   /// The bytes of a `.npy` file with values in row-major order; there must be as many as the shape
   /// has elements.

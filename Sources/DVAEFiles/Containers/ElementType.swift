@@ -91,7 +91,7 @@ public enum ElementType: String, Hashable, Codable, CaseIterable, Sendable {
   }
 
   /// The type of the elements of a PyTorch storage class, such as `FloatStorage`.
-  init?(torchStorage name: String) {
+  package init?(torchStorage name: String) {
     switch name {
     case "HalfStorage": self = .float16
     case "BFloat16Storage": self = .bfloat16

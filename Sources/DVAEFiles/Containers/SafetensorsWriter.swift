@@ -1,14 +1,14 @@
-public import DVAEFiles
-public import DVAETensors
-
 /// A tensor on its way into a safetensors file.
 public struct SafetensorsEntry: Sendable {
   /// Where the values come from; none is copied before it is written.
   public enum Contents: Sendable {
     /// Values in row-major order, converted to the element type.
     case floats([Float])
-    /// Values in row-major order that lie in a tensor, converted to the element type.
-    case slice(TensorSlice)
+    /// So many values in row-major order that lie elsewhere, converted to the element type; the
+    /// function lends them.
+    case lent(
+      count: Int,
+      _ lend: @Sendable ((UnsafeBufferPointer<Float>) throws -> Void) throws -> Void)
     /// The values of a tensor in another file, converted unless the type is the same.
     case stored(StoredTensor)
     /// The bytes as they are to be written: row-major, little-endian.
@@ -63,9 +63,9 @@ public func writeSafetensors(
     ($1.element.elementType.byteCount, $0.offset) < ($0.element.elementType.byteCount, $1.offset)
   }.map(\.element)
   let writer = SafetensorsWriter(path: path)
-  let header = try writer.header(ordered, metadata)
+  let head = try writer.head(ordered, metadata)
   let file = try AtomicFile(path)
-  try file.write(header)
+  try file.write(head)
   for tensor in ordered { try writer.write(tensor, to: file) }
   try file.commit()
 }
@@ -73,40 +73,30 @@ public func writeSafetensors(
 private struct SafetensorsWriter {
   let path: String
 
-  /// The header's length and its JSON, padded with spaces to a multiple of 64 bytes in all.
-  func header(
+  /// The header's length and its JSON.
+  func head(
     _ tensors: [SafetensorsEntry], _ metadata: [String: String]
   ) throws(DVAEError) -> [UInt8] {
-    var members: [String] = []
+    var layout = SafetensorsLayout()
     var names: Set<Key> = []
-    var position = 0
-    if !metadata.isEmpty {
-      let pairs = metadata.sorted { $0.key < $1.key }.map { "\(json($0.key)):\(json($0.value))" }
-      members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
-    }
     for tensor in tensors {
       guard names.insert(Key(tensor.name)).inserted else {
         throw .duplicateTensor(path: path, tensor: tensor.name)
       }
-      let end = position + (try byteCount(of: tensor))
-      members.append(
-        "\(json(tensor.name)):{\"dtype\":\"\(tensor.elementType.safetensorsName)\","
-          + "\"shape\":[\(tensor.shape.map(String.init).joined(separator: ","))],"
-          + "\"data_offsets\":[\(position),\(end)]}")
-      position = end
+      try check(tensor)
+      layout.add(tensor.name, tensor.elementType, shape: tensor.shape)
     }
-    var text = Array("{\(members.joined(separator: ","))}".utf8)
-    text += [UInt8](repeating: 0x20, count: 63 - (8 + text.count + 63) % 64)
-    guard text.count <= SafetensorsReader.maximumHeader else {
+    let json = layout.json(metadata: metadata, alignment: 64)
+    guard json.count <= Safetensors.maximumHeader else {
       throw .limitExceeded(
-        path: path, what: "a safetensors header of \(text.count) bytes",
-        limit: SafetensorsReader.maximumHeader)
+        path: path, what: "a safetensors header of \(json.count) bytes",
+        limit: Safetensors.maximumHeader)
     }
-    return withUnsafeBytes(of: UInt64(text.count).littleEndian, Array.init) + text
+    return SafetensorsLayout.head(json)
   }
 
-  /// The bytes that a tensor will take, once its contents have been found to fit its shape.
-  private func byteCount(of tensor: SafetensorsEntry) throws(DVAEError) -> Int {
+  /// Checks that a tensor's contents fit its shape.
+  private func check(_ tensor: SafetensorsEntry) throws(DVAEError) {
     let size = tensor.elementType.byteCount
     guard tensor.name != "__metadata__", tensor.shape.allSatisfy({ $0 >= 0 }),
       let count = StoredTensor.product(tensor.shape), count <= Int.max / 16
@@ -117,7 +107,7 @@ private struct SafetensorsWriter {
     var convertible = [.float32, .float16].contains(tensor.elementType)
     switch tensor.contents {
     case .floats(let values): available = values.count
-    case .slice(let slice): available = slice.count
+    case .lent(let count, _): available = count
     case .stored(let stored):
       available = stored.count
       convertible = convertible || stored.elementType == tensor.elementType
@@ -131,7 +121,6 @@ private struct SafetensorsWriter {
     guard convertible else {
       throw invalid(tensor, "cannot be converted to \(tensor.elementType.rawValue)")
     }
-    return count * size
   }
 
   func write(_ tensor: SafetensorsEntry, to file: AtomicFile) throws(DVAEError) {
@@ -141,8 +130,15 @@ private struct SafetensorsWriter {
       try values.withUnsafeBufferPointer { (values) throws(DVAEError) in
         try write(values, of: tensor, to: file)
       }
-    case .slice(let slice):
-      try write(UnsafeBufferPointer(slice.elements), of: tensor, to: file)
+    case .lent(let count, let lend):
+      do {
+        try lend { values in
+          guard values.count == count else { throw invalid(tensor, "has changed its size") }
+          try write(values, of: tensor, to: file)
+        }
+      } catch {
+        throw error as? DVAEError ?? DVAEError(.internal, file: path, "\(error)", cause: error)
+      }
     case .stored(let stored) where stored.elementType == tensor.elementType:
       try stored.checkFile()
       try stored.withUncheckedBytes { (bytes) throws(DVAEError) in try file.write(bytes) }
@@ -172,18 +168,5 @@ private struct SafetensorsWriter {
 
   private func invalid(_ tensor: SafetensorsEntry, _ problem: String) -> DVAEError {
     .invalidTensor(path: path, tensor: tensor.name, problem: problem)
-  }
-
-  /// A JSON string.
-  private func json(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"", "\\": result += "\\\(scalar)"
-      case "\u{0}"..<"\u{20}": result += "\\u00\(hexadecimal([UInt8(scalar.value)]))"
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }

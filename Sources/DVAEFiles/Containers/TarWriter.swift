@@ -1,5 +1,3 @@
-import DVAEFiles
-
 /// Writes a tar archive of regular files to any byte sink.
 ///
 /// The bytes are a function of names and contents alone: ustar headers with mode 0644 and zero for
@@ -18,20 +16,13 @@ public struct TarWriter {
 
   /// Appends one file.
   ///
-  /// - Throws: `DVAEError.invalidSetting` for a name that is empty or holds a zero byte, and
+  /// - Throws: an error of the kind `usage` for a name that is empty or holds a zero byte, and
   ///   whatever the sink throws.
   public mutating func append(name: String, _ bytes: [UInt8]) throws {
     try write(Self.headers(name: name, size: bytes.count))
     try write(bytes)
     let padding = TarFormat.padded(bytes.count) - bytes.count
     if padding > 0 { try write([UInt8](repeating: 0, count: padding)) }
-  }
-
-  /// Appends the fields of a sample, each as a file called KEY.EXTENSION.
-  public mutating func append(_ sample: WebDatasetSample) throws {
-    for field in sample.fields {
-      try append(name: sample.key + "." + field.extension, field.bytes)
-    }
   }
 
   /// Writes the end mark: two empty blocks.
@@ -47,7 +38,7 @@ public struct TarWriter {
   private static func headers(name: String, size: Int) throws -> [UInt8] {
     let path = Array(name.utf8)
     guard !path.isEmpty && !path.contains(0) else {
-      throw DVAEError.invalidSetting("\"\(name)\" cannot be the name of a file in a tar archive")
+      throw DVAEError(.usage, "\"\(name)\" cannot be the name of a file in a tar archive")
     }
     var records: [UInt8] = []
     let maximumOctal = 1 << 33

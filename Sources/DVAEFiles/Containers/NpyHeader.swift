@@ -1,5 +1,3 @@
-public import DVAEFiles
-
 /// The header of a `.npy` file (NumPy Enhancement Proposal 1): a type, a shape and the order of the
 /// elements.
 ///

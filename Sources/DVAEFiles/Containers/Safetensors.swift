@@ -1,27 +1,29 @@
-import DVAEFiles
+/// A safetensors file: eight bytes with the header's length, the header as JSON, then the bytes of all
+/// tensors without gaps.
+package struct Safetensors {
+  /// The tensors in the order of the file.
+  package let tensors: [StoredTensor]
+  /// The strings of the header's `__metadata__`.
+  package let metadata: [String: String]
 
-/// Reads safetensors: eight bytes with the header's length, the header as JSON, then the bytes of
-/// all tensors without gaps.
-enum SafetensorsReader {
   /// The longest header that the format's own library accepts.
-  static let maximumHeader = 100_000_000
-  static let maximumTensors = 1 << 20
+  package static let maximumHeader = 100_000_000
+  /// The most tensors of a file.
+  package static let maximumTensors = 1 << 20
 
-  static func read(_ file: MappedFile) throws(DVAEError) -> WeightsFile {
+  /// Reads the header and checks it; no tensor is read.
+  package init(_ file: MappedFile) throws(DVAEError) {
     var cursor = try ByteCursor(file, part: "the safetensors header", count: file.count)
     let announced: UInt64 = try cursor.next()
-    guard announced <= maximumHeader else {
+    guard announced <= Self.maximumHeader else {
       throw .limitExceeded(
-        path: file.path, what: "a safetensors header of \(announced) bytes", limit: maximumHeader)
+        path: file.path, what: "a safetensors header of \(announced) bytes",
+        limit: Self.maximumHeader)
     }
     let length = Int(announced)
-    let header = try cursor.bytes(length)
-    var parser = SafetensorsHeader(header, path: file.path)
-    try parser.parse()
-    let dataStart = 8 + length
-    let tensors = try place(parser.entries, in: file, from: dataStart)
-    return try WeightsFile(
-      file: file, format: .safetensors, tensors: tensors, metadata: parser.metadata)
+    let header = try SafetensorsHeader(try cursor.bytes(length), path: file.path)
+    tensors = try Self.place(header.entries, in: file, from: 8 + length)
+    metadata = header.metadata
   }
 
   /// Checks that the tensors cover the data without overlap and without gaps, as the format

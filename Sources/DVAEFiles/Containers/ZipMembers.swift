@@ -1,5 +1,3 @@
-package import DVAEFiles
-
 /// A zip archive whose members, stored or deflated, are read by name.
 package final class ZipMembers: Sendable {
   private let file: MappedFile

@@ -1,0 +1,147 @@
+/// The fields of one 512-byte header that matter here.
+struct TarHeader {
+  let name: String
+  let size: Int
+  let kind: Unicode.Scalar
+  /// The path that a link leads to.
+  let link: String
+  /// The size and the map of a sparse file in GNU's oldest form, and whether blocks with more follow.
+  var sparse: (size: Int, pieces: [TarEntry.Piece], continues: Bool)? {
+    guard let size = Self.number(block[483..<495]), let pieces = Self.pieces(block[386..<482])
+    else { return nil }
+    return (size, pieces, block[482] != 0)
+  }
+
+  private let block: [UInt8]
+
+  /// The most runs of bytes that a sparse file may have.
+  static let maximumPieces = 1 << 16
+
+  /// Fails where the checksum or the size is not sound.
+  init?(_ block: [UInt8]) {
+    // The checksum counts its own field as spaces; ancient writers summed signed bytes.
+    var (unsigned, signed) = (0, 0)
+    for (index, byte) in block.enumerated() {
+      let byte = (148..<156).contains(index) ? UInt8(ascii: " ") : byte
+      unsigned += Int(byte)
+      signed += Int(Int8(bitPattern: byte))
+    }
+    guard let checksum = Self.number(block[148..<156]),
+      checksum == unsigned || checksum == signed,
+      let size = Self.number(block[124..<136])
+    else { return nil }
+    var name = Self.text(block[0..<100])
+    let prefix = Self.text(block[345..<500])
+    // GNU's older format uses the prefix for other things and has another magic.
+    if block[257..<263].elementsEqual("ustar\0".utf8) && !prefix.isEmpty {
+      name = prefix + "/" + name
+    }
+    self.name = name
+    self.size = size
+    self.block = block
+    link = Self.text(block[157..<257])
+    kind = Unicode.Scalar(block[156])
+  }
+
+  /// The runs of a sparse file: pairs of fields of twelve bytes; nil where they are malformed.
+  static func pieces(_ fields: ArraySlice<UInt8>) -> [TarEntry.Piece]? {
+    var pieces: [TarEntry.Piece] = []
+    for start in stride(from: fields.startIndex, to: fields.endIndex, by: 24) {
+      guard let position = number(fields[start..<start + 12]),
+        let count = number(fields[start + 12..<start + 24])
+      else { return nil }
+      if count > 0 { pieces.append(.init(position: position, count: count)) }
+    }
+    return pieces
+  }
+
+  private static func text(_ field: ArraySlice<UInt8>) -> String {
+    String(decoding: field.prefix { $0 != 0 }, as: UTF8.self)
+  }
+
+  /// Octal digits among spaces, or GNU's base 256 behind a high bit; never negative.
+  private static func number(_ field: ArraySlice<UInt8>) -> Int? {
+    if let first = field.first, first & 0x80 != 0 {
+      guard first == 0x80 else { return nil }
+      let bytes = field.dropFirst().drop { $0 == 0 }
+      guard bytes.count <= 7 else { return nil }
+      return bytes.reduce(0) { $0 << 8 | Int($1) }
+    }
+    let digits = field.drop { $0 == UInt8(ascii: " ") }
+      .prefix { $0 != 0 && $0 != UInt8(ascii: " ") }
+    guard digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "7")).contains($0) }) else {
+      return nil
+    }
+    return digits.reduce(0) { $0 << 3 | Int($1 - UInt8(ascii: "0")) }
+  }
+}
+
+/// What extension headers say about the entry after them.
+struct TarOverrides {
+  var path: String?
+  var link: String?
+  var size: Int?
+  /// The size of a sparse file with its holes.
+  var sparseSize: Int?
+  /// The runs of a sparse file; nil for other files.
+  var sparseMap: [TarEntry.Piece]?
+  /// Whether the map of a sparse file stands before its contents.
+  var hasMapInContents = false
+
+  /// Takes what matters from pax records, "LENGTH KEY=VALUE\n" each; false where they are broken.
+  mutating func read(pax bytes: [UInt8]) -> Bool {
+    var rest = bytes[...]
+    var sparsePath: String?
+    while let first = rest.first, first != 0 {
+      guard let space = rest.prefix(20).firstIndex(of: UInt8(ascii: " ")),
+        let length = Int(String(decoding: rest[..<space], as: UTF8.self)),
+        length > space - rest.startIndex + 1, length <= rest.count
+      else { return false }
+      let record = rest[(space + 1)..<(rest.startIndex + length)]
+      rest = rest.dropFirst(length)
+      guard record.last == UInt8(ascii: "\n"), let equals = record.firstIndex(of: UInt8(ascii: "="))
+      else { return false }
+      let value = String(decoding: record[(equals + 1)...].dropLast(), as: UTF8.self)
+      switch String(decoding: record[..<equals], as: UTF8.self) {
+      case "path": path = value
+      case "linkpath": link = value
+      case "GNU.sparse.name": sparsePath = value
+      case "GNU.sparse.major": hasMapInContents = value.utf8.elementsEqual("1".utf8)
+      case "size":
+        guard let number = Int(value), number >= 0 else { return false }
+        size = number
+      case "GNU.sparse.size", "GNU.sparse.realsize":
+        guard let number = Int(value), number >= 0 else { return false }
+        sparseSize = number
+      case "GNU.sparse.map": if !readMap(value) { return false }
+      case "GNU.sparse.offset":
+        guard let number = Int(value), number >= 0, sparseMap?.count ?? 0 < TarHeader.maximumPieces
+        else { return false }
+        sparseMap = sparseMap ?? []
+        sparseMap?.append(.init(position: number, count: 0))
+      case "GNU.sparse.numbytes":
+        guard let number = Int(value), number >= 0, let last = sparseMap?.indices.last else {
+          return false
+        }
+        sparseMap?[last].count = number
+      default: break
+      }
+    }
+    // The path of the header is then one that only old programs see.
+    path = sparsePath ?? path
+    return true
+  }
+
+  private mutating func readMap(_ text: String) -> Bool {
+    let numbers = text.utf8.split(separator: UInt8(ascii: ","))
+      .map { Int(String(decoding: $0, as: UTF8.self)) }
+    guard numbers.count % 2 == 0, numbers.count <= 2 * TarHeader.maximumPieces else { return false }
+    sparseMap = []
+    for index in stride(from: 0, to: numbers.count, by: 2) {
+      guard let position = numbers[index], let count = numbers[index + 1], position >= 0, count >= 0
+      else { return false }
+      sparseMap?.append(.init(position: position, count: count))
+    }
+    return true
+  }
+}

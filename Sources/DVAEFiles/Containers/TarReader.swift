@@ -1,0 +1,403 @@
+/// One file in a tar archive: a regular one, a sparse one, or a link to another file of the archive.
+public struct TarEntry: Sendable, Hashable {
+  /// A run of bytes that the archive holds of a sparse file.
+  package struct Piece: Sendable, Hashable {
+    /// Where the run belongs in the contents.
+    package var position: Int
+    /// The number of bytes.
+    package var count: Int
+
+    /// Makes a run.
+    package init(position: Int, count: Int) {
+      self.position = position
+      self.count = count
+    }
+  }
+
+  /// The path stored in the archive.
+  public let name: String
+  /// Where its first header starts, in bytes; extension headers count as its own.
+  public let start: Int
+  /// Where its contents start, in bytes; for a link those of its target.
+  public let offset: Int
+  /// The number of bytes in its contents, holes included.
+  public let size: Int
+  /// Where the next header starts, in bytes.
+  public let end: Int
+  /// What the archive holds of a sparse file, in order; nil for a file without holes.
+  package let pieces: [Piece]?
+  /// Why there are no contents; nil if there are.
+  package let problem: String?
+
+  /// Whether the archive holds the contents in one run: not those of a sparse file, nor of a link that
+  /// leads nowhere.
+  package var isWhole: Bool { pieces == nil && problem == nil }
+
+  /// Makes an entry of what was found before.
+  package init(
+    name: String, start: Int, offset: Int, size: Int, end: Int, pieces: [Piece]? = nil,
+    problem: String? = nil
+  ) {
+    self.name = name
+    self.start = start
+    self.offset = offset
+    self.size = size
+    self.end = end
+    self.pieces = pieces
+    self.problem = problem
+  }
+}
+
+/// What the reader and the writer of tar archives share.
+enum TarFormat {
+  static let block = 512
+
+  /// A size rounded up to whole blocks.
+  static func padded(_ size: Int) -> Int { size + (block - size % block) % block }
+}
+
+/// Reads the files of a tar archive in order: ustar, GNU long names, pax paths and sizes, sparse files
+/// in GNU's four forms, hard and symbolic links to files of the same archive.
+///
+/// Only headers are read, so memory does not grow with the archive; an index of 16 bytes for each file
+/// is made where there are links. Archives that follow each other in one file are read on, as Python's
+/// `tarfile` does with `ignore_zeros`. Folders and devices are passed over. Nothing in the archive is
+/// trusted: sizes are checked against the file's own.
+public struct TarReader: Sendable {
+  /// The archive.
+  public let file: InputFile
+  /// True after the archive's end mark has been met, as at the end of every complete archive.
+  public private(set) var isTerminated = false
+  /// The end of the last entry returned, in bytes.
+  public private(set) var lastEnd = 0
+  private var position = 0
+  private var isDone = false
+  private var targets: TarLinkTargets?
+
+  /// Long names and pax records may not be larger than this.
+  private static let maximumExtension = 1 << 20
+  /// A link may lead to another one, so often at most.
+  private static let maximumHops = 16
+
+  /// Opens an archive.
+  public init(path: String) throws(DVAEError) {
+    file = try InputFile(path: path)
+  }
+
+  /// The next file, or nil at the end.
+  ///
+  /// - Throws: `badTar` where the archive is damaged or cut off; after that the reader is at its end.
+  public mutating func next() throws(DVAEError) -> TarEntry? {
+    guard !isDone else { return nil }
+    isDone = true
+    guard let found = try advance() else { return nil }
+    isDone = false
+    lastEnd = found.entry.end
+    return found.link == nil ? found.entry : try resolved(found)
+  }
+
+  /// The contents of an entry of this archive.
+  ///
+  /// - Throws: `tooManyBytes` where it is larger than `limit`, before any is read.
+  public func bytes(of entry: TarEntry, limit: Int = 1 << 30) throws(DVAEError) -> [UInt8] {
+    try file.contents(of: entry, limit: limit)
+  }
+
+  // MARK: Entries
+
+  /// An entry, and the path that it links to.
+  struct Found {
+    var entry: TarEntry
+    var link: String?
+  }
+
+  /// The next file or link without looking for the link's target.
+  mutating func advance() throws(DVAEError) -> Found? {
+    var start = position
+    var overrides = TarOverrides()
+    while let header = try nextHeader(&start) {
+      let offset = position
+      switch header.kind {
+      case "L", "K", "x", "X", "g":
+        let bytes = try extensionBytes(header)
+        switch header.kind {
+        case "L": overrides.path = Self.text(bytes)
+        case "K": overrides.link = Self.text(bytes)
+        case "g": break
+        default:
+          guard overrides.read(pax: bytes) else { throw bad("a pax record is malformed", offset) }
+        }
+        continue
+      case "1", "2":
+        let name = overrides.path ?? header.name
+        let link = overrides.link ?? header.link
+        // Links have no contents, whatever their size says.
+        let entry = TarEntry(name: name, start: start, offset: offset, size: 0, end: offset)
+        return Found(
+          entry: entry,
+          link: header.kind == "1" ? link : (Path(name).folder / link).text)
+      case "3", "4", "5", "6": break
+      default:
+        // Before POSIX a folder was a file whose name ends so.
+        let name = overrides.path ?? header.name
+        let isFile = "0\07S".unicodeScalars.contains(header.kind) && !Path(name).endsWithSlash
+        let entry = try contents(of: header, name: name, start: start, overrides)
+        if isFile { return Found(entry: entry) }
+      }
+      overrides = TarOverrides()
+      start = position
+    }
+    return nil
+  }
+
+  /// Passes over the contents of a file, and says where they are.
+  private mutating func contents(
+    of header: TarHeader, name: String, start: Int, _ overrides: TarOverrides
+  ) throws(DVAEError) -> TarEntry {
+    var map = overrides.sparseMap
+    var size = overrides.sparseSize
+    if header.kind == "S" {
+      guard let own = header.sparse else { throw bad("a sparse file's map is malformed", position) }
+      size = own.size
+      map = own.pieces
+      var more = own.continues
+      while more {
+        let block = try file.read(at: position, count: TarFormat.block)
+        guard block.count == TarFormat.block, let pieces = TarHeader.pieces(block[..<504]),
+          (map?.count ?? 0) + pieces.count <= TarHeader.maximumPieces
+        else { throw bad("a sparse file's map is malformed", position) }
+        map?.append(contentsOf: pieces)
+        more = block[504] != 0
+        position += TarFormat.block
+      }
+    }
+    let begin = position
+    var offset = begin
+    let stored = overrides.size ?? header.size
+    try skip(stored, header)
+    let end = position
+    if overrides.hasMapInContents {
+      guard let found = try mapInContents(at: offset, count: stored) else {
+        throw bad("a sparse file's map is malformed", offset)
+      }
+      map = found.pieces
+      offset = found.end
+    }
+    guard let pieces = map else {
+      return TarEntry(name: name, start: start, offset: offset, size: stored, end: end)
+    }
+    guard let size, Self.fits(pieces, size: size, stored: stored - (offset - begin)) else {
+      throw bad("a sparse file's map contradicts its size", offset)
+    }
+    return TarEntry(
+      name: name, start: start, offset: offset, size: size, end: end, pieces: pieces)
+  }
+
+  /// Whether the pieces follow each other within the contents and are all in the archive.
+  private static func fits(_ pieces: [TarEntry.Piece], size: Int, stored: Int) -> Bool {
+    var (position, count) = (0, 0)
+    for piece in pieces {
+      guard piece.position >= position, piece.count <= size, piece.position <= size - piece.count,
+        piece.count <= stored - count
+      else { return false }
+      position = piece.position + piece.count
+      count += piece.count
+    }
+    return true
+  }
+
+  /// Reads the map that stands before the contents: decimal numbers in lines, padded to whole blocks.
+  private func mapInContents(
+    at offset: Int, count: Int
+  ) throws(DVAEError) -> (pieces: [TarEntry.Piece], end: Int)? {
+    let bytes = try file.read(at: offset, count: min(count, Self.maximumExtension))
+    var numbers = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)[...]
+    func number(_ line: ArraySlice<UInt8>) -> Int? { Int(String(decoding: line, as: UTF8.self)) }
+    guard let first = numbers.popFirst(), let total = number(first),
+      (0...TarHeader.maximumPieces).contains(total), numbers.count > 2 * total
+    else { return nil }
+    var pieces: [TarEntry.Piece] = []
+    var length = first.count + 1
+    for _ in 0..<total {
+      guard let first = numbers.popFirst(), let second = numbers.popFirst(),
+        let position = number(first), let count = number(second), position >= 0, count >= 0
+      else { return nil }
+      length += first.count + second.count + 2
+      pieces.append(.init(position: position, count: count))
+    }
+    return TarFormat.padded(length) <= count
+      ? (pieces, offset + TarFormat.padded(length)) : nil
+  }
+
+  // MARK: Links
+
+  /// The entry of a link with the contents of the file that it leads to.
+  private mutating func resolved(_ found: Found) throws(DVAEError) -> TarEntry {
+    if targets == nil { targets = try TarLinkTargets(file) }
+    guard let targets else { return found.entry }
+    let own = found.entry
+    var found = found
+    for _ in 0..<Self.maximumHops {
+      guard let link = found.link else {
+        let target = found.entry
+        return TarEntry(
+          name: own.name, start: own.start, offset: target.offset, size: target.size, end: own.end,
+          pieces: target.pieces)
+      }
+      guard let start = targets.start(of: link, before: found.entry.start) else { break }
+      var reader = self
+      reader.position = start
+      reader.isTerminated = false
+      guard let next = try reader.advance(), TarLinkTargets.same(next.entry.name, link) else {
+        break
+      }
+      found = next
+    }
+    return TarEntry(
+      name: own.name, start: own.start, offset: own.offset, size: 0, end: own.end,
+      problem: "a link to \(found.link ?? ""), which is not in the archive")
+  }
+
+  // MARK: Headers
+
+  /// Reads the header at the position, or behind end marks; nil at the end of the file.
+  private mutating func nextHeader(_ start: inout Int) throws(DVAEError) -> TarHeader? {
+    while true {
+      let block = try file.read(at: position, count: TarFormat.block)
+      guard block.count == TarFormat.block else {
+        if isTerminated, block.allSatisfy({ $0 == 0 }) { return nil }
+        throw bad("the file ends here, without the end mark of an archive", position)
+      }
+      if block.allSatisfy({ $0 == 0 }) {
+        isTerminated = true
+        position += TarFormat.block
+        start = position
+        continue
+      }
+      guard let header = TarHeader(block) else {
+        throw bad(
+          position == 0
+            ? "this is no tar header"
+            : isTerminated
+              ? "what follows the end mark is not an archive"
+              : "a header's checksum or size is wrong", position)
+      }
+      isTerminated = false
+      position += TarFormat.block
+      return header
+    }
+  }
+
+  private mutating func extensionBytes(_ header: TarHeader) throws(DVAEError) -> [UInt8] {
+    guard header.size <= Self.maximumExtension else {
+      throw bad("an extension header of \(header.size) bytes", position - TarFormat.block)
+    }
+    let offset = position
+    try skip(header.size, header)
+    return try file.read(at: offset, count: header.size)
+  }
+
+  /// Moves past the contents and their padding, which must be there.
+  private mutating func skip(_ size: Int, _ header: TarHeader) throws(DVAEError) {
+    // Compared without padding first, which could overflow.
+    let left = file.size - position
+    guard size <= left && TarFormat.padded(size) <= left else {
+      throw bad(
+        "\(header.name) has \(size) bytes, the archive ends after \(left)",
+        position)
+    }
+    position += TarFormat.padded(size)
+  }
+
+  private static func text(_ bytes: [UInt8]) -> String {
+    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+  }
+
+  private func bad(_ reason: String, _ offset: Int) -> DVAEError {
+    .badTar(path: file.path, offset: offset, reason: reason)
+  }
+}
+
+extension InputFile {
+  /// The contents of an entry of this tar archive, all of them; the holes of a sparse file are zeros.
+  package func contents(of entry: TarEntry, limit: Int) throws(DVAEError) -> [UInt8] {
+    if let problem = entry.problem {
+      throw DVAEError(.badData, code: .badTar, file: "\(path): \(entry.name)", problem)
+    }
+    guard entry.size <= limit else {
+      throw .tooManyBytes(name: "\(path): \(entry.name)", bytes: entry.size, limit: limit)
+    }
+    func read(_ offset: Int, _ count: Int) throws(DVAEError) -> [UInt8] {
+      let bytes = try self.read(at: offset, count: count)
+      guard bytes.count == count else {
+        throw .badTar(path: path, offset: offset, reason: "the file has been cut off")
+      }
+      return bytes
+    }
+    guard let pieces = entry.pieces else { return try read(entry.offset, entry.size) }
+    var bytes = [UInt8](repeating: 0, count: entry.size)
+    var offset = entry.offset
+    for piece in pieces {
+      bytes.replaceSubrange(
+        piece.position..<piece.position + piece.count, with: try read(offset, piece.count))
+      offset += piece.count
+    }
+    return bytes
+  }
+}
+
+/// Where the files of an archive are by a hash of their names; made when the first link is met.
+final class TarLinkTargets: Sendable {
+  private struct Place {
+    let hash: Int
+    let start: Int
+  }
+
+  // In the order of hashes, then of places.
+  private let places: [Place]
+
+  /// Reads all headers of an archive; damage ends it early.
+  init(_ file: InputFile) throws(DVAEError) {
+    var reader = try TarReader(path: file.path)
+    var places: [Place] = []
+    while let found = (try? reader.advance()) ?? nil {
+      places.append(Place(hash: Self.hash(found.entry.name), start: found.entry.start))
+    }
+    places.sort { ($0.hash, $0.start) < ($1.hash, $1.start) }
+    self.places = places
+  }
+
+  /// The header of the last file of a name before a place, else of the last one behind it.
+  func start(of name: String, before place: Int) -> Int? {
+    let hash = Self.hash(name)
+    var (low, high) = (0, places.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if (places[middle].hash, places[middle].start) < (hash, place) {
+        low = middle + 1
+      } else {
+        high = middle
+      }
+    }
+    if low > 0, places[low - 1].hash == hash { return places[low - 1].start }
+    let behind = places[low...].prefix { $0.hash == hash }.last { $0.start != place }
+    return behind?.start
+  }
+
+  /// Whether two paths are the same but for `.` and doubled slashes.
+  static func same(_ left: String, _ right: String) -> Bool { normal(left) == normal(right) }
+
+  private static func hash(_ name: String) -> Int { normal(name).hashValue }
+
+  private static func normal(_ name: String) -> Key {
+    var parts: [String] = []
+    for part in Path(name).components {
+      if part == "..", let last = parts.last, last != ".." {
+        parts.removeLast()
+      } else {
+        parts.append(part)
+      }
+    }
+    return Key(parts.joined(separator: "/"))
+  }
+}

@@ -1,0 +1,329 @@
+/// Reads JSON (RFC 8259) from front to back in time linear in its length.
+///
+/// Nesting is bounded, numbers are exact, and nothing is copied but the text of strings. The lenient
+/// form also reads what Python's `json` reads: `NaN`, `Infinity` and `-Infinity`, numbers beyond the
+/// range of a Double, and halves of surrogate pairs, which become U+FFFD.
+package struct JSONReader {
+  /// What is wrong with a text, and where.
+  package struct Problem: Error {
+    /// What was found.
+    package let found: String
+    /// The byte that it was found at.
+    package let offset: Int
+  }
+
+  /// How strictly the text is taken.
+  package enum Form {
+    /// As the standard says.
+    case strict
+    /// As Python's `json` does.
+    case lenient
+  }
+
+  /// The deepest nesting of lists and objects.
+  package static let deepest = 200
+
+  private let text: UnsafeRawBufferPointer
+  private let form: Form
+  private var position = 0
+  private var depth = 0
+
+  /// Reads text that stays where it is as long as the reader is used.
+  package init(_ text: UnsafeRawBufferPointer, _ form: Form = .strict) {
+    self.text = text
+    self.form = form
+  }
+
+  // MARK: Values
+
+  /// Any value.
+  package mutating func value() throws(Problem) -> JSONValue {
+    skipSpace()
+    guard position < text.count else { throw problem("an end in place of a value") }
+    switch text[position] {
+    case UInt8(ascii: "{"):
+      var members: [String: JSONValue] = [:]
+      try object { (reader, name) throws(Problem) in members[name] = try reader.value() }
+      return .object(members)
+    case UInt8(ascii: "["):
+      var values: [JSONValue] = []
+      try array { (reader) throws(Problem) in values.append(try reader.value()) }
+      return .array(values)
+    case UInt8(ascii: "\""): return .string(try string())
+    case UInt8(ascii: "t") where take("true"): return .bool(true)
+    case UInt8(ascii: "f") where take("false"): return .bool(false)
+    case UInt8(ascii: "n") where take("null"): return .null
+    default: return try number()
+    }
+  }
+
+  /// Passes over any value.
+  package mutating func skipValue() throws(Problem) {
+    skipSpace()
+    guard position < text.count else { throw problem("an end in place of a value") }
+    switch text[position] {
+    case UInt8(ascii: "{"):
+      try expect("{")
+      try list("}") { (reader) throws(Problem) in
+        try reader.skipString()
+        try reader.expect(":")
+        try reader.skipValue()
+      }
+    case UInt8(ascii: "["): try array { (reader) throws(Problem) in try reader.skipValue() }
+    case UInt8(ascii: "\""): try skipString()
+    case UInt8(ascii: "t") where take("true"): break
+    case UInt8(ascii: "f") where take("false"): break
+    case UInt8(ascii: "n") where take("null"): break
+    default: _ = try numeral()
+    }
+  }
+
+  /// Calls `member` at the value of each key of an object.
+  package mutating func object(
+    _ member: (inout JSONReader, String) throws(Problem) -> Void
+  ) throws(Problem) {
+    try expect("{")
+    try list("}") { (reader) throws(Problem) in
+      let name = try reader.string()
+      try reader.expect(":")
+      try member(&reader, name)
+    }
+  }
+
+  /// Calls `element` at each value of a list.
+  package mutating func array(
+    _ element: (inout JSONReader) throws(Problem) -> Void
+  ) throws(Problem) {
+    try expect("[")
+    try list("]", element)
+  }
+
+  /// Goes to the next element of a list that is read piece by piece; false at its end.
+  package mutating func nextElement(isFirst: Bool) throws(Problem) -> Bool {
+    if isFirst {
+      try expect("[")
+      return !skip("]")
+    }
+    if skip(",") { return true }
+    try expect("]")
+    return false
+  }
+
+  /// Checks that nothing but blanks follows.
+  package mutating func end() throws(Problem) {
+    skipSpace()
+    guard position == text.count else { throw problem("more behind the value") }
+  }
+
+  /// A text.
+  package mutating func string() throws(Problem) -> String {
+    try expect("\"")
+    let start = position
+    while position < text.count, text[position] >= 0x20, text[position] != UInt8(ascii: "\\"),
+      text[position] != UInt8(ascii: "\"")
+    {
+      position += 1
+    }
+    var bytes = Array(text[start..<position])
+    while position < text.count {
+      let byte = text[position]
+      position += 1
+      switch byte {
+      case UInt8(ascii: "\""):
+        if let string = String(validating: bytes, as: UTF8.self) { return string }
+        guard form == .lenient else { throw problem("a string that is not UTF-8") }
+        return String(decoding: bytes, as: UTF8.self)
+      case UInt8(ascii: "\\"): bytes.append(contentsOf: try escape())
+      case 0..<0x20: throw problem("a control character in a string")
+      default: bytes.append(byte)
+      }
+    }
+    throw problem("a string without an end")
+  }
+
+  /// A whole number that is not negative.
+  package mutating func size() throws(Problem) -> Int {
+    guard case .integer(let size) = try number(), size >= 0 else {
+      throw problem("no non-negative integer of 64 bits")
+    }
+    return size
+  }
+
+  // MARK: Parts
+
+  private mutating func list(
+    _ end: Unicode.Scalar, _ element: (inout JSONReader) throws(Problem) -> Void
+  ) throws(Problem) {
+    guard depth < Self.deepest else { throw problem("nesting deeper than \(Self.deepest)") }
+    depth += 1
+    if !skip(end) {
+      repeat { try element(&self) } while skip(",")
+      try expect(end)
+    }
+    depth -= 1
+  }
+
+  private mutating func skipString() throws(Problem) {
+    try expect("\"")
+    while position < text.count {
+      let byte = text[position]
+      position += 1
+      switch byte {
+      case UInt8(ascii: "\""): return
+      case UInt8(ascii: "\\"):
+        guard position < text.count else { break }
+        if text[position] == UInt8(ascii: "u") {
+          position += 1
+          _ = try codeUnit()
+        } else if "\"\\/bfnrt".utf8.contains(text[position]) {
+          position += 1
+        } else {
+          throw problem("an unknown escape in a string")
+        }
+      case 0..<0x20: throw problem("a control character in a string")
+      default: break
+      }
+    }
+    throw problem("a string without an end")
+  }
+
+  /// What follows a backslash, as UTF-8.
+  private mutating func escape() throws(Problem) -> [UInt8] {
+    guard position < text.count else { throw problem("a string without an end") }
+    let byte = text[position]
+    position += 1
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return [byte]
+    case UInt8(ascii: "b"): return [0x08]
+    case UInt8(ascii: "f"): return [0x0C]
+    case UInt8(ascii: "n"): return [0x0A]
+    case UInt8(ascii: "r"): return [0x0D]
+    case UInt8(ascii: "t"): return [0x09]
+    case UInt8(ascii: "u"):
+      var code = try codeUnit()
+      if (0xD800..<0xDC00).contains(code), position + 1 < text.count,
+        text[position] == UInt8(ascii: "\\"), text[position + 1] == UInt8(ascii: "u")
+      {
+        let start = position
+        position += 2
+        let low = try codeUnit()
+        if (0xDC00..<0xE000).contains(low) {
+          code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
+        } else {
+          position = start
+        }
+      }
+      guard let scalar = Unicode.Scalar(code) else {
+        guard form == .lenient else { throw problem("half a surrogate pair") }
+        return [0xEF, 0xBF, 0xBD]
+      }
+      return Array(String(Character(scalar)).utf8)
+    default: throw problem("an unknown escape in a string")
+    }
+  }
+
+  private mutating func codeUnit() throws(Problem) -> UInt32 {
+    var code: UInt32 = 0
+    for _ in 0..<4 {
+      guard position < text.count, let digit = Self.hexadecimal(text[position]) else {
+        throw problem("an unknown escape in a string")
+      }
+      code = code << 4 | digit
+      position += 1
+    }
+    return code
+  }
+
+  private static func hexadecimal(_ byte: UInt8) -> UInt32? {
+    switch byte {
+    case 0x30...0x39: UInt32(byte) - 0x30
+    case 0x41...0x46: UInt32(byte) - 0x41 + 10
+    case 0x61...0x66: UInt32(byte) - 0x61 + 10
+    default: nil
+    }
+  }
+
+  // MARK: Numbers
+
+  /// A number, exactly: as an integer where it is one, else as the nearest Double.
+  private mutating func number() throws(Problem) -> JSONValue {
+    skipSpace()
+    if form == .lenient {
+      if take("NaN") { return .number(.nan) }
+      if take("Infinity") { return .number(.infinity) }
+      if take("-Infinity") { return .number(-.infinity) }
+    }
+    let (range, isInteger) = try numeral()
+    let digits = String(decoding: text[range], as: UTF8.self)
+    if isInteger {
+      if let integer = Int(digits) { return .integer(integer) }
+      if let unsigned = UInt64(digits) { return .unsigned(unsigned) }
+      return .digits(digits)
+    }
+    guard let number = Double(digits), number.isFinite || form == .lenient else {
+      throw problem("a number that is too large")
+    }
+    return .number(number)
+  }
+
+  /// Where a number stands, and whether it is whole and without an exponent.
+  private mutating func numeral() throws(Problem) -> (range: Range<Int>, isInteger: Bool) {
+    let start = position
+    _ = take("-")
+    if !take("0"), !skipDigits() {
+      position = start
+      throw problem("no value")
+    }
+    var isInteger = true
+    if take(".") {
+      isInteger = false
+      guard skipDigits() else { throw problem("a point without digits behind it") }
+    }
+    if take("e") || take("E") {
+      isInteger = false
+      if !take("+") { _ = take("-") }
+      guard skipDigits() else { throw problem("an exponent without digits") }
+    }
+    return (start..<position, isInteger)
+  }
+
+  private mutating func skipDigits() -> Bool {
+    let start = position
+    while position < text.count, (0x30...0x39).contains(text[position]) { position += 1 }
+    return position > start
+  }
+
+  // MARK: Tokens
+
+  private mutating func skipSpace() {
+    while position < text.count {
+      switch text[position] {
+      case 0x20, 0x09, 0x0A, 0x0D: position += 1
+      default: return
+      }
+    }
+  }
+
+  /// Passes over a word that stands here.
+  private mutating func take(_ word: StaticString) -> Bool {
+    let count = word.utf8CodeUnitCount
+    guard count <= text.count - position else { return false }
+    for index in 0..<count where text[position + index] != word.utf8Start[index] { return false }
+    position += count
+    return true
+  }
+
+  private mutating func skip(_ token: Unicode.Scalar) -> Bool {
+    skipSpace()
+    guard position < text.count, text[position] == UInt8(ascii: token) else { return false }
+    position += 1
+    return true
+  }
+
+  private mutating func expect(_ token: Unicode.Scalar) throws(Problem) {
+    guard skip(token) else { throw problem("no '\(token)'") }
+  }
+
+  /// What is wrong at this place.
+  package func problem(_ found: String) -> Problem { Problem(found: found, offset: position) }
+}

@@ -1,0 +1,59 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// How JSON is written.
+///
+/// Keys are always in alphabetical order, so that the same value is the same bytes.
+package enum JSONStyle: Sendable {
+  /// No blanks and no line breaks.
+  case compact
+  /// Indented, for people.
+  case pretty
+  /// No blanks and no line breaks; keys in snake case, for programs.
+  case snakeCase
+}
+
+/// Returns a value as JSON.
+package func jsonText(
+  _ value: some Encodable, _ style: JSONStyle = .compact
+) throws(DVAEError) -> [UInt8] {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  switch style {
+  case .compact: break
+  case .pretty: encoder.outputFormatting.insert(.prettyPrinted)
+  case .snakeCase: encoder.keyEncodingStrategy = .convertToSnakeCase
+  }
+  do {
+    return try Array(encoder.encode(value))
+  } catch {
+    throw DVAEError(.internal, "cannot write \(type(of: value)) as JSON: \(error)")
+  }
+}
+
+/// Returns a value as one line of JSON with its newline.
+package func jsonLine(_ value: some Encodable) throws(DVAEError) -> [UInt8] {
+  try jsonText(value) + [UInt8(ascii: "\n")]
+}
+
+/// Returns a text as JSON.
+package func jsonString(_ text: String) -> [UInt8] {
+  var bytes: [UInt8] = [UInt8(ascii: "\"")]
+  for byte in text.utf8 {
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
+    case 0x08: bytes += "\\b".utf8
+    case 0x09: bytes += "\\t".utf8
+    case 0x0A: bytes += "\\n".utf8
+    case 0x0C: bytes += "\\f".utf8
+    case 0x0D: bytes += "\\r".utf8
+    case 0..<0x20: bytes += "\\u00\(hexadecimal([byte]))".utf8
+    default: bytes.append(byte)
+    }
+  }
+  bytes.append(UInt8(ascii: "\""))
+  return bytes
+}

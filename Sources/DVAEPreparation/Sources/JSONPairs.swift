@@ -1,0 +1,115 @@
+import DVAEFiles
+
+/// JSON objects, one in each line, or the elements of one list.
+struct JSONPairs: PairSource {
+  private let path: String
+  private let settings: SourceSettings
+  private let folder: ImageFolder
+  private var lines: LineReader
+  // Nil where each line is a row.
+  private let list: JSONList?
+  private var number = 0
+
+  init(_ path: String, _ settings: SourceSettings) throws {
+    self.path = path
+    self.settings = settings
+    folder = ImageFolder(settings, table: path)
+    let source = try ByteSource(path: path)
+    list = try source.isJSONList() ? JSONList(source) : nil
+    lines = try ByteSource(path: path).lines()
+  }
+
+  mutating func next() throws -> SourceRow? {
+    if let list {
+      number += 1
+      return try list.next().map { row($0, "\(path):\(number)") }
+    }
+    while let line = try lines.next() {
+      number += 1
+      if line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
+      return row(try? JSONValue(parsing: Array(line), path: path), "\(path):\(number)")
+    }
+    return nil
+  }
+
+  private func row(_ value: JSONValue?, _ origin: String) -> SourceRow {
+    guard case .object(let object)? = value else {
+      return .unusable(
+        origin: origin, reason: "malformed-row", detail: "the row is not a JSON object")
+    }
+    var description = Description(object, settings)
+    guard let text = description.takeText(settings.imageColumn, SourceSettings.imageNames) else {
+      return .unusable(origin: origin, reason: "malformed-row", detail: "no image is named")
+    }
+    guard let image = folder.image(text) else { return .outside(origin, text) }
+    return .pair(description.pair(image: image, origin: origin))
+  }
+}
+
+/// The elements of a JSON list, read one by one.
+private final class JSONList {
+  private let file: MappedFile
+  private var reader: JSONReader
+  private var isFirst = true
+
+  /// The largest list that is compressed, in bytes: it is held in memory.
+  private static let largestCompressed = 1 << 28
+
+  init(_ source: ByteSource) throws {
+    file = try source.mapped(limit: Self.largestCompressed)
+    let bytes = UnsafeRawBufferPointer(file.bytes)
+    let mark = ByteOrderMark.count(in: bytes)
+    reader = JSONReader(UnsafeRawBufferPointer(rebasing: bytes[mark...]), .lenient)
+  }
+
+  func next() throws(DVAEError) -> JSONValue? {
+    guard file.isIntact else { throw .changed(path: file.path) }
+    do throws(JSONReader.Problem) {
+      defer { isFirst = false }
+      guard try reader.nextElement(isFirst: isFirst) else {
+        try reader.end()
+        return nil
+      }
+      return try reader.value()
+    } catch {
+      throw DVAEError(
+        .badData, file: file.path,
+        "the rest of its list is lost: \(error.found) at byte \(error.offset)")
+    }
+  }
+}
+
+/// What a JSON object says about an image.
+struct Description {
+  private var members: [String: JSONValue]
+  private let settings: SourceSettings
+
+  init(_ members: [String: JSONValue], _ settings: SourceSettings) {
+    self.members = members
+    self.settings = settings
+  }
+
+  /// Takes the text of the member that was asked for, else of the first known one.
+  mutating func takeText(_ wanted: String?, _ known: [String]) -> String? {
+    for name in wanted.map({ [$0] }) ?? known {
+      // URL and TEXT are url and text.
+      guard
+        let key = members[name] != nil
+          ? name : members.keys.first(where: { $0.lowercased() == name }),
+        case .string(let text)? = members[key]
+      else { continue }
+      members[key] = nil
+      return text
+    }
+    return nil
+  }
+
+  /// The pair of an image, all other members being kept; `caption` where it stands elsewhere.
+  mutating func pair(image: ImageReference, origin: String, caption: String? = nil) -> Pair {
+    Pair(
+      caption: caption ?? takeText(settings.captionColumn, SourceSettings.captionNames),
+      image: image, origin: origin,
+      licence: takeText(settings.licenceColumn, SourceSettings.licenceNames),
+      licenceAddress: takeText(nil, SourceSettings.licenceAddressNames), metadata: members)
+  }
+}

@@ -1,0 +1,34 @@
+public import DVAEFiles
+public import DVAETensors
+
+extension StoredTensor {
+  /// The values as a tensor of shape [1, 1, 1, count], in the order of the file's own shape.
+  ///
+  /// Contiguous, aligned float32 is not copied: the tensor is the mapped file, copy on write.
+  /// Everything else is converted.
+  public func tensor() -> Tensor {
+    let extent = Shape(1, 1, 1, count)
+    if elementType == .float32, isContiguous, count > 0, let base = file.bytes.baseAddress,
+      Int(bitPattern: base + byteOffset) % MemoryLayout<Float>.alignment == 0
+    {
+      let start = (base + byteOffset).bindMemory(to: Float.self, capacity: count)
+      let file = file
+      return Tensor(extent, adopting: start) { _ in withExtendedLifetime(file) {} }
+    }
+    let tensor = Tensor(extent)
+    withUncheckedBytes { ElementConversion.convert($0, elementType, to: tensor.elements) }
+    return tensor
+  }
+}
+
+extension NpyArray {
+  /// The values as a tensor of shape [1, 1, 1, count], mapped where possible.
+  public func tensor() -> Tensor { stored.tensor() }
+}
+
+extension SafetensorsEntry.Contents {
+  /// Values in row-major order that lie in a tensor, converted to the element type.
+  public static func slice(_ slice: TensorSlice) -> Self {
+    .lent(count: slice.count) { try $0(UnsafeBufferPointer(slice.elements)) }
+  }
+}

@@ -1,0 +1,63 @@
+import DVAEFiles
+import Foundation
+import Testing
+
+/// The one reader and the one writer of JSON.
+@Suite struct JSONTests {
+  private func value(_ text: String) throws(DVAEError) -> JSONValue {
+    try JSONValue(parsing: Array(text.utf8), path: "a.json")
+  }
+
+  @Test(arguments: [
+    ("null", JSONValue.null), (" true\n", .bool(true)), ("-0", .integer(0)),
+    ("9223372036854775807", .integer(.max)), ("18446744073709551615", .unsigned(.max)),
+    ("18446744073709551616", .digits("18446744073709551616")),
+    ("0.1", .number(0.1)), ("1e2", .number(100)), ("1e400", .number(.infinity)),
+    ("-Infinity", .number(-.infinity)), ("Infinity", .number(.infinity)),
+    ("\"a\\u00e9\\ud83d\\ude00\\n\\/\"", .string("aé😀\n/")),
+    // Halves of surrogate pairs, alone and before another escape.
+    (#""\ud800""#, .string("\u{FFFD}")), (#""\udc00x""#, .string("\u{FFFD}x")),
+    (#""\ud800\u0041""#, .string("\u{FFFD}A")),
+    ("\u{FEFF}[1, {\"a\": []}]", .array([.integer(1), .object(["a": .array([])])])),
+    (#"{"a": 1, "a": 2}"#, .object(["a": .integer(2)])),
+  ])
+  func isReadAsPythonReadsIt(_ text: String, _ expected: JSONValue) throws {
+    #expect(try value(text) == expected)
+  }
+
+  @Test func notANumberIsRead() throws {
+    guard case .number(let number) = try value("NaN") else { throw CocoaError(.coderInvalidValue) }
+    #expect(number.isNaN)
+  }
+
+  @Test(arguments: [
+    "", "01", "1.", ".5", "+1", "1e", "tru", "nan", "[1,]", "{\"a\" 1}", "{a: 1}", "[1 2]", "\"a",
+    "\"\\x\"", "\"\\u12g4\"", "\"\t\"", "1 2", "'a'", "[", "{\"a\":1,}",
+  ])
+  func everythingElseIsRefused(_ text: String) {
+    let error = #expect(throws: DVAEError.self) { try value(text) }
+    #expect(error?.code == .malformed && error?.description.contains("at byte") == true)
+  }
+
+  @Test func nestingIsBounded() throws {
+    func nested(_ depth: Int) -> String {
+      String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+    }
+    #expect(throws: Never.self) { try value(nested(JSONReader.deepest)) }
+    #expect(throws: DVAEError.self) { try value(nested(JSONReader.deepest + 1)) }
+    #expect(throws: DVAEError.self) { try value(String(repeating: "[{\"a\":", count: 1_000_000)) }
+  }
+
+  /// Numbers are exact on the way through, and the output is JSON whatever the input was.
+  @Test func valuesAreWrittenAsTheyWere() throws {
+    let text = #"{"a":[0.1,123456789012345678901234567890,-3,1e-07],"b":"\n\u001f/","c":null}"#
+    #expect(try jsonText(value(text)) == Array(text.utf8))
+    #expect(try jsonText(value("[NaN,1e400]")) == Array("[null,null]".utf8))
+  }
+
+  @Test func stringsAreWrittenAsFoundationWritesThem() throws {
+    let scalars = (0..<0x250).compactMap(Unicode.Scalar.init).map(Character.init)
+    let text = String(scalars) + "\u{2028}😀"
+    #expect(try jsonString(text) == jsonText(text))
+  }
+}

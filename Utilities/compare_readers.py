@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""Compares `dvae prepare` with Pillow, tarfile, csv and json over a generated set of files.
+
+    Utilities/compare_readers.py .build/release/dvae [SEED [COUNT]]
+
+Rows: COUNT tables of random cells as CSV, TSV, JSON Lines and a JSON list; the captions that come out
+must be those that Python reads. Archives: COUNT archives in every format, with links, holes and several
+images in a sample, also joined; every image that Python finds must come out. Images: COUNT pictures with
+random notes and cuts; what Pillow reads must come out, turned as Pillow turns it, what it refuses must
+not; what Pillow fills up without a word is counted apart. Needs Pillow; prints one line per kind and exits with 1 where
+anything differs.
+"""
+
+import csv
+import io
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zlib
+
+from PIL import Image, ImageOps, PngImagePlugin
+
+DVAE = sys.argv[1]
+SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+COUNT = int(sys.argv[3]) if len(sys.argv) > 3 else 40
+randomness = random.Random(SEED)
+failures = 0
+
+
+def prepare(source, folder, *options):
+    """The samples that `dvae prepare` makes of a source: a list of {extension: bytes}."""
+    out = pathlib.Path(folder) / f"out-{randomness.getrandbits(60):x}"
+    run = subprocess.run(
+        [DVAE, "prepare", str(source), "--output", str(out), "--preset", "none", "--quiet", *options],
+        capture_output=True)
+    samples = {}
+    for shard in sorted(out.glob("*.tar")):
+        for member in tarfile.open(shard):
+            key, kind = member.name.split(".", 1)
+            samples.setdefault(key, {})[kind] = tarfile.open(shard).extractfile(member.name).read()
+    return [samples[key] for key in sorted(samples)], run.stderr.decode(errors="replace")
+
+
+def tell(kind, good, bad):
+    global failures
+    failures += len(bad)
+    print(f"{kind}: {good} agree, {len(bad)} differ")
+    for line in bad[:5]:
+        print("  " + line[:300])
+
+
+def collapsed(text):
+    return " ".join("".join(" " if c.isspace() or ord(c) < 32 or 127 <= ord(c) < 160 else c for c in text).split())
+
+
+def cell():
+    alphabet = ['a', 'b c', 'é', '"', '""', "'", ',', '\t', '\n', '12" pizza', '\\', '{', ']', ':', '😀', '\u2028']
+    return "".join(randomness.choice(alphabet) for _ in range(randomness.randrange(1, 8)))
+
+
+def tables():
+    good, bad = 0, []
+    for number in range(COUNT):
+        with tempfile.TemporaryDirectory() as folder:
+            picture = Image.new("RGB", (9, 9), (number % 256, 9, 9))
+            picture.save(f"{folder}/a.png")
+            rows = [["a.png", cell()] for _ in range(randomness.randrange(1, 30))]
+            for name in ("t.csv", "t.tsv", "t.jsonl", "t.json"):
+                path = pathlib.Path(folder, name)
+                if name.endswith("sv"):
+                    text = io.StringIO()
+                    dialect = {"delimiter": "," if name == "t.csv" else "\t"}
+                    csv.writer(text, quoting=randomness.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]), **dialect
+                               ).writerows([["url", "caption"]] + rows)
+                    data = text.getvalue()
+                    read = list(csv.reader(io.StringIO(data, newline=""), **dialect))[1:]
+                    expected = [row[1] for row in read if len(row) == 2]
+                else:
+                    items = [dict(url=u, caption=c, n=randomness.choice([1, float("nan"), 10**30, -0.5]))
+                             for u, c in rows]
+                    ascii_only = randomness.random() < 0.5
+                    data = json.dumps(items, ensure_ascii=ascii_only, indent=1) if name == "t.json" else "".join(
+                        json.dumps(item, ensure_ascii=ascii_only) + "\n" for item in items)
+                    expected = [c for _, c in rows]
+                path.write_text(data, newline="")
+                samples, errors = prepare(path, folder)
+                found = [sample.get("txt", b"").decode() for sample in samples]
+                want = [collapsed(c) for c in expected]
+                if found == want:
+                    good += len(want)
+                else:
+                    bad.append(f"{name} of table {number}: {len(found)} of {len(want)} captions, {errors[:200]}")
+    tell("captions of tables", good, bad)
+
+
+def archives():
+    good, bad = 0, []
+    for number in range(COUNT):
+        with tempfile.TemporaryDirectory() as folder:
+            place = pathlib.Path(folder, "in")
+            place.mkdir()
+            names = []
+            for index in range(randomness.randrange(1, 8)):
+                stem = randomness.choice(["s{0}", "d/s{0}", "p.v2.{0:04}", "2024.05.{0:02}", "s{0}.left"]).format(index)
+                path = place / (stem + ".png")
+                path.parent.mkdir(exist_ok=True)
+                Image.new("RGB", (9, 9), (number % 256, index, randomness.randrange(256))).save(path)
+                with open(path, "ab") as file:
+                    if randomness.random() < 0.3:
+                        file.truncate(1 << 17)  # a hole behind the picture
+                names.append(str(path.relative_to(place)))
+            if randomness.random() < 0.5:
+                os.link(place / names[0], place / "zlink.png")
+                names.append("zlink.png")
+            if randomness.random() < 0.5:
+                os.symlink(names[0], place / "zsoft.png")
+                names.append("zsoft.png")
+            options = randomness.choice([["--format=ustar"], ["--format=gnu", "-S"], ["--format=v7"],
+                                         ["--format=pax", "-S", "--sparse-version=0.0"],
+                                         ["--format=pax", "-S", "--sparse-version=0.1"],
+                                         ["--format=pax", "-S", "--sparse-version=1.0"]])
+            parts = [names] if randomness.random() < 0.6 or len(names) < 2 else [names[:1], names[1:]]
+            whole = b""
+            for part in parts:
+                subprocess.run(["tar", "-cf", f"{folder}/part.tar", *options, "-C", place, *part], check=True)
+                whole += pathlib.Path(folder, "part.tar").read_bytes()
+            path = pathlib.Path(folder, "a.tar")
+            path.write_bytes(whole)
+            expected = []
+            with tarfile.open(path, ignore_zeros=True) as archive:
+                for member in archive:
+                    if member.isreg() or member.islnk() or member.issym():
+                        try:
+                            expected.append(archive.extractfile(member).read())
+                        except KeyError:
+                            pass
+            samples, errors = prepare(path, folder)
+            if len(samples) == len(expected):
+                good += len(expected)
+            else:
+                bad.append(f"archive {number} ({options}): {len(samples)} of {len(expected)} images {errors[:200]}")
+    tell("images of archives", good, bad)
+
+
+def images():
+    good, bad, stricter = 0, [], 0
+    with tempfile.TemporaryDirectory() as folder:
+        place = pathlib.Path(folder, "in")
+        place.mkdir()
+        expected = {}
+        for number in range(COUNT * 10):
+            width, height = randomness.randrange(1, 40), randomness.randrange(1, 40)
+            picture = Image.frombytes("RGB", (width, height), randomness.randbytes(width * height * 3))
+            kind = randomness.choice(["png", "jpg", "webp"])
+            exif = Image.Exif()
+            exif[0x0112] = randomness.randrange(0, 10)
+            options = {}
+            if randomness.random() < 0.5:
+                options["exif"] = exif.tobytes()
+            if kind == "png" and randomness.random() < 0.5:
+                info = PngImagePlugin.PngInfo()
+                block = exif.tobytes()
+                info.add_text("Raw profile type exif", f"\nexif\n{len(block):8d}\n{block.hex()}\n",
+                              zip=randomness.random() < 0.5)
+                options = {"pnginfo": info}
+            data = io.BytesIO()
+            if kind == "jpg":
+                picture.save(data, "JPEG", progressive=randomness.random() < 0.3, **options)
+            elif kind == "png":
+                picture.save(data, "PNG", **options)
+            else:
+                picture.save(data, "WEBP", lossless=True, **options)
+            data = data.getvalue()
+            if randomness.random() < 0.4:
+                data = data[:max(1, len(data) - randomness.randrange(1, 30))]
+            name = f"{number:05}.{kind}"
+            (place / name).write_bytes(data)
+            try:
+                expected[name] = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+            except Exception:
+                expected[name] = None
+        samples, errors = prepare(place, folder)
+        found = {}
+        for sample in samples:
+            source = json.loads(sample["json"])["source"]
+            data = next(value for key, value in sample.items() if key in ("jpg", "png", "webp"))
+            found[pathlib.Path(source).name] = (json.loads(sample["json"])["size"], data)
+        for name, picture in expected.items():
+            ours = found.get(name)
+            if picture is None and ours is None:
+                good += 1
+            elif picture is None:
+                bad.append(f"{name}: read, but Pillow refuses it")
+            elif ours is None:
+                # Cut data that Pillow fills up without a word are refused here.
+                stricter += 1
+            elif tuple(ours[0]) != picture.size:
+                bad.append(f"{name}: {ours[0]}, Pillow {picture.size}")
+            else:
+                good += 1
+    tell(f"images ({stricter} that Pillow fills up are refused)", good, bad)
+
+
+tables()
+archives()
+images()
+sys.exit(1 if failures else 0)
