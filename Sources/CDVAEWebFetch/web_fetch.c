@@ -328,9 +328,13 @@ static void configure(CURL *curl, const char *address, struct transfer *transfer
 /// Whether an answer was not one of HTTP on a connection that had been made: another one may help, as
 /// behind a server that sends stray bytes after an answer, which precede the next one.
 static int is_stray(CURL *curl, CURLcode code, const struct transfer *transfer) {
-  char *peer = NULL;
+  char *peer = NULL, *address = NULL;
   if (code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_WEIRD_SERVER_REPLY) return 0;
   if (transfer->result->count > 0) return 0;
+  // An answer that leads to another protocol is one of HTTP.
+  if (curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &address) != CURLE_OK || address == NULL ||
+      strncasecmp(address, "http", 4) != 0)
+    return 0;
   return curl_easy_getinfo(curl, CURLINFO_PRIMARY_IP, &peer) == CURLE_OK && peer != NULL && *peer != 0;
 }
 
