@@ -106,10 +106,11 @@ let package = Package(
     module("DVAEWeights", ["DVAEFiles", "DVAETensors"]),
     // Level 4: the network.
     module("DVAEModel", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
-    // Level 5: training, and its data.
+    // Level 5: training, its data, and pages of results.
     module(
       "DVAETraining",
-      ["DVAEFiles", "DVAEModel", "DVAEProgram", "DVAETensors", "DVAEWeights"]),
+      ["DVAEFiles", "DVAEImages", "DVAEModel", "DVAEProgram", "DVAETensors", "DVAEWeights"]),
+    module("DVAEReports", ["DVAEFiles", "DVAEImages", "DVAETensors"]),
     module(
       "DVAEPreparation",
       [
@@ -129,7 +130,8 @@ let package = Package(
       "DVAECommands",
       [
         "DVAEAccelerator", "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel",
-        "DVAEPreparation", "DVAEProgram", "DVAETensors", "DVAETraining", "DVAEWeights",
+        "DVAEPreparation", "DVAEProgram", "DVAEReports", "DVAETensors", "DVAETraining",
+        "DVAEWeights",
         argumentParser,
         .target(name: "CDVAEMPI", condition: .when(traits: ["MPI"])),
       ]),
@@ -162,10 +164,12 @@ let package = Package(
         "DVAECPUEngine", "DVAEFiles", "DVAEModel", "DVAEProgram", "DVAETensors", "DVAETraining",
         "DVAEWeights",
       ]),
+    tests("DVAEReportsTests", ["DVAEReports"]),
     tests(
       "DVAEKitTests",
       [
         "DVAECommands", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel", "DVAEPreparation",
+        "DVAEReports",
         "DVAETensors", "DVAETraining", "DVAEWeights",
       ]),
   ],

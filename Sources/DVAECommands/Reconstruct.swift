@@ -1,8 +1,8 @@
 import DVAEFiles
 import ArgumentParser
-import DVAEKit
-import Foundation
 import DVAEImages
+import DVAEKit
+import DVAEReports
 
 /// `dvae reconstruct`.
 struct ReconstructCommand: AsyncParsableCommand {
@@ -84,28 +84,14 @@ struct ReconstructCommand: AsyncParsableCommand {
     }
     let picture = try vae.decode(grid)
     try FileSystem.makeFolder(Path(path).folder.text)
-    try (compare ? Self.sideBySide(original, picture) : picture).write(to: path)
+    let parts = [original, picture, picture.difference(from: original)]
+    try (compare ? PixelImage.tiled(parts, columns: 3) ?? picture : picture).write(to: path)
     let quality = ImageQuality(
       of: picture.pixels, comparedTo: original.pixels, height: picture.height,
       width: picture.width)
     return .init(
       key: key, output: path, psnr: quality.psnr.isFinite ? quality.psnr : nil,
       ssim: quality.ssim)
-  }
-
-  private static func sideBySide(_ input: PixelImage, _ output: PixelImage) -> PixelImage {
-    let row = input.width * 3
-    var pixels: [UInt8] = []
-    pixels.reserveCapacity(3 * input.pixels.count)
-    for y in 0..<input.height {
-      let (a, b) = (
-        input.pixels[y * row..<(y + 1) * row], output.pixels[y * row..<(y + 1) * row]
-      )
-      pixels += a
-      pixels += b
-      pixels += zip(a, b).map { UInt8(min(255, 4 * abs(Int($0) - Int($1)))) }
-    }
-    return PixelImage(width: 3 * input.width, height: input.height, pixels: pixels)
   }
 }
 
@@ -145,7 +131,7 @@ struct ReconstructionReport: Encodable {
   }
 
   private static func text(_ psnr: Double?, _ ssim: Double?) -> String {
-    "PSNR " + (psnr.map { String(format: "%.2f dB", $0) } ?? "∞")
-      + "  SSIM " + (ssim.map { String(format: "%.4f", $0) } ?? "–")
+    "PSNR " + (psnr.map { Numbers.fixed($0, 2) + " dB" } ?? "∞") + "  SSIM "
+      + Numbers.fixed(ssim, 4)
   }
 }

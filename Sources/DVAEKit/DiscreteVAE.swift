@@ -209,23 +209,10 @@ public struct DiscreteVAE: Sendable {
     try checkMemory(1, grid.height * 8, grid.width * 8)
     let statistics = try decoder.statistics(
       tokens: grid.tokens.map(Int32.init), height: grid.height, width: grid.width)
-    let picture = Self.medians(statistics, decoder.engine)
+    let picture = decoder.medians(statistics)
     return unmapPixels(
       UnsafeBufferPointer(picture.elements), width: picture.shape.width,
       height: picture.shape.height)
-  }
-
-  /// The median of the model's distribution, sigmoid(μ): mapped pixels [N, H, W, 3] of the
-  /// statistics [N, H, W, 6].
-  static func medians(_ statistics: Tensor, _ engine: DefaultEngine) -> Tensor {
-    let means = Tensor(statistics.shape.with(channels: 3))
-    for position in 0..<statistics.shape.positions {
-      for channel in 0..<3 {
-        means.pointer[position * 3 + channel] =
-          statistics.pointer[position * statistics.shape.channels + channel]
-      }
-    }
-    return engine.sigmoid(means)
   }
 
   /// An image as the model sees it, and as it gives it back.

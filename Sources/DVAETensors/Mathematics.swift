@@ -15,6 +15,17 @@ public import Musl
 /// The natural logarithm.
 @inlinable public func naturalLogarithm(_ x: Double) -> Double { log(x) }
 
+/// The peak signal-to-noise ratio in decibels; infinite for no error at all.
+///
+/// - Parameters:
+///   - meanSquare: the mean of the squared errors
+///   - peak: the range of the values
+/// - Returns: 10·log₁₀(peak²/meanSquare)
+package func peakSignalToNoiseRatio(meanSquare: Double, peak: Double) -> Double {
+  guard meanSquare > 0 else { return .infinity }
+  return 10 * log(peak * peak / meanSquare) / log(10)
+}
+
 /// The cosine of an angle in radians.
 @inlinable public func cosine(_ x: Double) -> Double { cos(x) }
 

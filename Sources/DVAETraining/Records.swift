@@ -60,11 +60,9 @@ public struct UpdateRecord: Hashable, Sendable {
   /// All but the last two are the same for the same run on the same kind of machine.
   public var row: String {
     "\(update),\(epoch),\(loss),\(reconstruction),\(kl),\(temperature),\(klWeight),"
-      + "\(learningRate),\(gradientNorm),\(skipped),\(rounded(Double(images) / seconds)),"
-      + "\(rounded(waiting))"
+      + "\(learningRate),\(gradientNorm),\(skipped),\((Double(images) / seconds).rounded(to: 3)),"
+      + "\(waiting.rounded(to: 3))"
   }
-
-  private func rounded(_ x: Double) -> Double { (x * 1000).rounded() / 1000 }
 }
 
 /// How good the averaged model is, through hard tokens, on the validation images.
@@ -117,16 +115,22 @@ extension ValidationRecord {
     }
     let possible = Double(min(codebook.counts.count, codebook.total))
     if kl < 0.02 * naturalLogarithm(Double(codebook.counts.count)) {
-      return "the tokens carry almost nothing (KL \(text(kl)) nats per token): lower "
+      return "the tokens carry almost nothing (KL \(kl.rounded(to: 2)) nats per token): lower "
         + "kl_weight.end, or let it rise over more updates (kl_weight.updates)"
     }
     if codebook.perplexity < 0.02 * possible {
       return "the codebook is collapsing (\(codebook.used) of \(codebook.counts.count) codes in "
-        + "use, perplexity \(text(codebook.perplexity))): raise kl_weight.end, let the temperature "
+        + "use, perplexity \(codebook.perplexity.rounded(to: 2))): raise kl_weight.end, let the temperature "
         + "fall over more updates (temperature.updates), or lower learning_rate.start"
     }
     return nil
   }
+}
 
-  private func text(_ x: Double) -> String { "\((x * 100).rounded() / 100)" }
+extension Double {
+  /// The nearest number with so many decimals.
+  fileprivate func rounded(to decimals: Int) -> Double {
+    let scale = (0..<decimals).reduce(1.0) { scale, _ in scale * 10 }
+    return (self * scale).rounded() / scale
+  }
 }

@@ -8,14 +8,26 @@ public import DVAETensors
 public protocol TrainingObserver {
   /// Whether the run should write a checkpoint and end; asked before every update.
   var shouldStop: Bool { get }
+  /// Whether pictures of the validation images are wanted between validations; asked after every
+  /// update.
+  var wantsPictures: Bool { get }
   /// An update is done.
   mutating func didUpdate(_ record: UpdateRecord) throws
   /// The model has been validated.
   mutating func didValidate(_ record: ValidationRecord, _ pictures: ValidationPictures) throws
+  /// Pictures have been made because they were wanted.
+  mutating func didDraw(_ pictures: ValidationPictures, update: Int) throws
   /// A checkpoint is safe.
   mutating func didSave(_ path: String, update: Int) throws
   /// Something is odd, though not wrong.
   mutating func didNotice(_ warning: String) throws
+}
+
+extension TrainingObserver {
+  /// None.
+  public var wantsPictures: Bool { false }
+  /// Does nothing.
+  public mutating func didDraw(_ pictures: ValidationPictures, update: Int) {}
 }
 
 /// How a call of `Trainer.run` ended.
@@ -83,7 +95,12 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
         return .stopped
       }
       try observer.didUpdate(try update())
-      if isDue(every: configuration.validateEvery) { try validate(&observer) }
+      if isDue(every: configuration.validateEvery) {
+        try validate(&observer)
+      } else if let validation, observer.wantsPictures {
+        let pictures = try validation.pictures(state, engine: engine)
+        try observer.didDraw(pictures, update: state.update)
+      }
       if isDue(every: configuration.checkpointEvery) { try saveCheckpoint(&observer) }
     }
     return .finished

@@ -16,12 +16,9 @@ public struct ValidationSet: Sendable {
     _ state: TrainingState, engine: E
   ) throws -> (ValidationRecord, ValidationPictures) {
     let configuration = state.configuration
-    let architecture = configuration.architecture
-    let objective = Objective(
-      encoder: ImageEncoder(architecture, parameters: state.average, engine: engine),
-      decoder: ImageDecoder(architecture, parameters: state.average, engine: engine))
+    let objective = Self.objective(state, engine)
     let beta = configuration.klWeight(state.update)
-    var codebook = CodebookUse(vocabulary: architecture.vocabulary)
+    var codebook = CodebookUse(vocabulary: configuration.architecture.vocabulary)
     var (images, psnr) = (0, 0.0)
     var (loss, reconstruction, kl) = (0.0, 0.0, 0.0)
     for batch in batches {
@@ -30,7 +27,7 @@ public struct ValidationSet: Sendable {
       loss += count * found.parts.loss
       reconstruction += count * found.parts.reconstruction
       kl += count * found.parts.kl
-      psnr += Self.psnr(found.statistics, batch).reduce(0, +)
+      psnr += Self.psnr(Self.medians(found.statistics), batch).reduce(0, +)
       codebook.count(found.tokens)
       images += batch.shape.batch
     }
@@ -41,7 +38,25 @@ public struct ValidationSet: Sendable {
     return (record, try pictures(state, objective))
   }
 
-  /// The first images, and what the model makes of them.
+  /// The first images, and what the averaged model makes of them.
+  ///
+  /// - Returns: pictures as after a validation
+  /// - Throws: `DVAEError` for images of another shape
+  public func pictures<E: HostEngine>(
+    _ state: TrainingState, engine: E
+  ) throws -> ValidationPictures {
+    try pictures(state, Self.objective(state, engine))
+  }
+
+  private static func objective<E: HostEngine>(
+    _ state: TrainingState, _ engine: E
+  ) -> Objective<E> {
+    let architecture = state.configuration.architecture
+    return Objective(
+      encoder: ImageEncoder(architecture, parameters: state.average, engine: engine),
+      decoder: ImageDecoder(architecture, parameters: state.average, engine: engine))
+  }
+
   private func pictures<E: HostEngine>(
     _ state: TrainingState, _ objective: Objective<E>
   ) throws -> ValidationPictures {
@@ -78,6 +93,9 @@ public struct ValidationSet: Sendable {
   }
 
   /// sigmoid(μ), the likelihood's median: mapped pixels, [N, H, W, C] of [N, H, W, 2C].
+  ///
+  /// In double precision, unlike `ImageDecoder.medians`: tables and pictures of runs stay the bits
+  /// that they have been.
   private static func medians(_ statistics: Tensor) -> Tensor {
     let colours = statistics.shape.channels / 2
     let y = Tensor(statistics.shape.with(channels: colours))
@@ -94,8 +112,7 @@ public struct ValidationSet: Sendable {
   ///
   /// Mapped pixels span 0.8 (A.3, ε = 0.1); a reconstruction beyond black or white is cut off
   /// there, as it is in a picture.
-  static func psnr(_ statistics: Tensor, _ target: Tensor) -> [Double] {
-    let medians = medians(statistics)
+  static func psnr(_ medians: Tensor, _ target: Tensor) -> [Double] {
     let size = target.count / max(1, target.shape.batch)
     return (0..<target.shape.batch).map { n in
       var squares = 0.0

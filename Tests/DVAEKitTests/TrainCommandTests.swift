@@ -38,7 +38,7 @@ import Testing
       ])
     #expect(result.status == 0, "\(result.errors)")
     #expect(result.output == run + "/weights.safetensors\n")
-    for name in ["config.json", "report.html", "images/000000001.png"] {
+    for name in ["config.json", "report.html", "model-card.md", "images/000000001.png"] {
       #expect(FileManager.default.fileExists(atPath: run + "/" + name), "\(name)")
     }
     let names = try FileManager.default.contentsOfDirectory(atPath: run)

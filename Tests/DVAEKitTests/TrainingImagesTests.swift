@@ -1,5 +1,4 @@
 import DVAEFiles
-import DVAECommands
 import DVAETraining
 import Foundation
 import DVAEImages

@@ -45,6 +45,9 @@ struct Watcher: TrainingObserver {
   var pictures: [ValidationPictures] = []
   var saved: [Int] = []
   var warnings: [String] = []
+  /// Updates after which pictures were made because they were wanted.
+  var drawn: [Int] = []
+  var wantsPictures = false
 
   init(stopAfter: Int? = nil, killAfter: Int? = nil) {
     self.stopAfter = stopAfter
@@ -61,6 +64,7 @@ struct Watcher: TrainingObserver {
     validations.append(record)
     self.pictures.append(pictures)
   }
+  mutating func didDraw(_ pictures: ValidationPictures, update: Int) { drawn.append(update) }
   mutating func didSave(_ path: String, update: Int) { saved.append(update) }
   mutating func didNotice(_ warning: String) { warnings.append(warning) }
 }

@@ -64,6 +64,20 @@ import Testing
     #expect(expected.state.bits != (try TrainingState(configuration)).bits)
   }
 
+  @Test func picturesBetweenValidationsDoNotChangeTheRun() throws {
+    let configuration = try TrainingConfiguration.testing(updates: 5)
+    var plain = Watcher()
+    let expected = try train(configuration, in: "plain", &plain)
+    #expect(plain.drawn.isEmpty)
+    var curious = Watcher()
+    curious.wantsPictures = true
+    let watched = try train(configuration, in: "curious", &curious)
+    #expect(curious.drawn == [1, 2, 3])
+    #expect(curious.validations.map(\.update) == [4, 5])
+    #expect(watched.state.bits == expected.state.bits)
+    #expect(curious.validations == plain.validations)
+  }
+
   @Test func threadsDoNotMatter() throws {
     let configuration = try TrainingConfiguration.testing(updates: 2)
     var watcher = Watcher()

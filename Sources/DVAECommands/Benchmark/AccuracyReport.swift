@@ -1,6 +1,7 @@
 import DVAECPUEngine
 import DVAEModel
 import DVAETensors
+import DVAEReports
 
 /// How far each algorithm is from sums in float64 on the shapes of the encoder's layers.
 struct AccuracyReport: Encodable {
@@ -117,23 +118,12 @@ struct AccuracyReport: Encodable {
     ]
     for row in layers {
       let cells = [row.direct, row.winogradByTiles, row.winogradByPanels, row.int8].map {
-        $0.map(Self.scientific) ?? "–"
+        $0.map { Numbers.scientific($0, 1) } ?? "–"
       }
       let widths = [17, 20, 12, 10]
       lines.append(
-        zip(cells, widths).map { String(repeating: " ", count: max(0, $1 - $0.count)) + $0 }
-          .joined() + "   \(row.layer)")
+        zip(cells, widths).map(Numbers.aligned).joined() + "   \(row.layer)")
     }
     return lines.joined(separator: "\n")
-  }
-
-  /// `1.2e-6`.
-  private static func scientific(_ value: Double) -> String {
-    guard value > 0 else { return "0" }
-    var (mantissa, exponent) = (value, 0)
-    while mantissa < 0.995 { (mantissa, exponent) = (mantissa * 10, exponent - 1) }
-    return exponent == 0
-      ? BenchmarkReport.fixed(mantissa, 1)
-      : BenchmarkReport.fixed(mantissa, 1) + "e\(exponent)"
   }
 }

@@ -1,6 +1,7 @@
 import DVAECPUEngine
 import DVAEModel
 import DVAETensors
+import DVAEReports
 
 /// How long each way to compute the encoder's 3×3 layers takes, and which one the engine chooses.
 struct AlgorithmReport: Encodable {
@@ -64,19 +65,15 @@ struct AlgorithmReport: Encodable {
   var text: String {
     var lines = ["\(engine), batch \(batchSize): milliseconds", ""]
     let names = ConvolutionAlgorithm.allCases.map(\.rawValue)
-    lines.append(names.map { padded($0, 18) }.joined() + "   layer")
+    lines.append(names.map { Numbers.aligned($0, 18) }.joined() + "   layer")
     for row in layers {
       let cells = names.map { name in
-        padded(
+        Numbers.aligned(
           (name == row.chosen.rawValue ? "* " : "")
-            + BenchmarkReport.fixed(row.milliseconds[name] ?? 0, 2), 18)
+            + Numbers.fixed(row.milliseconds[name] ?? 0, 2), 18)
       }
       lines.append(cells.joined() + "   \(row.layer)")
     }
     return (lines + ["", "*: what the engine takes"]).joined(separator: "\n")
-  }
-
-  private func padded(_ text: String, _ width: Int) -> String {
-    String(repeating: " ", count: max(0, width - text.count)) + text
   }
 }

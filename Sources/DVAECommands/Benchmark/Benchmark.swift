@@ -3,6 +3,7 @@ import ArgumentParser
 import DVAECPUEngine
 import DVAEKit
 import DVAEModel
+import DVAETraining
 import DVAETensors
 
 /// `dvae benchmark`.
@@ -126,17 +127,17 @@ struct BenchmarkCommand: ParsableCommand {
   /// One run of what is measured, with everything that is done once already done.
   private func work(on engine: TimedEngine<CPUEngine>) throws -> () throws -> Void {
     let loaded = try weights.map { try WeightsFiles($0).model }
-    let (architecture, parameters) = try model(loaded)
+    let architecture = try architecture(of: loaded)
     let x = input()
     let side = resolution / Architecture.pixelsPerToken
     switch what {
     case .encode:
       let encoder = ImageEncoder(
-        architecture, parameters: loaded?.encoder ?? parameters, engine: engine)
+        architecture, parameters: loaded?.encoder ?? random(architecture), engine: engine)
       return { _ = try encoder.tokens(x) }
     case .decode:
       let decoder = ImageDecoder(
-        architecture, parameters: loaded?.decoder ?? parameters, engine: engine)
+        architecture, parameters: loaded?.decoder ?? random(architecture), engine: engine)
       let tokens = (0..<batchSize * side * side).map {
         Int32($0 * 7919 % architecture.vocabulary)
       }
@@ -144,19 +145,19 @@ struct BenchmarkCommand: ParsableCommand {
         _ = try decoder.statistics(tokens: tokens, batch: batchSize, height: side, width: side)
       }
     case .train:
-      return try training(architecture, parameters, x, engine)
+      return try training(loaded, architecture, x, engine)
     }
   }
 
   /// int8 and float32 in turns.
   private func compare(_ engine: TimedEngine<CPUEngine>, _ console: Console) throws {
     let files = try weights.map { try WeightsFiles($0) }
-    let (architecture, parameters) = try model(files?.model)
-    let float = ImageEncoder(
-      architecture, parameters: files?.model.encoder ?? parameters, engine: engine.base)
+    let architecture = try architecture(of: files?.model)
+    let parameters = files?.model.encoder ?? random(architecture)
+    let float = ImageEncoder(architecture, parameters: parameters, engine: engine.base)
     let ranges = try files?.activationRanges() ?? CalibrationPhotos.ranges(float)
     let int8 = QuantizedEncoder(
-      architecture, parameters: files?.model.encoder ?? parameters, ranges: ranges, engine: engine)
+      architecture, parameters: parameters, ranges: ranges, engine: engine)
     let ceiling = engine.base.measuredCeiling()
     let comparison = try PrecisionComparison(float, int8, input(), runs: runs, photos: photos)
     let report = BenchmarkReport(
@@ -165,15 +166,15 @@ struct BenchmarkCommand: ParsableCommand {
     console.print(json.json ? try reportText(report) : report.text)
   }
 
-  private func model(
-    _ loaded: ModelWeights?
-  ) throws -> (architecture: Architecture, random: ParameterSet) {
-    let architecture =
-      try loaded?.architecture
+  private func architecture(of loaded: ModelWeights?) throws -> Architecture {
+    try loaded?.architecture
       ?? Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary)
+  }
+
+  private func random(_ architecture: Architecture) -> ParameterSet {
     let parameters = ParameterSet([architecture.encoder, architecture.decoder])
     parameters.fillForSpeed()
-    return (architecture, parameters)
+    return parameters
   }
 
   private func input() -> Tensor {
@@ -182,28 +183,24 @@ struct BenchmarkCommand: ParsableCommand {
     return x
   }
 
+  /// The trainer's own update, without the images' way to it.
   private func training(
-    _ architecture: Architecture, _ parameters: ParameterSet, _ x: Tensor,
+    _ loaded: ModelWeights?, _ architecture: Architecture, _ x: Tensor,
     _ engine: TimedEngine<CPUEngine>
   ) throws -> () throws -> Void {
-    let plans = [architecture.encoder, architecture.decoder]
-    let gradients = ParameterSet(plans)
-    let arenas = [
-      parameters, gradients, ParameterSet(plans), ParameterSet(plans),
-      ParameterSet(copying: parameters),
-    ].compactMap(\.arena)
-    var count = 0
+    var configuration = TrainingConfiguration.starter
+    configuration.architecture = architecture
+    (configuration.batchSize, configuration.microBatch) = (batchSize, batchSize)
+    configuration.resolution = resolution
+    configuration.codeSpread = 0
+    var state = try TrainingState(configuration, startingFrom: loaded)
+    let step = UpdateStep(configuration, engine: engine)
     return {
-      count += 1
-      arenas[1].elements.update(repeating: 0)
-      let objective = Objective(
-        encoder: ImageEncoder(architecture, parameters: parameters, engine: engine, for: .training),
-        decoder: ImageDecoder(architecture, parameters: parameters, engine: engine, for: .training))
-      _ = try objective.gradients(
-        x, noise: .seeded(seed: 1, stream: UInt64(count)), temperature: 1, beta: 1, into: gradients)
-      engine.adamWStep(
-        parameters: arenas[0], gradients: arenas[1], firstMoment: arenas[2],
-        secondMoment: arenas[3], average: arenas[4], AdamWStep(learningRate: 1e-4, count: count))
+      let values = configuration.values(at: state.update)
+      _ = try step.computeGradients(
+        x, state.parameters, values, noise: .seeded(seed: 1, stream: UInt64(state.update)))
+      step.apply(to: state, norm: step.gradientNorm(), values)
+      state.update += 1
     }
   }
 

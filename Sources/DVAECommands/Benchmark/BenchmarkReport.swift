@@ -1,5 +1,6 @@
 import DVAEFiles
 import DVAETensors
+import DVAEReports
 
 /// What `dvae benchmark` found, for people and for programs.
 struct BenchmarkReport: Encodable {
@@ -78,40 +79,27 @@ struct BenchmarkReport: Encodable {
     let unit = what == "train" ? "step" : "image"
     var lines = [
       "\(engine), \(resolution)×\(resolution), batch \(batchSize)",
-      "\(what): min \(Self.fixed(minSeconds, 4)) s, median \(Self.fixed(medianSeconds, 4)) s per \(unit), "
+      "\(what): min \(Numbers.fixed(minSeconds, 4)) s, median \(Numbers.fixed(medianSeconds, 4)) s per \(unit), "
         + "of \(runs.count) runs",
     ]
     lines += comparison?.lines ?? []
     lines += [
-      "ceiling of the matrix kernel: \(Self.fixed(ceilingGflops, 0)) GFLOP/s", "",
+      "ceiling of the matrix kernel: \(Numbers.fixed(ceilingGflops, 0)) GFLOP/s", "",
       "      ms  share  effective  of ceiling  operation",
     ]
     for layer in layers {
       let speed =
         layer.effectiveGflops > 0
-        ? pad(Self.fixed(layer.effectiveGflops, 0), 11)
-          + pad(Self.fixed(layer.ofCeiling * 100, 0) + " %", 12)
-        : pad("", 23)
+        ? Numbers.aligned(Numbers.fixed(layer.effectiveGflops, 0), 11)
+          + Numbers.aligned(Numbers.fixed(layer.ofCeiling * 100, 0) + " %", 12)
+        : Numbers.aligned("", 23)
       lines.append(
-        pad(Self.fixed(layer.seconds * 1e3, 2), 8) + pad(Self.fixed(layer.share * 100, 1) + " %", 7)
+        Numbers.aligned(Numbers.fixed(layer.seconds * 1e3, 2), 8)
+          + Numbers.aligned(Numbers.fixed(layer.share * 100, 1) + " %", 7)
           + speed
           + "  \(layer.operation)\(layer.calls > runs.count ? " ×\(layer.calls / runs.count)" : "")"
       )
     }
     return lines.joined(separator: "\n")
-  }
-
-  private func pad(_ text: String, _ width: Int) -> String {
-    String(repeating: " ", count: max(0, width - text.count)) + text
-  }
-
-  /// A number with this many decimals.
-  static func fixed(_ value: Double, _ decimals: Int) -> String {
-    let scale = (0..<decimals).reduce(1.0) { scale, _ in scale * 10 }
-    let rounded = Int((value * scale).rounded())
-    guard decimals > 0 else { return "\(rounded)" }
-    let digits = "\(abs(rounded) % Int(scale))"
-    let zeros = String(repeating: "0", count: decimals - digits.count)
-    return "\(rounded < 0 ? "-" : "")\(abs(rounded) / Int(scale)).\(zeros)\(digits)"
   }
 }

@@ -4,6 +4,7 @@ import DVAEKit
 import DVAEModel
 import DVAETensors
 import DVAEImages
+import DVAEReports
 
 /// What `dvae benchmark --precision int8` found: float32 and int8 in turns on the same input.
 struct PrecisionComparison: Encodable {
@@ -55,14 +56,14 @@ struct PrecisionComparison: Encodable {
   /// For people.
   var lines: [String] {
     let ratio = [ratios[ratios.count / 2], ratios[0], ratios[ratios.count - 1]]
-      .map { BenchmarkReport.fixed($0, 3) }
+      .map { Numbers.fixed($0, 3) }
     var lines = [
       "float32 in turns with it: median "
-        + "\(BenchmarkReport.fixed(float32.sorted()[float32.count / 2], 4)) s",
+        + "\(Numbers.fixed(float32.sorted()[float32.count / 2], 4)) s",
       "int8 ÷ float32: \(ratio[0]), from \(ratio[1]) to \(ratio[2])",
     ]
     if tokens > 0 {
-      let share = BenchmarkReport.fixed(100 * Double(equalTokens) / Double(tokens), 2)
+      let share = Numbers.fixed(100 * Double(equalTokens) / Double(tokens), 2)
       lines.append("tokens of the photos: \(equalTokens) of \(tokens) are float32's, \(share) %")
     }
     return lines

@@ -2,6 +2,7 @@ import DVAEFiles
 public import ArgumentParser
 public import DVAEKit
 import DVAEModel
+import DVAEReports
 import DVAEImages
 import DVAEWeights
 
@@ -95,7 +96,7 @@ struct EvaluateCommand: AsyncParsableCommand {
       report.summary = EvaluationSummary(report.images, codebook, vae.architecture)
     }
     if let page, let summary = report.summary {
-      try page.write(EvaluationPage(report, summary, codebook, shown).html)
+      try page.write(Page(report, summary, codebook, shown).html)
       try page.commit()
     }
     if json.json {

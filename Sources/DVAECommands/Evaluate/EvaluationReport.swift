@@ -1,4 +1,5 @@
 import DVAEKit
+import DVAEReports
 import Foundation
 
 /// What a run of `dvae evaluate` found, for people and for programs.
@@ -41,9 +42,9 @@ struct EvaluationReport: Encodable {
     for row in [summary.model] + summary.codecs where row.images > 0 {
       let columns = [
         row.name.padding(toLength: 6, withPad: " ", startingAt: 0),
-        Self.number(row.psnr?.mean, 2, 9, none: "∞"), Self.number(row.ssim?.mean, 4, 8),
-        Self.number(row.ssimUniform?.mean, 4, 10), Self.number(row.msSsim?.mean, 4, 9),
-        Self.number(row.l1?.mean, 4, 8), Self.number(row.bytes, 0, 9),
+        Self.cell(row.psnr?.mean, 2, 9, none: "∞"), Self.cell(row.ssim?.mean, 4, 8),
+        Self.cell(row.ssimUniform?.mean, 4, 10), Self.cell(row.msSsim?.mean, 4, 9),
+        Self.cell(row.l1?.mean, 4, 8), Self.cell(row.bytes, 0, 9),
       ]
       lines.append(columns.joined())
     }
@@ -67,27 +68,27 @@ struct EvaluationReport: Encodable {
     var lines: [String] = []
     if let psnr = summary.model.psnr {
       lines.append(
-        "PSNR: standard deviation \(number(psnr.standardDeviation, 2)) dB, from "
-          + "\(number(psnr.minimum, 2)) to \(number(psnr.maximum, 2)) dB; of the mean squared "
-          + "error \(number(summary.model.psnrOfMeanSquare, 2)) dB")
+        "PSNR: standard deviation \(Numbers.fixed(psnr.standardDeviation, 2)) dB, from "
+          + "\(Numbers.fixed(psnr.minimum, 2)) to \(Numbers.fixed(psnr.maximum, 2)) dB; of the mean squared "
+          + "error \(Numbers.fixed(summary.model.psnrOfMeanSquare, 2)) dB")
     }
     if let found = summary.likelihood {
       lines += [
-        "ELBO: \(number(found.elboNatsPerDimension, 4)) nats per dimension = "
-          + "−(reconstruction \(number(found.reconstructionNatsPerDimension, 4)) + KL "
-          + "\(number(found.klNatsPerDimension, 4)))",
-        "bits per dimension: \(number(found.bitsPerDimension, 4)) = reconstruction "
-          + "\(number(found.reconstructionBitsPerDimension, 4)) + KL "
-          + "\(number(found.klBitsPerDimension, 4)), of 8-bit values",
-        "KL: \(number(found.klNatsPerToken, 3)) nats per token",
+        "ELBO: \(Numbers.fixed(found.elboNatsPerDimension, 4)) nats per dimension = "
+          + "−(reconstruction \(Numbers.fixed(found.reconstructionNatsPerDimension, 4)) + KL "
+          + "\(Numbers.fixed(found.klNatsPerDimension, 4)))",
+        "bits per dimension: \(Numbers.fixed(found.bitsPerDimension, 4)) = reconstruction "
+          + "\(Numbers.fixed(found.reconstructionBitsPerDimension, 4)) + KL "
+          + "\(Numbers.fixed(found.klBitsPerDimension, 4)), of 8-bit values",
+        "KL: \(Numbers.fixed(found.klNatsPerToken, 3)) nats per token",
       ]
     }
     let codes = summary.codebook
     lines += [
-      "codes: \(codes.used) of \(codes.vocabulary) used, perplexity \(number(codes.perplexity, 1)), "
-        + "entropy \(number(codes.entropyBits, 3)) bits, over \(codes.tokens) tokens",
-      "bits per image: \(number(codes.bitsPerImage, 0)) (\(codes.bitsPerToken) per token), "
-        + "\(number(codes.entropyBitsPerImage, 0)) with an ideal entropy coder",
+      "codes: \(codes.used) of \(codes.vocabulary) used, perplexity \(Numbers.fixed(codes.perplexity, 1)), "
+        + "entropy \(Numbers.fixed(codes.entropyBits, 3)) bits, over \(codes.tokens) tokens",
+      "bits per image: \(Numbers.fixed(codes.bitsPerImage, 0)) (\(codes.bitsPerToken) per token), "
+        + "\(Numbers.fixed(codes.entropyBitsPerImage, 0)) with an ideal entropy coder",
     ]
     return lines
   }
@@ -95,11 +96,10 @@ struct EvaluationReport: Encodable {
   /// `1 image`, `24 images`.
   static func images(_ count: Int) -> String { "\(count) image\(count == 1 ? "" : "s")" }
 
-  /// A number with this many decimals, right-aligned.
-  static func number(
-    _ value: Double?, _ decimals: Int, _ width: Int = 0, none: String = "–"
+  /// A number in a column that ends at the right.
+  private static func cell(
+    _ value: Double?, _ decimals: Int, _ width: Int, none: String = "–"
   ) -> String {
-    let text = value.map { String(format: "%.\(decimals)f", $0) } ?? none
-    return String(repeating: " ", count: max(0, width - text.count)) + text
+    Numbers.aligned(Numbers.fixed(value, decimals, none: none), width)
   }
 }

@@ -2,6 +2,7 @@ import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import DVAEPreparation
+import DVAEReports
 import Foundation
 
 /// `dvae prepare`.
@@ -83,7 +84,7 @@ struct PrepareCommand: AsyncParsableCommand {
     let summary = try await job.run(
       path, start: interrupted.start,
       progress: { rows, _ in progress.update(rows) },
-      pages: { ["funnel.html": FunnelPage($0).html] })
+      pages: { ["funnel.html": Page($0).html] })
     progress.finish()
     if summary.resumed > 0 { console.note("resumed after \(summary.resumed) rows") }
     try report(path, summary, threads, console)

@@ -11,10 +11,13 @@ package final class Console: Sendable {
 
   /// Standard output and standard error.
   package static let standard = Console(
-    isTerminal: isatty(2) == 1, output: { write($0, to: 1) }, errors: { write($0, to: 2) })
+    isTerminal: isatty(2) == 1, columns: { windowColumns(2) }, output: { write($0, to: 1) },
+    errors: { write($0, to: 2) })
 
   /// Whether a person watches the error side, so that a line may be redrawn.
   package let isTerminal: Bool
+  /// The terminal's width at this moment; nil where it is not known.
+  private let columns: @Sendable () -> Int?
   private let output: @Sendable (String) -> Bool
   private let errors: @Sendable (String) -> Bool
   private let state = Mutex(State())
@@ -24,12 +27,14 @@ package final class Console: Sendable {
     var outputFailed = false
   }
 
-  /// Makes a console; the closures return whether the text could be written.
+  /// Makes a console; the closures that write return whether the text could be written.
   package init(
-    isTerminal: Bool, output: @escaping @Sendable (String) -> Bool,
+    isTerminal: Bool, columns: @escaping @Sendable () -> Int? = { nil },
+    output: @escaping @Sendable (String) -> Bool,
     errors: @escaping @Sendable (String) -> Bool
   ) {
     self.isTerminal = isTerminal
+    self.columns = columns
     self.output = output
     self.errors = errors
   }
@@ -53,19 +58,41 @@ package final class Console: Sendable {
     }
   }
 
-  /// Draws over the last drawn line; an empty line takes it away.
+  /// Draws over the last drawn line, as much as the terminal is wide; an empty line takes it away.
   package func draw(_ line: String) {
-    state.withLock { state in
-      let blank = String(repeating: " ", count: max(0, state.drawn - line.count))
-      _ = errors("\r" + line + blank + (line.isEmpty ? "\r" : ""))
-      state.drawn = line.count
-    }
+    state.withLock { draw(line, &$0) }
   }
 
   private func clear(_ state: inout State) {
-    guard state.drawn > 0 else { return }
-    _ = errors("\r" + String(repeating: " ", count: state.drawn) + "\r")
-    state.drawn = 0
+    if state.drawn > 0 { draw("", &state) }
+  }
+
+  /// The width is asked for each time, because a window changes while a job runs.
+  private func draw(_ line: String, _ state: inout State) {
+    let columns = max(1, columns() ?? .max)
+    // In the last column some terminals begin a new line.
+    let line = line.prefix(columns - 1)
+    var text = "\r"
+    if state.drawn > columns {
+      // The window is narrower now, and the last line takes several: go up to its start, clear all.
+      text = "\u{1B}[\((state.drawn - 1) / columns)A\r\u{1B}[J"
+      state.drawn = 0
+    }
+    text += line + String(repeating: " ", count: max(0, state.drawn - line.count))
+    _ = errors(text + (line.isEmpty ? "\r" : ""))
+    state.drawn = line.count
+  }
+
+  private static func windowColumns(_ descriptor: Int32) -> Int? {
+    var size = winsize()
+    #if canImport(Darwin)
+    // A macro that Swift does not import: _IOR('t', 104, struct winsize).
+    let request: UInt = 0x4008_7468
+    #else
+    let request = UInt(TIOCGWINSZ)
+    #endif
+    guard ioctl(descriptor, request, &size) == 0, size.ws_col > 0 else { return nil }
+    return Int(size.ws_col)
   }
 
   // A reader that closed its end (`dvae … | head`) has what it wanted: not a failure.

@@ -1,4 +1,4 @@
-import Foundation
+import DVAEReports
 import Synchronization
 
 /// Tells on the error side how far a job is: one line that is redrawn on a terminal, a plain line
@@ -79,26 +79,19 @@ package final class Progress: Sendable {
     var line = "\(what) \(amount(state.done))"
     if let total {
       line += "/\(amount(total))"
-      if total > 0 { line += String(format: " %3d%%", state.done * 100 / total) }
+      if total > 0 {
+        line += Numbers.aligned("\(Int(100 * Double(state.done) / Double(total)))", 4) + "%"
+      }
     }
     if rate > 0 {
       line +=
-        unit == .bytes ? ", \(amount(Int(rate)))/s" : String(format: ", %.2f \(unit)/s", rate)
-      if let total { line += ", \(Self.clock(Double(total - state.done) / rate)) left" }
+        unit == .bytes ? ", \(amount(Int(rate)))/s" : ", \(Numbers.fixed(rate, 2)) \(unit)/s"
+      if let total { line += ", \(Numbers.clock(seconds: Double(total - state.done) / rate)) left" }
     }
     return line
   }
 
   private func amount(_ count: Int) -> String {
-    unit == .bytes ? String(format: "%.1f MB", Double(count) / 1e6) : "\(count)"
-  }
-
-  // 1:02:03 or 2:03.
-  static func clock(_ seconds: Double) -> String {
-    guard seconds.isFinite, seconds < 1e7 else { return "?" }
-    let s = Int(seconds.rounded(.up))
-    return s >= 3600
-      ? String(format: "%d:%02d:%02d", s / 3600, s / 60 % 60, s % 60)
-      : String(format: "%d:%02d", s / 60, s % 60)
+    unit == .bytes ? Numbers.fixed(Double(count) / 1e6, 1) + " MB" : "\(count)"
   }
 }

@@ -1,6 +1,7 @@
 import DVAEFiles
 import ArgumentParser
 import DVAEKit
+import DVAEReports
 import DVAEModel
 import DVAEImages
 

@@ -2,6 +2,7 @@ import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import DVAEModel
+import DVAEReports
 import Foundation
 
 /// `dvae tokens stats`.
@@ -114,15 +115,14 @@ struct TokenStatistics: Encodable {
   }
 
   var text: String {
-    let percent = { (share: Double) in String(format: "%.2f%%", 100 * share) }
+    let percent = { (share: Double) in Numbers.fixed(100 * share, 2) + "%" }
     var lines = [
       "images      \(images), tokens \(tokens)",
       "codes       \(used) of \(vocabulary) used (\(percent(Double(used) / Double(vocabulary)))), "
         + "\(dead) dead",
-      String(
-        format: "entropy     %.4f nats, %.4f bits per token (at most %.4f)", entropyNats,
-        entropyBits, log2(Double(vocabulary))),
-      String(format: "perplexity  %.1f", perplexity),
+      "entropy     \(Numbers.fixed(entropyNats, 4)) nats, \(Numbers.fixed(entropyBits, 4)) bits per "
+        + "token (at most \(Numbers.fixed(log2(Double(vocabulary)), 4)))",
+      "perplexity  \(Numbers.fixed(perplexity, 1))",
     ]
     for code in mostUsed {
       lines.append("code \(code.code)  \(code.count)  \(percent(code.share))")

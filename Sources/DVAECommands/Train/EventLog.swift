@@ -1,9 +1,9 @@
 import DVAEFiles
-import DVAEKit
+import DVAEImages
 import DVAEModel
+import DVAEReports
 import DVAETraining
 import Foundation
-import DVAEImages
 
 /// TensorBoard's log of a run: a file for every start of the program.
 struct EventLog {

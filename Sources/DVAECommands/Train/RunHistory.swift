@@ -1,12 +1,13 @@
-import DVAETraining
+import DVAEReports
 import Foundation
-import DVAEImages
 
-/// What the page of a run is made from: thinned-out columns of its tables.
+/// The curves of a run: thinned-out columns of one of its tables.
 struct RunHistory {
-  private var columns: [String] = []
+  private let columns: [String]
   /// Curves by the names of their columns.
   private(set) var curves: [String: Curve] = [:]
+  /// The newest row by the names of its columns; empty before the first.
+  private(set) var lastRow: [String: Double] = [:]
   /// Seconds that the updates took, for one image of each.
   private(set) var secondsPerImage = 0.0
 
@@ -23,19 +24,13 @@ struct RunHistory {
   /// Adds a row of comma-separated values.
   mutating func append(_ row: String) {
     let values = row.split(separator: ",").map { Double($0) ?? .nan }
-    guard values.count == columns.count, let update = Int(exactly: values[0]) else { return }
+    guard values.count == columns.count, values.allSatisfy(\.isFinite),
+      let update = Int(exactly: values[0])
+    else { return }
+    lastRow = Dictionary(uniqueKeysWithValues: zip(columns, values))
     for (name, value) in zip(columns, values).dropFirst() {
       curves[name]?.append(update, value)
       if name == "images_per_second", value > 0 { secondsPerImage += 1 / value }
     }
-  }
-}
-
-extension RunReport.Picture {
-  /// The grid of a validation, as JPEG.
-  init(_ grid: PixelImage, update: Int) throws {
-    self.init(
-      title: "After update \(update)",
-      base64: Data(try encodeJPEG(grid, quality: 85)).base64EncodedString(), type: "image/jpeg")
   }
 }

@@ -90,7 +90,7 @@ struct TrainCommand: AsyncParsableCommand {
     let configuration = state.configuration
     let images = try trainingImages(configuration, note)
     try images.check(state.position)
-    let validation = isFirst ? try ValidationImages(configuration, warn: note) : nil
+    let validation = isFirst ? try ValidationSet(imagesOf: configuration, warn: note) : nil
     let engine = try CPUEngine(threads: threads)
     // All that can be wrong has been looked at: a mistake leaves no folder behind.
     let folder = try start.map { try $0.folder ?? RunFolder.new(output) }
@@ -101,7 +101,7 @@ struct TrainCommand: AsyncParsableCommand {
     }
     var trainer = Trainer(
       state, engine: engine,
-      data: PrefetchedImages(images, from: state.position), validation: validation?.set,
+      data: PrefetchedImages(images, from: state.position), validation: validation,
       folder: folder, processes: processes)
     guard let folder else {
       var observer = HelpingProcess(signals: signals)
@@ -112,7 +112,7 @@ struct TrainCommand: AsyncParsableCommand {
       folder, configuration, from: state.update, images: images.count, machine: engine.name,
       signals: signals, quiet: quiet.quiet, console)
     let outcome = try trainer.run(&reporter)
-    reporter.finish()
+    try reporter.finish()
     if trainer.state.update > 0 { try trainer.state.writeWeights(to: folder.weights) }
     processes.end()
     if json.json {
@@ -143,38 +143,23 @@ struct TrainCommand: AsyncParsableCommand {
 
 /// What `dvae train --json` prints at the end.
 struct TrainReport: Encodable {
-  /// How well the averaged model did on the validation images.
-  struct Validation: Encodable {
-    let update: Int
-    let loss: Double
-    let reconstruction: Double
-    let kl: Double
-    let psnr: Double
-    let usedCodes: Int
-    let perplexity: Double
-  }
-
   let output: String
   /// The file to give to `--weights`; nil before the first update.
   let weights: String?
   let update: Int
   let updates: Int
   let finished: Bool
-  let validation: Validation?
+  let validation: RunSummary.Validation?
 
   init(
     _ folder: RunFolder, _ state: TrainingState, _ outcome: TrainingOutcome,
-    _ validated: ValidationRecord?
+    _ validated: RunSummary.Validation?
   ) {
     output = folder.path
     weights = state.update > 0 ? folder.weights : nil
     update = state.update
     updates = state.configuration.updates
     finished = outcome == .finished
-    validation = validated.map {
-      Validation(
-        update: $0.update, loss: $0.loss, reconstruction: $0.reconstruction, kl: $0.kl,
-        psnr: $0.psnr, usedCodes: $0.codebook.used, perplexity: $0.codebook.perplexity)
-    }
+    validation = validated
   }
 }

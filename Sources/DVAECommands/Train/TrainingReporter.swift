@@ -1,17 +1,16 @@
 import DVAEFiles
-import DVAEKit
-import DVAEModel
-import DVAETraining
-import Foundation
 import DVAEImages
+import DVAEModel
+import DVAEReports
+import DVAETensors
+import DVAETraining
 import DVAEWeights
+import Foundation
 
-/// Watches a run: the line on the console, the tables and pictures in its folder.
+/// Watches a run: the line on the console, the tables, pictures and pages in its folder.
 struct TrainingReporter: TrainingObserver {
   private let folder: RunFolder
   private let configuration: TrainingConfiguration
-  private let images: Int
-  private let machine: String
   private let signals: StopSignals
   private let quiet: Bool
   private let console: Console
@@ -20,9 +19,8 @@ struct TrainingReporter: TrainingObserver {
   private let events: EventLog
   private var history: RunHistory
   private var validationHistory: RunHistory
-  /// The newest validation since the program started.
-  private(set) var validated: ValidationRecord?
-  private var grids: [RunReport.Picture] = []
+  private var summary: RunSummary
+  private var schedule = ReportSchedule(start: .now)
   private var shown = ContinuousClock.now - .seconds(60)
   private var pace = Pace()
 
@@ -33,8 +31,6 @@ struct TrainingReporter: TrainingObserver {
   ) throws {
     self.folder = folder
     self.configuration = configuration
-    self.images = images
-    self.machine = machine
     self.signals = signals
     self.quiet = quiet
     self.console = console
@@ -44,17 +40,30 @@ struct TrainingReporter: TrainingObserver {
     history = RunHistory(folder.metrics, columns: UpdateRecord.columns)
     validationHistory = RunHistory(folder.validation, columns: ValidationRecord.columns)
     events = try EventLog(folder.path, from: update, of: configuration.updates)
+    summary = RunSummary(
+      name: Path(folder.path).name, configuration: configuration, update: update,
+      images: images, seconds: 0, machine: machine)
+    summary.validated = RunSummary.Validation(validationHistory.lastRow)
+    // A run that goes on keeps its pages until there is something new to tell.
+    if update == 0 { try writePages() }
   }
 
+  /// The newest validation.
+  var validated: RunSummary.Validation? { summary.validated }
+
   var shouldStop: Bool { signals.signalNumber != nil }
+
+  var wantsPictures: Bool { schedule.wantsPictures(at: .now) }
 
   mutating func didUpdate(_ record: UpdateRecord) throws {
     try metrics.append(Array((record.row + "\n").utf8))
     history.append(record.row)
     try events.append(record)
     pace.add(record)
-    guard !quiet else { return }
+    summary.update = record.update
     let now = ContinuousClock.now
+    if schedule.wantsPages(at: now) { try writePages() }
+    guard !quiet else { return }
     let isLast = record.update == configuration.updates
     guard isLast || now - shown >= (console.isTerminal ? .milliseconds(200) : .seconds(30)) else {
       return
@@ -64,28 +73,32 @@ struct TrainingReporter: TrainingObserver {
     if console.isTerminal && !isLast { console.draw(line) } else { console.note(line) }
   }
 
+  mutating func didDraw(_ pictures: ValidationPictures, update: Int) throws {
+    guard let grid = pictures.grid else { return }
+    try write(encodePNG(grid), to: folder.images + "/preview.png")
+    try show(grid, update)
+    try writePages()
+  }
+
   mutating func didValidate(_ record: ValidationRecord, _ pictures: ValidationPictures) throws {
     try validation.append(Array((record.row + "\n").utf8))
     validationHistory.append(record.row)
-    validated = record
-    let grid = PictureGrid(pictures).image
+    summary.validated = RunSummary.Validation(record)
+    summary.codebook = record.codebook
+    let grid = pictures.grid
     let png = try grid.map(encodePNG)
     if let png {
-      let name = String(format: "%09d.png", record.update)
-      let file = try AtomicFile(folder.images + "/" + name)
-      try file.write(png)
-      try file.commit()
+      try write(png, to: folder.images + "/" + String(format: "%09d.png", record.update))
     }
     try events.append(record, grid, png: png)
-    try writeReport(record, grid)
+    if let grid { try show(grid, record.update) }
+    try writePages()
     guard !quiet else { return }
     console.note(
-      String(
-        format: "update %d validated: reconstruction %.4f, KL %.3f nats, PSNR %.2f dB, ",
-        record.update, record.reconstruction, record.kl, record.psnr)
-        + String(
-          format: "%d of %d codes, perplexity %.0f", record.codebook.used,
-          record.codebook.counts.count, record.codebook.perplexity))
+      "update \(record.update) validated: reconstruction \(Numbers.fixed(record.reconstruction, 4)), "
+        + "KL \(Numbers.fixed(record.kl, 3)) nats, PSNR \(Numbers.fixed(record.psnr, 2)) dB, "
+        + "\(record.codebook.used) of \(record.codebook.counts.count) codes, perplexity "
+        + Numbers.fixed(record.codebook.perplexity, 0))
   }
 
   mutating func didSave(_ path: String, update: Int) throws {
@@ -95,52 +108,97 @@ struct TrainingReporter: TrainingObserver {
 
   mutating func didNotice(_ warning: String) throws { console.note("warning: \(warning)") }
 
-  /// Rewrites the page and the card.
-  private mutating func writeReport(_ record: ValidationRecord, _ grid: PixelImage?) throws {
-    // The first pictures and the latest tell enough.
-    if let grid {
-      grids = Array(grids.prefix(1)) + [try RunReport.Picture(grid, update: record.update)]
-    }
-    let report = RunReport(
-      title: "Run \(Path(folder.path).name)",
-      status: "After update \(record.update) of \(configuration.updates): reconstruction "
-        + String(
-          format: "%.4f nats per value, KL %.3f nats per token, PSNR %.2f dB.",
-          record.reconstruction, record.kl, record.psnr),
-      training: history.curves, validation: validationHistory.curves, pictures: grids.reversed(),
-      codebook: record.codebook,
-      configuration: String(decoding: try configuration.json(), as: UTF8.self))
-    try write(report.html, to: folder.report)
-    let card = ModelCard(
-      configuration: configuration, update: record.update, images: images,
-      hours: history.secondsPerImage * Double(configuration.batchSize) / 3600, machine: machine,
-      validation: record)
-    try write(card.markdown, to: folder.modelCard)
-  }
-
-  private func write(_ text: String, to path: String) throws {
-    let file = try AtomicFile(path)
-    try file.write(text)
-    try file.commit()
-  }
-
-  /// Takes the line away.
-  func finish() {
+  /// Brings the pages up to date, and takes the line away.
+  mutating func finish() throws {
+    try writePages()
     if !quiet, console.isTerminal { console.draw("") }
   }
 
+  /// The first pictures and the latest tell enough.
+  private mutating func show(_ grid: PixelImage, _ update: Int) throws {
+    let picture = Page.Picture(
+      title: "After update \(update)", bytes: try encodeJPEG(grid, quality: 85), type: "image/jpeg")
+    summary.pictures = [picture] + summary.pictures.suffix(1)
+    schedule.drew(at: .now)
+  }
+
+  /// Rewrites the page and the card.
+  private mutating func writePages() throws {
+    summary.training = history.curves
+    summary.validation = validationHistory.curves
+    summary.seconds = history.secondsPerImage * Double(configuration.batchSize)
+    try write(Array(summary.page.html.utf8), to: folder.report)
+    try write(Array(summary.modelCard.utf8), to: folder.modelCard)
+    schedule.wrote(at: .now)
+  }
+
+  private func write(_ bytes: [UInt8], to path: String) throws {
+    let file = try AtomicFile(path)
+    try file.write(bytes)
+    try file.commit()
+  }
+
+  /// What matters most comes first: a narrow terminal shows no more than the beginning.
   private func line(_ record: UpdateRecord) -> String {
     let left = Double(configuration.updates - record.update) * pace.seconds
-    return "\(record.update)/\(configuration.updates)"
-      + String(
-        format: ", loss %.4f, reconstruction %.4f, KL %.3f nats, τ %.3f, β %.2f, ",
-        record.loss, record.reconstruction, record.kl, record.temperature, record.klWeight)
-      + String(
-        format: "step size %.2e, gradient %.3f, %.2f images/s, ", record.learningRate,
-        record.gradientNorm, Double(record.images) / pace.seconds)
-      + String(
-        format: "%.0f%% waiting for data, %@ left", 100 * pace.waiting / pace.seconds,
-        Progress.clock(left))
+    let parts = [
+      "\(record.update)/\(configuration.updates)", "\(Numbers.clock(seconds: left)) left",
+      "loss \(Numbers.fixed(record.loss, 4))",
+      "\(Numbers.fixed(Double(record.images) / pace.seconds, 2)) images/s",
+      "reconstruction \(Numbers.fixed(record.reconstruction, 4))",
+      "KL \(Numbers.fixed(record.kl, 3)) nats",
+      "τ \(Numbers.fixed(record.temperature, 3))", "β \(Numbers.fixed(record.klWeight, 2))",
+      "step size \(Numbers.scientific(record.learningRate, 2))",
+      "gradient \(Numbers.fixed(record.gradientNorm, 3))",
+      "\(Numbers.percent(pace.waiting / pace.seconds)) waiting for data",
+    ]
+    return parts.joined(separator: ", ")
+  }
+}
+
+/// When the pages of a run are rewritten, and pictures are made between validations.
+package struct ReportSchedule {
+  private var pages: ContinuousClock.Instant?
+  private var pictures: ContinuousClock.Instant?
+  private let start: ContinuousClock.Instant
+
+  private static let pageInterval = Duration.seconds(60)
+  // Pictures cost about as much as an update: soon once, then seldom.
+  private static let firstPictures = Duration.seconds(20)
+  private static let pictureInterval = Duration.seconds(600)
+
+  /// Begins.
+  package init(start: ContinuousClock.Instant) { self.start = start }
+
+  /// Whether the pages are to be rewritten.
+  package func wantsPages(at now: ContinuousClock.Instant) -> Bool {
+    pages.map { now - $0 >= Self.pageInterval } ?? true
+  }
+
+  /// Whether pictures are wanted.
+  package func wantsPictures(at now: ContinuousClock.Instant) -> Bool {
+    pictures.map { now - $0 >= Self.pictureInterval } ?? (now - start >= Self.firstPictures)
+  }
+
+  /// The pages have been written.
+  package mutating func wrote(at now: ContinuousClock.Instant) { pages = now }
+
+  /// Pictures have been made.
+  package mutating func drew(at now: ContinuousClock.Instant) { pictures = now }
+}
+
+extension ValidationPictures {
+  /// One image: a row per image; original, soft, hard and the error of hard.
+  fileprivate var grid: PixelImage? {
+    let rows = zip(originals, zip(soft, hard)).flatMap { original, made in
+      let row = [original, made.0, made.1].map { mapped in
+        unmapPixels(
+          UnsafeBufferPointer(mapped.elements), width: mapped.shape.width,
+          height: mapped.shape.height)
+      }
+      return row + [row[0].difference(from: row[2])]
+    }
+    return PixelImage.tiled(rows, columns: 4, gap: 4, background: 255)
   }
 }
 

@@ -22,7 +22,7 @@ extension DiscreteVAE {
     try checkMemory(1, original.height, original.width)
     let found = try Objective(encoder: encoder, decoder: decoder)
       .evaluate(mappedTensor([original]), beta: 1)
-    let medians = Self.medians(found.statistics, decoder.engine)
+    let medians = decoder.medians(found.statistics)
     let rounded = `protocol`.isRounded
     let reconstruction = PixelImage(
       width: original.width, height: original.height,

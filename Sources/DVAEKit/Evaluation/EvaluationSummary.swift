@@ -44,8 +44,8 @@ public struct EvaluationSummary: Hashable, Sendable, Codable {
       self.larger = larger
       let count = Double(max(1, all.count))
       bytes = Double(all.reduce(0) { $0 + $1.bytes }) / count
-      let ratio = ImageQuality.psnr(
-        meanSquare: all.reduce(0) { $0 + $1.measures.meanSquare } / count)
+      let ratio = peakSignalToNoiseRatio(
+        meanSquare: all.reduce(0) { $0 + $1.measures.meanSquare } / count, peak: 255)
       psnrOfMeanSquare = ratio.isFinite ? ratio : nil
       let spread = { (part: (PictureMeasures) -> Double?) in
         Spread(all.compactMap { part($0.measures) })

@@ -26,7 +26,7 @@ public struct ImageQuality: Hashable, Sendable {
       picture.count == height * width * channels && original.count == picture.count,
       "ImageQuality: \(picture.count) and \(original.count) bytes for \(height)×\(width)×\(channels)"
     )
-    psnr = Self.psnr(meanSquare: Self.meanSquare(picture, original))
+    psnr = peakSignalToNoiseRatio(meanSquare: Self.meanSquare(picture, original), peak: 255)
     var sum: Double? = 0
     for channel in 0..<channels {
       let found = SimilarityWindow.gaussian.compare(
@@ -42,11 +42,5 @@ public struct ImageQuality: Hashable, Sendable {
     var squares = 0
     for (x, y) in zip(a, b) { squares += (Int(x) - Int(y)) * (Int(x) - Int(y)) }
     return Double(squares) / Double(max(1, a.count))
-  }
-
-  /// The ratio in decibels; infinite for no error at all.
-  static func psnr(meanSquare: Double) -> Double {
-    guard meanSquare > 0 else { return .infinity }
-    return 10 * naturalLogarithm(255 * 255 / meanSquare) / naturalLogarithm(10)
   }
 }

@@ -1,4 +1,5 @@
 public import DVAEImages
+import DVAETensors
 
 /// How near one 8-bit picture is to another, by every measure of `dvae evaluate`.
 public struct PictureMeasures: Hashable, Sendable, Codable {
@@ -26,7 +27,7 @@ public struct PictureMeasures: Hashable, Sendable, Codable {
       picture.width == original.width && picture.height == original.height,
       "PictureMeasures: \(picture) and \(original)")
     meanSquare = ImageQuality.meanSquare(picture.pixels, original.pixels)
-    let psnr = ImageQuality.psnr(meanSquare: meanSquare)
+    let psnr = peakSignalToNoiseRatio(meanSquare: meanSquare, peak: 255)
     self.psnr = psnr.isFinite ? psnr : nil
     let difference = zip(picture.pixels, original.pixels).reduce(0) {
       $0 + abs(Int($1.0) - Int($1.1))

@@ -1,16 +1,14 @@
 import DVAEFiles
-import DVAEKit
-package import DVAETraining
-import Dispatch
 import DVAEImages
-import Synchronization
 import DVAETensors
+import Dispatch
+import Synchronization
 
 /// The batches of a run as a pure function of a place in the sequence: shuffled anew for every pass,
 /// each image cropped by random numbers of its own.
 ///
 /// Which thread makes a batch, and how many make it, never shows in its bits.
-package struct TrainingImages: Sendable {
+public struct TrainingImages: Sendable {
   private let index: SampleIndex
   private let batchSize: Int
   private let augmentation: TrainingAugmentation
@@ -32,7 +30,7 @@ package struct TrainingImages: Sendable {
   ///   - workers: threads that decode
   ///   - cached: whether images stay in memory once they are decoded, as 8-bit pixels
   ///   - warn: told of images that cannot be used, of each once and of the first hundred by name
-  package init(
+  public init(
     _ index: SampleIndex, _ configuration: TrainingConfiguration, workers: Int, cached: Bool,
     warn: @escaping @Sendable (String) -> Void
   ) {
@@ -47,12 +45,12 @@ package struct TrainingImages: Sendable {
   }
 
   /// Images to choose from.
-  package var count: Int { index.count }
+  public var count: Int { index.count }
 
   /// Checks that a place in the sequence is one of these images' sequence.
   ///
   /// - Throws: `DVAEError.dataChanged`
-  package func check(_ position: DataPosition) throws {
+  public func check(_ position: DataPosition) throws {
     if position.fingerprint.isEmpty || position.fingerprint == index.fingerprint { return }
     let old = position.fingerprint.prefix { $0 != "-" }
     throw DVAEError.dataChanged(
@@ -63,7 +61,7 @@ package struct TrainingImages: Sendable {
   /// The batch that follows a place in the sequence; unusable images are passed over and counted.
   ///
   /// - Throws: where a whole pass has no usable image
-  package func batch(after position: DataPosition) throws -> TrainingBatch {
+  public func batch(after position: DataPosition) throws -> TrainingBatch {
     var position = position
     position.fingerprint = index.fingerprint
     var pictures: [PixelImage] = []
@@ -127,7 +125,7 @@ package struct TrainingImages: Sendable {
         if failures <= Self.named {
           warn("passing over an image: \(error)")
         } else if failures == Self.named + 1 {
-          warn("passing over more images; metrics.csv counts them as skipped")
+          warn("passing over more images; the metrics count them as skipped")
         }
       }
       return nil

@@ -1,11 +1,8 @@
 import DVAEFiles
-import DVAEKit
-import DVAETraining
 import DVAEImages
-import DVAETensors
 
 /// Where every image of a data set lies: small enough to hold millions of them.
-package struct SampleIndex: Sendable {
+public struct SampleIndex: Sendable {
   private struct Sample {
     /// Into `paths`.
     var file: UInt32
@@ -25,7 +22,7 @@ package struct SampleIndex: Sendable {
   ///   - inputs: image files, folders, WebDataset archives, @lists of paths
   ///   - warn: told of every input that cannot be read
   /// - Throws: an input that is not there, or where no image is found
-  package init(_ inputs: [String], warn: (String) -> Void) throws {
+  public init(_ inputs: [String], warn: (String) -> Void) throws {
     var images = try ImageInputs(inputs)
     var indices: [Path: UInt32] = [:]
     while true {
@@ -65,10 +62,10 @@ package struct SampleIndex: Sendable {
   }
 
   /// Images in all.
-  package var count: Int { samples.count }
+  public var count: Int { samples.count }
 
   /// What tells this set from another: how many images, and their keys and sizes in order.
-  package var fingerprint: String { "\(count)-\(String(hash, radix: 16))" }
+  public var fingerprint: String { "\(count)-\(String(hash, radix: 16))" }
 
   /// What messages call an image.
   func name(_ index: Int) -> String {

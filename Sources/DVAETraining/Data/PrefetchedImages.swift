@@ -1,17 +1,18 @@
-import DVAETraining
 import Dispatch
 import Foundation
 import Synchronization
 
 /// Makes the next batches on a thread of its own while the present one is trained on.
-final class PrefetchedImages: BatchSource, Sendable {
+public final class PrefetchedImages: BatchSource, Sendable {
   private let queue: Queue
 
+  /// Starts the thread.
+  ///
   /// - Parameters:
   ///   - images: the sequence
   ///   - position: where to begin
   ///   - depth: batches that are made ahead
-  init(_ images: TrainingImages, from position: DataPosition, depth: Int = 4) {
+  public init(_ images: TrainingImages, from position: DataPosition, depth: Int = 4) {
     let queue = Queue(depth: depth)
     self.queue = queue
     let thread = Thread {
@@ -30,7 +31,7 @@ final class PrefetchedImages: BatchSource, Sendable {
   deinit { queue.close() }
 
   /// The next batch; an error ends the sequence.
-  func next() throws -> TrainingBatch { try queue.take().get() }
+  public func next() throws -> TrainingBatch { try queue.take().get() }
 
   /// A bounded queue between one maker and one taker.
   private final class Queue: Sendable {

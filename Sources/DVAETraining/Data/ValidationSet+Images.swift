@@ -1,21 +1,15 @@
 import DVAEFiles
-import DVAEKit
-import DVAETraining
 import DVAEImages
 
-/// The fixed images that a run is validated with: the first usable ones, as `dvae tokenize` would
-/// see them.
-struct ValidationImages {
-  /// The images in batches.
-  let set: ValidationSet
-
-  /// Reads them.
+extension ValidationSet {
+  /// The fixed images that a run is validated with: the first usable ones, as `dvae tokenize` would
+  /// see them.
   ///
   /// - Parameters:
   ///   - configuration: of the run
   ///   - warn: told of every image that cannot be used
   /// - Throws: where there is none at all
-  init(_ configuration: TrainingConfiguration, warn: (String) -> Void) throws {
+  public init(imagesOf configuration: TrainingConfiguration, warn: (String) -> Void) throws {
     let inputs = configuration.validation.isEmpty ? configuration.data : configuration.validation
     let index = try SampleIndex(inputs.map(configuration.located), warn: warn)
     let preprocessing = Preprocessing(resolution: configuration.validationResolution, upscale: true)
@@ -33,7 +27,7 @@ struct ValidationImages {
         .badData, file: inputs.joined(separator: ", "), "no image there can be validated with")
     }
     let size = min(configuration.microBatch, 8)
-    set = ValidationSet(
+    self.init(
       stride(from: 0, to: pictures.count, by: size).map { start in
         mappedTensor(Array(pictures[start..<min(start + size, pictures.count)]))
       })

@@ -1,4 +1,4 @@
-import DVAETraining
+import DVAEReports
 import Testing
 
 /// Bytes as TensorBoard's own writer makes them (tensorboard 2.20, `RecordWriter` over `event_pb2`).

@@ -1,29 +1,53 @@
-import DVAEFiles
 import DVAETensors
 
 /// Curves over the updates of a run as an SVG picture.
-struct LineChart {
-  var title: String
-  var isLogarithmic = false
-  var lines: [(name: String, points: [Curve.Point])]
+public struct LineChart: Sendable {
+  /// A curve with its name.
+  public struct Line: Sendable {
+    /// The name.
+    public var name: String
+    /// The points in order.
+    public var points: [Curve.Point]
 
-  private static let colours = ["#2a6f97", "#d1495b"]
+    /// Makes a line.
+    public init(_ name: String, _ points: [Curve.Point]) {
+      self.name = name
+      self.points = points
+    }
+  }
+
+  /// The title.
+  public var title: String
+  /// Whether the values are shown by their logarithms.
+  public var isLogarithmic: Bool
+  /// The curves, two at most.
+  public var lines: [Line]
+
+  /// Makes a chart.
+  public init(_ title: String, isLogarithmic: Bool = false, lines: [Line]) {
+    self.title = title
+    self.isLogarithmic = isLogarithmic
+    self.lines = lines
+  }
+
+  /// Names of the lines' colours in the page's style.
+  private static let classes = ["first", "second"]
   private static let (width, height) = (360.0, 220.0)
   private static let (left, right, top, bottom) = (52.0, 352.0, 40.0, 196.0)
 
   /// The picture; one that says so where there is no point.
   var svg: String {
     let shown = lines.map { line in
-      (line.name, line.points.filter { !isLogarithmic || $0.value > 0 })
+      Line(line.name, line.points.filter { !isLogarithmic || $0.value > 0 })
     }
-    let all = shown.flatMap(\.1)
+    let all = shown.flatMap(\.points)
     var body = text(title, x: Self.left, y: 16, class: "title")
     if let xs = range(all.map(\.update)), let ys = range(all.map { scaled($0.value) }) {
       body += grid(xs, ys)
-      for (i, (name, points)) in shown.enumerated() where !points.isEmpty {
-        body += line(points, colour: Self.colours[i % 2], xs, ys)
-        body += text(
-          "● " + name, x: Self.left + 90 * Double(i), y: 31, style: "fill:\(Self.colours[i % 2])")
+      for (i, curve) in shown.enumerated() where !curve.points.isEmpty {
+        let name = Self.classes[i % 2]
+        body += line(curve.points, class: name, xs, ys)
+        body += text("● " + curve.name, x: Self.left + 90 * Double(i), y: 31, class: name)
       }
     } else {
       body += text("nothing yet", x: 160, y: 120)
@@ -63,7 +87,7 @@ struct LineChart {
         "<line class=\"grid\" x1=\"\(coordinate(Self.left))\" x2=\"\(coordinate(Self.right))\" "
         + "y1=\"\(coordinate(height))\" y2=\"\(coordinate(height))\"/>"
       let label = isLogarithmic ? power(10, value) : value
-      body += text(rounded(label), x: Self.left - 4, y: height + 4, style: "text-anchor:end")
+      body += text(Numbers.short(label), x: Self.left - 4, y: height + 4, style: "text-anchor:end")
     }
     for (update, anchor) in [(xs.lowerBound, "start"), (xs.upperBound, "end")] {
       body += text(
@@ -73,16 +97,17 @@ struct LineChart {
   }
 
   private func line(
-    _ points: [Curve.Point], colour: String, _ xs: ClosedRange<Double>, _ ys: ClosedRange<Double>
+    _ points: [Curve.Point], class name: String, _ xs: ClosedRange<Double>,
+    _ ys: ClosedRange<Double>
   ) -> String {
     let places = points.map { (x($0.update, xs), y(scaled($0.value), ys)) }
     let path = places.map { "\(coordinate($0.0)),\(coordinate($0.1))" }.joined(separator: " ")
-    let line = "<polyline points=\"\(path)\" style=\"stroke:\(colour)\"/>"
+    let line = "<polyline class=\"\(name)\" points=\"\(path)\"/>"
     // A few points deserve to be seen as such.
     guard places.count <= 30 else { return line }
     return places.reduce(line) { body, place in
       body + "<circle cx=\"\(coordinate(place.0))\" cy=\"\(coordinate(place.1))\" r=\"2\" "
-        + "style=\"fill:\(colour)\"/>"
+        + "class=\"\(name)\"/>"
     }
   }
 
@@ -97,4 +122,4 @@ struct LineChart {
 }
 
 /// A coordinate with as many digits as the eye can see.
-private func coordinate(_ x: Double) -> String { "\((x * 10).rounded() / 10)" }
+private func coordinate(_ x: Double) -> String { Numbers.fixed(x, 1) }

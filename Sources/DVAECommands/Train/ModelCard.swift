@@ -1,0 +1,175 @@
+import DVAEModel
+import DVAEReports
+import DVAETraining
+
+extension RunSummary {
+  /// The description of the model in Markdown, by the headings of the card that OpenAI published with
+  /// its own; behind the YAML head that model hubs read.
+  ///
+  /// It names files without their folders, which are nobody else's business.
+  package var modelCard: String {
+    """
+    \(yamlHead)
+    # Model card: \(inline(name))
+
+    \(model)
+    ## Model use
+
+    Images whose sides are multiples of \(Architecture.pixelsPerToken) become one token for each \
+    \(Architecture.pixelsPerToken)×\(Architecture.pixelsPerToken) pixels, and tokens become images \
+    again. Meant for training generative models on the tokens, and for studying such tokens. Out of \
+    scope: keeping images (what comes back is not what went in), and any use that identifies people \
+    or decides about them.
+
+    ## Training data
+
+    \(data)
+    ## Performance and limitations
+
+    \(performance)
+    Fine detail goes first: text becomes unreadable, small faces lose their features, and regular \
+    textures blur. What the training images lack comes back worse. `dvae evaluate` measures any set \
+    of images by named protocols; figures under different protocols cannot be compared.
+
+    ## The recipe
+
+    ```json
+    \(settings)
+    ```
+
+    """
+  }
+
+  private var architecture: Architecture { configuration.architecture }
+
+  private var yamlHead: String {
+    var lines = [
+      "---", "library_name: swift-dvae", "pipeline_tag: image-to-image", "tags:", "- dvae",
+      "- discrete-vae", "- image-tokenizer", "# Say which before you publish the model.",
+      "license: unknown",
+    ]
+    if let validated {
+      lines += [
+        "metrics:", "- psnr", "model-index:", "- name: \(quoted(name))", "  results:", "  - task:",
+        "      type: image-to-image", "      name: reconstruction through tokens", "    dataset:",
+        "      type: images", "      name: the run's validation images", "    metrics:",
+        "    - type: psnr", "      name: PSNR (dB)",
+        "      value: \(Numbers.fixed(validated.psnr, 2, none: "0"))",
+      ]
+    }
+    return (lines + ["---"]).joined(separator: "\n")
+  }
+
+  private var model: String {
+    let parameters = [architecture.encoder, architecture.decoder].map(\.parameterCount)
+    return """
+      A discrete variational autoencoder (dVAE) of the family in the DALL·E paper \
+      (arXiv 2102.12092, appendix A), trained with swift-dvae.
+
+      | | |
+      | --- | --- |
+      | codes | \(architecture.vocabulary) |
+      | width (n_hid), blocks per group | \(architecture.hidden), \(architecture.blocksPerGroup) |
+      | parameters of encoder and decoder | \(parameters[0]), \(parameters[1]) |
+      | updates, images of one | \(update) of \(configuration.updates), \(configuration.batchSize) |
+      | crops | \(configuration.resolution)×\(configuration.resolution) |
+      | computing | \(Numbers.duration(seconds: seconds)), \(machine) |
+      | weights | the average of the parameters, decay \(configuration.averageDecay) |
+
+      """
+  }
+
+  private var data: String {
+    let passes = Double(update) * Double(configuration.batchSize) / Double(max(1, images))
+    let start =
+      configuration.initialWeights.isEmpty
+      ? ""
+      : "Started from the weights \(code(lastPart(configuration.initialWeights))), whose terms hold "
+        + "on. "
+    return """
+      \(start)\(images) images, each seen about \(Numbers.fixed(passes, 1)) times as a random square \
+      crop, half of them mirrored:
+
+      \(configuration.data.map { "- " + code(lastPart($0)) }.joined(separator: "\n"))
+
+      Their licences and what they show are not recorded in the run: say so here before you publish \
+      the model.
+
+      """
+  }
+
+  private var performance: String {
+    guard let validated else { return "Not validated yet.\n" }
+    return """
+      On \(configuration.validationImages) validation images of \
+      \(configuration.validationResolution)×\(configuration.validationResolution), through hard \
+      tokens, after update \(validated.update):
+
+      | measure | value |
+      | --- | --- |
+      | PSNR, mean over the images | \(Numbers.fixed(validated.psnr, 2)) dB |
+      | reconstruction, −ln f per value | \(Numbers.fixed(validated.reconstruction, 4)) nats |
+      | KL to the uniform prior per token | \(Numbers.fixed(validated.kl, 3)) nats |
+      | codes in use | \(validated.usedCodes) of \(architecture.vocabulary) |
+      | perplexity of the codes | \(Numbers.fixed(validated.perplexity, 0)) |
+
+      """
+  }
+
+  private var settings: String {
+    var configuration = configuration
+    configuration.data = configuration.data.map(lastPart)
+    configuration.validation = configuration.validation.map(lastPart)
+    configuration.initialWeights = lastPart(configuration.initialWeights)
+    configuration.folder = nil
+    return (try? configuration.json()).map { String(decoding: $0, as: UTF8.self) } ?? ""
+  }
+}
+
+/// The last part of a path that is not empty: `c` of `a/b/c/`.
+private func lastPart(_ path: String) -> String {
+  path.utf8.split(separator: UInt8(ascii: "/")).last.map { String(decoding: $0, as: UTF8.self) }
+    ?? path
+}
+
+/// A text on one line: control characters are shown by their pictures.
+private func visible(_ text: String) -> String {
+  var result = String.UnicodeScalarView()
+  for scalar in text.unicodeScalars {
+    let isControl = scalar.value < 0x20
+    result.append(isControl ? Unicode.Scalar(0x2400 + scalar.value) ?? scalar : scalar)
+  }
+  return String(result)
+}
+
+/// A text as a string of YAML.
+private func quoted(_ text: String) -> String {
+  var result = "\""
+  for scalar in visible(text).unicodeScalars {
+    if scalar == "\"" || scalar == "\\" { result += "\\" }
+    result.unicodeScalars.append(scalar)
+  }
+  return result + "\""
+}
+
+/// A text as code within Markdown, between more backticks than stand in it.
+private func code(_ text: String) -> String {
+  var (longest, run) = (0, 0)
+  for scalar in text.unicodeScalars {
+    run = scalar == "`" ? run + 1 : 0
+    longest = max(longest, run)
+  }
+  let fence = String(repeating: "`", count: longest + 1)
+  let room = longest > 0 ? " " : ""
+  return fence + room + visible(text) + room + fence
+}
+
+/// A text within Markdown, where nothing in it is markup.
+private func inline(_ text: String) -> String {
+  var result = ""
+  for scalar in visible(text).unicodeScalars {
+    if "\\`*_{}[]()<>#|&!".unicodeScalars.contains(scalar) { result += "\\" }
+    result.unicodeScalars.append(scalar)
+  }
+  return result
+}

@@ -1,0 +1,155 @@
+package import DVAEModel
+package import DVAEReports
+package import DVAETraining
+
+/// What is known of a run at some moment: its page, its card and its JSON are made from it.
+package struct RunSummary {
+  /// How well the averaged model did on the validation images.
+  package struct Validation: Encodable {
+    let update: Int
+    let loss: Double
+    let reconstruction: Double
+    let kl: Double
+    let psnr: Double
+    let usedCodes: Int
+    let perplexity: Double
+
+    /// Takes the numbers of a validation.
+    package init(_ record: ValidationRecord) {
+      update = record.update
+      loss = record.loss
+      reconstruction = record.reconstruction
+      kl = record.kl
+      psnr = record.psnr
+      usedCodes = record.codebook.used
+      perplexity = record.codebook.perplexity
+    }
+
+    /// Takes the numbers of a row of the validation's table; nil where one is missing.
+    init?(_ row: [String: Double]) {
+      guard let update = row["update"], let loss = row["loss"],
+        let reconstruction = row["reconstruction"], let kl = row["kl"], let psnr = row["psnr"],
+        let used = row["used_codes"], let perplexity = row["perplexity"]
+      else { return nil }
+      self.update = Int(update)
+      self.loss = loss
+      self.reconstruction = reconstruction
+      self.kl = kl
+      self.psnr = psnr
+      usedCodes = Int(used)
+      self.perplexity = perplexity
+    }
+  }
+
+  /// The name of the run's folder.
+  package var name: String
+  /// The settings.
+  package var configuration: TrainingConfiguration
+  /// Updates done.
+  package var update: Int
+  /// Images that the run chooses from.
+  package var images: Int
+  /// Seconds of computing.
+  package var seconds: Double
+  /// The engine: `cpu avx512 2 threads`.
+  package var machine: String
+  /// Columns of the metrics by their names.
+  package var training: [String: Curve] = [:]
+  /// Columns of the validation by their names.
+  package var validation: [String: Curve] = [:]
+  /// Pictures of the validation images, the newest first.
+  package var pictures: [Page.Picture] = []
+  /// The newest validation; nil before the first.
+  package var validated: Validation?
+  /// The use of the codes in the newest validation since the program started.
+  package var codebook: CodebookUse?
+
+  /// Makes a summary of a run that has neither curves nor pictures.
+  package init(
+    name: String, configuration: TrainingConfiguration, update: Int, images: Int, seconds: Double,
+    machine: String
+  ) {
+    self.name = name
+    self.configuration = configuration
+    self.update = update
+    self.images = images
+    self.seconds = seconds
+    self.machine = machine
+  }
+
+  /// The page that shows how the run goes.
+  package var page: Page {
+    var page = Page(title: "dVAE training: \(name)", [.paragraph(status), .charts(charts)])
+    if let codebook, codebook.total > 0 {
+      let sorted = codebook.counts.sorted(by: >)
+      let width = max(1, (sorted.count + 255) / 256)
+      page.parts += [
+        .heading("Codes"),
+        .paragraph(
+          "\(codebook.used) of \(codebook.counts.count) codes in use on the validation images, "
+            + "\(codebook.dead) never; entropy \(Numbers.short(codebook.entropy)) nats, perplexity "
+            + "\(Numbers.short(codebook.perplexity)). From the most to the least frequent, "
+            + "\(width == 1 ? "one column a code" : "\(width) codes a column"), heights by square "
+            + "root:"),
+        .columns(
+          stride(from: 0, to: sorted.count, by: width).map { start in
+            sorted[start..<min(start + width, sorted.count)].reduce(0, +)
+          }),
+      ]
+    }
+    if !pictures.isEmpty {
+      page.parts += [
+        .heading("Validation images"),
+        .paragraph(
+          "Columns: the image; decoded from a relaxed sample, as in training; decoded from its hard "
+            + "tokens, as in use; the error of these, four times as bright."),
+        .pictures(pictures),
+      ]
+    }
+    if let settings = try? configuration.json() {
+      page.parts += [.heading("Settings"), .code(String(decoding: settings, as: UTF8.self))]
+    }
+    return page
+  }
+
+  private var status: String {
+    var text = "\(update) of \(configuration.updates) updates done"
+    if update > 0 { text += " in \(Numbers.duration(seconds: seconds)) of computing" }
+    guard let validated else {
+      let first = min(configuration.validateEvery, configuration.updates)
+      return text + "; not validated yet, the first time after update \(first)."
+    }
+    return text + ". After update \(validated.update): reconstruction "
+      + "\(Numbers.fixed(validated.reconstruction, 4)) nats per value, KL "
+      + "\(Numbers.fixed(validated.kl, 3)) nats per token, PSNR "
+      + "\(Numbers.fixed(validated.psnr, 2)) dB."
+  }
+
+  private var charts: [LineChart] {
+    func chart(
+      _ title: String, _ train: String?, _ validated: String? = nil, logarithmic: Bool = false
+    ) -> LineChart {
+      LineChart(
+        title, isLogarithmic: logarithmic,
+        lines: [
+          train.flatMap { training[$0] }.map { LineChart.Line("training", $0.points) },
+          validated.flatMap { validation[$0] }.map {
+            LineChart.Line("validation, hard tokens", $0.points)
+          },
+        ].compactMap(\.self))
+    }
+    return [
+      chart("Loss (nats per value)", "loss", "loss"),
+      chart("Reconstruction, −ln f (nats per value)", "reconstruction", "reconstruction"),
+      chart("KL (nats per token)", "kl", "kl"),
+      chart("PSNR (dB)", nil, "psnr"),
+      chart("Codes in use", nil, "used_codes"),
+      chart("Perplexity of the codes", nil, "perplexity"),
+      chart("Temperature τ", "temperature"),
+      chart("KL weight β", "kl_weight"),
+      chart("Step size", "learning_rate"),
+      chart("Gradient norm", "gradient_norm", logarithmic: true),
+      chart("Images per second", "images_per_second"),
+    ]
+  }
+}

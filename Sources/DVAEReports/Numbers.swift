@@ -1,0 +1,64 @@
+import Foundation
+
+/// Numbers as people read them.
+public enum Numbers {
+  /// A number with so many decimals.
+  ///
+  /// - Parameters:
+  ///   - value: the number
+  ///   - decimals: digits behind the point
+  ///   - none: stands for nil and for what is not finite
+  /// - Returns: `3.14`
+  public static func fixed(_ value: Double?, _ decimals: Int, none: String = "–") -> String {
+    guard let value, value.isFinite else { return none }
+    return String(format: "%.\(decimals)f", value)
+  }
+
+  /// A share of 1 as a percentage: `12.5 %`.
+  public static func percent(_ share: Double, _ decimals: Int = 0) -> String {
+    fixed(100 * share, decimals) + " %"
+  }
+
+  /// A number with a few significant digits, for axes: `0.0312`, `8192`, `1.2e-05`.
+  public static func short(_ value: Double) -> String {
+    guard value.isFinite else { return "–" }
+    let size = abs(value)
+    if size != 0, size >= 1_000_000 || size < 0.001 { return String(format: "%.1e", value) }
+    let text = fixed(value, size >= 100 ? 0 : size >= 1 ? 2 : 4)
+    guard text.utf8.contains(UInt8(ascii: ".")) else { return text }
+    let digits = text.utf8.reversed().drop { $0 == UInt8(ascii: "0") }
+    return String(
+      decoding: digits.drop { $0 == UInt8(ascii: ".") }.reversed(), as: UTF8.self)
+  }
+
+  /// A number in the notation of powers of ten: `1.25e-06`.
+  public static func scientific(_ value: Double, _ decimals: Int) -> String {
+    String(format: "%.\(decimals)e", value)
+  }
+
+  /// A span of time in words: `40 seconds`, `12 minutes`, `3.2 hours`.
+  public static func duration(seconds: Double) -> String {
+    guard seconds.isFinite, seconds >= 0 else { return "–" }
+    func count(_ number: Double, _ unit: String) -> String {
+      let text = fixed(number, 0)
+      return "\(text) \(unit)\(text == "1" ? "" : "s")"
+    }
+    if seconds < 99.5 { return count(seconds, "second") }
+    if seconds < 99.5 * 60 { return count(seconds / 60, "minute") }
+    return fixed(seconds / 3600, 1) + " hours"
+  }
+
+  /// A span of time as a clock shows it: `1:02:03` or `2:03`.
+  public static func clock(seconds: Double) -> String {
+    guard seconds.isFinite, (0..<1e7).contains(seconds) else { return "?" }
+    let s = Int(seconds.rounded(.up))
+    return s >= 3600
+      ? String(format: "%d:%02d:%02d", s / 3600, s / 60 % 60, s % 60)
+      : String(format: "%d:%02d", s / 60, s % 60)
+  }
+
+  /// A text with blanks before it, so that columns end where they should.
+  public static func aligned(_ text: String, _ width: Int) -> String {
+    String(repeating: " ", count: max(0, width - text.count)) + text
+  }
+}

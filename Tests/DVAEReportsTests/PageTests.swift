@@ -1,0 +1,122 @@
+import DVAEReports
+import Foundation
+import Testing
+
+@Suite struct PageTests {
+  /// Texts that hide markup from a search by characters: the scalar before or behind it makes one
+  /// character of both.
+  static let hostile = [
+    "<script>alert(1)</script>", "a\u{600}<img src=x onerror=alert(1)>", "\u{200D}<b>",
+    "\"\u{301} onload=alert(1) x=\"", "'\u{308} onload=alert(1) x='", "&lt;b&gt;", "</pre><b>",
+    "</style><b>", "\0<\0b>", "\u{1B}[31m", "\u{FE0F}<b>", "<\u{338}b>", "\r\n<b>",
+  ]
+
+  /// All parts of a page with one text in every place for one.
+  private func page(_ text: String) -> String {
+    let picture = Page.Picture(title: text, bytes: [65, 66, 67], type: text)
+    var curve = Curve()
+    curve.append(1, 1)
+    return Page(
+      title: text,
+      [
+        .heading(text), .paragraph(text), .list([text]), .code(text),
+        .table(
+          Page.Table(
+            [.init(text), .init("", isNumber: true)],
+            rows: [.init([text, text], examples: [(text, text)])])),
+        .charts([LineChart(text, lines: [.init(text, curve.points)])]), .bars([.init(text, 1)]),
+        .pictures([picture]),
+        .comparison(
+          Page.Comparison(
+            name: text, caption: text, width: 1, height: 1, original: [1], reconstruction: [2])),
+      ]
+    ).html
+  }
+
+  @Test(arguments: hostile)
+  func noTextBecomesMarkup(_ text: String) {
+    // A page is the same, scalar by scalar, as that of a harmless text in which the escaped text stands.
+    let harmless = "HARMLESS"
+    var escaped = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "&": escaped += "&amp;".unicodeScalars
+      case "<": escaped += "&lt;".unicodeScalars
+      case ">": escaped += "&gt;".unicodeScalars
+      case "\"": escaped += "&quot;".unicodeScalars
+      case "'": escaped += "&#39;".unicodeScalars
+      case "\n": escaped.append("\n")
+      case "\0"..."\u{1F}": escaped.append(Unicode.Scalar(0x2400 + scalar.value) ?? "?")
+      default: escaped.append(scalar)
+      }
+    }
+    var expected: [UInt8] = []
+    var rest = Array(page(harmless).utf8)[...]
+    while let start = rest.indices.first(where: { rest[$0...].starts(with: harmless.utf8) }) {
+      expected += rest[..<start] + Array(String(escaped).utf8)
+      rest = rest[(start + harmless.utf8.count)...]
+    }
+    #expect(Array(page(text).utf8) == expected + rest)
+  }
+
+  @Test func aPageNeedsNothingBesideItself() {
+    let html = page("x")
+    for word in ["http:", "https:", "<script", "<link", "@import", "src=\"/"] {
+      #expect(!html.contains(word))
+    }
+    #expect(html.contains("prefers-color-scheme: dark") && html.contains("name=\"viewport\""))
+  }
+
+  @Test func picturesAreInTheFileOnce() {
+    let picture = Page.Picture(title: "After 5", bytes: Array("ABC".utf8), type: "image/jpeg")
+    let pair = Page.Comparison(
+      name: "a", caption: "", width: 3, height: 2, original: Array("o".utf8),
+      reconstruction: Array("r".utf8))
+    let html = Page(title: "t", [.pictures([picture]), .comparison(pair), .comparison(pair)]).html
+    #expect(html.contains("src=\"data:image/jpeg;base64,QUJD\""))
+    #expect(html.components(separatedBy: "data:image/png;base64,").count == 5)
+    #expect(html.contains("#f1 .o{") && html.contains("id=\"f2\""))
+  }
+
+  @Test func chartsShowTheirCurves() {
+    var loss = Curve()
+    for update in 1...10 { loss.append(update, Double(update)) }
+    let chart = LineChart("Loss", lines: [.init("training", loss.points)])
+    let html = Page(title: "t", [.charts([chart, LineChart("Empty", lines: [])])]).html
+    #expect(html.contains("points=\"52.0,196.0 85.3,178.7 "))
+    #expect(html.components(separatedBy: "nothing yet").count == 2)
+    #expect(!html.contains("nan") && !html.contains("inf"))
+  }
+
+  @Test func barsOfNothingHaveNoLength() {
+    let html = Page(
+      title: "t",
+      [.stage(whole: 0, entered: 0, left: 0), .bars([.init("never", 0)]), .columns([0, 0])]
+    ).html
+    #expect(!html.contains("nan") && html.contains("width:0.00%"))
+  }
+}
+
+@Suite struct NumbersTests {
+  @Test func numbersAreWrittenInOneWay() {
+    #expect(Numbers.fixed(3.14159, 2) == "3.14" && Numbers.fixed(-0.5, 0) == "-0")
+    #expect(Numbers.fixed(nil, 2) == "–" && Numbers.fixed(.nan, 2, none: "∞") == "∞")
+    #expect(Numbers.fixed(1e300, 1).count > 300)
+    #expect(Numbers.percent(0.125, 1) == "12.5 %" && Numbers.aligned("ab", 4) == "  ab")
+    for (value, text) in [
+      (0, "0"), (8192, "8192"), (0.03125, "0.0313"), (12.5, "12.5"), (99.0, "99"),
+      (1e-5, "1.0e-05"),
+      (-2.5e7, "-2.5e+07"), (100.4, "100"), (Double.infinity, "–"),
+    ] { #expect(Numbers.short(value) == text) }
+  }
+
+  @Test func timesAreWrittenForPeople() {
+    for (seconds, text) in [
+      (0, "0 seconds"), (1.2, "1 second"), (40, "40 seconds"), (99, "99 seconds"),
+      (100, "2 minutes"), (720, "12 minutes"), (7200, "2.0 hours"), (11_520, "3.2 hours"),
+      (-1.0, "–"), (.nan, "–"),
+    ] { #expect(Numbers.duration(seconds: seconds) == text) }
+    #expect(Numbers.clock(seconds: 3723) == "1:02:03" && Numbers.clock(seconds: 59.2) == "1:00")
+    #expect(Numbers.clock(seconds: .infinity) == "?" && Numbers.clock(seconds: -5) == "?")
+  }
+}
