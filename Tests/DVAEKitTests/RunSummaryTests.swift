@@ -35,7 +35,7 @@ import Testing
       #expect(text.contains("\n## \(heading)\n"))
     }
     for fact in [
-      "| width (n_hid), blocks per group | 64, 1 |", "1.3 hours, cpu portable 2 threads",
+      "| width (n_hid), blocks per group | 64, 1 |", "76 minutes, cpu portable 2 threads",
       "1000 images, each seen about 4.0 times", "- `photos-1.tar`", "- `more`", " dB |",
       "| perplexity of the codes | ", "\"code_spread\" : ",
     ] { #expect(text.contains(fact), "\(fact)") }

@@ -104,7 +104,7 @@ import Testing
     #expect(Numbers.fixed(1e300, 1).count > 300)
     #expect(Numbers.percent(0.125, 1) == "12.5 %" && Numbers.aligned("ab", 4) == "  ab")
     for (value, text) in [
-      (0, "0"), (8192, "8192"), (0.03125, "0.0313"), (12.5, "12.5"), (99.0, "99"),
+      (0, "0"), (8192, "8192"), (0.03125, "0.0312"), (12.5, "12.5"), (99.0, "99"),
       (1e-5, "1.0e-05"),
       (-2.5e7, "-2.5e+07"), (100.4, "100"), (Double.infinity, "–"),
     ] { #expect(Numbers.short(value) == text) }

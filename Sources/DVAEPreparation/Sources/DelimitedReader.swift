@@ -65,7 +65,11 @@ struct DelimitedReader {
       count += line.count + 1
       rest = parser.feed(line)
     }
-    if let width, !more.isEmpty, parser.fields.count != width {
+    // Python would take text behind the closing quote; over several lines it shows that the quote
+    // belongs to another field.
+    if !more.isEmpty,
+      parser.hasTextBehindQuote || parser.fields.count != width ?? parser.fields.count
+    {
       return lost(more, "a quoted field of several lines, and \(parser.fields.count) fields")
     }
     if parser.fields.count > RecordParser.mostFields {
@@ -96,6 +100,8 @@ private struct RecordParser {
   private(set) var fields: [[UInt8]] = []
   /// Whether a quoted field goes on in the next line.
   private(set) var isOpen = false
+  /// Whether text followed the closing quote of a field.
+  private(set) var hasTextBehindQuote = false
   private let separator: UInt8
   private var field: [UInt8] = []
   private var place = Place.start
@@ -118,6 +124,7 @@ private struct RecordParser {
         field.append(byte)
         place = .quoted
       default:
+        if place == .behindQuote { hasTextBehindQuote = true }
         field.append(byte)
         place = .plain
       }
