@@ -20,7 +20,7 @@ struct failure {
   struct jpeg_error_mgr base;
   jmp_buf escape;
   int status;
-  /// Whether the file may end without its mark, and whether it has.
+  /// The file may end without its end mark (first), and it has done so (second).
   int may_lack_end;
   int has_ended;
   struct dvae_codec_report *report;

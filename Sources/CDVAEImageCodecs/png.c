@@ -166,7 +166,7 @@ int dvae_png_decode(
     const uint8_t *bytes, size_t count, uint8_t *pixels, struct dvae_codec_report *report) {
   int status = read(bytes, count, pixels, 0, report);
   if (status != DVAE_CODEC_TRUNCATED) return status;
-  // What is there before the cut has not been seen where more was asked for at once.
+  // zlib gives nothing of a request that reaches beyond the cut, so read again in small pieces.
   return read(bytes, count, pixels, 1, report);
 }
 

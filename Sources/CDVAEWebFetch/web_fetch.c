@@ -325,8 +325,8 @@ static void configure(CURL *curl, const char *address, struct transfer *transfer
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, identity());
 }
 
-/// Whether an answer was not one of HTTP on a connection that had been made: another one may help, as
-/// behind a server that sends stray bytes after an answer, which precede the next one.
+/// Returns 1 if a connection was made and the answer on it was not HTTP. Another connection may help: some
+/// servers send stray bytes after an answer, and those precede the next one.
 static int is_stray(CURL *curl, CURLcode code, const struct transfer *transfer) {
   char *peer = NULL, *address = NULL;
   if (code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_WEIRD_SERVER_REPLY) return 0;

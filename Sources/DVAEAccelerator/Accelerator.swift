@@ -81,7 +81,7 @@ package final class Accelerator: @unchecked Sendable {
     }
   }
 
-  /// What is known about the devices now.
+  /// Returns a description of each device at this moment.
   package func deviceDescriptions() -> [Device] {
     devices.map { device in
       let kind = try? plugin.text(

@@ -1,4 +1,4 @@
-/// What a program is compiled for.
+/// The devices and settings that a program is compiled for.
 package struct CompileOptions: Hashable, Sendable {
   /// A value of a compiler's flag.
   package enum Flag: Hashable, Sendable {

@@ -83,7 +83,7 @@ package final class Plugin: @unchecked Sendable {
         + "\(major).\(minor); install \(major > 0 ? "an older" : "a newer") plugin")
   }
 
-  /// What the plugin says about itself, such as the StableHLO version that it reads.
+  /// The plugin's attributes, such as the StableHLO version that it reads.
   package func attributes() -> [String: String] {
     var list = dvae_pjrt_attributes()
     // Some plugins do not have this function.

@@ -1,6 +1,6 @@
 import DVAEFiles
 
-/// What a plugin needs before it is loaded.
+/// The settings that a plugin needs before it is loaded.
 enum PluginEnvironment {
   /// The vendor's libraries that NVIDIA's plugin opens by name, in the order of their dependencies.
   private static let vendorLibraries = [

@@ -32,7 +32,7 @@ struct DevicesCommand: AsyncParsableCommand {
   }
 }
 
-/// What is known about a kind of device.
+/// The facts about a kind of device.
 struct DeviceReport: Encodable {
   /// One device.
   struct Device: Encodable {

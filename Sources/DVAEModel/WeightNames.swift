@@ -41,7 +41,7 @@ enum WeightNames {
     renamings.reversed().reduce(name) { $1.reversed($0) }
   }
 
-  /// What trainers put in front of the names: `module.` (data parallel), `model.`, `ema.` and the like.
+  /// The prefixes that trainers put before the names, such as `module.` (data parallel) and `ema.`.
   ///
   /// Those of a file, each once; empty where nothing stands in front.
   static func prefixes(of names: [String]) -> Set<Key> {

@@ -5,7 +5,7 @@
 public struct Page: Sendable {
   /// The heading, which is the window's title too.
   public var title: String
-  /// What is shown, from top to bottom.
+  /// The parts of the page, from top to bottom.
   public var parts: [Part]
 
   /// Makes a page.

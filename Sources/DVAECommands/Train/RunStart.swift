@@ -6,7 +6,7 @@ import DVAEModel
 import DVAETraining
 import Foundation
 
-/// What a run begins with, before anything of it is written.
+/// The settings and state that a run begins with, before anything of it is written.
 struct RunStart {
   /// The folder of a run that goes on; nil for a new run, whose folder is made once everything else
   /// is known to work.

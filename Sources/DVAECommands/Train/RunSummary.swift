@@ -2,7 +2,7 @@ package import DVAEModel
 package import DVAEReports
 package import DVAETraining
 
-/// What is known of a run at some moment: its page, its card and its JSON are made from it.
+/// The state of a run at some moment; its page, its card and its JSON are made from it.
 package struct RunSummary {
   /// How well the averaged model did on the validation images.
   package struct Validation: Encodable {

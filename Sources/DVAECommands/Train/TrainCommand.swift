@@ -141,7 +141,7 @@ struct TrainCommand: AsyncParsableCommand {
   }
 }
 
-/// What `dvae train --json` prints at the end.
+/// The result that `dvae train --json` prints at the end.
 struct TrainReport: Encodable {
   let output: String
   /// The file to give to `--weights`; nil before the first update.

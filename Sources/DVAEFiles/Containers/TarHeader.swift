@@ -76,7 +76,7 @@ struct TarHeader {
   }
 }
 
-/// What extension headers say about the entry after them.
+/// The fields that extension headers set for the entry after them.
 struct TarOverrides {
   var path: String?
   var link: String?

@@ -48,7 +48,7 @@ public struct TarEntry: Sendable, Hashable {
   }
 }
 
-/// What the reader and the writer of tar archives share.
+/// The layout that the reader and the writer of tar archives share.
 enum TarFormat {
   static let block = 512
 

@@ -43,9 +43,9 @@ public struct DVAEError: Error, Sendable {
   public let code: Code
   /// The file, or the name of the item, that the error is about.
   public let file: String?
-  /// What is wrong.
+  /// The problem in one sentence.
   public let problem: String
-  /// What to do about it.
+  /// The way to mend it.
   public let advice: String?
   /// The error behind this one.
   public let cause: (any Error)?

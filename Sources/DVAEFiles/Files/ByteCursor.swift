@@ -41,7 +41,7 @@ package struct ByteView {
 /// there.
 package struct ByteCursor {
   package let file: MappedFile
-  /// What is being read, to name in messages: "the zip directory".
+  /// The name of the part being read, for messages: "the zip directory".
   package let part: String
   /// The next byte, counted from the start of the file.
   package private(set) var offset: Int

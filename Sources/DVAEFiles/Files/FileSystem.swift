@@ -1,4 +1,4 @@
-/// What a path leads to, through symbolic links.
+/// The kind of thing that a path leads to, through symbolic links.
 package enum FileKind: Sendable {
   /// Nothing is there.
   case missing

@@ -6,7 +6,7 @@
 package struct JSONReader {
   /// What is wrong with a text, and where.
   package struct Problem: Error {
-    /// What was found.
+    /// The text that was found.
     package let found: String
     /// The byte that it was found at.
     package let offset: Int

@@ -79,7 +79,7 @@ private final class JSONList {
   }
 }
 
-/// What a JSON object says about an image.
+/// The description of an image in a JSON object.
 struct Description {
   private var members: [String: JSONValue]
   private let settings: SourceSettings
