@@ -106,7 +106,11 @@ let package = Package(
     module("DVAEWeights", ["DVAEFiles", "DVAETensors"]),
     // Level 4: the network.
     module("DVAEModel", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
-    // Level 5: training, its data, and pages of results.
+    // Level 5: token files, figures, training and its data, and pages of results.
+    module(
+      "DVAETokens",
+      ["DVAEFiles", "DVAEImages", "DVAEModel", "DVAETensors", "DVAEWeights"]),
+    module("DVAEEvaluation", ["DVAEFiles", "DVAEImages", "DVAEModel", "DVAETensors"]),
     module(
       "DVAETraining",
       ["DVAEFiles", "DVAEImages", "DVAEModel", "DVAEProgram", "DVAETensors", "DVAEWeights"]),
@@ -121,17 +125,17 @@ let package = Package(
     module(
       "DVAEKit",
       [
-        "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAEProgram", "DVAETensors",
-        "DVAEWeights",
+        "DVAECPUEngine", "DVAEEvaluation", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAEProgram",
+        "DVAETensors", "DVAETokens", "DVAEWeights",
       ],
       resources: [.copy("Resources/starter.safetensors")]),
     // Level 7: the command line.
     module(
       "DVAECommands",
       [
-        "DVAEAccelerator", "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel",
-        "DVAEPreparation", "DVAEProgram", "DVAEReports", "DVAETensors", "DVAETraining",
-        "DVAEWeights",
+        "DVAEAccelerator", "DVAECPUEngine", "DVAEEvaluation", "DVAEFiles", "DVAEImages", "DVAEKit",
+        "DVAEModel", "DVAEPreparation", "DVAEProgram", "DVAEReports", "DVAETensors", "DVAETokens",
+        "DVAETraining", "DVAEWeights",
         argumentParser,
         .target(name: "CDVAEMPI", condition: .when(traits: ["MPI"])),
       ]),
@@ -168,9 +172,9 @@ let package = Package(
     tests(
       "DVAEKitTests",
       [
-        "DVAECommands", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel", "DVAEPreparation",
-        "DVAEReports",
-        "DVAETensors", "DVAETraining", "DVAEWeights",
+        "DVAECommands", "DVAEEvaluation", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel",
+        "DVAEPreparation", "DVAEReports", "DVAETensors", "DVAETokens", "DVAETraining",
+        "DVAEWeights",
       ]),
   ],
   swiftLanguageModes: [.v6],

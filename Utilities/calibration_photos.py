@@ -1,4 +1,4 @@
-"""Makes the picture in Sources/DVAEKit/CalibrationPhotos.swift from the photos of Examples/photos.
+"""Makes the picture in Sources/DVAEKit/Calibration.swift from the photos of Examples/photos.
 
 Each is cut to its middle square and reduced to 64x64 pixels; the four are put side by side in one
 JPEG file, which is printed as base64. Needs Pillow.

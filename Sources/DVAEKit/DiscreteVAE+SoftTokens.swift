@@ -1,6 +1,35 @@
 import DVAEFiles
-import DVAEModel
 public import DVAEImages
+import DVAEModel
+public import DVAETokens
+
+extension DiscreteVAE: ImageTokenizer {
+  /// Returns the tokens of preprocessed images of one size, in their order.
+  ///
+  /// - Throws: a batch that does not fit into memory, or a model without an encoder.
+  public func tokenize(batch images: [PixelImage]) throws -> [TokenizedImage] {
+    try tokens(of: images).map { TokenizedImage($0) }
+  }
+}
+
+/// A model that keeps more than the most likely token of each position.
+public struct SoftTokenizer: ImageTokenizer {
+  private let vae: DiscreteVAE
+  private let settings: SoftTokens.Settings
+
+  /// Makes a tokenizer of a model and what it keeps, which takes some time.
+  public init(_ vae: DiscreteVAE, _ settings: SoftTokens.Settings) {
+    self.vae = vae
+    self.settings = settings
+  }
+
+  /// Returns the tokens of preprocessed images of one size and what is kept beside them.
+  ///
+  /// - Throws: a batch that does not fit into memory, or a model without a float32 encoder.
+  public func tokenize(batch images: [PixelImage]) throws -> [TokenizedImage] {
+    try vae.softTokens(of: images, settings).map { TokenizedImage($0.grid, soft: $0.soft) }
+  }
+}
 
 extension DiscreteVAE {
   /// The tokens of images as they are, and what the encoder thinks of every position.

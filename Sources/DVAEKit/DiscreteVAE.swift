@@ -3,6 +3,7 @@ import DVAECPUEngine
 public import DVAEModel
 import DVAETensors
 public import DVAEImages
+public import DVAETokens
 import DVAEWeights
 
 #if canImport(FoundationEssentials)
@@ -36,7 +37,7 @@ public struct DiscreteVAE: Sendable {
   /// The files that the weights were read from; nil for random ones.
   public let weights: WeightsFiles?
   // Of random weights: what they are instead of a file.
-  let origin: Provenance.Weights?
+  let origin: WeightsProvenance?
   let encoder: ImageEncoder<DefaultEngine>?
   // In the encoder's place where it computes in whole numbers.
   let quantizedEncoder: QuantizedEncoder<DefaultEngine>?
@@ -103,16 +104,16 @@ public struct DiscreteVAE: Sendable {
   /// The record of random parameters in the place of a file's.
   static func randomOrigin(
     _ architecture: Architecture, seed: UInt64
-  ) throws -> Provenance.Weights {
+  ) throws -> WeightsProvenance {
     var hash = FileHash()
     hash.add("random \(seed)")
     hash.add(String(decoding: try jsonText(architecture), as: UTF8.self))
-    return Provenance.Weights(file: "random", sha256: hash.finished())
+    return WeightsProvenance(file: "random", sha256: hash.finished())
   }
 
   private init(
     _ architecture: Architecture, encoder: ParameterSet?, decoder: ParameterSet?,
-    weights: WeightsFiles?, origin: Provenance.Weights?, precision: Precision,
+    weights: WeightsFiles?, origin: WeightsProvenance?, precision: Precision,
     for purpose: NetworkPurpose, threads: Int?
   ) throws {
     let name = weights?.files.map(\.path).joined(separator: ", ") ?? "the model"

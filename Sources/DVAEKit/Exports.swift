@@ -2,3 +2,5 @@
 @_exported public import DVAEModel
 @_exported public import DVAEImages
 @_exported public import DVAEFiles
+@_exported public import DVAEEvaluation
+@_exported public import DVAETokens

@@ -85,3 +85,8 @@ extension Architecture: Codable {
       outputChannels: value(.outputChannels, standard.outputChannels))
   }
 }
+
+extension Architecture {
+  /// Bits that a token takes without an entropy coder: 13 for 8192 codes.
+  public var bitsPerToken: Int { Int.bitWidth - (max(1, vocabulary) - 1).leadingZeroBitCount }
+}

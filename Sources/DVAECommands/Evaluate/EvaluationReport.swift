@@ -14,7 +14,7 @@ struct EvaluationReport: Encodable {
 
   let version = DVAE.version
   let engine: String
-  let weights: [Provenance.Weights]
+  let weights: [WeightsProvenance]
   let inputs: Provenance.Inputs
   let `protocol`: Rules
   var images: [ImageEvaluation] = []
@@ -23,7 +23,7 @@ struct EvaluationReport: Encodable {
   var summary: EvaluationSummary?
 
   init(
-    _ protocol: EvaluationProtocol, _ vae: DiscreteVAE, weights: [Provenance.Weights],
+    _ protocol: EvaluationProtocol, _ vae: DiscreteVAE, weights: [WeightsProvenance],
     _ inputs: Provenance.Inputs
   ) {
     self.protocol = Rules(

@@ -1,4 +1,4 @@
-import DVAEFiles
+public import DVAEFiles
 
 /// Writes the tokens of a bulk job, in input order, so that a kill at any moment loses no finished
 /// work and leaves no torn file.

@@ -1,5 +1,4 @@
 import DVAEFiles
-public import DVAEModel
 import DVAEWeights
 
 extension WeightsFiles {
@@ -48,7 +47,7 @@ extension WeightsFiles {
   /// The licence that the files state, else the note on OpenAI's release where they are it.
   ///
   /// OpenAI's files are pickled modules of its own package; a state dict is somebody else's model.
-  var licence: String? {
+  package var licence: String? {
     let isRelease = files.contains { $0.metadata["class"]?.hasBytePrefix("dall_e.") ?? false }
     return written(WeightsMetadata.licence) ?? (isRelease ? Self.licenceNote : nil)
   }

@@ -1,3 +1,4 @@
+public import DVAEImages
 public import DVAEModel
 public import DVAETensors
 
@@ -19,6 +20,29 @@ public struct ImageEvaluation: Hashable, Sendable, Codable {
   public let likelihood: Likelihood
   /// The same original through JPEG and WebP at the tokens' bytes.
   public let codecs: [ImageCodecRow]
+
+  /// Measures a reconstruction, and JPEG and WebP at the bytes that its tokens take.
+  ///
+  /// - Parameters:
+  ///   - key: the image's name in the job
+  ///   - reconstruction: a picture of the original's size
+  ///   - original: the preprocessed image
+  ///   - tokens: their number
+  ///   - bitsPerToken: without an entropy coder
+  ///   - parts: of the objective with β = 1
+  package init(
+    key: String, of reconstruction: PixelImage, comparedTo original: PixelImage, tokens: Int,
+    bitsPerToken: Int, _ parts: ObjectiveParts<Double>
+  ) {
+    self.key = key
+    (width, height) = (original.width, original.height)
+    self.tokens = tokens
+    let bytes = (bitsPerToken * tokens + 7) / 8
+    self.bytes = bytes
+    model = PictureMeasures(of: reconstruction, comparedTo: original)
+    likelihood = Likelihood(parts)
+    codecs = ImageCodecRow.formats.compactMap { ImageCodecRow($0, of: original, bytes: bytes) }
+  }
 }
 
 /// The evidence lower bound of an image and its parts (DALL·E paper §2.1, A.3), with β = 1.

@@ -1,3 +1,4 @@
+import DVAEModel
 import DVAEFiles
 import DVAEWeights
 

@@ -1,5 +1,5 @@
 import DVAEFiles
-import DVAEModel
+package import DVAEModel
 import DVAEWeights
 
 /// What the encoder thinks of every position of an image, beside its most likely token.
@@ -19,7 +19,7 @@ public struct SoftTokens: Hashable, Sendable {
     }
 
     /// How many tokens have to be ranked for it.
-    var ranks: Int { max(topK ?? 1, margin ? 2 : 1) }
+    package var ranks: Int { max(topK ?? 1, margin ? 2 : 1) }
   }
 
   /// The most likely tokens: `count` for each position, row-major, the most likely first.
@@ -65,7 +65,7 @@ extension SoftTokens {
   static let names = ["topk", "logprobs", "margin"]
 
   /// The part of an image in a batch.
-  static func split(
+  package static func split(
     _ ranked: RankedTokens, _ positions: Range<Int>, height: Int, _ settings: Settings
   ) -> (grid: TokenGrid, soft: SoftTokens) {
     let count = ranked.count

@@ -35,7 +35,8 @@ public enum EvaluationProtocol: String, Sendable, Codable, CaseIterable {
   public static let valueRange =
     "8-bit RGB, 0 to 255, original and reconstruction alike; peak 255; L1 in units of 255"
 
-  var isRounded: Bool { self == .bilinear256 }
+  /// Whether colours are rounded to the nearest byte and not cut off.
+  package var isRounded: Bool { self == .bilinear256 }
 
   /// The original of a photo.
   ///

@@ -1,3 +1,4 @@
+import DVAEImages
 public import DVAEModel
 import DVAETensors
 

@@ -1,4 +1,3 @@
-public import DVAEImages
 import DVAETensors
 
 /// How near one 8-bit picture is to another, by every measure of `dvae evaluate`.

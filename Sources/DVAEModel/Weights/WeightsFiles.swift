@@ -1,6 +1,11 @@
 import DVAEFiles
-public import DVAEModel
 public import DVAEWeights
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// The files of a model, opened and checked: what `WeightsLocation` found.
 public struct WeightsFiles: Sendable {
@@ -8,16 +13,6 @@ public struct WeightsFiles: Sendable {
   public let files: [WeightsFile]
   /// Their parameters.
   public let model: ModelWeights
-
-  /// Opens the files that a path or a name stands for.
-  ///
-  /// - Parameters:
-  ///   - path: see `WeightsLocation`
-  ///   - half: compare only this half's file with its checksums
-  /// - Throws: what is missing or wrong, by name.
-  public init(_ path: String, verifying half: NetworkPlan.Half? = nil) throws {
-    try self.init(files: WeightsLocation(path).files, verifying: half)
-  }
 
   /// Opens one file, or one of each half in any order.
   ///
@@ -46,11 +41,11 @@ public struct WeightsFiles: Sendable {
   /// The file of one half, hashed; this reads all of it.
   ///
   /// - Throws: where the file cannot be read, or no file holds the half.
-  public func provenance(of half: NetworkPlan.Half) throws -> Provenance.Weights {
+  public func provenance(of half: NetworkPlan.Half) throws -> WeightsProvenance {
     guard parameters(half) != nil, let file = try file(of: half) else {
       throw DVAEError(.missing, file: files[0].path, "no \(half.rawValue) in there")
     }
-    return Provenance.Weights(
+    return WeightsProvenance(
       file: Path(file.path).name, sha256: try FileHash.of(file.path),
       source: file.metadata[WeightsMetadata.source(half)])
   }
@@ -61,6 +56,26 @@ public struct WeightsFiles: Sendable {
       let weights = try ModelWeights(file)
       return (half == .encoder ? weights.encoder : weights.decoder) != nil
     }
+  }
+}
+
+extension WeightsFiles {
+  /// The ranges of the encoder's activations that `convert` wrote; nil where it did not.
+  ///
+  /// - Throws: ranges that do not fit the encoder.
+  public func activationRanges() throws -> ActivationRanges? {
+    for file in files where file.format == .safetensors {
+      guard let text = file.metadata[WeightsMetadata.ranges] else { continue }
+      let ranges = try? JSONDecoder().decode(ActivationRanges.self, from: Data(text.utf8))
+      guard let ranges, ranges.cover(model.architecture) else {
+        throw DVAEError(
+          .badData, file: file.path,
+          "its metadata '\(WeightsMetadata.ranges)' has no range for each layer of the "
+            + "encoder; measure them again by converting the weights with photos")
+      }
+      return ranges
+    }
+    return nil
   }
 }
 

@@ -6,29 +6,6 @@ public import DVAEImages
 ///
 /// It says nothing about when, where and by how many threads: the same job gives the same bytes.
 public struct Provenance: Codable, Hashable, Sendable {
-  /// The weights of one half, and the file that held them.
-  public struct Weights: Codable, Hashable, Sendable {
-    /// The file's name, without its folder.
-    public var file: String
-    /// SHA-256 of the file, in hexadecimal.
-    public var sha256: String
-    /// SHA-256 of the file that it was converted from, where it was.
-    public var source: String?
-
-    /// Makes the record.
-    public init(file: String, sha256: String, source: String? = nil) {
-      self.file = file
-      self.sha256 = sha256
-      self.source = source
-    }
-
-    /// Whether both are the same weights, perhaps one converted from the other.
-    public func agrees(with other: Weights) -> Bool {
-      !Set([sha256, source].compactMap(\.self)).isDisjoint(
-        with: [other.sha256, other.source].compactMap(\.self))
-    }
-  }
-
   /// Which images went in.
   public struct Inputs: Codable, Hashable, Sendable {
     /// How many.
@@ -46,7 +23,7 @@ public struct Provenance: Codable, Hashable, Sendable {
   /// Version of this package.
   public var version: String
   /// The encoder's weights.
-  public var weights: Weights
+  public var weights: WeightsProvenance
   /// The encoder's architecture, its vocabulary among it.
   public var architecture: Architecture
   /// What was done to the images before the encoder saw them.
@@ -66,7 +43,8 @@ public struct Provenance: Codable, Hashable, Sendable {
 
   /// Makes the record of a job.
   public init(
-    weights: Weights, architecture: Architecture, preprocessing: Preprocessing, inputs: Inputs,
+    weights: WeightsProvenance, architecture: Architecture, preprocessing: Preprocessing,
+    inputs: Inputs,
     shard: Shard = .whole, soft: SoftTokens.Settings? = nil, engine: String,
     precision: Precision = .float32
   ) {

@@ -100,3 +100,15 @@ public struct WeightsLocation: Hashable, Sendable {
     #endif
   }
 }
+
+extension WeightsFiles {
+  /// Opens the files that a path or a name stands for.
+  ///
+  /// - Parameters:
+  ///   - path: see `WeightsLocation`
+  ///   - half: compare only this half's file with its checksums
+  /// - Throws: what is missing or wrong, by name.
+  public init(_ path: String, verifying half: NetworkPlan.Half? = nil) throws {
+    try self.init(files: WeightsLocation(path).files, verifying: half)
+  }
+}

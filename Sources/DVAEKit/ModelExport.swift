@@ -12,7 +12,7 @@ public struct ModelExport: Sendable {
   /// The numbers that fix the layers.
   public let architecture: Architecture
   private let parameters: ParameterSet
-  private let origin: Provenance.Weights
+  private let origin: WeightsProvenance
   private let licence: String?
 
   /// The names of parameters in a state dict.

@@ -1,6 +1,4 @@
 public import DVAEFiles
-public import DVAEImages
-import DVAEWeights
 
 extension PixelImage {
   /// Reads a JPEG, PNG or WebP file; see `decodeImage` for what the pixels are.

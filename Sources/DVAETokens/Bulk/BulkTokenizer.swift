@@ -164,31 +164,3 @@ private struct PreparedImage: Sendable {
   /// Width and height; nil for a failure.
   var size: [Int]? { (try? image.get()).map { [$0.width, $0.height] } }
 }
-
-extension DiscreteVAE: ImageTokenizer {
-  /// Returns the tokens of preprocessed images of one size, in their order.
-  ///
-  /// - Throws: a batch that does not fit into memory, or a model without an encoder.
-  public func tokenize(batch images: [PixelImage]) throws -> [TokenizedImage] {
-    try tokens(of: images).map { TokenizedImage($0) }
-  }
-}
-
-/// A model that keeps more than the most likely token of each position.
-public struct SoftTokenizer: ImageTokenizer {
-  private let vae: DiscreteVAE
-  private let settings: SoftTokens.Settings
-
-  /// Makes a tokenizer of a model and what it keeps, which takes some time.
-  public init(_ vae: DiscreteVAE, _ settings: SoftTokens.Settings) {
-    self.vae = vae
-    self.settings = settings
-  }
-
-  /// Returns the tokens of preprocessed images of one size and what is kept beside them.
-  ///
-  /// - Throws: a batch that does not fit into memory, or a model without a float32 encoder.
-  public func tokenize(batch images: [PixelImage]) throws -> [TokenizedImage] {
-    try vae.softTokens(of: images, settings).map { TokenizedImage($0.grid, soft: $0.soft) }
-  }
-}

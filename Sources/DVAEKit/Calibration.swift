@@ -1,13 +1,52 @@
+import DVAEWeights
+import DVAECPUEngine
 import DVAEFiles
+public import DVAEImages
 public import DVAEModel
 public import DVAETensors
-import DVAEImages
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
+
+/// Measures on photos how large an encoder's activations get, for int8.
+public struct RangeMeter {
+  private let encoder: ImageEncoder<DefaultEngine>
+  /// What was measured so far.
+  public private(set) var ranges = ActivationRanges()
+
+  /// Prepares the encoder, in float32.
+  ///
+  /// - Parameters:
+  ///   - weights: with an encoder
+  ///   - threads: to compute with; one per core unless given
+  /// - Throws: weights without an encoder
+  public init(_ weights: WeightsFiles, threads: Int? = nil) throws {
+    guard let parameters = weights.model.encoder else {
+      throw DVAEError(
+        .missing, file: weights.files[0].path, "no encoder in there, and int8 is for encoding")
+    }
+    encoder = ImageEncoder(
+      weights.model.architecture, parameters: parameters,
+      engine: try DefaultEngine(threads: threads))
+  }
+
+  /// Includes a photo of any size.
+  ///
+  /// - Parameters:
+  ///   - photo: a real one
+  ///   - preprocessing: what is done to it first
+  ///   - name: what errors call it
+  /// - Throws: an image that is too small
+  public mutating func add(
+    _ photo: PixelImage, _ preprocessing: Preprocessing = Preprocessing(), name: String
+  ) throws {
+    let picture = try preprocessing.apply(photo, name: name)
+    ranges.formUnion(try encoder.ranges(mappedTensor([picture])))
+  }
+}
 
 /// The photos that activations are measured on where weights bring no measurement of their own.
 ///

@@ -1,6 +1,8 @@
-public import DVAEModel
+public import DVAEEvaluation
 public import DVAEImages
+public import DVAEModel
 import DVAETensors
+public import DVAETokens
 
 extension DiscreteVAE {
   /// Sends an image through the model and back, and measures everything that `dvae evaluate` tells.
@@ -33,23 +35,18 @@ extension DiscreteVAE {
       height: original.height / Architecture.pixelsPerToken,
       width: original.width / Architecture.pixelsPerToken,
       tokens: found.tokens.map { UInt16(truncatingIfNeeded: $0) })
-    let bytes = (architecture.bitsPerToken * grid.tokens.count + 7) / 8
     let figures = ImageEvaluation(
-      key: key, width: original.width, height: original.height, tokens: grid.tokens.count,
-      bytes: bytes, model: PictureMeasures(of: reconstruction, comparedTo: original),
-      likelihood: Likelihood(found.parts),
-      codecs: ImageCodecRow.formats.compactMap {
-        ImageCodecRow($0, of: original, bytes: bytes)
-      })
+      key: key, of: reconstruction, comparedTo: original, tokens: grid.tokens.count,
+      bitsPerToken: architecture.bitsPerToken, found.parts)
     return (figures, grid, EvaluatedPictures(original: original, reconstruction: reconstruction))
   }
 
   /// The files that both halves were read from, hashed; this reads all of them.
   ///
   /// - Throws: a file that cannot be read any more.
-  public func weightsProvenance() throws -> [Provenance.Weights] {
+  public func weightsProvenance() throws -> [WeightsProvenance] {
     guard let weights else { return origin.map { [$0] } ?? [] }
-    var found: [Provenance.Weights] = []
+    var found: [WeightsProvenance] = []
     for half in NetworkPlan.Half.allCases where weights.parameters(half) != nil {
       let file = try weights.provenance(of: half)
       // One file may hold both.
@@ -71,9 +68,4 @@ public struct EvaluatedPictures: Equatable, Sendable {
     self.original = original
     self.reconstruction = reconstruction
   }
-}
-
-extension Architecture {
-  /// Bits that a token takes without an entropy coder: 13 for 8192 codes.
-  public var bitsPerToken: Int { Int.bitWidth - (max(1, vocabulary) - 1).leadingZeroBitCount }
 }
