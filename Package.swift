@@ -150,31 +150,36 @@ let package = Package(
     // Tests.
     .target(
       name: "DVAETestSupport",
-      dependencies: ["DVAECPUEngine", "DVAEFiles", "DVAEModel", "DVAETensors", "DVAEWeights"],
+      dependencies: [
+        "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAETensors", "DVAETokens",
+        "DVAEWeights",
+      ],
       path: "Tests/DVAETestSupport", swiftSettings: swiftSettings),
-    tests("DVAEEngineTests", ["CDVAEKernels", "DVAECPUEngine", "DVAEFiles", "DVAETensors"]),
+    tests("DVAEFilesTests", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
+    tests("DVAEEngineTests", ["DVAECPUEngine", "DVAEFiles", "DVAETensors"]),
     tests("DVAEAcceleratorTests", ["DVAEAccelerator", "DVAEFiles"]),
     tests("DVAEProgramTests", ["DVAEFiles", "DVAEProgram", "DVAETensors"]),
     tests("DVAEWeightsTests", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
     tests("DVAEImagesTests", ["DVAEFiles", "DVAEImages", "DVAETensors"]),
     tests(
-      "DVAEModelTests",
-      [
-        "DVAECPUEngine", "DVAEFiles", "DVAEModel", "DVAETensors", "DVAETraining", "DVAEWeights",
-      ]),
+      "DVAEModelTests", ["DVAECPUEngine", "DVAEFiles", "DVAEModel", "DVAETensors", "DVAEWeights"]),
+    tests(
+      "DVAETokensTests", ["DVAEFiles", "DVAEImages", "DVAEModel", "DVAETokens", "DVAEWeights"]),
     tests(
       "DVAETrainingTests",
       [
-        "DVAECPUEngine", "DVAEFiles", "DVAEModel", "DVAEProgram", "DVAETensors", "DVAETraining",
-        "DVAEWeights",
+        "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAEProgram", "DVAETensors",
+        "DVAETraining", "DVAEWeights",
       ]),
     tests("DVAEReportsTests", ["DVAEReports"]),
     tests(
-      "DVAEKitTests",
+      "DVAEPreparationTests",
+      ["DVAEFiles", "DVAEImages", "DVAEPreparation", "DVAETensors"]),
+    tests(
+      "DVAECommandsTests",
       [
-        "DVAECommands", "DVAEEvaluation", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel",
-        "DVAEPreparation", "DVAEReports", "DVAETensors", "DVAETokens", "DVAETraining",
-        "DVAEWeights",
+        "DVAECommands", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel", "DVAEPreparation",
+        "DVAEReports", "DVAETensors", "DVAETraining", "DVAEWeights",
       ]),
   ],
   swiftLanguageModes: [.v6],

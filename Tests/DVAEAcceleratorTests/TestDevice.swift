@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAEAccelerator
 import DVAEFiles
 import Foundation

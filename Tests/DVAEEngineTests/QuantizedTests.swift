@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAECPUEngine
 import DVAETensors
 import Testing
@@ -6,7 +7,12 @@ import Testing
 @Suite("Whole numbers")
 struct QuantizedTests {
   static let engines: [CPUEngine] = InstructionSet.supported.flatMap { set in
-    [1, 3].compactMap { try? CPUEngine(threads: $0, instructionSet: set) }
+    [1, 3].map { threads in
+      guard let engine = try? CPUEngine(threads: threads, instructionSet: set) else {
+        fatalError("no engine with \(set)")
+      }
+      return engine
+    }
   }
   let reference = ReferenceEngine()
 

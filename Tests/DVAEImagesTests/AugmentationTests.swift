@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAEFiles
 import DVAEImages
 import DVAETensors
@@ -71,7 +72,7 @@ private func slowArea(_ image: PixelImage, width: Int, height: Int) -> [UInt8] {
     (301, 301, 288, 288), (97, 5, 96, 4), (5, 300, 4, 41), (2, 2, 1, 1),
   ])
   func equalsTheSlowLoop(_ w: Int, _ h: Int, _ width: Int, _ height: Int) {
-    let image = Fixtures.noise(width: w, height: h)
+    let image = Fixture.noise(width: w, height: h)
     let expected = slowArea(image, width: width, height: height)
     for kernels in ImageKernels.supported {
       let found = image.areaResized(width: width, height: height, kernels: kernels)
@@ -80,7 +81,7 @@ private func slowArea(_ image: PixelImage, width: Int, height: Int) -> [UInt8] {
   }
 
   @Test func sameSizeIsTheSamePicture() {
-    let image = Fixtures.noise(width: 12, height: 9)
+    let image = Fixture.noise(width: 12, height: 9)
     #expect(image.areaResized(width: 12, height: 9) == image)
     #expect(slowArea(image, width: 12, height: 9) == image.pixels)
   }
@@ -118,7 +119,7 @@ private struct Scripted: RandomNumberGenerator {
 
   /// The steps of listing 1 by hand, with draws that are all at the low or the high end.
   @Test func stepsAreThePapers() throws {
-    let image = Fixtures.noise(width: 60, height: 40)
+    let image = Fixture.noise(width: 60, height: 40)
     let augmentation = TrainingAugmentation(resolution: 32)
     // Products whose low half is below 2⁶⁴ mod bound are drawn again, so 0 itself is not "low".
     var low = Scripted(values: [1 << 56])
@@ -143,7 +144,7 @@ private struct Scripted: RandomNumberGenerator {
   }
 
   @Test func isAFunctionOfTheSeed() throws {
-    let image = try Fixtures.image("images/odd_401x333.png")
+    let image = try Fixture.image("images/odd_401x333.png")
     var seen: [UInt32] = []
     for stream in UInt64(0)..<3 {
       var generator = SeededGenerator(seed: 5, stream: stream)
@@ -164,15 +165,15 @@ private struct Scripted: RandomNumberGenerator {
         name: "a", width: 300, height: 255, neededWidth: 256, neededHeight: 256)
     ) {
       try TrainingAugmentation().apply(
-        Fixtures.noise(width: 300, height: 255), name: "a", using: &generator)
+        Fixture.noise(width: 300, height: 255), name: "a", using: &generator)
     }
     #expect(throws: DVAEError.self) {
       try TrainingAugmentation(resolution: 0).apply(
-        Fixtures.noise(width: 3, height: 3), name: "a", using: &generator)
+        Fixture.noise(width: 3, height: 3), name: "a", using: &generator)
     }
     #expect(throws: Never.self) {
       try TrainingAugmentation().apply(
-        Fixtures.noise(width: 256, height: 256), name: "a", using: &generator)
+        Fixture.noise(width: 256, height: 256), name: "a", using: &generator)
     }
   }
 

@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAEFiles
 import Foundation
 import DVAEImages
@@ -5,11 +6,11 @@ import DVAETensors
 import Testing
 
 @Suite struct DecodingTests {
-  @Test func fixturesAreThere() { #expect(Fixtures.codecs.count >= 60) }
+  @Test func fixturesAreThere() { #expect(Fixture.codecs.count >= 60) }
 
   /// Every kind of JPEG, PNG and WebP, turned as its Exif says, is what Pillow gives.
-  @Test(arguments: Fixtures.codecs)
-  func equalsPillow(_ codec: Fixtures.Codec) throws {
+  @Test(arguments: Fixture.codecs)
+  func equalsPillow(_ codec: Fixture.Codec) throws {
     let image = try decodeImage(try codec.bytes(), name: codec.name)
     let expected = try codec.expected()
     #expect(image.width == expected.width && image.height == expected.height)
@@ -18,8 +19,8 @@ import Testing
 
   /// A file that is cut gives the whole picture, where its end mark and checksums alone are missing, or
   /// an error; never a part of the picture.
-  @Test(arguments: Fixtures.codecs)
-  func everyTruncationIsNoticed(_ codec: Fixtures.Codec) throws {
+  @Test(arguments: Fixture.codecs)
+  func everyTruncationIsNoticed(_ codec: Fixture.Codec) throws {
     let bytes = try codec.bytes()
     let whole = try decodeImage(bytes, name: codec.name)
     var complete = 0
@@ -44,8 +45,8 @@ import Testing
   }
 
   /// Whatever a flipped byte does, it must not crash, nor take memory for a claimed size.
-  @Test(arguments: Fixtures.codecs)
-  func corruptionDoesNotCrash(_ codec: Fixtures.Codec) throws {
+  @Test(arguments: Fixture.codecs)
+  func corruptionDoesNotCrash(_ codec: Fixture.Codec) throws {
     let bytes = try codec.bytes()
     let limits = DecodingLimits(maximumPixels: 1 << 24)
     var generator = SeededGenerator(seed: 7)
@@ -63,7 +64,7 @@ import Testing
 
   @Test func damagedPNGIsNoticed() throws {
     // In PNG a checksum covers every byte that matters.
-    let bytes = try Fixtures.bytes("codecs/png_rgb8.png")
+    let bytes = try Fixture.bytes("codecs/png_rgb8.png")
     let good = try decodeImage(bytes, name: "good")
     for position in bytes.indices {
       var damaged = bytes
@@ -73,7 +74,7 @@ import Testing
   }
 
   @Test func hugeClaimsAreRefusedByTheHeader() throws {
-    var png = try Fixtures.bytes("codecs/png_rgb8.png")
+    var png = try Fixture.bytes("codecs/png_rgb8.png")
     png.replaceSubrange(16..<24, with: [0, 1, 0x86, 0xA0, 0, 1, 0x86, 0xA0])
     png.replaceSubrange(
       29..<33, with: withUnsafeBytes(of: crc32(Array(png[12..<29])).bigEndian, Array.init))
@@ -82,7 +83,7 @@ import Testing
       error
         == .tooManyPixels(name: "bomb.png", width: 100_000, height: 100_000, limit: 178_956_970))
 
-    let photo = try Fixtures.bytes("images/kodim04.jpg")
+    let photo = try Fixture.bytes("images/kodim04.jpg")
     #expect(throws: DVAEError.self) {
       try decodeImage(photo, name: "photo", limits: DecodingLimits(maximumPixels: 100_000))
     }
@@ -118,14 +119,14 @@ import Testing
 
   @Test func damagedJPEGIsNotFilledWithGray() throws {
     // The file ends properly; the data of its second half is gone.
-    let bytes = try Fixtures.bytes("images/kodim04.jpg")
+    let bytes = try Fixture.bytes("images/kodim04.jpg")
     let cut = Array(bytes[..<(bytes.count / 2)]) + [0xFF, 0xD9]
     #expect(throws: DVAEError.self) { try decodeImage(cut, name: "cut.jpg") }
   }
 
   @Test func endlessScansAreRefused() throws {
     // The first scan of a progressive file, up to the next table, repeated.
-    let bytes = try Fixtures.bytes("codecs/jpeg_gray_progressive.jpg")
+    let bytes = try Fixture.bytes("codecs/jpeg_gray_progressive.jpg")
     func marker(_ code: UInt8, from start: Int) throws -> Int {
       try #require(
         (start..<bytes.count - 1).first { bytes[$0] == 0xFF && bytes[$0 + 1] == code })
@@ -145,7 +146,7 @@ import Testing
   }
 
   @Test func orientationsUndoEachOther() {
-    let image = Fixtures.noise(width: 5, height: 3)
+    let image = Fixture.noise(width: 5, height: 3)
     let inverse: [Orientation: Orientation] = [
       .clockwise: .counterclockwise, .counterclockwise: .clockwise,
     ]
@@ -160,14 +161,14 @@ import Testing
 @Suite struct EncodingTests {
   @Test(arguments: [(1, 1), (17, 9), (300, 200)])
   func pngIsLossless(_ width: Int, _ height: Int) throws {
-    let image = Fixtures.noise(width: width, height: height)
+    let image = Fixture.noise(width: width, height: height)
     let bytes = try encodePNG(image)
     #expect(try decodeImage(bytes, name: "round.png") == image)
     #expect(try encodePNG(image) == bytes)
   }
 
   @Test func lossyFormatsKeepThePicture() throws {
-    let image = try Fixtures.image("images/kodim23.png").resized(width: 96, height: 64)
+    let image = try Fixture.image("images/kodim23.png").resized(width: 96, height: 64)
     func error(_ bytes: [UInt8]) throws -> Double {
       let copy = try decodeImage(bytes, name: "copy")
       let squares = zip(copy.pixels, image.pixels).map { pow(Double($0) - Double($1), 2) }

@@ -1,18 +1,9 @@
 import Foundation
 import DVAEImages
 import DVAETensors
+import DVAETestSupport
 
-/// The package's own test files, and helpers around them.
-enum Fixtures {
-  static let folder = URL(filePath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().appending(path: "Fixtures")
-
-  static func path(_ name: String) -> String { folder.appending(path: name).path }
-
-  static func bytes(_ name: String) throws -> [UInt8] {
-    [UInt8](try Data(contentsOf: folder.appending(path: name)))
-  }
-
+extension Fixture {
   static func image(_ name: String) throws -> PixelImage {
     try decodeImage(try bytes(name), name: name)
   }
@@ -24,17 +15,20 @@ enum Fixtures {
     var height: Int
     var description: String { name }
 
-    func bytes() throws -> [UInt8] { try Fixtures.bytes("codecs/\(name)") }
+    func bytes() throws -> [UInt8] { try Fixture.bytes("codecs/\(name)") }
 
     func expected() throws -> PixelImage {
       let stem = name.split(separator: ".")[0]
       return PixelImage(
-        width: width, height: height, pixels: try Fixtures.bytes("codecs/\(stem).rgb"))
+        width: width, height: height, pixels: try Fixture.bytes("codecs/\(stem).rgb"))
     }
   }
 
   static let codecs: [Codec] = {
-    let text = (try? String(contentsOfFile: path("codecs/manifest.txt"), encoding: .utf8)) ?? ""
+    guard let text = try? String(contentsOfFile: path("codecs/manifest.txt"), encoding: .utf8)
+    else {
+      fatalError("no codecs/manifest.txt among the fixtures, so its images would go untested")
+    }
     return text.split(separator: "\n").map { line in
       let fields = line.split(separator: " ")
       return Codec(
@@ -70,21 +64,6 @@ enum Fixtures {
     var generator = SeededGenerator(seed: seed)
     let pixels = (0..<3 * width * height).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
     return PixelImage(width: width, height: height, pixels: pixels)
-  }
-
-  /// A fresh folder, removed after `body`.
-  static func withFolder<R>(_ body: (String) throws -> R) throws -> R {
-    let url = FileManager.default.temporaryDirectory.appending(path: "images-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: url) }
-    return try body(url.path)
-  }
-
-  static func write(_ bytes: [UInt8], to path: String) throws {
-    let url = URL(filePath: path)
-    try FileManager.default.createDirectory(
-      at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-    try Data(bytes).write(to: url)
   }
 }
 

@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAEFiles
 import Foundation
 import DVAEImages
@@ -12,12 +13,12 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
 
 @Suite struct ImageInputsTests {
   private func makeFolder(_ names: [String], in folder: String) throws {
-    let png = try Fixtures.bytes("codecs/png_rgb8.png")
-    for name in names { try Fixtures.write(png, to: folder + "/" + name) }
+    let png = try Fixture.bytes("codecs/png_rgb8.png")
+    for name in names { try write(png, to: folder + "/" + name) }
   }
 
   @Test func foldersAreWalkedInOrder() throws {
-    try Fixtures.withFolder { folder in
+    try withFolder { folder in
       let names = [
         "b.PNG", "a.jpg", "a.png", "a/z.webp", "a/a.jpeg", "a-b.jpg", "notes.txt", ".hidden.jpg",
         ".git/x.jpg", "B.jpg", "ü.jpg",
@@ -42,7 +43,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
   }
 
   @Test func keysStartAtTheCommonFolder() throws {
-    try Fixtures.withFolder { folder in
+    try withFolder { folder in
       try makeFolder(["x/1.png", "x/2.png", "y/1.png"], in: folder)
       #expect(try items([folder + "/x/1.png"]).map(\.key) == ["1"])
       #expect(try items([folder + "/x", folder + "/y"]).map(\.key) == ["x/1", "x/2", "y/1"])
@@ -62,12 +63,12 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
   }
 
   @Test func listsAreRelativeToTheirFolder() throws {
-    try Fixtures.withFolder { folder in
+    try withFolder { folder in
       try makeFolder(["sub/1.png", "2.png", "deep/er/3.png"], in: folder)
       let list =
         "sub/1.png\r\n\n../\(URL(filePath: folder).lastPathComponent)/2.png\ngone.jpg\n"
         + "deep\n\(folder)/2.png"
-      try Fixtures.write(Array(list.utf8), to: folder + "/list.txt")
+      try write(Array(list.utf8), to: folder + "/list.txt")
       let found = try items(["@" + folder + "/list.txt"])
       let name = URL(filePath: folder).lastPathComponent
       #expect(
@@ -81,8 +82,8 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
   }
 
   @Test func archivesGiveSamples() throws {
-    let png = try Fixtures.bytes("codecs/png_rgb8.png")
-    try Fixtures.withFolder { folder in
+    let png = try Fixture.bytes("codecs/png_rgb8.png")
+    try withFolder { folder in
       nonisolated(unsafe) var bytes: [UInt8] = []
       var writer = TarWriter { bytes += $0 }
       try writer.append(
@@ -95,7 +96,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       try writer.append(.init(key: "../../2", fields: [.init(extension: "txt", bytes: [1])]))
       try writer.append(.init(key: "3", fields: [.init(extension: "seg.png", bytes: png)]))
       try writer.finish()
-      try Fixtures.write(bytes, to: folder + "/a.TAR")
+      try write(bytes, to: folder + "/a.TAR")
       let found = try items([folder + "/a.TAR"])
       // No image is lost: the mask is an image of its own.
       #expect(found.map(\.key) == ["d/1.mask", "d/1", "2", "3"])
@@ -109,7 +110,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       #expect(try found[3].load() == png)
 
       // Damage ends the archive, not the run.
-      try Fixtures.write(Array(bytes[..<2048]), to: folder + "/torn.tar")
+      try write(Array(bytes[..<2048]), to: folder + "/torn.tar")
       var inputs = try ImageInputs([folder + "/torn.tar", folder + "/a.TAR"])
       #expect(try inputs.next()?.key == "d/1")
       #expect(throws: DVAEError.self) { try inputs.next() }
@@ -128,15 +129,15 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
     (["a.v2.png", "a.v2.txt", "b.png"], ["a", "b"]),
   ])
   func everyImageOfASampleIsGiven(_ names: [String], _ keys: [String]) throws {
-    let png = try Fixtures.bytes("codecs/png_rgb8.png")
-    try Fixtures.withFolder { folder in
+    let png = try Fixture.bytes("codecs/png_rgb8.png")
+    try withFolder { folder in
       nonisolated(unsafe) var bytes: [UInt8] = []
       var writer = TarWriter { bytes += $0 }
       for name in names {
         try writer.append(name: name, name.hasByteSuffix(".png") ? png : Array(name.utf8))
       }
       try writer.finish()
-      try Fixtures.write(bytes, to: folder + "/a.tar")
+      try write(bytes, to: folder + "/a.tar")
       let found = try items([folder + "/a.tar"])
       #expect(found.map(\.key) == keys)
       // What is listed and found again is the same.
@@ -157,35 +158,35 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
   }
 
   @Test func aListMayBeginWithAByteOrderMark() throws {
-    try Fixtures.withFolder { folder in
+    try withFolder { folder in
       try makeFolder(["a.png", "b.png"], in: folder)
-      try Fixtures.write([0xEF, 0xBB, 0xBF] + Array("a.png\nb.png\n".utf8), to: folder + "/l.txt")
+      try write([0xEF, 0xBB, 0xBF] + Array("a.png\nb.png\n".utf8), to: folder + "/l.txt")
       #expect(try items(["@" + folder + "/l.txt"]).map(\.key) == ["a", "b"])
       #expect(try items(["@" + folder + "/l.txt"])[0].load().isEmpty == false)
     }
   }
 
   @Test func captionsStandBesideNamesInCapitals() throws {
-    try Fixtures.withFolder { folder in
+    try withFolder { folder in
       try makeFolder(["A.JPG"], in: folder)
-      try Fixtures.write(Array("a cat".utf8), to: folder + "/A.TXT")
+      try write(Array("a cat".utf8), to: folder + "/A.TXT")
       let item = try #require(try items([folder]).first)
       #expect(try item.companions(["txt"], limit: 100) == ["txt": Array("a cat".utf8)])
     }
   }
 
   @Test func archivesInFoldersAreOpened() throws {
-    let png = try Fixtures.bytes("codecs/png_rgb8.png")
-    try Fixtures.withFolder { folder in
+    let png = try Fixture.bytes("codecs/png_rgb8.png")
+    try withFolder { folder in
       for name in ["1", "2"] {
         nonisolated(unsafe) var bytes: [UInt8] = []
         var writer = TarWriter { bytes += $0 }
         try writer.append(
           .init(key: "s" + name, fields: [.init(extension: "png", bytes: png)]))
         try writer.finish()
-        try Fixtures.write(bytes, to: folder + "/shards/0\(name).tar")
+        try write(bytes, to: folder + "/shards/0\(name).tar")
       }
-      try Fixtures.write(Array("no archive".utf8), to: folder + "/shards/015.tar")
+      try write(Array("no archive".utf8), to: folder + "/shards/015.tar")
       try makeFolder(["shards/01.png", "shards/sub/x.png"], in: folder)
       var inputs = try ImageInputs([folder])
       var (keys, errors): ([String], [DVAEError]) = ([], [])
@@ -200,7 +201,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       #expect(keys == ["shards/01", "s1", "s2", "shards/sub/x"])
       #expect(errors.count == 1 && errors.first?.description.contains("015.tar") == true)
       #expect(inputs.folders == [folder])
-      try Fixtures.write(Array("shards\n".utf8), to: folder + "/list.txt")
+      try write(Array("shards\n".utf8), to: folder + "/list.txt")
       var listed = try ImageInputs(["@" + folder + "/list.txt"])
       #expect(try listed.next()?.key == "shards/01")
       #expect(listed.folders == [folder + "/shards"])
@@ -208,7 +209,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
   }
 
   @Test func namesThatAreNotUTF8AreReported() throws {
-    try Fixtures.withFolder { folder in
+    try withFolder { folder in
       try makeFolder(["a.png", "z.png"], in: folder)
       // "b\xFF.png" and "c\xFF.txt"; not every file system lets such names be made.
       for (letter, ending) in [("b", "png"), ("c", "txt")] {
@@ -227,7 +228,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       #expect(try inputs.next() == nil)
 
       let list = Array("a.png\n".utf8) + [0xFF] + Array(".png\nz.png\n".utf8)
-      try Fixtures.write(list, to: folder + "/list.txt")
+      try write(list, to: folder + "/list.txt")
       var listed = try ImageInputs(["@" + folder + "/list.txt"])
       #expect(try listed.next()?.key == "a")
       let second = #expect(throws: DVAEError.self) { try listed.next() }
@@ -239,14 +240,14 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
   }
 
   @Test func folderAndHugeFilesAreErrors() throws {
-    try Fixtures.withFolder { folder in
+    try withFolder { folder in
       try makeFolder(["a.png"], in: folder)
       let item = try #require(try items([folder]).first)
       #expect(throws: DVAEError.self) { try item.load(limits: DecodingLimits(maximumBytes: 10)) }
       let wrong = InputItem(key: "", origin: .file(path: folder))
       let error = #expect(throws: DVAEError.self) { try wrong.load() }
       #expect(error?.kind == .missing)
-      try Fixtures.write([], to: folder + "/empty.jpg")
+      try write([], to: folder + "/empty.jpg")
       let empty = InputItem(key: "", origin: .file(path: folder + "/empty.jpg"))
       #expect(throws: DVAEError.empty(name: folder + "/empty.jpg")) { try empty.decode() }
     }

@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAEFiles
 import DVAEImages
 import DVAETensors
@@ -7,11 +8,11 @@ import Testing
   /// The reference's own inputs: Pillow, centre crop, /255 and map_pixels in PyTorch, bit for bit.
   @Test(arguments: ["kodim23.png", "odd_401x333.png", "kodim04.jpg"])
   func equalsTheReference(_ name: String) throws {
-    let image = try Preprocessing().apply(Fixtures.image("images/\(name)"), name: name)
+    let image = try Preprocessing().apply(Fixture.image("images/\(name)"), name: name)
     #expect(image.width == 256 && image.height == 256)
     let mapped = mappedTensor([image]).array
     let stem = name.split(separator: ".")[0]
-    let expected = try Fixtures.floats(npy: "tiny/\(stem).input.npy")
+    let expected = try Fixture.floats(npy: "tiny/\(stem).input.npy")
     // The reference is [1, 3, H, W], ours [1, H, W, 3].
     let plane = 256 * 256
     try #require(expected.count == 3 * plane)
@@ -26,7 +27,7 @@ import Testing
     (1000, 667, 384, 256), (640, 480, 341, 256), (333, 500, 256, 384), (257, 999, 256, 995),
   ])
   func centerResizesThenCrops(_ w: Int, _ h: Int, _ width: Int, _ height: Int) throws {
-    let image = Fixtures.noise(width: w, height: h)
+    let image = Fixture.noise(width: w, height: h)
     let result = try Preprocessing().apply(image, name: "noise")
     let resized = image.resized(width: width, height: height)
     #expect(result == (try resized.centerCropped(width: 256, height: 256, name: "noise")))
@@ -51,20 +52,20 @@ import Testing
   }
 
   @Test func stretchIsOneResize() throws {
-    let image = Fixtures.noise(width: 300, height: 150)
+    let image = Fixture.noise(width: 300, height: 150)
     let settings = Preprocessing(resolution: 112, crop: .stretch)
     #expect(try settings.apply(image, name: "") == image.resized(width: 112, height: 112))
   }
 
   @Test func noneCutsToMultiplesOfEight() throws {
-    let image = Fixtures.noise(width: 29, height: 16)
+    let image = Fixture.noise(width: 29, height: 16)
     let result = try Preprocessing(crop: .none).apply(image, name: "")
     // A surplus of 5 leaves 2 columns at the left.
     #expect(result == image.cropped(x: 2, y: 0, width: 24, height: 16))
   }
 
   @Test func smallPicturesAreErrors() throws {
-    let image = Fixtures.noise(width: 300, height: 200)
+    let image = Fixture.noise(width: 300, height: 200)
     let expected = DVAEError.tooSmall(
       name: "small", width: 300, height: 200, neededWidth: 256, neededHeight: 256)
     for crop in [Preprocessing.CropMode.center, .stretch] {
@@ -73,14 +74,14 @@ import Testing
       #expect(upscaled.width == 256 && upscaled.height == 256)
     }
     #expect(throws: DVAEError.self) {
-      try Preprocessing(crop: .none).apply(Fixtures.noise(width: 7, height: 99), name: "")
+      try Preprocessing(crop: .none).apply(Fixture.noise(width: 7, height: 99), name: "")
     }
     #expect(throws: DVAEError.self) { try image.centerCropped(width: 301, height: 1, name: "") }
     #expect(throws: DVAEError.self) { try image.centerCropped(width: 0, height: 1, name: "") }
   }
 
   @Test func impossibleSettingsAreErrors() {
-    let image = Fixtures.noise(width: 20, height: 20)
+    let image = Fixture.noise(width: 20, height: 20)
     for crop in [Preprocessing.CropMode.center, .stretch] {
       #expect(
         throws: DVAEError.tooManyPixels(
@@ -93,7 +94,7 @@ import Testing
       }
     }
     // A sliver would become 256 × 25 600 000.
-    let sliver = Fixtures.noise(width: 1, height: 100_000)
+    let sliver = Fixture.noise(width: 1, height: 100_000)
     #expect(throws: DVAEError.self) { try Preprocessing(upscale: true).apply(sliver, name: "") }
   }
 }
@@ -125,7 +126,7 @@ import Testing
   }
 
   @Test func batchesAreConcatenated() {
-    let images = (1...3).map { Fixtures.noise(width: 4, height: 2, seed: $0) }
+    let images = (1...3).map { Fixture.noise(width: 4, height: 2, seed: $0) }
     let tensor = mappedTensor(images)
     #expect(tensor.shape == Shape(3, 2, 4, 3))
     #expect(tensor.array == images.flatMap(\.pixels).map { PixelMapping.table[Int($0)] })

@@ -1,3 +1,4 @@
+import DVAETestSupport
 import Foundation
 import DVAEImages
 import DVAETensors
@@ -11,12 +12,12 @@ import Testing
     (640, 480, 112, 112, 0x8ec6_f42e),
   ])
   func lanczosEqualsPillow(_ w: Int, _ h: Int, _ width: Int, _ height: Int, _ crc: Int) {
-    let image = Fixtures.pattern(width: w, height: h).resized(width: width, height: height)
+    let image = Fixture.pattern(width: w, height: h).resized(width: width, height: height)
     #expect(crc32(image.pixels) == UInt32(crc))
   }
 
   @Test func smallLanczosByHand() {
-    let image = Fixtures.pattern(width: 10, height: 8).resized(width: 4, height: 3)
+    let image = Fixture.pattern(width: 10, height: 8).resized(width: 4, height: 3)
     #expect(
       image.pixels == [
         16, 3, 3, 33, 12, 15, 52, 36, 31, 69, 70, 41,
@@ -29,13 +30,13 @@ import Testing
   @Test(arguments: ResamplingGoldens.all)
   func filtersEqualPillow(_ golden: ResamplingGoldens) throws {
     let filter = try #require(ResamplingFilter(rawValue: golden.filter))
-    let image = Fixtures.pattern(width: golden.from.0, height: golden.from.1)
+    let image = Fixture.pattern(width: golden.from.0, height: golden.from.1)
       .resized(width: golden.to.0, height: golden.to.1, filter: filter)
     #expect(crc32(image.pixels) == golden.crc)
   }
 
   @Test func sameSizeIsTheSamePicture() {
-    let image = Fixtures.noise(width: 9, height: 7)
+    let image = Fixture.noise(width: 9, height: 7)
     for filter in ResamplingFilter.allCases {
       #expect(image.resized(width: 9, height: 7, filter: filter) == image)
     }
@@ -63,7 +64,7 @@ import Testing
     ], ResamplingFilter.allCases)
   func equalsPlainLoops(_ sizes: (Int, Int, Int, Int), _ filter: ResamplingFilter) {
     let (w, h, width, height) = sizes
-    let image = Fixtures.noise(width: w, height: h)
+    let image = Fixture.noise(width: w, height: h)
     let expected = slowResample(image, width: width, height: height, filter)
     for kernels in ImageKernels.supported {
       let found = image.resized(
@@ -77,7 +78,7 @@ import Testing
   @Test func extremesAreCutOff() {
     let image = PixelImage(
       width: 40, height: 40,
-      pixels: Fixtures.noise(width: 40, height: 40).pixels.map { $0 < 128 ? 0 : 255 })
+      pixels: Fixture.noise(width: 40, height: 40).pixels.map { $0 < 128 ? 0 : 255 })
     let expected = slowResample(image, width: 97, height: 13, .lanczos)
     #expect(expected.pixels.contains(0) && expected.pixels.contains(255))
     for kernels in ImageKernels.supported {
@@ -95,7 +96,7 @@ import Testing
   func aPartIsThePartOfTheWhole(
     _ w: Int, _ h: Int, _ width: Int, _ height: Int, _ columns: Range<Int>, _ rows: Range<Int>
   ) {
-    let image = Fixtures.noise(width: w, height: h)
+    let image = Fixture.noise(width: w, height: h)
     let part = image.resized(
       width: width, height: height, filter: .lanczos, columns: columns, rows: rows)
     let whole = image.resized(width: width, height: height)

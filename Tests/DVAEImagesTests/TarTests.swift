@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAEFiles
 import DVAEImages
 import DVAETensors
@@ -33,7 +34,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
   /// Archives that Python's tarfile has written.
   @Test(arguments: ["ustar", "gnu", "pax"])
   func everyFormatIsRead(_ format: String) throws {
-    let path = Fixtures.path("archives/\(format).tar")
+    let path = Fixture.path("archives/\(format).tar")
     let reader = try TarReader(path: path)
     let (found, error) = try entries(path)
     #expect(error == nil)
@@ -53,7 +54,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
   /// What GNU tar makes of a file with a hole of 128 kB, and of a hard link.
   @Test(arguments: ["gnu", "0.0", "0.1", "1.0"])
   func sparseFilesAndHardLinksAreRead(_ form: String) throws {
-    let path = Fixtures.path("archives/sparse-\(form).tar")
+    let path = Fixture.path("archives/sparse-\(form).tar")
     let (found, error) = try entries(path)
     #expect(error == nil && found.map(\.name) == ["a.txt", "s.bin", "b.txt"])
     let reader = try TarReader(path: path)
@@ -66,22 +67,22 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
 
   /// Two archives in one file, as `cat a.tar b.tar` makes them; Python needs `ignore_zeros` for it.
   @Test func joinedArchivesAreReadOn() throws {
-    try Fixtures.withFolder { folder in
+    try withFolder { folder in
       let (first, second) = (try archive([("a.txt", [1])]), try archive([("b.txt", [2])]))
       let path = folder + "/a.tar"
       let padding = [UInt8](repeating: 0, count: 512 * 7)
-      try Fixtures.write(first + padding + second, to: path)
+      try write(first + padding + second, to: path)
       let (found, error) = try entries(path)
       #expect(found.map(\.name) == ["a.txt", "b.txt"] && error == nil)
       let reader = try TarReader(path: path)
       #expect(try found.map { try reader.bytes(of: $0) } == [[1], [2]])
       // What is no archive is told, after all that is one.
-      try Fixtures.write(first + second + [UInt8](repeating: 7, count: 600), to: path)
+      try write(first + second + [UInt8](repeating: 7, count: 600), to: path)
       let junk = try entries(path)
       #expect(junk.entries.count == 2)
       #expect(junk.error?.description.contains("what follows the end mark") == true)
       // The second one is cut.
-      try Fixtures.write(first + second.dropLast(1024), to: path)
+      try write(first + second.dropLast(1024), to: path)
       #expect(try entries(path).entries.count == 2 && entries(path).error != nil)
     }
   }
@@ -107,8 +108,8 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
       + link("again.txt", to: "hard.txt", kind: "1") + link("up.txt", to: "x/../d/a.txt", kind: "2")
       + link("circle.txt", to: "circle.txt", kind: "2")
       + link("out.txt", to: "../../etc/passwd", kind: "2") + [UInt8](repeating: 0, count: 1024)
-    try Fixtures.withFolder { folder in
-      try Fixtures.write(bytes, to: folder + "/a.tar")
+    try withFolder { folder in
+      try write(bytes, to: folder + "/a.tar")
       let (found, error) = try entries(folder + "/a.tar")
       #expect(error == nil && found.count == 7)
       let reader = try TarReader(path: folder + "/a.tar")
@@ -127,10 +128,10 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
       ("b.txt", []),
     ]
     let bytes = try archive(files)
-    try Fixtures.withFolder { folder in
+    try withFolder { folder in
       let path = folder + "/a.tar"
       for count in 0..<bytes.count where [0, 1, 156, 511].contains(count % 512) {
-        try Fixtures.write(Array(bytes[..<count]), to: path)
+        try write(Array(bytes[..<count]), to: path)
         let (found, error) = try entries(path)
         #expect(found.map(\.name) == files.prefix(found.count).map(\.0))
         let recovery = try TarRecovery(path: path)
@@ -139,7 +140,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
         #expect(recovery.isComplete == (error == nil))
         if let error { #expect("\(error)".hasPrefix(path + ": not a sound tar archive at byte ")) }
         // What is sound can be continued, and gives the archive as if nothing had happened.
-        try Fixtures.write(Array(bytes[..<recovery.end]), to: path)
+        try write(Array(bytes[..<recovery.end]), to: path)
         nonisolated(unsafe) var rest = Array(bytes[..<recovery.end])
         var writer = TarWriter(offset: recovery.end) { rest += $0 }
         for (name, contents) in files[found.count...] { try writer.append(name: name, contents) }
@@ -150,14 +151,14 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
   }
 
   @Test func corruptionDoesNotCrash() throws {
-    let bytes = try Fixtures.bytes("archives/pax.tar") + Fixtures.bytes("archives/gnu.tar")
+    let bytes = try Fixture.bytes("archives/pax.tar") + Fixture.bytes("archives/gnu.tar")
     var generator = SeededGenerator(seed: 11)
-    try Fixtures.withFolder { folder in
+    try withFolder { folder in
       let path = folder + "/a.tar"
       for position in stride(from: 0, to: bytes.count, by: 43) {
         var damaged = bytes
         damaged[position] ^= UInt8(1 + bounded(255, using: &generator))
-        try Fixtures.write(damaged, to: path)
+        try write(damaged, to: path)
         for entry in try entries(path).entries {
           #expect(entry.size >= 0 && entry.offset + entry.size <= bytes.count)
         }
@@ -189,13 +190,13 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
       ("x", Array("10000000000\0".utf8)),
       ("L", Array("10000000000\0".utf8)),
     ]
-    try Fixtures.withFolder { folder in
+    try withFolder { folder in
       for (kind, size) in sizes {
-        try Fixtures.write(header(kind: kind, size: size), to: folder + "/a.tar")
+        try write(header(kind: kind, size: size), to: folder + "/a.tar")
         let (found, error) = try entries(folder + "/a.tar")
         #expect(found.isEmpty && error != nil, "\(size)")
       }
-      try Fixtures.write(header(kind: "0", size: Array("0\0".utf8)), to: folder + "/a.tar")
+      try write(header(kind: "0", size: Array("0\0".utf8)), to: folder + "/a.tar")
       #expect(try entries(folder + "/a.tar").entries.count == 1)
       // Pax records that lie about their length.
       for record in ["5 path=abc\n", "99 path=a\n", "x path=a\n", "12 size=-100\n", "10 size=99\n"]
@@ -205,7 +206,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
         let bytes =
           header(kind: "x", size: Array((String(text.count, radix: 8) + "\0").utf8)) + padded
           + header(kind: "0", size: Array("0\0".utf8))
-        try Fixtures.write(bytes, to: folder + "/a.tar")
+        try write(bytes, to: folder + "/a.tar")
         #expect(try entries(folder + "/a.tar").error != nil, "\(record)")
       }
     }
@@ -239,9 +240,9 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
     #expect(throws: DVAEError.missing(path: "/nowhere/a.tar")) {
       try TarReader(path: "/nowhere/a.tar")
     }
-    let error = #expect(throws: DVAEError.self) { try TarReader(path: Fixtures.path("archives")) }
+    let error = #expect(throws: DVAEError.self) { try TarReader(path: Fixture.path("archives")) }
     #expect(error?.kind == .missing)
-    #expect(try entries(Fixtures.path("images/kodim04.jpg")).error != nil)
+    #expect(try entries(Fixture.path("images/kodim04.jpg")).error != nil)
   }
 }
 
@@ -270,7 +271,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
       WebDatasetSample(key: "d/1", fields: [.init(extension: "jpg", bytes: [4])]),
       WebDatasetSample(key: "d/1", fields: [.init(extension: "jpg", bytes: [5])]),
     ]
-    try Fixtures.withFolder { folder in
+    try withFolder { folder in
       nonisolated(unsafe) var bytes: [UInt8] = []
       var writer = TarWriter { bytes += $0 }
       try writer.append(name: "__info__.json", [9])
@@ -278,7 +279,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
       let end = bytes.count
       try writer.finish()
       let path = folder + "/a.tar"
-      try Fixtures.write(bytes, to: path)
+      try write(bytes, to: path)
       var reader = try WebDatasetReader(path: path)
       var found: [WebDatasetSample] = []
       while let sample = try reader.next() { found.append(sample) }
@@ -291,7 +292,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
       #expect(recovery.lastSampleStart == end - 1024)
 
       // A torn archive: the sound samples, the torn one with what it has, then the error.
-      try Fixtures.write(Array(bytes[..<(4 * 1024 + 512)]), to: path)
+      try write(Array(bytes[..<(4 * 1024 + 512)]), to: path)
       var torn = try WebDatasetReader(path: path)
       #expect(try torn.next()?.key == "d/1")
       #expect(try torn.next()?.key == "d/2")

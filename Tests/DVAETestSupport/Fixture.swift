@@ -13,6 +13,28 @@ public enum Fixture {
   /// The file at a path below Tests/Fixtures, `tiny/encoder.pkl` say.
   public static func url(_ path: String) -> URL { directory.appending(path: path) }
 
+  /// The same as a path.
+  public static func path(_ path: String) -> String { url(path).path }
+
+  /// The bytes of the file at a path below Tests/Fixtures.
+  public static func bytes(_ path: String) throws -> [UInt8] {
+    [UInt8](try Data(contentsOf: url(path)))
+  }
+
+  /// The folder with the tiny model.
+  public static let tiny = path("tiny")
+
+  /// The folder with the photos.
+  public static let images = path("images")
+
+  /// The names of the photos, sorted.
+  public static let names = ["kodim04", "kodim23", "odd_401x333"]
+
+  /// The photos, in the order of their names.
+  public static let imageFiles = ["kodim04.jpg", "kodim23.png", "odd_401x333.png"].map {
+    images + "/" + $0
+  }
+
   /// The weights file at a path below Tests/Fixtures.
   public static func weights(_ path: String) throws -> WeightsFile {
     try WeightsFile.open(url(path).path)

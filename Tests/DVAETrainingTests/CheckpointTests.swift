@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAEFiles
 import DVAEModel
 import DVAETraining
@@ -11,7 +12,7 @@ import Testing
   let run: RunFolder
 
   init() throws {
-    folder = try TemporaryFolder()
+    folder = TemporaryFolder()
     run = try RunFolder(folder.path + "/run")
   }
 

@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAECPUEngine
 import DVAEModel
 import DVAETraining
@@ -7,7 +8,7 @@ import Testing
 @Suite struct StoppedRunTests {
   let folder: TemporaryFolder
 
-  init() throws { folder = try TemporaryFolder() }
+  init() throws { folder = TemporaryFolder() }
 
   /// Asks for a stop once it has been asked so many times whether there is one.
   private final class Impatient: TrainingObserver {

@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAEModel
 import DVAETraining
 import Foundation
@@ -83,19 +84,6 @@ extension TrainingConfiguration {
     configuration.checkpointEvery = 2
     return configuration
   }
-}
-
-/// A folder that is removed at the end.
-final class TemporaryFolder {
-  let path: String
-
-  init() throws {
-    path = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-      .path(percentEncoded: false)
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
 extension TrainingState {

@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAEFiles
 import DVAECPUEngine
 import DVAEModel
@@ -11,7 +12,7 @@ import Testing
   let engine: CPUEngine
 
   init() throws {
-    folder = try TemporaryFolder()
+    folder = TemporaryFolder()
     engine = try CPUEngine(threads: 2)
   }
 

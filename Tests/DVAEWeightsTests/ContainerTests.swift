@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAEFiles
 import Testing
 import DVAEWeights
@@ -22,7 +23,7 @@ struct ContainerTests {
       ("{\"a\": 1, \"b\": 22222}", "text"),
     ])
   func text(content: String, expected: String) throws {
-    let error = try #require(TestFiles.error(Array(content.utf8)))
+    let error = try #require(weightsError(Array(content.utf8)))
     #expect(error.description.contains(expected), "\(error)")
     #expect(!error.description.contains("\n"))
   }
@@ -38,13 +39,13 @@ struct ContainerTests {
       ([0], "too few"),
     ] as [([UInt8], String)])
   func binary(content: [UInt8], expected: String) throws {
-    let error = try #require(TestFiles.error(content))
+    let error = try #require(weightsError(content))
     #expect(error.description.contains(expected), "\(error)")
   }
 
   @Test("missing files, folders, empty files and devices are said as such")
   func paths() throws {
-    try TestFiles.withFolder { folder in
+    try withFolder { folder in
       func error(_ path: String) -> DVAEError? {
         do throws(DVAEError) {
           _ = try WeightsFile.open(path)
@@ -54,15 +55,15 @@ struct ContainerTests {
       #expect(error(folder + "/no") == .missing(path: folder + "/no"))
       #expect(error(folder) == .notAFile(path: folder, found: "a folder"))
       #expect(error("/dev/null") == .notAFile(path: "/dev/null", found: "a device or a pipe"))
-      try TestFiles.write([], to: folder + "/empty")
+      try write([], to: folder + "/empty")
       #expect(error(folder + "/empty") == .empty(path: folder + "/empty"))
-      #expect(TestFiles.error([]) == .empty(path: "some.pkl"))
+      #expect(weightsError([]) == .empty(path: "some.pkl"))
     }
   }
 
   @Test("zip archives that torch.save does not write are refused with the reason")
   func zips() throws {
-    func error(_ zip: ZipBuilder) -> String { TestFiles.error(zip.archive())?.description ?? "" }
+    func error(_ zip: ZipBuilder) -> String { weightsError(zip.archive())?.description ?? "" }
     let pickle = PickleBuilder.program(Array("N".utf8))
     var compressed = ZipBuilder(method: 8)
     compressed.add("a/data.pkl", pickle)
@@ -92,7 +93,7 @@ struct ContainerTests {
   func oneLine() throws {
     let name = "a\\n\\u0000\\u001b[31m" + String(repeating: "x", count: 5000)
     let header = "{\"\(name)\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}"
-    let error = try #require(TestFiles.error(SafetensorsTests.file(header, data: 8)))
+    let error = try #require(weightsError(SafetensorsTests.file(header, data: 8)))
     let message = error.description
     #expect(message.utf8.count < 2000)
     #expect(!message.utf8.contains { $0 < 0x20 || $0 == 0x7F })
@@ -106,12 +107,12 @@ struct ContainerTests {
 
   @Test("a file that is cut short anywhere is an error", arguments: fixtures)
   func truncation(name: String) throws {
-    let bytes = try TestFiles.bytes(name)
+    let bytes = try Fixture.bytes(name)
     // The beginning closely, then in steps, then the end closely.
     var lengths = Array(0..<200) + Array(bytes.count - 200..<bytes.count)
     lengths += stride(from: 200, to: bytes.count - 200, by: bytes.count / 60)
     for length in lengths {
-      #expect(TestFiles.error(Array(bytes[..<length])) != nil, "\(length) of \(bytes.count) bytes")
+      #expect(weightsError(Array(bytes[..<length])) != nil, "\(length) of \(bytes.count) bytes")
     }
   }
 
@@ -126,7 +127,7 @@ struct ContainerTests {
 
   @Test("changed values in a zip archive are found by their checksums")
   func checksums() throws {
-    var bytes = try TestFiles.bytes("tiny/encoder.pkl")
+    var bytes = try Fixture.bytes("tiny/encoder.pkl")
     try WeightsFile.parse(bytes, path: "good.pkl").verifyChecksums()
     bytes[bytes.count / 2] ^= 1
     let damaged = try WeightsFile.parse(bytes, path: "bad.pkl")
@@ -138,7 +139,7 @@ struct ContainerTests {
 
   @Test("a wrong byte gives an error or a readable file, never a crash", arguments: fixtures)
   func corruption(name: String) throws {
-    var original = try TestFiles.bytes(name)
+    var original = try Fixture.bytes(name)
     if original.starts(with: Array("PK".utf8)) { original = Self.withoutPickleChecksum(original) }
     // Only the bytes that describe the tensors can do harm; values are any bytes.
     let heads =

@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAEFiles
 import Testing
 import DVAEWeights
@@ -12,7 +13,7 @@ struct PickleMachineTests {
   static let data = ["0": [UInt8](repeating: 0, count: 8)]
 
   func error(_ value: [UInt8], _ storages: [String: [UInt8]] = data) -> DVAEError? {
-    TestFiles.error(P.archive(value, storages))
+    weightsError(P.archive(value, storages))
   }
 
   @Test(
@@ -32,17 +33,17 @@ struct PickleMachineTests {
     #expect(error(P.dictionary([("w", Self.tensor), ("x", call)])) == refused)
     // The same through STACK_GLOBAL, and in the legacy container.
     #expect(error(P.text(module) + P.text(name) + [0x93]) == refused)
-    #expect(TestFiles.error(Legacy.file(object: call, keys: [])) == refused)
+    #expect(weightsError(Legacy.file(object: call, keys: [])) == refused)
     #expect(refused.description.contains("'\(module).\(name)'"))
   }
 
   @Test("a text pickle that runs a command is refused by name too")
   func protocolZero() {
     #expect(
-      TestFiles.error(Array("cos\nsystem\n(S'echo pwned'\ntR.".utf8))
+      weightsError(Array("cos\nsystem\n(S'echo pwned'\ntR.".utf8))
         == .refusedName(path: "some.pkl", name: "os.system"))
     #expect(
-      TestFiles.error(Array("(cposix\nsystem\np0\n".utf8))
+      weightsError(Array("(cposix\nsystem\np0\n".utf8))
         == .refusedName(path: "some.pkl", name: "posix.system"))
   }
 
@@ -136,7 +137,7 @@ struct PickleMachineTests {
     ] as [(String, [UInt8])])
   func malformed(what: String, value: [UInt8]) {
     #expect(error(value) != nil, "\(what)")
-    #expect(TestFiles.error(Legacy.file(object: value, keys: [])) != nil, "\(what)")
+    #expect(weightsError(Legacy.file(object: value, keys: [])) != nil, "\(what)")
   }
 
   @Test(
@@ -163,7 +164,7 @@ struct PickleMachineTests {
     #expect(error(P.dictionary([("w", Self.tensor), ("h", half)])) != nil)
     let huge = P.tensor(P.storage("FloatStorage", key: "0", count: .max), shape: [2], strides: [1])
     #expect(error(P.dictionary([("w", huge)])) != nil)
-    #expect(TestFiles.error(Legacy.file(object: P.dictionary([("w", huge)]), keys: ["0"])) != nil)
+    #expect(weightsError(Legacy.file(object: P.dictionary([("w", huge)]), keys: ["0"])) != nil)
   }
 
   @Test("equal names, no tensors, and a pickle of something else are said as such")
@@ -173,7 +174,7 @@ struct PickleMachineTests {
         == .duplicateTensor(path: "some.pkl", tensor: "w"))
     #expect(error(P.dictionary([])) == .noTensors(path: "some.pkl"))
     #expect(error(Array("N".utf8)) == .noTensors(path: "some.pkl"))
-    let plain = TestFiles.error([0x80, 4, 0x4E, 0x2E])
+    let plain = weightsError([0x80, 4, 0x4E, 0x2E])
     #expect(plain?.description.contains("torch.save did not write") == true)
   }
 
@@ -257,7 +258,7 @@ struct PickleMachineTests {
     let value = P.dictionary([("w", Self.tensor)])
     let content = [UInt8](repeating: 0, count: 8)
     let good = Legacy.file(object: value, keys: ["0"]) + littleEndian(Int64(2)) + content
-    #expect(TestFiles.error(good) == nil)
+    #expect(weightsError(good) == nil)
     let tails: [([String], [UInt8])] = [
       (["0"], littleEndian(Int64(3)) + content),
       (["0"], littleEndian(Int64(-1)) + content),
@@ -268,13 +269,13 @@ struct PickleMachineTests {
       ([], []),
     ]
     for (keys, tail) in tails {
-      #expect(TestFiles.error(Legacy.file(object: value, keys: keys) + tail) != nil)
+      #expect(weightsError(Legacy.file(object: value, keys: keys) + tail) != nil)
     }
     #expect(
-      TestFiles.error(Legacy.file(object: value, keys: [], littleEndian: false))?.description
+      weightsError(Legacy.file(object: value, keys: [], littleEndian: false))?.description
         .contains("big-endian") == true)
     #expect(
-      TestFiles.error(Legacy.file(object: value, keys: [], version: 7))?.description
+      weightsError(Legacy.file(object: value, keys: [], version: 7))?.description
         .contains("version") == true)
   }
 
@@ -292,9 +293,9 @@ struct PickleMachineTests {
         + (0..<4).flatMap { littleEndian(Float($0).bitPattern) }
     }
     #expect(try WeightsFile.parse(file(offset: 2, size: 2), path: "")["w"]?.floats() == [2, 3])
-    #expect(TestFiles.error(file(offset: 3, size: 2)) != nil)
-    #expect(TestFiles.error(file(offset: 2, size: 1)) != nil)
-    #expect(TestFiles.error(file(offset: .max, size: 2)) != nil)
+    #expect(weightsError(file(offset: 3, size: 2)) != nil)
+    #expect(weightsError(file(offset: 2, size: 1)) != nil)
+    #expect(weightsError(file(offset: .max, size: 2)) != nil)
   }
 }
 

@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAEFiles
 import DVAETensors
 import Testing
@@ -13,7 +14,7 @@ struct SafetensorsTests {
 
   @Test("what is written reads back, aligned, in every type")
   func roundTrip() throws {
-    try TestFiles.withFolder { folder in
+    try withFolder { folder in
       let path = folder + "/all.safetensors"
       let values: [Float] = [1, -2.5, 0x1p-24, 65_504, 0.1, 3]
       let tensor = Tensor(Shape(1, 1, 1, 8), (0..<8).map { Float($0) })
@@ -40,7 +41,7 @@ struct SafetensorsTests {
       #expect(try file["raw"]?.int64s() == [1, 2, 3])
       #expect(try file["scalar"]?.int64s() == [-7])
       #expect(try file["empty"]?.floats() == [])
-      let bytes = try TestFiles.read(path)
+      let bytes = try bytes(path)
       let header = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
       #expect((8 + header) % 64 == 0)
 
@@ -59,9 +60,9 @@ struct SafetensorsTests {
 
   @Test("a strided tensor of a pickle is written in row-major order")
   func convertStrided() throws {
-    try TestFiles.withFolder { folder in
-      let source = try WeightsFile.open(TestFiles.fixture("tiny/encoder_channels_last.pkl"))
-      let plain = try WeightsFile.open(TestFiles.fixture("tiny/encoder.pkl"))
+    try withFolder { folder in
+      let source = try WeightsFile.open(Fixture.path("tiny/encoder_channels_last.pkl"))
+      let plain = try WeightsFile.open(Fixture.path("tiny/encoder.pkl"))
       let path = folder + "/encoder.safetensors"
       try writeSafetensors(path, tensors: source.tensors.map { SafetensorsEntry($0) })
       let converted = try WeightsFile.open(path)
@@ -75,7 +76,7 @@ struct SafetensorsTests {
   @Test("half precision is exact for every bit pattern, and rounds to nearest even")
   func halfPrecision() throws {
     let patterns = (0...UInt16.max).flatMap { littleEndian($0) }
-    try TestFiles.withFolder { folder in
+    try withFolder { folder in
       let path = folder + "/half.safetensors"
       try writeSafetensors(
         path,
@@ -166,16 +167,16 @@ struct SafetensorsTests {
       (#"{"a"#, 0, "without an end"),
     ] as [(String, Int, String)])
   func badHeader(header: String, data: Int, reason: String) throws {
-    let error = try #require(TestFiles.error(Self.file(header, data: data)))
+    let error = try #require(weightsError(Self.file(header, data: data)))
     #expect(error.description.contains(reason), "\(error)")
     #expect(error.file == "some.pkl")
-    #expect(TestFiles.error(Self.file(Self.good, data: 8)) == nil)
+    #expect(weightsError(Self.file(Self.good, data: 8)) == nil)
   }
 
   @Test("a header that claims 2^60 bytes is refused at once")
   func hugeHeader() throws {
     let bytes = littleEndian(UInt64(1) << 60) + Array("{\"a\":{}}".utf8)
-    let error = try #require(TestFiles.error(bytes))
+    let error = try #require(weightsError(bytes))
     #expect(
       error
         == .limitExceeded(
@@ -183,14 +184,14 @@ struct SafetensorsTests {
           limit: 100_000_000))
     let longer = littleEndian(UInt64(1000)) + Array("{\"a\":{}}".utf8)
     #expect(
-      TestFiles.error(longer)
+      weightsError(longer)
         == .truncated(
           path: "some.pkl", part: "the safetensors header", needed: 1000, available: 8))
   }
 
   @Test("entries that cannot be written are refused before a file appears")
   func badEntries() throws {
-    try TestFiles.withFolder { folder in
+    try withFolder { folder in
       let path = folder + "/bad.safetensors"
       let entries: [[SafetensorsEntry]] = [
         [SafetensorsEntry("a", shape: [2], floats: [1])],

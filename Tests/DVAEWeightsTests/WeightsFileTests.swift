@@ -1,3 +1,4 @@
+import DVAETestSupport
 import DVAEFiles
 import DVAETensors
 import Testing
@@ -28,7 +29,7 @@ struct WeightsFileTests {
       ("decoder_legacy.pkl", 0x7f85a9e3, .pytorchLegacy),
     ] as [(String, UInt32, WeightsFile.Format)])
   func values(name: String, expected: UInt32, format: WeightsFile.Format) throws {
-    let file = try WeightsFile.open(TestFiles.fixture("tiny/\(name)"))
+    let file = try WeightsFile.open(Fixture.path("tiny/\(name)"))
     #expect(file.format == format)
     #expect(file.tensors.count == 42)
     #expect(try digest(file) == expected)
@@ -36,8 +37,8 @@ struct WeightsFileTests {
 
   @Test("the FLAVA file, written by another library, holds the same values under its own names")
   func flava() throws {
-    let official = try WeightsFile.open(TestFiles.fixture("tiny/encoder.pkl"))
-    let flava = try WeightsFile.open(TestFiles.fixture("tiny/encoder_flava.safetensors"))
+    let official = try WeightsFile.open(Fixture.path("tiny/encoder.pkl"))
+    let flava = try WeightsFile.open(Fixture.path("tiny/encoder_flava.safetensors"))
     #expect(flava.format == .safetensors)
     #expect(flava.tensors.count == official.tensors.count)
     for tensor in official.tensors {
@@ -55,8 +56,8 @@ struct WeightsFileTests {
 
   @Test("float16 weights are the float32 ones to half precision")
   func halfPrecision() throws {
-    let full = try WeightsFile.open(TestFiles.fixture("tiny/encoder.pkl"))
-    let half = try WeightsFile.open(TestFiles.fixture("tiny/encoder_float16.pkl"))
+    let full = try WeightsFile.open(Fixture.path("tiny/encoder.pkl"))
+    let half = try WeightsFile.open(Fixture.path("tiny/encoder_float16.pkl"))
     for tensor in half.tensors {
       #expect(tensor.elementType == .float16)
       let expected = try #require(full[tensor.name])
@@ -68,8 +69,8 @@ struct WeightsFileTests {
 
   @Test("a module's tensors carry the names of its state dict, in its order")
   func names() throws {
-    let module = try WeightsFile.open(TestFiles.fixture("tiny/encoder.pkl"))
-    let state = try WeightsFile.open(TestFiles.fixture("tiny/encoder_state_dict.pt"))
+    let module = try WeightsFile.open(Fixture.path("tiny/encoder.pkl"))
+    let state = try WeightsFile.open(Fixture.path("tiny/encoder_state_dict.pt"))
     #expect(module.tensors.map(\.name) == state.tensors.map(\.name))
     #expect(module.tensors.first?.name == "blocks.input.w")
     #expect(module["blocks.group_1.block_1.res_path.conv_1.w"]?.shape == [4, 16, 3, 3])
@@ -109,8 +110,8 @@ struct WeightsFileTests {
 
   @Test("channels-last tensors keep their strides and read in row-major order")
   func strides() throws {
-    let strided = try WeightsFile.open(TestFiles.fixture("tiny/encoder_channels_last.pkl"))
-    let plain = try WeightsFile.open(TestFiles.fixture("tiny/encoder.pkl"))
+    let strided = try WeightsFile.open(Fixture.path("tiny/encoder_channels_last.pkl"))
+    let plain = try WeightsFile.open(Fixture.path("tiny/encoder.pkl"))
     let name = "blocks.group_1.block_1.res_path.conv_1.w"
     let tensor = try #require(strided[name])
     #expect(tensor.strides == [144, 1, 48, 16])
@@ -121,7 +122,7 @@ struct WeightsFileTests {
   @Test("aligned float32 is mapped: two tensors of it are one memory, and it outlives the file")
   func zeroCopy() throws {
     func load() throws -> (Tensor, Tensor, [Float]) {
-      let file = try WeightsFile.open(TestFiles.fixture("tiny/encoder.pkl"))
+      let file = try WeightsFile.open(Fixture.path("tiny/encoder.pkl"))
       let stored = try #require(file["blocks.input.w"])
       return (stored.tensor(), stored.tensor(), try stored.floats())
     }
@@ -194,13 +195,13 @@ struct WeightsFileTests {
 
   @Test("a file that shrinks after it was opened is an error, not a crash")
   func shrunk() throws {
-    try TestFiles.withFolder { folder in
+    try withFolder { folder in
       let path = folder + "/w.safetensors"
       let values = [Float](repeating: 1, count: 1 << 16)
       try writeSafetensors(path, tensors: [SafetensorsEntry("w", shape: [1 << 16], floats: values)])
       let file = try WeightsFile.open(path)
       // In place, as a download that starts again would do it.
-      try TestFiles.write([1, 2, 3], to: path)
+      try write([1, 2, 3], to: path)
       #expect(throws: DVAEError.changed(path: path)) { try file["w"]?.floats() }
     }
   }

@@ -1,0 +1,86 @@
+import DVAETestSupport
+import DVAECommands
+import Foundation
+import Synchronization
+import Testing
+
+/// What is drawn on terminals of several widths.
+@Suite struct ConsoleTests {
+  /// A terminal that notes what it is given.
+  private final class Terminal: Sendable {
+    let texts = Mutex<[String]>([])
+    let columns: Mutex<Int?>
+
+    init(_ columns: Int?) { self.columns = Mutex(columns) }
+
+    var console: Console {
+      Console(
+        isTerminal: true, columns: { self.columns.withLock(\.self) }, output: { _ in true },
+        errors: { text in
+          self.texts.withLock { $0.append(text) }
+          return true
+        })
+    }
+
+    /// What stands on the line of each drawing.
+    var lines: [String] {
+      texts.withLock(\.self).flatMap { $0.split(whereSeparator: \.isNewline) }.flatMap {
+        $0.split(separator: "\r")
+      }.map(String.init)
+    }
+  }
+
+  private let long = String(repeating: "0123456789", count: 20)
+
+  @Test(arguments: [2, 10, 80, 300])
+  func linesAreCutToTheWidth(_ columns: Int) {
+    let terminal = Terminal(columns)
+    let console = terminal.console
+    for line in [long, "short", long, "β×∞"] { console.draw(line) }
+    // The last column stays free: some terminals begin a new line there.
+    #expect(terminal.lines.allSatisfy { $0.count < columns })
+    #expect(terminal.texts.withLock { $0[0] } == "\r" + long.prefix(columns - 1))
+  }
+
+  @Test func aWidthThatIsNotKnownCutsNothing() {
+    let terminal = Terminal(nil)
+    terminal.console.draw(long)
+    #expect(terminal.lines == [long])
+  }
+
+  @Test func aWindowThatBecomesNarrowerIsCleared() {
+    let terminal = Terminal(80)
+    let console = terminal.console
+    console.draw(long)
+    terminal.columns.withLock { $0 = 20 }
+    console.draw(long)
+    // 79 characters stood there, which are four lines of 20: up to the first of them.
+    #expect(terminal.texts.withLock { $0[1] } == "\u{1B}[3A\r\u{1B}[J" + long.prefix(19))
+    terminal.columns.withLock { $0 = 10 }
+    console.note("done")
+    #expect(terminal.texts.withLock { $0[2...].joined() } == "\u{1B}[1A\r\u{1B}[J\rdone\n")
+  }
+
+  @Test func commandsFitIntoNarrowTerminals() async throws {
+    let folder = TemporaryFolder()
+    for columns in [30, 80] {
+      let terminal = Terminal(columns)
+      let status = await Console.$current.withValue(terminal.console) {
+        let tokenized = await DVAECommand.execute(
+          ["tokenize", "--weights", Fixture.tiny, "--output", folder("\(columns).npy")]
+            + Fixture.imageFiles)
+        let trained = await DVAECommand.execute(
+          ["train", "--output", folder("run-\(columns)"), "--updates", "2", "--data"]
+            + Fixture.imageFiles + TrainCommandTests.small)
+        return max(tokenized, trained)
+      }
+      #expect(status == 0)
+      // What is drawn over has no newline; notes, such as the last line of a run, may be long.
+      let drawn = terminal.texts.withLock { $0.filter { !$0.hasSuffix("\n") } }
+      #expect(drawn.contains { $0.contains("tokenizing") } && drawn.contains { $0.contains("1/2") })
+      for text in drawn {
+        #expect(text.split(separator: "\r").allSatisfy { $0.count < columns }, "\(text)")
+      }
+    }
+  }
+}

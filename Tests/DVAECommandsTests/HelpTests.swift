@@ -1,0 +1,25 @@
+import DVAETestSupport
+import Foundation
+import Testing
+
+/// Every command's help, word for word: `Tests/Fixtures/help/NAME.txt`.
+///
+/// After a change on purpose, write them anew with `dvae NAME --help`.
+@Suite struct HelpTests {
+  static let commands = [
+    "", "tokenize", "decode", "reconstruct", "evaluate", "weights", "weights info",
+    "weights convert", "weights download", "devices", "export", "benchmark", "train", "prepare",
+    "tokens", "tokens info",
+    "tokens verify", "tokens stats", "tokens mosaic",
+  ]
+
+  @Test(arguments: commands) func helpIsAsWritten(_ command: String) async throws {
+    let words = command.split(separator: " ").map(String.init)
+    let run = await dvae(words + ["--help"])
+    #expect(run.status == 0)
+    let name = words.isEmpty ? "dvae" : words.joined(separator: "-")
+    let golden = Fixture.path("help/\(name).txt")
+    #expect(try run.output == String(decoding: bytes(golden), as: UTF8.self))
+    #expect(command.isEmpty || run.output.contains("Example:\n  dvae \(words[0])"))
+  }
+}

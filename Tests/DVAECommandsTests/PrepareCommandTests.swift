@@ -1,0 +1,219 @@
+import DVAETestSupport
+import DVAEFiles
+import DVAEKit
+import DVAEPreparation
+import Foundation
+import DVAEImages
+import Testing
+
+@Suite struct PrepareCommandTests {
+  let folder = TemporaryFolder()
+
+  private func table(_ captions: [String]) throws {
+    for (number, _) in captions.enumerated() {
+      let image = testPicture(number, width: 300, height: 256)
+      try write(encodeJPEG(image, quality: 80), to: folder("\(number).jpg"))
+    }
+    let lines = captions.enumerated().map { "\($1)\t\($0).jpg\n" }
+    try write(Array(lines.joined().utf8), to: folder("t.tsv"))
+  }
+
+  @Test func aTableBecomesShards() async throws {
+    try table(["a dog on a beach", "IMG_1234.JPG taken 2012-05-03", "car", "a cat in the sun"])
+    let run = await dvae("prepare", folder("t.tsv"), "--output", folder("out"))
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.output.contains("2 of 4 pairs") && run.output.contains("1 boilerplate"))
+    let page = try String(decoding: bytes(folder("out/funnel.html")), as: UTF8.self)
+    #expect(page.contains("2 of 4 pairs") && page.contains("IMG_1234.JPG"))
+    #expect(!page.contains("http"))
+    let again = await dvae("prepare", folder("t.tsv"), "--output", folder("out"), "--resume")
+    #expect(again.status == 0 && again.errors.contains("complete already"))
+    let other = await dvae(
+      "prepare", folder("t.tsv"), "--output", folder("out"), "--resume", "--min-words", "4")
+    #expect(other.status == 73)
+    #expect(await dvae("prepare", folder("t.tsv"), "--output", folder("out")).status == 73)
+  }
+
+  @Test func flagsGoBeforeTheFileAndTheFileBeforeThePreset() async throws {
+    try table(["a dog", "a dog on a beach", "a dog on a beach in summer"])
+    try write(Array(#"{"min_words": 4, "min_side": 257}"#.utf8), to: folder("c.json"))
+    let arguments = ["prepare", folder("t.tsv"), "--config", folder("c.json"), "--json"]
+    let run = await dvae(arguments + ["--output", folder("a"), "--min-side", "off"])
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.output.contains(#""min-words":1"#) && run.output.contains(#""samples":2"#))
+    let strict = await dvae(arguments + ["--output", folder("b"), "--min-words", "6"])
+    #expect(strict.output.contains(#""min-words":2"#) && strict.output.contains(#""min-side":1"#))
+  }
+
+  /// Every flag of a filter reaches that filter: the index holds what was asked for, and nothing
+  /// else; the help lists no filter that is not here.
+  @Test func everyFlagReachesItsFilter() async throws {
+    let flags: [(flag: String, value: String, key: String, json: JSONValue)] = [
+      ("require-caption", "on", "require_caption", .bool(true)),
+      ("min-words", "2", "min_words", .integer(2)), ("max-words", "77", "max_words", .integer(77)),
+      ("language", "en", "language", .string("en")),
+      ("max-boilerplate", "0.75", "max_boilerplate", .number(0.75)),
+      ("crop-boilerplate", "on", "crop_boilerplate", .bool(true)),
+      ("drop-boilerplate-ends", "on", "drop_boilerplate_ends", .bool(true)),
+      ("min-unique", "0.125", "min_unique", .number(0.125)),
+      ("max-repetition", "0.375", "max_repetition", .number(0.375)),
+      ("max-capitals", "0.625", "max_capitals", .number(0.625)),
+      ("require-capital", "on", "require_capital", .bool(true)),
+      ("require-determiner", "on", "require_determiner", .bool(true)),
+      ("require-preposition", "on", "require_preposition", .bool(true)),
+      ("require-noun", "on", "require_noun", .bool(true)),
+      ("types", "png,webp", "types", .array([.string("png"), .string("webp")])),
+      ("min-side", "33", "min_side", .integer(33)),
+      ("max-aspect", "3.5", "max_aspect", .number(3.5)),
+      ("exact-duplicates", "on", "exact_duplicates", .bool(true)),
+      ("near-duplicates", "7", "near_duplicates", .integer(7)),
+    ]
+    try table(["A dog on a beach"])
+    let run = await dvae(
+      ["prepare", folder("t.tsv"), "--output", folder("out"), "--preset", "none"]
+        + flags.flatMap { ["--" + $0.flag, $0.value] })
+    #expect(run.status == 0, "\(run.errors)")
+    let index = try JSONValue(parsing: bytes(folder("out/index.json")), path: "index.json")
+    guard case .object(let top) = index, case .object(let settings)? = top["settings"] else {
+      Issue.record("no settings")
+      return
+    }
+    let expected = Dictionary(uniqueKeysWithValues: flags.map { ($0.key, $0.json) })
+    #expect(settings["filters"] == .object(expected))
+    let help = await dvae("prepare", "--help").output
+    let start = try #require(help.range(of: "FILTERS:"))
+    let end = try #require(help.range(of: "SOURCES:"))
+    let listed = help[start.upperBound..<end.lowerBound].split(separator: "\n")
+      .filter { $0.hasPrefix("  --") }.count
+    // The preset and the file are no filters.
+    #expect(listed == flags.count + 2)
+  }
+
+  private static let wrongUsage: [([String], Int32)] = [
+    (["--min-words", "few"], 64), (["--max-aspect", "0.5"], 64), (["--types", "gif"], 64),
+    (["--max-aspect", "nan"], 64), (["--max-aspect", "inf"], 64), (["--min-unique", "nan"], 64),
+    (["--max-words", "2"], 64),
+    (["--config", "nothing.json"], 66), (["--exclude", "nothing.txt"], 66),
+    (["--format", "jsonl"], 0),
+  ]
+
+  @Test func wrongNumbersAreNamed() async throws {
+    try table(["a dog on a beach"])
+    let run = await dvae(
+      "prepare", folder("t.tsv"), "--output", folder("out"), "--max-aspect", "nan")
+    #expect(run.status == 64 && run.errors.contains("--max-aspect"), "\(run.errors)")
+  }
+
+  /// A source that cannot be read is told once, with its name, and the others are done.
+  @Test func unreadableSourcesAreTold() async throws {
+    try table(["a dog on a beach"])
+    try write(Array(repeating: 7, count: 2048), to: folder("junk.tar"))
+    let bzip2 = try bytes(Fixture.path("prepare/captions.tsv.bz2"))
+    try write(Array(bzip2.dropLast(20)), to: folder("cut.csv.bz2"))
+    let arguments = [
+      "prepare", folder("junk.tar"), folder("cut.csv.bz2"), folder("t.tsv"), "--output",
+      folder("out"), "--json",
+    ]
+    for flags in [[], ["--resume"]] {
+      let run = await dvae(arguments + flags)
+      #expect(run.status == 65, "\(run.errors)")
+      #expect(run.output.contains(#""samples":1"#))
+      for name in ["junk.tar: ", "cut.csv.bz2: "] {
+        #expect(run.errors.components(separatedBy: folder(name)).count == 2, "\(run.errors)")
+      }
+      #expect(run.errors.contains("2 sources could not be read to the end"))
+    }
+    let funnel = try JSONDecoder().decode(
+      Funnel.self, from: Data(bytes(folder("out/funnel.json"))))
+    let origins = funnel.stages.flatMap(\.drops).first { $0.reason == "unreadable-source" }?
+      .examples.map(\.origin)
+    #expect(origins == [folder("junk.tar"), folder("cut.csv.bz2")])
+  }
+
+  @Test(arguments: wrongUsage)
+  func wrongUsageIsRefused(_ flags: [String], _ status: Int32) async throws {
+    try table(["a dog on a beach"])
+    let run = await dvae(["prepare", folder("t.tsv"), "--output", folder("out")] + flags)
+    #expect(run.status == status, "\(run.errors)")
+    let inside = await dvae("prepare", folder.path, "--output", folder("inside/out"))
+    #expect(inside.status == 64 && inside.errors.contains("become inputs"))
+    #expect(await dvae("prepare", folder("none.tsv"), "--output", folder("x")).status == 66)
+  }
+}
+
+/// The program itself, killed at many moments and resumed.
+@Suite struct PrepareKillTests {
+  let folder = TemporaryFolder()
+
+  @Test func resumedRunsGiveTheSameFiles() throws {
+    for number in 0..<30 {
+      let image = testPicture(number, width: 500, height: 400)
+      try write(encodeJPEG(image, quality: 90), to: folder("\(number).jpg"))
+    }
+    // Every image comes several times, far apart: what was seen before a kill counts after it.
+    let lines = (0..<160).map { "a dog number \($0) here\t\(($0 * 7) % 30).jpg\n" }
+    try write(Array(lines.joined().utf8), to: folder("t.tsv"))
+    let arguments = [
+      "prepare", folder("t.tsv"), "--preset", "none", "--exact-duplicates", "on",
+      "--samples-per-shard", "4", "--max-side", "450", "--output",
+    ]
+    let start = ContinuousClock.now
+    #expect(try Program.run(arguments + [folder("whole")]).status == 0)
+    let duration = (ContinuousClock.now - start) / .seconds(1)
+    let whole = try contents("whole")
+    #expect(whole.count == 8 + 4)
+    var resumed = 0
+    for moment in 0..<6 {
+      let output = "killed-\(moment)"
+      let errors = Pipe()
+      let process = try Program.launch(arguments + [folder(output)], errors: errors)
+      if moment % 2 == 0 {
+        Thread.sleep(forTimeInterval: duration * (Double(moment) + 0.5) / 6)
+      } else {
+        wait(forRows: 20 * moment, in: folder(output) + ".partial/state.json", while: process)
+      }
+      kill(process.processIdentifier, SIGKILL)
+      _ = errors.fileHandleForReading.readDataToEndOfFile()
+      process.waitUntilExit()
+      guard process.terminationReason == .uncaughtSignal else { continue }
+      let run = try Program.run(arguments + [folder(output), "--resume"])
+      #expect(run.status == 0, "\(run.errors)")
+      resumed += run.errors.contains("resumed after") ? 1 : 0
+      #expect(try contents(output) == whole, "killed at moment \(moment)")
+    }
+    #expect(resumed >= 1)
+  }
+
+  /// Returns once so many rows are committed, however slow the machine is.
+  private func wait(forRows count: Int, in path: String, while process: Process) {
+    while process.isRunning {
+      let text = FileManager.default.contents(atPath: path).map {
+        String(decoding: $0, as: UTF8.self)
+      }
+      let rows = text?.firstRange(of: "\"rows\":").flatMap { range in
+        text.flatMap { Int($0[range.upperBound...].prefix(while: \.isNumber)) }
+      }
+      if let rows, rows >= count { return }
+      Thread.sleep(forTimeInterval: 0.001)
+    }
+  }
+
+  private func contents(_ name: String) throws -> [String: [UInt8]] {
+    var files: [String: [UInt8]] = [:]
+    for file in try FileManager.default.contentsOfDirectory(atPath: folder(name)) {
+      files[file] = try bytes(folder(name) + "/" + file)
+    }
+    return files
+  }
+
+  @Test func serversAreToldWhoAsks() async throws {
+    let server = try LoopbackServer { _, _ in .init(status: "404 Not Found") }
+    try write(Array("a caption\t\(server.base)/a\n".utf8), to: folder("t.tsv"))
+    let run = await dvae(
+      "prepare", folder("t.tsv"), "--output", folder("told"), "--preset", "none",
+      "--allow-private-addresses", "--quiet")
+    #expect(run.status == 0)
+    let agent = "swift-dvae/\(DVAE.version) (dvae prepare)"
+    #expect(server.requests.map { $0.headers["user-agent"] } == [agent])
+  }
+}

@@ -1,0 +1,173 @@
+import DVAETestSupport
+import DVAEKit
+import DVAEModel
+import Foundation
+import DVAETensors
+import Testing
+import DVAEWeights
+
+@Suite struct WeightsCommandTests {
+  let folder = TemporaryFolder()
+
+  private func info(_ path: String) async throws -> [String: Any] {
+    let run = await dvae("weights", "info", path, "--json")
+    #expect(run.status == 0, "\(run.errors)")
+    return try #require(
+      try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])
+  }
+
+  @Test func infoTellsWhatIsInside() async throws {
+    let report = try await info(Fixture.tiny)
+    let files = try #require(report["files"] as? [[String: Any]])
+    #expect(files.map { $0["format"] as? String } == ["pytorchZip", "pytorchZip"])
+    #expect(
+      files[0]["sha256"] as? String
+        == "df2c0ac341d5cf942724da0af7f103192e677211dccf529f14ed96af1a19ab30")
+    #expect((report["encoder"] as? [String: Int])?["parameters"] == 84964)
+    #expect((report["decoder"] as? [String: Int])?["parameters"] == 108122)
+    #expect((report["architecture"] as? [String: Int])?["vocab_size"] == 128)
+    let text = await dvae("weights", "info", Fixture.tiny + "/encoder_legacy.pkl").output
+    #expect(text.contains("pytorchLegacy") && text.contains("not in there"))
+  }
+
+  @Test func damagedWeightsAreNotUsed() async throws {
+    var bytes = try Data(contentsOf: URL(filePath: Fixture.tiny + "/encoder.pkl"))
+    bytes[bytes.count / 2] ^= 0x40
+    let damaged = folder("encoder.pkl")
+    try bytes.write(to: URL(filePath: damaged))
+    for arguments in [
+      ["weights", "info", damaged],
+      ["weights", "convert", damaged, "--output", folder("x.safetensors")],
+      ["tokenize", Fixture.images, "--output", folder("t.npy"), "--weights", damaged],
+    ] {
+      let run = await dvae(arguments)
+      #expect(run.status == 65, "\(arguments)")
+      #expect(run.errors.contains(damaged) && run.errors.contains("does not match its checksum"))
+    }
+    #expect(!FileManager.default.fileExists(atPath: folder("t.npy")))
+  }
+
+  @Test func conversionKeepsEveryNumber() async throws {
+    let path = folder("dvae.safetensors")
+    // The decoder first: the order does not matter.
+    let run = await dvae(
+      "weights", "convert", Fixture.tiny + "/decoder.pkl", Fixture.tiny + "/encoder.pkl",
+      "--output", path)
+    #expect(run.status == 0 && run.output == path + "\n")
+    let (converted, original) = (try WeightsFiles(path), try WeightsFiles(Fixture.tiny))
+    #expect(converted.model.architecture == original.model.architecture)
+    for half in NetworkPlan.Half.allCases {
+      let (a, b) = (converted.parameters(half), original.parameters(half))
+      #expect(a?.parameters.count == 42)
+      for (x, y) in zip(a?.parameters ?? [], b?.parameters ?? []) {
+        #expect(x.name == y.name && x.values.elements.elementsEqual(y.values.elements))
+      }
+    }
+    let metadata = converted.files[0].metadata
+    #expect(metadata["format"] == "dvae.weights/1")
+    #expect(metadata["licence"]?.contains("indicate that the model was used") == true)
+    #expect(metadata["architecture"]?.contains("\"vocab_size\":128") == true)
+    // A second conversion still names the first source.
+    try converted.convert(to: folder("again.safetensors"))
+    let again = try WeightsFiles(folder("again.safetensors"))
+    #expect(
+      try again.provenance(of: .encoder).source == original.provenance(of: .encoder).sha256)
+    #expect(
+      try again.provenance(of: .encoder).agrees(with: original.provenance(of: .encoder)))
+    #expect(
+      try !again.provenance(of: .decoder).agrees(with: original.provenance(of: .encoder)))
+  }
+
+  @Test func halfPrecisionIsHalfTheSize() async throws {
+    let path = folder("half.safetensors")
+    #expect(
+      await dvae("weights", "convert", Fixture.tiny, "--output", path, "--float16").status == 0)
+    let file = try WeightsFile.open(path)
+    #expect(file.tensors.allSatisfy { $0.elementType == .float16 })
+    let vae = try DiscreteVAE.load(path)
+    #expect(vae.architecture.vocabulary == 128)
+  }
+
+  @Test func oneHalfIsEnoughForItsJob() async throws {
+    let encoder = Fixture.tiny + "/encoder_flava.safetensors"
+    let run = await dvae(
+      "tokenize", Fixture.imageFiles[0], "--output", folder("t.npy"), "--weights", encoder)
+    #expect(run.status == 0)
+    let decode = await dvae(
+      "decode", folder("t.npy"), "--output", folder("out"), "--weights", encoder)
+    #expect(decode.status == 66)
+    #expect(decode.errors.contains("no decoder"))
+  }
+
+  @Test func wrongFilesAreNamed() async throws {
+    try write(Array("<html>".utf8), to: folder("page.pkl"))
+    for (arguments, status) in [
+      ([folder("page.pkl")], 65), ([folder("none.pkl")], 66), ([folder.path], 66),
+      ([Fixture.tiny + "/encoder.pkl", Fixture.tiny + "/encoder_legacy.pkl"], 65),
+      ([Fixture.tiny, "--output", folder("x.pkl")], 64),
+    ] as [([String], Int32)] {
+      let run = await dvae(
+        ["weights", "convert", "--output", folder("x.safetensors")] + arguments)
+      #expect(run.status == status, "\(run.errors)")
+    }
+    #expect(!FileManager.default.fileExists(atPath: folder("x.safetensors")))
+  }
+
+  @Test func maliciousFilesAreOneLine() async throws {
+    let touched = folder("touched")
+    // What os.system("touch …") looks like in the container of PyTorch before 1.6, and alone.
+    let command = "cos\nsystem\n(S'touch \(touched)'\ntR."
+    let magic: [UInt8] = [0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50]
+    let files: [(String, [UInt8])] = [
+      ("command.pkl", [0x80, 2] + Array(command.utf8)),
+      (
+        "legacy.pkl",
+        magic + [0x19, 0x2E, 0x80, 2, 0x4D, 0xE9, 3, 0x2E, 0x80, 2, 0x7D, 0x2E, 0x80, 2]
+          + Array(command.utf8)
+      ),
+      ("huge.safetensors", [0, 0, 0, 0, 0, 0, 0, 0x10] + Array("{\"a\":{}}".utf8)),
+      ("empty.pkl", []), ("text.pt", Array("hello\n".utf8)),
+      ("short.pkl", Array(try bytes(Fixture.tiny + "/encoder.pkl").prefix(100_000))),
+      ("short_legacy.pkl", Array(try bytes(Fixture.tiny + "/encoder_legacy.pkl").prefix(99_999))),
+    ]
+    for (name, content) in files {
+      try write(content, to: folder(name))
+      let run = await dvae("weights", "info", folder(name))
+      #expect(run.status == 65, "\(name): \(run.errors)")
+      #expect(run.output == "")
+      #expect(run.errors.split(separator: "\n").count == 1)
+      #expect(run.errors.contains(name))
+    }
+    #expect(!FileManager.default.fileExists(atPath: touched))
+  }
+
+  @Test func downloadFetchesVerifiesAndNamesTheLicence() async throws {
+    let server = try LoopbackServer { request, _ in
+      guard let body = try? bytes(Fixture.tiny + request.path) else {
+        return .init(status: "404 Not Found")
+      }
+      return .file(body, for: request)
+    }
+    let arguments = ["weights", "download", "--output", folder("w"), "--base-url", server.base]
+    let run = await dvae(arguments)
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.output == folder("w/encoder.pkl") + "\n" + folder("w/decoder.pkl") + "\n")
+    #expect(run.errors.contains("indicate that the model was used"))
+    #expect(try bytes(folder("w/encoder.pkl")) == bytes(Fixture.tiny + "/encoder.pkl"))
+    let again = await dvae(arguments)
+    #expect(again.status == 0 && again.errors.contains("there already"))
+    #expect(server.requests.count == 2)
+  }
+
+  @Test func downloadOfTheWrongHalfIsNotKept() async throws {
+    let body = try bytes(Fixture.tiny + "/decoder.pkl")
+    let server = try LoopbackServer { request, _ in .file(body, for: request) }
+    let run = await dvae(
+      "weights", "download", "--output", folder("w"), "--base-url", server.base)
+    #expect(run.status == 65)
+    #expect(run.errors.contains("encoder"))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("w")) == [])
+    let usage = await dvae("weights", "download", "--base-url", "ftp://somewhere")
+    #expect(usage.status == 64)
+  }
+}

@@ -1,0 +1,57 @@
+import DVAETestSupport
+import DVAEFiles
+import Foundation
+import Testing
+
+@Suite struct OutputFileTests {
+  let folder = TemporaryFolder()
+
+  /// A lock that is given back soon is waited for; one that stays is another run's.
+  @Test func passingLocksAreWaitedFor() throws {
+    let path = folder("file")
+    let taken = DispatchSemaphore(value: 0)
+    Thread.detachNewThread {
+      let holder = try? OutputFile(path, emptied: true, locked: true)
+      #expect(holder != nil)
+      taken.signal()
+      Thread.sleep(forTimeInterval: 0.02)
+      withExtendedLifetime(holder) {}
+    }
+    taken.wait()
+    let next = try OutputFile(path, emptied: false, locked: true, patience: .seconds(60))
+    let error = #expect(throws: DVAEError.self) {
+      try OutputFile(path, emptied: false, locked: true, patience: .zero)
+    }
+    #expect(error?.kind == .cannotCreate)
+    withExtendedLifetime(next) {}
+  }
+
+  /// Whoever waits for a lock must not get the file that its holder has renamed: it is finished.
+  @Test func aRenamedFileIsNotTheOneThatWasAskedFor() throws {
+    let path = folder("file")
+    var holder: OutputFile? = try OutputFile(path, emptied: true, locked: true)
+    try holder?.append([1, 2, 3])
+    let renamed = DispatchSemaphore(value: 0)
+    Thread.detachNewThread {
+      let next = try? OutputFile(path, emptied: true, locked: true, patience: .seconds(60))
+      #expect(next?.size == 0)
+      renamed.signal()
+    }
+    Thread.sleep(forTimeInterval: 0.02)
+    try FileSystem.rename(path, to: folder("finished"))
+    holder = nil
+    renamed.wait()
+    #expect(FileSystem.size(folder("finished")) == 3)
+  }
+
+  /// A link would lead the write to a file that nobody named.
+  @Test func linksAreRefused() throws {
+    let target = folder("target")
+    try OutputFile(target, emptied: true).append([1, 2, 3])
+    try FileManager.default.createSymbolicLink(
+      atPath: folder("link"), withDestinationPath: target)
+    let error = #expect(throws: DVAEError.self) { try OutputFile(folder("link"), emptied: true) }
+    #expect(error?.description.contains("symbolic link") == true)
+    #expect(FileSystem.size(target) == 3)
+  }
+}

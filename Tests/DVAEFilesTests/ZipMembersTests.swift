@@ -1,0 +1,92 @@
+import DVAETestSupport
+import DVAEFiles
+import Testing
+import DVAEWeights
+
+/// Members of zip archives by name, stored and deflated.
+@Suite struct ZipMembersTests {
+  private let text = Array("a picture, perhaps".utf8)
+
+  /// A deflate stream of one block that is not compressed.
+  private func deflated(_ bytes: [UInt8]) -> [UInt8] {
+    let count = UInt16(bytes.count)
+    return [1] + littleEndian(count) + littleEndian(~count) + bytes
+  }
+
+  private var checksum: UInt32 { text.withUnsafeBytes(CRC32.checksum) }
+
+  /// What the member "a" of an archive gives.
+  private func member(
+    _ zip: ZipBuilder, limit: Int = 1000
+  ) throws -> Result<[UInt8]?, DVAEError> {
+    try withFolder { folder in
+      try write(zip.archive(), to: folder + "/a.zip")
+      do throws(DVAEError) {
+        return .success(try ZipMembers(path: folder + "/a.zip").contents(of: "a", limit: limit))
+      } catch {
+        return .failure(error)
+      }
+    }
+  }
+
+  private func problem(_ zip: ZipBuilder, limit: Int = 1000) throws -> String {
+    guard case .failure(let error) = try member(zip, limit: limit) else { return "" }
+    return error.description
+  }
+
+  @Test(arguments: [false, true]) func bothMethodsAreRead(_ zip64: Bool) throws {
+    var stored = ZipBuilder(zip64: zip64)
+    stored.add("b", [1])
+    stored.add("a", text)
+    #expect(try member(stored).get() == text)
+    #expect(try member(stored, limit: text.count).get() == text)
+    #expect(try problem(stored, limit: text.count - 1).contains("\(text.count) bytes"))
+    var compressed = ZipBuilder(method: 8, zip64: zip64)
+    compressed.add("a", deflated(text), checksum: checksum, size: text.count)
+    #expect(try member(compressed).get() == text)
+    #expect(try problem(compressed, limit: text.count - 1).contains("\(text.count) bytes"))
+    var empty = ZipBuilder(method: 8)
+    empty.add("a", deflated([]), checksum: 0, size: 0)
+    #expect(try member(empty).get() == [])
+    var other = ZipBuilder()
+    other.add("b", text)
+    #expect(try member(other).get() == nil)
+  }
+
+  /// Entries that share bytes make reading quadratic.
+  @Test func overlappingEntriesAreRefused() throws {
+    var zip = ZipBuilder()
+    zip.add("b", [UInt8](repeating: 1, count: 10))
+    zip.add("a", text)
+    var bytes = zip.archive()
+    let entry = try #require(bytes.firstRange(of: [0x50, 0x4B, 1, 2])).lowerBound
+    // The first entry reaches into the second one.
+    for place in [entry + 20, entry + 24] { bytes[place] = 50 }
+    try withFolder { folder in
+      try write(bytes, to: folder + "/a.zip")
+      let error = #expect(throws: DVAEError.self) { try ZipMembers(path: folder + "/a.zip") }
+      #expect(error?.description.contains("'b' and 'a' overlap") == true)
+    }
+  }
+
+  /// A stream that is damaged, gives more or fewer bytes than it says, or others.
+  @Test func brokenMembersAreErrors() throws {
+    let stream = deflated(text)
+    let cases: [([UInt8], Int, UInt32)] = [
+      (Array(stream.dropLast()), text.count, checksum), (stream + [0], text.count, checksum),
+      (stream, text.count + 1, checksum), (stream, text.count - 1, checksum),
+      ([7] + stream.dropFirst(), text.count, checksum), ([], text.count, checksum),
+    ]
+    for (bytes, size, checksum) in cases {
+      var zip = ZipBuilder(method: 8)
+      zip.add("a", bytes, checksum: checksum, size: size)
+      #expect(try problem(zip).contains("cannot be decompressed"))
+    }
+    var other = ZipBuilder(method: 8)
+    other.add("a", stream, checksum: checksum ^ 1, size: text.count)
+    #expect(try problem(other).contains("checksum"))
+    var unknown = ZipBuilder(method: 9)
+    unknown.add("a", stream)
+    #expect(try problem(unknown).contains("pack it again"))
+  }
+}

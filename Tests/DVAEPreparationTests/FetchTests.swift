@@ -1,0 +1,257 @@
+import DVAETestSupport
+import DVAEFiles
+import DVAEPreparation
+import Foundation
+import DVAEImages
+import Synchronization
+import Testing
+
+@Suite struct FetchTests {
+  let folder = TemporaryFolder()
+
+  /// Prepares a table of addresses; counts what was dropped, and under "" what was not.
+  private func prepare(
+    _ addresses: [String], _ fetch: FetchSettings, maxBytes: Int = 1 << 20
+  ) async throws -> [String: Int] {
+    let lines = addresses.map { "a picture of something\t\($0)\n" }
+    try write(Array(lines.joined().utf8), to: folder("t.tsv"))
+    var settings = PreparationSettings(
+      sources: [folder("t.tsv")], filters: FilterSettings(.none))
+    settings.image.maxBytes = maxBytes
+    settings.source.captionColumn = "1"
+    settings.source.imageColumn = "2"
+    let job = try Preparation(settings, fetch: fetch, threads: 2)
+    let output = folder("out-\(UUID().uuidString)")
+    let funnel = try await job.run(output, progress: { _, _ in }).funnel
+    var drops: [String: Int] = ["": funnel.left]
+    for reason in funnel.stages.flatMap(\.drops) where reason.count > 0 {
+      drops[reason.reason] = reason.count
+    }
+    return drops
+  }
+
+  private var quick: FetchSettings {
+    var settings = FetchSettings()
+    settings.allowPrivate = true
+    settings.timeout = 1
+    settings.pause = 0.01
+    settings.redirects = 3
+    settings.hostDelay = 0
+    return settings
+  }
+
+  /// The bounds of a host hold however an address spells it.
+  @Test(arguments: [
+    ("http://HOST.example:80/a", "host.example:80"), ("http://u1@host.example/", "host.example:80"),
+    ("http://u:p@host.example./a?b@c", "host.example:80"),
+    ("https://host.example", "host.example:443"),
+    ("https://host.example:8443/", "host.example:8443"),
+    ("http://h%6Fst.example/", "host.example:80"),
+    ("http://127.1/", "127.0.0.1:80"), ("http://[::1]:80/", "[::1]:80"), ("nothing", ""),
+  ])
+  func hostsHaveOneSpelling(_ address: String, _ host: String) {
+    let found = Fetcher.host(of: address)
+    #expect(found == host || (host.isEmpty && !found.contains("://")))
+  }
+
+  /// Bytes behind an answer precede the next one on the same connection; a fresh one helps.
+  @Test func strayBytesCostNoImage() async throws {
+    let jpeg = try encodeJPEG(testPicture(1), quality: 80)
+    let server = try LoopbackServer { _, _ in .init(body: jpeg, stray: Array("\r\n\n".utf8)) }
+    var settings = quick
+    settings.connections = 1
+    settings.perHost = 1
+    settings.retries = 0
+    let addresses = (0..<4).map { "\(server.base)/\($0)" }
+    #expect(try await prepare(addresses, settings) == ["": 4])
+  }
+
+  /// What nobody asked for: compressed answers, and encodings that are none.
+  @Test func compressedAnswersAreDecoded() async throws {
+    let jpeg = try encodeJPEG(testPicture(1), quality: 80)
+    let count = UInt16(jpeg.count)
+    func bytes(_ number: some FixedWidthInteger) -> [UInt8] {
+      withUnsafeBytes(of: number.littleEndian, Array.init)
+    }
+    let gzip: [UInt8] =
+      [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 1] + bytes(count) + bytes(~count) + jpeg
+      + bytes(jpeg.withUnsafeBytes(CRC32.checksum)) + bytes(UInt32(jpeg.count))
+    let server = try LoopbackServer { request, _ in
+      switch request.path {
+      case "/gzip": .init(headers: ["Content-Encoding: gzip"], body: gzip)
+      case "/none": .init(headers: ["Content-Encoding: utf-8"], body: jpeg)
+      case "/lie": .init(headers: ["Content-Encoding: gzip"], body: jpeg)
+      default: .init(body: jpeg)
+      }
+    }
+    let addresses = ["gzip", "none", "lie", "plain"].map { "\(server.base)/\($0)" }
+    #expect(try await prepare(addresses, quick) == ["": 4])
+    #expect(server.requests.allSatisfy { $0.headers["accept-encoding"] == "identity" })
+    #expect(try await prepare([addresses[0]], quick, maxBytes: jpeg.count - 1)["too-large"] == 1)
+  }
+
+  /// A server of every vice: each failure is survived and counted under its kind.
+  @Test func everyFailureIsCounted() async throws {
+    let jpeg = try encodeJPEG(testPicture(1), quality: 80)
+    let server = try LoopbackServer { request, _ in
+      switch request.path {
+      case "/good", "/good-again": .init(headers: ["Content-Type: image/jpeg"], body: jpeg)
+      // The content decides, not what is said about it.
+      case "/called-html": .init(headers: ["Content-Type: text/html"], body: jpeg)
+      case "/called-jpeg":
+        .init(headers: ["Content-Type: image/jpeg"], body: Array("<html>gone</html>".utf8))
+      case "/moved": .init(status: "302 Found", headers: ["Location: /good"])
+      case "/itself": .init(status: "302 Found", headers: ["Location: /itself"])
+      case "/metadata":
+        .init(status: "302 Found", headers: ["Location: http://169.254.169.254/latest"])
+      case "/file": .init(status: "302 Found", headers: ["Location: file:///etc/passwd"])
+      case "/forbidden": .init(status: "403 Forbidden")
+      case "/broken": .init(status: "503 Service Unavailable")
+      case "/cut": .init(body: jpeg, cut: jpeg.count / 2)
+      case "/slow": .init(body: jpeg, drip: 0.05)
+      case "/large": .init(headers: ["Content-Length: 2000000"], cut: 0)
+      case "/endless":
+        .init(headers: ["Content-Length-Unknown: yes"], body: [UInt8](repeating: 1, count: 2 << 20))
+      default: .init(status: "404 Not Found")
+      }
+    }
+    let paths = [
+      "good", "called-html", "called-jpeg", "moved", "itself", "metadata", "file", "forbidden",
+      "broken", "cut", "slow", "large", "endless", "missing", "good-again",
+    ]
+    let others = [
+      // Nobody listens there; a plain server is no TLS server; a label of a name has 63 letters.
+      "http://127.0.0.1:1/", server.base.replacingOccurrences(of: "http:", with: "https:") + "/",
+      "http://" + String(repeating: "a", count: 64) + ".test/", "ftp://127.0.0.1/a.jpg", "http://",
+    ]
+    let drops = try await prepare(paths.map { server.base + "/" + $0 } + others, quick)
+    #expect(
+      drops == [
+        "": 4, "not-an-image": 1, "too-many-redirects": 1, "private-address": 1, "bad-address": 3,
+        "http-403": 1, "http-503": 1, "cut-connection": 1, "timeout": 1, "too-large": 2,
+        "http-404": 1, "no-connection": 1, "tls": 1, "dns": 1,
+      ])
+    // What may pass is tried twice, what will not once.
+    let tries = { path in server.requests.count { $0.path == path } }
+    #expect(tries("/broken") == 2 && tries("/cut") == 2 && tries("/slow") == 2)
+    #expect(tries("/forbidden") == 1 && tries("/missing") == 1 && tries("/itself") == 4)
+  }
+
+  @Test func privateAddressesAreNotAsked() async throws {
+    let server = try LoopbackServer { _, _ in .init() }
+    var settings = quick
+    settings.allowPrivate = false
+    let port = server.base.split(separator: ":").last ?? ""
+    let addresses = ["127.0.0.1", "localhost", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]", "0"]
+      .map { "http://\($0):\(port)/" }
+    #expect(
+      try await prepare(addresses, settings) == ["": 0, "private-address": addresses.count])
+    #expect(server.requests.isEmpty)
+  }
+
+  @Test(arguments: [
+    ("8.8.8.8", true), ("172.15.0.1", true), ("172.32.0.1", true), ("2606:4700::1", true),
+    ("9.255.255.255", true), ("11.0.0.0", true), ("100.128.0.1", true),
+    ("10.0.0.1", false), ("127.8.9.1", false), ("172.16.0.1", false), ("172.31.255.255", false),
+    ("192.168.1.1", false), ("169.254.169.254", false), ("100.64.0.1", false), ("0.0.0.0", false),
+    ("224.0.0.1", false), ("255.255.255.255", false), ("198.18.0.1", false), ("::1", false),
+    ("::", false), ("fe80::1", false), ("fd00::1", false), ("::ffff:10.0.0.1", false),
+    ("64:ff9b::a00:1", false), ("2002:a00:1::", false), ("2001:db8::1", false), ("ff02::1", false),
+  ])
+  func publicAddressesAreTold(_ address: String, _ isPublic: Bool) {
+    #expect(Fetcher.isPublic(address) == isPublic)
+  }
+
+  /// No host gets more requests at a time than it should, and none waits for another's.
+  @Test func hostsAreTreatedPolitely() async throws {
+    let jpeg = try encodeJPEG(testPicture(1), quality: 80)
+    let running = Mutex((now: 0, most: 0))
+    let server = try LoopbackServer { _, _ in
+      running.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+      Thread.sleep(forTimeInterval: 0.02)
+      running.withLock { $0.now -= 1 }
+      return .init(body: jpeg)
+    }
+    var settings = quick
+    settings.perHost = 3
+    settings.timeout = 30
+    let addresses = (0..<24).map { "\(server.base)/\($0)" }
+    #expect(try await prepare(addresses, settings) == ["": 24])
+    #expect((2...3).contains(running.withLock { $0.most }))
+  }
+
+  /// Fetches from one host begin apart; those from another do not wait for them.
+  @Test func fetchesOfAHostBeginApart() async throws {
+    let jpeg = try encodeJPEG(testPicture(1), quality: 80)
+    let times = Mutex<[ContinuousClock.Instant]>([])
+    let slow = try LoopbackServer { _, _ in
+      times.withLock { $0.append(.now) }
+      return .init(body: jpeg)
+    }
+    let other = try LoopbackServer { _, _ in .init(body: jpeg) }
+    var settings = quick
+    settings.hostDelay = 0.1
+    settings.timeout = 30
+    let start = ContinuousClock.now
+    let addresses = (0..<8).map { "\(slow.base)/\($0)" } + ["\(other.base)/a"]
+    #expect(try await prepare(addresses, settings) == ["": 9])
+    // However late a request arrives: the last one began after seven pauses.
+    #expect(try #require(times.withLock { $0.max() }) - start >= .milliseconds(700))
+    #expect(other.requests.count == 1)
+  }
+
+  /// A host that asks for a pause gets it, from all that wait for it.
+  @Test func hostsMayAskForAPause() async throws {
+    let jpeg = try encodeJPEG(testPicture(1), quality: 80)
+    let times = Mutex<[ContinuousClock.Instant]>([])
+    let server = try LoopbackServer { _, number in
+      times.withLock { $0.append(.now) }
+      return number == 0
+        ? .init(status: "429 Too Many Requests", headers: ["Retry-After: 1"]) : .init(body: jpeg)
+    }
+    var settings = quick
+    settings.perHost = 1
+    settings.timeout = 30
+    #expect(try await prepare((0..<3).map { "\(server.base)/\($0)" }, settings) == ["": 3])
+    let found = times.withLock { $0 }
+    #expect(found.count == 4 && found[1] - found[0] >= .seconds(1))
+  }
+
+  /// What a server says about robots counts for the answer that brings the file, for every robot or
+  /// for this one.
+  @Test func robotsTagsAreHeeded() async throws {
+    let jpeg = try encodeJPEG(testPicture(1), quality: 80)
+    let tags: [(String, Bool)] = [
+      ("noai", true), ("noimageai", true), ("NoIndex", true), ("noimageindex", true),
+      ("none", true), ("nofollow,  noai ,noarchive", true), ("swift-dvae: noindex", true),
+      ("googlebot: noindex", false), ("nofollow", false), ("noaim", false), ("", false),
+      ("unavailable_after: 25 Jun 2010 15:00:00 PST", false), (":", false), (",,", false),
+    ]
+    let server = try LoopbackServer { request, _ in
+      switch request.path {
+      case "/moved":
+        return .init(status: "302 Found", headers: ["X-Robots-Tag: noai", "Location: /8"])
+      case "/gone": return .init(status: "404 Not Found", headers: ["X-Robots-Tag: noai"])
+      case "/two": return .init(headers: ["X-Robots-Tag: all", "x-robots-tag:noai"], body: jpeg)
+      default:
+        let number = Int(request.path.dropFirst()) ?? 0
+        return .init(headers: ["X-Robots-Tag: \(tags[number].0)"], body: jpeg)
+      }
+    }
+    for (index, (tag, refused)) in tags.enumerated() {
+      let drops = try await prepare(["\(server.base)/\(index)"], quick)
+      #expect(drops == (refused ? ["": 0, "robots-tag": 1] : ["": 1]), "\(tag)")
+    }
+    let others = ["moved", "gone", "two"].map { "\(server.base)/\($0)" }
+    #expect(try await prepare(others, quick) == ["": 1, "http-404": 1, "robots-tag": 1])
+    var careless = quick
+    careless.heedsRobotsTag = false
+    #expect(try await prepare(["\(server.base)/0"], careless) == ["": 1])
+  }
+
+  @Test func nameOfTwoLinesIsRefused() {
+    var settings = quick
+    settings.userAgent = "two\r\nlines"
+    #expect(throws: DVAEError.self) { try settings.validate() }
+  }
+}

@@ -1,0 +1,258 @@
+import DVAETestSupport
+import DVAEFiles
+import DVAEPreparation
+import Foundation
+import DVAEImages
+import DVAETensors
+import Testing
+
+@Suite struct PreparationTests {
+  let folder = TemporaryFolder()
+
+  private func add(_ name: String, _ caption: String, _ bytes: [UInt8]) throws {
+    try FileManager.default.createDirectory(
+      atPath: folder("in"), withIntermediateDirectories: true)
+    try write(bytes, to: folder("in/" + name))
+    try write(
+      Array(caption.utf8), to: folder("in/" + (name as NSString).deletingPathExtension + ".txt"))
+  }
+
+  private func prepare(
+    _ output: String, _ change: (inout PreparationSettings) -> Void = { _ in }, threads: Int = 2
+  ) async throws -> [String: Int] {
+    var settings = PreparationSettings(sources: [folder("in")], filters: FilterSettings(.none))
+    change(&settings)
+    let job = try Preparation(settings, threads: threads)
+    let funnel = try await job.run(folder(output), progress: { _, _ in }).funnel
+    var drops: [String: Int] = ["": funnel.left]
+    for reason in funnel.stages.flatMap(\.drops) where reason.count > 0 {
+      drops[reason.reason] = reason.count
+    }
+    return drops
+  }
+
+  private func samples(_ output: String) throws -> [WebDatasetSample] {
+    var samples: [WebDatasetSample] = []
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder(output)).sorted()
+    where name.hasSuffix(".tar") {
+      var reader = try WebDatasetReader(path: folder(output) + "/" + name)
+      while let sample = try reader.next() { samples.append(sample) }
+      #expect(reader.isTerminated)
+    }
+    return samples
+  }
+
+  /// Each filter of images just under and just over its threshold.
+  @Test func imagesAreJudged() async throws {
+    try add("a.png", "", encodePNG(testPicture(1, width: 63, height: 64)))
+    try add("b.png", "", encodePNG(testPicture(2, width: 64, height: 64)))
+    try add("c.png", "", encodePNG(testPicture(3, width: 64, height: 128)))
+    try add("d.png", "", encodePNG(testPicture(4, width: 129, height: 64)))
+    let jpeg = try encodeJPEG(testPicture(5), quality: 90)
+    try add("e.jpg", "", jpeg)
+    try add("f.jpg", "", Array(jpeg.dropLast(jpeg.count / 2)))
+    try add("g.jpg", "", Array("<html>not found</html>".utf8))
+    try add("h.jpg", "", [])
+    let drops = try await prepare("judged") {
+      $0.filters.minSide = 64
+      $0.filters.maxAspect = 2
+    }
+    #expect(
+      drops == ["": 3, "min-side": 1, "max-aspect": 1, "damaged": 1, "not-an-image": 2])
+    let jpegs = try await prepare("jpegs") { $0.filters.types = ["jpeg"] }
+    #expect(jpegs == ["": 1, "type": 4, "damaged": 1, "not-an-image": 2])
+    let large = try await prepare("large") { $0.image.maxPixels = 64 * 64 }
+    #expect(large["too-many-pixels"] == 2)
+    let heavy = try await prepare("heavy") { $0.image.maxBytes = jpeg.count }
+    #expect(heavy["too-large"] == 4)
+  }
+
+  @Test func samplesHoldImageCaptionAndDescription() async throws {
+    let jpeg = try encodeJPEG(testPicture(1, width: 80, height: 60), quality: 90)
+    try add("a.jpg", "  a red\ncar ", jpeg)
+    _ = try await prepare("kept")
+    let kept = try #require(try samples("kept").first)
+    #expect(kept.key == "000000000" && kept["jpg"] == jpeg)
+    #expect(kept["txt"] == Array("a red car".utf8))
+    let description = try JSONValue(parsing: try #require(kept["json"]), path: "json")
+    guard case .object(let members) = description else {
+      Issue.record("no object")
+      return
+    }
+    #expect(members["original_size"] == .array([.integer(80), .integer(60)]))
+    #expect(members["source"] == .string(folder("in/a.jpg")))
+    // sha256sum in/a.jpg
+    #expect(members["sha256"] == .string(try FileHash.of(folder("in/a.jpg"))))
+    _ = try await prepare("small") {
+      $0.image.maxSide = 30
+      $0.image.square = true
+    }
+    let small = try #require(try samples("small").first)
+    let image = try decodeImage(try #require(small["jpg"]), name: "small")
+    #expect(image.width == 30 && image.height == 30)
+    #expect(String(decoding: small["json"] ?? [], as: UTF8.self).contains("\"crop\":[10,0,60,60]"))
+  }
+
+  @Test func duplicatesAreLeftOut() async throws {
+    let picture = testPicture(1, width: 200, height: 200)
+    let png = try encodePNG(picture)
+    try add("a.png", "one", png)
+    try add("b.png", "two", png)
+    try add("c.jpg", "three", try encodeJPEG(picture, quality: 40))
+    try add("d.png", "four", try encodePNG(testPicture(2)))
+    #expect(try await prepare("all") == ["": 4])
+    let exact = try await prepare("exact") { $0.filters.exactDuplicates = true }
+    #expect(exact == ["": 3, "duplicate": 1])
+    let near = try await prepare("near") {
+      $0.filters.exactDuplicates = true
+      $0.filters.nearDuplicates = FilterSettings.nearDistance
+    }
+    #expect(near == ["": 2, "duplicate": 1, "near-duplicate": 1])
+    // Another run, a list of sums, the image itself, shards.
+    let list = "\(try FileHash.of(folder("in/d.png")))  d.png\n"
+    try write(Array(list.utf8), to: folder("sums.txt"))
+    for excluded in [folder("sums.txt"), folder("in/d.png")] {
+      let drops = try await prepare(
+        "without-" + (excluded as NSString).lastPathComponent
+      ) { $0.excluded = [excluded] }
+      #expect(drops == ["": 3, "excluded": 1])
+    }
+    for excluded in [folder("near"), folder("near/shard-000000.tar")] {
+      let drops = try await prepare("not-" + (excluded as NSString).lastPathComponent) {
+        $0.excluded = [excluded]
+      }
+      #expect(drops == ["excluded": 3, "excluded-near": 1, "": 0])
+    }
+  }
+
+  /// Two pictures whose hashes differ in so many bits are alike where as many may differ, and not
+  /// where one fewer may.
+  @Test func nearDuplicatesHaveAThreshold() async throws {
+    let picture = testPicture(1, width: 200, height: 200)
+    // A dark corner that grows until some bits have changed.
+    let changed = try #require(
+      (1..<100).lazy.map { side in
+        PixelImage(
+          width: 200, height: 200,
+          pixels: picture.pixels.enumerated().map { place, value in
+            place / 600 < side && place / 3 % 200 < side ? 0 : value
+          })
+      }.first { (2...15).contains(Self.distance($0, picture)) })
+    let distance = Self.distance(changed, picture)
+    try add("a.png", "", encodePNG(picture))
+    try add("b.png", "", encodePNG(changed))
+    let at = try await prepare("at") { $0.filters.nearDuplicates = distance }
+    #expect(at == ["": 1, "near-duplicate": 1])
+    let below = try await prepare("below") { $0.filters.nearDuplicates = distance - 1 }
+    #expect(below == ["": 2])
+  }
+
+  private static func distance(_ a: PixelImage, _ b: PixelImage) -> Int {
+    PerceptualHash.distance(PerceptualHash.of(a), PerceptualHash.of(b))
+  }
+
+  /// The same bytes for any number of threads; the index tells the shards' sums.
+  @Test func outputsAreDeterministic() async throws {
+    for number in 0..<23 {
+      try add("\(number).jpg", "photo \(number)", try encodeJPEG(testPicture(number), quality: 80))
+    }
+    var found: [[String: [UInt8]]] = []
+    for threads in [1, 4] {
+      _ = try await prepare("t\(threads)", { $0.samplesPerShard = 5 }, threads: threads)
+      found.append(try contents("t\(threads)"))
+    }
+    #expect(found[0] == found[1])
+    #expect(found[0].keys.count { $0.hasPrefix("shard-") } == 5)
+    let index = String(decoding: found[0]["index.json"] ?? [], as: UTF8.self)
+    for name in found[0].keys where name.hasSuffix(".tar") {
+      #expect(index.contains(try FileHash.of(folder("t1/" + name))))
+    }
+    #expect(
+      try samples("t1").map { $0["txt"].map { String(decoding: $0, as: UTF8.self) } }.count == 23)
+  }
+
+  private struct Stop: Error {}
+
+  /// A run that stops anywhere goes on after its last commit, and gives the same files; what was
+  /// seen before counts as seen.
+  @Test func stoppedRunsGoOn() async throws {
+    for number in 0..<12 {
+      try add("\(number).jpg", "photo", try encodeJPEG(testPicture(number), quality: 80))
+    }
+    let names = (0..<40).map { "\(($0 * 5) % 12).jpg" } + ["missing.jpg"]
+    let lines = names.map { "a photo of something\tin/\($0)\n" }
+    try write(Array(lines.joined().utf8), to: folder("t.tsv"))
+    var settings = PreparationSettings(sources: [folder("t.tsv")], filters: FilterSettings(.none))
+    settings.filters.exactDuplicates = true
+    settings.filters.nearDuplicates = 2
+    settings.samplesPerShard = 5
+    let job = try Preparation(settings, threads: 2)
+    func run(_ output: String, _ start: JobStart, stop: Int? = nil) async throws -> Int {
+      try await job.run(
+        folder(output), start: start, rowsPerCommit: 3,
+        progress: { rows, _ in if rows == stop { throw Stop() } }
+      ).resumed
+    }
+    #expect(try await run("whole", .fresh) == 0)
+    let whole = try contents("whole")
+    #expect(whole.count == 3 + 3)
+    for stop in [1, 3, 5, 7, 12, 16, 30, 41] {
+      await #expect(throws: Stop.self) { try await run("again", .restarting, stop: stop) }
+      await #expect(throws: DVAEError.self) { try await run("again", .fresh) }
+      #expect(try await run("again", .resuming) == stop / 3 * 3)
+      #expect(try contents("again") == whole, "stopped after \(stop)")
+      try FileManager.default.removeItem(atPath: folder("again"))
+    }
+  }
+
+  /// A run goes on only where its sources are as they were: rows are counted.
+  @Test func changedSourcesAreNotResumed() async throws {
+    for number in 0..<4 {
+      try add("\(number).jpg", "photo", try encodeJPEG(testPicture(number), quality: 80))
+    }
+    let table = (0..<4).map { "a photo\tin/\($0).jpg\n" }.joined()
+    try write(Array(table.utf8), to: folder("t.tsv"))
+    let sources = [folder("in"), folder("t.tsv")]
+    let job = try Preparation(
+      PreparationSettings(sources: sources, filters: FilterSettings(.none)), threads: 1)
+    func run(_ start: JobStart, stop: Int? = nil) async throws {
+      _ = try await job.run(
+        folder("out"), start: start, rowsPerCommit: 1,
+        progress: { rows, _ in if rows == stop { throw Stop() } })
+    }
+    func isRefused(_ path: String) async {
+      let error = await #expect(throws: DVAEError.self) { try await run(.resuming) }
+      #expect(error?.kind == .usage)
+      #expect(error?.description.hasPrefix(path + ": has changed") == true)
+      #expect(error?.code == .startOver)
+    }
+    await #expect(throws: Stop.self) { try await run(.fresh, stop: 2) }
+    try add("new.jpg", "photo", try encodeJPEG(testPicture(9), quality: 80))
+    await isRefused(folder("in"))
+    for name in ["new.jpg", "new.txt"] {
+      try FileManager.default.removeItem(atPath: folder("in/" + name))
+    }
+    try write(Array(("a photo\tin/3.jpg\n" + table).utf8), to: folder("t.tsv"))
+    await isRefused(folder("t.tsv"))
+    await #expect(throws: Stop.self) { try await run(.restarting, stop: 2) }
+    try write(Array("phot".utf8), to: folder("in/3.txt"))
+    await isRefused(folder("in"))
+    try write(Array("photo".utf8), to: folder("in/3.txt"))
+    try await run(.resuming)
+    #expect(try samples("out").count == 9)
+  }
+
+  /// What stands in a file that is no image stays out of the output.
+  @Test func contentsOfOtherFilesAreNotShown() async throws {
+    try add("a.jpg", "", Array("root:x:0:0:secret".utf8))
+    #expect(try await prepare("out") == ["": 0, "not-an-image": 1])
+    let funnel = try String(decoding: bytes(folder("out/funnel.json")), as: UTF8.self)
+    #expect(funnel.contains("found text") && !funnel.contains("root:"))
+  }
+
+  private func contents(_ name: String) throws -> [String: [UInt8]] {
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder(name))
+    return try Dictionary(
+      uniqueKeysWithValues: names.map { ($0, try bytes(folder(name) + "/" + $0)) })
+  }
+}

@@ -1,0 +1,328 @@
+import DVAETestSupport
+import DVAEFiles
+import DVAEPreparation
+import Foundation
+import DVAEImages
+import Testing
+
+@Suite struct SourceTests {
+  let folder = TemporaryFolder()
+
+  /// The rows of a file in short: caption, image, licence; `!reason` for an unusable one.
+  private func rows(
+    _ name: String, _ text: String, _ change: (inout SourceSettings) -> Void = { _ in }
+  ) throws -> [String] {
+    try write(Array(text.utf8), to: folder(name))
+    return try described([folder(name)], change)
+  }
+
+  private func described(
+    _ paths: [String], _ change: (inout SourceSettings) -> Void = { _ in }
+  ) throws -> [String] {
+    try pairs(paths, change).map { row in
+      switch row {
+      case .pair(let pair): [pair.caption ?? "–", image(pair)].joined(separator: " | ")
+      case .unusable(_, let reason, _): "!" + reason
+      }
+    }
+  }
+
+  private func pairs(
+    _ paths: [String], _ change: (inout SourceSettings) -> Void = { _ in }
+  ) throws -> [SourceRow] {
+    var settings = SourceSettings()
+    change(&settings)
+    var sources = try Sources(paths, settings)
+    var rows: [SourceRow] = []
+    while let row = try sources.next() { rows.append(row) }
+    return rows
+  }
+
+  private func image(_ pair: Pair) -> String {
+    switch pair.image {
+    case .address(let address): address
+    case .zipMember(let archive, let member): archive + "#" + member
+    case .item(let item): item.name.replacingOccurrences(of: folder.path + "/", with: "")
+    }
+  }
+
+  @Test func conceptualCaptionsInEitherOrder() throws {
+    let caption = "a \"quoted\" dog , on a mat .\thttp://a.b/c.jpg\r\n"
+    let address = "https://a.b/c.jpg\ta cat\n"
+    #expect(try rows("cc.tsv", caption) == ["a \"quoted\" dog , on a mat . | http://a.b/c.jpg"])
+    #expect(try rows("cc12m.tsv", address + address).count == 2)
+    #expect(try rows("cc12m.tsv", address).first == "a cat | https://a.b/c.jpg")
+    let header = try rows("h.tsv", "url\tcaption\nhttp://a.b/c.jpg\ta cat\n")
+    #expect(header == ["a cat | http://a.b/c.jpg"])
+    // A row that has lost a column, and a last line without its end.
+    let short = try rows("s.tsv", "a cat\thttp://a.b/c.jpg\na dog\na bird\thttp://d")
+    #expect(short == ["a cat | http://a.b/c.jpg", "!malformed-row", "a bird | http://d"])
+  }
+
+  /// Caption and address in every kind of table, in either order, with and without header, plain and
+  /// compressed: the same rows.
+  @Test func allFormsGiveTheSameRows() throws {
+    let pairs = [
+      ("a red car", "http://img.example/1.jpg"), ("a cat , on a mat", "http://img.example/2.jpg"),
+    ]
+    let expected = pairs.map { "\($0) | \($1)" }
+    func table(_ separator: String, _ header: Bool, _ swapped: Bool) -> String {
+      ((header ? [("caption", "url")] : []) + pairs).map { caption, address in
+        let caption = separator == "," && caption.contains(",") ? "\"\(caption)\"" : caption
+        let fields = swapped ? [address, caption] : [caption, address]
+        return fields.joined(separator: separator) + "\n"
+      }.joined()
+    }
+    for (name, separator) in [("t.tsv", "\t"), ("t.csv", ","), ("t", "\t")] {
+      for header in [false, true] {
+        for swapped in [false, true] {
+          let text = table(separator, header, swapped)
+          #expect(try rows(name, text) == expected)
+          #expect(try rows(name, text) { $0.header = header ? .yes : .no } == expected)
+        }
+      }
+    }
+    let lines = pairs.map { #"{"url": "\#($1)", "caption": "\#($0)"}"# + "\n" }.joined()
+    #expect(try rows("t.jsonl", lines) == expected)
+    for kind in ["tsv", "csv", "jsonl"] {
+      let path = Fixture.path("prepare/captions.\(kind).bz2")
+      #expect(try described([path]) == expected)
+    }
+  }
+
+  /// Whatever Python's `json` reads, by lines or as one list.
+  @Test func jsonIsReadAsPythonReadsIt() throws {
+    let rows = [
+      #"{"url": "a.jpg", "caption": "a cat", "score": NaN, "big": 123456789012345678901234567890}"#,
+      #"{"URL": "b.jpg", "TEXT": "a \ud800 dog", "x": [1e400, -Infinity]}"#,
+      #"{"caption": "no image"}"#, "[1]",
+    ]
+    let expected = ["a cat | a.jpg", "a \u{FFFD} dog | b.jpg", "!malformed-row", "!malformed-row"]
+    #expect(try self.rows("a.jsonl", rows.joined(separator: "\n")) == expected)
+    #expect(
+      try self.rows("a.json", "\u{FEFF} [" + rows.joined(separator: ",\n") + "]\n") == expected)
+    #expect(try self.rows("empty.json", "[]").isEmpty)
+    // The rows before a mistake count, and the rest is told.
+    let torn = try self.rows("torn.json", "[" + rows[0] + ", {\"url\": ]")
+    #expect(torn == ["a cat | a.jpg", "!unreadable-source"])
+    guard case .pair(let pair)? = try pairs([folder("a.jsonl")]).first else {
+      Issue.record("no pair")
+      return
+    }
+    #expect(pair.metadata["big"] == .digits("123456789012345678901234567890"))
+    #expect(
+      String(decoding: try jsonText(pair.metadata), as: UTF8.self)
+        == #"{"big":123456789012345678901234567890,"score":null}"#)
+  }
+
+  /// Python's `csv` takes quotes within a field as text, also between tabs, and closes none by itself.
+  @Test func quotesAreReadAsPythonReadsThem() throws {
+    let text =
+      " url , caption \na.jpg,a 12\" pizza\nb.jpg,\"two\nlines\"\nc.jpg,\"\"\"said\"\" he\"\r\n"
+    let expected = ["a 12\" pizza | a.jpg", "two\nlines | b.jpg", "\"said\" he | c.jpg"]
+    #expect(try rows("a.csv", text) == expected)
+    #expect(try rows("a.tsv", text.replacingOccurrences(of: ",", with: "\t")) == expected)
+    // A quote that is never closed costs one row, not those behind it.
+    let open = "url,caption\na.jpg,\"open\nb.jpg,two\nd.jpg,four\n"
+    #expect(try rows("open.csv", open) == ["!malformed-row", "two | b.jpg", "four | d.jpg"])
+    // Nor does one that another row closes, where the fields then do not fit.
+    let stray = "url,caption\na.jpg,\"open\nb.jpg,two\nc.jpg\",\"three\"\nd.jpg,four\n"
+    #expect(
+      try rows("stray.csv", stray) == [
+        "!malformed-row", "two | b.jpg", "three | c.jpg\"", "four | d.jpg",
+      ])
+    // Line ends of all systems.
+    #expect(
+      try rows("mac.csv", "url,caption\ra.jpg,one\rb.jpg,two") == ["one | a.jpg", "two | b.jpg"])
+  }
+
+  /// A database may compute without end; only a plain table is read.
+  @Test(arguments: ["view", "generated"])
+  func computedTablesAreRefused(_ name: String) throws {
+    let path = Fixture.path("prepare/\(name).db")
+    let error = #expect(throws: DVAEError.self) { try described([path]) }
+    #expect(error?.description.contains("without views and generated columns") == true)
+  }
+
+  @Test func commaSeparatedValues() throws {
+    let text = """
+      \u{FEFF}id,"text",file_name,license
+      1,"a ""big"" dog,
+      lying down",d.jpg,CC0
+      2,plain, e.jpg,\r
+      3,bad"quote,f.jpg,CC0
+      4,"x"y,f.jpg,CC0
+      5,too,few
+      6,"",g.jpg,CC0
+
+      """
+    let found = try rows("t.csv", text)
+    #expect(
+      found == [
+        "a \"big\" dog,\nlying down | d.jpg", "plain |  e.jpg", "bad\"quote | f.jpg",
+        "xy | f.jpg", "!malformed-row", "– | g.jpg",
+      ])
+    guard case .pair(let pair)? = try pairs([folder("t.csv")]).first else {
+      Issue.record("no pair")
+      return
+    }
+    #expect(pair.licence == "CC0" && pair.metadata == ["id": .string("1")])
+    #expect(pair.origin == folder("t.csv") + ":2")
+  }
+
+  /// A lost quote costs its own line, not the rest of the file.
+  @Test func aQuoteThatDoesNotEndLosesOneRow() throws {
+    let rows = try rows("t.csv", "caption,url\n\"a dog,http://a\na cat,http://b\na bird,http://c\n")
+    #expect(rows == ["!malformed-row", "a cat | http://b", "a bird | http://c"])
+  }
+
+  @Test func columnsAreNamed() throws {
+    let text = "x\ty\tz\nimage.png\ta dog\tmine\n"
+    let named = try rows("t.tsv", text) {
+      $0.captionColumn = "y"
+      $0.imageColumn = "x"
+      $0.images = "/photos"
+    }
+    #expect(named == ["a dog | /photos/image.png"])
+    let numbered = try rows("t.tsv", "mine\ta dog\timage.png\n") {
+      $0.header = .no
+      $0.captionColumn = "2"
+    }
+    #expect(numbered == ["a dog | image.png"])
+    #expect(throws: DVAEError.self) { try rows("t.tsv", "a\tb\n") }
+    for first in ["x\ty\tz\n", "caption\turl\tz\n"] {
+      let error = #expect(throws: DVAEError.self) {
+        try rows("t.tsv", first + text) { $0.captionColumn = "w" }
+      }
+      let names = first.dropLast().replacingOccurrences(of: "\t", with: ", ")
+      #expect(error?.description.contains(names) == true, "\(error?.description ?? "")")
+    }
+  }
+
+  /// A table reads nothing outside of its folder, or of the one that was named.
+  @Test func imagesStayInTheirFolder() throws {
+    let inside = ["a.jpg", "./a.jpg", "sub/../a.jpg", "../in/a.jpg", folder("t/in/a.jpg")]
+    let outside = ["../a.jpg", "../../../etc/passwd", "/etc/passwd", "..", "sub/../..", "../inn/a"]
+    try FileManager.default.createDirectory(
+      atPath: folder("t/in"), withIntermediateDirectories: true)
+    for images in [nil, folder("t/in")] {
+      let name = images == nil ? "t/in/t" : "t"
+      let change = { (settings: inout SourceSettings) in settings.images = images }
+      let table = (inside + outside).map { "\($0)\ta dog\n" }.joined()
+      let expected =
+        inside.map { _ in "a dog | t/in/a.jpg" } + outside.map { _ in "!outside-images" }
+      #expect(try rows(name + ".tsv", table, change) == expected)
+      let lines = (inside + outside).map { #"{"path": "\#($0)", "text": "a dog"}"# + "\n" }
+      #expect(try rows(name + ".jsonl", lines.joined(), change) == expected)
+    }
+    let anywhere = try rows("t.tsv", "/etc/a.jpg\ta dog\n") { $0.images = "/" }
+    #expect(anywhere == ["a dog | /etc/a.jpg"])
+  }
+
+  @Test func whatIsNotReadIsNamed() throws {
+    let gzip: [UInt8] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0]
+    let cases: [(String, [UInt8], String)] = [
+      ("s.tar.gz", gzip, "gunzip"), ("t.csv.gz", gzip, "gunzip"),
+      ("t.tsv", [0xFF, 0xFE, 0x61, 0], "UTF-16"), ("t.csv", [0xFE, 0xFF, 0, 0x61], "UTF-16"),
+    ]
+    for (name, content, expected) in cases {
+      try write(content, to: folder(name))
+      let error = #expect(throws: DVAEError.self) { try pairs([folder(name)]) }
+      #expect(error?.kind == .badData && error?.description.contains(expected) == true, "\(name)")
+    }
+  }
+
+  @Test func jsonLines() throws {
+    let text = """
+      {"text": "a dog", "path": "d.jpg", "licence": "CC0", "n": 3}
+      [1]
+      {"url": "http://a.b/c"}
+      {"text": "no image"}
+      {broken
+
+      """
+    let found = try rows("t.jsonl", text)
+    #expect(
+      found == [
+        "a dog | d.jpg", "!malformed-row", "– | http://a.b/c", "!malformed-row", "!malformed-row",
+      ])
+  }
+
+  /// Both forms of YFCC100M's metadata, with all that is encoded in them.
+  @Test func yfcc() throws {
+    let fields = [
+      "123", "9@N00", "Ann+B", "2005-03-01 12:39:28.0", "1111467388", "SONY",
+      "A+%3Cb%3Ered%3C%2Fb%3E+car",
+      "1%2B1+%26amp%3B+http%3A%2F%2Fx.y%0Amore%21", "a,b", "", "", "", "", "http://page",
+      "http://img/1.jpg",
+      "Attribution License", "http://cc/by", "8", "1", "s", "o", "jpg", "0",
+    ]
+    let old = fields.joined(separator: "\t")
+    let new = (["7", "123", "00ff"] + fields.dropFirst()).joined(separator: "\t")
+    let video = old.dropLast() + "1"
+    let text = [old, new, String(video), "1\t2\t3", old + "\t"].joined(separator: "\n")
+    let expected = ["A red car | http://img/1.jpg", "A red car | http://img/1.jpg"]
+    let unusable = ["!video", "!malformed-row", "!malformed-row"]
+    #expect(try rows("yfcc100m_dataset", text) == expected + unusable)
+    let both = try rows("y", text) { $0.caption = .both }
+    #expect(both.first == "A red car. 1+1 & more! | http://img/1.jpg")
+    let description = try rows("y", text) { $0.caption = .description }
+    #expect(description.first == "1+1 & more! | http://img/1.jpg")
+    guard case .pair(let pair) = try pairs([folder("y")])[1] else {
+      Issue.record("no pair")
+      return
+    }
+    #expect(pair.metadata["photo_id"] == .string("123"))
+    #expect(
+      pair.metadata["yfcc_line"] == .string("7") && pair.metadata["yfcc_hash"] == .string("00ff"))
+    #expect(pair.metadata["user_name"] == .string("Ann B"))
+    #expect(pair.licence == "Attribution License" && pair.licenceAddress == "http://cc/by")
+  }
+
+  @Test func foldersWithCaptionsBesideTheImages() throws {
+    try FileManager.default.createDirectory(
+      atPath: folder("f/sub"), withIntermediateDirectories: true)
+    for name in ["a.jpg", "b.png", "sub/c.webp", "d.jpg"] {
+      try write([1], to: folder("f/" + name))
+    }
+    // With the mark that some editors put in front.
+    try write([0xEF, 0xBB, 0xBF] + Array("a dog\n".utf8), to: folder("f/a.txt"))
+    try write(Array("a cat".utf8), to: folder("f/b.caption"))
+    try write(
+      Array(#"{"caption": "a bird", "license": "CC0", "n": [1]}"#.utf8), to: folder("f/sub/c.json"))
+    let found = try pairs([folder("f")]).map { row -> [String?] in
+      guard case .pair(let pair) = row else { return [] }
+      return [image(pair), pair.caption, pair.licence]
+    }
+    #expect(
+      found == [
+        ["f/a.jpg", "a dog\n", nil], ["f/b.png", "a cat", nil], ["f/d.jpg", nil, nil],
+        ["f/sub/c.webp", "a bird", "CC0"],
+      ])
+  }
+
+  @Test func archives() throws {
+    var bytes: [UInt8] = []
+    var tar = TarWriter { bytes += $0 }
+    try tar.append(name: "k1.jpg", [1])
+    try tar.append(name: "k1.txt", Array("a dog".utf8))
+    try tar.append(name: "k2.jpg", [2])
+    try tar.append(name: "k2.json", Array("nonsense".utf8))
+    try write(bytes, to: folder("cut.tar"))
+    let rows =
+      try rows("empty.jsonl", "")
+      + pairs([folder("cut.tar")]).map { row in
+        switch row {
+        case .pair(let pair): pair.caption ?? ""
+        case .unusable(_, let reason, _): "!" + reason
+        }
+      }
+    // The end mark is missing: what came before is there all the same.
+    #expect(rows == ["a dog", "!unreadable-caption", "!unreadable-source"])
+  }
+
+  @Test func missingSourcesAreErrors() {
+    let error = #expect(throws: DVAEError.self) { try pairs([folder("nothing.tsv")]) }
+    #expect(error?.kind == .missing)
+  }
+}

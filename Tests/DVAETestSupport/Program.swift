@@ -1,0 +1,40 @@
+public import Foundation
+
+/// The program that the build has put beside the tests.
+public enum Program {
+  /// The program's path. A test fails where there is none: `swift build --build-tests` makes it.
+  public static let path = product("dvae")
+
+  /// The path of an executable product of this package.
+  public static func product(_ name: String) -> String {
+    URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+      .appendingPathComponent(name).path
+  }
+
+  /// Starts the program.
+  public static func launch(
+    _ arguments: [String], in folder: String? = nil, output: Any? = FileHandle.nullDevice,
+    errors: Pipe
+  ) throws -> Process {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: path)
+    process.arguments = arguments
+    if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = output
+    process.standardError = errors
+    try process.run()
+    return process
+  }
+
+  /// Runs the program to its end.
+  public static func run(
+    _ arguments: [String], in folder: String? = nil, output: Any? = FileHandle.nullDevice
+  ) throws -> (status: Int32, errors: String) {
+    let errors = Pipe()
+    let process = try launch(arguments, in: folder, output: output, errors: errors)
+    let text = errors.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return (process.terminationStatus, String(decoding: text, as: UTF8.self))
+  }
+}

@@ -1,0 +1,119 @@
+import DVAETestSupport
+import DVAEFiles
+import DVAETokens
+import Foundation
+import Testing
+import DVAEWeights
+
+/// Token files from elsewhere, and damaged ones.
+@Suite struct TokenReaderTests {
+  let folder = TemporaryFolder()
+
+  private func read(_ name: String) throws -> [TokenReader.Item] {
+    var reader = try TokenReader.open(folder(name))
+    var items: [TokenReader.Item] = []
+    while let item = try reader.next() { items.append(item) }
+    return items
+  }
+
+  @Test func plainArraysOfOtherIntegersAreRead() throws {
+    try NpyArray.write([Int64](0..<12), shape: [2, 2, 3], to: folder("codes.npy"))
+    let items = try read("codes.npy")
+    #expect(items.map(\.key) == ["codes-000000", "codes-000001"])
+    #expect(items[1].grid == TokenGrid(height: 2, width: 3, tokens: [6, 7, 8, 9, 10, 11]))
+    try NpyArray.write([Int32](0..<6), shape: [2, 3], to: folder("one.npy"))
+    #expect(try read("one.npy").map(\.key) == ["one"])
+  }
+
+  /// Converting the whole array once for each image would take minutes.
+  @Test(.timeLimit(.minutes(1))) func longArraysOfOtherIntegersAreConvertedOnce() throws {
+    let count = 100_000
+    let values = [Int64](repeating: 7, count: 4 * count)
+    try NpyArray.write(values, shape: [count, 2, 2], to: folder("t.npy"))
+    #expect(try read("t.npy").count == count)
+  }
+
+  @Test func arraysWithoutTokensPromiseNothing() throws {
+    let endless = NpyArray.encoded([Int64](), shape: [1_000_000_000_000_000_000, 0, 0])
+    try write(endless, to: folder("t.npy"))
+    let error = #expect(throws: DVAEError.self) { try TokenReader.open(folder("t.npy")) }
+    #expect(error?.kind == .badData)
+    try NpyArray.write([UInt16](), shape: [0, 0, 0], to: folder("t.npy"))
+    #expect(try read("t.npy").isEmpty)
+  }
+
+  @Test func lastLineNeedsNoNewline() throws {
+    let lines = #"{"key":"a","shape":[1,1],"tokens":[3]}"# + "\n"
+    let last = #"{"key":"b","shape":[1,1],"tokens":[4]}"#
+    try write(Array((lines + last).utf8), to: folder("t.jsonl"))
+    #expect(try read("t.jsonl").map(\.key) == ["a", "b"])
+    try write(Array((lines + last.dropLast(3)).utf8), to: folder("t.jsonl"))
+    let error = #expect(throws: DVAEError.self) { try read("t.jsonl") }
+    #expect(error?.description.contains("line 2") == true)
+  }
+
+  @Test func linesOfSeveralFilesPutTogetherAreRead() throws {
+    let text = """
+      {"provenance":{}}
+      {"key":"a","shape":[1,2],"tokens":[3,4]}
+
+      {"key":"b","error":"gone"}
+      {"shape":[2,1],"tokens":[5,6]}
+
+      """
+    try write(Array(text.utf8), to: folder("t.jsonl"))
+    let error = #expect(throws: DVAEError.self) { try read("t.jsonl") }
+    #expect(error?.description.contains("line 1") == true)
+    try write(Array(text.utf8.dropFirst(18)), to: folder("t.jsonl"))
+    #expect(try read("t.jsonl").map(\.key) == ["a", "4"])
+  }
+
+  @Test(arguments: [
+    #"{"key":"a","shape":[1,3],"tokens":[3,4]}"#,
+    #"{"key":"a","shape":[2],"tokens":[3,4]}"#,
+    #"{"key":"a","shape":[-1,-2],"tokens":[3,4]}"#,
+    #"{"key":"a","shape":[4611686018427387904,4],"tokens":[]}"#,
+    #"{"key":"a","shape":[1,2],"tokens":[3,70000]}"#,
+    #"{"key":"a","shape":[1,2]}"#,
+    "not JSON",
+  ])
+  func damagedLinesAreErrors(_ line: String) throws {
+    try write(Array((line + "\n").utf8), to: folder("t.jsonl"))
+    let error = #expect(throws: DVAEError.self) { try read("t.jsonl") }
+    #expect(error?.kind == .badData)
+    #expect(error?.description.contains("line 1") == true)
+  }
+
+  @Test func valuesBeyondSixteenBitsAreErrors() throws {
+    try NpyArray.write([Int64]([1, 65536]), shape: [1, 2], to: folder("t.npy"))
+    let error = #expect(throws: DVAEError.self) { try read("t.npy") }
+    #expect(error?.description.contains("65536") == true)
+    try NpyArray.write([Int64]([1, -1]), shape: [1, 2], to: folder("t.npy"))
+    #expect(throws: DVAEError.self) { try read("t.npy") }
+  }
+
+  @Test func sidecarThatDoesNotBelongIsAnError() throws {
+    try NpyArray.write([UInt16](0..<4), shape: [2, 1, 2], to: folder("t.npy"))
+    try write(Array(#"{"keys":["a"]}"#.utf8), to: folder("t.npy.json"))
+    let error = #expect(throws: DVAEError.self) { try read("t.npy") }
+    #expect(error?.description.contains("1 keys for 2") == true)
+  }
+
+  @Test func shapesThatAreNoTokensAreErrors() throws {
+    try NpyArray.write([UInt16](0..<4), shape: [4], to: folder("t.npy"))
+    #expect(throws: DVAEError.self) { try read("t.npy") }
+    try NpyArray.write([Float](repeating: 1, count: 4), shape: [2, 2], to: folder("t.npy"))
+    let floats = #expect(throws: DVAEError.self) { try read("t.npy") }
+    #expect(floats?.description.contains("t.npy: the array is float32") == true)
+  }
+
+  @Test func unknownFormsAndMissingFilesAreSaid() throws {
+    let missing = #expect(throws: DVAEError.self) { try TokenReader.open(folder("no.npy")) }
+    #expect(missing?.kind == .missing)
+    try write([], to: folder("t.csv"))
+    let unknown = #expect(throws: DVAEError.self) { try TokenReader.open(folder("t.csv")) }
+    #expect(unknown?.kind == .usage)
+    try write([], to: folder("t.safetensors"))
+    #expect(throws: DVAEError.self) { try TokenReader.open(folder("t.safetensors")) }
+  }
+}
