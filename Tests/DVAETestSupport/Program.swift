@@ -2,7 +2,7 @@ public import Foundation
 
 /// The program that the build has put beside the tests.
 public enum Program {
-  /// The program's path. A test fails where there is none: `swift build --build-tests` makes it.
+  /// The program's path; `swift build --build-tests` makes it, and without it tests fail.
   public static let path = product("dvae")
 
   /// The path of an executable product of this package.
