@@ -60,7 +60,10 @@ law "only DVAECommands prints or exits" \
     Sources | grep -vE '^Sources/(DVAECommands|dvae)/' || true)"
 
 law "a target's name has the package's prefix: SwiftPM refuses two of one name in a build" \
-  "$(cd Sources && printf '%s\n' * | grep -vE '^(C?DVAE[A-Za-z]|dvae$)' || true)"
+  "$(
+    cd Sources || exit
+    printf '%s\n' * | grep -vE '^(C?DVAE[A-Za-z]|dvae$)' || true
+  )"
 
 law "there is one public error type, DVAEError" \
   "$(search_code 'public +(enum|struct|final class) +[A-Za-z]+ *:[^{]*[ ,]Error\b' Sources |
