@@ -56,7 +56,8 @@ extension TrainingState {
   /// was long enough to do without.
   ///
   /// - Parameters:
-  ///   - spread: s is such that the KL term starts at spread²/2 nats
+  ///   - spread: s is such that the KL term starts at spread²/2 nats, or at nine tenths of its
+  ///     largest value, which is ln vocabulary, if that is less
   ///   - examples: at least as many as codes
   ///   - engine: what to compute with
   package func spreadCodes<E: HostEngine>(to spread: Double, over examples: CodeExamples, engine: E)
@@ -81,7 +82,9 @@ extension TrainingState {
         logits.elements[at * codes + code] = dot(chosen[code], place) - halfSquares[code]
       }
     }
-    let scale = Self.scale(of: logits, toKL: spread * spread / 2, engine)
+    // No factor reaches more than ln codes; only an infinite one reaches all of it.
+    let kl = min(spread * spread / 2, 0.9 * naturalLogarithm(Double(codes)))
+    let scale = Self.scale(of: logits, toKL: kl, engine)
     change("encoder.blocks.output.conv.w") { at, _ in
       scale * chosen[at / mean.count][at % mean.count]
     }

@@ -44,7 +44,8 @@ public struct TrainingConfiguration: Hashable, Codable, Sendable {
   /// Start of all random numbers.
   public var seed: UInt64
   /// Lets every code stand for an example from the start, with a KL term of codeSpread²/2 nats
-  /// before the first update; 0 leaves the random weights as drawn, as in the paper.
+  /// before the first update, at most 0.9 ln vocabulary; 0 leaves the random weights as drawn, as in
+  /// the paper.
   public var codeSpread: Double
   /// A weights file to start from; empty to start from random weights.
   public var initialWeights: String

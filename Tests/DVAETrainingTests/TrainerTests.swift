@@ -139,6 +139,13 @@ import Testing
     #expect(Set(try batches.flatMap { try encoder.tokens($0) }).count == 32)
     let kl = try batches.reduce(0) { $0 + engine.klToUniform(try encoder.logits($1)) }
     #expect(abs(kl / 32 - 2) < 1e-3)
+    // No logits have a larger KL term than ln 32: asked for more, they stay moderate.
+    let other = try TrainingState(configuration)
+    other.spreadCodes(to: 10, over: examples, engine: engine)
+    let wide = ImageEncoder(
+      configuration.architecture, parameters: other.parameters, engine: engine)
+    let most = try batches.reduce(0) { $0 + engine.klToUniform(try wide.logits($1)) }
+    #expect(abs(most / 32 - 0.9 * naturalLogarithm(32)) < 1e-3)
     // Half of the decoder's weights' variance of 1 is drawn, half follows the examples.
     let input = "decoder.blocks.input.w"
     let before = try #require(drawn[input]?.values.elements)
