@@ -100,11 +100,11 @@ let package = Package(
     module("DVAETensors", ["DVAEFiles"]),
     // Level 3: engines, accelerators and recorded programs; pictures and weights from untrusted bytes.
     module("DVAECPUEngine", ["CDVAEKernels", "DVAEFiles", "DVAETensors"]),
-    module("DVAEAccelerator", ["CDVAEPJRT", "DVAEFiles"]),
     module("DVAEProgram", ["DVAEFiles", "DVAETensors"]),
     module("DVAEImages", ["CDVAEImageCodecs", "CDVAEKernels", "DVAEFiles", "DVAETensors"]),
     module("DVAEWeights", ["DVAEFiles", "DVAETensors"]),
-    // Level 4: the network.
+    // Level 4: the network; accelerators, which run recorded programs.
+    module("DVAEAccelerator", ["CDVAEPJRT", "DVAEFiles", "DVAEProgram"]),
     module("DVAEModel", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
     // Level 5: token files, figures, training and its data, and pages of results.
     module(
@@ -113,7 +113,10 @@ let package = Package(
     module("DVAEEvaluation", ["DVAEFiles", "DVAEImages", "DVAEModel", "DVAETensors"]),
     module(
       "DVAETraining",
-      ["DVAEFiles", "DVAEImages", "DVAEModel", "DVAEProgram", "DVAETensors", "DVAEWeights"]),
+      [
+        "DVAEAccelerator", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAEProgram", "DVAETensors",
+        "DVAEWeights",
+      ]),
     module("DVAEReports", ["DVAEFiles", "DVAEImages", "DVAETensors"]),
     module(
       "DVAEPreparation",
@@ -125,8 +128,8 @@ let package = Package(
     module(
       "DVAEKit",
       [
-        "DVAECPUEngine", "DVAEEvaluation", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAEProgram",
-        "DVAETensors", "DVAETokens", "DVAEWeights",
+        "DVAEAccelerator", "DVAECPUEngine", "DVAEEvaluation", "DVAEFiles", "DVAEImages",
+        "DVAEModel", "DVAEProgram", "DVAETensors", "DVAETokens", "DVAEWeights",
       ],
       resources: [.copy("Resources/starter.safetensors")]),
     // Level 7: the command line.
@@ -151,13 +154,15 @@ let package = Package(
     .target(
       name: "DVAETestSupport",
       dependencies: [
-        "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAETensors", "DVAETokens",
-        "DVAEWeights",
+        "DVAEAccelerator", "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAETensors",
+        "DVAETokens", "DVAEWeights",
       ],
       path: "Tests/DVAETestSupport", swiftSettings: swiftSettings),
     tests("DVAEFilesTests", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
     tests("DVAEEngineTests", ["DVAECPUEngine", "DVAEFiles", "DVAETensors"]),
-    tests("DVAEAcceleratorTests", ["DVAEAccelerator", "DVAEFiles"]),
+    tests(
+      "DVAEAcceleratorTests",
+      ["DVAEAccelerator", "DVAEFiles", "DVAEProgram", "DVAETensors"]),
     tests("DVAEProgramTests", ["DVAEFiles", "DVAEProgram", "DVAETensors"]),
     tests("DVAEWeightsTests", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
     tests("DVAEImagesTests", ["DVAEFiles", "DVAEImages", "DVAETensors"]),
@@ -168,13 +173,14 @@ let package = Package(
     tests(
       "DVAETrainingTests",
       [
-        "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAEProgram", "DVAETensors",
-        "DVAETraining", "DVAEWeights",
+        "DVAEAccelerator", "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAEProgram",
+        "DVAETensors", "DVAETraining", "DVAEWeights",
       ]),
     tests("DVAEReportsTests", ["DVAEReports"]),
     tests(
       "DVAEPreparationTests",
       ["DVAEFiles", "DVAEImages", "DVAEPreparation", "DVAETensors"]),
+    tests("DVAEKitTests", ["DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel", "DVAETokens"]),
     tests(
       "DVAECommandsTests",
       [

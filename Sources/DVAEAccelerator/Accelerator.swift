@@ -81,6 +81,14 @@ package final class Accelerator: @unchecked Sendable {
     }
   }
 
+  /// The devices for people and records: `cuda NVIDIA H100 80GB HBM3`, with their number if there are
+  /// several.
+  package var name: String {
+    let kind = deviceDescriptions().first?.kind ?? "unknown"
+    let device = Path(plugin.name).name
+    return "\(device) \(kind)" + (deviceCount > 1 ? " ×\(deviceCount)" : "")
+  }
+
   /// Returns a description of each device at this moment.
   package func deviceDescriptions() -> [Device] {
     devices.map { device in

@@ -38,8 +38,8 @@ struct TokenizeCommand: AsyncParsableCommand {
   @OptionGroup var model: ModelOptions
   @OptionGroup var image: ImageOptions
 
-  @Option(help: "Images that go through the network together.")
-  var batchSize = 1
+  @Option(help: "Images that go through the network together (default: 1; 32 on a device).")
+  var batchSize: Int?
 
   @Option(
     help: ArgumentHelp(
@@ -52,8 +52,9 @@ struct TokenizeCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Compute in float32, or in less than half the time in int8, where a few tokens differ.",
-      valueName: "float32|int8"))
+      "Compute in float32, or in less than half the time in int8, where a few tokens differ; on a "
+        + "device in float32, tf32 or bfloat16.",
+      valueName: "float32|int8|tf32|bfloat16"))
   var precision = Precision.float32
 
   @Option(help: ArgumentHelp("Do only part I (from 0) of N.", valueName: "I/N"))
@@ -64,12 +65,15 @@ struct TokenizeCommand: AsyncParsableCommand {
   @OptionGroup var quiet: QuietOption
 
   func validate() throws {
-    try check("batch-size", batchSize, atMost: 4096)
+    if let batchSize { try check("batch-size", batchSize, atMost: 4096) }
     if let topK { try check("top-k", topK, atMost: 1 << 16) }
-    if precision != .float32, topK != nil || margin {
-      throw ValidationError("--top-k and --margin need --precision float32")
+    if precision == .int8, topK != nil || margin {
+      throw ValidationError("--top-k and --margin need another --precision than int8")
     }
   }
+
+  /// Images that go through the network together.
+  private var images: Int { batchSize ?? (model.device.device == "cpu" ? 1 : 32) }
 
   func run() async throws {
     let console = Console.current
@@ -86,7 +90,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     try inputs.refuse(output: path, of: format)
     let vae = try model.load(
       only: .encoder, precision: precision,
-      singlePass: inputs.fingerprint.count <= batchSize && soft == nil)
+      singlePass: inputs.fingerprint.count <= images && soft == nil)
     // Before there is an unfinished output: more tokens than the vocabulary has are refused.
     if let soft { _ = try vae.softTokens(of: [], soft) }
     let provenance = try vae.provenance(
@@ -147,7 +151,9 @@ struct TokenizeCommand: AsyncParsableCommand {
     var tokenizer = tokenizer
     tokenizer.preprocessing = image.preprocessing
     tokenizer.limits = image.limits
-    tokenizer.batchSize = batchSize
+    tokenizer.batchSize = images
+    // The device should not wait for pictures to be read.
+    tokenizer.readAhead = max(tokenizer.readAhead, images)
     let total = inputs.fingerprint.count
     if writer.resumed > 0 { console.note("resuming after \(writer.resumed) of \(total)") }
     let progress = Progress(

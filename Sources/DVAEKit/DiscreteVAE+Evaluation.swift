@@ -19,16 +19,12 @@ extension DiscreteVAE {
     _ photo: PixelImage, by protocol: EvaluationProtocol, key: String, name: String? = nil
   ) throws -> (figures: ImageEvaluation, tokens: TokenGrid, pictures: EvaluatedPictures) {
     let original = try `protocol`.apply(photo, name: name ?? key)
-    guard let encoder else { throw missing(.encoder) }
-    guard let decoder else { throw missing(.decoder) }
     try checkMemory(1, original.height, original.width)
-    let found = try Objective(encoder: encoder, decoder: decoder)
-      .evaluate(mappedTensor([original]), beta: 1)
-    let medians = decoder.medians(found.statistics)
+    let found = try measures(of: original)
     let rounded = `protocol`.isRounded
     let reconstruction = PixelImage(
       width: original.width, height: original.height,
-      pixels: medians.array.map {
+      pixels: found.medians.array.map {
         rounded ? UInt8((PixelMapping.unmapped($0) * 255).rounded()) : PixelMapping.byte($0)
       })
     let grid = TokenGrid(
@@ -39,6 +35,22 @@ extension DiscreteVAE {
       key: key, of: reconstruction, comparedTo: original, tokens: grid.tokens.count,
       bitsPerToken: architecture.bitsPerToken, found.parts)
     return (figures, grid, EvaluatedPictures(original: original, reconstruction: reconstruction))
+  }
+
+  /// The objective of an image with β = 1, its tokens, and the medians of their distribution.
+  private func measures(
+    of image: PixelImage
+  ) throws -> (parts: ObjectiveParts<Double>, tokens: [Int32], medians: Tensor) {
+    for half in NetworkPlan.Half.allCases where !has(half) { throw missing(half) }
+    if let device {
+      let found = try device.evaluate(image)
+      return (found.parts, found.tokens, Self.medians(found.statistics, ReferenceEngine()))
+    }
+    guard let encoder else { throw missing(.encoder) }
+    guard let decoder else { throw missing(.decoder) }
+    let found = try Objective(encoder: encoder, decoder: decoder)
+      .evaluate(mappedTensor([image]), beta: 1)
+    return (found.parts, found.tokens, Self.medians(found.statistics, decoder.engine))
   }
 
   /// The files that both halves were read from, hashed; this reads all of them.

@@ -11,20 +11,12 @@ extension DiscreteVAE {
   /// - Returns: 8×8 pixels for each
   /// - Throws: a code beyond the vocabulary, or a model without a decoder.
   public func patches(of codes: [UInt16]) throws -> [PixelImage] {
-    guard let decoder else { throw missing(.decoder) }
+    guard has(.decoder) else { throw missing(.decoder) }
     guard !codes.isEmpty else { return [] }
-    let (side, edge) = (Self.patchGrid, Self.patchGrid * 8)
-    try checkMemory(codes.count, edge, edge)
+    let side = Self.patchGrid
     let tokens = codes.flatMap { [Int32](repeating: Int32($0), count: side * side) }
-    let statistics = try decoder.statistics(
-      tokens: tokens, batch: codes.count, height: side, width: side)
-    let pictures = decoder.medians(statistics)
-    let size = edge * edge * 3
-    return codes.indices.map { index in
-      let values = UnsafeBufferPointer(
-        rebasing: pictures.elements[index * size..<(index + 1) * size])
-      return unmapPixels(values, width: edge, height: edge)
-        .cropped(x: side / 2 * 8, y: side / 2 * 8, width: 8, height: 8)
+    return try pictures(of: tokens, batch: codes.count, height: side, width: side).map {
+      $0.cropped(x: side / 2 * 8, y: side / 2 * 8, width: 8, height: 8)
     }
   }
 }

@@ -48,8 +48,9 @@ extension DiscreteVAE {
         "the \(settings.topK ?? settings.ranks) most likely of \(architecture.vocabulary) tokens: "
           + "ask for 1 to \(architecture.vocabulary)")
     }
-    guard let (encoder, first) = try encoder(for: images) else { return [] }
-    let ranked = try encoder.rankedTokens(mappedTensor(images), count: settings.ranks)
+    guard let (ranked, first) = try rankedTokens(of: images, count: settings.ranks) else {
+      return []
+    }
     let (height, width) = (first.height / 8, first.width / 8)
     return images.indices.map { image in
       SoftTokens.split(

@@ -42,6 +42,8 @@ public struct DiscreteVAE: Sendable {
   // In the encoder's place where it computes in whole numbers.
   let quantizedEncoder: QuantizedEncoder<DefaultEngine>?
   let decoder: ImageDecoder<DefaultEngine>?
+  // In the place of all three where the model is on a device.
+  let device: DeviceModel?
 
   /// Loads a model.
   ///
@@ -52,20 +54,22 @@ public struct DiscreteVAE: Sendable {
   ///   - singlePass: for one batch of images: nothing is prepared in advance and kept, which takes
   ///     less memory and is done sooner; every further batch takes longer
   ///   - threads: to compute with; one per core unless given
+  ///   - device: `cpu`, or a device with a PJRT plugin: `cuda`, `rocm`, `tpu`, or a plugin's path
   /// - Returns: the model; of weights with one half only, that half
   /// - Throws: what is missing from the weights or wrong with them.
   public static func load(
     _ path: String, only half: NetworkPlan.Half? = nil, precision: Precision = .float32,
-    singlePass: Bool = false, threads: Int? = nil
+    singlePass: Bool = false, threads: Int? = nil, device: String = "cpu"
   ) throws -> DiscreteVAE {
     if path == "random" {
-      return try random(only: half, precision: precision, threads: threads)
+      return try random(only: half, precision: precision, threads: threads, device: device)
     }
     let weights = try WeightsFiles(path, verifying: half)
     return try DiscreteVAE(
       weights.model.architecture, encoder: half == .decoder ? nil : weights.model.encoder,
       decoder: half == .encoder ? nil : weights.model.decoder, weights: weights, origin: nil,
-      precision: precision, for: singlePass ? .singlePass : .inference, threads: threads)
+      precision: precision, for: singlePass ? .singlePass : .inference, threads: threads,
+      device: device)
   }
 
   /// Makes a model with random weights, for trying things out: its tokens mean nothing.
@@ -76,11 +80,13 @@ public struct DiscreteVAE: Sendable {
   ///   - seed: the same seed gives the same weights
   ///   - precision: what the encoder computes with
   ///   - threads: to compute with; one per core unless given
+  ///   - device: `cpu`, or a device with a PJRT plugin
   /// - Returns: the model
   /// - Throws: an architecture whose tokens are too many for 16 bits.
   public static func random(
     _ architecture: Architecture = .released, only half: NetworkPlan.Half? = nil,
-    seed: UInt64 = 0, precision: Precision = .float32, threads: Int? = nil
+    seed: UInt64 = 0, precision: Precision = .float32, threads: Int? = nil,
+    device: String = "cpu"
   ) throws -> DiscreteVAE {
     let parameters = { (wanted: NetworkPlan.Half) -> ParameterSet? in
       guard half == nil || half == wanted else { return nil }
@@ -89,7 +95,7 @@ public struct DiscreteVAE: Sendable {
     return try DiscreteVAE(
       architecture, encoder: parameters(.encoder), decoder: parameters(.decoder), weights: nil,
       origin: randomOrigin(architecture, seed: seed), precision: precision, for: .inference,
-      threads: threads)
+      threads: threads, device: device)
   }
 
   /// Random parameters of one half; the halves have seeds of their own, so that one does not need
@@ -114,7 +120,7 @@ public struct DiscreteVAE: Sendable {
   private init(
     _ architecture: Architecture, encoder: ParameterSet?, decoder: ParameterSet?,
     weights: WeightsFiles?, origin: WeightsProvenance?, precision: Precision,
-    for purpose: NetworkPurpose, threads: Int?
+    for purpose: NetworkPurpose, threads: Int?, device: String
   ) throws {
     let name = weights?.files.map(\.path).joined(separator: ", ") ?? "the model"
     guard architecture.vocabulary <= Int(UInt16.max) + 1 else {
@@ -128,12 +134,24 @@ public struct DiscreteVAE: Sendable {
         "\(architecture.inputChannels) and \(architecture.outputChannels) image channels, "
           + "expected 3")
     }
-    let engine = try DefaultEngine(threads: threads)
-    engineName = "cpu \(engine.instructionSet.name)"
     self.architecture = architecture
     self.weights = weights
     self.origin = origin
     self.precision = precision
+    guard device == "cpu" else {
+      guard let program = precision.program else {
+        throw DVAEError(.usage, "\(device): no \(precision.rawValue) on devices, only on the CPU")
+      }
+      var halves: [NetworkPlan.Half: ParameterSet] = [:]
+      (halves[.encoder], halves[.decoder]) = (encoder, decoder)
+      let model = try DeviceModel(architecture, halves: halves, device: device, program)
+      (engineName, self.device) = (model.name, model)
+      (self.encoder, quantizedEncoder, self.decoder) = (nil, nil, nil)
+      return
+    }
+    self.device = nil
+    let engine = try DefaultEngine(threads: threads)
+    engineName = "cpu \(engine.instructionSet.name)"
     // Without ranges in the weights, the float32 encoder lives for as long as it takes to measure.
     let ranges = precision == .int8 ? try weights?.activationRanges() : nil
     let plain =
@@ -153,6 +171,8 @@ public struct DiscreteVAE: Sendable {
           QuantizedEncoder(architecture, parameters: parameters, ranges: $0, engine: engine)
         }
       }
+    case .tf32, .bfloat16:
+      throw DVAEError(.usage, "no \(precision.rawValue) on the CPU, only on other devices")
     }
     self.decoder = decoder.map {
       ImageDecoder(architecture, parameters: $0, engine: engine, for: purpose)
@@ -181,14 +201,18 @@ public struct DiscreteVAE: Sendable {
   /// - Throws: other sizes, or a model without an encoder.
   public func tokens(of images: [PixelImage]) throws -> [TokenGrid] {
     guard let first = try first(ofBatch: images) else { return [] }
-    let x = mappedTensor(images)
-    let tokens = try (quantizedEncoder?.tokens(x) ?? encoder?.tokens(x) ?? [])
-      .map { UInt16(truncatingIfNeeded: $0) }
+    let tokens = try tokens(ofBatch: images).map { UInt16(truncatingIfNeeded: $0) }
     let (height, width) = (first.height / 8, first.width / 8)
     return images.indices.map {
       let part = tokens[$0 * height * width..<($0 + 1) * height * width]
       return TokenGrid(height: height, width: width, tokens: Array(part))
     }
+  }
+
+  private func tokens(ofBatch images: [PixelImage]) throws -> [Int32] {
+    if let device { return try device.tokens(images) }
+    let x = mappedTensor(images)
+    return try quantizedEncoder?.tokens(x) ?? encoder?.tokens(x) ?? []
   }
 
   /// The picture that tokens stand for, 8 times as high and wide as their grid.
@@ -198,7 +222,7 @@ public struct DiscreteVAE: Sendable {
   ///
   /// - Throws: a token beyond the vocabulary, or a model without a decoder.
   public func decode(_ grid: TokenGrid) throws -> PixelImage {
-    guard let decoder else { throw missing(.decoder) }
+    guard has(.decoder) else { throw missing(.decoder) }
     let vocabulary = architecture.vocabulary
     if let position = grid.tokens.firstIndex(where: { Int($0) >= vocabulary }) {
       throw DVAEError(
@@ -207,13 +231,48 @@ public struct DiscreteVAE: Sendable {
           + "\(position % grid.width) is not in the vocabulary 0..<\(vocabulary): "
           + "these tokens are of another model")
     }
-    try checkMemory(1, grid.height * 8, grid.width * 8)
+    let pictures = try pictures(
+      of: grid.tokens.map(Int32.init), batch: 1, height: grid.height, width: grid.width)
+    return pictures[0]
+  }
+
+  /// The pictures of grids of one size, with tokens of the vocabulary.
+  func pictures(
+    of tokens: [Int32], batch: Int, height: Int, width: Int
+  ) throws -> [PixelImage] {
+    if let device, device.halves.contains(.decoder) {
+      return try device.pictures(tokens, batch: batch, height: height, width: width)
+    }
+    guard let decoder else { throw missing(.decoder) }
+    try checkMemory(batch, height * 8, width * 8)
     let statistics = try decoder.statistics(
-      tokens: grid.tokens.map(Int32.init), height: grid.height, width: grid.width)
-    let picture = decoder.medians(statistics)
-    return unmapPixels(
-      UnsafeBufferPointer(picture.elements), width: picture.shape.width,
-      height: picture.shape.height)
+      tokens: tokens, batch: batch, height: height, width: width)
+    let medians = Self.medians(statistics, decoder.engine)
+    let (shape, size) = (medians.shape, medians.count / batch)
+    return (0..<batch).map { n in
+      unmapPixels(
+        UnsafeBufferPointer(rebasing: medians.elements[n * size..<(n + 1) * size]),
+        width: shape.width, height: shape.height)
+    }
+  }
+
+  /// Whether the model has a half.
+  func has(_ half: NetworkPlan.Half) -> Bool {
+    if let device { return device.halves.contains(half) }
+    return half == .encoder ? encoder != nil || quantizedEncoder != nil : decoder != nil
+  }
+
+  /// The median of the model's distribution, sigmoid(μ): mapped pixels [N, H, W, 3] of the
+  /// statistics [N, H, W, 6].
+  static func medians(_ statistics: Tensor, _ engine: some HostEngine) -> Tensor {
+    let means = Tensor(statistics.shape.with(channels: 3))
+    for position in 0..<statistics.shape.positions {
+      for channel in 0..<3 {
+        means.pointer[position * 3 + channel] =
+          statistics.pointer[position * statistics.shape.channels + channel]
+      }
+    }
+    return engine.sigmoid(means)
   }
 
   /// An image as the model sees it, and as it gives it back.
@@ -255,21 +314,22 @@ public struct DiscreteVAE: Sendable {
       engine: engineName, precision: precision)
   }
 
-  /// The encoder in float32, if a batch fits into it, and the first image; nil without images.
-  func encoder(
-    for images: [PixelImage]
-  ) throws -> (ImageEncoder<DefaultEngine>, PixelImage)? {
+  /// The most likely tokens of a batch, and its first image; nil without images.
+  func rankedTokens(
+    of images: [PixelImage], count: Int
+  ) throws -> (RankedTokens, PixelImage)? {
     guard let first = try first(ofBatch: images) else { return nil }
+    if let device { return (try device.rankedTokens(images, count: count), first) }
     guard let encoder else {
       throw DVAEError(.usage, "int8 gives tokens only; for logits load the model in float32")
     }
-    return (encoder, first)
+    return (try encoder.rankedTokens(mappedTensor(images), count: count), first)
   }
 
   /// The first image, if a batch fits into the encoder; nil without images.
   private func first(ofBatch images: [PixelImage]) throws -> PixelImage? {
     guard let first = images.first else { return nil }
-    guard encoder != nil || quantizedEncoder != nil else { throw missing(.encoder) }
+    guard has(.encoder) else { throw missing(.encoder) }
     if let other = images.first(where: { $0.width != first.width || $0.height != first.height }) {
       throw DVAEError(
         .usage,
@@ -282,6 +342,7 @@ public struct DiscreteVAE: Sendable {
 
   // At full resolution there are about four maps of n_hid channels at a time.
   func checkMemory(_ count: Int, _ height: Int, _ width: Int) throws {
+    guard device == nil else { return }
     let needed = Double(count * height * width) * Double(architecture.hidden) * 4 * 4
     let available = Double(ProcessInfo.processInfo.physicalMemory)
     guard needed > available else { return }

@@ -15,13 +15,13 @@ package enum ForwardPrograms {
   ///   - height: H, a multiple of 8
   ///   - width: W, a multiple of 8
   ///   - showsLogits: whether `logits` [N, H/8, W/8, vocabulary] are an output too
-  ///   - ranks: tokens for each position, the most likely first; above 1 there are `ranked_tokens`,
-  ///     `distances` and `log_probabilities` [N, H/8, W/8, ranks] too
+  ///   - ranks: tokens for each position, the most likely first; where given, `ranked_tokens`,
+  ///     `distances` and `log_probabilities` [N, H/8, W/8, ranks] are outputs too
   /// - Returns: the program
   /// - Throws: `DVAEError` for sides that are no multiple of 8
   package static func encoder(
     _ architecture: Architecture, batch: Int = 1, height: Int = 256, width: Int = 256,
-    showsLogits: Bool = false, ranks: Int = 1
+    showsLogits: Bool = false, ranks: Int? = nil
   ) throws -> Recording {
     let recording = Recording()
     let encoder = ImageEncoder(
@@ -32,11 +32,11 @@ package enum ForwardPrograms {
     let x = recording.mappedPixels(
       pixels, scale: PixelMapping.scale, offset: Float(PixelMapping.epsilon))
     recording.output("tokens", try encoder.tokens(x))
-    guard showsLogits || ranks > 1 else { return recording }
+    guard showsLogits || ranks != nil else { return recording }
     // The items that the tokens were made of.
     let logits = try encoder.logits(x)
     if showsLogits { recording.output("logits", logits) }
-    if ranks > 1 {
+    if let ranks {
       let ranked = recording.ranked(logits, count: ranks)
       recording.output("ranked_tokens", ranked.tokens)
       recording.output("distances", ranked.distances)
@@ -74,9 +74,47 @@ package enum ForwardPrograms {
     return recording
   }
 
+  /// Both halves and the objective with β = 1: `pixels` as the encoder's, to `losses`
+  /// (reconstruction, KL, the KL's weight), `tokens` and `statistics` as the decoder's.
+  ///
+  /// - Parameters:
+  ///   - architecture: of the model
+  ///   - batch: N
+  ///   - height: H, a multiple of 8
+  ///   - width: W, a multiple of 8
+  /// - Returns: the program
+  /// - Throws: `DVAEError` for sides that are no multiple of 8
+  package static func measures(
+    _ architecture: Architecture, batch: Int, height: Int, width: Int
+  ) throws -> Recording {
+    let recording = Recording()
+    let engine = RecordingEngine(recording)
+    let objective = Objective(
+      encoder: ImageEncoder(
+        architecture, parameters: parameters(architecture.encoder, recording), engine: engine),
+      decoder: ImageDecoder(
+        architecture, parameters: parameters(architecture.decoder, recording), engine: engine))
+    let pixels = recording.value(
+      "pixels", Shape(batch, height, width, architecture.inputChannels), .uint8)
+    let found = try objective.evaluate(
+      recording.mappedPixels(
+        pixels, scale: PixelMapping.scale, offset: Float(PixelMapping.epsilon)),
+      beta: RecordedScalar(1))
+    recording.output(
+      "losses", [found.parts.reconstruction, found.parts.kl, found.parts.klWeight])
+    recording.output("tokens", found.tokens)
+    recording.output("statistics", found.statistics)
+    return recording
+  }
+
   private static func parameters(
     _ plan: NetworkPlan, _ recording: Recording
   ) -> Parameters<RecordedVariable> {
     Parameters([plan]) { name, shape in recording.variable(name, shape) }
   }
+}
+
+extension Precision {
+  /// The precision of programs for devices; nil where they have none.
+  package var program: ProgramPrecision? { ProgramPrecision(rawValue: rawValue) }
 }

@@ -108,19 +108,3 @@ public struct ImageDecoder<E: Engine>: Sendable {
     network.backward(dy, &activations, gradients, needsInput: needsInput)
   }
 }
-
-extension ImageDecoder where E: HostEngine {
-  /// The median of the model's distribution, sigmoid(μ): mapped pixels [N, H, W, C] of the statistics
-  /// [N, H, W, 2C].
-  public func medians(_ statistics: Tensor) -> Tensor {
-    let colours = architecture.outputChannels
-    let means = Tensor(statistics.shape.with(channels: colours))
-    for position in 0..<statistics.shape.positions {
-      for colour in 0..<colours {
-        means.pointer[position * colours + colour] =
-          statistics.pointer[position * 2 * colours + colour]
-      }
-    }
-    return engine.sigmoid(means)
-  }
-}

@@ -13,6 +13,17 @@ public struct RankedTokens: Hashable, Sendable {
   /// How far the logit of each lies below the position's largest: 0 for the first.
   public fileprivate(set) var distances: [Float] = []
 
+  /// Makes the lists of `count` tokens for each position.
+  package init(count: Int, tokens: [Int32], logProbabilities: [Float], distances: [Float]) {
+    precondition(
+      tokens.count == logProbabilities.count && tokens.count == distances.count,
+      "RankedTokens: lists of several lengths")
+    self.count = count
+    self.tokens = tokens
+    self.logProbabilities = logProbabilities
+    self.distances = distances
+  }
+
   fileprivate init(count: Int, positions: Int) {
     self.count = count
     tokens.reserveCapacity(count * positions)

@@ -50,10 +50,12 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
   private let validation: ValidationSet?
   private let folder: RunFolder?
   private let processes: any ProcessGroup
-  private let step: UpdateStep<E>
+  private let updater: any Updater
   private var lastCheckpoint: String?
   /// The first batches, from which the codes were spread, last first.
   private var firstBatches: [TrainingBatch] = []
+  /// The batch of the next update, or the error that came in its place.
+  private var nextBatch: Result<TrainingBatch, any Error>?
   private var configuration: TrainingConfiguration { state.configuration }
 
   /// Prepares to go on from a state.
@@ -70,13 +72,24 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
     _ state: TrainingState, engine: E, data: Source, validation: ValidationSet?,
     folder: RunFolder?, processes: any ProcessGroup = SingleProcess()
   ) {
+    self.init(
+      state, engine: engine, data: data, validation: validation, folder: folder,
+      processes: processes, updater: nil)
+  }
+
+  /// Prepares to go on from a state, with updates computed elsewhere than on the engine.
+  package init(
+    _ state: TrainingState, engine: E, data: Source, validation: ValidationSet?,
+    folder: RunFolder?, processes: any ProcessGroup, updater: (any Updater)?
+  ) {
     self.state = state
     self.engine = engine
     self.data = data
     self.validation = validation
     self.folder = folder
     self.processes = processes
-    step = UpdateStep(state.configuration, engine: engine, processes: processes)
+    self.updater =
+      updater ?? HostUpdate(state.configuration, engine: engine, processes: processes)
     lastCheckpoint = folder.flatMap { folder in folder.checkpoints().first.map(folder.checkpoint) }
   }
 
@@ -98,11 +111,13 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
       if isDue(every: configuration.validateEvery) {
         try validate(&observer)
       } else if let validation, observer.wantsPictures {
+        try updater.fetch(state)
         let pictures = try validation.pictures(state, engine: engine)
         try observer.didDraw(pictures, update: state.update)
       }
       if isDue(every: configuration.checkpointEvery) { try saveCheckpoint(&observer) }
     }
+    try updater.fetch(state)
     return .finished
   }
 
@@ -135,16 +150,11 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
   private mutating func update() throws -> UpdateRecord {
     let clock = ContinuousClock()
     let start = clock.now
-    let batch = try firstBatches.popLast() ?? data.next()
+    let batch = try takeBatch()
     let waited = clock.now - start
 
     let values = configuration.values(at: state.update)
-    let loss = try step.computeGradients(
-      batch.images, state.parameters, values,
-      noise: .seeded(seed: configuration.seed(for: .noise), stream: UInt64(state.update)))
-    let norm = step.gradientNorm()
-    try checkFinite(loss, norm)
-    step.apply(to: state, norm: norm, values)
+    let (loss, norm) = try update(with: batch.images)
     state.position = batch.position
     state.update += 1
 
@@ -154,6 +164,32 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
       klWeight: values.klWeight, learningRate: values.learningRate, gradientNorm: norm,
       skipped: state.position.skipped, seconds: (clock.now - start) / .seconds(1),
       waiting: waited / .seconds(1), images: batch.images.shape.batch)
+  }
+
+  private mutating func update(
+    with images: Tensor
+  ) throws -> (loss: ObjectiveParts<Double>, norm: Double) {
+    let (state, isLast) = (state, state.update + 1 >= configuration.updates)
+    do {
+      return try updater.update(images, state, check: checkFinite) {
+        guard !isLast, nextBatch == nil else { return nil }
+        nextBatch = Result { try takeBatch() }
+        return try? nextBatch?.get().images
+      }
+    } catch let error as DVAEError where error.kind == .inputOutput {
+      // The device failed: the state that it held is lost.
+      throw DVAEError(
+        error.kind, code: error.code, file: error.file, error.problem,
+        advice: lastCheckpoint.map { "the last checkpoint is \($0)" } ?? error.advice)
+    }
+  }
+
+  private mutating func takeBatch() throws -> TrainingBatch {
+    if let next = nextBatch {
+      nextBatch = nil
+      return try next.get()
+    }
+    return try firstBatches.popLast() ?? data.next()
   }
 
   private func checkFinite(_ loss: ObjectiveParts<Double>, _ norm: Double) throws {
@@ -173,12 +209,13 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
 
   private func validate(_ observer: inout some TrainingObserver) throws {
     guard let validation else { return }
-    let (record, pictures) = try validation.evaluate(state, engine: engine)
+    let (record, pictures) = try updater.evaluate(validation, state)
     try observer.didValidate(record, pictures)
     if let warning = record.collapse(under: configuration) { try observer.didNotice(warning) }
   }
 
   private mutating func saveCheckpoint(_ observer: inout some TrainingObserver) throws {
+    try updater.fetch(state)
     guard let folder else { return }
     let path = try folder.save(state)
     lastCheckpoint = path

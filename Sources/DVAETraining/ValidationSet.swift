@@ -15,27 +15,8 @@ public struct ValidationSet: Sendable {
   public func evaluate<E: HostEngine>(
     _ state: TrainingState, engine: E
   ) throws -> (ValidationRecord, ValidationPictures) {
-    let configuration = state.configuration
-    let objective = Self.objective(state, engine)
-    let beta = configuration.klWeight(state.update)
-    var codebook = CodebookUse(vocabulary: configuration.architecture.vocabulary)
-    var (images, psnr) = (0, 0.0)
-    var (loss, reconstruction, kl) = (0.0, 0.0, 0.0)
-    for batch in batches {
-      let found = try objective.evaluate(batch, beta: Double(Float(beta)))
-      let count = Double(batch.shape.batch)
-      loss += count * found.parts.loss
-      reconstruction += count * found.parts.reconstruction
-      kl += count * found.parts.kl
-      psnr += Self.psnr(Self.medians(found.statistics), batch).reduce(0, +)
-      codebook.count(found.tokens)
-      images += batch.shape.batch
-    }
-    let n = Double(max(1, images))
-    let record = ValidationRecord(
-      update: state.update, loss: loss / n, reconstruction: reconstruction / n, kl: kl / n,
-      psnr: psnr / n, codebook: codebook)
-    return (record, try pictures(state, objective))
+    var evaluator = EngineEvaluator(state, engine)
+    return try evaluate(state, on: &evaluator)
   }
 
   /// The first images, and what the averaged model makes of them.
@@ -45,38 +26,47 @@ public struct ValidationSet: Sendable {
   public func pictures<E: HostEngine>(
     _ state: TrainingState, engine: E
   ) throws -> ValidationPictures {
-    try pictures(state, Self.objective(state, engine))
+    var evaluator = EngineEvaluator(state, engine)
+    return try pictures(state, &evaluator)
   }
 
-  private static func objective<E: HostEngine>(
-    _ state: TrainingState, _ engine: E
-  ) -> Objective<E> {
-    let architecture = state.configuration.architecture
-    return Objective(
-      encoder: ImageEncoder(architecture, parameters: state.average, engine: engine),
-      decoder: ImageDecoder(architecture, parameters: state.average, engine: engine))
+  /// Validates a state on anything that evaluates its averaged parameters.
+  func evaluate(
+    _ state: TrainingState, on evaluator: inout some BatchEvaluator
+  ) throws -> (ValidationRecord, ValidationPictures) {
+    let configuration = state.configuration
+    let beta = configuration.klWeight(state.update)
+    var codebook = CodebookUse(vocabulary: configuration.architecture.vocabulary)
+    var (images, psnr) = (0, 0.0)
+    var (loss, reconstruction, kl) = (0.0, 0.0, 0.0)
+    for batch in batches {
+      let found = try evaluator.measures(of: batch, beta: beta)
+      let count = Double(batch.shape.batch)
+      loss += count * found.parts.loss
+      reconstruction += count * found.parts.reconstruction
+      kl += count * found.parts.kl
+      psnr += Self.psnr(found.statistics, batch).reduce(0, +)
+      codebook.count(found.tokens)
+      images += batch.shape.batch
+    }
+    let n = Double(max(1, images))
+    let record = ValidationRecord(
+      update: state.update, loss: loss / n, reconstruction: reconstruction / n, kl: kl / n,
+      psnr: psnr / n, codebook: codebook)
+    return (record, try pictures(state, &evaluator))
   }
 
-  private func pictures<E: HostEngine>(
-    _ state: TrainingState, _ objective: Objective<E>
+  /// The first images, and what the model makes of them.
+  private func pictures(
+    _ state: TrainingState, _ evaluator: inout some BatchEvaluator
   ) throws -> ValidationPictures {
     guard let batch = batches.first else {
       return ValidationPictures(originals: [], soft: [], hard: [])
     }
     let originals = batch.images(0..<min(batch.shape.batch, Self.pictureCount))
-    let (encoder, decoder) = (objective.encoder, objective.decoder)
-    let engine = encoder.engine
-    let logits = try encoder.logits(originals)
-    let relaxed = engine.gumbelSoftmax(
-      logits,
-      noise: .seeded(
-        seed: state.configuration.seed(for: .noise), stream: .max - UInt64(state.update)),
-      temperature: state.configuration.temperature(state.update))
-    let tokens = engine.argmaxChannels(logits)
-    let hard = try decoder.statistics(
-      tokens: tokens, batch: logits.shape.batch, height: logits.shape.height,
-      width: logits.shape.width)
-    let soft = try decoder.statistics(soft: relaxed)
+    let (soft, hard) = try evaluator.pictures(
+      of: originals, temperature: state.configuration.temperature(state.update),
+      seed: state.configuration.seed(for: .noise), stream: .max - UInt64(state.update))
     return ValidationPictures(
       originals: Self.split(originals), soft: Self.split(Self.medians(soft)),
       hard: Self.split(Self.medians(hard)))
@@ -94,8 +84,7 @@ public struct ValidationSet: Sendable {
 
   /// sigmoid(μ), the likelihood's median: mapped pixels, [N, H, W, C] of [N, H, W, 2C].
   ///
-  /// In double precision, unlike `ImageDecoder.medians`: tables and pictures of runs stay the bits
-  /// that they have been.
+  /// In double precision, unlike decoded pictures: tables and pictures of runs keep their bits.
   private static func medians(_ statistics: Tensor) -> Tensor {
     let colours = statistics.shape.channels / 2
     let y = Tensor(statistics.shape.with(channels: colours))
@@ -112,7 +101,8 @@ public struct ValidationSet: Sendable {
   ///
   /// Mapped pixels span 0.8 (A.3, ε = 0.1); a reconstruction beyond black or white is cut off
   /// there, as it is in a picture.
-  static func psnr(_ medians: Tensor, _ target: Tensor) -> [Double] {
+  static func psnr(_ statistics: Tensor, _ target: Tensor) -> [Double] {
+    let medians = medians(statistics)
     let size = target.count / max(1, target.shape.batch)
     return (0..<target.shape.batch).map { n in
       var squares = 0.0
@@ -125,6 +115,52 @@ public struct ValidationSet: Sendable {
       let mean = max(squares / Double(size), 1e-10)
       return -10 * naturalLogarithm(mean) / naturalLogarithm(10)
     }
+  }
+}
+
+/// Evaluates a model on batches of images.
+protocol BatchEvaluator {
+  /// Returns the parts of the loss, the most likely tokens and the decoder's statistics of them.
+  mutating func measures(
+    of images: Tensor, beta: Double
+  ) throws -> (parts: ObjectiveParts<Double>, tokens: [Int32], statistics: Tensor)
+
+  /// Returns the decoder's statistics of a relaxed sample and of the most likely tokens.
+  mutating func pictures(
+    of images: Tensor, temperature: Double, seed: UInt64, stream: UInt64
+  ) throws -> (soft: Tensor, hard: Tensor)
+}
+
+/// Evaluates a model on an engine.
+private struct EngineEvaluator<E: HostEngine>: BatchEvaluator {
+  let objective: Objective<E>
+
+  init(_ state: TrainingState, _ engine: E) {
+    let architecture = state.configuration.architecture
+    objective = Objective(
+      encoder: ImageEncoder(architecture, parameters: state.average, engine: engine),
+      decoder: ImageDecoder(architecture, parameters: state.average, engine: engine))
+  }
+
+  func measures(
+    of images: Tensor, beta: Double
+  ) throws -> (parts: ObjectiveParts<Double>, tokens: [Int32], statistics: Tensor) {
+    let found = try objective.evaluate(images, beta: beta)
+    return (found.parts, found.tokens, found.statistics)
+  }
+
+  func pictures(
+    of images: Tensor, temperature: Double, seed: UInt64, stream: UInt64
+  ) throws -> (soft: Tensor, hard: Tensor) {
+    let (encoder, decoder) = (objective.encoder, objective.decoder)
+    let engine = encoder.engine
+    let logits = try encoder.logits(images)
+    let relaxed = engine.gumbelSoftmax(
+      logits, noise: .seeded(seed: seed, stream: stream), temperature: temperature)
+    let hard = try decoder.statistics(
+      tokens: engine.argmaxChannels(logits), batch: logits.shape.batch,
+      height: logits.shape.height, width: logits.shape.width)
+    return (try decoder.statistics(soft: relaxed), hard)
   }
 }
 

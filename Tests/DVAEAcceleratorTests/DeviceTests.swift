@@ -1,6 +1,7 @@
 import DVAETestSupport
 import DVAEAccelerator
 import DVAEFiles
+import DVAETestSupport
 import Testing
 
 @Suite("Programs on XLA's CPU plugin", .enabled(if: TestDevice.isInstalled, TestDevice.advice))

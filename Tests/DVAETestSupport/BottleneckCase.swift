@@ -97,13 +97,17 @@ public struct BottleneckCase: OperationCase {
   }
 
   /// y(dy − Σ dy·y)/τ: one rounding per channel on the sum.
+  ///
+  /// Below the normal numbers y may be flushed to zero before it is multiplied, and the product before
+  /// it is divided.
   private func backwardBounds() -> [Double] {
     let (y, dy) = (relaxed(.uniform(uniform)).doubles, dy.doubles)
     return y.indices.map { i in
       let row = i / shape.channels * shape.channels..<(i / shape.channels + 1) * shape.channels
       let sum = row.reduce(0) { $0 + abs(dy[$1] * y[$1]) }
-      return (Double(shape.channels) + 8) * roundoff * y[i] * (abs(dy[i]) + sum)
-        / Double(temperature) + smallestNormal
+      let factor = (abs(dy[i]) + sum) / Double(temperature)
+      return (Double(shape.channels) + 8) * roundoff * y[i] * factor
+        + smallestNormal * (1 + factor + 1 / Double(temperature))
     }
   }
 

@@ -39,18 +39,21 @@ struct BenchmarkCommand: ParsableCommand {
   @Option(help: "Side of the images, in pixels; a multiple of 8.")
   var resolution = 256
 
-  @Option(help: "Images that go through the network together.")
-  var batchSize = 1
+  @Option(help: "Images that go through the network together (default: 1; 32 on a device).")
+  var batchSize: Int?
 
   @Option(help: "Measured runs, after one that is not.")
   var runs = 5
+
+  @OptionGroup var device: DeviceOption
 
   @Option(help: "Threads to compute with (default: one per core).")
   var threads: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Encode in int8, and in float32 in turns with it.", valueName: "float32|int8"))
+      "Encode in int8, and in float32 in turns with it; on a device compute in float32, tf32 or "
+        + "bfloat16.", valueName: "float32|int8|tf32|bfloat16"))
   var precision = Precision.float32
 
   @Option(
@@ -79,16 +82,26 @@ struct BenchmarkCommand: ParsableCommand {
       throw ValidationError(
         "--resolution must be a multiple of 8 from 8 to 8192, not \(resolution)")
     }
-    try check("batch-size", batchSize, atMost: 4096)
+    try check("batch-size", images, atMost: 4096)
     try check("runs", runs, atMost: 1_000_000)
     if let threads { try check("threads", threads, atMost: CPUEngine.mostThreads) }
     if precision == .int8, what != .encode {
       throw ValidationError("--precision int8 is for --what encode")
     }
-    if precision == .float32, !photos.isEmpty {
+    guard isOnDevice || precision == .float32 || precision == .int8 else {
+      throw ValidationError("--precision \(precision.rawValue) needs another --device than cpu")
+    }
+    guard !isOnDevice || (precision != .int8 && !accuracy && !algorithms) else {
+      throw ValidationError("--precision int8, --accuracy and --algorithms are of the CPU")
+    }
+    if precision != .int8, !photos.isEmpty {
       throw ValidationError("--photos goes with --precision int8")
     }
   }
+
+  /// Images that go through the network together.
+  var images: Int { batchSize ?? (isOnDevice ? 32 : 1) }
+  private var isOnDevice: Bool { device.device != "cpu" }
 
   func run() throws {
     let console = Console.current
@@ -97,6 +110,10 @@ struct BenchmarkCommand: ParsableCommand {
         console.print("\(set.name)\(set.isSupported ? "" : " (not on this machine)")")
       }
       return
+    }
+    if isOnDevice {
+      let report = try deviceReport()
+      return console.print(json.json ? try reportText(report) : report.text)
     }
     let engine = TimedEngine(try CPUEngine(threads: threads))
     if accuracy {
@@ -108,7 +125,7 @@ struct BenchmarkCommand: ParsableCommand {
     if algorithms {
       let report = AlgorithmReport(
         try Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary),
-        engine.base, resolution: resolution, batchSize: batchSize, runs: runs)
+        engine.base, resolution: resolution, batchSize: images, runs: runs)
       console.print(json.json ? try reportText(report) : report.text)
       return
     }
@@ -138,11 +155,11 @@ struct BenchmarkCommand: ParsableCommand {
     case .decode:
       let decoder = ImageDecoder(
         architecture, parameters: loaded?.decoder ?? random(architecture), engine: engine)
-      let tokens = (0..<batchSize * side * side).map {
+      let tokens = (0..<images * side * side).map {
         Int32($0 * 7919 % architecture.vocabulary)
       }
       return {
-        _ = try decoder.statistics(tokens: tokens, batch: batchSize, height: side, width: side)
+        _ = try decoder.statistics(tokens: tokens, batch: images, height: side, width: side)
       }
     case .train:
       return try training(loaded, architecture, x, engine)
@@ -166,6 +183,13 @@ struct BenchmarkCommand: ParsableCommand {
     console.print(json.json ? try reportText(report) : report.text)
   }
 
+  func model(
+    _ loaded: ModelWeights?
+  ) throws -> (architecture: Architecture, random: ParameterSet) {
+    let architecture = try architecture(of: loaded)
+    return (architecture, random(architecture))
+  }
+
   private func architecture(of loaded: ModelWeights?) throws -> Architecture {
     try loaded?.architecture
       ?? Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary)
@@ -177,8 +201,8 @@ struct BenchmarkCommand: ParsableCommand {
     return parameters
   }
 
-  private func input() -> Tensor {
-    let x = Tensor(Shape(batchSize, resolution, resolution, 3))
+  func input() -> Tensor {
+    let x = Tensor(Shape(images, resolution, resolution, 3))
     x.fillForSpeed(from: 0.1, to: 0.9)
     return x
   }
@@ -190,7 +214,7 @@ struct BenchmarkCommand: ParsableCommand {
   ) throws -> () throws -> Void {
     var configuration = TrainingConfiguration.starter
     configuration.architecture = architecture
-    (configuration.batchSize, configuration.microBatch) = (batchSize, batchSize)
+    (configuration.batchSize, configuration.microBatch) = (images, images)
     configuration.resolution = resolution
     configuration.codeSpread = 0
     var state = try TrainingState(configuration, startingFrom: loaded)

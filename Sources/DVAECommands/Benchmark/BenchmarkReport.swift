@@ -11,7 +11,10 @@ struct BenchmarkReport: Encodable {
   let runs: [Double]
   let minSeconds: Double
   let medianSeconds: Double
-  let ceilingGflops: Double
+  /// Of the matrix kernel; nil on a device.
+  let ceilingGflops: Double?
+  /// Of a run on a device, counted as the direct algorithm.
+  let achievedGflops: Double?
   let layers: [Layer]
   /// Of int8 and float32 in turns.
   let comparison: PrecisionComparison?
@@ -30,12 +33,13 @@ struct BenchmarkReport: Encodable {
     entries: [TimedEngine<some HostEngine>.Entry], comparison: PrecisionComparison? = nil
   ) {
     self.comparison = comparison
+    achievedGflops = nil
     what = command.what.rawValue
     self.engine = engine
     resolution = command.resolution
-    batchSize = command.batchSize
+    batchSize = command.images
     // Of one image, or of one training step.
-    let parts = command.what == .train ? 1 : Double(command.batchSize)
+    let parts = command.what == .train ? 1 : Double(command.images)
     runs = seconds.map { $0 / parts }
     minSeconds = runs[0]
     medianSeconds = runs[runs.count / 2]
@@ -50,6 +54,22 @@ struct BenchmarkReport: Encodable {
     }
   }
 
+  /// Makes the report of a device.
+  init(
+    _ command: BenchmarkCommand, engine: String, seconds: [Double], multiplyAdds: Int
+  ) {
+    (comparison, layers, ceilingGflops) = (nil, [], nil)
+    what = command.what.rawValue
+    self.engine = engine
+    resolution = command.resolution
+    batchSize = command.images
+    let parts = command.what == .train ? 1 : Double(command.images)
+    runs = seconds.map { $0 / parts }
+    minSeconds = runs[0]
+    medianSeconds = runs[runs.count / 2]
+    achievedGflops = 2 * Double(multiplyAdds) / seconds[0] / 1e9
+  }
+
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: Key.self)
     let unit = what == "train" ? "step" : "image"
@@ -60,7 +80,8 @@ struct BenchmarkReport: Encodable {
     try container.encode(minSeconds, forKey: Key("min_seconds_per_\(unit)"))
     try container.encode(medianSeconds, forKey: Key("median_seconds_per_\(unit)"))
     try container.encode(runs, forKey: Key("seconds_per_\(unit)"))
-    try container.encode(ceilingGflops, forKey: "ceiling_gflops")
+    try container.encodeIfPresent(ceilingGflops, forKey: "ceiling_gflops")
+    try container.encodeIfPresent(achievedGflops, forKey: "achieved_gflops")
     try container.encode(layers, forKey: "layers")
     try container.encodeIfPresent(comparison, forKey: "comparison")
   }
@@ -83,6 +104,10 @@ struct BenchmarkReport: Encodable {
         + "of \(runs.count) runs",
     ]
     lines += comparison?.lines ?? []
+    if let achievedGflops {
+      lines.append("achieved: \(Numbers.fixed(achievedGflops, 0)) GFLOP/s of the direct algorithm")
+    }
+    guard let ceilingGflops else { return lines.joined(separator: "\n") }
     lines += [
       "ceiling of the matrix kernel: \(Numbers.fixed(ceilingGflops, 0)) GFLOP/s", "",
       "      ms  share  effective  of ceiling  operation",

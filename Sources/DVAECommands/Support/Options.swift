@@ -13,6 +13,8 @@ struct ModelOptions: ParsableArguments {
       valueName: "path"))
   var weights: String?
 
+  @OptionGroup var device: DeviceOption
+
   @Option(help: "Threads to compute with (default: one per core).")
   var threads: Int?
 
@@ -29,8 +31,17 @@ struct ModelOptions: ParsableArguments {
     }
     return try DiscreteVAE.load(
       weights ?? "starter", only: half, precision: precision, singlePass: singlePass,
-      threads: threads)
+      threads: threads, device: device.device)
   }
+}
+
+/// Where a model computes.
+struct DeviceOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Where to compute: cpu, or a device of 'dvae devices', or the path of a PJRT plugin.",
+      valueName: "name"))
+  var device = "cpu"
 }
 
 /// What is done to an image before the encoder sees it.

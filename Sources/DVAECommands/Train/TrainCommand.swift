@@ -52,6 +52,8 @@ struct TrainCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Recipe") var options: TrainOptions
 
+  @OptionGroup var device: TrainingDeviceOptions
+
   @Option(help: "Threads to compute with (default: one per core).")
   var threads: Int?
 
@@ -77,14 +79,15 @@ struct TrainCommand: AsyncParsableCommand {
   func run() async throws {
     let console = Console.current
     guard let output, !printConfig else {
-      let settings = try start(output, processes: 1) { console.note($0) }.configuration
+      let settings = try start(output, processes: device.devices) { console.note($0) }.configuration
       return console.print(String(decoding: try settings.json(), as: UTF8.self))
     }
     let processes = try startedProcesses()
     let isFirst = processes.rank == 0
     let signals = StopSignals(explains: isFirst)
     let note: @Sendable (String) -> Void = { if isFirst { console.note($0) } }
-    let start = isFirst ? try start(output, processes: processes.count, note: note) : nil
+    let start =
+      isFirst ? try start(output, processes: processes.count * device.devices, note: note) : nil
     if let start { try checkInputs(start, output) }
     let state = try processes.share(try start?.state())
     let configuration = state.configuration
@@ -92,6 +95,7 @@ struct TrainCommand: AsyncParsableCommand {
     try images.check(state.position)
     let validation = isFirst ? try ValidationSet(imagesOf: configuration, warn: note) : nil
     let engine = try CPUEngine(threads: threads)
+    let updater = try device.updater(configuration, processes)
     // All that can be wrong has been looked at: a mistake leaves no folder behind.
     let folder = try start.map { try $0.folder ?? RunFolder.new(output) }
     try folder?.write(configuration)
@@ -102,14 +106,15 @@ struct TrainCommand: AsyncParsableCommand {
     var trainer = Trainer(
       state, engine: engine,
       data: PrefetchedImages(images, from: state.position), validation: validation,
-      folder: folder, processes: processes)
+      folder: folder, processes: processes, updater: updater)
     guard let folder else {
       var observer = HelpingProcess(signals: signals)
       _ = try trainer.run(&observer)
       return processes.end()
     }
     var reporter = try TrainingReporter(
-      folder, configuration, from: state.update, images: images.count, machine: engine.name,
+      folder, configuration, from: state.update, images: images.count,
+      machine: updater?.name ?? engine.name,
       signals: signals, quiet: quiet.quiet, console)
     let outcome = try trainer.run(&reporter)
     try reporter.finish()

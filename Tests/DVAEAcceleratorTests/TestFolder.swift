@@ -1,21 +1,5 @@
-import DVAETestSupport
-import DVAEAccelerator
 import DVAEFiles
 import Foundation
-import Testing
-
-/// XLA's CPU plugin as the device of tests.
-enum TestDevice {
-  /// Whether the plugin is installed; without it the tests on a device are skipped.
-  static let isInstalled = PluginSearch().find("cpu-xla") != nil
-
-  static let advice: Comment =
-    "XLA's CPU plugin is not installed, so nothing runs on a device: Scripts/install-device.sh cpu-xla"
-
-  static func open(_ devices: Int = 1) throws -> Accelerator {
-    try Accelerator(Plugin.load("cpu-xla"), devices: devices)
-  }
-}
 
 /// A folder of a test's own, removed with it.
 final class TestFolder: Sendable {

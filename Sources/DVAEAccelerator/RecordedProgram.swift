@@ -1,0 +1,81 @@
+package import DVAEFiles
+package import DVAEProgram
+
+/// A recorded program that is compiled for an accelerator: tensors go in and come out by name.
+package struct RecordedProgram: Sendable {
+  /// The inputs in the program's order.
+  package let inputs: [Recording.Input]
+  /// The outputs in the program's order.
+  package let outputs: [Recording.Output]
+  private let program: DeviceProgram
+
+  /// Compiles a recording, or takes it from the cache.
+  ///
+  /// - Parameters:
+  ///   - recording: the program
+  ///   - accelerator: the devices, at least as many as the recording has replicas
+  ///   - precision: the precision of activations
+  ///   - flags: flags of the compiler
+  ///   - cache: where compiled programs are kept; nil for nowhere
+  /// - Throws: `internal` where the program cannot be compiled, `inputOutput` where memory is short
+  package init(
+    _ recording: Recording, on accelerator: Accelerator, _ precision: ProgramPrecision = .float32,
+    flags: [String: CompileOptions.Flag] = [:], cache: ProgramCache? = ProgramCache()
+  ) throws(DVAEError) {
+    inputs = recording.inputs
+    outputs = recording.outputs
+    program = try accelerator.compile(
+      Array(StableHLOWriter.text(recording, precision: precision).utf8),
+      CompileOptions(replicas: recording.replicas, flags: flags), cache: cache)
+  }
+
+  /// The memory that the program needs on each device, if the plugin tells.
+  package var memory: ProgramMemory? { program.memory }
+
+  /// Starts the program on every device and does not wait.
+  ///
+  /// - Parameter tensors: those of each device, with all inputs; those whose memory an output takes
+  ///   must not be used again
+  /// - Returns: the run, and the outputs on each device
+  /// - Throws: `internal` where a tensor does not fit, `inputOutput` where a device fails
+  package func start(
+    _ tensors: [[String: DeviceBuffer]]
+  ) throws(DVAEError) -> (run: DeviceRun, outputs: [[String: DeviceBuffer]]) {
+    let arguments = tensors.map { tensors in
+      inputs.map { input in
+        guard let tensor = tensors[input.name] else {
+          preconditionFailure("RecordedProgram: no tensor for \(input.name)")
+        }
+        return tensor
+      }
+    }
+    let run = try program.run(arguments)
+    return (
+      run,
+      run.results.map { results in
+        Dictionary(uniqueKeysWithValues: zip(outputs.map(\.name), results))
+      }
+    )
+  }
+
+  /// Runs the program on one device and waits.
+  package func callAsFunction(
+    _ tensors: [String: DeviceBuffer]
+  ) throws(DVAEError) -> [String: DeviceBuffer] {
+    let (run, outputs) = try start([tensors])
+    try run.wait()
+    return outputs[0]
+  }
+}
+
+extension RecordedElement {
+  /// The type on the device.
+  package var type: ElementType {
+    switch self {
+    case .activation, .float32: .float32
+    case .token: .int32
+    case .uint32: .uint32
+    case .uint8: .uint8
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import DVAEAccelerator
+import DVAEKit
+import DVAEModel
+import DVAEProgram
+import DVAETensors
+import DVAETraining
+
+extension BenchmarkCommand {
+  /// Measures the work on a device: the tensors of the model stay there, and a batch and its results
+  /// are moved in every run.
+  func deviceReport() throws -> BenchmarkReport {
+    let accelerator = try Accelerator(Plugin.load(device.device), devices: 1)
+    let (architecture, parameters) = try model(weights.map { try WeightsFiles($0).model })
+    let precision = precision.program ?? .float32
+    let step =
+      switch what {
+      case .encode, .decode: try forward(architecture, parameters, accelerator, precision)
+      case .train: try update(architecture, accelerator, precision)
+      }
+    try step()
+    let clock = ContinuousClock()
+    let seconds = try (0..<runs).map { _ in try clock.measure(step) / .seconds(1) }.sorted()
+    return BenchmarkReport(
+      self, engine: "\(accelerator.name) \(precision.rawValue)", seconds: seconds,
+      multiplyAdds: multiplyAdds(architecture))
+  }
+
+  /// The multiplications of a run; a layer's two gradients take as many as its sums each.
+  private func multiplyAdds(_ architecture: Architecture) -> Int {
+    let (encoder, decoder) = (architecture.encoder, architecture.decoder)
+    let count = { (plan: NetworkPlan) in
+      images * plan.multiplyAdds(height: resolution, width: resolution)
+    }
+    return switch what {
+    case .encode: count(encoder)
+    case .decode: count(decoder)
+    case .train: 3 * (count(encoder) + count(decoder))
+    }
+  }
+
+  private func forward(
+    _ architecture: Architecture, _ parameters: ParameterSet, _ accelerator: Accelerator,
+    _ precision: ProgramPrecision
+  ) throws -> () throws -> Void {
+    let side = resolution / Architecture.pixelsPerToken
+    let recording =
+      what == .encode
+      ? try ForwardPrograms.encoder(
+        architecture, batch: images, height: resolution, width: resolution)
+      : ForwardPrograms.decoder(architecture, batch: images, height: side, width: side)
+    let program = try RecordedProgram(recording, on: accelerator, precision)
+    var tensors: [String: DeviceBuffer] = [:]
+    for parameter in parameters.parameters {
+      tensors[parameter.name] = try accelerator.upload(
+        Array(parameter.values.elements), parameter.shape, .float32)
+    }
+    let isEncoder = what == .encode
+    let pixels = (0..<images * resolution * resolution * 3).map { UInt8($0 * 7919 % 256) }
+    let tokens = (0..<images * side * side).map { Int32($0 * 7919 % architecture.vocabulary) }
+    let (count, extents) = (images, [images, resolution, resolution, 3])
+    return {
+      if isEncoder {
+        tensors["pixels"] = try accelerator.upload(pixels, extents, .uint8)
+        _ = try program(tensors)["tokens"]?.array(of: Int32.self, count: tokens.count)
+      } else {
+        tensors["tokens"] = try accelerator.upload(tokens, [count, side, side], .int32)
+        _ = try program(tensors)["pixels"]?.array(of: UInt8.self, count: pixels.count)
+      }
+    }
+  }
+
+  private func update(
+    _ architecture: Architecture, _ accelerator: Accelerator, _ precision: ProgramPrecision
+  ) throws -> () throws -> Void {
+    var configuration = TrainingConfiguration.paper
+    configuration.architecture = architecture
+    (configuration.batchSize, configuration.microBatch) = (images, images)
+    configuration.resolution = resolution
+    let state = try TrainingState(configuration)
+    let updater = try ProgramUpdate(configuration, on: accelerator, precision)
+    let x = input()
+    return { _ = try updater.update(x, state, check: { _, _ in }, next: { nil }) }
+  }
+}

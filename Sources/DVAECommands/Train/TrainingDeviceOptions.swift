@@ -1,0 +1,39 @@
+import ArgumentParser
+import DVAEAccelerator
+import DVAEProgram
+import DVAETraining
+
+/// Where updates are computed.
+struct TrainingDeviceOptions: ParsableArguments {
+  @OptionGroup var option: DeviceOption
+
+  @Option(
+    help: ArgumentHelp(
+      "Devices of this machine that share each batch; each computes whole micro-batches.",
+      valueName: "N"))
+  var devices = 1
+
+  @Option(
+    help: ArgumentHelp(
+      "The numbers of a device: float32; tf32, with shorter factors; bfloat16, with parameters, "
+        + "moments and sums in float32.", valueName: "float32|tf32|bfloat16"))
+  var precision = ProgramPrecision.float32
+
+  private var isCPU: Bool { option.device == "cpu" }
+
+  func validate() throws {
+    try check("devices", devices, atMost: 1024)
+    if isCPU, devices > 1 || precision != .float32 {
+      throw ValidationError("--devices and --precision need another --device than cpu")
+    }
+  }
+
+  /// Opens the devices and compiles the programs of a run; nil for the CPU.
+  func updater(
+    _ configuration: TrainingConfiguration, _ processes: any ProcessGroup
+  ) throws -> (any Updater)? {
+    guard !isCPU else { return nil }
+    let accelerator = try Accelerator(Plugin.load(option.device), devices: devices)
+    return try ProgramUpdate(configuration, on: accelerator, precision, processes: processes)
+  }
+}

@@ -1,0 +1,232 @@
+package import DVAEAccelerator
+import DVAEFiles
+package import DVAEModel
+package import DVAEProgram
+package import DVAETensors
+
+/// Updates on the devices of an accelerator.
+///
+/// Parameters, moments and averages stay on the devices. A batch and a few numbers go in, the losses
+/// come out; the state is fetched for checkpoints alone. Every device holds the whole state and
+/// computes whole micro-batches; the programs add up the gradients of the devices.
+package final class ProgramUpdate: Updater {
+  package let name: String
+  private let configuration: TrainingConfiguration
+  private let processes: any ProcessGroup
+  private let accelerator: Accelerator
+  private let devices: Int
+  private let training: Training
+  private var evaluator: ProgramEvaluator
+  /// The tensors of the state on each device by the names of the programs' inputs; empty before the
+  /// first update.
+  private var tensors: [[String: DeviceBuffer]] = []
+  /// The images of the next update on each device, for each of its micro-batches.
+  private var staged: [[DeviceBuffer]]?
+
+  private enum Training {
+    case whole(RecordedProgram)
+    case split(accumulate: RecordedProgram, apply: RecordedProgram)
+  }
+
+  /// The micro-batches that a device computes in an update.
+  private var rounds: Int {
+    configuration.batchSize / configuration.microBatch / (devices * processes.count)
+  }
+
+  /// Compiles the programs of a run.
+  ///
+  /// - Parameters:
+  ///   - configuration: of the run; each device gets as many whole micro-batches as every other
+  ///   - accelerator: the devices; all are used
+  ///   - precision: the precision of activations
+  ///   - processes: that train the model together, each on devices of its own
+  /// - Throws: `usage` for micro-batches that cannot be shared, and what the plugin refuses
+  package init(
+    _ configuration: TrainingConfiguration, on accelerator: Accelerator,
+    _ precision: ProgramPrecision, processes: any ProcessGroup = SingleProcess()
+  ) throws {
+    self.configuration = configuration
+    self.processes = processes
+    self.accelerator = accelerator
+    devices = accelerator.deviceCount
+    name = accelerator.name + (precision == .float32 ? "" : " \(precision.rawValue)")
+    try configuration.checkShares(among: devices * processes.count)
+    evaluator = ProgramEvaluator(configuration.architecture, on: accelerator, precision)
+    func compile(_ recording: Recording) throws -> RecordedProgram {
+      try RecordedProgram(recording, on: accelerator, precision)
+    }
+    switch try TrainingPrograms(
+      configuration, replicas: devices, isSplit: processes.count > 1)
+    {
+    case .whole(let program): training = .whole(try compile(program))
+    case .split(let accumulate, let apply):
+      training = .split(accumulate: try compile(accumulate), apply: try compile(apply))
+    }
+  }
+
+  // MARK: Updates
+
+  package func update(
+    _ images: Tensor, _ state: TrainingState,
+    check: (ObjectiveParts<Double>, Double) throws -> Void, next: () -> Tensor?
+  ) throws -> (loss: ObjectiveParts<Double>, norm: Double) {
+    if tensors.isEmpty { tensors = try (0..<devices).map { try upload(state, to: $0) } }
+    let batch = try staged ?? stage(images)
+    staged = nil
+    let values = configuration.values(at: state.update)
+    let numbers = UpdateNumbers(configuration, values, after: state.update).list.map(Float.init)
+    try set("numbers") { [accelerator] device throws(DVAEError) in
+      try accelerator.upload(numbers, [numbers.count], .float32, to: device)
+    }
+    let found: (losses: [Float], norm: Float)
+    // A run that is let go of is waited for, so all are held until the last one's numbers are there.
+    var runs: [DeviceRun] = []
+    switch training {
+    case .whole(let program):
+      let outputs = try start(program, batch, round: 0, state.update, &runs)
+      if let images = next() { staged = try stage(images) }
+      let report = try outputs.array("report", count: 4)
+      found = (Array(report[..<3]), report[3])
+    case .split(let accumulate, let apply):
+      let rounds = try (0..<rounds).map {
+        try start(accumulate, batch, round: $0, state.update, &runs)
+      }
+      let isAlone = processes.count == 1
+      var step = isAlone ? try start(apply, &runs) : [:]
+      if let images = next() { staged = try stage(images) }
+      if !isAlone {
+        try addGradientsOfOtherProcesses()
+        step = try start(apply, &runs)
+      }
+      var losses: [Float] = [0, 0, 0]
+      for round in rounds {
+        let part = try round.array("losses", count: 3)
+        losses = zip(losses, part).map { $0 + $1 / Float(rounds.count) }
+      }
+      found = (losses, try step.array("norm", count: 1)[0])
+    }
+    for run in runs { try run.wait() }
+    let sums = processes.sums(of: found.losses.prefix(2).map(Double.init))
+      .map { $0 / Double(processes.count) }
+    let loss = ObjectiveParts(
+      reconstruction: sums[0], kl: sums[1], klWeight: Double(found.losses[2]))
+    try check(loss, Double(found.norm))
+    return (loss, Double(found.norm))
+  }
+
+  /// Starts a program with a round's images and noise.
+  private func start(
+    _ program: RecordedProgram, _ batch: [[DeviceBuffer]], round: Int, _ update: Int,
+    _ runs: inout [DeviceRun]
+  ) throws -> [String: DeviceBuffer] {
+    let side = configuration.resolution / Architecture.pixelsPerToken
+    let elements =
+      configuration.microBatch * side * side * configuration.architecture.vocabulary
+    let part = (processes.rank * rounds + round) * devices
+    let noise = NoiseState(
+      seed: configuration.seed(for: .noise), stream: UInt64(update),
+      first: UInt64(part) * UInt64(elements))
+    try set("noise") { [accelerator] device throws(DVAEError) in
+      try accelerator.upload(noise.words, [noise.words.count], .uint32, to: device)
+    }
+    try set("images") { device throws(DVAEError) in batch[device][round] }
+    return try start(program, &runs)
+  }
+
+  /// Starts a program on the state, which becomes the program's outputs; returns those of the first
+  /// device.
+  private func start(
+    _ program: RecordedProgram, _ runs: inout [DeviceRun]
+  ) throws -> [String: DeviceBuffer] {
+    let (run, outputs) = try program.start(tensors)
+    runs.append(run)
+    for output in program.outputs where output.inPlaceOf != nil {
+      for device in tensors.indices { tensors[device][output.name] = outputs[device][output.name] }
+    }
+    return outputs[0]
+  }
+
+  private func set(
+    _ name: String, _ tensor: (_ device: Int) throws(DVAEError) -> DeviceBuffer
+  ) throws(DVAEError) {
+    for device in tensors.indices { tensors[device][name] = try tensor(device) }
+  }
+
+  /// Uploads this process's part of a batch, a micro-batch at a time, in the order of the noise.
+  private func stage(_ images: Tensor) throws(DVAEError) -> [[DeviceBuffer]] {
+    let size = configuration.microBatch
+    let first = processes.rank * rounds * devices
+    var staged: [[DeviceBuffer]] = []
+    for device in 0..<devices {
+      var buffers: [DeviceBuffer] = []
+      for round in 0..<rounds {
+        let part = first + round * devices + device
+        let some = images.images(part * size..<(part + 1) * size)
+        buffers.append(try accelerator.upload(some, to: device))
+      }
+      staged.append(buffers)
+    }
+    return staged
+  }
+
+  /// Adds the gradients of the same device of every process; the program adds those of the devices.
+  private func addGradientsOfOtherProcesses() throws(DVAEError) {
+    guard processes.count > 1 else { return }
+    for parameter in state(configuration) {
+      let (name, count) = ("gradients.\(parameter.name)", parameter.shape.reduce(1, *))
+      for device in tensors.indices {
+        guard let gradient = tensors[device][name] else { continue }
+        var values = try gradient.array(of: Float.self, count: count)
+        values.withUnsafeMutableBufferPointer { processes.sum($0) }
+        tensors[device][name] = try accelerator.upload(
+          values, parameter.shape, .float32, to: device)
+      }
+    }
+  }
+
+  private func state(_ configuration: TrainingConfiguration) -> [(name: String, shape: [Int])] {
+    configuration.plans.flatMap(\.parameterShapes).filter { !configuration.isFrozen($0.name) }
+  }
+
+  // MARK: The state
+
+  private func upload(
+    _ state: TrainingState, to device: Int
+  ) throws(DVAEError) -> [String: DeviceBuffer] {
+    var tensors: [String: DeviceBuffer] = [:]
+    for (role, set) in state.roles {
+      for parameter in set.parameters
+      where role == "parameters" || !configuration.isFrozen(parameter.name) {
+        tensors["\(role).\(parameter.name)"] = try accelerator.upload(parameter, to: device)
+      }
+    }
+    guard case .split = training else { return tensors }
+    for (name, shape) in self.state(configuration) {
+      let zeros = [Float](repeating: 0, count: shape.reduce(1, *))
+      tensors["gradients.\(name)"] = try accelerator.upload(zeros, shape, .float32, to: device)
+    }
+    return tensors
+  }
+
+  package func fetch(_ state: TrainingState) throws {
+    guard let tensors = tensors.first else { return }
+    for (role, set) in state.roles {
+      for parameter in set.parameters where !configuration.isFrozen(parameter.name) {
+        guard let tensor = tensors["\(role).\(parameter.name)"] else { continue }
+        try tensor.copy(to: UnsafeMutableRawBufferPointer(parameter.values.elements))
+      }
+    }
+  }
+
+  package func evaluate(
+    _ validation: ValidationSet, _ state: TrainingState
+  ) throws -> (ValidationRecord, ValidationPictures) {
+    var averages: [String: DeviceBuffer] = [:]
+    for parameter in state.average.parameters {
+      let name = "average.\(parameter.name)"
+      averages[name] = try tensors.first?[name] ?? accelerator.upload(parameter, to: 0)
+    }
+    evaluator.averages = averages
+    return try validation.evaluate(state, on: &evaluator)
+  }
+}

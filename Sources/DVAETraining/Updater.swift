@@ -1,0 +1,66 @@
+package import DVAEModel
+package import DVAETensors
+
+/// Computes updates and validations, and holds the state of the run in the meantime.
+package protocol Updater: AnyObject {
+  /// The engine or device, for people and model cards: `cpu avx2 2 threads`.
+  var name: String { get }
+
+  /// Does the update after those that the state counts.
+  ///
+  /// - Parameters:
+  ///   - images: mapped pixels, [batchSize, H, W, 3]
+  ///   - state: read, and changed where it is held in its memory
+  ///   - check: throws where a loss or the norm is not finite
+  ///   - next: returns the images of the next update; called while this one is computed
+  /// - Returns: the loss of the batch, and the gradient's norm before it is limited
+  /// - Throws: what `check` throws, and the error of an engine or device
+  func update(
+    _ images: Tensor, _ state: TrainingState,
+    check: (ObjectiveParts<Double>, Double) throws -> Void, next: () -> Tensor?
+  ) throws -> (loss: ObjectiveParts<Double>, norm: Double)
+
+  /// Brings the state's memory up to date.
+  func fetch(_ state: TrainingState) throws
+
+  /// Validates the averaged parameters.
+  func evaluate(
+    _ validation: ValidationSet, _ state: TrainingState
+  ) throws -> (ValidationRecord, ValidationPictures)
+}
+
+/// Updates on an engine of this process, which works in the state's own memory.
+final class HostUpdate<E: HostEngine>: Updater {
+  private let step: UpdateStep<E>
+  private let engine: E
+
+  init(_ configuration: TrainingConfiguration, engine: E, processes: any ProcessGroup) {
+    self.engine = engine
+    step = UpdateStep(configuration, engine: engine, processes: processes)
+  }
+
+  var name: String { engine.name }
+
+  func update(
+    _ images: Tensor, _ state: TrainingState,
+    check: (ObjectiveParts<Double>, Double) throws -> Void, next: () -> Tensor?
+  ) throws -> (loss: ObjectiveParts<Double>, norm: Double) {
+    let configuration = state.configuration
+    let values = configuration.values(at: state.update)
+    let loss = try step.computeGradients(
+      images, state.parameters, values,
+      noise: .seeded(seed: configuration.seed(for: .noise), stream: UInt64(state.update)))
+    let norm = step.gradientNorm()
+    try check(loss, norm)
+    step.apply(to: state, norm: norm, values)
+    return (loss, norm)
+  }
+
+  func fetch(_ state: TrainingState) {}
+
+  func evaluate(
+    _ validation: ValidationSet, _ state: TrainingState
+  ) throws -> (ValidationRecord, ValidationPictures) {
+    try validation.evaluate(state, engine: engine)
+  }
+}

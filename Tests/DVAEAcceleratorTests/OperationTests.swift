@@ -1,0 +1,53 @@
+import DVAEAccelerator
+import DVAEProgram
+import DVAETensors
+import DVAETestSupport
+import Testing
+
+@Suite("Operations on XLA's CPU plugin", .enabled(if: TestDevice.isInstalled, TestDevice.advice))
+struct OperationTests {
+  /// A row of every kernel, epilogue and operation: every row is several programs to compile, and
+  /// the table's many sizes are there for the CPU engine's own tiles and blocks.
+  @Test("Every operation agrees with the reference engine") func parity() throws {
+    let engine = ProgramEngine(accelerator: try TestDevice.open())
+    checkParity(of: engine, cases: OperationTable.few, except: ["sumOfSquares"])
+  }
+
+  @Test("A sum of squares is of float32, where engines of the host add in float64")
+  func sumOfSquares() throws {
+    let x = Tensor(Shape(1, 1, 1, 70_001))
+    var generator = SeededGenerator(seed: 4)
+    for i in 0..<x.count { x.pointer[i] = generator.normal() }
+    let expected = ReferenceEngine().sumOfSquares(x.all)
+    let found = ProgramEngine(accelerator: try TestDevice.open()).sumOfSquares(x.all)
+    #expect(abs(found - expected) <= Double(x.count) * 0x1p-24 * expected)
+  }
+
+  @Test("The noise is that of the engines, to the bit, and goes on from replica to replica")
+  func noise() throws {
+    let accelerator = try TestDevice.open(2)
+    let recording = Recording(replicas: 2)
+    let shape = Shape(1, 2, 3, 32)
+    recording.output("u", recording.uniform("noise", shape))
+    let program = try RecordedProgram(recording, on: accelerator, cache: nil)
+    let (seed, stream, first): (UInt64, UInt64, UInt64) = (
+      0x1234_5678_9abc_def0, 0xfedc_ba98_7654_3210, 1 << 40
+    )
+    let words = [seed, stream, first].flatMap {
+      [UInt32(truncatingIfNeeded: $0), UInt32(truncatingIfNeeded: $0 >> 32)]
+    }
+    let outputs = try program.start(
+      (0..<2).map { ["noise": try accelerator.upload(words, [6], .uint32, to: $0)] }
+    ).outputs
+    for (replica, output) in outputs.enumerated() {
+      let found = try #require(output["u"]).array(of: Float.self, count: shape.count)
+      let blocks = shape.count / 4
+      let expected = (0..<blocks).flatMap { block in
+        let words = SeededGenerator.block(
+          seed: seed, stream: stream, counter: first + UInt64(replica * blocks + block))
+        return [words.0, words.1, words.2, words.3].map(SeededGenerator.uniform)
+      }
+      #expect(found == expected)
+    }
+  }
+}

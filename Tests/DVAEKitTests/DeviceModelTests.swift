@@ -1,0 +1,73 @@
+import DVAEFiles
+import DVAEImages
+import DVAEKit
+import DVAETestSupport
+import DVAETokens
+import Testing
+
+/// A model on a device beside the same on the CPU engine.
+@Suite("A model on XLA's CPU plugin", .enabled(if: TestDevice.isInstalled, TestDevice.advice))
+struct DeviceModelTests {
+  private let host: DiscreteVAE
+  private let device: DiscreteVAE
+  private let pictures = (0..<3).map { testPicture($0, width: 48, height: 32) }
+
+  init() throws {
+    host = try DiscreteVAE.load(Fixture.tiny)
+    TestDevice.prepare()
+    device = try DiscreteVAE.load(Fixture.tiny, device: "cpu-xla")
+  }
+
+  @Test("Tokens, the most likely ones, pictures and figures are the CPU engine's") func agrees()
+    throws
+  {
+    let settings = try #require(SoftTokens.Settings(topK: 3, margin: true))
+    let expected = try host.softTokens(of: pictures, settings)
+    let found = try device.softTokens(of: pictures, settings)
+    // A batch that is smaller than the program's is filled up.
+    let tokens = try device.tokens(of: pictures) + device.tokens(of: [pictures[2]])
+    #expect(tokens.map(\.height) == [4, 4, 4, 4] && tokens.map(\.width) == [6, 6, 6, 6])
+    var compared = 0
+    for (at, (a, b)) in zip(found, expected).enumerated() {
+      let (margins, others) = (try #require(a.soft.margins), try #require(b.soft.margins))
+      let (top, otherTop) = (try #require(a.soft.top), try #require(b.soft.top))
+      for position in others.indices {
+        // Sums of a few thousand products of numbers near 1 are off by some 1e-4.
+        #expect(abs(margins[position] - others[position]) < 1e-3)
+        guard others[position] > 1e-3 else { continue }
+        compared += 1
+        #expect(a.grid.tokens[position] == b.grid.tokens[position])
+        #expect(tokens[at].tokens[position] == b.grid.tokens[position])
+        if at == 2 { #expect(tokens[3].tokens[position] == b.grid.tokens[position]) }
+      }
+      for (mine, other) in zip(top.logProbabilities, otherTop.logProbabilities) {
+        #expect(abs(mine - other) < 1e-3)
+      }
+    }
+    #expect(compared > 60)
+
+    let (back, other) = (try device.decode(expected[0].grid), try host.decode(expected[0].grid))
+    #expect(back.width == 48 && back.height == 32)
+    #expect(zip(back.pixels, other.pixels).allSatisfy { abs(Int($0) - Int($1)) <= 1 })
+
+    let figures = try device.evaluate(pictures[0], by: .native, key: "a").figures
+    let others = try host.evaluate(pictures[0], by: .native, key: "a").figures
+    #expect(abs(try #require(figures.model.psnr) - #require(others.model.psnr)) < 0.05)
+    let (bound, otherBound) = (figures.likelihood, others.likelihood)
+    #expect(abs(bound.elboNatsPerDimension - otherBound.elboNatsPerDimension) < 1e-3)
+    #expect(device.engineName.hasPrefix("cpu-xla"))
+  }
+
+  @Test("What a device cannot do is said") func refusals() throws {
+    #expect(throws: DVAEError.self) {
+      try DiscreteVAE.load(Fixture.tiny, precision: .int8, device: "cpu-xla")
+    }
+    #expect(throws: DVAEError.self) { try DiscreteVAE.load(Fixture.tiny, precision: .bfloat16) }
+    let encoder = try DiscreteVAE.load(Fixture.tiny, only: .encoder, device: "cpu-xla")
+    let grid = TokenGrid(height: 1, width: 1, tokens: [0])
+    #expect(throws: DVAEError.self) { try encoder.decode(grid) }
+    #expect(throws: DVAEError.self) {
+      try device.decode(TokenGrid(height: 1, width: 1, tokens: [128]))
+    }
+  }
+}

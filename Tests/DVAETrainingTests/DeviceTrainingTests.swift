@@ -1,0 +1,147 @@
+import DVAEAccelerator
+import DVAECPUEngine
+import DVAEFiles
+import DVAEModel
+import DVAEProgram
+import DVAETensors
+import DVAETestSupport
+import DVAETraining
+import Testing
+
+/// One after the other, because they share compiled programs through the cache.
+@Suite(
+  "Training on XLA's CPU plugin", .serialized,
+  .enabled(if: TestDevice.isInstalled, TestDevice.advice))
+struct DeviceTrainingTests {
+  /// Trains on devices, or on the CPU engine where `devices` is nil.
+  private func train(
+    _ configuration: TrainingConfiguration, from state: TrainingState? = nil, devices: Int?,
+    folder: RunFolder? = nil, stopAfter: Int? = nil, validates: Bool = false,
+    processes: any ProcessGroup = SingleProcess()
+  ) throws -> (state: TrainingState, watcher: Watcher) {
+    let state = try state ?? TrainingState(configuration)
+    let updater = try devices.map {
+      try ProgramUpdate(
+        configuration, on: TestDevice.open($0), .float32, processes: processes)
+    }
+    let validation = try validates ? ValidationSet([SyntheticImages.one(configuration)]) : nil
+    var trainer = Trainer(
+      state, engine: try CPUEngine(threads: 2),
+      data: SyntheticImages(configuration, position: state.position), validation: validation,
+      folder: folder, processes: processes, updater: updater)
+    var watcher = Watcher(stopAfter: stopAfter)
+    _ = try trainer.run(&watcher)
+    return (trainer.state, watcher)
+  }
+
+  /// The first eight updates of the preset `tiny` with a smaller network and smaller images, a frozen
+  /// layer and a limited norm.
+  private func configuration(microBatch: Int) throws -> TrainingConfiguration {
+    var configuration = TrainingConfiguration.tiny
+    configuration.architecture = try Architecture(
+      hidden: 8, blocksPerGroup: 1, vocabulary: 32, initial: 8)
+    configuration.updates = 8
+    configuration.resolution = 32
+    (configuration.batchSize, configuration.microBatch) = (4, microBatch)
+    configuration.frozen = ["decoder.blocks.group_4"]
+    configuration.clipNorm = 1
+    configuration.validateEvery = 4
+    configuration.checkpointEvery = 4
+    return configuration
+  }
+
+  @Test("Losses, norms and validations follow the CPU engine's") func follows() throws {
+    let configuration = try configuration(microBatch: 2)
+    let expected = try train(configuration, devices: nil, validates: true)
+    let found = try train(configuration, devices: 1, validates: true)
+    #expect(found.watcher.updates.count == 8)
+    for (a, b) in zip(found.watcher.updates, expected.watcher.updates) {
+      #expect(abs(a.loss - b.loss) < 2e-3 * abs(b.loss), "update \(b.update)")
+      #expect(abs(a.kl - b.kl) < 2e-3 * abs(b.kl), "update \(b.update)")
+      #expect(abs(a.gradientNorm - b.gradientNorm) < 1e-2 * b.gradientNorm, "update \(b.update)")
+    }
+    for (a, b) in zip(found.watcher.validations, expected.watcher.validations) {
+      #expect(abs(a.psnr - b.psnr) < 0.01)
+      #expect(abs(a.loss - b.loss) < 2e-3 * abs(b.loss))
+    }
+    #expect(found.watcher.validations.count == 2)
+    #expect(found.watcher.pictures[0].soft[0].shape == Shape(1, 32, 32, 3))
+    // What is frozen stays as it was, to the bit.
+    let start = try TrainingState(configuration)
+    for parameter in found.state.parameters.parameters where configuration.isFrozen(parameter.name)
+    {
+      let before = try #require(start.parameters[parameter.name]).values.elements
+      #expect(parameter.values.elements.elementsEqual(before))
+    }
+  }
+
+  /// One micro-batch on one device, two on each of two.
+  @Test("A run moves from the CPU to devices and back at checkpoints") func moves() throws {
+    let configuration = try configuration(microBatch: 4)
+    let expected = try train(configuration, devices: nil)
+    let folder = TemporaryFolder()
+    let run = try RunFolder(folder.path + "/run")
+    var (state, losses): (TrainingState?, [Double]) = (nil, [])
+    for devices in [nil, 1, nil, 2] as [Int?] {
+      var configuration = configuration
+      if devices == 2 { configuration.microBatch = 1 }
+      state?.configuration = configuration
+      let isLast = devices == 2
+      let part = try train(
+        configuration, from: state, devices: devices, folder: run, stopAfter: isLast ? nil : 2)
+      losses += part.watcher.updates.map(\.loss)
+      state = try run.latest { _ in }
+      #expect(state?.bits == part.state.bits)
+    }
+    #expect(losses.count == 8)
+    for (a, b) in zip(losses, expected.watcher.updates) {
+      #expect(abs(a - b.loss) < 2e-3 * abs(b.loss), "update \(b.update)")
+    }
+  }
+
+  @Test("Gradients of several processes are added between the programs") func processes() throws {
+    let configuration = try configuration(microBatch: 2)
+    let expected = try train(configuration, devices: nil)
+    // Two processes that compute the same half would have twice its gradient: a group of one that
+    // says it is two and doubles every sum trains on the first half of each batch alone.
+    struct Twins: ProcessGroup {
+      let rank = 0
+      let count = 2
+      func sum(_ numbers: UnsafeMutableBufferPointer<Float>) {
+        for i in numbers.indices { numbers[i] *= 2 }
+      }
+      func sum(_ numbers: UnsafeMutableBufferPointer<Double>) {
+        for i in numbers.indices { numbers[i] *= 2 }
+      }
+      func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {}
+      func end() {}
+    }
+    let host = try train(configuration, devices: nil, processes: Twins())
+    let device = try train(configuration, devices: 1, processes: Twins())
+    for (a, b) in zip(device.watcher.updates, host.watcher.updates) {
+      #expect(abs(a.loss - b.loss) < 2e-3 * abs(b.loss), "update \(b.update)")
+      #expect(abs(a.gradientNorm - b.gradientNorm) < 1e-2 * b.gradientNorm)
+    }
+    #expect(host.watcher.updates[7].loss != expected.watcher.updates[7].loss)
+  }
+
+  @Test("Micro-batches that devices cannot share are refused") func shares() throws {
+    #expect(throws: DVAEError.self) {
+      try ProgramUpdate(configuration(microBatch: 4), on: TestDevice.open(2), .float32)
+    }
+  }
+
+  @Test("A loss that is no number ends the run") func divergence() throws {
+    var configuration = try configuration(microBatch: 4)
+    configuration.learningRate = Schedule(from: 1e30, to: 1e30, over: 10)
+    #expect(throws: DVAEError.self) { try train(configuration, devices: 1) }
+  }
+}
+
+extension SyntheticImages {
+  /// A batch of its own, for validation.
+  static func one(_ configuration: TrainingConfiguration) throws -> Tensor {
+    var images = SyntheticImages(configuration, position: DataPosition())
+    return try images.next().images
+  }
+}
