@@ -1,8 +1,10 @@
 # make demo and make test set up a fresh machine by themselves.
-.PHONY: demo test bench build format lint docs clean
+.PHONY: demo serve test load bench build format lint docs clean
 
 demo:    ; @Scripts/demo.sh
+serve:   ; @Scripts/serve.sh $(ARGUMENTS)
 test:    ; @Scripts/test.sh
+load:    ; @Scripts/load.sh
 bench:   ; @Scripts/bench.sh
 build:   ; @Scripts/setup.sh && swift build -c release --product dvae
 format:  ; @swift format --in-place --recursive --parallel Package.swift Sources Tests Snippets

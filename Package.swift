@@ -55,6 +55,9 @@ let package = Package(
         dvae prepare tells nouns by link-grammar (Debian's liblink-grammar-dev and \
         link-grammar-dictionaries-en).
         """),
+    .trait(
+      name: "Server",
+      description: "dvae serve; needs libmicrohttpd (Debian's libmicrohttpd-dev)."),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
@@ -72,6 +75,7 @@ let package = Package(
     system("CDVAECurl", "libcurl", apt: "libcurl4-openssl-dev", brew: "curl"),
     system("CDVAECrypto", "libcrypto", apt: "libssl-dev", brew: "openssl"),
     system("CDVAEZLib", "zlib", apt: "zlib1g-dev", brew: "zlib"),
+    system("CDVAEMicroHTTPD", "libmicrohttpd", apt: "libmicrohttpd-dev", brew: "libmicrohttpd"),
     system("CDVAEMPI", "ompi-c", apt: "libopenmpi-dev", brew: "open-mpi"),
     system("CDVAESQLite", "sqlite3", apt: "libsqlite3-dev", brew: "sqlite"),
     .systemLibrary(name: "CDVAEBZip2", providers: [.apt(["libbz2-dev"]), .brew(["bzip2"])]),
@@ -89,6 +93,15 @@ let package = Package(
         .enableWarning("all"), .treatAllWarnings(as: .error),
       ],
       linkerSettings: [.linkedLibrary("link-grammar", .when(traits: ["PartOfSpeech"]))]),
+    // One library of the system. Hummingbird in its place would bring about 15 packages, and minutes to a
+    // cold build.
+    .target(
+      name: "CDVAEHTTPServer",
+      dependencies: [.target(name: "CDVAEMicroHTTPD", condition: .when(traits: ["Server"]))],
+      cSettings: [
+        .define("DVAE_SERVER", .when(traits: ["Server"])),
+        .enableWarning("all"), .treatAllWarnings(as: .error),
+      ]),
     // Level 1: the floor.
     module(
       "DVAEFiles",
@@ -132,7 +145,15 @@ let package = Package(
         "DVAEModel", "DVAEProgram", "DVAETensors", "DVAETokens", "DVAEWeights",
       ],
       resources: [.copy("Resources/starter.safetensors")]),
-    // Level 7: the command line.
+    // Level 7: the HTTP service.
+    module(
+      "DVAEServer",
+      ["CDVAEHTTPServer", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEReports"],
+      resources: [
+        .copy("Resources/page.html"), .copy("Resources/openapi.json"),
+        .copy("Resources/plane.jpg"), .copy("Resources/parrots.jpg"),
+      ]),
+    // Level 8: the command line.
     module(
       "DVAECommands",
       [
@@ -141,8 +162,9 @@ let package = Package(
         "DVAETraining", "DVAEWeights",
         argumentParser,
         .target(name: "CDVAEMPI", condition: .when(traits: ["MPI"])),
+        .target(name: "DVAEServer", condition: .when(traits: ["Server"])),
       ]),
-    // Level 8: the programs.
+    // Level 9: the programs.
     .executableTarget(
       name: "dvae", dependencies: ["DVAECommands", argumentParser], swiftSettings: swiftSettings),
     // A proof that tokens serve their purpose; not a product.
@@ -177,6 +199,7 @@ let package = Package(
         "DVAETensors", "DVAETraining", "DVAEWeights",
       ]),
     tests("DVAEReportsTests", ["DVAEReports"]),
+    tests("DVAEServerTests", ["DVAEFiles", "DVAEImages", "DVAEKit", "DVAEServer"]),
     tests(
       "DVAEPreparationTests",
       ["DVAEFiles", "DVAEImages", "DVAEPreparation", "DVAETensors"]),

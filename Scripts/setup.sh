@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes this machine ready to build: checks the Swift toolchain, and installs the libraries for images,
 # fetching and tables where they are missing. With everything there it does nothing and needs no network.
+# Arguments name further libraries: libmicrohttpd for the trait Server.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 
@@ -11,9 +12,9 @@ major=${version%%.*} minor=${version##*.}
 ((${major:-0} > 6 || (${major:-0} == 6 && ${minor:-0} >= 2))) ||
   fail "found Swift ${version:-of unknown version}, need 6.2 or newer: https://www.swift.org/install"
 
-libraries_found() {
+libraries_found() { # libraries_found FURTHER...
   command -v pkg-config >/dev/null &&
-    pkg-config --exists libjpeg libpng libwebp libcurl libcrypto sqlite3 zlib && bzip2_found
+    pkg-config --exists libjpeg libpng libwebp libcurl libcrypto sqlite3 zlib "$@" && bzip2_found
 }
 # It has no pkg-config file everywhere; the toolchain's own compiler knows where headers are.
 bzip2_found() {
@@ -21,7 +22,7 @@ bzip2_found() {
   if command -v xcrun >/dev/null; then run=xcrun; fi
   "$run" clang -E -x c - <<<'#include <bzlib.h>' >/dev/null 2>&1
 }
-if libraries_found; then exit 0; fi
+if libraries_found "$@"; then exit 0; fi
 
 as_root() {
   if ((EUID == 0)); then
@@ -35,15 +36,15 @@ as_root() {
 
 if command -v brew >/dev/null; then
   say "installing libjpeg-turbo, libpng, libwebp and pkg-config with brew"
-  brew install pkgconf jpeg-turbo libpng webp
+  brew install pkgconf jpeg-turbo libpng webp "$@"
 elif command -v apt-get >/dev/null; then
   packages=(pkg-config libjpeg-dev libpng-dev libwebp-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libbz2-dev
-    zlib1g-dev)
+    zlib1g-dev "${@/%/-dev}")
   say "installing ${packages[*]} with apt-get"
   install=(env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends)
   as_root "${install[@]}" "${packages[@]}" ||
     { as_root apt-get update && as_root "${install[@]}" "${packages[@]}"; }
 else
-  fail "install the development files of libjpeg-turbo, libpng, libwebp, libcurl, libcrypto, sqlite3, bzip2, zlib and pkg-config"
+  fail "install the development files of libjpeg-turbo, libpng, libwebp, libcurl, libcrypto, sqlite3, bzip2, zlib, $* and pkg-config"
 fi
-libraries_found || fail "pkg-config still does not find libjpeg, libpng, libwebp, libcurl, libcrypto, sqlite3, zlib or bzip2"
+libraries_found "$@" || fail "pkg-config still does not find libjpeg, libpng, libwebp, libcurl, libcrypto, sqlite3, zlib, bzip2 or $*"

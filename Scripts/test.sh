@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Builds and runs all tests in release mode; arguments go to `swift test` (--filter NAME).
+# Builds and runs all tests in release mode; arguments go to `swift test` (--filter NAME). TRAITS in the
+# environment names package traits to build with.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 
 Scripts/setup.sh
-swift build --configuration release --build-tests
+swift build --configuration release --build-tests ${TRAITS:+--traits "$TRAITS"}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-swift test --configuration release --skip-build --disable-xctest "$@" 2>&1 | tee "$log"
+swift test --configuration release --skip-build --disable-xctest ${TRAITS:+--traits "$TRAITS"} "$@" 2>&1 | tee "$log"
 grep -Eq 'Test run with [1-9][0-9]* tests?' "$log" || fail "no test ran"

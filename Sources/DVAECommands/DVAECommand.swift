@@ -17,7 +17,7 @@ public struct DVAECommand: AsyncParsableCommand {
     subcommands: [
       TokenizeCommand.self, DecodeCommand.self, TokensCommand.self, ReconstructCommand.self,
       EvaluateCommand.self, TrainCommand.self, PrepareCommand.self, WeightsCommand.self,
-      DevicesCommand.self, ExportCommand.self, BenchmarkCommand.self,
+      DevicesCommand.self, ExportCommand.self, ServeCommand.self, BenchmarkCommand.self,
     ])
 
   /// Makes the command.

@@ -215,64 +215,10 @@ public struct DiscreteVAE: Sendable {
     return try quantizedEncoder?.tokens(x) ?? encoder?.tokens(x) ?? []
   }
 
-  /// The picture that tokens stand for, 8 times as high and wide as their grid.
-  ///
-  /// It is the median of the model's distribution, sigmoid(μ) without noise, cut to bytes as the
-  /// released code does.
-  ///
-  /// - Throws: a token beyond the vocabulary, or a model without a decoder.
-  public func decode(_ grid: TokenGrid) throws -> PixelImage {
-    guard has(.decoder) else { throw missing(.decoder) }
-    let vocabulary = architecture.vocabulary
-    if let position = grid.tokens.firstIndex(where: { Int($0) >= vocabulary }) {
-      throw DVAEError(
-        .badData,
-        "token \(grid.tokens[position]) in row \(position / grid.width), column "
-          + "\(position % grid.width) is not in the vocabulary 0..<\(vocabulary): "
-          + "these tokens are of another model")
-    }
-    let pictures = try pictures(
-      of: grid.tokens.map(Int32.init), batch: 1, height: grid.height, width: grid.width)
-    return pictures[0]
-  }
-
-  /// The pictures of grids of one size, with tokens of the vocabulary.
-  func pictures(
-    of tokens: [Int32], batch: Int, height: Int, width: Int
-  ) throws -> [PixelImage] {
-    if let device, device.halves.contains(.decoder) {
-      return try device.pictures(tokens, batch: batch, height: height, width: width)
-    }
-    guard let decoder else { throw missing(.decoder) }
-    try checkMemory(batch, height * 8, width * 8)
-    let statistics = try decoder.statistics(
-      tokens: tokens, batch: batch, height: height, width: width)
-    let medians = Self.medians(statistics, decoder.engine)
-    let (shape, size) = (medians.shape, medians.count / batch)
-    return (0..<batch).map { n in
-      unmapPixels(
-        UnsafeBufferPointer(rebasing: medians.elements[n * size..<(n + 1) * size]),
-        width: shape.width, height: shape.height)
-    }
-  }
-
   /// Whether the model has a half.
   func has(_ half: NetworkPlan.Half) -> Bool {
     if let device { return device.halves.contains(half) }
     return half == .encoder ? encoder != nil || quantizedEncoder != nil : decoder != nil
-  }
-
-  /// The median of the model's distribution, sigmoid(μ): mapped pixels [N, H, W, 3] of the
-  /// statistics [N, H, W, 6].
-  static func medians(_ statistics: Tensor, _ engine: some HostEngine) -> Tensor {
-    let means = Tensor(statistics.shape.with(channels: 3))
-    for position in 0..<statistics.shape.positions {
-      for channel in 0..<3 {
-        means.pointer[position * 3 + channel] =
-          statistics.pointer[position * statistics.shape.channels + channel]
-      }
-    }
-    return engine.sigmoid(means)
   }
 
   /// An image as the model sees it, and as it gives it back.

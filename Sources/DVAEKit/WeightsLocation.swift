@@ -73,31 +73,10 @@ public struct WeightsLocation: Hashable, Sendable {
     return try files(in: downloadFolder)
   }
 
-  // Beside the program, where the package's resources are put, or where an installer puts them.
+  // The model that comes with the package.
   private static func starter() throws(DVAEError) -> String {
-    let folder = Path(executable).folder.text
-    let candidates = [
-      "swift-dvae_DVAEKit.resources", "swift-dvae_DVAEKit.bundle",
-      "swift-dvae_DVAEKit.bundle/Contents/Resources", "../share/dvae",
-    ].map { "\(folder.isEmpty ? "." : folder)/\($0)/starter.safetensors" }
-    guard let found = candidates.first(where: { FileSystem.kind($0) == .file }) else {
-      throw DVAEError(
-        .missing, file: candidates[0],
-        "the starter model is not there",
-        advice: "keep it beside the program, or name other weights")
-    }
-    return found
-  }
-
-  /// The running program: on Linux also where it was found through PATH.
-  private static var executable: String {
-    let name = CommandLine.arguments.first ?? ""
-    #if os(Linux)
-    let link = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    return link ?? name
-    #else
-    return name
-    #endif
+    let name = "starter.safetensors"
+    return try PackageResource.folder(of: "DVAEKit", with: name) + "/" + name
   }
 }
 

@@ -1,4 +1,4 @@
-import DVAEFiles
+package import DVAEFiles
 import DVAEImages
 import DVAEWeights
 
@@ -127,7 +127,8 @@ extension Failure {
 
 extension TokenGrid {
   /// Makes a grid of numbers that were read from a file: [H, W], each at least 0 and below 2¹⁶.
-  init(reading values: some Collection<Int64>, shape: [Int], name: String) throws(DVAEError) {
+  package init(reading values: some Collection<Int64>, shape: [Int], name: String) throws(DVAEError)
+  {
     guard shape.count == 2, shape.allSatisfy({ $0 > 0 }) else {
       throw DVAEError(
         .badData, file: name, "expected tokens of shape [height, width], found \(shape)")

@@ -8,9 +8,8 @@ import Testing
 @Suite struct HelpTests {
   static let commands = [
     "", "tokenize", "decode", "reconstruct", "evaluate", "weights", "weights info",
-    "weights convert", "weights download", "devices", "export", "benchmark", "train", "prepare",
-    "tokens", "tokens info",
-    "tokens verify", "tokens stats", "tokens mosaic",
+    "weights convert", "weights download", "devices", "export", "serve", "benchmark", "train",
+    "prepare", "tokens", "tokens info", "tokens verify", "tokens stats", "tokens mosaic",
   ]
 
   @Test(arguments: commands) func helpIsAsWritten(_ command: String) async throws {

@@ -84,7 +84,7 @@ struct TrainCommand: AsyncParsableCommand {
     }
     let processes = try startedProcesses()
     let isFirst = processes.rank == 0
-    let signals = StopSignals(explains: isFirst)
+    let signals = StopSignals(isFirst ? .checkpoint : .none)
     let note: @Sendable (String) -> Void = { if isFirst { console.note($0) } }
     let start =
       isFirst ? try start(output, processes: processes.count * device.devices, note: note) : nil

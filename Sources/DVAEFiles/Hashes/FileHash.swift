@@ -23,7 +23,10 @@ package struct FileHash {
   }
 
   /// Returns the hash of all bytes so far: 64 hexadecimal digits.
-  package func finished() -> String { hexadecimal(digest.copy().finish()) }
+  package func finished() -> String { hexadecimal(bytes()) }
+
+  /// Returns the hash of all bytes so far: 32 bytes.
+  package func bytes() -> [UInt8] { digest.copy().finish() }
 
   /// Returns the hash of some bytes: 64 hexadecimal digits.
   package static func of(_ bytes: [UInt8]) -> String {

@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// Turns the signals that ask a program to end into a flag, so that a run can write a checkpoint; the
+/// Turns the signals that ask a program to end into a flag, so that it can end in its own way; the
 /// second one ends the process at once.
 ///
 /// The handler itself sets the flag. A thread or a dispatch queue in its place would wait for a
@@ -11,12 +11,19 @@ final class StopSignals {
   private static let numbers = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]
   private let handled: [Int32]
 
+  /// The line on standard error that answers the first signal.
+  enum Answer: Int {
+    case none
+    /// A run of training writes a checkpoint.
+    case checkpoint
+    /// A service answers the requests that it has.
+    case drain
+  }
+
   /// Starts to listen.
-  ///
-  /// - Parameter explains: whether the first signal is answered on standard error
-  init(explains: Bool) {
+  init(_ answer: Answer) {
     received.store(0, ordering: .sequentiallyConsistent)
-    answers.store(explains, ordering: .sequentiallyConsistent)
+    answers.store(answer.rawValue, ordering: .sequentiallyConsistent)
     handled = Self.numbers.filter { Signals.handle($0, take) }
   }
 
@@ -33,13 +40,17 @@ final class StopSignals {
 
 // A signal handler has no context: what it knows is global. The first signal, or 0.
 private let received = Atomic<Int32>(0)
-private let answers = Atomic(false)
+private let answers = Atomic(StopSignals.Answer.none.rawValue)
 
 private func take(_ number: Int32) {
   let first = received.compareExchange(
     expected: 0, desired: number, ordering: .sequentiallyConsistent)
   guard first.exchanged else { _exit(128 + number) }
-  if answers.load(ordering: .sequentiallyConsistent) {
+  switch StopSignals.Answer(rawValue: answers.load(ordering: .sequentiallyConsistent)) {
+  case .checkpoint:
     Signals.write("\nWriting a checkpoint after this update; the same signal again ends at once.\n")
+  case .drain:
+    Signals.write("\nAnswering the requests that are here; the same signal again ends at once.\n")
+  case .none?, nil: break
   }
 }

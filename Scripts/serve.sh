@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Builds the program with the HTTP service and starts it; arguments go to `dvae serve` (--port 8000).
+# shellcheck source=Scripts/common.sh
+source "$(dirname "$0")/common.sh"
+
+Scripts/setup.sh libmicrohttpd
+swift build --configuration release --product dvae --traits Server
+exec "$(swift build --configuration release --show-bin-path --traits Server)/dvae" serve "$@"

@@ -1,0 +1,86 @@
+#pragma once
+
+// For the interfaces of POSIX and the BSDs beside standard C.
+#define _DEFAULT_SOURCE
+#define _DARWIN_C_SOURCE
+
+#include "http_server.h"
+
+#ifdef DVAE_SERVER
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+// libmicrohttpd bounds connections, their memory and their silence. It does not bound the time of a
+// request that arrives byte by byte, nor all bodies together; this file does.
+
+enum state {
+  arriving,  // the head or the body is on its way
+  waiting,   // the connection is suspended until there is a response
+  answered,  // the response may be on its way
+  ended      // the connection has no part in it any more
+};
+
+struct connection {
+  struct connection *next, *previous;
+  int socket;
+  // The time from which `limits.seconds` count; 0 while the service itself takes its time.
+  time_t since;
+};
+
+struct dvae_http_request {
+  dvae_http_server *server;
+  struct MHD_Connection *connection;
+  struct connection *client;
+  struct dvae_http_request *next, *previous;
+  atomic_uint references;
+  enum state state;
+  char *method, *target;
+  char *body;
+  size_t size, capacity, counted;
+  unsigned refusal;
+  unsigned status;
+  struct MHD_Response *response;
+};
+
+struct dvae_http_server {
+  struct MHD_Daemon *daemon;
+  dvae_http_limits limits;
+  dvae_http_handler handler;
+  int socket;
+  char address[64];
+  uint16_t port;
+  atomic_size_t bodies;
+  atomic_int is_closing;
+  // The server lives until the last request is released.
+  atomic_uint references;
+  // Guards the lists, the numbers, the states and the responses.
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  int is_stopping;
+  pthread_t watch;
+  struct connection *connections;
+  struct dvae_http_request *requests;
+  // The requests under way, those of them that are suspended, and the open connections.
+  unsigned active, suspended, open;
+};
+
+// Seconds of a clock that is never set; never 0.
+time_t dvae_http_now(void);
+
+// Frees the server once nothing refers to it.
+void dvae_http_release_server(dvae_http_server *server);
+
+// The calls of libmicrohttpd.
+void dvae_http_connection_changed(void *context, struct MHD_Connection *connection, void **client,
+                                  enum MHD_ConnectionNotificationCode code);
+void *dvae_http_request_begins(void *context, const char *target, struct MHD_Connection *connection);
+void dvae_http_request_ends(void *context, struct MHD_Connection *connection, void **place,
+                            enum MHD_RequestTerminationCode code);
+enum MHD_Result dvae_http_request_goes_on(void *context, struct MHD_Connection *connection,
+                                          const char *url, const char *method, const char *version,
+                                          const char *upload, size_t *upload_size, void **place);
+
+#endif

@@ -1,0 +1,41 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The files that come with the program.
+package enum PackageResource {
+  /// Finds the folder of a target's resources: beside the program, where SwiftPM puts them, or where
+  /// an installer does.
+  ///
+  /// - Parameters:
+  ///   - target: the target that owns the resources
+  ///   - name: a file that must be in the folder
+  /// - Returns: the folder's path
+  /// - Throws: `missing` where there is no such file.
+  package static func folder(of target: String, with name: String) throws(DVAEError) -> String {
+    let program = Path(executable).folder.text
+    let candidates = [
+      "swift-dvae_\(target).resources", "swift-dvae_\(target).bundle",
+      "swift-dvae_\(target).bundle/Contents/Resources", "../share/dvae",
+    ].map { "\(program.isEmpty ? "." : program)/\($0)" }
+    guard let found = candidates.first(where: { FileSystem.kind("\($0)/\(name)") == .file }) else {
+      throw DVAEError(
+        .missing, code: .missing, file: "\(candidates[0])/\(name)", "it is not there",
+        advice: "keep it beside the program")
+    }
+    return found
+  }
+
+  /// The running program: on Linux also where it was found through PATH.
+  private static var executable: String {
+    let name = CommandLine.arguments.first ?? ""
+    #if os(Linux)
+    let link = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    return link ?? name
+    #else
+    return name
+    #endif
+  }
+}

@@ -1,0 +1,144 @@
+#if Server
+import CDVAEHTTPServer
+package import DVAEFiles
+import DVAEImages
+
+/// The sockets of a service.
+package final class HTTPServer: Sendable {
+  /// Bounds on connections.
+  package struct Limits: Sendable {
+    /// The number of connections; further ones wait in the system's queue.
+    package var connections = 512
+    /// The time in which a request must arrive, and a response must be taken, in seconds.
+    package var seconds = 60
+    /// Bytes of all bodies together.
+    package var bodies = 256 << 20
+
+    /// The standard limits.
+    package init() {}
+  }
+
+  private let server: Server
+  private let service: Service
+
+  /// The pointer of the C functions, which any thread may use.
+  private struct Server: @unchecked Sendable {
+    let pointer: OpaquePointer
+  }
+
+  /// Starts to listen.
+  ///
+  /// - Parameters:
+  ///   - service: what answers
+  ///   - host: a name or an address of this machine
+  ///   - port: 0 for a free one
+  ///   - limits: bounds on connections
+  /// - Throws: where the address cannot be taken.
+  package init(
+    _ service: Service, host: String, port: UInt16, _ limits: Limits = Limits()
+  ) throws(DVAEError) {
+    let handler = dvae_http_handler(
+      context: Unmanaged.passUnretained(service).toOpaque(),
+      head: { context, request in
+        guard let context, let request else { return }
+        let service = Unmanaged<Service>.fromOpaque(context).takeUnretainedValue()
+        let head = HTTPServer.head(request)
+        if let refusal = service.refusal(of: head) { HTTPServer.respond(request, refusal) }
+      },
+      body: { context, request in
+        guard let context, let request else { return }
+        let service = Unmanaged<Service>.fromOpaque(context).takeUnretainedValue()
+        HTTPServer.answer(request, service)
+      })
+    let bounds = dvae_http_limits(
+      connections: UInt32(limits.connections), seconds: UInt32(limits.seconds),
+      body: service.settings.limits.maximumBytes, bodies: limits.bodies)
+    var problem = [CChar](repeating: 0, count: 256)
+    guard
+      let pointer = dvae_http_start(host, port, bounds, handler, &problem, problem.count)
+    else {
+      let text = String(decoding: problem.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)
+      throw DVAEError(.cannotCreate, file: "\(host):\(port)", "cannot listen: \(text)")
+    }
+    server = Server(pointer: pointer)
+    self.service = service
+  }
+
+  /// The numeric address that the server listens on.
+  package var address: String { String(cString: dvae_http_address(server.pointer)) }
+
+  /// The port that the server listens on.
+  package var port: Int { Int(dvae_http_port(server.pointer)) }
+
+  /// The number of requests that have begun to arrive and whose response has not left.
+  package var active: Int { Int(dvae_http_active(server.pointer)) }
+
+  /// The number of requests that have arrived and have no response yet.
+  package var unanswered: Int { Int(dvae_http_unanswered(server.pointer)) }
+
+  /// Takes no further connections.
+  ///
+  /// Requests that arrive on those that there are will be answered.
+  package func close() {
+    service.drain()
+    dvae_http_close(server.pointer)
+  }
+
+  /// Ends all connections.
+  ///
+  /// No call may follow.
+  package func stop() { dvae_http_stop(server.pointer) }
+
+  // MARK: Requests
+
+  /// A request that outlives the call of the handler.
+  private final class Pending: @unchecked Sendable {
+    private let pointer: OpaquePointer
+
+    init(_ pointer: OpaquePointer) {
+      dvae_http_retain(pointer)
+      self.pointer = pointer
+    }
+
+    deinit { dvae_http_release(pointer) }
+
+    var isGone: Bool { dvae_http_is_gone(pointer) != 0 }
+
+    func respond(_ response: HTTPResponse) { HTTPServer.respond(pointer, response) }
+  }
+
+  private static func head(_ request: OpaquePointer) -> HTTPRequest {
+    var headers: [String: String] = [:]
+    for name in HTTPRequest.readHeaders {
+      guard let value = dvae_http_header(request, name) else { continue }
+      headers[name] = String(cString: value)
+    }
+    return HTTPRequest(
+      String(cString: dvae_http_method(request)), String(cString: dvae_http_target(request)),
+      headers: headers)
+  }
+
+  private static func answer(_ request: OpaquePointer, _ service: Service) {
+    var whole = head(request)
+    let pending = Pending(request)
+    let refusal = dvae_http_refusal(request)
+    guard refusal == 0 else {
+      return pending.respond(service.refusal(of: whole, isTooLarge: refusal == 413))
+    }
+    var size = 0
+    if let bytes = dvae_http_body(request, &size) {
+      whole.body = Array(UnsafeRawBufferPointer(start: bytes, count: size))
+      dvae_http_drop_body(request)
+    }
+    service.respond(to: whole, isGone: { pending.isGone }, { pending.respond($0) })
+  }
+
+  private static func respond(_ request: OpaquePointer, _ response: HTTPResponse) {
+    var headers = "Content-Type\n\(response.mediaType)\n"
+    for (name, value) in response.headers { headers += "\(name)\n\(value)\n" }
+    response.body.withUnsafeBytes { body in
+      dvae_http_respond(request, UInt32(response.status), headers, body.baseAddress, body.count)
+    }
+  }
+}
+#endif

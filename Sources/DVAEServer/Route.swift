@@ -1,0 +1,71 @@
+import DVAEFiles
+
+/// The paths of the service.
+package enum Route: String, CaseIterable, Sendable {
+  case page = "/"
+  case openAPI = "/openapi.json"
+  case examplePlane = "/examples/plane.jpg"
+  case exampleParrots = "/examples/parrots.jpg"
+  case health = "/healthz"
+  case metrics = "/metrics"
+  case model = "/v1/model"
+  case tokenize = "/v1/tokenize"
+  case decode = "/v1/decode"
+  case reconstruct = "/v1/reconstruct"
+  case patches = "/v1/patches"
+
+  /// The method that the path has; HEAD is answered where GET is.
+  package var method: String {
+    switch self {
+    case .tokenize, .decode, .reconstruct, .patches: "POST"
+    default: "GET"
+    }
+  }
+
+  /// The media types of its responses; the first one unless the client wants another.
+  package var mediaTypes: [String] {
+    switch self {
+    case .page: [MediaType.html]
+    case .examplePlane, .exampleParrots: [MediaType.jpeg]
+    case .openAPI, .model, .health: [MediaType.json]
+    case .metrics: [MediaType.metrics]
+    case .tokenize: [MediaType.json, MediaType.npy, MediaType.safetensors]
+    case .reconstruct: [MediaType.png, MediaType.json]
+    case .decode, .patches: [MediaType.png]
+    }
+  }
+
+  /// Finds the route of a request.
+  ///
+  /// - Throws: an unknown path or another method.
+  init(_ request: HTTPRequest) throws(DVAEError) {
+    guard let route = Route(rawValue: request.path) else {
+      throw DVAEError(
+        .missing, file: request.path, "there is no such path",
+        advice: "see \(Route.openAPI.rawValue)")
+    }
+    guard request.method == route.method || (request.method == "HEAD" && route.method == "GET")
+    else {
+      throw DVAEError(
+        .usage, code: .methodNotAllowed, file: request.path, expected: route.method,
+        found: request.method)
+    }
+    self = route
+  }
+
+  /// Chooses the media type of the response.
+  ///
+  /// A path with only one sends it whatever the client accepts.
+  ///
+  /// - Throws: a client that takes none of several.
+  func mediaType(_ request: HTTPRequest) throws(DVAEError) -> String {
+    if mediaTypes.count == 1 { return mediaTypes[0] }
+    guard let type = MediaType.preferred(mediaTypes, accept: request.headers["accept"]) else {
+      throw DVAEError(
+        .usage, code: .notAcceptable, file: rawValue,
+        expected: "an Accept header with \(mediaTypes.joined(separator: ", ")) or */*",
+        found: request.headers["accept"] ?? "")
+    }
+    return type
+  }
+}

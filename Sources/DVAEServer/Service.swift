@@ -1,0 +1,310 @@
+import DVAEFiles
+package import DVAEImages
+package import DVAEKit
+import Synchronization
+
+/// The HTTP service without its sockets: requests to responses.
+///
+/// `handle` answers one request at once. A server calls `respond`, which computes the requests that
+/// arrive together in one pass through the network; the responses are the same bytes.
+package final class Service: Sendable {
+  /// What a service is and what it allows.
+  package struct Settings: Sendable {
+    /// What is done to an image first; requests choose the crop and whether it may be enlarged.
+    package var preprocessing = Preprocessing()
+    /// Bounds on images.
+    package var limits = DecodingLimits(maximumPixels: 50_000_000, maximumBytes: 20 << 20)
+    /// The number of requests that go through the network together.
+    package var batchSize = 4
+    /// The number of requests that may wait; further ones are refused.
+    package var queue = 64
+    /// The number of images that are decoded and resized at a time.
+    package var preparations = 2
+    /// The hosts that the service answers for.
+    package var hosts = HostCheck(names: HostCheck.loopback)
+
+    /// The standard settings.
+    package init() {}
+
+    /// The number of tokens that a grid to be decoded may have: four pictures of the resolution.
+    var mostTokens: Int { preprocessing.resolution * preprocessing.resolution / 16 }
+  }
+
+  /// The number of codes in one request for patches.
+  static let mostPatches = 512
+
+  package let settings: Settings
+  package let metrics = ServiceMetrics()
+  let vae: DiscreteVAE
+  private let assets: Assets
+  private let provenance: Provenance
+  private let description: [UInt8]
+  private let knownPatches = Mutex<[UInt16: PixelImage]>([:])
+  private let queue: RequestQueue
+
+  /// Makes a service of a model.
+  ///
+  /// - Throws: a model without one of its halves, or settings that no image can have.
+  package init(_ vae: DiscreteVAE, _ settings: Settings, _ assets: Assets) throws {
+    try settings.preprocessing.validate()
+    guard settings.preprocessing.crop != .none else {
+      throw DVAEError(
+        .usage, "images of any size cannot be served: their cost would have no bound",
+        advice: "crop or stretch them")
+    }
+    _ = try vae.pictures(of: [])
+    self.vae = vae
+    self.settings = settings
+    self.assets = assets
+    provenance = try vae.provenance(
+      preprocessing: settings.preprocessing, inputs: .init(count: 1, sha256: ""))
+    description = try jsonLine(ModelDescription(vae, provenance, settings))
+    queue = RequestQueue(settings, metrics)
+  }
+
+  // MARK: Requests
+
+  /// The response to a request whose body has not arrived yet; nil if the body is wanted.
+  package func refusal(of head: HTTPRequest) -> HTTPResponse? {
+    do throws(DVAEError) {
+      try settings.hosts.check(head)
+      let route = try Route(head)
+      _ = try route.mediaType(head)
+      if let length = head.headers["content-length"].flatMap({ Int($0) }) {
+        guard length <= settings.limits.maximumBytes else {
+          throw .bodyTooLarge(limit: settings.limits.maximumBytes)
+        }
+      }
+      if route.method == "POST", queue.isFull { throw busy() }
+      return nil
+    } catch {
+      return finished(HTTPResponse(error), head)
+    }
+  }
+
+  /// The response to a request whose body a server gave up.
+  ///
+  /// - Parameters:
+  ///   - head: the request without its body
+  ///   - isTooLarge: whether this body is the reason, and not all bodies together
+  /// - Returns: 413 or 503
+  package func refusal(of head: HTTPRequest, isTooLarge: Bool) -> HTTPResponse {
+    let error: DVAEError =
+      isTooLarge
+      ? .bodyTooLarge(limit: settings.limits.maximumBytes)
+      : .busy("too many bytes are arriving", seconds: queue.seconds)
+    return finished(HTTPResponse(error), head)
+  }
+
+  /// Answers a request at once, by this thread.
+  package func handle(_ request: HTTPRequest) -> HTTPResponse {
+    do throws(DVAEError) {
+      try settings.hosts.check(request)
+      switch try prepare(request) {
+      case .response(let response): return response
+      case .task(let task): return Self.response(task, compute([task])[0])
+      }
+    } catch {
+      return HTTPResponse(error)
+    }
+  }
+
+  /// Answers a request, together with others where it needs the network.
+  ///
+  /// - Parameters:
+  ///   - request: the request
+  ///   - isGone: whether the client has gone away; asked before work is done for it
+  ///   - answer: called once, on any thread
+  package func respond(
+    to request: HTTPRequest, isGone: @escaping @Sendable () -> Bool,
+    _ answer: @escaping @Sendable (HTTPResponse) -> Void
+  ) {
+    let start = ContinuousClock.now
+    let finish = { @Sendable [self] (response: HTTPResponse) in
+      answer(finished(response, request, since: start))
+    }
+    guard (try? Route(request))?.method == "POST" else { return finish(handle(request)) }
+    let isTaken = queue.submit(
+      RequestQueue.Entry(
+        prepare: { [self] () throws(DVAEError) in
+          try settings.hosts.check(request)
+          guard case .task(let task) = try prepare(request) else {
+            throw DVAEError(.internal, file: request.path, "nothing to compute")
+          }
+          return task
+        }, isGone: isGone, answer: finish),
+      compute: { [self] in compute($0) })
+    if !isTaken { finish(HTTPResponse(busy())) }
+  }
+
+  /// From now on the health says that the service is about to end; requests are still answered.
+  package func drain() { queue.drain() }
+
+  private func busy() -> DVAEError {
+    .busy("too many requests are waiting", seconds: queue.seconds)
+  }
+
+  private func finished(
+    _ response: HTTPResponse, _ request: HTTPRequest,
+    since start: ContinuousClock.Instant = .now
+  ) -> HTTPResponse {
+    metrics.count(
+      path: Route(rawValue: request.path)?.rawValue ?? "other", status: response.status,
+      seconds: (ContinuousClock.now - start) / .seconds(1))
+    var response = response
+    if response.status == 503 {
+      response.headers = [("Retry-After", "\(queue.seconds)")]
+    }
+    if response.status == 405, let route = Route(rawValue: request.path) {
+      response.headers.append(("Allow", route.method == "GET" ? "GET, HEAD" : route.method))
+    }
+    response.headers += [
+      ("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Resource-Policy", "same-origin"),
+      ("Referrer-Policy", "no-referrer"),
+    ]
+    return response
+  }
+
+  // MARK: Stages
+
+  private enum Prepared {
+    case response(HTTPResponse)
+    case task(ServiceTask)
+  }
+
+  /// Does everything that needs no network.
+  private func prepare(_ request: HTTPRequest) throws(DVAEError) -> Prepared {
+    let route = try Route(request)
+    let mediaType = try route.mediaType(request)
+    guard route == .tokenize || route == .reconstruct || request.query.isEmpty else {
+      throw DVAEError(.usage, file: request.path, expected: "no query", found: "one")
+    }
+    switch route {
+    case .page:
+      var page = HTTPResponse(mediaType, assets.files[route] ?? [])
+      page.headers = [
+        ("Content-Security-Policy", assets.pagePolicy), ("Cache-Control", "no-cache"),
+      ]
+      return .response(page)
+    case .openAPI, .examplePlane, .exampleParrots:
+      return .response(HTTPResponse(mediaType, assets.files[route] ?? []))
+    case .health:
+      if queue.isDraining { throw DVAEError(.inputOutput, code: .draining, "about to end") }
+      return .response(HTTPResponse(mediaType, Array("{\"status\":\"ok\"}\n".utf8)))
+    case .metrics:
+      return .response(HTTPResponse(mediaType, Array(metrics.text(queue.state).utf8)))
+    case .model: return .response(HTTPResponse(mediaType, description))
+    case .tokenize, .reconstruct:
+      let (image, provenance) = try preparedImage(request)
+      return .task(
+        route == .tokenize
+          ? .tokenize(image, provenance, mediaType: mediaType)
+          : .reconstruct(image, provenance, mediaType: mediaType))
+    case .decode:
+      let grid = try TokenBody.grid(request.body, most: settings.mostTokens)
+      do throws(DVAEError) { try vae.check(grid) } catch { throw error.about(TokenBody.name) }
+      return .task(.decode(grid))
+    case .patches:
+      return .task(.patches(try TokenBody.codes(request.body, most: Self.mostPatches, of: vae)))
+    }
+  }
+
+  private func preparedImage(
+    _ request: HTTPRequest
+  ) throws(DVAEError) -> (PixelImage, Provenance) {
+    var provenance = self.provenance
+    for (name, value) in request.query {
+      switch (name, value) {
+      case ("crop", "center"): provenance.preprocessing.crop = .center
+      case ("crop", "stretch"): provenance.preprocessing.crop = .stretch
+      case ("upscale", "true"): provenance.preprocessing.upscale = true
+      case ("upscale", "false"): provenance.preprocessing.upscale = false
+      default:
+        throw DVAEError(
+          .usage, file: request.path, expected: "crop=center|stretch or upscale=true|false",
+          found: "\(name)=\(value)")
+      }
+    }
+    let image = try provenance.preprocessing.apply(
+      decodeImage(request.body, name: "image", limits: settings.limits), name: "image")
+    provenance.inputs.sha256 = FileHash.of(request.body)
+    return (image, provenance)
+  }
+
+  /// Computes tasks in one pass through each half of the network.
+  func compute(_ tasks: [ServiceTask]) -> [Result<ServiceResult, DVAEError>] {
+    var results = [Result<ServiceResult, DVAEError>](
+      repeating: .success(ServiceResult()), count: tasks.count)
+    let encoded = tasks.indices.filter { tasks[$0].image != nil }
+    let grids = inOnePass(encoded.compactMap { tasks[$0].image }) { try vae.tokens(of: $0) }
+    for (index, grid) in zip(encoded, grids) {
+      results[index] = grid.map { ServiceResult(grid: $0) }
+    }
+    var decoded: [(index: Int, grid: TokenGrid)] = []
+    for (index, task) in tasks.enumerated() {
+      switch task {
+      case .tokenize: break
+      case .reconstruct:
+        if let grid = try? results[index].get().grid { decoded.append((index, grid)) }
+      case .decode(let grid): decoded.append((index, grid))
+      case .patches(let codes):
+        results[index] = Result { () throws(DVAEError) in
+          ServiceResult(patches: try patches(of: codes))
+        }
+      }
+    }
+    // Grids of one size fit into one pass.
+    for (_, group) in Dictionary(grouping: decoded, by: { [$0.grid.height, $0.grid.width] }) {
+      let pictures = inOnePass(group.map(\.grid)) { try vae.pictures(of: $0) }
+      for (item, picture) in zip(group, pictures) {
+        results[item.index] = picture.map { ServiceResult(grid: item.grid, picture: $0) }
+      }
+    }
+    metrics.count(batch: tasks.count, images: encoded.count, pictures: decoded.count)
+    return results
+  }
+
+  /// Computes items together, or one by one where they do not fit into memory together.
+  private func inOnePass<Item, Output>(
+    _ items: [Item], _ body: ([Item]) throws -> [Output]
+  ) -> [Result<Output, DVAEError>] {
+    if items.isEmpty { return [] }
+    do {
+      return try body(items).map { .success($0) }
+    } catch {
+      if items.count > 1 { return items.flatMap { inOnePass([$0], body) } }
+      return [.failure(error as? DVAEError ?? DVAEError(.internal, "\(error)", cause: error))]
+    }
+  }
+
+  /// The patches of codes; each code is computed once.
+  private func patches(of codes: [UInt16]) throws(DVAEError) -> [PixelImage] {
+    var known = knownPatches.withLock { $0 }
+    let missing = Array(Set(codes).subtracting(known.keys)).sorted()
+    for start in stride(from: 0, to: missing.count, by: 64) {
+      let part = Array(missing[start..<min(start + 64, missing.count)])
+      do {
+        for (code, patch) in zip(part, try vae.patches(of: part)) { known[code] = patch }
+      } catch {
+        throw error as? DVAEError ?? DVAEError(.internal, "\(error)", cause: error)
+      }
+    }
+    if !missing.isEmpty {
+      let all = known
+      knownPatches.withLock { $0.merge(all) { first, _ in first } }
+    }
+    return codes.compactMap { known[$0] }
+  }
+
+  /// Writes a result as a response.
+  static func response(
+    _ task: ServiceTask, _ result: Result<ServiceResult, DVAEError>
+  ) -> HTTPResponse {
+    do {
+      return try task.response(result.get())
+    } catch {
+      return HTTPResponse(
+        error as? DVAEError ?? DVAEError(.internal, "\(error)", cause: error))
+    }
+  }
+}

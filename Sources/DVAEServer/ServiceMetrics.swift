@@ -1,0 +1,99 @@
+import DVAEKit
+import Synchronization
+
+/// The numbers that `/metrics` shows, in Prometheus' text format.
+package final class ServiceMetrics: Sendable {
+  private struct Label: Hashable {
+    var path: String
+    var status: Int
+  }
+
+  private struct State {
+    var requests: [Label: Int] = [:]
+    var seconds: [String: Histogram] = [:]
+    var batches = Histogram([1, 2, 4, 8, 16])
+    var images = 0
+    var pictures = 0
+    var cancelled = 0
+  }
+
+  private let state = Mutex(State())
+
+  /// Counts a response.
+  func count(path: String, status: Int, seconds: Double) {
+    state.withLock { state in
+      state.requests[Label(path: path, status: status), default: 0] += 1
+      state.seconds[path, default: Histogram(Histogram.times)].add(seconds)
+    }
+  }
+
+  /// Counts a batch that went through the network.
+  func count(batch: Int, images: Int, pictures: Int) {
+    state.withLock { state in
+      state.batches.add(Double(batch))
+      state.images += images
+      state.pictures += pictures
+    }
+  }
+
+  /// Counts a request whose client went away.
+  func countCancelled() { state.withLock { $0.cancelled += 1 } }
+
+  /// The text of `/metrics`.
+  func text(_ queue: (count: Int, capacity: Int)) -> String {
+    let state = state.withLock { $0 }
+    var lines: [String] = []
+    func metric(_ name: String, _ type: String, _ help: String, _ values: [String]) {
+      lines += ["# HELP dvae_\(name) \(help)", "# TYPE dvae_\(name) \(type)"]
+      lines += values.map { "dvae_\(name)\($0)" }
+    }
+    metric("build_info", "gauge", "The version.", ["{version=\"\(DVAE.version)\"} 1"])
+    metric(
+      "requests_total", "counter", "Responses by path and status.",
+      state.requests.map { ("{path=\"\($0.path)\",status=\"\($0.status)\"}", $1) }
+        .sorted { $0.0 < $1.0 }.map { "\($0.0) \($0.1)" })
+    metric(
+      "request_duration_seconds", "histogram", "Time from the whole request to the response.",
+      state.seconds.sorted { $0.key < $1.key }.flatMap { $1.lines("path=\"\($0)\"") })
+    metric("batch_size", "histogram", "Requests per batch.", state.batches.lines(nil))
+    metric("images_encoded_total", "counter", "Images to tokens.", [" \(state.images)"])
+    metric("pictures_decoded_total", "counter", "Tokens to pictures.", [" \(state.pictures)"])
+    metric(
+      "cancelled_requests_total", "counter", "Requests whose client went away before the work.",
+      [" \(state.cancelled)"])
+    metric("queue_requests", "gauge", "Requests that wait or are computed.", [" \(queue.count)"])
+    metric("queue_capacity", "gauge", "Requests that may wait.", [" \(queue.capacity)"])
+    return lines.joined(separator: "\n") + "\n"
+  }
+}
+
+/// Counts of values up to given bounds.
+private struct Histogram {
+  /// Bounds for the times of requests, in seconds.
+  static let times = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+  private let bounds: [Double]
+  private var counts: [Int]
+  private var sum = 0.0
+  private var count = 0
+
+  init(_ bounds: [Double]) {
+    self.bounds = bounds
+    counts = Array(repeating: 0, count: bounds.count)
+  }
+
+  mutating func add(_ value: Double) {
+    for (index, bound) in bounds.enumerated() where value <= bound { counts[index] += 1 }
+    sum += value
+    count += 1
+  }
+
+  /// The lines of the histogram behind its name.
+  func lines(_ label: String?) -> [String] {
+    let others = label.map { $0 + "," } ?? ""
+    let only = label.map { "{\($0)}" } ?? ""
+    return zip(bounds, counts).map { "_bucket{\(others)le=\"\($0)\"} \($1)" } + [
+      "_bucket{\(others)le=\"+Inf\"} \(count)", "_sum\(only) \(sum)", "_count\(only) \(count)",
+    ]
+  }
+}

@@ -1,0 +1,219 @@
+import DVAEFiles
+import DVAEKit
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// Tokens that arrive in the body of a request.
+enum TokenBody {
+  /// The name of the body in errors.
+  static let name = "tokens"
+
+  /// Reads a grid of tokens: JSON or `.npy`, which the content decides.
+  ///
+  /// In JSON, `tokens` are rows, or one list beside a `shape`. An array is [height, width] or
+  /// [1, height, width].
+  ///
+  /// - Parameters:
+  ///   - bytes: the body
+  ///   - most: the number of tokens that a grid may have
+  /// - Returns: the grid, whose tokens may be beyond the vocabulary
+  /// - Throws: what is wrong with it.
+  static func grid(_ bytes: [UInt8], most: Int) throws(DVAEError) -> TokenGrid {
+    guard !bytes.isEmpty else {
+      throw DVAEError(
+        .badData, code: .empty, file: name, expected: "tokens as JSON or .npy",
+        found: "an empty body")
+    }
+    if bytes[0] == 0x93 { return try npy(bytes, most: most) }
+    return try json(bytes, most: most)
+  }
+
+  private static func npy(_ bytes: [UInt8], most: Int) throws(DVAEError) -> TokenGrid {
+    let array = try NpyArray.parse(bytes, path: name)
+    let shape =
+      array.shape.count == 3 && array.shape[0] == 1 ? [1, 2].map { array.shape[$0] } : array.shape
+    try check(count: array.count, most: most)
+    return try TokenGrid(reading: array.int64s(), shape: shape, name: name)
+  }
+
+  private static func json(_ bytes: [UInt8], most: Int) throws(DVAEError) -> TokenGrid {
+    var tokens: [Int64]?
+    var shape: [Int]?
+    var found: [Int]?
+    do throws(JSONReader.Problem) {
+      try bytes.withRawBytes { (text) throws(JSONReader.Problem) in
+        var reader = JSONReader(text)
+        try reader.object { (reader, key) throws(JSONReader.Problem) in
+          switch key {
+          case "tokens":
+            let list = try TokenList(&reader, most: most)
+            (tokens, found) = (list.tokens, list.shape)
+          case "shape":
+            var extents: [Int] = []
+            try reader.array { (reader) throws(JSONReader.Problem) in
+              guard extents.count < 2 else { throw reader.problem("a shape of more than two") }
+              extents.append(try reader.size())
+            }
+            shape = extents
+          default: try reader.skipValue()
+          }
+        }
+        try reader.end()
+      }
+    } catch {
+      throw DVAEError(
+        .badData, code: .malformed, file: name,
+        expected: "JSON such as {\"tokens\": [[0, 1], [2, 3]]} with at most \(most) tokens",
+        found: "\(error.found) at byte \(error.offset)")
+    }
+    guard let tokens else {
+      throw DVAEError(
+        .badData, code: .malformed, file: name, expected: "JSON with \"tokens\"", found: "none")
+    }
+    if let shape, let found, shape != found {
+      throw DVAEError(
+        .badData, code: .malformed, file: name, expected: "rows of the shape \(shape)",
+        found: "\(found)")
+    }
+    guard let shape = found ?? shape else {
+      throw DVAEError(
+        .badData, code: .malformed, file: name,
+        expected: "rows of tokens, or one list with a \"shape\"", found: "a list without one")
+    }
+    return try TokenGrid(reading: tokens, shape: shape, name: name)
+  }
+
+  /// Reads a list of codes: JSON with `codes`.
+  ///
+  /// - Parameters:
+  ///   - bytes: the body
+  ///   - most: the number of codes
+  ///   - vae: the model whose codes they are
+  /// - Returns: at least one code of the vocabulary
+  /// - Throws: what is wrong with it.
+  static func codes(_ bytes: [UInt8], most: Int, of vae: DiscreteVAE) throws(DVAEError) -> [UInt16]
+  {
+    var codes: [UInt16] = []
+    do throws(JSONReader.Problem) {
+      try bytes.withRawBytes { (text) throws(JSONReader.Problem) in
+        var reader = JSONReader(text)
+        try reader.object { (reader, key) throws(JSONReader.Problem) in
+          guard key == "codes" else { return try reader.skipValue() }
+          try reader.array { (reader) throws(JSONReader.Problem) in
+            let code = try reader.size()
+            guard code < vae.architecture.vocabulary, codes.count < most else {
+              throw reader.problem("code \(code) as number \(codes.count + 1)")
+            }
+            codes.append(UInt16(truncatingIfNeeded: code))
+          }
+        }
+        try reader.end()
+      }
+    } catch {
+      throw DVAEError(
+        .badData, code: .malformed, file: "codes",
+        expected: "JSON such as {\"codes\": [0, 1]} with at most \(most) codes in "
+          + "0..<\(vae.architecture.vocabulary)",
+        found: "\(error.found) at byte \(error.offset)")
+    }
+    guard !codes.isEmpty else {
+      throw DVAEError(
+        .badData, code: .empty, file: "codes", expected: "JSON with \"codes\"", found: "none")
+    }
+    return codes
+  }
+
+  private static func check(count: Int, most: Int) throws(DVAEError) {
+    if count > most {
+      throw .limitExceeded(path: name, what: "\(count) tokens", limit: most)
+    }
+  }
+}
+
+/// A list of tokens, or of rows of tokens.
+private struct TokenList {
+  var tokens: [Int64] = []
+  /// Rows and columns; nil for a list without rows.
+  var shape: [Int]?
+
+  init(_ reader: inout JSONReader, most: Int) throws(JSONReader.Problem) {
+    var rows = 0
+    var columns: Int?
+    var isFlat = false
+    while try reader.nextElement(isFirst: rows == 0 && tokens.isEmpty) {
+      // An element that is no list is a token.
+      let before = tokens.count
+      if !isFlat, let row = try row(&reader, most: most - before) {
+        guard columns == nil || columns == row.count, !row.isEmpty else {
+          throw reader.problem("a row of \(row.count) tokens behind rows of \(columns ?? 0)")
+        }
+        (rows, columns) = (rows + 1, row.count)
+        tokens += row
+      } else {
+        guard rows == 0 else { throw reader.problem("a token beside rows") }
+        isFlat = true
+        guard before < most else { throw reader.problem("more than \(most) tokens") }
+        tokens.append(Int64(try reader.size()))
+      }
+    }
+    shape = isFlat ? nil : [rows, columns ?? 0]
+  }
+
+  private func row(
+    _ reader: inout JSONReader, most: Int
+  ) throws(JSONReader.Problem) -> [Int64]? {
+    var inner = reader
+    guard (try? inner.nextElement(isFirst: true)) != nil else { return nil }
+    var row: [Int64] = []
+    try reader.array { (reader) throws(JSONReader.Problem) in
+      guard row.count < most else { throw reader.problem("too many tokens") }
+      row.append(Int64(try reader.size()))
+    }
+    return row
+  }
+}
+
+/// Tokens as the body of a response.
+struct TokenResponse {
+  /// The tokens.
+  let grid: TokenGrid
+  /// Where they come from.
+  let provenance: Provenance
+
+  /// The body in a media type of `Route.tokenize`.
+  func body(_ mediaType: String) throws -> [UInt8] {
+    switch mediaType {
+    case MediaType.npy:
+      // The shape and the bytes of the file that a bulk job of one image writes.
+      return try NpyHeader(.uint16, shape: [1, grid.height, grid.width]).encoded()
+        + grid.littleEndianBytes
+    case MediaType.safetensors:
+      var layout = SafetensorsLayout()
+      layout.add("image", .uint16, shape: [grid.height, grid.width])
+      let metadata = ["provenance": String(decoding: try jsonText(provenance), as: UTF8.self)]
+      return SafetensorsLayout.head(layout.json(metadata: metadata, alignment: 8))
+        + grid.littleEndianBytes
+    default:
+      return try jsonLine(
+        JSONTokens(provenance: provenance, shape: [grid.height, grid.width], tokens: grid.rows))
+    }
+  }
+}
+
+/// Tokens as JSON.
+private struct JSONTokens: Encodable {
+  var provenance: Provenance
+  var shape: [Int]
+  var tokens: [[UInt16]]
+}
+
+extension TokenGrid {
+  /// The tokens row by row.
+  var rows: [[UInt16]] {
+    (0..<height).map { Array(tokens[$0 * width..<($0 + 1) * width]) }
+  }
+}
