@@ -125,7 +125,8 @@ def malformed(server, photo):
         ("a negative length", post + b"Content-Length: -1\r\n\r\n", b"4"),
         ("a length beyond 64 bits", post + b"Content-Length: 99999999999999999999999\r\n\r\n", b"4"),
         ("a length that is no number", post + b"Content-Length: ten\r\n\r\n", b"4"),
-        ("a length over the limit", post + b"Content-Length: 20971521\r\n\r\n", b"413"),
+        ("a length over the limit", post + b"Expect: 100-continue\r\nContent-Length: 20971521\r\n\r\n", b"413"),
+        ("a length of 10 GB", post + b"Content-Length: 10000000000\r\n\r\n", b"413"),
         ("a bad chunk", post + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"4"),
         ("a chunk beyond 64 bits", post + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffffffff\r\n", b"4"),
         ("an unknown method", b"BREW / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"405"),
@@ -138,6 +139,8 @@ def malformed(server, photo):
         # A connection may also be closed without a word.
         fits = answer == b"" or answer.startswith(b"HTTP/1.1 " + statuses)
         check(name, fits and server.is_well(), answer.split(b"\r\n")[0].decode(errors="replace") or "closed")
+    status, _, body = server.request("POST", "/v1/tokenize", b"x" * 20971521)
+    check("a body over the limit is told", status == 413 and b"20971520" in body, status)
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
     answer = server.raw(post + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 400 + b"0\r\n\r\n")
     check("a chunked body over the limit", answer == b"" or b" 413 " in answer[:20], answer[:12].decode())

@@ -100,7 +100,7 @@ void dvae_http_request_ends(void *context, struct MHD_Connection *connection, vo
 
 static void append(dvae_http_request *request, const char *bytes, size_t count) {
   dvae_http_server *server = request->server;
-  if (request->refusal) return;
+  if (request->refusal || request->response) return;
   if (count > server->limits.body - request->size) {
     request->refusal = 413;
   } else if (atomic_fetch_add(&server->bodies, count) + count > server->limits.bodies) {
@@ -127,6 +127,14 @@ static void append(dvae_http_request *request, const char *bytes, size_t count) 
   dvae_http_drop_body(request);
 }
 
+// Whether the body of a refused request is read to its end, and dropped. The client is still sending it,
+// and a connection that is closed meanwhile would take the response away with it.
+static int is_read_to_its_end(const dvae_http_request *request) {
+  if (dvae_http_header(request, "Expect")) return 0;
+  const char *length = dvae_http_header(request, "Content-Length");
+  return !length || strtoull(length, NULL, 10) / 4 <= request->server->limits.body;
+}
+
 static enum MHD_Result send_response(dvae_http_request *request) {
   pthread_mutex_lock(&request->server->lock);
   request->state = answered;
@@ -146,7 +154,8 @@ enum MHD_Result dvae_http_request_goes_on(void *context, struct MHD_Connection *
     request->method = strdup(method);
     if (!request->method) return MHD_NO;
     server->handler.head(server->handler.context, request);
-    return request->response ? send_response(request) : MHD_YES;
+    if (!request->response || is_read_to_its_end(request)) return MHD_YES;
+    return send_response(request);
   }
   if (*upload_size > 0) {
     append(request, upload, *upload_size);

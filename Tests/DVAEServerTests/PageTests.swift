@@ -58,6 +58,36 @@ import Testing
     #expect(service.refusal(of: HTTPRequest("GET", "/", headers: ["host": "x"]))?.status == 403)
   }
 
+  /// Heads of any bytes are refused or answered, and never end the process.
+  @Test func headsOfAnyBytes() throws {
+    let service = try TestService.make { $0.hosts = HostCheck(names: HostCheck.loopback) }
+    var random = SystemRandomNumberGenerator()
+    let parts = [
+      "/", "?", "&", "=", "%", ":", "[", "]", ",", ";", "q", "*", " ", "crop", "upscale", "true",
+      "/v1/tokenize", "localhost", "://", "http", "application/x-npy", "1e999", "-1", "nan",
+      "\u{0}",
+      "\u{301}", "é", "\u{FFFD}", "9223372036854775808",
+    ]
+    func text() -> String {
+      (0..<Int.random(in: 0...6, using: &random)).compactMap { _ in
+        parts.randomElement(using: &random)
+      }.joined()
+    }
+    let known: Set<Int> = [200, 400, 403, 404, 405, 406, 413, 422]
+    for _ in 0..<5000 {
+      var headers: [String: String] = [:]
+      for name in HTTPRequest.readHeaders where Bool.random(using: &random) {
+        headers[name] = text()
+      }
+      if Bool.random(using: &random) { headers["host"] = "localhost" }
+      let request = HTTPRequest(
+        ["GET", "POST", text()].randomElement(using: &random) ?? "", text(), headers: headers)
+      let refusal = service.refusal(of: request)
+      #expect(known.contains(refusal?.status ?? 200))
+      #expect(known.contains(service.handle(request).status))
+    }
+  }
+
   /// Every kind of error has one status.
   @Test func statuses() {
     let expected: [(DVAEError.Kind, Int)] = [
