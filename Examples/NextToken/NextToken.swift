@@ -49,9 +49,12 @@ import DVAETensors
   func run() throws {
     var (grids, vocabulary): ([TokenGrid], Int) = ([], 1)
     for path in tokens {
-      var reader = try TokenReader.open(path)
+      let reader = try TokenReader(contentsOf: path)
       vocabulary = max(vocabulary, reader.provenance?.architecture.vocabulary ?? 1)
-      while let item = try reader.next() { grids.append(item.grid) }
+      for item in reader {
+        let item = try item.get()
+        grids.append(item.grid)
+      }
     }
     vocabulary = max(vocabulary, grids.flatMap(\.tokens).reduce(0) { max($0, Int($1) + 1) })
     let isHeldOut = { (index: Int) in index % 10 == 9 }

@@ -32,7 +32,7 @@ struct DecodeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let console = Console.current
-    var reader = try TokenReader.open(tokens)
+    let reader = try TokenReader(contentsOf: tokens)
     let count = reader.extent?.count ?? reader.provenance?.inputs.count
     let vae = try model.load(only: .decoder, singlePass: count == 1)
     try warnOfOtherWeights(reader.provenance, vae, console)
@@ -42,9 +42,9 @@ struct DecodeCommand: AsyncParsableCommand {
     defer { progress.finish() }
     var names = UniqueKeys()
     var (done, failed) = (0, 0)
-    while true {
+    for result in reader {
       do {
-        guard let item = try reader.next() else { break }
+        let item = try result.get()
         let path = output + "/" + names.path(for: item.key) + ".png"
         try write(item, to: path, vae)
         console.print(path)

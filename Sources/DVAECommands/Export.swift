@@ -72,7 +72,7 @@ struct ExportCommand: AsyncParsableCommand {
     guard overwrite || FileSystem.kind(output) == .missing else {
       throw DVAEError(.cannotCreate, "\(output) is there already; --overwrite replaces it")
     }
-    let model = try ModelExport(weights, half)
+    let model = try ModelExport(WeightsLocation(weights), half)
     try FileSystem.makeFolder(Path(output).folder.text)
     switch format {
     case .onnx: try model.writeONNX(to: output, showsLikelihood: logits || statistics)

@@ -45,9 +45,10 @@ struct ReconstructCommand: AsyncParsableCommand {
     var report = ReconstructionReport()
     var status = ExitStatus.badData
     let (preprocessing, limits) = (image.preprocessing, image.limits)
-    try await inputs.forEach { (item) throws(DVAEError) in
+    let originals = inputs.loading { (item) throws(DVAEError) in
       try preprocessing.apply(item.decode(limits: limits), name: item.name)
-    } each: { key, original in
+    }
+    for try await (key, original) in originals {
       let path = output + "/" + key + ".png"
       do {
         try inputs.refuse(output: path)

@@ -97,7 +97,7 @@ struct TokenizeCommand: AsyncParsableCommand {
       preprocessing: image.preprocessing, inputs: inputs.fingerprint, shard: shard, soft: soft)
     if interrupted.resume, try TokenWriter.isComplete(path, provenance) {
       console.note("\(path) is complete already")
-      let failures = try TokenReader.open(path).failures()
+      let failures = try TokenReader(contentsOf: path).failures()
       for failure in failures { console.note("dvae: \(failure)") }
       return try report(path, failed: failures.count, of: inputs.fingerprint.count, console)
     }

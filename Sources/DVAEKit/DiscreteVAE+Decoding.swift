@@ -12,7 +12,7 @@ extension DiscreteVAE {
   ///
   /// - Throws: a token beyond the vocabulary, or a model without a decoder.
   public func decode(_ grid: TokenGrid) throws -> PixelImage {
-    guard let picture = try pictures(of: [grid]).first else {
+    guard let picture = try decode([grid]).first else {
       throw DVAEError(.internal, "no picture was made")
     }
     return picture
@@ -21,9 +21,9 @@ extension DiscreteVAE {
   /// The pictures that grids of tokens stand for, in one pass through the network.
   ///
   /// - Parameter grids: all of one size; may be empty
-  /// - Returns: the picture that `decode` gives for each
+  /// - Returns: a picture for each, 8 times as high and wide as its grid
   /// - Throws: other sizes, a token beyond the vocabulary, or a model without a decoder.
-  public func pictures(of grids: [TokenGrid]) throws -> [PixelImage] {
+  public func decode(_ grids: [TokenGrid]) throws -> [PixelImage] {
     guard has(.decoder) else { throw missing(.decoder) }
     guard let first = grids.first else { return [] }
     for grid in grids {

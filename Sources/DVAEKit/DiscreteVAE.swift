@@ -18,7 +18,7 @@ typealias DefaultEngine = CPUEngine
 /// A discrete variational autoencoder: images to grids of tokens and back.
 ///
 /// ```swift
-/// let vae = try DiscreteVAE.load("openai")
+/// let vae = try DiscreteVAE.load(.openAI)
 /// let photo = try PixelImage(contentsOf: "photo.jpg")
 /// let tokens = try vae.tokenize(photo)
 /// let image = try vae.decode(tokens)
@@ -48,7 +48,7 @@ public struct DiscreteVAE: Sendable {
   /// Loads a model.
   ///
   /// - Parameters:
-  ///   - path: of weights, or a name: see `WeightsLocation`; `random` for `random()`
+  ///   - location: of the model: `.starter`, `.openAI`, `.file(url)`, `.folder(url)`
   ///   - half: prepare only this one, which is faster and takes half the memory
   ///   - precision: what the encoder computes with
   ///   - singlePass: for one batch of images: nothing is prepared in advance and kept, which takes
@@ -58,13 +58,14 @@ public struct DiscreteVAE: Sendable {
   /// - Returns: the model; of weights with one half only, that half
   /// - Throws: what is missing from the weights or wrong with them.
   public static func load(
-    _ path: String, only half: NetworkPlan.Half? = nil, precision: Precision = .float32,
-    singlePass: Bool = false, threads: Int? = nil, device: String = "cpu"
+    _ location: WeightsLocation, only half: NetworkPlan.Half? = nil,
+    precision: Precision = .float32, singlePass: Bool = false, threads: Int? = nil,
+    device: String = "cpu"
   ) throws -> DiscreteVAE {
-    if path == "random" {
+    if location == .random {
       return try random(only: half, precision: precision, threads: threads, device: device)
     }
-    let weights = try WeightsFiles(path, verifying: half)
+    let weights = try WeightsFiles(location, verifying: half)
     return try DiscreteVAE(
       weights.model.architecture, encoder: half == .decoder ? nil : weights.model.encoder,
       decoder: half == .encoder ? nil : weights.model.decoder, weights: weights, origin: nil,

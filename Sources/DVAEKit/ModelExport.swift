@@ -26,23 +26,23 @@ public struct ModelExport: Sendable {
   /// Opens one half of a model.
   ///
   /// - Parameters:
-  ///   - path: of weights, or a name: see `WeightsLocation`; `random` for random weights
+  ///   - location: of the model
   ///   - half: which
   /// - Throws: what is missing from the weights or wrong with them.
-  public init(_ path: String, _ half: NetworkPlan.Half) throws {
+  public init(_ location: WeightsLocation, _ half: NetworkPlan.Half) throws {
     self.half = half
-    if path == "random", FileSystem.kind(path) == .missing {
+    if location == .random {
       architecture = .released
       parameters = DiscreteVAE.randomParameters(architecture, half, seed: 0)
       origin = try DiscreteVAE.randomOrigin(architecture, seed: 0)
       licence = nil
       return
     }
-    let weights = try WeightsFiles(path, verifying: half)
+    let weights = try WeightsFiles(location, verifying: half)
     // Says by name which file lacks the half.
     origin = try weights.provenance(of: half)
     guard let parameters = weights.parameters(half) else {
-      throw DVAEError(.missing, "\(path): no \(half.rawValue) in there")
+      throw DVAEError(.missing, "no \(half.rawValue) in the weights")
     }
     self.parameters = parameters
     architecture = weights.model.architecture

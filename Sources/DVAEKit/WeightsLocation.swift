@@ -1,34 +1,74 @@
 public import DVAEFiles
+public import DVAEModel
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+public import FoundationEssentials
 #else
-import Foundation
+public import Foundation
 #endif
 
-/// Where the files of a model are.
+/// Where a model comes from.
 public struct WeightsLocation: Hashable, Sendable {
-  /// One file that holds both halves or either, or the encoder's file and the decoder's.
-  public let files: [String]
+  private enum Place: Hashable {
+    case starter, openAI, random
+    case path(String, FileKind?)
+  }
+
+  private let place: Place
+
+  /// The model that comes with the package.
+  public static let starter = WeightsLocation(place: .starter)
+  /// OpenAI's release, once it is downloaded.
+  public static let openAI = WeightsLocation(place: .openAI)
+  /// Random weights of the released architecture, for trying things out: their tokens mean nothing.
+  public static let random = WeightsLocation(place: .random)
+
+  /// One file, which holds both halves or either.
+  public static func file(_ url: URL) -> WeightsLocation {
+    WeightsLocation(place: .path(Path(url).text, .file))
+  }
+
+  /// A folder with `encoder` and `decoder` files (`.safetensors`, `.pkl`, `.pt`, `.pth` or `.bin`), one
+  /// of them, or a single `.safetensors`.
+  public static func folder(_ url: URL) -> WeightsLocation {
+    WeightsLocation(place: .path(Path(url).text, .folder))
+  }
+
+  /// Reads a name, `starter`, `openai` or `random`, or else the path of a file or a folder.
+  ///
+  /// A folder of such a name is `./starter`.
+  public init(_ text: String) {
+    switch text {
+    case "starter": self = .starter
+    case "openai": self = .openAI
+    case "random": self = .random
+    default: place = .path(text, nil)
+    }
+  }
+
+  private init(place: Place) { self.place = place }
 
   // Safest and fastest first.
   private static let extensions = ["safetensors", "pkl", "pt", "pth", "bin"]
 
-  /// Finds the files that a path or a name stands for.
+  /// Returns one file that holds both halves or either, or the encoder's file and the decoder's.
   ///
-  /// - Parameter path: a file; a folder with `encoder` and `decoder` files (`.safetensors`, `.pkl`,
-  ///   `.pt`, `.pth` or `.bin`), one of them, or a single `.safetensors`; or a name: `starter`, the
-  ///   model that comes with the package, or `openai`, the release once it is downloaded. A folder
-  ///   of such a name is `./starter`.
   /// - Throws: what is missing, and what to do about it.
-  public init(_ path: String) throws(DVAEError) {
-    switch path {
-    case "starter": files = [try Self.starter()]
-    case "openai": files = try Self.downloaded()
-    default:
-      switch FileSystem.kind(path) {
-      case .file: files = [path]
-      case .folder: files = try Self.files(in: path)
+  public func files() throws(DVAEError) -> [String] {
+    switch place {
+    case .starter: return [try Self.starterFile()]
+    case .openAI: return try Self.downloaded()
+    case .random: throw DVAEError(.usage, "random weights are in no file; name other weights")
+    case .path(let path, let expected):
+      let kind = FileSystem.kind(path)
+      if let expected, kind != expected, kind != .missing {
+        throw DVAEError(
+          .missing, file: path, expected: expected == .file ? "a file" : "a folder",
+          found: expected == .file ? "a folder" : "a file")
+      }
+      switch kind {
+      case .file: return [path]
+      case .folder: return try Self.files(in: path)
       case .missing:
         throw DVAEError(
           .missing, file: path, "no such file or folder of weights",
@@ -74,20 +114,20 @@ public struct WeightsLocation: Hashable, Sendable {
   }
 
   // The model that comes with the package.
-  private static func starter() throws(DVAEError) -> String {
+  private static func starterFile() throws(DVAEError) -> String {
     let name = "starter.safetensors"
     return try PackageResource.folder(of: "DVAEKit", with: name) + "/" + name
   }
 }
 
 extension WeightsFiles {
-  /// Opens the files that a path or a name stands for.
+  /// Opens the files of a model.
   ///
   /// - Parameters:
-  ///   - path: see `WeightsLocation`
+  ///   - location: of the model; random weights are in no file
   ///   - half: compare only this half's file with its checksums
   /// - Throws: what is missing or wrong, by name.
-  public init(_ path: String, verifying half: NetworkPlan.Half? = nil) throws {
-    try self.init(files: WeightsLocation(path).files, verifying: half)
+  public init(_ location: WeightsLocation, verifying half: NetworkPlan.Half? = nil) throws {
+    try self.init(files: location.files(), verifying: half)
   }
 }

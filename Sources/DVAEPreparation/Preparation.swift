@@ -96,13 +96,14 @@ package struct Preparation: Sendable {
     let limiter = Limiter(threads)
     // Pairs that wait for servers must not keep the decoders waiting.
     let window = 4 * threads + max(16, 4 * fetcher.settings.connections)
-    try await orderedMap(window: window) {
+    let rows = OrderedMap(window: window) {
       guard read < settings.limit ?? .max, let row = try sources.next() else { return nil }
       read += 1
       return row
-    } work: { row in
+    } work: { row -> WorkedRow in
       await work(row, limiter)
-    } each: { (done: WorkedRow) in
+    }
+    for try await done in rows {
       summary.decoded += done.time.decoding == nil ? 0 : 1
       summary.decoding += done.time.decoding ?? .zero
       summary.encoding += done.time.encoding

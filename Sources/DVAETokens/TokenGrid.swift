@@ -33,3 +33,39 @@ public struct TokenGrid: Hashable, Sendable {
     }
   }
 }
+
+extension TokenGrid: RandomAccessCollection {
+  /// 0.
+  public var startIndex: Int { 0 }
+  /// The number of tokens.
+  public var endIndex: Int { tokens.count }
+  /// The token at a position, row by row.
+  public subscript(position: Int) -> UInt16 { tokens[position] }
+}
+
+extension TokenGrid: Codable {
+  private enum CodingKeys: String, CodingKey { case shape, tokens }
+
+  /// Reads `{"shape": [H, W], "tokens": [[…], …]}`.
+  ///
+  /// - Throws: `DecodingError` for rows that are not W tokens each, or not H of them.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let shape = try container.decode([Int].self, forKey: .shape)
+    let rows = try container.decode([[UInt16]].self, forKey: .tokens)
+    guard shape.count == 2, rows.count == shape[0], rows.allSatisfy({ $0.count == shape[1] }) else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .tokens, in: container,
+        debugDescription: "expected rows of tokens of shape \(shape)")
+    }
+    self.init(height: shape[0], width: shape[1], tokens: Array(rows.joined()))
+  }
+
+  /// Writes `{"shape": [H, W], "tokens": [[…], …]}`.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode([height, width], forKey: .shape)
+    let rows = (0..<height).map { Array(tokens[$0 * width..<($0 + 1) * width]) }
+    try container.encode(rows, forKey: .tokens)
+  }
+}

@@ -9,7 +9,16 @@ import Foundation
 #endif
 
 /// Reads the tokens of any form one image at a time, whatever the file's length.
-public struct TokenReader {
+///
+/// ```swift
+/// for item in try TokenReader(contentsOf: "tokens.npy") {
+///   print(try item.get().key)
+/// }
+/// ```
+///
+/// It can be read once. An item that is damaged is a failure, and those behind it are read where the
+/// form allows.
+public struct TokenReader: Sequence, IteratorProtocol {
   /// An image's tokens and the name they go by.
   public struct Item: Sendable {
     /// Names the image.
@@ -30,29 +39,32 @@ public struct TokenReader {
 
   /// Opens a token file or folder.
   ///
+  /// - Parameter path: of a file or folder in any form of `TokenFormat`
   /// - Throws: what is missing or wrong with it.
-  public static func open(_ path: String) throws -> TokenReader {
+  public init(contentsOf path: String) throws {
     guard FileSystem.kind(path) != .missing else {
       throw DVAEError(.missing, file: path, "there is no such file or folder; check the path")
     }
-    let format = try TokenFormat(path: path)
-    guard format != .folder || FileSystem.kind(path) == .folder else {
+    let named = try TokenFormat(path: path)
+    guard named != .folder || FileSystem.kind(path) == .folder else {
       throw DVAEError(.usage, file: path, "tokens are \(TokenFormat.places), which this is not")
     }
     let source: any TokenSource =
-      switch format {
+      switch named {
       case .npy: try NpySource(path)
-      case .flat where isOfMegatron(path): try MegatronSource(TokenFormat.megatronIndex(of: path))
-      case .flat, .packed: try RowSource(path, format)
+      case .flat where Self.isOfMegatron(path):
+        try MegatronSource(TokenFormat.megatronIndex(of: path))
+      case .flat, .packed: try RowSource(path, named)
       case .megatron: try MegatronSource(path)
       case .safetensors: try SafetensorsSource(path)
       case .jsonLines: try JSONLinesSource(path)
       case .tar: try TarSource(path)
       case .folder: try FolderSource(path)
       }
-    return TokenReader(
-      format: source is MegatronSource ? .megatron : format, provenance: source.provenance,
-      extent: source.extent, source: source)
+    format = source is MegatronSource ? .megatron : named
+    provenance = source.provenance
+    extent = source.extent
+    self.source = source
   }
 
   // Both forms have a file of this name; the flat one has a header, the other an index.
@@ -61,10 +73,14 @@ public struct TokenReader {
       && FileSystem.kind(TokenFormat.megatronIndex(of: path)) == .file
   }
 
-  /// The next image's tokens; nil after the last.
-  ///
-  /// - Throws: what is wrong with this item; the file names it.
-  public mutating func next() throws -> Item? { try source.next() }
+  /// The next image's tokens, or what is wrong with them; nil after the last.
+  public mutating func next() -> Result<Item, any Error>? {
+    do {
+      return try source.next().map { .success($0) }
+    } catch {
+      return .failure(error)
+    }
+  }
 
   /// Why items of the job that made the file are not in it: a line for each, where the file says so.
   package func failures() throws -> [String] { try source.failures().map(\.error) }

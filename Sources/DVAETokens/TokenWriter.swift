@@ -131,7 +131,7 @@ public final class TokenWriter {
   /// - Throws: the output of another job is there.
   public static func isComplete(_ path: String, _ provenance: Provenance) throws -> Bool {
     guard FileSystem.kind(path) != .missing, FileSystem.kind(path + ".partial") == .missing,
-      let found = try TokenReader.open(path).provenance
+      let found = try TokenReader(contentsOf: path).provenance
     else { return false }
     if let difference = found.difference(from: provenance) {
       throw DVAEError(

@@ -160,7 +160,7 @@ import DVAEWeights
 
   /// Cutting off gives at most the byte that rounding gives, and at least the one below.
   @Test func bytesAreCutOffOrRoundedByTheProtocol() throws {
-    let vae = try DiscreteVAE.load(Fixture.tiny)
+    let vae = try DiscreteVAE.load(WeightsLocation(Fixture.tiny))
     let photo = try Preprocessing().apply(
       PixelImage(contentsOf: Fixture.imageFiles[1]), name: "photo")
     let picture = { (name: EvaluationProtocol) in

@@ -87,7 +87,9 @@ private struct Message {
     #expect(properties["weights"] == "\(half).pkl")
     #expect(
       try properties["weights_sha256"]
-        == WeightsFiles(Fixture.tiny).provenance(of: half == "encoder" ? .encoder : .decoder)
+        == WeightsFiles(WeightsLocation(Fixture.tiny)).provenance(
+          of: half == "encoder" ? .encoder : .decoder
+        )
         .sha256)
     #expect(properties["licence"]?.contains("OpenAI") == true)
 
@@ -133,7 +135,8 @@ private struct Message {
         #expect(file["blocks.input." + (names == "official" ? "w" : "weight")] != nil)
         let written = try #require(
           half == .encoder ? ModelWeights(file).encoder : ModelWeights(file).decoder)
-        let original = try #require(try WeightsFiles(Fixture.tiny).parameters(half))
+        let original = try #require(
+          try WeightsFiles(WeightsLocation(Fixture.tiny)).parameters(half))
         #expect(written.parameters.map(\.name) == original.parameters.map(\.name))
         for (a, b) in zip(written.parameters, original.parameters) {
           #expect(a.shape == b.shape && Array(a.values.elements) == Array(b.values.elements))

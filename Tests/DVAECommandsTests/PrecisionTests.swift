@@ -23,22 +23,24 @@ import DVAEWeights
     let run = await dvae(
       "weights", "convert", Fixture.tiny, "--output", weights, "--calibrate", Fixture.images)
     #expect(run.status == 0, "\(run.errors)")
-    let files = try WeightsFiles(weights)
-    var meter = try RangeMeter(WeightsFiles(Fixture.tiny))
+    let files = try WeightsFiles(WeightsLocation(weights))
+    var meter = try RangeMeter(WeightsFiles(WeightsLocation(Fixture.tiny)))
     for path in Fixture.imageFiles { try meter.add(PixelImage(contentsOf: path), name: path) }
     #expect(try files.activationRanges() == meter.ranges)
     #expect(meter.ranges.cover(files.model.architecture))
-    #expect(try WeightsFiles(Fixture.tiny).activationRanges() == nil)
+    #expect(try WeightsFiles(WeightsLocation(Fixture.tiny)).activationRanges() == nil)
     // A conversion of the conversion keeps them.
     try files.convert(to: folder("again.safetensors"))
-    #expect(try WeightsFiles(folder("again.safetensors")).activationRanges() == meter.ranges)
+    #expect(
+      try WeightsFiles(WeightsLocation(folder("again.safetensors"))).activationRanges()
+        == meter.ranges)
 
     let photo = try PixelImage(contentsOf: Fixture.imageFiles[0])
-    let float = try DiscreteVAE.load(weights).tokenize(photo).tokens
+    let float = try await DiscreteVAE.load(WeightsLocation(weights)).tokenize(photo).tokens
     for path in [weights, Fixture.tiny] {
-      let vae = try DiscreteVAE.load(path, only: .encoder, precision: .int8)
+      let vae = try await DiscreteVAE.load(WeightsLocation(path), only: .encoder, precision: .int8)
       #expect(vae.precision == .int8)
-      let int8 = try vae.tokenize(photo).tokens
+      let int8 = try await vae.tokenize(photo).tokens
       #expect(zip(float, int8).count { $0 == $1 } >= 922)
       #expect(float != int8)
     }
@@ -47,16 +49,16 @@ import DVAEWeights
   @Test func tokenFilesSayAndKeepThePrecision() async throws {
     let int8 = await tokenize("t.jsonl", "--weights", Fixture.tiny, "--precision", "int8")
     #expect(int8.status == 0)
-    let provenance = try #require(try TokenReader.open(folder("t.jsonl")).provenance)
+    let provenance = try #require(try TokenReader(contentsOf: folder("t.jsonl")).provenance)
     #expect(provenance.precision == .int8)
     let float = await tokenize("f.jsonl", "--weights", Fixture.tiny)
     #expect(float.status == 0)
-    #expect(try TokenReader.open(folder("f.jsonl")).provenance?.precision == nil)
+    #expect(try TokenReader(contentsOf: folder("f.jsonl")).provenance?.precision == nil)
     // Soft tokens are of float32.
     let soft = await tokenize(
       "s.tar", "--weights", Fixture.tiny, "--precision", "int8", "--margin")
     #expect(soft.status == 64)
-    let vae = try DiscreteVAE.load(Fixture.tiny, precision: .int8)
+    let vae = try await DiscreteVAE.load(WeightsLocation(Fixture.tiny), precision: .int8)
     let photo = PixelImage(width: 8, height: 8, pixels: [UInt8](repeating: 9, count: 192))
     let margin = try #require(SoftTokens.Settings(topK: nil, margin: true))
     #expect(throws: DVAEError.self) { try vae.softTokens(of: [photo], margin) }
@@ -67,7 +69,7 @@ import DVAEWeights
 
   @Test func rangesThatDoNotFitAreRefused() async throws {
     let path = folder("wrong.safetensors")
-    try WeightsFiles(Fixture.tiny)
+    try WeightsFiles(WeightsLocation(Fixture.tiny))
       .convert(to: path, ranges: ActivationRanges(largest: ["encoder.blocks.input": 1]))
     let run = await tokenize("t.npy", "--weights", path, "--precision", "int8")
     #expect(run.status == 65)

@@ -18,9 +18,12 @@ import DVAEWeights
   }
 
   private func read(_ name: String) throws -> [String: TokenReader.Item] {
-    var reader = try TokenReader.open(folder(name))
+    let reader = try TokenReader(contentsOf: folder(name))
     var items: [String: TokenReader.Item] = [:]
-    while let item = try reader.next() { items[item.key] = item }
+    for item in reader {
+      let item = try item.get()
+      items[item.key] = item
+    }
     return items
   }
 

@@ -21,9 +21,12 @@ import DVAEWeights
   }
 
   private func tokens(_ path: String) throws -> [String: [UInt16]] {
-    var reader = try TokenReader.open(path)
+    let reader = try TokenReader(contentsOf: path)
     var all: [String: [UInt16]] = [:]
-    while let item = try reader.next() { all[item.key] = item.grid.tokens }
+    for item in reader {
+      let item = try item.get()
+      all[item.key] = item.grid.tokens
+    }
     return all
   }
 

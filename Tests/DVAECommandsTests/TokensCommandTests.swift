@@ -278,8 +278,8 @@ import DVAEWeights
     #expect(run.status == 0 && run.output == out + "\n", "\(run.errors)")
     let codes = try PixelImage(contentsOf: out)
     #expect(codes.width == 128 && codes.height == 64)
-    let vae = try DiscreteVAE.load(Fixture.tiny, only: .decoder)
-    let alone = try vae.decode(
+    let vae = try await DiscreteVAE.load(WeightsLocation(Fixture.tiny), only: .decoder)
+    let alone = try await vae.decode(
       TokenGrid(height: 5, width: 5, tokens: [UInt16](repeating: 37, count: 25)))
     let patch = alone.cropped(x: 16, y: 16, width: 8, height: 8)
     #expect(codes.cropped(x: 37 % 16 * 8, y: 37 / 16 * 8, width: 8, height: 8) == patch)
@@ -301,7 +301,8 @@ import DVAEWeights
       #expect(picture.width == width)
       #expect(picture.cropped(x: 0, y: 0, width: 8, height: 8) == patch)
       if width == 32 {
-        #expect(try picture.cropped(x: 16, y: 0, width: 16, height: 8) == vae.decode(grids[1]))
+        #expect(
+          try await picture.cropped(x: 16, y: 0, width: 16, height: 8) == vae.decode(grids[1]))
       }
     }
     let gone = await dvae(

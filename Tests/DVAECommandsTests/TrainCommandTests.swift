@@ -49,7 +49,7 @@ import Testing
     let saved = try #require(try RunFolder(run).latest { _ in })
     #expect(saved.update == 1 && saved.configuration.preset == preset)
 
-    let model = try DiscreteVAE.load(run + "/weights.safetensors")
+    let model = try await DiscreteVAE.load(WeightsLocation(run + "/weights.safetensors"))
     #expect(model.architecture == saved.configuration.architecture)
     let training = await dvae("weights", "info", run + "/weights.safetensors")
     #expect(training.output.contains("\"preset\":\"\(preset)\""))
@@ -110,7 +110,8 @@ import Testing
         ])
     #expect(result.status == 0, "\(result.errors)")
     let (before, after) = (
-      try WeightsFiles(weights).model, try WeightsFiles(tuned + "/weights.safetensors").model
+      try WeightsFiles(WeightsLocation(weights)).model,
+      try WeightsFiles(WeightsLocation(tuned + "/weights.safetensors")).model
     )
     #expect(before.architecture == after.architecture)
     for (a, b) in zip(

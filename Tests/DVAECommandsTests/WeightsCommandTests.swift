@@ -54,7 +54,9 @@ import DVAEWeights
       "weights", "convert", Fixture.tiny + "/decoder.pkl", Fixture.tiny + "/encoder.pkl",
       "--output", path)
     #expect(run.status == 0 && run.output == path + "\n")
-    let (converted, original) = (try WeightsFiles(path), try WeightsFiles(Fixture.tiny))
+    let (converted, original) = (
+      try WeightsFiles(WeightsLocation(path)), try WeightsFiles(WeightsLocation(Fixture.tiny))
+    )
     #expect(converted.model.architecture == original.model.architecture)
     for half in NetworkPlan.Half.allCases {
       let (a, b) = (converted.parameters(half), original.parameters(half))
@@ -69,7 +71,7 @@ import DVAEWeights
     #expect(metadata["architecture"]?.contains("\"vocab_size\":128") == true)
     // A second conversion still names the first source.
     try converted.convert(to: folder("again.safetensors"))
-    let again = try WeightsFiles(folder("again.safetensors"))
+    let again = try WeightsFiles(WeightsLocation(folder("again.safetensors")))
     #expect(
       try again.provenance(of: .encoder).source == original.provenance(of: .encoder).sha256)
     #expect(
@@ -84,7 +86,7 @@ import DVAEWeights
       await dvae("weights", "convert", Fixture.tiny, "--output", path, "--float16").status == 0)
     let file = try WeightsFile.open(path)
     #expect(file.tensors.allSatisfy { $0.elementType == .float16 })
-    let vae = try DiscreteVAE.load(path)
+    let vae = try await DiscreteVAE.load(WeightsLocation(path))
     #expect(vae.architecture.vocabulary == 128)
   }
 

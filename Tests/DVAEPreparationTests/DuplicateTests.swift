@@ -2,7 +2,6 @@ import DVAETestSupport
 import DVAEFiles
 import DVAEPreparation
 import DVAEImages
-import Synchronization
 import DVAETensors
 import Testing
 
@@ -59,26 +58,5 @@ import Testing
     let one = PixelImage(width: 1, height: 1, pixels: [9, 9, 9])
     let line = PixelImage(width: 500, height: 1, pixels: [UInt8](repeating: 200, count: 1500))
     #expect(PerceptualHash.of(one) == PerceptualHash.of(line))
-  }
-
-  /// Results come in the order of the inputs, and never more are under way than the window allows.
-  @Test func workIsHandedOverInOrder() async throws {
-    let running = Mutex((now: 0, most: 0))
-    var (given, taken, waiting) = (0, [Int](), 0)
-    try await orderedMap(window: 5) { () -> Int? in
-      guard given < 200 else { return nil }
-      given += 1
-      waiting = max(waiting, given - taken.count)
-      return given - 1
-    } work: { number in
-      running.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
-      for _ in 0..<(number * 7 % 5) { await Task.yield() }
-      running.withLock { $0.now -= 1 }
-      return number * 2
-    } each: {
-      taken.append($0)
-    }
-    #expect(taken == (0..<200).map { $0 * 2 })
-    #expect(waiting <= 6 && running.withLock { $0.most } <= 5)
   }
 }

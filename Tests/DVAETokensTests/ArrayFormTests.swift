@@ -25,9 +25,12 @@ import Testing
   }
 
   private func read(_ name: String) throws -> [TokenGrid] {
-    var reader = try TokenReader.open(folder(name))
+    let reader = try TokenReader(contentsOf: folder(name))
     var grids: [TokenGrid] = []
-    while let item = try reader.next() { grids.append(item.grid) }
+    for item in reader {
+      let item = try item.get()
+      grids.append(item.grid)
+    }
     return grids
   }
 
@@ -167,7 +170,7 @@ import Testing
   @Test(arguments: ["t.bin", "t.packed", "t.idx", "t.npy", "t.tar", "t.jsonl", "t.safetensors"])
   func changedBytesAreFound(_ name: String) throws {
     try write(name, Self.two)
-    #expect(try TokenReader.open(folder(name)).checkSum())
+    #expect(try TokenReader(contentsOf: folder(name)).checkSum())
     let data = folder(name == "t.idx" ? "t.bin" : name)
     var content = try bytes(data)
     // The caption where it is in the file, else the last token.
@@ -175,7 +178,9 @@ import Testing
     let caption = content.indices.last { content[$0...].starts(with: text) }
     content[caption ?? content.count - 2] ^= 1
     try DVAETestSupport.write(content, to: data)
-    let error = #expect(throws: DVAEError.self) { try TokenReader.open(folder(name)).checkSum() }
+    let error = #expect(throws: DVAEError.self) {
+      try TokenReader(contentsOf: folder(name)).checkSum()
+    }
     #expect(error?.kind == .badData)
   }
 

@@ -52,10 +52,13 @@ import Testing
     let writer = try writer(inputs)
     try await tokenizer(fitting: 2).run(inputs, into: writer)
     #expect(writer.failed == 1)
-    var reader = try TokenReader.open(writer.path)
+    let reader = try TokenReader(contentsOf: writer.path)
     #expect(try reader.failures() == ["3: too much memory"])
     var found: [String: [UInt16]] = [:]
-    while let item = try reader.next() { found[item.key] = item.grid.tokens }
+    for item in reader {
+      let item = try item.get()
+      found[item.key] = item.grid.tokens
+    }
     #expect(found == ["0": [0], "1": [1], "2": [2], "4": [4], "5": [5], "6": [6]])
   }
 
@@ -67,10 +70,13 @@ import Testing
     try FileManager.default.copyItem(atPath: folder("in/0.png"), toPath: folder("in/00.png"))
     try await tokenizer(fitting: 8).run(inputs, into: writer)
     #expect(writer.failed == 1)
-    var reader = try TokenReader.open(writer.path)
+    let reader = try TokenReader(contentsOf: writer.path)
     #expect(try reader.failures().first?.hasPrefix(folder("in/1.png")) == true)
     var keys: [String] = []
-    while let item = try reader.next() { keys.append(item.key) }
+    for item in reader {
+      let item = try item.get()
+      keys.append(item.key)
+    }
     #expect(keys == ["0", "2"])
   }
 
@@ -93,9 +99,9 @@ import Testing
       provenance: testProvenance(count: inputs.fingerprint.count), start: .resuming)
     #expect(second.resumed >= 5)
     try await tokenizer.run(inputs, into: second)
-    var reader = try TokenReader.open(second.path)
+    var reader = try TokenReader(contentsOf: second.path)
     var count = 0
-    while try reader.next() != nil { count += 1 }
+    while try reader.next()?.get() != nil { count += 1 }
     #expect(count == 39)  // the picture of brightness 3 does not fit
   }
 }

@@ -49,12 +49,13 @@ import DVAEWeights
   ) throws {
     let path = folder(Self.name(format))
     try Self.write(path, format)
-    var reader = try TokenReader.open(path)
+    let reader = try TokenReader(contentsOf: path)
     #expect(reader.format == format)
     #expect(reader.provenance == testProvenance())
     var found: [String: TokenGrid] = [:]
     var order: [String] = []
-    while let item = try reader.next() {
+    for item in reader {
+      let item = try item.get()
       #expect(found.updateValue(item.grid, forKey: item.key) == nil)
       order.append(item.key)
     }
@@ -205,7 +206,7 @@ import DVAEWeights
     try writer.append(records[2])
     try writer.finish()
     #expect(try NpyArray.open(path).shape == [2, 2, 3])
-    #expect(try TokenReader.open(path).failures() == ["another size"])
+    #expect(try TokenReader(contentsOf: path).failures() == ["another size"])
   }
 
   @Test(arguments: TokenFormat.allCases.filter { $0 != .folder })
@@ -259,7 +260,7 @@ import DVAEWeights
     // Those of an older output are.
     try Self.write(path, .npy)
     try Self.write(path, .npy)
-    #expect(try TokenReader.open(path).checkSum())
+    #expect(try TokenReader(contentsOf: path).checkSum())
   }
 
   private func append(_ text: String, to path: String) throws {

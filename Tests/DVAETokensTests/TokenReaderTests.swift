@@ -10,9 +10,12 @@ import DVAEWeights
   let folder = TemporaryFolder()
 
   private func read(_ name: String) throws -> [TokenReader.Item] {
-    var reader = try TokenReader.open(folder(name))
+    let reader = try TokenReader(contentsOf: folder(name))
     var items: [TokenReader.Item] = []
-    while let item = try reader.next() { items.append(item) }
+    for item in reader {
+      let item = try item.get()
+      items.append(item)
+    }
     return items
   }
 
@@ -36,7 +39,7 @@ import DVAEWeights
   @Test func arraysWithoutTokensPromiseNothing() throws {
     let endless = NpyArray.encoded([Int64](), shape: [1_000_000_000_000_000_000, 0, 0])
     try write(endless, to: folder("t.npy"))
-    let error = #expect(throws: DVAEError.self) { try TokenReader.open(folder("t.npy")) }
+    let error = #expect(throws: DVAEError.self) { try TokenReader(contentsOf: folder("t.npy")) }
     #expect(error?.kind == .badData)
     try NpyArray.write([UInt16](), shape: [0, 0, 0], to: folder("t.npy"))
     #expect(try read("t.npy").isEmpty)
@@ -108,12 +111,12 @@ import DVAEWeights
   }
 
   @Test func unknownFormsAndMissingFilesAreSaid() throws {
-    let missing = #expect(throws: DVAEError.self) { try TokenReader.open(folder("no.npy")) }
+    let missing = #expect(throws: DVAEError.self) { try TokenReader(contentsOf: folder("no.npy")) }
     #expect(missing?.kind == .missing)
     try write([], to: folder("t.csv"))
-    let unknown = #expect(throws: DVAEError.self) { try TokenReader.open(folder("t.csv")) }
+    let unknown = #expect(throws: DVAEError.self) { try TokenReader(contentsOf: folder("t.csv")) }
     #expect(unknown?.kind == .usage)
     try write([], to: folder("t.safetensors"))
-    #expect(throws: DVAEError.self) { try TokenReader.open(folder("t.safetensors")) }
+    #expect(throws: DVAEError.self) { try TokenReader(contentsOf: folder("t.safetensors")) }
   }
 }

@@ -143,7 +143,7 @@ struct BenchmarkCommand: ParsableCommand {
 
   /// One run of what is measured, with everything that is done once already done.
   private func work(on engine: TimedEngine<CPUEngine>) throws -> () throws -> Void {
-    let loaded = try weights.map { try WeightsFiles($0).model }
+    let loaded = try weights.map { try WeightsFiles(WeightsLocation($0)).model }
     let architecture = try architecture(of: loaded)
     let x = input()
     let side = resolution / Architecture.pixelsPerToken
@@ -168,7 +168,7 @@ struct BenchmarkCommand: ParsableCommand {
 
   /// int8 and float32 in turns.
   private func compare(_ engine: TimedEngine<CPUEngine>, _ console: Console) throws {
-    let files = try weights.map { try WeightsFiles($0) }
+    let files = try weights.map { try WeightsFiles(WeightsLocation($0)) }
     let architecture = try architecture(of: files?.model)
     let parameters = files?.model.encoder ?? random(architecture)
     let float = ImageEncoder(architecture, parameters: parameters, engine: engine.base)

@@ -76,9 +76,10 @@ struct EvaluateCommand: AsyncParsableCommand {
     let total = inputs.fingerprint.count
     let progress = Progress("evaluating", of: total, quiet: quiet.quiet, console: console)
     let limits = DecodingLimits(maximumPixels: maxPixels)
-    try await inputs.forEach { (item) throws(DVAEError) in
+    let photos = inputs.loading { (item) throws(DVAEError) in
       (photo: try item.decode(limits: limits), name: item.name)
-    } each: { key, loaded in
+    }
+    for try await (key, loaded) in photos {
       do {
         let (photo, name) = try loaded.get()
         let found = try evaluate(photo, key, name, vae)

@@ -30,8 +30,8 @@ struct ModelOptions: ParsableArguments {
         "using the starter model, which is small; --weights names another")
     }
     return try DiscreteVAE.load(
-      weights ?? "starter", only: half, precision: precision, singlePass: singlePass,
-      threads: threads, device: device.device)
+      weights.map { WeightsLocation($0) } ?? .starter, only: half, precision: precision,
+      singlePass: singlePass, threads: threads, device: device.device)
   }
 }
 

@@ -30,7 +30,7 @@ struct TokenVerification: Encodable {
   init(_ path: String, vocabulary: Int?) {
     self.path = path
     do {
-      var reader = try TokenReader.open(path)
+      let reader = try TokenReader(contentsOf: path)
       provenance = reader.provenance
       hasProvenance = provenance != nil
       do {
@@ -39,7 +39,7 @@ struct TokenVerification: Encodable {
       } catch {
         add("\(error)")
       }
-      readAll(&reader, vocabulary ?? provenance?.architecture.vocabulary)
+      readAll(reader, vocabulary ?? provenance?.architecture.vocabulary)
       try compareCount(reader.failures().count)
       // A folder has none.
       if hasProvenance, !hasChecksum, problems.isEmpty, reader.format != .folder {
@@ -52,11 +52,11 @@ struct TokenVerification: Encodable {
     if unsaid > 0 { problems.append("\(path): and \(unsaid) more") }
   }
 
-  private mutating func readAll(_ reader: inout TokenReader, _ vocabulary: Int?) {
+  private mutating func readAll(_ reader: TokenReader, _ vocabulary: Int?) {
     var keys: Set<Key> = []
-    while true {
+    for result in reader {
       do {
-        guard let item = try reader.next() else { return }
+        let item = try result.get()
         images += 1
         if !keys.insert(Key(item.key)).inserted { add("\(path): \(item.key): twice in there") }
         compare(item, vocabulary)

@@ -37,7 +37,7 @@ struct TokensReport: Encodable {
   var provenance: Provenance?
 
   init(_ path: String) throws {
-    var reader = try TokenReader.open(path)
+    let reader = try TokenReader(contentsOf: path)
     self.path = path
     format = reader.format.rawValue
     bytes = reader.format.files(path).reduce(0) { $0 + (FileSystem.size($1) ?? 0) }
@@ -49,7 +49,8 @@ struct TokensReport: Encodable {
       return
     }
     (images, grids) = (0, [:])
-    while let item = try reader.next() {
+    for item in reader {
+      let item = try item.get()
       images += 1
       grids["\(item.grid.height)×\(item.grid.width)", default: 0] += 1
     }

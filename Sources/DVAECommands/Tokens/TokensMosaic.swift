@@ -78,8 +78,9 @@ struct TokensMosaic: AsyncParsableCommand {
   }
 
   private func drawImage(_ path: String, _ vae: DiscreteVAE) throws {
-    var reader = try TokenReader.open(path)
-    while let item = try reader.next() {
+    let reader = try TokenReader(contentsOf: path)
+    for item in reader {
+      let item = try item.get()
       if let key, key != item.key { continue }
       let decoded = try vae.decode(item.grid)
       let codes = Set(item.grid.tokens.map(Int.init)).sorted()

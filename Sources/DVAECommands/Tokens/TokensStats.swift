@@ -47,7 +47,7 @@ struct TokenCount {
     var vocabulary = given
     var readers: [TokenReader] = []
     for path in paths {
-      let reader = try TokenReader.open(path)
+      let reader = try TokenReader(contentsOf: path)
       readers.append(reader)
       guard let found = reader.provenance?.architecture.vocabulary else { continue }
       if let other = vocabulary, other != found {
@@ -69,8 +69,8 @@ struct TokenCount {
   }
 
   private mutating func count(_ reader: TokenReader, _ path: String) throws {
-    var reader = reader
-    while let item = try reader.next() {
+    for item in reader {
+      let item = try item.get()
       images += 1
       let tokens = item.grid.tokens.map(Int32.init)
       guard tokens.allSatisfy({ $0 < use.counts.count }) else {

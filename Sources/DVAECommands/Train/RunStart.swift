@@ -76,7 +76,8 @@ extension TrainCommand {
     var files: WeightsFiles?
     if !start.isEmpty {
       let path = configuration.located(start)
-      files = try WeightsFiles(FileSystem.kind(path) == .missing ? start : path)
+      files = try WeightsFiles(
+        WeightsLocation(FileSystem.kind(path) == .missing ? start : path))
       configuration = try options.newConfiguration(
         file: file, architecture: files?.model.architecture)
     }

@@ -45,7 +45,8 @@ struct WeightsConvert: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let weights = try inputs.count == 1 ? WeightsFiles(inputs[0]) : WeightsFiles(files: inputs)
+    let weights =
+      try inputs.count == 1 ? WeightsFiles(WeightsLocation(inputs[0])) : WeightsFiles(files: inputs)
     try FileSystem.makeFolder(Path(output).folder.text)
     guard !calibrate.isEmpty else {
       try weights.convert(to: output, float16: float16, ranges: nil)

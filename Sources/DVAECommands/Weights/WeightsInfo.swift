@@ -24,7 +24,7 @@ struct WeightsInfo: AsyncParsableCommand {
   @OptionGroup var json: JSONOption
 
   func run() async throws {
-    let report = try WeightsReport(WeightsFiles(weights))
+    let report = try WeightsReport(WeightsFiles(WeightsLocation(weights)))
     Console.current.print(json.json ? try reportText(report) : report.text)
   }
 }

@@ -15,11 +15,19 @@ package enum PackageResource {
   /// - Returns: the folder's path
   /// - Throws: `missing` where there is no such file.
   package static func folder(of target: String, with name: String) throws(DVAEError) -> String {
-    let program = Path(executable).folder.text
-    let candidates = [
+    var folders = [Path(executable).folder.text]
+    #if canImport(Darwin)
+    // An app keeps resources apart from its program; a bundle of tests is loaded by another program.
+    for bundle in [Bundle.main, Bundle(for: BundleMark.self)] {
+      folders += [bundle.resourceURL, bundle.bundleURL.deletingLastPathComponent()]
+        .compactMap { $0?.path }
+    }
+    #endif
+    let places = [
       "swift-dvae_\(target).resources", "swift-dvae_\(target).bundle",
       "swift-dvae_\(target).bundle/Contents/Resources", "../share/dvae",
-    ].map { "\(program.isEmpty ? "." : program)/\($0)" }
+    ]
+    let candidates = folders.flatMap { folder in places.map { "\(folder)/\($0)" } }
     guard let found = candidates.first(where: { FileSystem.kind("\($0)/\(name)") == .file }) else {
       throw DVAEError(
         .missing, code: .missing, file: "\(candidates[0])/\(name)", "it is not there",
@@ -39,3 +47,8 @@ package enum PackageResource {
     #endif
   }
 }
+
+#if canImport(Darwin)
+/// Tells which bundle this code is in.
+private final class BundleMark {}
+#endif

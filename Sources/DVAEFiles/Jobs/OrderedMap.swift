@@ -1,44 +1,106 @@
-/// Works on many inputs in parallel and takes the results in the order of the inputs.
+/// Works on many inputs in parallel and gives the results in the order of the inputs.
 ///
-/// At most `window` inputs are held at a time, whatever their number. If the task is cancelled, or if
-/// `next` or `each` throws, the work under way is cancelled and nothing more is taken.
+/// At most `window` inputs are held at a time, whatever their number; an input is begun when a result
+/// is asked for. If the task is cancelled, the work under way is cancelled and awaited; if the loop is
+/// left in another way, it is cancelled.
 ///
-/// - Parameters:
-///   - window: the largest number of inputs between the first that is not taken and the last begun
-///   - isolation: the actor that `next` and `each` run on; the caller's
-///   - next: gives the next input; nil at the end
-///   - work: what is done in parallel
-///   - each: takes one result; also the place to commit
-/// - Throws: `CancellationError`, and what `next` and `each` throw
-package func orderedMap<Input: Sendable, Output: Sendable>(
-  window: Int, isolation: isolated (any Actor)? = #isolation, next: () throws -> Input?,
-  work: @escaping @Sendable (Input) async -> Output, each: (Output) throws -> Void
-) async throws {
-  try await withThrowingTaskGroup(of: (Int, Output).self) { group in
-    // A closure runs on the actor of an isolated parameter only if it captures it.
-    _ = isolation
-    var (started, taken, ended) = (0, 0, false)
-    var early: [Int: Output] = [:]
-    func start() throws {
-      while !ended, started - taken < window {
-        guard let input = try next() else {
-          ended = true
-          return
-        }
-        let number = started
-        group.addTask { (number, await work(input)) }
-        started += 1
-      }
+/// ```swift
+/// for try await picture in OrderedMap(paths, window: 8, work: read) { … }
+/// ```
+package struct OrderedMap<Input: Sendable, Output: Sendable>: AsyncSequence {
+  private let window: Int
+  private let inputs: () throws -> Input?
+  private let work: @Sendable (Input) async -> Output
+
+  /// Prepares the work on inputs that are made as they are needed.
+  ///
+  /// - Parameters:
+  ///   - window: the largest number of inputs between the first that is not taken and the last begun
+  ///   - inputs: gives the next input; nil at the end
+  ///   - work: what is done in parallel
+  package init(
+    window: Int, inputs: @escaping () throws -> Input?,
+    work: @escaping @Sendable (Input) async -> Output
+  ) {
+    self.window = window
+    self.inputs = inputs
+    self.work = work
+  }
+
+  /// Prepares the work on the elements of a sequence.
+  package init(
+    _ inputs: some Sequence<Input>, window: Int,
+    work: @escaping @Sendable (Input) async -> Output
+  ) {
+    var iterator = inputs.makeIterator()
+    self.init(window: window, inputs: { iterator.next() }, work: work)
+  }
+
+  /// Begins.
+  package func makeAsyncIterator() -> Iterator {
+    Iterator(window: window, inputs: inputs, work: work)
+  }
+
+  /// The work under way.
+  package struct Iterator: AsyncIteratorProtocol {
+    fileprivate let window: Int
+    fileprivate let inputs: () throws -> Input?
+    fileprivate let work: @Sendable (Input) async -> Output
+    private let underWay = UnderWay()
+    private var ended = false
+
+    fileprivate init(
+      window: Int, inputs: @escaping () throws -> Input?,
+      work: @escaping @Sendable (Input) async -> Output
+    ) {
+      self.window = window
+      self.inputs = inputs
+      self.work = work
     }
-    try start()
-    while let (number, output) = try await group.next() {
-      early[number] = output
-      while let output = early.removeValue(forKey: taken) {
-        try Task.checkCancellation()
-        taken += 1
-        try each(output)
-        try start()
+
+    /// The next result; nil after the last.
+    ///
+    /// - Throws: `CancellationError`, and what giving an input throws
+    package mutating func next() async throws -> Output? {
+      try await next(isolation: nil)
+    }
+
+    /// The next result; nil after the last.
+    ///
+    /// - Parameter actor: the actor that the inputs are given on; the caller's
+    /// - Throws: `CancellationError`, and what giving an input throws
+    package mutating func next(
+      isolation actor: isolated (any Actor)?
+    ) async throws -> Output? {
+      while !ended, underWay.tasks.count < window {
+        guard let input = try inputs() else {
+          ended = true
+          break
+        }
+        underWay.tasks.append(Task { [work] in await work(input) })
       }
+      guard let first = underWay.tasks.first else { return nil }
+      let output = await withTaskCancellationHandler {
+        await first.value
+      } onCancel: {
+        first.cancel()
+      }
+      if Task.isCancelled {
+        underWay.cancel()
+        for task in underWay.tasks { _ = await task.value }
+        throw CancellationError()
+      }
+      underWay.tasks.removeFirst()
+      return output
+    }
+
+    /// The tasks that have begun and are not taken, in order; cancelled with the loop that left them.
+    private final class UnderWay {
+      var tasks: [Task<Output, Never>] = []
+
+      func cancel() { for task in tasks { task.cancel() } }
+
+      deinit { cancel() }
     }
   }
 }

@@ -1,3 +1,9 @@
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
 /// A path in the file system, compared and cut over its UTF-8 bytes.
 ///
 /// Swift's `String` compares by canonical equivalence and cuts between grapheme clusters: to it, a
@@ -9,6 +15,13 @@ package struct Path: Hashable, Comparable, Sendable, CustomStringConvertible {
 
   /// Makes a path.
   package init(_ text: String) { self.text = text }
+
+  /// Makes the path that a file URL names, byte for byte; of another URL, one that names no file.
+  package init(_ url: URL) {
+    text = url.withUnsafeFileSystemRepresentation { bytes in
+      bytes.map { String(cString: $0) } ?? url.absoluteString
+    }
+  }
 
   /// The parts between slashes, without empty ones and `.`.
   package var components: [String] {

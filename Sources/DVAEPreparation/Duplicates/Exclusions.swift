@@ -44,7 +44,7 @@ extension Preparation {
     if FileSystem.kind(index) == .file { return try excludeList(index, &duplicates) }
     var inputs = try ImageInputs([path])
     let limits = settings.image.limits
-    try await orderedMap(window: 2 * threads) {
+    let fingerprints = OrderedMap(window: 2 * threads) {
       try inputs.next()
     } work: { (item: InputItem) -> Result<Fingerprint, DVAEError> in
       do throws(DVAEError) {
@@ -56,7 +56,8 @@ extension Preparation {
       } catch {
         return .failure(error)
       }
-    } each: { result in
+    }
+    for try await result in fingerprints {
       let fingerprint = try result.get()
       _ = duplicates.exclude(sha256: fingerprint.sha256, perceptual: fingerprint.perceptual)
     }

@@ -32,7 +32,7 @@ public struct BulkInputs: Sendable {
   ///   - soft: what is kept beside the tokens, under names that are a key, a dot and more
   /// - Throws: an argument that does not exist, or no image in any of them.
   public init(
-    _ arguments: [String], shard: Shard = .whole, for format: TokenFormat,
+    _ arguments: [String], shard: Shard = .whole, for format: TokenFormat = .jsonLines,
     soft: SoftTokens.Settings? = nil
   ) throws {
     let forArchive = format == .tar || format == .folder || soft != nil
@@ -80,29 +80,19 @@ public struct BulkInputs: Sendable {
     }
   }
 
-  /// Loads the images of the shard, several ahead in parallel, and hands them over in order.
+  /// Loads the images of the shard, several ahead in parallel, and gives them in order.
   ///
-  /// - Parameters:
-  ///   - isolation: the actor that `each` runs on; the caller's
-  ///   - load: reads one image, on any thread
-  ///   - each: takes what `load` gave for an item, or why it could not be loaded
-  /// - Throws: `CancellationError`, and what `each` throws
-  package func forEach<Loaded: Sendable>(
-    isolation: isolated (any Actor)? = #isolation,
-    load: @escaping @Sendable (InputItem) throws(DVAEError) -> Loaded,
-    each: (_ key: String, Result<Loaded, DVAEError>) throws -> Void
-  ) async throws {
-    var items = items().makeIterator()
-    try await orderedMap(window: 8) {
-      items.next()
-    } work: { (item: Item) -> (String, Result<Loaded, DVAEError>) in
+  /// - Parameter load: reads one image, on any thread
+  /// - Returns: for each item its key, and what `load` gave or why it could not be loaded
+  package func loading<Loaded: Sendable>(
+    _ load: @escaping @Sendable (InputItem) throws(DVAEError) -> Loaded
+  ) -> OrderedMap<Item, (key: String, loaded: Result<Loaded, DVAEError>)> {
+    OrderedMap(items(), window: 8) { item in
       do throws(DVAEError) {
         return (item.key, .success(try load(item.image.get())))
       } catch {
         return (item.key, .failure(error))
       }
-    } each: { key, loaded in
-      try each(key, loaded)
     }
   }
 

@@ -1,4 +1,4 @@
-import DVAEFiles
+public import DVAEFiles
 public import DVAEImages
 
 /// Something that turns images into tokens, a batch at a time.
@@ -47,8 +47,8 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
   /// - Parameters:
   ///   - inputs: the job
   ///   - writer: for the same job
-  ///   - isolation: the actor that the network, the writer and the closures run on; the caller's
-  ///   - progress: called after every batch
+  ///   - isolation: the actor that the writer and the closures run on; the caller's
+  ///   - progress: called after every item
   ///   - failed: called with one line for every image that cannot be done; the job goes on
   /// - Throws: what keeps the job from going on, such as a full disk, and `CancellationError`;
   ///   everything that is committed by then can be resumed.
@@ -58,68 +58,46 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
     progress: (BulkProgress) -> Void = { _ in }, failed: (String) -> Void = { _ in }
   ) async throws {
     try inputs.refuse(output: writer.path, of: writer.format)
-    var items = inputs.items(skipping: writer.resumed).makeIterator()
     var state = BulkProgress(done: writer.resumed, total: inputs.fingerprint.count)
-    var batch: [PreparedImage] = []
     var pacing = CommitPacing()
-    func flush() throws {
-      try write(batch, to: writer, failed)
-      state.done += batch.count
-      batch = []
+    progress(state)
+    for try await item in results(of: inputs, skipping: writer.resumed) {
+      do {
+        let made = try item.tokens.get()
+        try writer.append(
+          TokenRecord(
+            key: item.key, .tokens(made.grid), soft: made.soft, companions: item.companions))
+      } catch let error as DVAEError where error.kind == .badData || error == item.tokens.failure {
+        failed(error.description)
+        try writer.append(TokenRecord(key: item.key, .failure(error.description)))
+      }
+      state.done += 1
       progress(state)
       if pacing.isDue { try pacing.commit(writer.commit) }
     }
-    progress(state)
-    try await orderedMap(window: batchSize + readAhead) {
-      items.next()
-    } work: { item in
-      prepare(item)
-    } each: { image in
-      if let size = image.size, let other = batch.lazy.compactMap(\.size).first, other != size {
-        try flush()
-      }
-      batch.append(image)
-      if batch.count >= batchSize { try flush() }
-    }
-    if !batch.isEmpty { try flush() }
     try writer.finish()
   }
 
-  /// Tokenizes a batch and writes what became of each image.
-  private func write(
-    _ batch: [PreparedImage], to writer: TokenWriter, _ failed: (String) -> Void
-  ) throws {
-    func write(failure: String, _ key: String) throws {
-      failed(failure)
-      try writer.append(TokenRecord(key: key, .failure(failure)))
-    }
-    var results = try tokenize(batch.compactMap { try? $0.image.get() }[...]).makeIterator()
-    for item in batch {
-      if case .failure(let error) = item.image {
-        try write(failure: error.description, item.key)
-        continue
-      }
-      switch results.next() {
-      case .success(let made)?:
-        do {
-          try writer.append(
-            TokenRecord(
-              key: item.key, .tokens(made.grid), soft: made.soft, companions: item.companions))
-        } catch let error as DVAEError where error.kind == .badData {
-          try write(failure: error.description, item.key)
-        }
-      case .failure(let error)?:
-        try write(failure: error.about(item.key).description, item.key)
-      case nil:
-        throw DVAEError(
-          .internal, file: item.key, "the network gave too few grids of tokens")
-      }
-    }
+  /// Tokenizes the images of a job without writing anything.
+  ///
+  /// ```swift
+  /// for try await item in BulkTokenizer(vae).results(of: try BulkInputs(["photos"])) {
+  ///   print(item.key, try item.tokens.get().grid.count)
+  /// }
+  /// ```
+  ///
+  /// - Parameters:
+  ///   - inputs: the job
+  ///   - skipped: the number of items at its beginning that are left out
+  /// - Returns: the tokens of each item or why there are none, in order, as they are made; the loop
+  ///   throws `CancellationError`, and what the network throws other than `badData`
+  public func results(of inputs: BulkInputs, skipping skipped: Int = 0) -> BulkResults<Model> {
+    BulkResults(tokenizer: self, inputs: inputs, skipped: skipped)
   }
 
   // A batch that is too large for the memory is halved: only an image that does not fit alone is
   // to blame, and others may be smaller.
-  private func tokenize(
+  fileprivate func tokenize(
     _ images: ArraySlice<PixelImage>
   ) throws -> [Result<TokenizedImage, DVAEError>] {
     if images.isEmpty { return [] }
@@ -132,7 +110,7 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
     }
   }
 
-  private func prepare(_ item: BulkInputs.Item) -> PreparedImage {
+  fileprivate func prepare(_ item: BulkInputs.Item) -> PreparedImage {
     do throws(DVAEError) {
       let input = try item.image.get()
       let image = try preprocessing.apply(input.decode(limits: limits), name: input.name)
@@ -145,14 +123,6 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
   }
 }
 
-/// Where a bulk job stands.
-public struct BulkProgress: Sendable {
-  /// The number of items done, those of earlier runs included.
-  public var done: Int
-  /// The number of all items.
-  public var total: Int
-}
-
 private let largestCompanion = 16 << 20
 
 /// An image that is ready for the network, or why there is none.
@@ -163,4 +133,123 @@ private struct PreparedImage: Sendable {
 
   /// Width and height; nil for a failure.
   var size: [Int]? { (try? image.get()).map { [$0.width, $0.height] } }
+}
+
+/// The results of a bulk job, made as they are asked for; see `BulkTokenizer.results(of:skipping:)`.
+public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
+  fileprivate let tokenizer: BulkTokenizer<Model>
+  fileprivate let inputs: BulkInputs
+  fileprivate let skipped: Int
+
+  /// What became of one item.
+  public struct Item: Sendable {
+    /// The item's key in the job.
+    public let key: String
+    /// Its tokens, or why there are none.
+    public let tokens: Result<TokenizedImage, DVAEError>
+    /// The caption and the description of a sample: `txt` and `json`.
+    let companions: [String: [UInt8]]
+  }
+
+  /// Begins the job.
+  public func makeAsyncIterator() -> Iterator {
+    Iterator(
+      tokenizer: tokenizer,
+      images: OrderedMap(
+        inputs.items(skipping: skipped), window: tokenizer.batchSize + tokenizer.readAhead
+      ) { [tokenizer] in
+        tokenizer.prepare($0)
+      }.makeAsyncIterator())
+  }
+
+  /// Reads ahead, batches images of one size, and hands out the results one by one.
+  public struct Iterator: AsyncIteratorProtocol {
+    fileprivate let tokenizer: BulkTokenizer<Model>
+    fileprivate var images: OrderedMap<BulkInputs.Item, PreparedImage>.Iterator
+    // The first image of the next batch.
+    private var waiting: PreparedImage?
+    // What is done and not handed out, last first.
+    private var done: [Item] = []
+
+    fileprivate init(
+      tokenizer: BulkTokenizer<Model>,
+      images: OrderedMap<BulkInputs.Item, PreparedImage>.Iterator
+    ) {
+      self.tokenizer = tokenizer
+      self.images = images
+    }
+
+    /// The next result; nil after the last.
+    ///
+    /// - Throws: `CancellationError`, and what keeps the network from going on
+    public mutating func next() async throws -> Item? { try await next(isolation: nil) }
+
+    /// The next result; nil after the last.
+    ///
+    /// - Parameter actor: the caller's; the network computes elsewhere
+    /// - Throws: `CancellationError`, and what keeps the network from going on
+    public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Item? {
+      if done.isEmpty {
+        let batch = try await nextBatch(isolation: actor)
+        done = try await tokenizer.items(of: batch).reversed()
+      }
+      return done.popLast()
+    }
+
+    /// The next images of one size, and the failures among them; empty at the end.
+    private mutating func nextBatch(
+      isolation actor: isolated (any Actor)?
+    ) async throws -> [PreparedImage] {
+      var batch = waiting.map { [$0] } ?? []
+      waiting = nil
+      var size = batch.first?.size
+      while batch.count < tokenizer.batchSize,
+        let image = try await images.next(isolation: actor)
+      {
+        if let size, let other = image.size, other != size {
+          waiting = image
+          break
+        }
+        size = size ?? image.size
+        batch.append(image)
+      }
+      return batch
+    }
+  }
+}
+
+extension BulkTokenizer {
+  /// Tokenizes a batch; runs on no actor, so that the caller's is not kept busy.
+  fileprivate func items(of batch: [PreparedImage]) async throws -> [BulkResults<Model>.Item] {
+    var made = try tokenize(batch.compactMap { try? $0.image.get() }[...]).makeIterator()
+    return try batch.map { prepared in
+      var tokens: Result<TokenizedImage, DVAEError>
+      switch prepared.image {
+      case .failure(let error): tokens = .failure(error)
+      case .success:
+        guard let next = made.next() else {
+          throw DVAEError(
+            .internal, file: prepared.key, "the network gave too few grids of tokens")
+        }
+        tokens = next.mapError { $0.about(prepared.key) }
+      }
+      return .init(key: prepared.key, tokens: tokens, companions: prepared.companions)
+    }
+  }
+}
+
+extension Result {
+  /// The error of a failure.
+  fileprivate var failure: Failure? {
+    guard case .failure(let error) = self else { return nil }
+    return error
+  }
+}
+
+/// Where a bulk job stands.
+public struct BulkProgress: Sendable {
+  /// The number of items done, those of earlier runs included.
+  public var done: Int
+  /// The number of all items.
+  public var total: Int
 }
