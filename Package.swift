@@ -142,7 +142,7 @@ let package = Package(
       "DVAEKit",
       [
         "DVAEAccelerator", "DVAECPUEngine", "DVAEEvaluation", "DVAEFiles", "DVAEImages",
-        "DVAEModel", "DVAEProgram", "DVAETensors", "DVAETokens", "DVAEWeights",
+        "DVAEModel", "DVAEProgram", "DVAETensors", "DVAETokens", "DVAETraining", "DVAEWeights",
       ],
       resources: [.copy("Resources/starter.safetensors")]),
     // Level 7: the HTTP service.

@@ -11,11 +11,13 @@ extension DiscreteVAE {
   /// Loads a model; see the form that waits.
   public static func load(
     _ location: WeightsLocation, only half: NetworkPlan.Half? = nil,
-    precision: Precision = .float32, singlePass: Bool = false, threads: Int? = nil
+    precision: Precision = .float32, singlePass: Bool = false, threads: Int? = nil,
+    device: String = "cpu"
   ) async throws -> DiscreteVAE {
     try await computing {
       try load(
-        location, only: half, precision: precision, singlePass: singlePass, threads: threads)
+        location, only: half, precision: precision, singlePass: singlePass, threads: threads,
+        device: device)
     }
   }
 

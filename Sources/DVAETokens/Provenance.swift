@@ -1,3 +1,4 @@
+import DVAEFiles
 public import DVAEModel
 public import DVAEImages
 
@@ -77,10 +78,4 @@ public struct Provenance: Codable, Hashable, Sendable {
     if soft != other.soft { return "soft tokens" }
     return nil
   }
-}
-
-/// Facts about this package.
-public enum DVAE {
-  /// Its version.
-  public static let version = "0.1.0"
 }

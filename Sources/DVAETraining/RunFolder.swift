@@ -92,14 +92,14 @@ public struct RunFolder: Sendable {
   ///
   /// - Parameter warn: told of each checkpoint that was passed over, and why
   /// - Returns: the state
-  /// - Throws: `DVAEError.noSoundCheckpoint` where all are damaged
+  /// - Throws: `DVAEError.noSoundCheckpoint` where all are damaged; where one cannot be opened
   public func latest(warn: (String) -> Void) throws -> TrainingState? {
     let updates = checkpoints()
     for update in updates {
       let path = checkpoint(update)
       do {
         return try Checkpoint.load(path)
-      } catch {
+      } catch let error as DVAEError where error.kind == .badData {
         warn("passing over a damaged checkpoint: \(error)")
         try? FileManager.default.moveItem(atPath: path, toPath: path + ".damaged")
       }

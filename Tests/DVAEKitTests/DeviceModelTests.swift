@@ -13,9 +13,9 @@ struct DeviceModelTests {
   private let pictures = (0..<3).map { testPicture($0, width: 48, height: 32) }
 
   init() throws {
-    host = try DiscreteVAE.load(Fixture.tiny)
+    host = try DiscreteVAE.load(WeightsLocation(Fixture.tiny))
     TestDevice.prepare()
-    device = try DiscreteVAE.load(Fixture.tiny, device: "cpu-xla")
+    device = try DiscreteVAE.load(WeightsLocation(Fixture.tiny), device: "cpu-xla")
   }
 
   @Test("Tokens, the most likely ones, pictures and figures are the CPU engine's") func agrees()
@@ -60,10 +60,13 @@ struct DeviceModelTests {
 
   @Test("What a device cannot do is said") func refusals() throws {
     #expect(throws: DVAEError.self) {
-      try DiscreteVAE.load(Fixture.tiny, precision: .int8, device: "cpu-xla")
+      try DiscreteVAE.load(WeightsLocation(Fixture.tiny), precision: .int8, device: "cpu-xla")
     }
-    #expect(throws: DVAEError.self) { try DiscreteVAE.load(Fixture.tiny, precision: .bfloat16) }
-    let encoder = try DiscreteVAE.load(Fixture.tiny, only: .encoder, device: "cpu-xla")
+    #expect(throws: DVAEError.self) {
+      try DiscreteVAE.load(WeightsLocation(Fixture.tiny), precision: .bfloat16)
+    }
+    let encoder = try DiscreteVAE.load(
+      WeightsLocation(Fixture.tiny), only: .encoder, device: "cpu-xla")
     let grid = TokenGrid(height: 1, width: 1, tokens: [0])
     #expect(throws: DVAEError.self) { try encoder.decode(grid) }
     #expect(throws: DVAEError.self) {

@@ -10,7 +10,8 @@ extension BenchmarkCommand {
   /// are moved in every run.
   func deviceReport() throws -> BenchmarkReport {
     let accelerator = try Accelerator(Plugin.load(device.device), devices: 1)
-    let (architecture, parameters) = try model(weights.map { try WeightsFiles($0).model })
+    let (architecture, parameters) = try model(
+      weights.map { try WeightsFiles(WeightsLocation($0)).model })
     let precision = precision.program ?? .float32
     let step =
       switch what {

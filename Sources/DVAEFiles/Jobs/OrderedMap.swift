@@ -65,9 +65,10 @@ package struct OrderedMap<Input: Sendable, Output: Sendable>: AsyncSequence {
       try await next(isolation: nil)
     }
 
-    /// The next result; nil after the last.
+    /// Waits for the next result.
     ///
     /// - Parameter actor: the actor that the inputs are given on; the caller's
+    /// - Returns: the result; nil after the last
     /// - Throws: `CancellationError`, and what giving an input throws
     package mutating func next(
       isolation actor: isolated (any Actor)?

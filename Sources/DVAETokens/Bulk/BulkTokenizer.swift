@@ -184,9 +184,10 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
     /// - Throws: `CancellationError`, and what keeps the network from going on
     public mutating func next() async throws -> Item? { try await next(isolation: nil) }
 
-    /// The next result; nil after the last.
+    /// Makes the next result.
     ///
     /// - Parameter actor: the caller's; the network computes elsewhere
+    /// - Returns: the result; nil after the last
     /// - Throws: `CancellationError`, and what keeps the network from going on
     public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Item? {
       if done.isEmpty {

@@ -1,6 +1,5 @@
 import DVAEFiles
-import DVAEKit
-import DVAETraining
+import DVAEModel
 import DVAEWeights
 
 extension TrainingState {
@@ -8,14 +7,14 @@ extension TrainingState {
   /// `encoder.` and `decoder.`, OIHW, float32, metadata with the architecture and the recipe.
   ///
   /// - Throws: `DVAEError` where the file cannot be written
-  func writeWeights(to path: String) throws {
+  public func writeWeights(to path: String) throws {
     // The folder on this machine is nobody else's business.
     var configuration = configuration
     configuration.folder = nil
     var metadata = [
       WeightsMetadata.format: WeightsMetadata.currentFormat,
-      WeightsMetadata.architecture: try reportText(configuration.architecture),
-      WeightsMetadata.training: try reportText(
+      WeightsMetadata.architecture: try text(configuration.architecture),
+      WeightsMetadata.training: try text(
         Training(dvae: DVAE.version, update: update, configuration: configuration)),
     ]
     // Weights that grew out of others stay under the licence of those.
@@ -29,6 +28,10 @@ extension TrainingState {
       tensors: average.parameters.map {
         SafetensorsEntry($0.name, .float32, shape: $0.shape, .slice($0.values))
       }, metadata: metadata)
+  }
+
+  private func text(_ value: some Encodable) throws(DVAEError) -> String {
+    String(decoding: try jsonText(value, .snakeCase), as: UTF8.self)
   }
 
   private struct Training: Encodable {

@@ -1,0 +1,131 @@
+import DVAECPUEngine
+import DVAEFiles
+import DVAEModel
+public import DVAETraining
+import Dispatch
+import Synchronization
+
+#if canImport(FoundationEssentials)
+public import FoundationEssentials
+#else
+public import Foundation
+#endif
+
+/// A training run in a folder: a new one, or one that goes on from its newest checkpoint.
+///
+/// ```swift
+/// var configuration = TrainingConfiguration.tiny.scaled(toUpdates: 1000)
+/// configuration.data = ["photos"]
+/// let run = try TrainingRun(configuration, in: URL(fileURLWithPath: "run"))
+/// try await run.train { print($0.update, $0.loss) }
+/// let vae = try await DiscreteVAE.load(.file(run.weights))
+/// ```
+///
+/// While a value of this type lives, no other process can open the folder for a run.
+public struct TrainingRun: Sendable {
+  /// The settings, complete.
+  public let configuration: TrainingConfiguration
+  /// The averaged parameters, once an update has been done; see `WeightsLocation.file(_:)`.
+  public var weights: URL { URL(fileURLWithPath: folder.weights) }
+  private let folder: RunFolder
+  private let threads: Int?
+
+  /// Opens the folder of a run.
+  ///
+  /// - Parameters:
+  ///   - configuration: the settings; those of a run that goes on may have more updates
+  ///   - url: the folder; it is made where it is missing
+  ///   - threads: to compute with; one per core unless given
+  /// - Throws: `DVAEError` for impossible settings, for settings with which the run in the folder cannot
+  ///   go on, and where another process has it open.
+  public init(
+    _ configuration: TrainingConfiguration, in url: URL, threads: Int? = nil
+  ) throws {
+    var configuration = configuration
+    configuration.setPaths()
+    try configuration.validate()
+    self.configuration = configuration
+    self.threads = threads
+    folder = try RunFolder(Path(url).text)
+  }
+
+  /// Trains until all updates are done, and writes the weights.
+  ///
+  /// It computes on a thread of its own. If the task is cancelled, a checkpoint is written after the
+  /// update under way; training again goes on from it with the bits of a run that never stopped.
+  ///
+  /// - Parameters:
+  ///   - warned: told what is odd, though not wrong
+  ///   - updated: told of every update
+  /// - Throws: `CancellationError`; `DVAEError` for images that cannot be read and for a run that
+  ///   diverges.
+  public func train(
+    warned: @escaping @Sendable (String) -> Void = { _ in },
+    updated: @escaping @Sendable (UpdateRecord) -> Void = { _ in }
+  ) async throws {
+    let listener = Listener(warned: warned, updated: updated)
+    let outcome = try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        DispatchQueue(label: "dvae.training").async {
+          continuation.resume(with: Result { try train(listener) })
+        }
+      }
+    } onCancel: {
+      listener.isCancelled.store(true, ordering: .relaxed)
+    }
+    if outcome == .stopped { throw CancellationError() }
+  }
+
+  private func train(_ listener: Listener) throws -> TrainingOutcome {
+    var state: TrainingState
+    if let saved = try folder.latest(warn: listener.warned) {
+      try configuration.checkResumes(saved.configuration, run: folder.path)
+      state = saved
+      state.configuration = configuration
+    } else {
+      let start = configuration.initialWeights
+      let path = configuration.located(start)
+      let weights =
+        try start.isEmpty
+        ? nil
+        : WeightsFiles(WeightsLocation(FileSystem.kind(path) == .missing ? start : path)).model
+      state = try TrainingState(configuration, startingFrom: weights)
+    }
+    let index = try SampleIndex(
+      configuration.data.map(configuration.located), warn: listener.warned)
+    let images = TrainingImages(
+      index, configuration, workers: 2, cached: false, warn: listener.warned)
+    try images.check(state.position)
+    let validation = try ValidationSet(imagesOf: configuration, warn: listener.warned)
+    try folder.write(configuration)
+    var trainer = Trainer(
+      state, engine: try CPUEngine(threads: threads),
+      data: PrefetchedImages(images, from: state.position), validation: validation,
+      folder: folder)
+    var observer = listener
+    let outcome = try trainer.run(&observer)
+    if trainer.state.update > 0 { try trainer.state.writeWeights(to: folder.weights) }
+    return outcome
+  }
+
+  /// Hands on what a run tells, and stops it when the task is cancelled.
+  private final class Listener: TrainingObserver, Sendable {
+    let isCancelled = Atomic(false)
+    let warned: @Sendable (String) -> Void
+    private let updated: @Sendable (UpdateRecord) -> Void
+
+    init(
+      warned: @escaping @Sendable (String) -> Void,
+      updated: @escaping @Sendable (UpdateRecord) -> Void
+    ) {
+      self.warned = warned
+      self.updated = updated
+    }
+
+    var shouldStop: Bool { isCancelled.load(ordering: .relaxed) }
+    func didUpdate(_ record: UpdateRecord) { updated(record) }
+    func didValidate(_ record: ValidationRecord, _ pictures: ValidationPictures) {}
+    func didSave(_ path: String, update: Int) {}
+    func didNotice(_ warning: String) { warned(warning) }
+  }
+}
