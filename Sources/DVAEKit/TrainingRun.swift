@@ -55,13 +55,13 @@ public struct TrainingRun: Sendable {
   /// update under way; training again goes on from it with the bits of a run that never stopped.
   ///
   /// - Parameters:
-  ///   - warned: told what is odd, though not wrong
   ///   - updated: told of every update
+  ///   - warned: told what is odd, though not wrong
   /// - Throws: `CancellationError`; `DVAEError` for images that cannot be read and for a run that
   ///   diverges.
   public func train(
-    warned: @escaping @Sendable (String) -> Void = { _ in },
-    updated: @escaping @Sendable (UpdateRecord) -> Void = { _ in }
+    updated: @escaping @Sendable (UpdateRecord) -> Void = { _ in },
+    warned: @escaping @Sendable (String) -> Void = { _ in }
   ) async throws {
     let listener = Listener(warned: warned, updated: updated)
     let outcome = try await withTaskCancellationHandler {

@@ -52,7 +52,7 @@ package final class Service: Sendable {
         .usage, "images of any size cannot be served: their cost would have no bound",
         advice: "crop or stretch them")
     }
-    _ = try vae.pictures(of: [])
+    _ = try vae.decode([TokenGrid]())
     self.vae = vae
     self.settings = settings
     self.assets = assets
@@ -255,7 +255,7 @@ package final class Service: Sendable {
     }
     // Grids of one size fit into one pass.
     for (_, group) in Dictionary(grouping: decoded, by: { [$0.grid.height, $0.grid.width] }) {
-      let pictures = inOnePass(group.map(\.grid)) { try vae.pictures(of: $0) }
+      let pictures = inOnePass(group.map(\.grid)) { try vae.decode($0) }
       for (item, picture) in zip(group, pictures) {
         results[item.index] = picture.map { ServiceResult(grid: item.grid, picture: $0) }
       }

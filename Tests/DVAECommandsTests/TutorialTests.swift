@@ -47,12 +47,15 @@ import Testing
     }
   }
 
-  @Test func theSwiftListingIsTheSnippetThatIsCompiled() throws {
-    let snippet = try String(
-      decoding: bytes(Self.package.appendingPathComponent("Snippets/FiveLines.swift").path),
-      as: UTF8.self)
-    for name in ["UseTheLibrary", "DVAEKit"] {
-      #expect(Self.listings(try Self.page(name), "swift") == [snippet])
+  @Test(arguments: [
+    ("DVAEKit", ["FiveLines"]), ("UseTheLibrary", ["FiveLines", "ManyImages", "TrainARun"]),
+  ])
+  func listingsAreTheSnippetsThatAreCompiled(_ page: String, _ names: [String]) throws {
+    let snippets = try names.map { name in
+      let path = Self.package.appendingPathComponent("Snippets/\(name).swift").path
+      return String(decoding: try bytes(path), as: UTF8.self)
+        .components(separatedBy: "// snippet.show\n").last
     }
+    #expect(Self.listings(try Self.page(page), "swift") == snippets)
   }
 }

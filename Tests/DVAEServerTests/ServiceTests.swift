@@ -225,7 +225,7 @@ import Testing
   }
 
   @Test func aModelWithoutADecoderIsRefused() throws {
-    let encoder = try DiscreteVAE.load(Fixture.url("tiny").path, only: .encoder)
+    let encoder = try DiscreteVAE.load(WeightsLocation(Fixture.tiny), only: .encoder)
     let assets = try Assets(folder: TestService.resources)
     #expect(throws: DVAEError.self) { try Service(encoder, .init(), assets) }
     var settings = Service.Settings()

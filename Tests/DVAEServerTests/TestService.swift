@@ -7,7 +7,7 @@ import Foundation
 
 /// A service of the tiny model.
 enum TestService {
-  static let model = Result { try DiscreteVAE.load(Fixture.url("tiny").path) }
+  static let model = Result { try DiscreteVAE.load(WeightsLocation(Fixture.tiny)) }
   static let resources = Fixture.directory
     .deletingLastPathComponent().deletingLastPathComponent()
     .appending(path: "Sources/DVAEServer/Resources").path

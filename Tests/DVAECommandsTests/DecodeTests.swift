@@ -1,0 +1,53 @@
+import DVAETestSupport
+import DVAEFiles
+import DVAEKit
+import Foundation
+import DVAEImages
+import Testing
+import DVAEWeights
+
+/// `dvae decode` from files of tokens to pictures.
+@Suite struct DecodeTests {
+  let folder = TemporaryFolder()
+
+  @Test func tokensOfAnotherModelAreNamed() async throws {
+    try NpyArray.write([UInt16]([1, 2, 3, 128]), shape: [2, 1, 2], to: folder("t.npy"))
+    let run = await dvae(
+      "decode", folder("t.npy"), "--output", folder("out"), "--weights", Fixture.tiny)
+    #expect(run.status == 65)
+    #expect(run.errors.contains("t-000001: token 128"))
+    #expect(run.output == folder("out/t-000000.png") + "\n")
+  }
+
+  @Test func keysNeverLeadOutOfTheFolder() async throws {
+    let line = #"{"key":"../../escaped","shape":[1,1],"tokens":[3]}"# + "\n"
+    try write(Array((line + line).utf8), to: folder("t.jsonl"))
+    let run = await dvae(
+      "decode", folder("t.jsonl"), "--output", folder("a/b/c"), "--weights", Fixture.tiny)
+    #expect(run.status == 0)
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder("a/b/c")).sorted()
+        == ["escaped-2.png", "escaped.png"])
+  }
+
+  @Test func otherWeightsAreWarnedOf() async throws {
+    let tokens = folder("t.npy")
+    #expect(
+      await dvae("tokenize", Fixture.images, "--weights", Fixture.tiny, "--output", tokens).status
+        == 0)
+    let converted = folder("tiny.safetensors")
+    #expect(await dvae("weights", "convert", Fixture.tiny, "--output", converted).status == 0)
+    let same = await dvae(
+      "decode", tokens, "--output", folder("a"), "--weights", converted, "--quiet")
+    #expect(same.status == 0 && same.errors == "")
+    for half in ["encoder_legacy.pkl", "decoder.pkl"] {
+      try write(bytes(Fixture.tiny + "/" + half), to: folder(half))
+    }
+    try FileManager.default.createDirectory(atPath: folder("w"), withIntermediateDirectories: true)
+    try FileManager.default.moveItem(
+      atPath: folder("encoder_legacy.pkl"), toPath: folder("w/encoder.pkl"))
+    try FileManager.default.moveItem(atPath: folder("decoder.pkl"), toPath: folder("w/decoder.pkl"))
+    let other = await dvae("decode", tokens, "--output", folder("b"), "--weights", folder("w"))
+    #expect(other.status == 0 && other.errors.contains("warning"))
+  }
+}
