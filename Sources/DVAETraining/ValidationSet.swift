@@ -40,7 +40,7 @@ public struct ValidationSet: Sendable {
     var (images, psnr) = (0, 0.0)
     var (loss, reconstruction, kl) = (0.0, 0.0, 0.0)
     for batch in batches {
-      let found = try evaluator.measures(of: batch, beta: beta)
+      let found = try evaluator.measures(of: batch, beta: Double(Float(beta)))
       let count = Double(batch.shape.batch)
       loss += count * found.parts.loss
       reconstruction += count * found.parts.reconstruction
