@@ -75,7 +75,7 @@ extension CPUEngine {
 
   /// scale·d(loss)/d(statistics).
   public func logitLaplaceLossBackward(
-    _ statistics: Tensor, target: Tensor, scale: Float
+    _ statistics: Tensor, target: Tensor, scale: Double
   ) -> Tensor {
     let colours = checkedColours(statistics, target)
     let d = makeTensor(statistics.shape)
@@ -83,7 +83,7 @@ extension CPUEngine {
       let at = range.lowerBound
       kernels.logit_laplace_backward(
         statistics.pointer + at * 2 * colours, target.pointer + at * colours, range.count,
-        Int32(colours), scale, d.pointer + at * 2 * colours)
+        Int32(colours), Float(scale), d.pointer + at * 2 * colours)
     }
     return d
   }

@@ -53,8 +53,8 @@ struct TokenizeCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Compute in float32, or in less than half the time in int8, where a few tokens differ; on a "
-        + "device in float32, tf32 or bfloat16.",
-      valueName: "float32|int8|tf32|bfloat16"))
+        + "device in float32, tf32, bfloat16 or float16.",
+      valueName: "float32|int8|tf32|bfloat16|float16"))
   var precision = Precision.float32
 
   @Option(help: ArgumentHelp("Do only part I (from 0) of N.", valueName: "I/N"))

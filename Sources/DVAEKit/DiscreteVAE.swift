@@ -172,7 +172,7 @@ public struct DiscreteVAE: Sendable {
           QuantizedEncoder(architecture, parameters: parameters, ranges: $0, engine: engine)
         }
       }
-    case .tf32, .bfloat16:
+    case .tf32, .bfloat16, .float16:
       throw DVAEError(.usage, "no \(precision.rawValue) on the CPU, only on other devices")
     }
     self.decoder = decoder.map {

@@ -48,12 +48,13 @@ public struct Objective<E: Engine>: Sendable {
   ///   - noise: of the relaxation
   ///   - temperature: τ
   ///   - beta: β
+  ///   - lossScale: what the loss is multiplied by before it is differentiated
   ///   - gradients: added to; a layer that is not in it is frozen
   /// - Returns: the parts of the loss
   /// - Throws: `DVAEError` for images of another shape
   public func gradients(
     _ x: E.Value, noise: GumbelNoise<E.Value>, temperature: E.Scalar, beta: E.Scalar,
-    into gradients: Parameters<E.Variable>
+    lossScale: E.Scalar = E.Scalar(1), into gradients: Parameters<E.Variable>
   ) throws(DVAEError) -> ObjectiveParts<E.Scalar> {
     try encoder.check(x)
     let trainsEncoder = gradients.parameters.contains { $0.name.hasPrefix("encoder.") }
@@ -64,7 +65,7 @@ public struct Objective<E: Engine>: Sendable {
     let relaxed = engine.gumbelSoftmax(logits, noise: noise, temperature: temperature)
     let kl = engine.klToUniform(logits)
     let (reconstruction, dStatistics) = likelihood(
-      of: x, under: decoder.forward(relaxed, keeping: &decoderActivations))
+      of: x, under: decoder.forward(relaxed, keeping: &decoderActivations), lossScale)
     let parts = parts(x, reconstruction: reconstruction, kl: kl, logits.shape, beta: beta)
 
     let dRelaxed = decoder.backward(
@@ -72,7 +73,7 @@ public struct Objective<E: Engine>: Sendable {
     guard let dLogits = consume dRelaxed else { return parts }
     let dBoth = engine.gumbelSoftmaxBackward(
       consume dLogits, y: relaxed, logits: logits, temperature: temperature,
-      klScale: parts.klWeight / E.Scalar(Double(logits.shape.positions)))
+      klScale: parts.klWeight * lossScale / E.Scalar(Double(logits.shape.positions)))
     // The widest tensors of all; the encoder's backward half has no use for them.
     _ = consume relaxed
     _ = consume logits
@@ -113,11 +114,12 @@ public struct Objective<E: Engine>: Sendable {
 
   /// Mean of −ln f over pixels and channels, and its derivative by the statistics.
   private func likelihood(
-    of x: E.Value, under statistics: consuming E.Value
+    of x: E.Value, under statistics: consuming E.Value, _ lossScale: E.Scalar
   ) -> (loss: E.Scalar, gradient: E.Value) {
     (
       engine.logitLaplaceLoss(statistics, target: x) / E.Scalar(Double(x.shape.count)),
-      engine.logitLaplaceLossBackward(statistics, target: x, scale: 1 / Float(x.shape.count))
+      engine.logitLaplaceLossBackward(
+        statistics, target: x, scale: lossScale * E.Scalar(Double(1 / Float(x.shape.count))))
     )
   }
 

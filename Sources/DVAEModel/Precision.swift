@@ -8,4 +8,6 @@ public enum Precision: String, Codable, CaseIterable, Sendable {
   case tf32
   /// 16-bit floats with the range of single precision, on devices.
   case bfloat16
+  /// 16-bit floats with 10 bits of mantissa, on devices.
+  case float16
 }

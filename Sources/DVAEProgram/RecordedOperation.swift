@@ -29,7 +29,7 @@ enum RecordedOperation: Hashable, Sendable {
   case gumbelSoftmaxBackward(
     dy: Int, y: Int, logits: Int, temperature: ScalarOperand, klScale: ScalarOperand)
   case logitLaplace(Int, target: Int)
-  case logitLaplaceBackward(Int, target: Int, scale: Float)
+  case logitLaplaceBackward(Int, target: Int, scale: ScalarOperand)
   /// Results: parameters, first moment, second moment, average.
   case adamW(
     parameters: Int, gradients: Int, firstMoment: Int, secondMoment: Int, average: Int,
@@ -48,6 +48,8 @@ enum RecordedOperation: Hashable, Sendable {
   /// The sum over all replicas.
   case allReduce(Int)
   case scalar(ScalarExpression)
+  /// `new` where a number is finite, else `old`.
+  case whereFinite(ScalarOperand, new: Int, old: Int)
   /// One of an item's numbers.
   case element(of: Int, at: Int)
   /// Numbers in a row.

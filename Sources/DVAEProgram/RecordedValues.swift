@@ -92,6 +92,8 @@ public enum RecordedScalar: EngineScalar {
   ) -> Self {
     switch (a, b) {
     case (.constant(let a), .constant(let b)): .constant(compute(a, b))
+    case (.constant(1), let other) where function == .product: other
+    case (let other, .constant(1)) where function == .product || function == .quotient: other
     case (.item(_, let recording), _), (_, .item(_, let recording)):
       recording.scalar(.combine(function, a.operand, b.operand))
     }

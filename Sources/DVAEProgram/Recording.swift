@@ -199,6 +199,20 @@ extension Recording {
     variable.item = record(.allReduce(current(variable)), variable.extents, .float32)
   }
 
+  /// A place with the value that another has now.
+  public func copy(_ variable: RecordedVariable) -> RecordedVariable {
+    RecordedVariable(extents: variable.extents, item: current(variable))
+  }
+
+  /// Gives a place an older value back, unless a number is finite.
+  public func restore(
+    _ variable: RecordedVariable, from old: RecordedVariable, unlessFinite number: RecordedScalar
+  ) {
+    variable.item = record(
+      .whereFinite(number.operand, new: current(variable), old: current(old)), variable.extents,
+      .float32)
+  }
+
   /// The sum over all replicas.
   public func allReduced(_ scalar: RecordedScalar) -> RecordedScalar {
     switch scalar {

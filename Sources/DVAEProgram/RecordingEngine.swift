@@ -175,10 +175,10 @@ public struct RecordingEngine: Engine {
 
   /// See `Engine`.
   public func logitLaplaceLossBackward(
-    _ statistics: RecordedValue, target: RecordedValue, scale: Float
+    _ statistics: RecordedValue, target: RecordedValue, scale: RecordedScalar
   ) -> RecordedValue {
     recording.value(
-      .logitLaplaceBackward(statistics.item, target: target.item, scale: scale),
+      .logitLaplaceBackward(statistics.item, target: target.item, scale: scale.operand),
       statistics.shape)
   }
 

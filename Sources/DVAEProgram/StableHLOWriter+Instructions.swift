@@ -21,6 +21,11 @@ extension StableHLOWriter {
 
   /// A number everywhere; as an integer it must fit into the element.
   mutating func constant(_ value: Double, _ extents: [Int], _ element: String) -> Term {
+    if element == "f16" {
+      // The compiler knows how to round.
+      let wide = constant(value, [], "f32")
+      return broadcast(convert(wide, element), extents, along: [])
+    }
     let text =
       switch element {
       case "f32": "0x" + hexadecimal(Float(value).bitPattern, digits: 8)

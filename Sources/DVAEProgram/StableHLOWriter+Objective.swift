@@ -13,11 +13,11 @@ extension StableHLOWriter {
       set(results[0], sum(sum(binary("add", sums, parts.distance), [2, 3]), [0, 1]))
     case .logitLaplaceBackward(let statistics, let target, let scale):
       let parts = likelihood(term(statistics), term(target))
+      let scale = spread(scale, parts.x.extents)
       let sign = binary("multiply", unary("sign", parts.difference), parts.inverse)
-      let mean = binary("multiply", sign, Double(-scale))
+      let mean = binary("multiply", unary("negate", sign), scale)
       let one = constant(1, parts.x.extents, "f32")
-      let logScale = binary(
-        "multiply", binary("subtract", one, parts.distance), Double(scale))
+      let logScale = binary("multiply", binary("subtract", one, parts.distance), scale)
       set(results[0], convert(concatenate([mean, logScale], 3), stored(results[0])))
     case .adamW(let p, let g, let m, let v, let a, let step):
       adamW((term(p), term(g), term(m), term(v), term(a)), step, results)

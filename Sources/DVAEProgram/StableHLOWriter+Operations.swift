@@ -73,6 +73,11 @@ extension StableHLOWriter {
         return reshape(one, [1])
       }
       set(result, concatenate(parts, 0))
+    case .whereFinite(let number, let new, let old):
+      let number = scalar(number)
+      let isFinite = emit(
+        "stablehlo.is_finite \(number.name) : (\(number.type)) -> tensor<i1>", [], "i1")
+      set(result, select(isFinite, term(new), term(old)))
     case .zeros: set(result, constant(0, contents.items[result].extents, "f32"))
     }
   }

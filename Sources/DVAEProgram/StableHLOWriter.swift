@@ -10,6 +10,9 @@ public enum ProgramPrecision: String, Hashable, Sendable, CaseIterable {
   /// 16-bit floats with 7 bits of mantissa. Parameters, moments, averages and sums stay in 32 bits,
   /// and so do the logits, the relaxation, the statistics, and the layers that read or make them.
   case bfloat16
+  /// 16-bit floats with 10 bits of mantissa, the largest 65504; the same stays in 32 bits. Gradients
+  /// must be scaled to fit.
+  case float16
 }
 
 /// A recorded program as StableHLO text, which every PJRT plugin compiles.
@@ -52,7 +55,13 @@ public struct StableHLOWriter {
   }
 
   /// The element of activations.
-  var activation: String { precision == .bfloat16 ? "bf16" : "f32" }
+  var activation: String {
+    switch precision {
+    case .float32, .tf32: "f32"
+    case .bfloat16: "bf16"
+    case .float16: "f16"
+    }
+  }
 
   static func type(_ extents: [Int], _ element: String) -> String {
     "tensor<" + extents.map { "\($0)x" }.joined() + element + ">"

@@ -151,7 +151,7 @@ public protocol Engine: Sendable {
   func logitLaplaceLoss(_ statistics: Value, target: Value) -> Scalar
 
   /// scale·d(loss)/d(statistics): ∂/∂μ = −sign(logit x − μ)·e^−s, ∂/∂s = 1 − |logit x − μ|·e^−s.
-  func logitLaplaceLossBackward(_ statistics: Value, target: Value, scale: Float) -> Value
+  func logitLaplaceLossBackward(_ statistics: Value, target: Value, scale: Scalar) -> Value
 
   // MARK: The optimizer (A.2)
 

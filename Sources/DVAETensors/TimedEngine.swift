@@ -198,7 +198,7 @@ extension TimedEngine {
 
   /// See `Engine`.
   public func logitLaplaceLossBackward(
-    _ statistics: Tensor, target: Tensor, scale: Float
+    _ statistics: Tensor, target: Tensor, scale: Double
   ) -> Tensor {
     timed("logit-Laplace gradient", target.shape) {
       base.logitLaplaceLossBackward(statistics, target: target, scale: scale)

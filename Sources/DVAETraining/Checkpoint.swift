@@ -25,6 +25,7 @@ public enum Checkpoint {
     static let update = "update"
     static let configuration = "configuration"
     static let position = "position"
+    static let lossScale = "loss_scale"
     static let tensorChecksum = "crc32c"
     static let metadataChecksum = "metadata_crc32c"
   }
@@ -50,6 +51,9 @@ public enum Checkpoint {
       Key.position: String(decoding: try encoder.encode(state.position), as: UTF8.self),
       Key.tensorChecksum: "\(checksum(state))",
     ]
+    if let scale = state.lossScale {
+      metadata[Key.lossScale] = String(decoding: try encoder.encode(scale), as: UTF8.self)
+    }
     metadata[Key.metadataChecksum] = "\(checksum(metadata))"
     try writeSafetensors(path, tensors: entries, metadata: metadata)
   }
@@ -98,7 +102,13 @@ public enum Checkpoint {
         }
       }
     }
-    let state = TrainingState(zerosFor: configuration, update: update, position: position)
+    var state = TrainingState(zerosFor: configuration, update: update, position: position)
+    if let text = file.metadata[Key.lossScale] {
+      guard let scale = try? JSONDecoder().decode(LossScale.self, from: Data(text.utf8)),
+        scale.isPlausible, scale.skipped <= update
+      else { throw bad("no run can have come to this loss scale: \(text)") }
+      state.lossScale = scale
+    }
     for (role, set) in state.roles {
       for parameter in set.parameters {
         let target = UnsafeMutableRawBufferPointer(parameter.values.elements)

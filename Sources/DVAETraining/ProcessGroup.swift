@@ -68,7 +68,7 @@ extension ProcessGroup {
           try JSONEncoder().encode(
             Header(
               configuration: state.configuration, update: state.update, position: state.position,
-              needsCodeSpread: state.needsCodeSpread)))
+              needsCodeSpread: state.needsCodeSpread, lossScale: state.lossScale)))
       } ?? [])
     var mine: TrainingState
     if let state {
@@ -78,6 +78,7 @@ extension ProcessGroup {
       mine = TrainingState(
         zerosFor: header.configuration, update: header.update, position: header.position)
       mine.needsCodeSpread = header.needsCodeSpread
+      mine.lossScale = header.lossScale
     }
     for (_, set) in mine.roles {
       if let arena = set.arena { broadcast(UnsafeMutableRawBufferPointer(arena.elements)) }
@@ -101,4 +102,5 @@ private struct Header: Codable {
   var update: Int
   var position: DataPosition
   var needsCodeSpread: Bool
+  var lossScale: LossScale?
 }

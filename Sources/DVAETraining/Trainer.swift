@@ -107,7 +107,13 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
         try saveCheckpoint(&observer)
         return .stopped
       }
+      let skipped = state.lossScale?.skipped ?? 0
       try observer.didUpdate(try update())
+      if let scale = state.lossScale, scale.skipped > skipped {
+        try observer.didNotice(
+          "the gradient of update \(state.update) was not finite: its step is skipped, and the loss "
+            + "scale halved to \(scale.factor)")
+      }
       if isDue(every: configuration.validateEvery) {
         try validate(&observer)
       } else if let validation, observer.wantsPictures {
@@ -154,21 +160,23 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
     let waited = clock.now - start
 
     let values = configuration.values(at: state.update)
-    let (loss, norm) = try update(with: batch.images)
+    let result = try update(with: batch.images)
+    let loss = result.loss
     state.position = batch.position
+    state.lossScale = result.lossScale
     state.update += 1
 
     return UpdateRecord(
       update: state.update, epoch: state.position.epoch, loss: loss.loss,
       reconstruction: loss.reconstruction, kl: loss.kl, temperature: values.temperature,
-      klWeight: values.klWeight, learningRate: values.learningRate, gradientNorm: norm,
+      klWeight: values.klWeight, learningRate: values.learningRate, gradientNorm: result.norm,
       skipped: state.position.skipped, seconds: (clock.now - start) / .seconds(1),
       waiting: waited / .seconds(1), images: batch.images.shape.batch)
   }
 
   private mutating func update(
     with images: Tensor
-  ) throws -> (loss: ObjectiveParts<Double>, norm: Double) {
+  ) throws -> UpdateResult {
     let (state, isLast) = (state, state.update + 1 >= configuration.updates)
     do {
       return try updater.update(images, state, check: checkFinite) {

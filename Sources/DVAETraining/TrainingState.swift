@@ -18,6 +18,8 @@ public struct TrainingState: Sendable {
   /// False for every state that comes from a checkpoint: spreading happens once, before the first
   /// update and the first checkpoint.
   public internal(set) var needsCodeSpread: Bool
+  /// The loss scaling of a run in float16; nil before it was used.
+  public package(set) var lossScale: LossScale?
   /// What is trained, and what came of it in each of the parameters' four roles.
   public let parameters: ParameterSet
   /// AdamW's running mean of the gradients.
@@ -88,6 +90,9 @@ public struct TrainingState: Sendable {
     self.secondMoment = secondMoment
     self.average = average
   }
+
+  /// Updates done without those whose step was skipped.
+  var appliedUpdates: Int { update - (lossScale?.skipped ?? 0) }
 
   /// The four roles with the names that they have in a checkpoint.
   var roles: [(name: String, set: ParameterSet)] {

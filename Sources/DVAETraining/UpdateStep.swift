@@ -113,7 +113,7 @@ package struct UpdateStep<E: HostEngine>: Sendable {
         OptimizerStep.Place(
           parameters: roles[0][at], gradients: roles[1][at], firstMoment: roles[2][at],
           secondMoment: roles[3][at], average: roles[4][at])
-      }, norm: norm, UpdateNumbers(configuration, values, after: state.update))
+      }, norm: norm, UpdateNumbers(configuration, values, after: state.appliedUpdates))
   }
 
   private var optimizer: OptimizerStep<E> {

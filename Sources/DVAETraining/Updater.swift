@@ -13,12 +13,12 @@ package protocol Updater: AnyObject {
   ///   - state: read, and changed where it is held in its memory
   ///   - check: throws where a loss or the norm is not finite
   ///   - next: returns the images of the next update; called while this one is computed
-  /// - Returns: the loss of the batch, and the gradient's norm before it is limited
+  /// - Returns: what the update came to
   /// - Throws: what `check` throws, and the error of an engine or device
   func update(
     _ images: Tensor, _ state: TrainingState,
     check: (ObjectiveParts<Double>, Double) throws -> Void, next: () -> Tensor?
-  ) throws -> (loss: ObjectiveParts<Double>, norm: Double)
+  ) throws -> UpdateResult
 
   /// Brings the state's memory up to date.
   func fetch(_ state: TrainingState) throws
@@ -27,6 +27,16 @@ package protocol Updater: AnyObject {
   func evaluate(
     _ validation: ValidationSet, _ state: TrainingState
   ) throws -> (ValidationRecord, ValidationPictures)
+}
+
+/// The numbers of an update.
+package struct UpdateResult: Sendable {
+  /// Of the batch.
+  package var loss: ObjectiveParts<Double>
+  /// The gradient's norm before it is limited; 0 where the step was skipped.
+  package var norm: Double
+  /// The loss scaling from now on.
+  package var lossScale: LossScale?
 }
 
 /// Updates on an engine of this process, which works in the state's own memory.
@@ -44,7 +54,7 @@ final class HostUpdate<E: HostEngine>: Updater {
   func update(
     _ images: Tensor, _ state: TrainingState,
     check: (ObjectiveParts<Double>, Double) throws -> Void, next: () -> Tensor?
-  ) throws -> (loss: ObjectiveParts<Double>, norm: Double) {
+  ) throws -> UpdateResult {
     let configuration = state.configuration
     let values = configuration.values(at: state.update)
     let loss = try step.computeGradients(
@@ -53,7 +63,7 @@ final class HostUpdate<E: HostEngine>: Updater {
     let norm = step.gradientNorm()
     try check(loss, norm)
     step.apply(to: state, norm: norm, values)
-    return (loss, norm)
+    return UpdateResult(loss: loss, norm: norm, lossScale: state.lossScale)
   }
 
   func fetch(_ state: TrainingState) {}

@@ -137,10 +137,10 @@ struct ProgramEngine: HostEngine {
   func logitLaplaceLoss(_ statistics: Tensor, target: Tensor) -> Double {
     runScalar { $0.engine.logitLaplaceLoss($0.value(statistics), target: $0.value(target)) }
   }
-  func logitLaplaceLossBackward(_ statistics: Tensor, target: Tensor, scale: Float) -> Tensor {
+  func logitLaplaceLossBackward(_ statistics: Tensor, target: Tensor, scale: Double) -> Tensor {
     run { call in
       call.engine.logitLaplaceLossBackward(
-        call.value(statistics), target: call.value(target), scale: scale)
+        call.value(statistics), target: call.value(target), scale: call.scalars([scale])[0])
     }
   }
 

@@ -12,7 +12,7 @@ public struct LikelihoodCase: OperationCase {
   private var statistics: Tensor {
     .random(target.with(channels: 2 * target.channels), seed: 2, in: -3...3)
   }
-  private let scale: Float = 0.5
+  private let scale = 0.5
 
   /// The loss, and its gradient by μ and s.
   public func results(of engine: some HostEngine) -> [OperationResult] {

@@ -16,13 +16,13 @@ struct DeviceTrainingTests {
   /// Trains on devices, or on the CPU engine where `devices` is nil.
   private func train(
     _ configuration: TrainingConfiguration, from state: TrainingState? = nil, devices: Int?,
-    folder: RunFolder? = nil, stopAfter: Int? = nil, validates: Bool = false,
-    processes: any ProcessGroup = SingleProcess()
+    precision: ProgramPrecision = .float32, folder: RunFolder? = nil, stopAfter: Int? = nil,
+    validates: Bool = false, processes: any ProcessGroup = SingleProcess()
   ) throws -> (state: TrainingState, watcher: Watcher) {
     let state = try state ?? TrainingState(configuration)
     let updater = try devices.map {
       try ProgramUpdate(
-        configuration, on: TestDevice.open($0), .float32, processes: processes)
+        configuration, on: TestDevice.open($0), precision, processes: processes)
     }
     let validation = try validates ? ValidationSet([SyntheticImages.one(configuration)]) : nil
     var trainer = Trainer(
@@ -129,6 +129,30 @@ struct DeviceTrainingTests {
     #expect(throws: DVAEError.self) {
       try ProgramUpdate(configuration(microBatch: 4), on: TestDevice.open(2), .float32)
     }
+  }
+
+  @Test("Gradients beyond the range of float16 skip the step and halve the loss scale")
+  func lossScaling() throws {
+    var configuration = try configuration(microBatch: 4)
+    configuration.updates = 2
+    configuration.codeSpread = 0
+    var start = try TrainingState(configuration)
+    start.lossScale = LossScale(factor: 0x1p60)
+    let (before, folder) = (start.bits, TemporaryFolder())
+    let run = try RunFolder(folder.path + "/run")
+    let skipped = try train(
+      configuration, from: start, devices: 1, precision: .float16, folder: run, stopAfter: 1)
+    #expect(skipped.state.bits == before)
+    #expect(skipped.state.lossScale?.factor == 0x1p59)
+    #expect(skipped.watcher.warnings.count == 1)
+    #expect(skipped.watcher.updates.map(\.gradientNorm) == [0])
+    var state = try #require(try run.latest { _ in })
+    #expect(state.update == 1 && state.lossScale == skipped.state.lossScale)
+    // A loss scale that fits lets the next update through.
+    state.lossScale = LossScale(factor: 1024)
+    let through = try train(configuration, from: state, devices: 1, precision: .float16)
+    #expect(through.state.bits != before && through.state.lossScale?.skipped == 0)
+    #expect(through.watcher.updates[0].loss.isFinite && through.watcher.updates[0].gradientNorm > 0)
   }
 
   @Test("A loss that is no number ends the run") func divergence() throws {

@@ -52,8 +52,8 @@ struct BenchmarkCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Encode in int8, and in float32 in turns with it; on a device compute in float32, tf32 or "
-        + "bfloat16.", valueName: "float32|int8|tf32|bfloat16"))
+      "Encode in int8, and in float32 in turns with it; on a device compute in float32, tf32, "
+        + "bfloat16 or float16.", valueName: "float32|int8|tf32|bfloat16|float16"))
   var precision = Precision.float32
 
   @Option(

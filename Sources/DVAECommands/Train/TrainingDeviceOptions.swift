@@ -15,8 +15,9 @@ struct TrainingDeviceOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The numbers of a device: float32; tf32, with shorter factors; bfloat16, with parameters, "
-        + "moments and sums in float32.", valueName: "float32|tf32|bfloat16"))
+      "The numbers of a device: float32; tf32, with shorter factors; bfloat16 or float16, with "
+        + "parameters, moments and sums in float32, and float16 with dynamic loss scaling.",
+      valueName: "float32|tf32|bfloat16|float16"))
   var precision = ProgramPrecision.float32
 
   private var isCPU: Bool { option.device == "cpu" }

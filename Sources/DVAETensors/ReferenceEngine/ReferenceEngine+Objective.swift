@@ -15,15 +15,15 @@ extension ReferenceEngine {
 
   /// scale·(∂/∂μ, ∂/∂s): −sign(logit x − μ)·e^−s and 1 − |logit x − μ|·e^−s.
   public func logitLaplaceLossBackward(
-    _ statistics: Tensor, target: Tensor, scale: Float
+    _ statistics: Tensor, target: Tensor, scale: Double
   ) -> Tensor {
     let gradient = makeTensor(statistics.shape)
     forEachPixelValue(statistics, target) { x, mean, logScale, meanIndex, scaleIndex in
       let difference = logit(x) - mean
       let sign: Double = difference > 0 ? 1 : difference < 0 ? -1 : 0
       let inverse = exponential(-logScale)
-      gradient.pointer[meanIndex] = Float(Double(scale) * -sign * inverse)
-      gradient.pointer[scaleIndex] = Float(Double(scale) * (1 - abs(difference) * inverse))
+      gradient.pointer[meanIndex] = Float(scale * -sign * inverse)
+      gradient.pointer[scaleIndex] = Float(scale * (1 - abs(difference) * inverse))
     }
     return gradient
   }

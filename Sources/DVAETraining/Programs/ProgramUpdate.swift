@@ -15,6 +15,7 @@ package final class ProgramUpdate: Updater {
   private let processes: any ProcessGroup
   private let accelerator: Accelerator
   private let devices: Int
+  private let scalesLoss: Bool
   private let training: Training
   private var evaluator: ProgramEvaluator
   /// The tensors of the state on each device by the names of the programs' inputs; empty before the
@@ -49,6 +50,7 @@ package final class ProgramUpdate: Updater {
     self.processes = processes
     self.accelerator = accelerator
     devices = accelerator.deviceCount
+    scalesLoss = precision == .float16
     name = accelerator.name + (precision == .float32 ? "" : " \(precision.rawValue)")
     try configuration.checkShares(among: devices * processes.count)
     evaluator = ProgramEvaluator(configuration.architecture, on: accelerator, precision)
@@ -56,7 +58,7 @@ package final class ProgramUpdate: Updater {
       try RecordedProgram(recording, on: accelerator, precision)
     }
     switch try TrainingPrograms(
-      configuration, replicas: devices, isSplit: processes.count > 1)
+      configuration, replicas: devices, isSplit: processes.count > 1, scalesLoss: scalesLoss)
     {
     case .whole(let program): training = .whole(try compile(program))
     case .split(let accumulate, let apply):
@@ -69,14 +71,21 @@ package final class ProgramUpdate: Updater {
   package func update(
     _ images: Tensor, _ state: TrainingState,
     check: (ObjectiveParts<Double>, Double) throws -> Void, next: () -> Tensor?
-  ) throws -> (loss: ObjectiveParts<Double>, norm: Double) {
+  ) throws -> UpdateResult {
     if tensors.isEmpty { tensors = try (0..<devices).map { try upload(state, to: $0) } }
     let batch = try staged ?? stage(images)
     staged = nil
     let values = configuration.values(at: state.update)
-    let numbers = UpdateNumbers(configuration, values, after: state.update).list.map(Float.init)
+    let numbers = UpdateNumbers(configuration, values, after: state.appliedUpdates)
+      .list.map(Float.init)
     try set("numbers") { [accelerator] device throws(DVAEError) in
       try accelerator.upload(numbers, [numbers.count], .float32, to: device)
+    }
+    var lossScale = state.lossScale ?? (scalesLoss ? LossScale() : nil)
+    if scalesLoss, let factor = lossScale?.factor {
+      try set("loss_scale") { [accelerator] device throws(DVAEError) in
+        try accelerator.upload([Float(factor)], [1], .float32, to: device)
+      }
     }
     let found: (losses: [Float], norm: Float)
     // A run that is let go of is waited for, so all are held until the last one's numbers are there.
@@ -110,8 +119,11 @@ package final class ProgramUpdate: Updater {
       .map { $0 / Double(processes.count) }
     let loss = ObjectiveParts(
       reconstruction: sums[0], kl: sums[1], klWeight: Double(found.losses[2]))
-    try check(loss, Double(found.norm))
-    return (loss, Double(found.norm))
+    let isSkipped = scalesLoss && !found.norm.isFinite && lossScale?.isSmallest == false
+    let norm = isSkipped ? 0 : Double(found.norm)
+    try check(loss, norm)
+    if scalesLoss { lossScale?.record(isFinite: !isSkipped) }
+    return UpdateResult(loss: loss, norm: norm, lossScale: lossScale)
   }
 
   /// Starts a program with a round's images and noise.

@@ -14,9 +14,13 @@ import DVAETensors
 /// | `numbers` | `UpdateNumbers.list` as float32 |
 /// | `noise` | six words of `NoiseState`, for the first replica |
 /// | `gradients.…` | sums over micro-batches, zeros before the first update |
+/// | `loss_scale` | the factor of the loss, where it is scaled |
 ///
 /// With several replicas each gets `images` of its own and the same of everything else; its
 /// noise begins where the replica before it ends. Losses and norm are those of all replicas.
+///
+/// Where the loss is scaled, gradients that are not finite leave the state as it was; the norm is not
+/// finite then.
 package enum TrainingPrograms: Sendable {
   /// One program, where each replica computes one micro-batch of an update. Beside the state it gives
   /// `report`: reconstruction, KL, the KL's weight, and the gradient's norm.
@@ -33,13 +37,15 @@ package enum TrainingPrograms: Sendable {
   ///   - replicas: devices that share each batch
   ///   - isSplit: whether the gradients are needed between the two parts, as where other processes
   ///     add theirs; the parts are separate anyway where a replica has several micro-batches
+  ///   - scalesLoss: whether the loss is scaled
   /// - Throws: `DVAEError` for images of an impossible shape
   package init(
-    _ configuration: TrainingConfiguration, replicas: Int = 1, isSplit: Bool = false
+    _ configuration: TrainingConfiguration, replicas: Int = 1, isSplit: Bool = false,
+    scalesLoss: Bool = false
   ) throws {
     let microBatches = configuration.batchSize / configuration.microBatch
     guard isSplit || microBatches > replicas else {
-      let writer = ProgramWriter(configuration, replicas: replicas)
+      let writer = ProgramWriter(configuration, replicas: replicas, scalesLoss: scalesLoss)
       let numbers = UpdateNumbers(writer.recording.scalars("numbers", count: 5))
       let gradients = writer.zeroGradients()
       let losses = try writer.addGradients(to: gradients, numbers)
@@ -48,12 +54,12 @@ package enum TrainingPrograms: Sendable {
       self = .whole(writer.recording)
       return
     }
-    let first = ProgramWriter(configuration, replicas: replicas)
+    let first = ProgramWriter(configuration, replicas: replicas, scalesLoss: scalesLoss)
     var numbers = UpdateNumbers(first.recording.scalars("numbers", count: 5))
     var gradients = first.variables("gradients", first.trained)
     first.recording.output("losses", try first.addGradients(to: gradients, numbers))
     first.output("gradients", gradients)
-    let second = ProgramWriter(configuration, replicas: replicas)
+    let second = ProgramWriter(configuration, replicas: replicas, scalesLoss: scalesLoss)
     numbers = UpdateNumbers(second.recording.scalars("numbers", count: 5))
     gradients = second.variables("gradients", second.trained)
     second.recording.output("norm", [second.apply(gradients, numbers)])
@@ -83,12 +89,15 @@ private struct ProgramWriter {
   let engine: RecordingEngine
   let parameters: Parameters<RecordedVariable>
   private let replicas: Int
+  /// The factor of the loss; nil where it is not scaled.
+  private let lossScale: RecordedScalar?
   private let optimizer: OptimizerStep<RecordingEngine>
 
-  init(_ configuration: TrainingConfiguration, replicas: Int) {
+  init(_ configuration: TrainingConfiguration, replicas: Int, scalesLoss: Bool) {
     self.configuration = configuration
     self.replicas = replicas
     recording = Recording(replicas: replicas)
+    lossScale = scalesLoss ? recording.scalars("loss_scale", count: 1)[0] : nil
     engine = RecordingEngine(recording)
     optimizer = OptimizerStep(configuration: configuration, engine: engine)
     parameters = Self.variables("parameters", configuration.plans, recording) { _ in true }
@@ -141,7 +150,7 @@ private struct ProgramWriter {
         configuration.architecture, parameters: parameters, engine: engine, for: .training))
     let parts = try objective.gradients(
       images, noise: .uniform(noise), temperature: numbers.temperature, beta: numbers.klWeight,
-      into: gradients)
+      lossScale: lossScale ?? RecordedScalar(1), into: gradients)
     let all = RecordedScalar(Double(replicas))
     return [
       recording.allReduced(parts.reconstruction) / all, recording.allReduced(parts.kl) / all,
@@ -155,9 +164,12 @@ private struct ProgramWriter {
   ) -> RecordedScalar {
     for gradient in gradients.parameters { recording.allReduce(gradient.values) }
     let sums = gradients.parameters.map(\.values)
-    let norm = optimizer.norm(ofSums: sums)
+    let factor = lossScale ?? RecordedScalar(1)
+    let norm = optimizer.norm(ofSums: sums, lossScale: factor)
     let roles = ["first_moment", "second_moment", "average"].map { ($0, variables($0, trained)) }
     let trainedParameters = parameters.filter(trained)
+    let places = ([trainedParameters] + roles.map(\.1)).flatMap(\.parameters).map(\.values)
+    let before = places.map(recording.copy)
     optimizer.apply(
       to: sums.indices.map { at in
         OptimizerStep.Place(
@@ -165,7 +177,12 @@ private struct ProgramWriter {
           firstMoment: roles[0].1.parameters[at].values,
           secondMoment: roles[1].1.parameters[at].values,
           average: roles[2].1.parameters[at].values)
-      }, norm: norm, numbers)
+      }, norm: norm, numbers, lossScale: factor)
+    if lossScale != nil {
+      for (place, old) in zip(places, before) {
+        recording.restore(place, from: old, unlessFinite: norm)
+      }
+    }
     output("parameters", trainedParameters)
     for (role, set) in roles { output(role, set) }
     return norm

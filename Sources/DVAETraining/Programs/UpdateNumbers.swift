@@ -59,14 +59,17 @@ struct OptimizerStep<E: Engine>: Sendable {
   }
 
   /// The norm of the batch's gradient, which is the mean over the micro-batches.
-  func norm(ofSums gradients: [E.Variable]) -> E.Scalar {
+  func norm(ofSums gradients: [E.Variable], lossScale: E.Scalar = E.Scalar(1)) -> E.Scalar {
     let squares = gradients.reduce(E.Scalar(0)) { $0 + engine.sumOfSquares($1) }
-    return squares.squareRoot() / E.Scalar(microBatches)
+    return squares.squareRoot() / E.Scalar(microBatches) / lossScale
   }
 
   /// Changes all places, with the gradient's norm limited.
-  func apply(to places: [Place], norm: E.Scalar, _ numbers: UpdateNumbers<E.Scalar>) {
-    var scale = E.Scalar(1 / microBatches)
+  func apply(
+    to places: [Place], norm: E.Scalar, _ numbers: UpdateNumbers<E.Scalar>,
+    lossScale: E.Scalar = E.Scalar(1)
+  ) {
+    var scale = E.Scalar(1 / microBatches) / lossScale
     if configuration.clipNorm > 0 {
       scale = scale * .minimum(E.Scalar(1), E.Scalar(configuration.clipNorm) / norm)
     }
