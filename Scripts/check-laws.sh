@@ -84,4 +84,13 @@ if [[ -f README.md && -f Snippets/FiveLines.swift ]]; then
     "$(diff <(printf '%s\n' "$shown") Snippets/FiveLines.swift || true)"
 fi
 
+# Every idea of ARCHITECTURE.md's table is declared where it says, and nowhere else.
+homes=$(awk -F'`' '/^## / { on = /Where each idea lives/ } on && NF == 5 { print $2, $4 }' ARCHITECTURE.md)
+strays=$(while read -r name file; do
+  found=$(grep -rlE --include='*.swift' \
+    "^((public|package|final|indirect) )*(struct|class|enum|protocol|actor|func) $name\\b" Sources || true)
+  [[ $found == "Sources/$file" ]] || echo "$name: expected in Sources/$file, found in ${found:-no file}"
+done <<<"$homes")
+law "each idea of ARCHITECTURE.md's table is declared once, where the table says" "$strays"
+
 ((broken == 0)) || exit 1
