@@ -145,6 +145,61 @@ import Testing
       "\(error?.description ?? "")")
   }
 
+  /// A gray progressive JPEG without content, of one scan of means and then of detail.
+  private func progressive(side: Int, scans: Int) -> [UInt8] {
+    let (high, low) = (UInt8(side >> 8), UInt8(side & 255))
+    let blocks = ((side + 7) / 8) * ((side + 7) / 8)
+    func table(_ kind: UInt8, _ symbol: UInt8) -> [UInt8] {
+      [0xFF, 0xC4, 0, 20, kind, 1] + [UInt8](repeating: 0, count: 15) + [symbol]
+    }
+    func scan(_ band: UInt8, _ bits: UInt8, bytes: Int) -> [UInt8] {
+      [0xFF, 0xDA, 0, 8, 1, 1, 0, band, band, bits] + [UInt8](repeating: 0, count: bytes)
+    }
+    var file: [UInt8] = [0xFF, 0xD8, 0xFF, 0xDB, 0, 67, 0] + [UInt8](repeating: 1, count: 64)
+    file += [0xFF, 0xC2, 0, 11, 8, high, low, high, low, 1, 1, 0x11, 0]
+    // Codes of a single zero bit: no difference of means, and the end of 16384 bands or more.
+    file += table(0, 0) + table(0x10, 0xE0)
+    file += scan(0, 0, bytes: (blocks + 7) / 8)
+    let ends = (blocks + 16383) / 16384 * 15
+    for number in 0..<scans - 1 {
+      let band = UInt8(1 + number % 63)
+      file += scan(band, number < 63 ? 0x01 : 0x10, bytes: (ends + 7) / 8)
+    }
+    return file + [0xFF, 0xD9]
+  }
+
+  /// Few enough scans, but each goes over 43 million pixels: 2³² in all are the limit.
+  @Test func scansOfLargeImagesAreFewer() throws {
+    let small = try decodeImage(progressive(side: 100, scans: 99), name: "scans.jpg")
+    #expect(small.width == 100 && small.height == 100)
+    let large = progressive(side: 6600, scans: 99)
+    let error = #expect(throws: DVAEError.self) { try decodeImage(large, name: "scans.jpg") }
+    #expect(
+      error?.description.contains("more scans than any real image") == true,
+      "\(error?.description ?? "")")
+  }
+
+  /// libpng keeps whole rows: a side has a limit of its own.
+  @Test func sidesOfPNGAreBounded() throws {
+    func header(_ width: UInt32, _ height: UInt32) -> [UInt8] {
+      let size = [width, height].flatMap { withUnsafeBytes(of: $0.bigEndian, Array.init) }
+      let chunk = Array("IHDR".utf8) + size + [8, 0, 0, 0, 0]
+      let sum = withUnsafeBytes(of: crc32(chunk).bigEndian, Array.init)
+      return [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 13] + chunk + sum
+        + [0, 0, 0, 8] + Array("IDAT".utf8) + [UInt8](repeating: 0, count: 12)
+    }
+    func problem(_ width: UInt32, _ height: UInt32) -> String {
+      let error = #expect(throws: DVAEError.self) {
+        try decodeImage(header(width, height), name: "a.png")
+      }
+      return error?.description ?? ""
+    }
+    for (width, height) in [(1_000_001, 1), (1, 1_000_001)] as [(UInt32, UInt32)] {
+      #expect(problem(width, height).contains("a side has more than 1000000 pixels"))
+    }
+    #expect(!problem(1_000_000, 1).contains("a side has more"))
+  }
+
   @Test func orientationsUndoEachOther() {
     let image = Fixture.noise(width: 5, height: 3)
     let inverse: [Orientation: Orientation] = [

@@ -48,6 +48,36 @@ struct ModelWeightsTests {
   }
 
   @Test(
+    "Names behind what trainers put before them",
+    arguments: [
+      "module.", "model.", "state_dict.", "ema.", "module.encoder.", "ema.module.encoder.",
+    ])
+  func prefixes(_ prefix: String) throws {
+    // What else a checkpoint holds is passed over.
+    let optimizer = [(name: "optimizer.step", shape: [1])]
+    let named = encoder.map { (name: prefix + $0.name, shape: $0.shape) }
+    let weights = try ModelWeights(file(optimizer + named))
+    #expect(weights.architecture.hidden == tiny.hidden && weights.decoder == nil)
+    #expect(weights.encoder?.parameters.map(\.name) == tiny.encoder.parameterShapes.map(\.name))
+    // Both halves behind one prefix.
+    let outer = prefix.hasSuffix("encoder.") ? String(prefix.dropLast("encoder.".count)) : prefix
+    let both = (tiny.encoder.parameterShapes + tiny.decoder.parameterShapes).map {
+      (name: outer + $0.name, shape: $0.shape)
+    }
+    #expect(try ModelWeights(file(both)).architecture == tiny)
+  }
+
+  @Test("Averaged weights beside the others are not chosen among") func severalModels() throws {
+    let copies = ["model.", "ema."].flatMap { prefix in
+      encoder.map { (name: prefix + $0.name, shape: $0.shape) }
+    }
+    let problem = try mismatch(file(copies))
+    #expect(problem.contains("'ema.', 'model.'"), "\(problem)")
+    let plain = encoder + encoder.map { (name: "ema." + $0.name, shape: $0.shape) }
+    #expect(try mismatch(file(plain)).contains("no prefix, 'ema.'"))
+  }
+
+  @Test(
     "Every container and naming gives the same parameters",
     arguments: [
       "encoder_legacy.pkl", "encoder_channels_last.pkl", "encoder_state_dict.pt",

@@ -46,6 +46,29 @@ import Testing
     }
   }
 
+  /// 82 bytes that become 72 MiB of line ends: more than a thousand times more, and more than every
+  /// file may become.
+  @Test func bzip2BombsAreRefused() throws {
+    let bomb =
+      "QlpoOTFBWSZTWStxu3EBX45AAIAQAAggADCATUZCoCWpCoCXMUFZJlNZwHCd1wDis8BAgBBAAAAIIAAwzAUppqikhWwJ"
+      + "SQrxdyRThQkJaT6zUA=="
+    try write(Array(#require(Data(base64Encoded: bomb))), to: folder("bomb.csv.bz2"))
+    let rows = try pairs([folder("bomb.csv.bz2")])
+    guard case .unusable(_, let reason, let detail)? = rows.last, rows.count == 1 else {
+      Issue.record("\(rows.count) rows")
+      return
+    }
+    #expect(
+      reason == "unreadable-source" && detail.contains("the limit is 1000"), "\(detail)")
+  }
+
+  @Test func recordsOfTooManyFieldsAreDropped() throws {
+    let row = { (fields: Int) in "a cat,a.jpg" + String(repeating: ",", count: fields - 2) + "\n" }
+    #expect(try rows("most.csv", row(1 << 14)) == ["a cat | a.jpg"])
+    let found = try rows("more.csv", row(1 << 14 + 1) + "a dog,b.jpg\n")
+    #expect(found.first == "!malformed-row" && found.count == 2)
+  }
+
   @Test func conceptualCaptionsInEitherOrder() throws {
     let caption = "a \"quoted\" dog , on a mat .\thttp://a.b/c.jpg\r\n"
     let address = "https://a.b/c.jpg\ta cat\n"
