@@ -2,6 +2,7 @@ import DVAETestSupport
 import DVAEFiles
 import DVAEImages
 import DVAETensors
+import Foundation
 import Testing
 
 @Suite struct PreprocessingTests {
@@ -55,6 +56,38 @@ import Testing
     let image = Fixture.noise(width: 300, height: 150)
     let settings = Preprocessing(resolution: 112, crop: .stretch)
     #expect(try settings.apply(image, name: "") == image.resized(width: 112, height: 112))
+  }
+
+  /// Hugging Face's FLAVA processor and BEiT's region, byte for byte; one photo is enlarged.
+  @Test(
+    arguments: [Preprocessing.Name.beit, .flava],
+    ["images/kodim04.jpg", "images/kodim23.png", "images/odd_401x333.png", "codecs/jpeg_420.jpg"])
+  func namedPreprocessingsGiveThePublishedPixels(
+    _ name: Preprocessing.Name, _ photo: String
+  ) throws {
+    let stem = photo.split(separator: "/")[1].split(separator: ".")[0]
+    let expected = try Fixture.image("preprocessing/\(stem).\(name.rawValue).png")
+    #expect(try Preprocessing(name).apply(Fixture.image(photo), name: photo) == expected)
+  }
+
+  @Test func namesAreRecordedBesideTheSettings() throws {
+    func json(_ settings: Preprocessing) throws -> String {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = .sortedKeys
+      let data = try encoder.encode(settings)
+      #expect(try JSONDecoder().decode(Preprocessing.self, from: data) == settings)
+      return String(decoding: data, as: UTF8.self)
+    }
+    #expect(
+      try json(Preprocessing(.openai)) == #"{"crop":"center","resolution":256,"upscale":false}"#)
+    #expect(
+      try json(Preprocessing(.flava))
+        == #"{"crop":"stretch","name":"flava","resolution":112,"upscale":true}"#)
+    #expect(
+      try json(Preprocessing(.beit))
+        == #"{"crop":"bounded","name":"beit","resolution":112,"upscale":true}"#)
+    #expect(Preprocessing(resolution: 112, crop: .stretch, upscale: true).name == .flava)
+    #expect(Preprocessing(resolution: 112).name == nil)
   }
 
   @Test func noneCutsToMultiplesOfEight() throws {
