@@ -1,0 +1,84 @@
+import DVAEFiles
+import DVAEWeights
+
+/// The layouts in which other packages read weights: a folder of files each.
+public enum WeightsLayout: String, Hashable, Sendable, CaseIterable {
+  /// OpenAI's package: the state dicts `encoder.pt` and `decoder.pt`.
+  case official = "dall_e"
+  /// Hugging Face's `FlavaImageCodebook`, which is the encoder alone: `model.safetensors` and
+  /// `config.json`.
+  case flava
+}
+
+extension WeightsFiles {
+  /// Writes the weights in the layout of another package; files of the same names are replaced.
+  ///
+  /// Conversions of OpenAI's own weights get the note on its licence, as `NOTICE.txt`.
+  ///
+  /// - Parameters:
+  ///   - folder: made where it is missing
+  ///   - layout: whose
+  /// - Throws: a half that the layout needs and the weights lack; where a file cannot be written.
+  public func write(to folder: String, as layout: WeightsLayout) throws {
+    if layout == .flava, parameters(.encoder) == nil {
+      throw DVAEError(.missing, file: files[0].path, "no encoder in there")
+    }
+    try FileSystem.makeFolder(folder)
+    switch layout {
+    case .official:
+      for half in NetworkPlan.Half.allCases {
+        guard let parameters = parameters(half) else { continue }
+        try writeTorchStateDict(
+          "\(folder)/\(half.rawValue).pt",
+          tensors: parameters.parameters.map { ($0.name(in: half), $0.shape, $0.values) })
+      }
+    case .flava:
+      let tensors = (parameters(.encoder)?.parameters ?? []).map {
+        SafetensorsEntry($0.flavaName(in: .encoder), .float32, shape: $0.shape, .slice($0.values))
+      }
+      // The reader wants to be told for which framework the file is.
+      try writeSafetensors(
+        folder + "/model.safetensors", tensors: tensors, metadata: ["format": "pt"])
+      try write(
+        jsonText(FlavaConfiguration(model.architecture), .pretty), to: folder + "/config.json")
+    }
+    let notice = folder + "/NOTICE.txt"
+    if let licence {
+      try write(Array((licence + "\n").utf8), to: notice)
+    } else {
+      try FileSystem.remove(notice)
+    }
+  }
+
+  private func write(_ bytes: [UInt8], to path: String) throws {
+    let file = try AtomicFile(path)
+    try file.write(bytes)
+    try file.commit()
+  }
+}
+
+/// What `transformers` needs to know of a codebook.
+private struct FlavaConfiguration: Encodable {
+  var architectures = ["FlavaImageCodebook"]
+  var modelType = "flava_image_codebook"
+  var numGroups = 4
+  var freeze = true
+  var inputChannels, numBlocksPerGroup, hiddenSize, vocabSize: Int
+
+  init(_ architecture: Architecture) {
+    inputChannels = architecture.inputChannels
+    numBlocksPerGroup = architecture.blocksPerGroup
+    hiddenSize = architecture.hidden
+    vocabSize = architecture.vocabulary
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case architectures, freeze
+    case modelType = "model_type"
+    case numGroups = "num_groups"
+    case inputChannels = "input_channels"
+    case numBlocksPerGroup = "num_blocks_per_group"
+    case hiddenSize = "hidden_size"
+    case vocabSize = "vocab_size"
+  }
+}
