@@ -10,7 +10,7 @@ public struct DVAECommand: AsyncParsableCommand {
     commandName: "dvae",
     abstract: "The discrete VAE of DALL·E: images to tokens and back.",
     discussion: """
-      Exit status: 0 all done; 64 wrong usage; 65 bad input data (each bad item is named, the good \
+      Finished outputs are replaced only with --overwrite. Exit status: 0 all done; 64 wrong usage; 65 bad input data (each bad item is named, the good \
       ones are done); 66 input missing; 73 or 74 cannot write; 70 our own fault.
       """,
     version: DVAE.version,

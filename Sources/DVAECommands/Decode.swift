@@ -1,6 +1,6 @@
 import DVAEFiles
-import ArgumentParser
-import DVAEKit
+public import ArgumentParser
+public import DVAEKit
 import DVAEModel
 import DVAEImages
 import DVAEWeights
@@ -12,51 +12,105 @@ struct DecodeCommand: AsyncParsableCommand {
     abstract: "Turn tokens back into images.",
     discussion: """
       Reads tokens in any form that 'dvae tokenize' writes, and .npy arrays of integers from \
-      elsewhere: [N, height, width] or [height, width]. Writes KEY.png for each image.
+      elsewhere: [N, height, width], [height, width], or [N, height·width], of which each row is taken \
+      as a square grid if --grid names no other. Writes KEY.png for each image.
 
       Example:
         dvae decode tokens.npy --output pictures --weights openai
       """)
 
   @Argument(
-    help: "A file of tokens (.npy, .bin, .packed, .idx, .safetensors, .jsonl, .tar) or a folder.")
+    help: "A file of tokens (.npy, .bin, .packed, .idx, .safetensors, .jsonl, .tar) or a folder.",
+    completion: .file())
   var tokens: String
 
-  @Option(name: .shortAndLong, help: "The folder to write the images to.")
+  @Option(name: .shortAndLong, help: "The folder to write the images to.", completion: .directory)
   var output: String
 
+  @Option(
+    help: ArgumentHelp(
+      "The grid of an image's tokens, for .npy arrays of one row per image.",
+      valueName: "ROWSxCOLUMNS"))
+  var grid: TokenExtent.Grid?
+
   @OptionGroup var model: ModelOptions
+  @OptionGroup var overwrite: OverwriteOption
+  @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
   func validate() throws { try check(output: output) }
 
   func run() async throws {
     let console = Console.current
-    let reader = try TokenReader(contentsOf: tokens)
+    let reader = try TokenReader(contentsOf: tokens, grid: grid)
+    if grid == nil, reader.takesRowsAsGrids, let grid = reader.extent?.grid {
+      console.note(
+        "\(tokens): took each row as a grid of \(grid[0])×\(grid[1]) tokens; --grid names another")
+    }
+    try checkPictures()
     let count = reader.extent?.count ?? reader.provenance?.inputs.count
     let vae = try model.load(only: .decoder, singlePass: count == 1)
     try warnOfOtherWeights(reader.provenance, vae, console)
     try FileSystem.makeFolder(output)
     let progress = Progress(
       "decoding", of: count, quiet: quiet.quiet, console: console)
-    defer { progress.finish() }
     var names = UniqueKeys()
-    var (done, failed) = (0, 0)
+    var report = Report()
+    var failures = FailureNotes(console)
     for result in reader {
       do {
         let item = try result.get()
-        let path = output + "/" + names.path(for: item.key) + ".png"
+        let path = picture(of: item.key, &names)
         try write(item, to: path, vae)
-        console.print(path)
-        done += 1
+        report.images.append(.init(key: item.key, output: path))
+        if !json.json { console.print(path) }
       } catch  where ExitStatus.of(error) == ExitStatus.badData {
-        console.note("dvae: \(error)")
-        failed += 1
+        failures.add(error)
+        report.failed += 1
+      } catch let error as DVAEError where error.code == .impossibleName {
+        failures.add(error)
+        report.failed += 1
       }
-      progress.update(done + failed)
+      progress.update(report.total)
     }
-    if failed > 0 { throw FinishedWithFailures(failed: failed, total: done + failed) }
-    if done == 0 { throw DVAEError(.badData, file: tokens, "no tokens in there") }
+    progress.finish()
+    failures.finish()
+    if report.total == 0 { throw DVAEError(.badData, file: tokens, "no tokens in there") }
+    if json.json { console.print(try reportText(report)) }
+    if report.failed > 0 { throw FinishedWithFailures(failed: report.failed, total: report.total) }
+  }
+
+  /// The result that `--json` prints.
+  private struct Report: Encodable {
+    struct Image: Encodable {
+      var key: String
+      var output: String
+    }
+
+    var images: [Image] = []
+    var failed = 0
+
+    var total: Int { images.count + failed }
+
+    private enum CodingKeys: String, CodingKey { case images, failed }
+  }
+
+  private func picture(of key: String, _ names: inout UniqueKeys) -> String {
+    output + "/" + names.path(for: key) + ".png"
+  }
+
+  /// Refuses to replace a picture before the first is decoded: a job does not end halfway for it.
+  private func checkPictures() throws {
+    guard !overwrite.overwrite, FileSystem.kind(output) != .missing else { return }
+    var names = UniqueKeys()
+    for result in try TokenReader(contentsOf: tokens, grid: grid) {
+      do {
+        try overwrite.check(picture(of: result.get().key, &names))
+      } catch  where ExitStatus.of(error) == ExitStatus.badData {
+        // It is reported when its turn comes.
+        continue
+      }
+    }
   }
 
   private func write(_ item: TokenReader.Item, to path: String, _ vae: DiscreteVAE) throws {
@@ -64,7 +118,7 @@ struct DecodeCommand: AsyncParsableCommand {
     do {
       image = try vae.decode(item.grid)
     } catch let error as DVAEError where error.kind == .badData {
-      throw DVAEError(.badData, file: tokens, "\(item.key): \(error)")
+      throw DVAEError(.badData, code: error.code, file: tokens, "\(item.key): \(error)")
     }
     try FileSystem.makeFolder(Path(path).folder.text)
     try image.write(to: path)
@@ -82,5 +136,16 @@ struct DecodeCommand: AsyncParsableCommand {
       "dvae: warning: \(tokens) was made with other weights (\(provenance.weights.file), SHA-256 "
         + "\(provenance.weights.sha256.prefix(12))…) than these (\(here.file), "
         + "\(here.sha256.prefix(12))…); the images may be meaningless")
+  }
+}
+
+extension TokenExtent.Grid: ExpressibleByArgument {
+  /// Reads `32x32`.
+  public init?(argument: String) {
+    let sides = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+    guard sides.count == 2, let rows = sides[0], let columns = sides[1],
+      (1...1 << 16).contains(rows), (1...1 << 16).contains(columns)
+    else { return nil }
+    self.init(rows: rows, columns: columns)
   }
 }

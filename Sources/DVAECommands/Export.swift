@@ -31,12 +31,10 @@ struct ExportCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The model, as in 'dvae tokenize'.", valueName: "path"))
+      "The model, as in 'dvae tokenize'.", valueName: "path"), completion: .file())
   var weights = "starter"
 
-  @Option(name: .shortAndLong, help: "The file to write.") var output: String
-
-  @Flag(help: "Replace a file that is there.") var overwrite = false
+  @Option(name: .shortAndLong, help: "The file to write.", completion: .file()) var output: String
 
   @Flag(help: "Give an encoder's logits too (onnx, stablehlo).") var logits = false
 
@@ -55,6 +53,8 @@ struct ExportCommand: AsyncParsableCommand {
   @Option(help: "The names of the parameters (pytorch): OpenAI's or those of Hugging Face's FLAVA.")
   var names = ModelExport.Names.official
 
+  @OptionGroup var overwrite: OverwriteOption
+
   func validate() throws {
     try check(output: output)
     try check("batch", batch, atMost: 65_536)
@@ -69,9 +69,7 @@ struct ExportCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    guard overwrite || FileSystem.kind(output) == .missing else {
-      throw DVAEError(.cannotCreate, "\(output) is there already; --overwrite replaces it")
-    }
+    try overwrite.check(output)
     let model = try ModelExport(WeightsLocation(weights), half)
     try FileSystem.makeFolder(Path(output).folder.text)
     switch format {

@@ -17,10 +17,11 @@ struct ReconstructCommand: AsyncParsableCommand {
         dvae reconstruct photo.jpg --output out --compare --weights openai
       """)
 
-  @Argument(help: "Images, folders, WebDataset .tar archives, @lists of paths.")
+  @Argument(
+    help: "Images, folders, WebDataset .tar archives, @lists of paths.", completion: .file())
   var inputs: [String]
 
-  @Option(name: .shortAndLong, help: "The folder to write the images to.")
+  @Option(name: .shortAndLong, help: "The folder to write the images to.", completion: .directory)
   var output: String
 
   @Flag(
@@ -29,6 +30,7 @@ struct ReconstructCommand: AsyncParsableCommand {
 
   @OptionGroup var model: ModelOptions
   @OptionGroup var image: ImageOptions
+  @OptionGroup var overwrite: OverwriteOption
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
@@ -38,34 +40,42 @@ struct ReconstructCommand: AsyncParsableCommand {
     let console = Console.current
     let inputs = try BulkInputs(self.inputs, for: .jsonLines)
     try inputs.refuse(outputFolder: output)
+    if FileSystem.kind(output) != .missing {
+      // A picture in the place of an input fails alone, when its turn comes.
+      for item in inputs.items() where (try? inputs.refuse(output: picture(of: item.key))) != nil {
+        try overwrite.check(picture(of: item.key))
+      }
+    }
     let total = inputs.fingerprint.count
     let vae = try model.load(singlePass: total == 1)
     try FileSystem.makeFolder(output)
     let progress = Progress("reconstructing", of: total, quiet: quiet.quiet, console: console)
     var report = ReconstructionReport()
+    var failures = FailureNotes(console)
     var status = ExitStatus.badData
     let (preprocessing, limits) = (image.preprocessing, image.limits)
     let originals = inputs.loading { (item) throws(DVAEError) in
       try preprocessing.apply(item.decode(limits: limits), name: item.name)
     }
     for try await (key, original) in originals {
-      let path = output + "/" + key + ".png"
+      let path = picture(of: key)
       do {
         try inputs.refuse(output: path)
         let result = try reconstruct(original.get(), key, vae, path)
         report.images.append(result)
         if !json.json { console.print(result.line) }
       } catch  where ExitStatus.isOfItem(error) {
-        console.note("dvae: \(error)")
+        failures.add(error)
         report.failed += 1
       } catch let error as DVAEError where error.kind == .usage {
-        console.note("dvae: \(error)")
+        failures.add(error)
         report.failed += 1
         status = ExitStatus.usage
       }
       progress.update(report.images.count + report.failed)
     }
     progress.finish()
+    failures.finish()
     report.complete()
     if json.json {
       console.print(try reportText(report))
@@ -76,6 +86,8 @@ struct ReconstructCommand: AsyncParsableCommand {
       throw FinishedWithFailures(failed: report.failed, total: total, status: status)
     }
   }
+
+  private func picture(of key: String) -> String { output + "/" + key + ".png" }
 
   private func reconstruct(
     _ original: PixelImage, _ key: String, _ vae: DiscreteVAE, _ path: String

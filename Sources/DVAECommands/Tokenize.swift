@@ -29,10 +29,11 @@ struct TokenizeCommand: AsyncParsableCommand {
         dvae tokenize photos/ --output tokens.npy --weights openai
       """)
 
-  @Argument(help: "Images, folders, WebDataset .tar archives, @lists of paths.")
+  @Argument(
+    help: "Images, folders, WebDataset .tar archives, @lists of paths.", completion: .file())
   var inputs: [String]
 
-  @Option(name: .shortAndLong, help: "The file or folder of tokens to write.")
+  @Option(name: .shortAndLong, help: "The file or folder of tokens to write.", completion: .file())
   var output: String
 
   @OptionGroup var model: ModelOptions
@@ -61,10 +62,12 @@ struct TokenizeCommand: AsyncParsableCommand {
   var shard: String?
 
   @OptionGroup var interrupted: InterruptedJobOptions
+  @OptionGroup var overwrite: OverwriteOption
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
   func validate() throws {
+    if !output.isEmpty { try check(output: output) }
     if let batchSize { try check("batch-size", batchSize, atMost: 4096) }
     if let topK { try check("top-k", topK, atMost: 1 << 16) }
     if precision == .int8, topK != nil || margin {
@@ -88,6 +91,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     let path = shard.path(Path(output).withoutTrailingSlashes.text)
     let inputs = try BulkInputs(self.inputs, shard: shard, for: format, soft: soft)
     try inputs.refuse(output: path, of: format)
+    if !interrupted.resume { try overwrite.check(path) }
     let vae = try model.load(
       only: .encoder, precision: precision,
       singlePass: inputs.fingerprint.count <= images && soft == nil)
@@ -95,18 +99,28 @@ struct TokenizeCommand: AsyncParsableCommand {
     if let soft { _ = try vae.softTokens(of: [], soft) }
     let provenance = try vae.provenance(
       preprocessing: image.preprocessing, inputs: inputs.fingerprint, shard: shard, soft: soft)
-    if interrupted.resume, try TokenWriter.isComplete(path, provenance) {
+    if interrupted.resume, try isComplete(path, provenance) {
       console.note("\(path) is complete already")
       let failures = try TokenReader(contentsOf: path).failures()
       for failure in failures { console.note("dvae: \(failure)") }
       return try report(path, failed: failures.count, of: inputs.fingerprint.count, console)
     }
+    try overwrite.check(path)
     Interruption.explain()
     let writer = try TokenWriter(
       path, format: format, provenance: provenance,
-      start: interrupted.start)
+      start: interrupted.start, replacingFolder: overwrite.overwrite)
     try await tokenize(inputs, vae, writer, console)
     try report(path, failed: writer.failed, of: inputs.fingerprint.count, console)
+  }
+
+  /// Whether the job is done already; the output of another job is replaced where that was asked for.
+  private func isComplete(_ path: String, _ provenance: Provenance) throws -> Bool {
+    do {
+      return try TokenWriter.isComplete(path, provenance)
+    } catch let error as DVAEError where error.kind == .cannotCreate && overwrite.overwrite {
+      return false
+    }
   }
 
   private func report(_ path: String, failed: Int, of total: Int, _ console: Console) throws {
@@ -158,9 +172,12 @@ struct TokenizeCommand: AsyncParsableCommand {
     if writer.resumed > 0 { console.note("resuming after \(writer.resumed) of \(total)") }
     let progress = Progress(
       "tokenizing", of: total, done: writer.resumed, quiet: quiet.quiet, console: console)
-    defer { progress.finish() }
+    var failures = FailureNotes(console)
+    defer {
+      progress.finish()
+      failures.finish()
+    }
     try await tokenizer.run(
-      inputs, into: writer, progress: { progress.update($0.done) },
-      failed: { console.note("dvae: \($0)") })
+      inputs, into: writer, progress: { progress.update($0.done) }, failed: { failures.add($0) })
   }
 }

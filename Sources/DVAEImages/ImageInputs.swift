@@ -9,7 +9,8 @@ public import DVAEFiles
 ///   paths' bytes; names that start with a dot are passed over;
 /// - a WebDataset archive, `NAME.tar`: every image of every sample, in order;
 /// - a list, `@NAME`: a text file with one of the above (no list) per line; paths that are not
-///   absolute start at the list's own folder.
+///   absolute start at the list's own folder. `@-` is such a list on standard input, whose paths
+///   start at the working folder.
 ///
 /// Keys: a sample has its own (one with several images has several, see `WebDatasetRecord.images`). A file has its path without the extension, as seen from the deepest
 /// folder that holds all files and folders among the arguments (in a list: from the list's
@@ -25,6 +26,8 @@ public struct ImageInputs: Sendable {
     case list(lines: [UInt8], position: Int, folder: String)
   }
 
+  private static let standardInput = Path("-")
+
   private var stack: [Source]
   /// The folders that have been gone into so far, by arguments and by lists.
   package private(set) var folders: [String] = []
@@ -39,6 +42,7 @@ public struct ImageInputs: Sendable {
     for argument in arguments {
       let isList = argument.hasBytePrefix("@")
       let path = isList ? String(argument.unicodeScalars.dropFirst()) : argument
+      if isList, Path(path) == Self.standardInput { continue }
       let kind = FileSystem.kind(path)
       guard kind != .missing && !path.isEmpty else { throw .missing(path: path) }
       if isList || (kind == .file && Path(path).isArchive) { continue }
@@ -130,8 +134,10 @@ public struct ImageInputs: Sendable {
   }
 
   private mutating func open(list path: String) throws(DVAEError) {
+    let limit = DecodingLimits.default.maximumBytes
     let lines = ByteOrderMark.removed(
-      from: try InputFile.contents(of: path, limit: DecodingLimits.default.maximumBytes))
+      from: try Path(path) == Self.standardInput
+        ? InputFile.standardInput(limit: limit) : InputFile.contents(of: path, limit: limit))
     stack.append(.list(lines: lines, position: 0, folder: Path(path).folder.text))
   }
 }

@@ -47,7 +47,7 @@ extension DiscreteVAE {
     let vocabulary = architecture.vocabulary
     guard let position = grid.tokens.firstIndex(where: { Int($0) >= vocabulary }) else { return }
     throw DVAEError(
-      .badData,
+      .badData, code: .outsideVocabulary,
       "token \(grid.tokens[position]) in row \(position / grid.width), column "
         + "\(position % grid.width) is not in the vocabulary 0..<\(vocabulary): "
         + "these tokens are of another model")

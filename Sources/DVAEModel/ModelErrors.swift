@@ -2,6 +2,11 @@ public import DVAEFiles
 import DVAEWeights
 package import DVAETensors
 
+extension DVAEError.Code {
+  /// A token is none of the model's.
+  public static let outsideVocabulary = Self(rawValue: "outside-vocabulary")
+}
+
 extension DVAEError {
   /// The error of a file that holds the other half of a model.
   package static func wrongHalf(

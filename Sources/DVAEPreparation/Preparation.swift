@@ -54,9 +54,13 @@ package struct Preparation: Sendable {
 
   /// The funnel of a finished output of this very job; nil where there is none.
   ///
+  /// - Parameters:
+  ///   - path: of the output
+  ///   - replaceable: whether the output of another job counts as none
+  /// - Returns: the funnel, or nil
   /// - Throws: the output of another job is there
-  package func finished(_ path: String) throws -> Funnel? {
-    try PreparationOutput.finished(path, settings)
+  package func finished(_ path: String, replaceable: Bool = false) throws -> Funnel? {
+    try PreparationOutput.finished(path, settings, replaceable: replaceable)
   }
 
   /// Does the job, or what an earlier run has left of it.
@@ -64,6 +68,7 @@ package struct Preparation: Sendable {
   /// - Parameters:
   ///   - path: the folder to be written
   ///   - start: what to do about an unfinished output
+  ///   - replacing: whether the job's output takes the place of a finished one
   ///   - rowsPerCommit: rows between two commits; by the time that commits take unless given
   ///   - progress: told after every row how many are read and how many are written; the job stops
   ///     where it throws, and can be resumed
@@ -71,7 +76,7 @@ package struct Preparation: Sendable {
   /// - Returns: how it went
   /// - Throws: what keeps the job from going on; it can then be resumed
   package func run(
-    _ path: String, start: JobStart = .fresh, rowsPerCommit: Int? = nil,
+    _ path: String, start: JobStart = .fresh, replacing: Bool = false, rowsPerCommit: Int? = nil,
     progress: (_ rows: Int, _ samples: Int) throws -> Void,
     pages: (Funnel) throws -> [String: String] = { _ in [:] }
   ) async throws -> Summary {
@@ -84,13 +89,16 @@ package struct Preparation: Sendable {
       (.duplicates, duplicates.active(excluding: !settings.excluded.isEmpty)),
     ])
     let fingerprints = settings.sources.map { SourceFingerprint($0) }
-    let output = try PreparationOutput(path, settings, fingerprints, start, funnel: empty) {
+    var sources = try Sources(settings.sources, settings.source)
+    try sources.check()
+    let output = try PreparationOutput(
+      path, settings, fingerprints, start, replacing: replacing, funnel: empty
+    ) {
       duplicates.restore(sha256: $0, perceptual: $1)
     }
     output.rowsPerCommit = rowsPerCommit
     var summary = Summary(funnel: output.funnel)
     summary.resumed = output.rows
-    var sources = try Sources(settings.sources, settings.source)
     for _ in 0..<output.rows { _ = try sources.next() }
     var read = output.rows
     let limiter = Limiter(threads)
@@ -117,6 +125,13 @@ package struct Preparation: Sendable {
       }
       try output.add(result, origin: done.origin, caption: done.caption)
       try progress(output.rows, output.samples)
+    }
+    if let example = output.funnel.firstUnreachable {
+      // Nothing was written, and nothing is known of the images: another run begins anew.
+      try output.discard()
+      throw DVAEError(
+        .inputOutput, "no image could be fetched: \(example.detail)",
+        advice: "connect to the network and try again")
     }
     try output.finish(pages: pages)
     summary.funnel = output.funnel

@@ -8,7 +8,8 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// [N, H, W], or [H, W] for a single image; keys from the sidecar, or numbered.
+/// [N, H, W], [H, W] for a single image, or [N, H·W] with a grid in each row, as language models take
+/// sequences; keys from the sidecar, or numbered.
 struct NpySource: TokenSource {
   let provenance: Provenance?
   let extent: TokenExtent?
@@ -16,17 +17,16 @@ struct NpySource: TokenSource {
   private let array: NpyArray
   private let sidecar: ArraySidecar?
   private let keys: [String]?
+  private let grid: [Int]
+  private let count: Int
   private var converted: [Int64]?
   private var index = 0
 
-  init(_ path: String) throws {
+  /// Opens a file; without a grid, rows of as many tokens as a square grid has are such grids.
+  init(_ path: String, grid: TokenExtent.Grid? = nil) throws {
     self.path = path
     array = try NpyArray.open(path)
-    guard (2...3).contains(array.shape.count) else {
-      throw DVAEError(
-        .badData, file: path, "expected an array of shape [N, height, width], found \(array.shape)")
-    }
-    let count = array.shape.count == 2 ? 1 : array.shape[0]
+    (count, self.grid) = try Self.layout(array.shape, grid, path)
     // Without this, a header alone could promise images without end.
     guard count == 0 || array.count > 0 else {
       throw DVAEError(.badData, file: path, "no tokens in an array of shape \(array.shape)")
@@ -34,7 +34,44 @@ struct NpySource: TokenSource {
     sidecar = try ArraySidecar(of: path)
     keys = try sidecar?.checkedKeys(count, path)
     provenance = sidecar?.provenance
-    extent = TokenExtent(count: count, grid: array.shape.suffix(2))
+    extent = TokenExtent(count: count, grid: self.grid)
+  }
+
+  /// Whether rows were taken as square grids, without having been told.
+  var takesRowsAsGrids: Bool { array.shape.suffix(2) != grid[...] }
+
+  // 14×14 is the smallest grid that models are trained on. A picture of so many tokens in a row is at
+  // least 1568 pixels wide.
+  private static let smallestSquare = 14
+
+  private static func layout(
+    _ shape: [Int], _ wanted: TokenExtent.Grid?, _ path: String
+  ) throws(DVAEError) -> (count: Int, grid: [Int]) {
+    let tokens = shape.last ?? 0
+    if let wanted {
+      let grid = [wanted.rows, wanted.columns]
+      if shape.count == 3, shape.suffix(2) == grid[...] { return (shape[0], grid) }
+      if shape == grid { return (1, grid) }
+      let (size, overflow) = wanted.rows.multipliedReportingOverflow(by: wanted.columns)
+      if !overflow, (1...2).contains(shape.count), tokens == size {
+        return (shape.count == 1 ? 1 : shape[0], grid)
+      }
+      throw DVAEError(
+        .badData, file: path, expected: "grids of \(wanted.rows)×\(wanted.columns) tokens",
+        found: "an array of shape \(shape)")
+    }
+    let side = Int(Double(tokens).squareRoot())
+    let isSquare = side >= smallestSquare && side * side == tokens
+    switch shape.count {
+    case 3: return (shape[0], Array(shape.suffix(2)))
+    case 2 where isSquare && shape[0] != tokens: return (shape[0], [side, side])
+    case 2: return (1, shape)
+    case 1 where isSquare: return (1, [side, side])
+    default:
+      throw DVAEError(
+        .badData, file: path, expected: "an array of shape [N, height, width]", found: "\(shape)",
+        advice: "name the grid of an image")
+    }
   }
 
   func failures() -> [Failure] { sidecar?.failures ?? [] }
@@ -44,10 +81,8 @@ struct NpySource: TokenSource {
   func checkSum() throws -> Bool { try checkSum(of: path, sidecar) }
 
   mutating func next() throws -> TokenReader.Item? {
-    let count = array.shape.count == 2 ? 1 : array.shape[0]
     guard index < count else { return nil }
     defer { index += 1 }
-    let grid = Array(array.shape.suffix(2))
     let key = keys?[index] ?? ArraySidecar.numberedKey(index, of: count, in: path)
     let (size, overflow) = grid[0].multipliedReportingOverflow(by: grid[1])
     guard !overflow else {

@@ -37,11 +37,17 @@ public struct TokenReader: Sequence, IteratorProtocol {
   public let extent: TokenExtent?
   private var source: any TokenSource
 
+  /// Whether each row of a `.npy` array was taken as a square grid, because nobody named another.
+  package var takesRowsAsGrids: Bool { (source as? NpySource)?.takesRowsAsGrids ?? false }
+
   /// Opens a token file or folder.
   ///
-  /// - Parameter path: of a file or folder in any form of `TokenFormat`
+  /// - Parameters:
+  ///   - path: of the file or folder
+  ///   - grid: of every image, for `.npy` arrays of one row per image; without it rows of 14², 15², …
+  ///     tokens are square grids
   /// - Throws: what is missing or wrong with it.
-  public init(contentsOf path: String) throws {
+  public init(contentsOf path: String, grid: TokenExtent.Grid? = nil) throws {
     guard FileSystem.kind(path) != .missing else {
       throw DVAEError(.missing, file: path, "there is no such file or folder; check the path")
     }
@@ -49,9 +55,13 @@ public struct TokenReader: Sequence, IteratorProtocol {
     guard named != .folder || FileSystem.kind(path) == .folder else {
       throw DVAEError(.usage, file: path, "tokens are \(TokenFormat.places), which this is not")
     }
+    guard grid == nil || named == .npy else {
+      throw DVAEError(
+        .usage, file: path, "grids are named for .npy arrays; other forms have their own")
+    }
     let source: any TokenSource =
       switch named {
-      case .npy: try NpySource(path)
+      case .npy: try NpySource(path, grid: grid)
       case .flat where Self.isOfMegatron(path):
         try MegatronSource(TokenFormat.megatronIndex(of: path))
       case .flat, .packed: try RowSource(path, named)
@@ -98,6 +108,20 @@ public struct TokenReader: Sequence, IteratorProtocol {
 
 /// How many images a file of tokens holds, and the one grid that all of them have.
 public struct TokenExtent: Hashable, Sendable {
+  /// The shape of an image's tokens.
+  public struct Grid: Hashable, Sendable {
+    /// Rows of tokens.
+    public var rows: Int
+    /// Columns of tokens.
+    public var columns: Int
+
+    /// Makes a shape.
+    public init(rows: Int, columns: Int) {
+      self.rows = rows
+      self.columns = columns
+    }
+  }
+
   /// Images.
   public let count: Int
   /// Rows and columns.

@@ -29,10 +29,12 @@ public final class TokenWriter {
   ///   - format: the form
   ///   - provenance: of the tokens; a resumed output must have the same
   ///   - start: what to do about an unfinished output
+  ///   - replacingFolder: whether a folder of tokens may be replaced, as files are
   /// - Throws: an unfinished output in the way, one of a job with other settings, one that another
   ///   process is writing, and what the file system refuses.
   public init(
-    _ path: String, format: TokenFormat, provenance: Provenance, start: JobStart = .fresh
+    _ path: String, format: TokenFormat, provenance: Provenance, start: JobStart = .fresh,
+    replacingFolder: Bool = false
   ) throws {
     let path = Path(path).withoutTrailingSlashes.text
     self.path = path
@@ -44,7 +46,7 @@ public final class TokenWriter {
     if start == .fresh, isUnfinished {
       throw DVAEError.unfinished(path: partial)
     }
-    try Self.checkTarget(path, format)
+    try Self.checkTarget(path, format, replacingFolder)
     var continued: Journal?
     if start == .resuming, isUnfinished, FileSystem.kind(journalPath) != .missing {
       continued = try Journal(continuing: journalPath, provenance)
@@ -81,8 +83,8 @@ public final class TokenWriter {
 
   /// Adds what became of the next item.
   ///
-  /// - Throws: `badData` where the form cannot hold it, as a grid of another size in `.npy`; the
-  ///   output is then as it was before, and takes the failure in its place.
+  /// - Throws: `badData` where the form cannot hold it, as a grid of another size in `.npy`, and
+  ///   `DVAEError.Code.impossibleName` where a folder cannot hold its key; the output is then as it was before, and takes the failure in its place.
   public func append(_ record: TokenRecord) throws {
     let before = output.size
     try output.append(record)
@@ -135,9 +137,9 @@ public final class TokenWriter {
     else { return false }
     if let difference = found.difference(from: provenance) {
       throw DVAEError(
-        .cannotCreate, file: path,
+        .cannotCreate, code: .exists, file: path,
         "holds the tokens of a job with other \(difference)",
-        advice: "choose another name, or replace it by not continuing")
+        advice: "choose another name, or replace it")
     }
     // A kill may have come between the last two steps of the job.
     try FileSystem.remove(path + ".partial.journal")
@@ -145,8 +147,13 @@ public final class TokenWriter {
   }
 
   // Better to know now than after a week of work.
-  private static func checkTarget(_ path: String, _ format: TokenFormat) throws(DVAEError) {
+  private static func checkTarget(
+    _ path: String, _ format: TokenFormat, _ replacingFolder: Bool
+  ) throws(DVAEError) {
     switch (FileSystem.kind(path), format) {
+    case (.folder, .folder)
+    where replacingFolder && FileSystem.kind(path + "/" + WebDatasetNotes.provenance) == .file:
+      break
     case (.folder, .folder):
       if try !FileSystem.names(in: path).isEmpty {
         throw DVAEError(.cannotCreate, file: path, "the folder is not empty: choose another")

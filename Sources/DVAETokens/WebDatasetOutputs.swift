@@ -75,7 +75,8 @@ final class TarOutput: PartialOutput {
 /// Files that a killed run has written after its last commit are written again.
 final class FolderOutput: PartialOutput {
   private let folder: String
-  private var pending: [(name: String, bytes: [UInt8])] = []
+  // Files that are written and may not be on the disk yet.
+  private var pending: [String] = []
   private(set) var size: Int
 
   init(_ partial: String, _ provenance: Provenance, _ journal: Journal) throws {
@@ -86,25 +87,33 @@ final class FolderOutput: PartialOutput {
       try FileSystem.removeFolder(folder)
     }
     try FileSystem.makeFolder(folder)
-    pending = [(WebDatasetNotes.provenance, try jsonLine(provenance))]
+    try write(jsonLine(provenance), to: WebDatasetNotes.provenance)
   }
 
   func append(_ record: TokenRecord) throws {
     let files = files(of: record)
-    pending += files
+    let before = pending.count
+    do {
+      for (name, bytes) in files { try write(bytes, to: name) }
+    } catch {
+      // All files of an item or none.
+      for path in pending[before...] { try FileSystem.remove(path) }
+      pending.removeSubrange(before...)
+      throw error
+    }
     size += files.reduce(0) { $0 + $1.bytes.count }
   }
 
+  private func write(_ bytes: [UInt8], to name: String) throws {
+    let path = folder + "/" + name
+    try FileSystem.makeFolder(Path(path).folder.text)
+    try OutputFile(path, emptied: true).append(bytes)
+    pending.append(path)
+  }
+
   func sync() throws {
-    var folders: Set<Path> = [Path(folder)]
-    for (name, bytes) in pending {
-      let path = folder + "/" + name
-      let parent = Path(path).folder
-      if folders.insert(parent).inserted { try FileSystem.makeFolder(parent.text) }
-      let file = try OutputFile(path, emptied: true)
-      try file.append(bytes)
-      try file.sync()
-    }
+    for path in pending { try OutputFile(path, emptied: false).sync() }
+    let folders = Set(pending.map { Path($0).folder }).union([Path(folder)])
     pending = []
     for folder in folders { FileSystem.flushFolder(folder.text) }
   }
@@ -113,8 +122,8 @@ final class FolderOutput: PartialOutput {
 
   func finish(as path: String, _ journal: Journal) throws {
     let failures = try WebDatasetNotes.failures(journal)
-    if !failures.isEmpty { pending.append((WebDatasetNotes.failures, failures)) }
+    if !failures.isEmpty { try write(failures, to: WebDatasetNotes.failures) }
     try sync()
-    try FileSystem.rename(folder, to: path)
+    try FileSystem.replaceFolder(path, with: folder)
   }
 }

@@ -53,6 +53,27 @@ public struct RunFolder: Sendable {
     return folder
   }
 
+  /// Opens the folder of a new run in the place of another, whose files are removed.
+  ///
+  /// - Throws: where it cannot be created, another process has it open, or a file cannot be removed
+  public static func replacing(_ path: String) throws -> RunFolder {
+    let folder = try RunFolder(path)
+    // The checkpoints first: what is left after a kill is then a folder without a run.
+    for name in ["checkpoints", "images"] {
+      try FileSystem.removeFolder(path + "/" + name)
+      try FileSystem.makeFolder(path + "/" + name)
+    }
+    let files = [
+      folder.configuration, folder.metrics, folder.validation, folder.report, folder.modelCard,
+      folder.weights,
+    ]
+    for file in files { try FileSystem.remove(file) }
+    for name in try FileSystem.names(in: path) where name.hasBytePrefix("events.out.tfevents.") {
+      try FileSystem.remove(path + "/" + name)
+    }
+    return folder
+  }
+
   /// The resolved settings.
   public var configuration: String { path + "/config.json" }
   /// One row per update.

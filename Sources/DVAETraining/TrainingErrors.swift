@@ -1,4 +1,9 @@
-package import DVAEFiles
+public import DVAEFiles
+
+extension DVAEError.Code {
+  /// A run was started with other settings.
+  public static let settingsChanged = Self(rawValue: "settings-changed")
+}
 
 extension DVAEError {
   /// The error of a setting with an impossible value.
@@ -14,7 +19,7 @@ extension DVAEError {
   /// The error of a run that was started with other settings.
   package static func settingsChanged(run: String, changes: [SettingChange]) -> DVAEError {
     DVAEError(
-      .usage, file: run,
+      .usage, code: .settingsChanged, file: run,
       "this run was started with other settings: "
         + changes.map(\.description).joined(separator: ", "),
       advice: "leave them out to resume it, or start a new run in another folder")
@@ -53,7 +58,6 @@ extension DVAEError {
       "the training images are not those that this run was started with: \(problem)",
       advice: "give the same ones again, or start a new run in another folder")
   }
-
 }
 
 /// A setting that differs between a run and what was asked for.

@@ -157,7 +157,8 @@ import DVAEWeights
     #expect(try tokens(folder("t.npy")).keys.sorted() == ["a"])
     for batch in ["1", "4"] {
       let run = await tokenize(
-        folder("in"), "--output", folder("t.safetensors"), "--crop", "none", "--batch-size", batch)
+        folder("in"), "--output", folder("t.safetensors"), "--crop", "none", "--batch-size", batch,
+        "--overwrite")
       #expect(run.status == 0)
       let file = try WeightsFile.open(folder("t.safetensors"))
       #expect(file["a"]?.shape == [2, 6])

@@ -295,7 +295,7 @@ import DVAEWeights
     for (arguments, width) in [(["--key", "k1"], 32), (["--by-use"], 16)] {
       let run = await dvae(
         ["tokens", "mosaic", folder("t.npy"), "--output", out, "--weights", Fixture.tiny]
-          + ["--columns", "2"] + arguments)
+          + ["--columns", "2", "--overwrite"] + arguments)
       #expect(run.status == 0, "\(run.errors)")
       let picture = try PixelImage(contentsOf: out)
       #expect(picture.width == width)
@@ -306,8 +306,8 @@ import DVAEWeights
       }
     }
     let gone = await dvae(
-      "tokens", "mosaic", folder("t.npy"), "--output", out, "--weights", Fixture.tiny, "--key", "x"
-    )
+      "tokens", "mosaic", folder("t.npy"), "--output", out, "--weights", Fixture.tiny, "--key", "x",
+      "--overwrite")
     #expect(gone.status == 65 && gone.errors.contains("no image of the key 'x'"))
   }
 }

@@ -277,7 +277,7 @@ import Testing
       (other, kept, true),
     ] {
       let result = await dvae(
-        "decode", tokens, "--weights", weights, "--output", folder("pictures"))
+        "decode", tokens, "--weights", weights, "--output", folder("pictures"), "--overwrite")
       #expect(result.status == 0)
       #expect(
         result.errors.contains("other weights") == isWarned, "\(tokens) by \(weights)")

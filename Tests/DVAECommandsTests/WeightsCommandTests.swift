@@ -80,6 +80,65 @@ import DVAEWeights
       try !again.provenance(of: .decoder).agrees(with: original.provenance(of: .encoder)))
   }
 
+  /// The names are those that the packages look for; OpenAI's request goes with its weights alone.
+  @Test(arguments: ["dall_e", "flava"]) func otherPackagesReadTheirLayout(
+    _ format: String
+  ) async throws {
+    let output = folder(format)
+    func convert(_ input: String...) async -> (status: Int32, output: String, errors: String) {
+      await dvae(
+        ["weights", "convert"] + input + ["--format", format, "--output", output, "--overwrite"])
+    }
+    let run = await convert(Fixture.tiny)
+    #expect(run.status == 0 && run.output == output + "\n", "\(run.errors)")
+    let notice = try String(decoding: bytes(output + "/NOTICE.txt"), as: UTF8.self)
+    #expect(notice.contains("indicate that the model was used"))
+    let (converted, original) = (
+      try WeightsFiles(WeightsLocation(output)), try WeightsFiles(WeightsLocation(Fixture.tiny))
+    )
+    #expect(converted.model.architecture == original.model.architecture)
+    let halves = NetworkPlan.Half.allCases.filter { format == "dall_e" || $0 == .encoder }
+    for half in NetworkPlan.Half.allCases {
+      let (a, b) = (converted.parameters(half), original.parameters(half))
+      #expect((a != nil) == halves.contains(half))
+      for (x, y) in zip(a?.parameters ?? [], b?.parameters ?? []) {
+        #expect(x.name == y.name && x.values.elements.elementsEqual(y.values.elements))
+      }
+    }
+    // Fixtures that the packages themselves wrote.
+    let reference =
+      Fixture.tiny + (format == "flava" ? "/encoder_flava.safetensors" : "/encoder_state_dict.pt")
+    let file = output + (format == "flava" ? "/model.safetensors" : "/encoder.pt")
+    #expect(
+      try Set(WeightsFile.open(file).tensors.map(\.name))
+        == Set(WeightsFile.open(reference).tensors.map(\.name)))
+    if format == "flava" {
+      let config = try JSONSerialization.jsonObject(with: Data(bytes(output + "/config.json")))
+      let fields = try #require(config as? [String: Any])
+      #expect(fields["hidden_size"] as? Int == 16 && fields["vocab_size"] as? Int == 128)
+      #expect(fields["num_blocks_per_group"] as? Int == 1 && fields["num_groups"] as? Int == 4)
+    }
+    // A state dict is somebody else's model; the notice of the one before it must go.
+    let own = await convert(Fixture.tiny + "/encoder_state_dict.pt")
+    #expect(own.status == 0, "\(own.errors)")
+    #expect(!FileManager.default.fileExists(atPath: output + "/NOTICE.txt"))
+  }
+
+  @Test func layoutsHaveNoOptionsOfTheOwnFormat() async throws {
+    for arguments in [
+      ["--output", folder("x.safetensors")], ["--output", folder("x"), "--float16"],
+      ["--output", folder("x"), "--calibrate", Fixture.images],
+    ] {
+      let run = await dvae(
+        ["weights", "convert", Fixture.tiny, "--format", "flava"] + arguments)
+      #expect(run.status == 64, "\(arguments)")
+    }
+    let decoder = await dvae(
+      "weights", "convert", Fixture.tiny + "/decoder.pkl", "--format", "flava", "--output",
+      folder("x"))
+    #expect(decoder.status == 66 && decoder.errors.contains("no encoder"))
+  }
+
   @Test func halfPrecisionIsHalfTheSize() async throws {
     let path = folder("half.safetensors")
     #expect(

@@ -13,14 +13,14 @@ public enum Program {
 
   /// Starts the program.
   public static func launch(
-    _ arguments: [String], in folder: String? = nil, output: Any? = FileHandle.nullDevice,
-    errors: Pipe
+    _ arguments: [String], in folder: String? = nil, input: Any? = FileHandle.nullDevice,
+    output: Any? = FileHandle.nullDevice, errors: Pipe
   ) throws -> Process {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: path)
     process.arguments = arguments
     if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
-    process.standardInput = FileHandle.nullDevice
+    process.standardInput = input
     process.standardOutput = output
     process.standardError = errors
     try process.run()
@@ -29,10 +29,12 @@ public enum Program {
 
   /// Runs the program to its end.
   public static func run(
-    _ arguments: [String], in folder: String? = nil, output: Any? = FileHandle.nullDevice
+    _ arguments: [String], in folder: String? = nil, input: Any? = FileHandle.nullDevice,
+    output: Any? = FileHandle.nullDevice
   ) throws -> (status: Int32, errors: String) {
     let errors = Pipe()
-    let process = try launch(arguments, in: folder, output: output, errors: errors)
+    let process = try launch(
+      arguments, in: folder, input: input, output: output, errors: errors)
     let text = errors.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
     return (process.terminationStatus, String(decoding: text, as: UTF8.self))

@@ -33,7 +33,7 @@ struct BenchmarkCommand: ParsableCommand {
   @Option(help: "Vocabulary of the random model.")
   var vocabulary = 8192
 
-  @Option(help: ArgumentHelp("Measure this model instead.", valueName: "path"))
+  @Option(help: ArgumentHelp("Measure this model instead.", valueName: "path"), completion: .file())
   var weights: String?
 
   @Option(help: "Side of the images, in pixels; a multiple of 8.")
@@ -59,7 +59,8 @@ struct BenchmarkCommand: ParsableCommand {
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
-      "Count on these how many int8 tokens are those of float32.", valueName: "path"))
+      "Count on these how many int8 tokens are those of float32.", valueName: "path"),
+    completion: .file())
   var photos: [String] = []
 
   @Flag(

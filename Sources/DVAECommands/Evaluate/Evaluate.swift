@@ -33,7 +33,8 @@ struct EvaluateCommand: AsyncParsableCommand {
         dvae evaluate photos/ --html report.html --weights openai
       """)
 
-  @Argument(help: "Images, folders, WebDataset .tar archives, @lists of paths.")
+  @Argument(
+    help: "Images, folders, WebDataset .tar archives, @lists of paths.", completion: .file())
   var inputs: [String]
 
   @Option(
@@ -45,13 +46,14 @@ struct EvaluateCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Also write a page with everything in it: the pictures and their errors, the worst and the "
-        + "best, the use of the codes.", valueName: "file"))
+        + "best, the use of the codes.", valueName: "file"), completion: .file())
   var html: String?
 
   @Option(help: "Refuse images that claim more pixels than this.")
   var maxPixels = DecodingLimits.default.maximumPixels
 
   @OptionGroup var model: ModelOptions
+  @OptionGroup var overwrite: OverwriteOption
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
@@ -65,6 +67,7 @@ struct EvaluateCommand: AsyncParsableCommand {
 
   func run() async throws {
     let console = Console.current
+    if let html { try overwrite.check(html) }
     let inputs = try BulkInputs(self.inputs, for: .jsonLines)
     let vae = try model.load()
     // Opened first: hours of work should not end with a page that cannot be written.
@@ -73,6 +76,7 @@ struct EvaluateCommand: AsyncParsableCommand {
       evaluationProtocol, vae, weights: try vae.weightsProvenance(), inputs.fingerprint)
     var codebook = CodebookUse(vocabulary: vae.architecture.vocabulary)
     var shown = ShownPictures()
+    var failures = FailureNotes(console, toEnlarge: "--protocol bilinear-256")
     let total = inputs.fingerprint.count
     let progress = Progress("evaluating", of: total, quiet: quiet.quiet, console: console)
     let limits = DecodingLimits(maximumPixels: maxPixels)
@@ -87,12 +91,13 @@ struct EvaluateCommand: AsyncParsableCommand {
         codebook.count(found.tokens.tokens.map(Int32.init))
         if page != nil { shown.add(found.figures, found.pictures) }
       } catch  where ExitStatus.isOfItem(error) {
-        console.note("dvae: \(error)")
+        failures.add(error)
         report.failed += 1
       }
       progress.update(report.images.count + report.failed)
     }
     progress.finish()
+    failures.finish()
     if !report.images.isEmpty {
       report.summary = EvaluationSummary(report.images, codebook, vae.architecture)
     }

@@ -25,10 +25,10 @@ struct PrepareCommand: AsyncParsableCommand {
         dvae prepare captions.tsv --output data --preset dalle --max-side 512
       """)
 
-  @Argument(help: "Tables, folders of images, WebDataset .tar archives.")
+  @Argument(help: "Tables, folders of images, WebDataset .tar archives.", completion: .file())
   var sources: [String]
 
-  @Option(name: .shortAndLong, help: "The folder to write.")
+  @Option(name: .shortAndLong, help: "The folder to write.", completion: .directory)
   var output: String
 
   @OptionGroup(title: "Filters") var filters: FilterOptions
@@ -40,7 +40,8 @@ struct PrepareCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Keep out these images and what looks like them: another run's folder or samples.jsonl, a "
-        + ".txt of SHA-256, images, folders, .tar archives. Repeatable.", valueName: "path"))
+        + ".txt of SHA-256, images, folders, .tar archives. Repeatable.", valueName: "path"),
+    completion: .file())
   var exclude: [String] = []
 
   @Option(help: "Samples in each shard.")
@@ -53,6 +54,7 @@ struct PrepareCommand: AsyncParsableCommand {
   var threads: Int?
 
   @OptionGroup var interrupted: InterruptedJobOptions
+  @OptionGroup var overwrite: OverwriteOption
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
@@ -66,6 +68,7 @@ struct PrepareCommand: AsyncParsableCommand {
   func run() async throws {
     let console = Console.current
     let path = Path(output).withoutTrailingSlashes.text
+    if !interrupted.resume { try overwrite.check(path) }
     var settings = PreparationSettings(sources: sources, filters: try filters.settings())
     settings.source = source.settings
     settings.image = image.settings
@@ -74,7 +77,7 @@ struct PrepareCommand: AsyncParsableCommand {
     settings.limit = limit
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     let job = try Preparation(settings, fetch: fetch.settings, threads: threads)
-    if interrupted.resume, let funnel = try job.finished(path) {
+    if interrupted.resume, let funnel = try job.finished(path, replaceable: overwrite.overwrite) {
       console.note("\(path) is complete already")
       return try report(path, .init(funnel: funnel), threads, console)
     }
@@ -82,7 +85,7 @@ struct PrepareCommand: AsyncParsableCommand {
     let progress = Progress("reading", of: nil, unit: .rows, quiet: quiet.quiet, console: console)
     defer { progress.finish() }
     let summary = try await job.run(
-      path, start: interrupted.start,
+      path, start: interrupted.start, replacing: overwrite.overwrite,
       progress: { rows, _ in progress.update(rows) },
       pages: { ["funnel.html": Page($0).html] })
     progress.finish()

@@ -49,7 +49,7 @@ struct FilterOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "A JSON object of filters that replace those of the preset, as {\"min_words\": 5}.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var config: String?
 
   @Option(help: "Pairs must have a caption.")
@@ -190,7 +190,8 @@ struct SourceOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The folder that the images of tables are in (default: the table's).", valueName: "folder"))
+      "The folder that the images of tables are in (default: the table's).", valueName: "folder"),
+    completion: .file())
   var images: String?
 
   @Option(
@@ -202,7 +203,7 @@ struct SourceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Take only the photos of YFCC100M in this list of line number, identifier and hash.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var subset: String?
 
   var settings: SourceSettings {

@@ -64,6 +64,7 @@ extension DVAEError {
   /// The library does not know them.
   var line: String {
     switch code {
+    case .exists, .settingsChanged: description + " (--overwrite)"
     case .unfinished: description + " (--resume, --restart)"
     case .startOver: description + " (--restart)"
     default: description
@@ -75,6 +76,7 @@ extension ExitStatus {
   /// Whether an error is of one item of a job, which then goes on.
   static func isOfItem(_ error: any Error) -> Bool {
     guard let error = error as? DVAEError else { return false }
-    return error.kind == .badData || error.code == .missing || error.code == .unreadable
+    return error.kind == .badData
+      || [.missing, .unreadable, .impossibleName].contains(error.code)
   }
 }

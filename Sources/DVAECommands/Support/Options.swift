@@ -2,7 +2,7 @@ public import ArgumentParser
 import DVAECPUEngine
 public import DVAEKit
 import DVAEModel
-import DVAEImages
+public import DVAEImages
 
 /// Which model, and how it is run.
 struct ModelOptions: ParsableArguments {
@@ -10,7 +10,7 @@ struct ModelOptions: ParsableArguments {
     help: ArgumentHelp(
       "The model: a folder with encoder and decoder files (.pkl, .pt, .safetensors), one "
         + ".safetensors, or a name: 'starter' (unless given), 'openai' or 'random'.",
-      valueName: "path"))
+      valueName: "path"), completion: .file())
   var weights: String?
 
   @OptionGroup var device: DeviceOption
@@ -46,15 +46,25 @@ struct DeviceOption: ParsableArguments {
 
 /// What is done to an image before the encoder sees it.
 struct ImageOptions: ParsableArguments {
-  @Option(help: "Side of the square the encoder sees, in pixels; a multiple of 8.")
-  var resolution = 256
+  @Option(
+    name: .customLong("preprocessing"),
+    help: ArgumentHelp(
+      "What published models do to images: openai (256 pixels, center), beit (112, bounded) or flava "
+        + "(112, stretch); the last two enlarge. The options below change parts of it.",
+      valueName: "openai|beit|flava"))
+  var name = Preprocessing.Name.openai
+
+  @Option(
+    help: "Side of the square the encoder sees, in pixels; a multiple of 8 (default: 256 or 112).")
+  var resolution: Int?
 
   @Option(
     help: ArgumentHelp(
       "How an image becomes that square: center (short side to the resolution, then the middle), "
-        + "stretch, or none (keep the size, cut to multiples of 8).",
-      valueName: "center|stretch|none"))
-  var crop = Crop.center
+        + "stretch, bounded (an aspect ratio of 3:4 to 4:3 around the middle, then stretched), or "
+        + "none (keep the size, cut to multiples of 8).",
+      valueName: "center|stretch|bounded|none"))
+  var crop: Preprocessing.CropMode?
 
   @Flag(help: "Enlarge images that are smaller than the resolution, which are otherwise errors.")
   var upscale = false
@@ -70,7 +80,11 @@ struct ImageOptions: ParsableArguments {
   }
 
   var preprocessing: Preprocessing {
-    Preprocessing(resolution: resolution, crop: crop.mode, upscale: upscale)
+    var settings = Preprocessing(name)
+    if let resolution { settings.resolution = resolution }
+    if let crop { settings.crop = crop }
+    if upscale { settings.upscale = true }
+    return settings
   }
 
   var limits: DecodingLimits { DecodingLimits(maximumPixels: maxPixels) }
@@ -85,21 +99,8 @@ struct ImageOptions: ParsableArguments {
   }
 }
 
-/// `Preprocessing.CropMode` on the command line.
-enum Crop: String, CaseIterable, ExpressibleByArgument {
-  case center
-  case stretch
-  case none
-
-  var mode: Preprocessing.CropMode {
-    switch self {
-    case .center: .center
-    case .stretch: .stretch
-    case .none: .none
-    }
-  }
-}
-
+extension Preprocessing.Name: ExpressibleByArgument {}
+extension Preprocessing.CropMode: ExpressibleByArgument {}
 extension Precision: ExpressibleByArgument {}
 
 /// What to do where an earlier run of the same job was interrupted.
@@ -129,9 +130,13 @@ struct JSONOption: ParsableArguments {
   var json = false
 }
 
-/// Refuses an output without a name, which would be written into the root folder.
+/// Refuses an output without a name, which would be written into the root folder, and `-`, by which
+/// other programs mean standard output.
 func check(output path: String) throws {
   if path.isEmpty { throw ValidationError("--output must name a file or a folder") }
+  if path == "-" {
+    throw ValidationError("--output: '-' is no file; './-' is one of that name")
+  }
 }
 
 /// Refuses a number below 1, or so large that it can only be a mistake.

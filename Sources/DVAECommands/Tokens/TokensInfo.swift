@@ -12,7 +12,7 @@ struct TokensInfo: AsyncParsableCommand {
         dvae tokens info tokens.npy
       """)
 
-  @Argument(help: "Files or folders of tokens, of any form.")
+  @Argument(help: "Files or folders of tokens, of any form.", completion: .file())
   var tokens: [String]
 
   @OptionGroup var json: JSONOption
@@ -73,7 +73,8 @@ struct TokensReport: Encodable {
       "  architecture   n_hid \(architecture.hidden), vocabulary \(architecture.vocabulary)")
     let preprocessing = provenance.preprocessing
     lines.append(
-      "  preprocessing  resolution \(preprocessing.resolution), crop "
+      "  preprocessing  " + (preprocessing.name.map { "\($0.rawValue): " } ?? "")
+        + "resolution \(preprocessing.resolution), crop "
         + "\(preprocessing.crop.rawValue)\(preprocessing.upscale ? ", upscaled" : "")")
     lines.append(
       "  inputs         \(provenance.inputs.count), SHA-256 \(provenance.inputs.sha256)")

@@ -21,10 +21,10 @@ struct TokensMosaic: AsyncParsableCommand {
         dvae tokens mosaic tokens.npy --key photo --output photo.png --weights openai
       """)
 
-  @Argument(help: "A file or folder of tokens, of any form.")
+  @Argument(help: "A file or folder of tokens, of any form.", completion: .file())
   var tokens: String?
 
-  @Option(name: .shortAndLong, help: "The PNG to write.")
+  @Option(name: .shortAndLong, help: "The PNG to write.", completion: .file())
   var output: String
 
   @Option(help: "The image to draw (default: the first).")
@@ -37,6 +37,7 @@ struct TokensMosaic: AsyncParsableCommand {
   var columns: Int?
 
   @OptionGroup var model: ModelOptions
+  @OptionGroup var overwrite: OverwriteOption
   @OptionGroup var quiet: QuietOption
 
   func validate() throws {
@@ -54,6 +55,7 @@ struct TokensMosaic: AsyncParsableCommand {
   }
 
   func run() async throws {
+    try overwrite.check(output)
     let vae = try model.load(only: .decoder)
     try FileSystem.makeFolder(Path(output).folder.text)
     if let tokens, !byUse {

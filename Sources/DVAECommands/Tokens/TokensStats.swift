@@ -19,7 +19,7 @@ struct TokensStats: AsyncParsableCommand {
         dvae tokens stats tokens.npy
       """)
 
-  @Argument(help: "Files or folders of tokens, of any form.")
+  @Argument(help: "Files or folders of tokens, of any form.", completion: .file())
   var tokens: [String]
 
   @Option(help: "So many of the most used codes.")

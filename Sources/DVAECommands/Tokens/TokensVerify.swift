@@ -17,7 +17,7 @@ struct TokensVerify: AsyncParsableCommand {
         dvae tokens verify tokens-*-of-8.tar
       """)
 
-  @Argument(help: "Files or folders of tokens, of any form.")
+  @Argument(help: "Files or folders of tokens, of any form.", completion: .file())
   var tokens: [String]
 
   @OptionGroup var vocabulary: VocabularyOption

@@ -40,7 +40,7 @@ extension TrainCommand {
   func start(
     _ output: String?, processes: Int, note: (String) -> Void
   ) throws -> RunStart {
-    guard let output, let folder = try RunFolder.existing(output) else {
+    guard let output, !overwrite.overwrite, let folder = try RunFolder.existing(output) else {
       return try newRun(in: nil, over: nil, processes, note)
     }
     guard let saved = try folder.latest(warn: note) else {

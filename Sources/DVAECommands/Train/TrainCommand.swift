@@ -31,7 +31,7 @@ struct TrainCommand: AsyncParsableCommand {
 
       A run goes on with the settings that it was started with; --updates, --data (the same images \
       elsewhere), --keep and what concerns checkpoints and validation may change, also by editing \
-      config.json. Relative paths start at the folder in which the run began.
+      config.json. With --overwrite another run begins in its place. Relative paths start at the folder in which the run began.
 
       Example:
         dvae train --data photos/*.tar --validation held-out.tar --output run
@@ -39,15 +39,17 @@ struct TrainCommand: AsyncParsableCommand {
 
   @Option(
     parsing: .upToNextOption,
-    help: "Images to train on: files, folders, WebDataset .tar archives, @lists of paths.")
+    help: "Images to train on: files, folders, WebDataset .tar archives, @lists of paths.",
+    completion: .file())
   var data: [String] = []
 
   @Option(
     parsing: .upToNextOption,
-    help: "Images to validate with (default: the first of the training images).")
+    help: "Images to validate with (default: the first of the training images).",
+    completion: .file())
   var validation: [String] = []
 
-  @Option(name: .shortAndLong, help: "The folder of the run.")
+  @Option(name: .shortAndLong, help: "The folder of the run.", completion: .directory)
   var output: String?
 
   @OptionGroup(title: "Recipe") var options: TrainOptions
@@ -66,6 +68,7 @@ struct TrainCommand: AsyncParsableCommand {
   @Flag(help: "Print the settings that this command line leads to, as JSON, and end.")
   var printConfig = false
 
+  @OptionGroup var overwrite: OverwriteOption
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
@@ -97,7 +100,10 @@ struct TrainCommand: AsyncParsableCommand {
     let engine = try CPUEngine(threads: threads)
     let updater = try device.updater(configuration, processes)
     // All that can be wrong has been looked at: a mistake leaves no folder behind.
-    let folder = try start.map { try $0.folder ?? RunFolder.new(output) }
+    let folder = try start.map { start in
+      if overwrite.overwrite { return try RunFolder.replacing(output) }
+      return try start.folder ?? RunFolder.new(output)
+    }
     try folder?.write(configuration)
     if state.update > 0 { note("\(output): going on after update \(state.update)") }
     if state.update >= configuration.updates {

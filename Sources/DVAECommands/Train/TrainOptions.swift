@@ -8,13 +8,14 @@ struct TrainOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The recipe to start from: paper (as published), starter (hours on a few cores), tiny "
-        + "(minutes); default starter.", valueName: "paper|starter|tiny"))
+        + "(minutes); default starter.", valueName: "paper|starter|tiny"),
+    completion: .list(TrainingConfiguration.presets.keys.sorted()))
   var preset: String?
 
   @Option(
     help: ArgumentHelp(
       "JSON with any of the settings of a run's config.json, or such a file itself; its schedules "
-        + "are taken as they stand.", valueName: "file"))
+        + "are taken as they stand.", valueName: "file"), completion: .file())
   var config: String?
 
   @Option(help: "Updates of the whole run; a new run's schedules of the preset scale along.")
@@ -74,7 +75,8 @@ struct TrainOptions: ParsableArguments {
   @Option(
     name: .customLong("init"),
     help: ArgumentHelp(
-      "Weights to start from: what --weights takes elsewhere.", valueName: "weights"))
+      "Weights to start from: what --weights takes elsewhere.", valueName: "weights"),
+    completion: .file())
   var initialWeights: String?
   @Option(
     help: ArgumentHelp(

@@ -23,15 +23,17 @@ struct WeightsDownload: AsyncParsableCommand {
     name: .shortAndLong,
     help: ArgumentHelp(
       "The folder to put them in (default: dvae/openai in $XDG_CACHE_HOME or ~/.cache).",
-      valueName: "folder"))
+      valueName: "folder"), completion: .directory)
   var output: String?
 
   @Option(help: ArgumentHelp("Where to fetch them from, for mirrors.", valueName: "address"))
   var baseURL = "https://cdn.openai.com/dall-e"
 
+  @OptionGroup var overwrite: OverwriteOption
   @OptionGroup var quiet: QuietOption
 
   func validate() throws {
+    if let output { try DVAECommands.check(output: output) }
     let url = URL(string: baseURL)
     guard let scheme = url?.scheme?.lowercased(), ["http", "https"].contains(scheme),
       url?.host != nil
@@ -51,6 +53,7 @@ struct WeightsDownload: AsyncParsableCommand {
       if FileSystem.kind(path) == .file, (try? Self.check(path, half)) != nil {
         console.note("\(path) is there already")
       } else {
+        try overwrite.check(path)
         try await fetch(url, path, half, console)
       }
       console.print(path)

@@ -18,7 +18,9 @@ struct WeightsInfo: AsyncParsableCommand {
         dvae weights info encoder.pkl
       """)
 
-  @Argument(help: "A weights file, a folder of them, or a name: 'starter' or 'openai'.")
+  @Argument(
+    help: "A weights file, a folder of them, or a name: 'starter' or 'openai'.", completion: .file()
+  )
   var weights: String
 
   @OptionGroup var json: JSONOption

@@ -17,6 +17,10 @@ extension DVAEError.Code {
   public static let limitExceeded = Self(rawValue: "limit-exceeded")
   /// The input has more bytes than a limit allows.
   public static let tooManyBytes = Self(rawValue: "too-many-bytes")
+  /// A name that no file can have, or that leads through a file.
+  public static let impossibleName = Self(rawValue: "impossible-name")
+  /// A finished output has the name already.
+  public static let exists = Self(rawValue: "exists")
   /// An unfinished output of an earlier run is in the way.
   public static let unfinished = Self(rawValue: "unfinished")
   /// An unfinished output cannot be continued.
@@ -91,6 +95,13 @@ extension DVAEError {
       advice: "open it again once it is complete")
   }
 
+  /// The error of an output whose name a finished one has.
+  package static func exists(path: String) -> DVAEError {
+    DVAEError(
+      .cannotCreate, code: .exists, file: path, "is there already",
+      advice: "choose another name, or replace it")
+  }
+
   /// The error of an unfinished output of an earlier run.
   package static func unfinished(path: String) -> DVAEError {
     DVAEError(
@@ -111,8 +122,10 @@ extension DVAEError {
   }
 
   /// The error of an output that cannot be created.
-  package static func cannotCreate(path: String, reason: String) -> DVAEError {
-    DVAEError(.cannotCreate, file: path, "cannot be created: \(reason)")
+  package static func cannotCreate(
+    code: Code = .other, path: String, reason: String
+  ) -> DVAEError {
+    DVAEError(.cannotCreate, code: code, file: path, "cannot be created: \(reason)")
   }
 
   /// The error of an output whose writing failed on the way.

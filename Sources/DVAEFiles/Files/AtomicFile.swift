@@ -31,7 +31,8 @@ public final class AtomicFile {
     self.destination = destination
     temporary = (Path(destination).folder / ".\(name).partial").text
     switch try? SystemFile.status(at: destination).kind {
-    case .folder?: throw .cannotCreate(path: path, reason: "a folder has this name")
+    case .folder?:
+      throw .cannotCreate(code: .impossibleName, path: path, reason: "a folder has this name")
     case .other?: throw .cannotCreate(path: path, reason: "a device or pipe has this name")
     case .regular?, .link?, nil: break
     }
@@ -47,6 +48,8 @@ public final class AtomicFile {
       self.descriptor = descriptor
     } catch  where error.isLocked {
       throw .cannotCreate(path: path, reason: "another process is writing it at this moment")
+    } catch  where error.isOfName {
+      throw .cannotCreate(code: .impossibleName, path: path, reason: error.reason)
     } catch  where error.isMissing {
       throw .cannotCreate(path: path, reason: "its folder does not exist; create it first")
     } catch {

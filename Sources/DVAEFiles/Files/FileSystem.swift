@@ -46,7 +46,9 @@ package enum FileSystem {
     } catch {
       // Another process may have made it meanwhile.
       guard kind(path) != .folder else { return }
-      throw DVAEError(.cannotCreate, file: path, "cannot make the folder: \(error.reason)")
+      throw DVAEError(
+        .cannotCreate, code: error.isOfName || exists(path) ? .impossibleName : .other, file: path,
+        "cannot make the folder: \(error.reason)")
     }
   }
 
@@ -59,6 +61,18 @@ package enum FileSystem {
         .cannotCreate, file: new, "cannot put the finished output here: \(error.reason)")
     }
     SystemFile.flushFolder(Path(new).folder.text)
+  }
+
+  /// Gives a finished folder its name, in the place of an older folder, which is removed after that.
+  package static func replaceFolder(_ path: String, with new: String) throws(DVAEError) {
+    let old = path + ".replaced"
+    if exists(path) {
+      // What a kill has left in between.
+      try removeFolder(old)
+      try rename(path, to: old)
+    }
+    try rename(new, to: path)
+    try removeFolder(old)
   }
 
   /// Makes the names in a folder durable, where the file system can do that.

@@ -48,6 +48,27 @@ public final class InputFile: Sendable {
   }
 }
 
+extension InputFile {
+  /// Returns what standard input gives up to its end, at most `limit` bytes.
+  ///
+  /// - Throws: also `tooManyBytes`, once more have come.
+  package static func standardInput(limit: Int) throws(DVAEError) -> [UInt8] {
+    let name = "standard input"
+    var bytes: [UInt8] = []
+    do throws(SystemError) {
+      while true {
+        let piece = try SystemFile.read(0, count: 1 << 16)
+        if piece.isEmpty { return bytes }
+        bytes += piece
+        guard bytes.count <= limit else { break }
+      }
+    } catch {
+      throw .unreadable(path: name, reason: error.reason)
+    }
+    throw .tooManyBytes(name: name, bytes: bytes.count, limit: limit)
+  }
+}
+
 extension FileHash {
   /// Returns the hash of a file's bytes, or of a part of them: what `sha256sum` prints.
   package static func of(_ path: String, _ range: Range<Int>? = nil) throws(DVAEError) -> String {

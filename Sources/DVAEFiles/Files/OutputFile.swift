@@ -27,7 +27,9 @@ package final class OutputFile {
       throw .inUse(path: path)
     } catch {
       let reason = FileSystem.isLink(path) ? "it is a symbolic link" : error.reason
-      throw DVAEError(.cannotCreate, file: path, "cannot write here: \(reason)")
+      throw DVAEError(
+        .cannotCreate, code: error.isOfName ? .impossibleName : .other, file: path,
+        "cannot write here: \(reason)")
     }
     do throws(SystemError) {
       if emptied { try SystemFile.truncate(descriptor, to: 0) }

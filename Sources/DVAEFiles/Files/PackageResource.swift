@@ -25,13 +25,16 @@ package enum PackageResource {
     #endif
     let places = [
       "swift-dvae_\(target).resources", "swift-dvae_\(target).bundle",
-      "swift-dvae_\(target).bundle/Contents/Resources", "../share/dvae",
+      "swift-dvae_\(target).bundle/Contents/Resources",
     ]
-    let candidates = folders.flatMap { folder in places.map { "\(folder)/\($0)" } }
+    let candidates =
+      folders.flatMap { folder in places.map { "\(folder)/\($0)" } }
+      + [(Path(executable).folder.folder / "share/dvae").text]
     guard let found = candidates.first(where: { FileSystem.kind("\($0)/\(name)") == .file }) else {
       throw DVAEError(
-        .missing, code: .missing, file: "\(candidates[0])/\(name)", "it is not there",
-        advice: "keep it beside the program")
+        .missing, code: .missing, file: name,
+        "did not come with this program; looked in \(candidates.joined(separator: ", "))",
+        advice: "put it into one of these, or install the program instead of copying it")
     }
     return found
   }

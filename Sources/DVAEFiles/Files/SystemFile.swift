@@ -16,6 +16,8 @@ struct SystemError: Error, Sendable {
   /// The system's own words, "No space left on device" for instance.
   var reason: String { String(cString: strerror(code)) }
   var isMissing: Bool { code == ENOENT || code == ENOTDIR }
+  /// Whether the name is to blame, and another would do.
+  var isOfName: Bool { [ENAMETOOLONG, ENOTDIR, EISDIR, EILSEQ].contains(code) }
   var isLocked: Bool { code == EWOULDBLOCK || code == EAGAIN }
 
   static var last: SystemError { SystemError(code: errno) }
@@ -136,6 +138,22 @@ enum SystemFile {
       let place = off_t(position + done)
       done += try repeating { pwrite(descriptor, rest.baseAddress, rest.count, place) }
     }
+  }
+
+  /// Reads up to `count` bytes from a pipe or a file; none at its end.
+  static func read(_ descriptor: Int32, count: Int) throws(SystemError) -> [UInt8] {
+    var failure: SystemError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      // Not `read`, which is this method to Swift.
+      var part = iovec(iov_base: buffer.baseAddress, iov_len: count)
+      do throws(SystemError) {
+        filled = try repeating { readv(descriptor, &part, 1) }
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return bytes
   }
 
   /// Reads up to `count` bytes at a position; fewer at the end of the file.

@@ -69,6 +69,9 @@ package final class Fetcher: Sendable {
   // Hosts beyond which those that are done with are forgotten.
   private static let manyHosts = 10_000
 
+  /// The kinds of failures in which no server has answered.
+  static let unreachable: Set<String> = ["dns", "no-connection", "timeout"]
+
   /// Makes a fetcher of files of at most `maxBytes` bytes.
   package init(_ settings: FetchSettings, maxBytes: Int) {
     self.settings = settings

@@ -73,6 +73,15 @@ package struct Funnel: Codable, Hashable, Sendable {
     stages.first?.drops.first { $0.reason == SourceRow.unreadableSource && $0.count > 0 }
   }
 
+  /// An example of an image whose server was not reached, if none of any was.
+  package var firstUnreachable: Example? {
+    guard let stage = stages.first(where: { $0.name == .image }), stage.entered > 0 else {
+      return nil
+    }
+    let drops = stage.drops.filter { Fetcher.unreachable.contains($0.reason) }
+    return drops.reduce(0) { $0 + $1.count } == stage.entered ? drops.first?.examples.first : nil
+  }
+
   /// Counts a pair that goes through.
   mutating func pass() {
     for index in stages.indices {

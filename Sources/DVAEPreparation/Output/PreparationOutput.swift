@@ -53,7 +53,7 @@ final class PreparationOutput {
   /// Opens an output; `restored` is told of the images that an earlier run has written.
   init(
     _ path: String, _ settings: PreparationSettings, _ sources: [SourceFingerprint],
-    _ start: JobStart, funnel: Funnel,
+    _ start: JobStart, replacing: Bool, funnel: Funnel,
     restored: (_ sha256: String, _ perceptual: UInt64) -> Void
   ) throws {
     self.path = path
@@ -64,9 +64,7 @@ final class PreparationOutput {
     if start == .fresh, isUnfinished {
       throw DVAEError.unfinished(path: folder)
     }
-    guard FileSystem.kind(path) == .missing else {
-      throw DVAEError(.cannotCreate, file: path, "is there already: choose another name")
-    }
+    try Self.checkTarget(path, replacing: replacing)
     try FileSystem.makeFolder(folder)
     list = try OutputFile(folder + "/samples.jsonl", emptied: false, locked: true)
     let state = start == .resuming ? try Self.state(folder, settings, sources) : nil
@@ -76,6 +74,20 @@ final class PreparationOutput {
     shards = try ShardOutput(
       folder, samplesPerShard: settings.samplesPerShard, from: state?.mark ?? .init())
     try restore(state?.sampleBytes ?? 0, restored)
+  }
+
+  /// Refuses a name that something has; only an output of this kind may be replaced.
+  private static func checkTarget(_ path: String, replacing: Bool) throws(DVAEError) {
+    switch FileSystem.kind(path) {
+    case .missing: return
+    case .folder where try FileSystem.names(in: path).isEmpty: return
+    case .folder where FileSystem.kind(path + "/index.json") == .file:
+      if !replacing { throw .exists(path: path) }
+    case .folder, .file:
+      throw DVAEError(
+        .cannotCreate, file: path, "is there already, and is not prepared data",
+        advice: "choose another name")
+    }
   }
 
   private static func state(
@@ -171,9 +183,12 @@ final class PreparationOutput {
     try write(
       readable(Index(settings: settings, samples: samples, shards: shards.mark.shards)),
       to: "index.json")
-    try FileSystem.rename(folder, to: path)
+    try FileSystem.replaceFolder(path, with: folder)
     try FileSystem.remove(path + "/state.json")
   }
+
+  /// Removes the unfinished output.
+  func discard() throws { try FileSystem.removeFolder(folder) }
 
   private func readable(_ value: some Encodable) throws -> [UInt8] {
     try jsonText(value, .pretty) + [UInt8(ascii: "\n")]
@@ -187,9 +202,13 @@ final class PreparationOutput {
 
   /// The funnel of a finished output of this very job; nil where there is none.
   ///
-  /// - Throws: the output of another job is there
-  static func finished(_ path: String, _ settings: PreparationSettings) throws -> Funnel? {
-    guard FileSystem.kind(path) != .missing else { return nil }
+  /// - Throws: the output of another job is there, unless it is replaceable
+  static func finished(
+    _ path: String, _ settings: PreparationSettings, replaceable: Bool
+  ) throws -> Funnel? {
+    guard FileSystem.kind(path) != .missing, FileSystem.kind(path + ".partial") == .missing else {
+      return nil
+    }
     let decoder = JSONDecoder()
     let index = path + "/index.json"
     guard FileSystem.kind(index) == .file,
@@ -197,9 +216,11 @@ final class PreparationOutput {
         Index.self, from: Data(InputFile.contents(of: index, limit: 1 << 30))),
       found.settings == settings
     else {
+      if replaceable { return nil }
       throw DVAEError(
-        .cannotCreate, file: path,
-        "is there already, and is not the output of this job: choose another name")
+        .cannotCreate, code: .exists, file: path,
+        "is there already, and is not the output of this job",
+        advice: "choose another name, or replace it")
     }
     // A kill may have come between the last two steps.
     try FileSystem.remove(path + "/state.json")

@@ -99,6 +99,21 @@ package struct Sources {
     archive = try YFCCArchive(settings)
   }
 
+  /// Reads the first row of each source, so that one of another form than asked for, or without the
+  /// columns, is found before anything is written.
+  ///
+  /// - Throws: the first mistake; damage is not one, and is counted when its turn comes
+  package func check() throws {
+    for path in rest {
+      do {
+        var source = try open(path)
+        _ = try source.next()
+      } catch let error as DVAEError where error.kind == .badData || error.kind == .inputOutput {
+        continue
+      }
+    }
+  }
+
   /// The next row of all; nil at the end.
   package mutating func next() throws -> SourceRow? {
     while true {

@@ -49,13 +49,13 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
   ///   - writer: for the same job
   ///   - isolation: the actor that the writer and the closures run on; the caller's
   ///   - progress: called after every item
-  ///   - failed: called with one line for every image that cannot be done; the job goes on
+  ///   - failed: called with the error of every image that cannot be done; the job goes on
   /// - Throws: what keeps the job from going on, such as a full disk, and `CancellationError`;
   ///   everything that is committed by then can be resumed.
   public func run(
     _ inputs: BulkInputs, into writer: TokenWriter,
     isolation: isolated (any Actor)? = #isolation,
-    progress: (BulkProgress) -> Void = { _ in }, failed: (String) -> Void = { _ in }
+    progress: (BulkProgress) -> Void = { _ in }, failed: (DVAEError) -> Void = { _ in }
   ) async throws {
     try inputs.refuse(output: writer.path, of: writer.format)
     var state = BulkProgress(done: writer.resumed, total: inputs.fingerprint.count)
@@ -67,8 +67,11 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
         try writer.append(
           TokenRecord(
             key: item.key, .tokens(made.grid), soft: made.soft, companions: item.companions))
-      } catch let error as DVAEError where error.kind == .badData || error == item.tokens.failure {
-        failed(error.description)
+      } catch let error as DVAEError
+        where error.kind == .badData || error.code == .impossibleName
+        || error == item.tokens.failure
+      {
+        failed(error)
         try writer.append(TokenRecord(key: item.key, .failure(error.description)))
       }
       state.done += 1

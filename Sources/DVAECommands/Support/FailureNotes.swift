@@ -1,0 +1,54 @@
+import DVAEFiles
+import DVAEImages
+import DVAEKit
+import DVAEModel
+
+/// Tells of the items of a job that cannot be done, in a line for each.
+///
+/// A mistake in the settings hits many items alike: it is told for the first of them, and the others
+/// are counted at the end.
+struct FailureNotes {
+  private let console: Console
+  private let toEnlarge: String
+  private var repeats: [DVAEError.Code: Int] = [:]
+
+  /// Begins without a failure.
+  ///
+  /// - Parameters:
+  ///   - console: where to tell
+  ///   - toEnlarge: the option with which images that are too small can be used
+  init(_ console: Console, toEnlarge: String = "--upscale") {
+    self.console = console
+    self.toEnlarge = toEnlarge
+  }
+
+  /// Tells of an item, or counts it.
+  mutating func add(_ error: any Error) {
+    guard let error = error as? DVAEError, let shared = shared(error.code) else {
+      return console.note("dvae: \((error as? DVAEError)?.line ?? "\(error)")")
+    }
+    if let count = repeats[error.code] {
+      repeats[error.code] = count + 1
+    } else {
+      repeats[error.code] = 0
+      console.note("dvae: \(error)\(shared.option)")
+    }
+  }
+
+  /// Tells how many items were counted.
+  func finish() {
+    for (code, count) in repeats.sorted(by: { $0.key.rawValue < $1.key.rawValue }) where count > 0 {
+      guard let shared = shared(code) else { continue }
+      console.note(
+        "dvae: \(count) more \(count == 1 ? "is" : "are") \(shared.what)\(shared.option)")
+    }
+  }
+
+  private func shared(_ code: DVAEError.Code) -> (what: String, option: String)? {
+    switch code {
+    case .tooSmall: ("too small", " (\(toEnlarge))")
+    case .outsideVocabulary: ("of another vocabulary", " (--weights)")
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,196 @@
+import DVAETestSupport
+import DVAEFiles
+import DVAEImages
+import DVAEKit
+import Foundation
+import Testing
+
+/// What a new user does in the first hours, and the slips that are made then.
+@Suite struct NewcomerTests {
+  let folder = TemporaryFolder()
+
+  private static let tiny = ["--weights", Fixture.tiny, "--quiet"]
+
+  private func lines(_ text: String) -> [String] { text.split(separator: "\n").map(String.init) }
+
+  /// One resolution too many: told once with the way out, and counted.
+  @Test(arguments: ["tokenize", "reconstruct"]) func smallImagesAreToldOnce(
+    _ command: String
+  ) async {
+    let run = await dvae(
+      [command, Fixture.images, "--output", folder("o"), "--resolution", "1024"] + Self.tiny)
+    #expect(run.status == 65)
+    let notes = lines(run.errors)
+    #expect(notes.count == 3, "\(notes)")
+    #expect(notes[0].contains("at least 1024×1024") && notes[0].hasSuffix("(--upscale)"))
+    #expect(notes[1] == "dvae: 2 more are too small (--upscale)")
+  }
+
+  @Test func smallImagesOfAProtocolAreToldOnce() async throws {
+    for name in ["a", "b"] {
+      try encodePNG(PixelImage(width: 16, height: 16, pixels: .init(repeating: 9, count: 768)))
+        .write(toFile: folder("\(name).png"))
+    }
+    let run = await dvae(["evaluate", folder.path] + Self.tiny)
+    #expect(run.status == 65)
+    #expect(lines(run.errors)[1] == "dvae: 1 more is too small (--protocol bilinear-256)")
+  }
+
+  @Test func tokensOfAnotherVocabularyAreToldOnce() async throws {
+    try write(grids: [[9000], [1], [128], [5000]])
+    let run = await dvae(["decode", folder("t.npy"), "--output", folder("p")] + Self.tiny)
+    #expect(run.status == 65)
+    let notes = lines(run.errors)
+    #expect(notes[0].contains("token 9000") && notes[0].hasSuffix("(--weights)"))
+    #expect(notes[1] == "dvae: 2 more are of another vocabulary (--weights)")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("p")).count == 1)
+  }
+
+  private func write(grids: [[UInt16]]) throws {
+    try NpyArray.encoded(grids.flatMap(\.self), shape: [grids.count, 1, 1])
+      .write(toFile: folder("t.npy"))
+  }
+
+  /// Pictures of formats that are not read are failures, not nothing.
+  @Test func otherFormatsAreCounted() async throws {
+    for name in ["a.gif", "b.bmp", "c.TIFF"] {
+      try [UInt8](repeating: 1, count: 64).write(toFile: folder(name))
+    }
+    try bytes(Fixture.imageFiles[2]).write(toFile: folder("d.png"))
+    let run = await dvae(
+      [
+        "tokenize", folder.path, "--output", folder("../\(UUID().uuidString).npy"), "--resolution",
+        "16",
+      ] + Self.tiny)
+    #expect(run.status == 65 && run.errors.contains("3 of 4"), "\(run.errors)")
+    for name in ["a.gif", "b.bmp", "c.TIFF"] { #expect(run.errors.contains(name)) }
+  }
+
+  @Test func decodeReportsAsJSON() async throws {
+    try write(grids: [[3], [200]])
+    let run = await dvae(
+      ["decode", folder("t.npy"), "--output", folder("p"), "--json"] + Self.tiny)
+    #expect(run.status == 65)
+    let expected =
+      #"{"failed":1,"images":[{"key":"t-000000","output":"\#(folder("p"))/t-000000.png"}]}"#
+    #expect(run.output == expected + "\n")
+  }
+
+  /// Sequences of a language model: a row for each image.
+  @Test func rowsOfTokensAreSquareGrids() async throws {
+    let tokens = (0..<2 * 196).map { UInt16($0 % 128) }
+    func decode(_ shape: [Int], _ options: String...) async throws -> [[Int]] {
+      try NpyArray.encoded(tokens, shape: shape).write(toFile: folder("t.npy"))
+      let run = await dvae(
+        ["decode", folder("t.npy"), "--output", folder("p"), "--overwrite"] + Self.tiny + options)
+      #expect(run.status == 0, "\(run.errors)")
+      let isTold = run.errors.contains("took each row as a grid of 14×14 tokens; --grid")
+      #expect(isTold == (options.isEmpty && shape == [2, 196]))
+      return try lines(run.output).map {
+        let picture = try PixelImage(contentsOf: $0)
+        return [picture.height / 8, picture.width / 8]
+      }
+    }
+    #expect(try await decode([2, 196]) == [[14, 14], [14, 14]])
+    #expect(try await decode([2, 196], "--grid", "2x98") == [[2, 98], [2, 98]])
+    #expect(try await decode([2, 196], "--grid", "2x196") == [[2, 196]])
+    #expect(try await decode([4, 98]) == [[4, 98]])
+    #expect(try await decode([2, 14, 14]) == [[14, 14], [14, 14]])
+    for (name, grid, status) in [("t.npy", "3x5", 65), ("t.npy", "3", 64), ("t.npy", "0x9", 64)] {
+      let run = await dvae(
+        ["decode", folder(name), "--output", folder("p"), "--overwrite", "--grid", grid] + Self.tiny
+      )
+      #expect(run.status == Int32(status), "\(run.errors)")
+    }
+  }
+
+  /// By `-` other programs mean standard output.
+  @Test(arguments: [
+    ["tokenize", "x.png"], ["decode", "x.npy"], ["reconstruct", "x.png"], ["prepare", "x.tsv"],
+    ["export", "--half", "encoder"], ["weights", "convert", "x.pkl", "--format", "flava"],
+    ["train"],
+    ["weights", "download"],
+  ]) func aDashIsNoOutput(_ command: [String]) async {
+    let run = await dvae(command + ["--output", "-"])
+    #expect(run.status == 64 && run.errors.contains("'./-'"), "\(run.errors)")
+    #expect(!FileManager.default.fileExists(atPath: "-"))
+  }
+
+  @Test func listsComeFromStandardInput() throws {
+    let pipe = Pipe()
+    let list = Fixture.imageFiles.joined(separator: "\n")
+    try pipe.fileHandleForWriting.write(contentsOf: Data(list.utf8))
+    try pipe.fileHandleForWriting.close()
+    let run = try Program.run(
+      ["tokenize", "@-", "--output", folder("t.npy"), "--resolution", "16"] + Self.tiny, input: pipe
+    )
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(try TokenReader(contentsOf: folder("t.npy")).extent?.count == 3)
+  }
+
+  /// A wrong column is found before there is an output, so that the corrected command runs.
+  @Test func aMistakeInPrepareLeavesNothing() async throws {
+    try bytes(Fixture.imageFiles[2]).write(toFile: folder("a.png"))
+    try Array("caption,image\na dog on a beach,a.png\n".utf8).write(toFile: folder("t.csv"))
+    let command = ["prepare", folder("t.csv"), "--output", folder("out"), "--quiet"]
+    for source in [folder("t.csv")] {
+      let wrong = await dvae(command + ["--caption-column", "words"])
+      #expect(wrong.status == 64, "\(source): \(wrong.errors)")
+    }
+    #expect(!FileManager.default.fileExists(atPath: folder("out.partial")))
+    let run = await dvae(command)
+    #expect(run.status == 0, "\(run.errors)")
+  }
+
+  /// Without a network nothing is known of the images: a failure, and the next run tries again.
+  @Test func prepareWithoutNetworkIsAFailure() async throws {
+    // A port that nobody listens on.
+    let address = "http://127.0.0.1:9/a.png"
+    try Array("a dog on a beach\t\(address)\na cat in the sun\t\(address)\n".utf8)
+      .write(toFile: folder("t.tsv"))
+    for option in [[], ["--resume"]] {
+      let run = await dvae(
+        [
+          "prepare", folder("t.tsv"), "--output", folder("out"), "--allow-private-addresses",
+          "--retries", "0", "--quiet",
+        ]
+          + option)
+      #expect(run.status == 74, "\(run.errors)")
+      #expect(run.errors.contains("no image could be fetched") && run.errors.contains(address))
+      #expect(!FileManager.default.fileExists(atPath: folder("out")))
+    }
+  }
+
+  /// Names that no file can have fail their item and nothing else.
+  @Test(arguments: ["reconstruct", "tokenize", "decode"]) func impossibleNamesFailAlone(
+    _ command: String
+  ) async throws {
+    // A folder in the way of a file and a file in the way of a folder, as written for each command.
+    let ending = command == "tokenize" ? ".tokens.npy" : ".png"
+    let deep = String(repeating: String(repeating: "d", count: 190) + "/", count: 24)
+    let keys = ["a", "a\(ending)/y", "\(deep)z", "z\(ending)/q", "z", "last"]
+    var tar: [UInt8] = []
+    var writer = TarWriter { tar += $0 }
+    for key in keys { try writer.append(name: key + ".png", bytes(Fixture.imageFiles[2])) }
+    try writer.finish()
+    try tar.write(toFile: folder("in.tar"))
+    var input = folder("in.tar")
+    let options = command == "decode" ? [] : ["--resolution", "16"]
+    if command == "decode" {
+      input = folder("t.jsonl")
+      let run = await dvae(
+        ["tokenize", folder("in.tar"), "--output", input, "--resolution", "16"] + Self.tiny)
+      #expect(run.status == 0, "\(run.errors)")
+    }
+    let run = await dvae([command, input, "--output", folder("out")] + options + Self.tiny)
+    #expect(run.status == 65, "\(run.errors)")
+    #expect(run.errors.contains("3 of \(keys.count)"), "\(run.errors)")
+    #expect(FileManager.default.fileExists(atPath: folder("out/last\(ending)")))
+  }
+}
+
+extension [UInt8] {
+  fileprivate func write(toFile path: String) throws {
+    try Data(self).write(to: URL(fileURLWithPath: path))
+  }
+}

@@ -1,0 +1,119 @@
+import DVAETestSupport
+import Foundation
+import Testing
+
+/// A finished output stays unless `--overwrite` is given, in every command that writes.
+@Suite struct OverwriteTests {
+  let folder = TemporaryFolder()
+
+  private static let photo = Fixture.imageFiles[2]
+  private static let tiny = ["--weights", Fixture.tiny, "--quiet"]
+  private static let crop = ["--resolution", "16"]
+
+  /// A command without its output, what the output is called, and the file in it that is looked at.
+  private static let commands: [(arguments: [String], option: String, name: String, file: String)] =
+    [
+      (["tokenize", photo] + tiny + crop, "--output", "t.npy", "t.npy"),
+      (["tokenize", photo] + tiny + crop, "--output", "t.idx", "t.bin"),
+      (["tokenize", photo] + tiny + crop, "--output", "t.jsonl", "t.jsonl"),
+      (["tokenize", photo] + tiny + crop, "--output", "t.tar", "t.tar"),
+      (["decode", "TOKENS"] + tiny, "--output", "pictures", "pictures/odd_401x333.png"),
+      (["reconstruct", photo] + tiny + crop, "--output", "p", "p/odd_401x333.png"),
+      (["evaluate", photo] + tiny, "--html", "page.html", "page.html"),
+      (["weights", "convert", Fixture.tiny], "--output", "w.safetensors", "w.safetensors"),
+      (
+        ["export", "--half", "encoder", "--weights", Fixture.tiny], "--output", "e.onnx", "e.onnx"
+      ),
+      (["prepare", Fixture.images, "--quiet"], "--output", "data", "data/samples.jsonl"),
+      (
+        ["tokens", "mosaic", "TOKENS"] + tiny, "--output", "m.png", "m.png"
+      ),
+    ]
+
+  @Test(arguments: commands.indices) func finishedOutputsStay(_ index: Int) async throws {
+    let (arguments, option, name, file) = Self.commands[index]
+    let tokens = folder("tokens.jsonl")
+    _ = await dvae(
+      ["tokenize", Self.photo, "--output", tokens] + Self.tiny + Self.crop)
+    let command =
+      arguments.map { $0 == "TOKENS" ? tokens : $0 } + [option, folder(name)]
+    let first = await dvae(command)
+    #expect(first.status == 0, "\(first.errors)")
+    // Another output of the same name; what comes next must not look at it, or must replace it.
+    let original = try bytes(folder(file))
+    try write(Array("mine".utf8), to: folder(file))
+    let refused = await dvae(command)
+    #expect(refused.status == 73)
+    #expect(refused.errors.contains(folder(name)) && refused.errors.contains("(--overwrite)"))
+    #expect(try bytes(folder(file)) == Array("mine".utf8))
+    let replaced = await dvae(command + ["--overwrite"])
+    #expect(replaced.status == 0, "\(replaced.errors)")
+    #expect(try bytes(folder(file)) == original)
+    #expect(!FileManager.default.fileExists(atPath: folder(name) + ".replaced"))
+  }
+
+  /// Of many pictures one is there: nothing is written before that is known.
+  @Test func onePictureStopsTheOthers() async throws {
+    let arguments = ["reconstruct", Fixture.images, "--output", folder("p")] + Self.tiny
+    try FileManager.default.createDirectory(
+      atPath: folder("p"), withIntermediateDirectories: false)
+    #expect(await dvae(arguments + Self.crop).status == 0, "an empty folder is no output")
+    for name in Fixture.names.dropLast() {
+      try FileManager.default.removeItem(atPath: folder("p/\(name).png"))
+    }
+    #expect(await dvae(arguments + Self.crop).status == 73)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("p")).count == 1)
+    let tokens = folder("tokens.jsonl")
+    _ = await dvae(["tokenize", Fixture.images, "--output", tokens] + Self.tiny + Self.crop)
+    #expect(await dvae(["decode", tokens, "--output", folder("p")] + Self.tiny).status == 73)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("p")).count == 1)
+  }
+
+  /// `--resume` says that a job is done; the output of another job is replaced only if asked for.
+  @Test(arguments: ["tokenize", "prepare"]) func resumingReplacesNothing(
+    _ command: String
+  ) async throws {
+    let output = folder(command == "tokenize" ? "t.npy" : "data")
+    let options = command == "tokenize" ? Self.tiny + Self.crop : ["--quiet"]
+    let job = [command, Self.folderOfImages, "--output", output, "--resume"] + options
+    let other = [command, Fixture.path("preprocessing"), "--output", output] + options
+    #expect(await dvae(other).status == 0)
+    let refused = await dvae(job)
+    #expect(refused.status == 73 && refused.errors.contains("(--overwrite)"), "\(refused.errors)")
+    #expect(await dvae(job + ["--overwrite"]).status == 0)
+    let again = await dvae(job + ["--overwrite"])
+    #expect(again.status == 0 && again.errors.contains("complete already"))
+  }
+
+  private static let folderOfImages = Fixture.images
+
+  /// Only prepared data is replaced by prepared data.
+  @Test func otherFoldersAreNotPreparedData() async throws {
+    try write(Array("mine".utf8), to: folder("mine"))
+    let run = await dvae(
+      "prepare", Fixture.images, "--output", folder.path, "--overwrite", "--quiet")
+    #expect(run.status == 73 && run.errors.contains("not prepared data"))
+    #expect(try bytes(folder("mine")) == Array("mine".utf8))
+  }
+
+  /// A run goes on with the same command; with `--overwrite` another begins in its place.
+  @Test func aRunBeginsAnew() async throws {
+    let command = [
+      "train", "--data", Fixture.images, "--output", folder("run"), "--preset", "tiny",
+      "--updates", "1", "--resolution", "16", "--batch-size", "2", "--validation-images", "1",
+      "--validation-resolution", "16", "--quiet",
+    ]
+    #expect(await dvae(command).status == 0)
+    let checkpoint = folder("run/checkpoints/000000001.safetensors")
+    let (first, weights) = (try bytes(checkpoint), try bytes(folder("run/weights.safetensors")))
+    let refused = await dvae(command + ["--seed", "7"])
+    #expect(refused.status == 64 && refused.errors.contains("(--overwrite)"))
+    #expect(try bytes(checkpoint) == first)
+    #expect(await dvae(command + ["--seed", "7", "--overwrite"]).status == 0)
+    #expect(try bytes(checkpoint) != first)
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder("run"))
+    #expect(names.filter { $0.hasPrefix("events.") }.count == 1)
+    #expect(await dvae(command + ["--overwrite"]).status == 0)
+    #expect(try bytes(folder("run/weights.safetensors")) == weights)
+  }
+}
