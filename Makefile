@@ -1,5 +1,5 @@
 # make demo and make test set up a fresh machine by themselves.
-.PHONY: demo serve test load bench build format lint docs clean
+.PHONY: demo serve test load bench build install uninstall format lint docs clean
 
 demo:    ; @Scripts/demo.sh
 serve:   ; @Scripts/serve.sh $(ARGUMENTS)
@@ -7,6 +7,8 @@ test:    ; @Scripts/test.sh
 load:    ; @Scripts/load.sh
 bench:   ; @Scripts/bench.sh
 build:   ; @Scripts/setup.sh && swift build -c release --product dvae
+install:   ; @Scripts/install.sh
+uninstall: ; @Scripts/install.sh --uninstall
 format:  ; @swift format --in-place --recursive --parallel Package.swift Sources Tests Snippets
 lint:    ; @Scripts/lint.sh
 docs:    ; @Scripts/docs.sh

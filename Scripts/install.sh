@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Installs the program under PREFIX (/usr/local unless given) with the starter model, the service's page,
+# manual pages and completions for bash, zsh and fish; install.sh --uninstall removes them. DESTDIR goes
+# before PREFIX; DVAE names a program that is built already.
+# shellcheck source=Scripts/common.sh
+source "$(dirname "$0")/common.sh"
+
+prefix=${PREFIX:-/usr/local}
+[[ $prefix == /* ]] || fail "PREFIX must begin with /: $prefix"
+root=${DESTDIR:-}$prefix
+man=$root/share/man/man1
+share=$root/share/dvae
+completions=(
+  bash "$root/share/bash-completion/completions/dvae"
+  zsh "$root/share/zsh/site-functions/_dvae"
+  fish "$root/share/fish/vendor_completions.d/dvae.fish"
+)
+
+remove() {
+  rm -f "$root/bin/dvae" "${completions[1]}" "${completions[3]}" "${completions[5]}" \
+    "$man"/dvae.1 "$man"/dvae-*.1
+  # Device plugins may lie in the same folder.
+  local file
+  for file in Sources/*/Resources/*; do rm -f "$share/${file##*/}"; done
+  rmdir "$share" 2>/dev/null || true
+}
+
+if [[ ${1:-} == --uninstall ]]; then
+  remove
+  say "removed dvae from $root"
+  exit
+fi
+
+if [[ -z ${DVAE:-} ]]; then
+  Scripts/setup.sh
+  swift build --configuration release --product dvae
+  DVAE=$(swift build --configuration release --show-bin-path)/dvae
+fi
+# Pages of commands that are gone should not stay.
+remove
+mkdir -p "$root/bin" "$man" "$share" || fail "cannot write to $root; choose another PREFIX, or use sudo"
+install -m 755 "$DVAE" "$root/bin/dvae"
+install -m 644 Sources/*/Resources/* "$share"
+for ((i = 0; i < ${#completions[@]}; i += 2)); do
+  mkdir -p "$(dirname "${completions[i + 1]}")"
+  "$DVAE" --generate-completion-script "${completions[i]}" >"${completions[i + 1]}"
+done
+Scripts/man-pages.sh "$DVAE" "$man"
+say "installed $root/bin/dvae"
