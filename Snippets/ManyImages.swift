@@ -1,6 +1,6 @@
 import DVAEKit
 
-let vae = try await DiscreteVAE.load(.starter)
+let vae = try DiscreteVAE.load(.starter)
 // snippet.show
 var tokenizer = BulkTokenizer(vae)
 tokenizer.batchSize = 8

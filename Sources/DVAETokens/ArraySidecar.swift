@@ -61,6 +61,48 @@ struct ArraySidecar: Decodable {
       .badData, "\(path).json: lists \(keys.count) keys for \(count) images in \(path)")
   }
 
+  /// Reads the captions and descriptions of so many images, one dictionary for each.
+  ///
+  /// - Throws: lists of other lengths.
+  func companions(_ count: Int) throws -> [[String: [UInt8]]] {
+    let file = try InputFile(path: path)
+    let bytes = try file.read(at: 0, count: file.size)
+    var (texts, descriptions): ([[UInt8]?], [[UInt8]?]) = ([], [])
+    do throws(JSONReader.Problem) {
+      try bytes.withRawBytes { (text) throws(JSONReader.Problem) in
+        var reader = JSONReader(text)
+        try reader.object { (reader, name) throws(JSONReader.Problem) in
+          switch name {
+          case "text":
+            try reader.array { (reader) throws(JSONReader.Problem) in
+              guard case .string(let text) = try reader.value() else { return texts.append(nil) }
+              texts.append(Array(text.utf8))
+            }
+          case "json":
+            try reader.array { (reader) throws(JSONReader.Problem) in
+              let value = try reader.rawValue()
+              descriptions.append(value.elementsEqual("null".utf8) ? nil : value)
+            }
+          default: try reader.skipValue()
+          }
+        }
+      }
+    } catch {
+      throw DVAEError(
+        .badData, code: .malformed, file: path,
+        "is not JSON: \(error.found) at byte \(error.offset)")
+    }
+    for list in [texts, descriptions] where !list.isEmpty && list.count != count {
+      throw DVAEError(.badData, file: path, "lists \(list.count) captions for \(count) images")
+    }
+    return (0..<count).map { index in
+      var companions: [String: [UInt8]] = [:]
+      if !texts.isEmpty { companions["txt"] = texts[index] }
+      if !descriptions.isEmpty { companions["json"] = descriptions[index] }
+      return companions
+    }
+  }
+
   /// Compares the sidecar with the checksum of itself, where it carries one.
   func checkMetadata() throws {
     guard let metadataSHA256 else { return }
@@ -127,6 +169,21 @@ struct ArraySidecar: Decodable {
       separator = ",\n"
     }
     try file.write("]")
+  }
+}
+
+/// The captions and descriptions beside an array, read when the first is asked for.
+struct SidecarCompanions {
+  private var all: [[String: [UInt8]]]?
+
+  /// The caption and the description of one of `count` images; none without a sidecar.
+  mutating func at(
+    _ index: Int, of count: Int, _ sidecar: ArraySidecar?
+  ) throws -> [String: [UInt8]] {
+    guard let sidecar else { return [:] }
+    let all = try all ?? sidecar.companions(count)
+    self.all = all
+    return all[index]
   }
 }
 

@@ -19,6 +19,8 @@ struct NpySource: TokenSource {
   private let keys: [String]?
   private let grid: [Int]
   private let count: Int
+  var readsCompanions = false
+  private var companions = SidecarCompanions()
   private var converted: [Int64]?
   private var index = 0
 
@@ -90,7 +92,8 @@ struct NpySource: TokenSource {
     }
     let values = try values(index * size..<(index + 1) * size)
     return try .init(
-      key: key, grid: TokenGrid(reading: values, shape: grid, name: "\(path): \(key)"))
+      key: key, grid: TokenGrid(reading: values, shape: grid, name: "\(path): \(key)"),
+      companions: readsCompanions ? companions.at(index, of: count, sidecar) : [:])
   }
 
   // uint16, as this package writes it, is read where it lies, however long the array is.
@@ -111,6 +114,8 @@ struct SafetensorsSource: TokenSource {
   let provenance: Provenance?
   let extent: TokenExtent? = nil
   private let file: WeightsFile
+  // The form has no place for captions.
+  var readsCompanions = false
   private var index = 0
 
   init(_ path: String) throws {
@@ -164,6 +169,7 @@ struct JSONLinesSource: TokenSource {
   let extent: TokenExtent? = nil
   private let path: String
   private var lines: LineReader
+  var readsCompanions = false
   private var number = 0
 
   init(_ path: String) throws {
@@ -214,12 +220,31 @@ struct JSONLinesSource: TokenSource {
         throw DVAEError(.badData, file: path, "line \(number) has no \"shape\" or no \"tokens\"")
       }
       let key = line.key ?? "\(number)"
+      var companions: [String: [UInt8]] = [:]
+      if readsCompanions {
+        companions["txt"] = line.text.map { Array($0.utf8) }
+        companions["json"] = Self.description(text)
+      }
       return try .init(
         key: key,
         grid: TokenGrid(
-          reading: tokens.map(Int64.init), shape: shape, name: "\(path): line \(number), \(key)"))
+          reading: tokens.map(Int64.init), shape: shape, name: "\(path): line \(number), \(key)"),
+        companions: companions)
     }
     return nil
+  }
+
+  /// The bytes of the description in a line; nil where there is none.
+  private static func description(_ line: ArraySlice<UInt8>) -> [UInt8]? {
+    Array(line).withRawBytes { text in
+      var reader = JSONReader(text)
+      var found: [UInt8]?
+      try? reader.object { (reader, name) throws(JSONReader.Problem) in
+        let value = try reader.rawValue()
+        if name == "json" { found = value }
+      }
+      return found
+    }
   }
 
   private static func line(_ text: ArraySlice<UInt8>) throws -> JSONTokenLine {

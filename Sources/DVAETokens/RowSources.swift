@@ -10,6 +10,8 @@ struct RowSource: TokenSource {
   private let keys: [String]?
   private let bits: Int
   private let (count, grid, rowSize): (Int, [Int], Int)
+  var readsCompanions = false
+  private var companions = SidecarCompanions()
   private var index = 0
 
   init(_ path: String, _ format: TokenFormat) throws {
@@ -61,7 +63,9 @@ struct RowSource: TokenSource {
       throw DVAEError(.badData, file: file.path, "\(key): the file has been cut off")
     }
     let tokens = BitPacking.unpack(bytes, count: grid[0] * grid[1], bits: bits)
-    return .init(key: key, grid: TokenGrid(height: grid[0], width: grid[1], tokens: tokens))
+    return try .init(
+      key: key, grid: TokenGrid(height: grid[0], width: grid[1], tokens: tokens),
+      companions: readsCompanions ? companions.at(index, of: count, sidecar) : [:])
   }
 }
 
@@ -74,6 +78,8 @@ struct MegatronSource: TokenSource {
   private let index: MegatronIndex
   private let file: InputFile
   private let keys: [String]?
+  var readsCompanions = false
+  private var companions = SidecarCompanions()
   private var number = 0
 
   init(_ path: String) throws {
@@ -118,7 +124,9 @@ struct MegatronSource: TokenSource {
     }
     let values = index.values(try file.read(at: offset, count: size))
     let shape = sidecar?.grids?[number] ?? extent?.grid ?? Self.guess(length)
-    return try .init(key: key, grid: TokenGrid(reading: values, shape: shape, name: name))
+    return try .init(
+      key: key, grid: TokenGrid(reading: values, shape: shape, name: name),
+      companions: readsCompanions ? companions.at(number, of: index.count, sidecar) : [:])
   }
 
   private static func guess(_ length: Int) -> [Int] {

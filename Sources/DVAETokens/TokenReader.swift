@@ -27,6 +27,8 @@ public struct TokenReader: Sequence, IteratorProtocol {
     public let grid: TokenGrid
     /// What the encoder thought of them, where the file keeps it.
     public var soft: SoftTokens?
+    /// The caption and the description that came with the image, `txt` and `json`, where they are read.
+    package var companions: [String: [UInt8]] = [:]
   }
 
   /// The form.
@@ -92,8 +94,14 @@ public struct TokenReader: Sequence, IteratorProtocol {
     }
   }
 
+  /// Reads the caption and the description of each item too, where the file keeps them.
+  package mutating func readCompanions() { source.readsCompanions = true }
+
   /// Why items of the job that made the file are not in it: a line for each, where the file says so.
   package func failures() throws -> [String] { try source.failures().map(\.error) }
+
+  /// The items of the job that are not in the file.
+  func failedItems() throws -> [Failure] { try source.failures() }
 
   /// Whether the checksum covers keys, captions and provenance too; those of older files do not
   /// where these stand apart from the tokens.
@@ -133,6 +141,8 @@ protocol TokenSource {
   var provenance: Provenance? { get }
   var extent: TokenExtent? { get }
   mutating func next() throws -> TokenReader.Item?
+  /// Whether captions and descriptions are read with the items.
+  var readsCompanions: Bool { get set }
   /// The record of the items that are not in the file.
   func failures() throws -> [Failure]
   /// Whether the checksum covers keys, captions and provenance.

@@ -9,6 +9,7 @@ import Foundation
 #endif
 
 private let tokensExtension = "tokens.npy"
+private let companionExtensions = ["txt", "json"]
 
 private func grid(_ bytes: [UInt8], _ name: String) throws -> TokenGrid {
   let array = try NpyArray.parse(bytes, path: name)
@@ -24,6 +25,7 @@ struct TarSource: TokenSource {
   let provenance: Provenance?
   let extent: TokenExtent? = nil
   private let path: String
+  var readsCompanions = false
   private var reader: WebDatasetReader
 
   init(_ path: String) throws {
@@ -67,11 +69,20 @@ struct TarSource: TokenSource {
       throw DVAEError(.badData, file: name, "expected a .\(tokensExtension), found \(found)")
     }
     let item = InputItem(key: record.key, origin: .sample(record, reader.file))
-    guard let field = try item.sidecars().first(where: { $0.extension == member.extension }) else {
+    let fields = try item.sidecars()
+    guard let field = fields.first(where: { $0.extension == member.extension }) else {
       throw DVAEError(.internal, file: name, "its tokens were not read")
     }
     let tokens = try grid(field.bytes, name)
-    guard provenance?.soft != nil else { return .init(key: record.key, grid: tokens) }
+    var companions: [String: [UInt8]] = [:]
+    if readsCompanions {
+      for name in companionExtensions {
+        companions[name] = fields.first { $0.extension == name }?.bytes
+      }
+    }
+    guard provenance?.soft != nil else {
+      return .init(key: record.key, grid: tokens, companions: companions)
+    }
     let soft = try SoftTokens(reading: name, tokens) { name in
       guard let member = record.members.first(where: { $0.extension == name + ".npy" }) else {
         return nil
@@ -79,7 +90,7 @@ struct TarSource: TokenSource {
       let bytes = try reader.file.read(at: member.entry.offset, count: member.entry.size)
       return try NpyArray.parse(bytes, path: "\(path): \(record.key).\(name).npy").stored
     }
-    return .init(key: record.key, grid: tokens, soft: soft)
+    return .init(key: record.key, grid: tokens, soft: soft, companions: companions)
   }
 }
 
@@ -88,6 +99,7 @@ struct FolderSource: TokenSource {
   let provenance: Provenance?
   let extent: TokenExtent? = nil
   private let folder: String
+  var readsCompanions = false
   // Paths within the folder that have not been looked at, the next one last.
   private var waiting: [String]
 
@@ -114,13 +126,20 @@ struct FolderSource: TokenSource {
       } else if name.hasByteSuffix("." + tokensExtension) {
         let key = String(name.dropLast(tokensExtension.count + 1))
         let tokens = try grid(Self.read(path), path)
-        guard provenance?.soft != nil else { return .init(key: key, grid: tokens) }
+        var companions: [String: [UInt8]] = [:]
+        for name in companionExtensions where readsCompanions {
+          let path = "\(folder)/\(key).\(name)"
+          if FileSystem.kind(path) == .file { companions[name] = try Self.read(path) }
+        }
+        guard provenance?.soft != nil else {
+          return .init(key: key, grid: tokens, companions: companions)
+        }
         let soft = try SoftTokens(reading: path, tokens) { name in
           let path = "\(folder)/\(key).\(name).npy"
           guard FileSystem.kind(path) == .file else { return nil }
           return try NpyArray.open(path).stored
         }
-        return .init(key: key, grid: tokens, soft: soft)
+        return .init(key: key, grid: tokens, soft: soft, companions: companions)
       }
     }
     return nil

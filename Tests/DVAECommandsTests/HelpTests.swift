@@ -9,7 +9,8 @@ import Testing
   static let commands = [
     "", "tokenize", "decode", "reconstruct", "evaluate", "weights", "weights info",
     "weights convert", "weights download", "devices", "export", "serve", "benchmark", "train",
-    "prepare", "tokens", "tokens info", "tokens verify", "tokens stats", "tokens mosaic",
+    "prepare", "tokens", "tokens info", "tokens verify", "tokens convert",
+    "tokens merge", "tokens stats", "tokens mosaic",
   ]
 
   @Test(arguments: commands) func helpIsAsWritten(_ command: String) async throws {

@@ -6,13 +6,17 @@ import DVAEModel
 struct TokensCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tokens",
-    abstract: "Look into token files, check them, and see what their codes mean.",
+    abstract: "Look into token files, check, convert and join them, and see what their codes mean.",
     discussion: """
       Example:
         dvae tokens info tokens.npy
         dvae tokens verify shards/*.tar
       """,
-    subcommands: [TokensInfo.self, TokensVerify.self, TokensStats.self, TokensMosaic.self])
+    subcommands: [
+      TokensInfo.self, TokensVerify.self, TokensConvert.self, TokensMergeCommand.self,
+      TokensStats.self,
+      TokensMosaic.self,
+    ])
 }
 
 /// How many codes there are, for files that do not say it themselves.

@@ -78,6 +78,14 @@ package struct JSONReader {
     }
   }
 
+  /// Passes over any value, and returns its bytes as they are.
+  package mutating func rawValue() throws(Problem) -> [UInt8] {
+    skipSpace()
+    let start = position
+    try skipValue()
+    return Array(text[start..<position])
+  }
+
   /// Calls `member` at the value of each key of an object.
   package mutating func object(
     _ member: (inout JSONReader, String) throws(Problem) -> Void

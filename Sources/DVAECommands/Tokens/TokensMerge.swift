@@ -1,0 +1,78 @@
+import ArgumentParser
+import DVAEFiles
+import DVAEKit
+
+/// `dvae tokens convert`.
+struct TokensConvert: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "convert",
+    abstract: "Write a token file in another form.",
+    discussion: """
+      The form is that of the output's extension. Keys, captions, provenance and the record of failures \
+      are kept as far as the form holds them.
+
+      Example:
+        dvae tokens convert tokens.tar --output tokens.npy
+      """)
+
+  @Argument(help: "A file or folder of tokens, of any form.", completion: .file())
+  var tokens: String
+
+  @OptionGroup var job: TokensMergeOptions
+
+  func run() async throws { try job.run([tokens]) }
+}
+
+/// `dvae tokens merge`.
+struct TokensMergeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "merge",
+    abstract: "Join token files, such as the shards of a job, into one.",
+    discussion: """
+      The files must be of one model and preprocessing; their order is that of the result. The output may \
+      have another form than they have.
+
+      Example:
+        dvae tokens merge tokens-*-of-4.npy --output tokens.npy
+      """)
+
+  @Argument(help: "Files or folders of tokens, of any form.", completion: .file())
+  var tokens: [String]
+
+  @OptionGroup var job: TokensMergeOptions
+
+  func run() async throws { try job.run(tokens) }
+}
+
+/// Where joined tokens go.
+struct TokensMergeOptions: ParsableArguments {
+  @Option(name: .shortAndLong, help: "The file or folder of tokens to write.", completion: .file())
+  var output: String
+
+  @OptionGroup var interrupted: InterruptedJobOptions
+  @OptionGroup var overwrite: OverwriteOption
+  @OptionGroup var quiet: QuietOption
+
+  func validate() throws { try check(output: output) }
+
+  func run(_ inputs: [String]) throws {
+    let console = Console.current
+    let path = Path(output).withoutTrailingSlashes.text
+    let format = try TokenFormat(path: path)
+    let merge = try TokenMerge(inputs, into: path, format)
+    try overwrite.check(path)
+    let writer = try TokenWriter(
+      path, format: format, provenance: merge.provenance, start: interrupted.start,
+      replacingFolder: overwrite.overwrite)
+    if let loss = merge.loss { console.note("\(path): .\(format.rawValue) does not hold \(loss)") }
+    let progress = Progress("writing", of: merge.count, quiet: quiet.quiet, console: console)
+    defer { progress.finish() }
+    do {
+      try merge.run(into: writer) { progress.update($0) }
+    } catch let error as DVAEError where error.kind == .badData || error.kind == .usage {
+      try writer.discard()
+      throw error
+    }
+    console.print(path)
+  }
+}

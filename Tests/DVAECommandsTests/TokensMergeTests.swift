@@ -1,0 +1,118 @@
+import DVAEFiles
+import DVAEKit
+import DVAETestSupport
+import Foundation
+import Testing
+
+/// `dvae tokens convert` and `merge`.
+@Suite struct TokensMergeTests {
+  let folder = TemporaryFolder()
+
+  private static let names = [
+    "t.npy", "t.bin", "t.packed", "t.idx", "t.safetensors", "t.jsonl", "t.tar", "t",
+  ]
+
+  private static let captions = [
+    "a \"quoted\" caption", nil, "ümlaut",
+  ]
+  private static let descriptions = [
+    #"{"n":1e400,"s":"\ud83d"}"#, #"{"n":12345678901234567890123}"#, nil,
+  ]
+
+  /// Three images and a failure, with captions and descriptions.
+  private func make(
+    _ name: String, keys: String = "abc", shard: Shard = .whole, sha256: String = "ab"
+  ) throws {
+    let provenance = Provenance(
+      weights: .init(file: "encoder.pkl", sha256: sha256), architecture: .released,
+      preprocessing: Preprocessing(resolution: 16), inputs: .init(count: 4, sha256: keys),
+      shard: shard, engine: "none")
+    let path = folder(name)
+    let writer = try TokenWriter(path, format: TokenFormat(path: path), provenance: provenance)
+    for (number, key) in keys.enumerated() {
+      var companions: [String: [UInt8]] = [:]
+      companions["txt"] = Self.captions[number].map { Array($0.utf8) }
+      companions["json"] = Self.descriptions[number].map { Array($0.utf8) }
+      let grid = TokenGrid(
+        height: 2, width: 2, tokens: [0, 8191, UInt16(number), UInt16(key.utf8.first ?? 0)])
+      try writer.append(TokenRecord(key: String(key), .tokens(grid), companions: companions))
+    }
+    try writer.append(TokenRecord(key: "bad-\(keys)", .failure("bad-\(keys): no image")))
+    try writer.finish()
+  }
+
+  /// The bytes of all files of an output, by name.
+  private func contents(_ name: String) throws -> [String: [UInt8]] {
+    var found: [String: [UInt8]] = [:]
+    for part in try FileManager.default.subpathsOfDirectory(atPath: folder.path)
+    where part == name || part.hasPrefix(name + ".") || part.hasPrefix(name + "/") {
+      var isFolder: ObjCBool = false
+      _ = FileManager.default.fileExists(atPath: folder(part), isDirectory: &isFolder)
+      if !isFolder.boolValue { found[String(part.dropFirst(name.count))] = try bytes(folder(part)) }
+    }
+    return found
+  }
+
+  /// There and back through every form that holds everything gives the bytes of the first file.
+  @Test(arguments: names.filter { $0 != "t.safetensors" })
+  func formsGiveEachOtherBack(_ name: String) async throws {
+    try make(name)
+    for form in ["x.npy", "x.bin", "x.packed", "m.idx", "x.jsonl", "x.tar", "x"] {
+      let there = await dvae("tokens", "convert", folder(name), "--output", folder(form))
+      #expect(there.status == 0 && there.output == folder(form) + "\n", "\(there.errors)")
+      let back = "back" + name.dropFirst()
+      let run = await dvae(
+        "tokens", "convert", folder(form), "--output", folder(back), "--overwrite")
+      #expect(run.status == 0, "\(run.errors)")
+      let (made, wanted) = (try contents(back), try contents(name))
+      #expect(!wanted.isEmpty && made == wanted, "\(name) through \(form)")
+    }
+  }
+
+  @Test func safetensorsKeepsTheTokensAndSaysWhatItDoesNot() async throws {
+    try make("t.tar")
+    let run = await dvae("tokens", "convert", folder("t.tar"), "--output", folder("x.safetensors"))
+    #expect(run.status == 0 && run.errors.contains("does not hold captions"))
+    let there = try TokenReader(contentsOf: folder("t.tar")).map { try $0.get().grid }
+    #expect(try TokenReader(contentsOf: folder("x.safetensors")).map { try $0.get().grid } == there)
+    #expect(await dvae("tokens", "verify", folder("x.safetensors")).status == 0)
+  }
+
+  @Test(arguments: names) func shardsBecomeOneFile(_ name: String) async throws {
+    let parts = try ["abc", "def"].enumerated().map { number, keys in
+      let part = "part\(number)" + name.dropFirst()
+      try make(part, keys: keys, shard: #require(Shard(number, of: 2)))
+      return folder(part)
+    }
+    let run = await dvae(["tokens", "merge"] + parts + ["--output", folder(name)])
+    #expect(run.status == 0, "\(run.errors)")
+    let reader = try TokenReader(contentsOf: folder(name))
+    #expect(reader.provenance?.inputs.count == 8 && reader.provenance?.shard == nil)
+    #expect(try reader.map { try $0.get().key } == ["a", "b", "c", "d", "e", "f"])
+    let info = await dvae("tokens", "info", folder(name))
+    #expect(info.output.contains("images         6, failures 2"))
+    #expect(await dvae("tokens", "verify", folder(name)).status == 0)
+  }
+
+  @Test func whatDoesNotBelongTogetherIsRefused() async throws {
+    try make("a.npy")
+    try make("same.npy")
+    try make("other.npy", keys: "def", sha256: "cd")
+    let twice = await dvae(
+      "tokens", "merge", folder("a.npy"), folder("same.npy"), "--output", folder("m.npy"))
+    #expect(twice.status == 65 && twice.errors.contains("same.npy: the key 'a' is there twice"))
+    let other = await dvae(
+      "tokens", "merge", folder("a.npy"), folder("other.npy"), "--output", folder("m.npy"))
+    #expect(other.status == 65 && other.errors.contains("other weights"))
+    let left = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+    #expect(!left.contains { $0.hasPrefix("m.npy") })
+    let itself = await dvae(
+      "tokens", "convert", folder("a.npy"), "--output", folder("a.npy"), "--overwrite")
+    #expect(itself.status == 64)
+    let finished = await dvae("tokens", "convert", folder("a.npy"), "--output", folder("same.npy"))
+    #expect(finished.status == 73)
+    try FileManager.default.removeItem(atPath: folder("a.npy.json"))
+    let nameless = await dvae("tokens", "convert", folder("a.npy"), "--output", folder("m.tar"))
+    #expect(nameless.status == 65 && nameless.errors.contains("which model"))
+  }
+}
