@@ -10,17 +10,23 @@ try FileManager.default.createDirectory(at: work, withIntermediateDirectories: t
 defer { try? FileManager.default.removeItem(at: work) }
 
 // A photo becomes tokens, and tokens a picture.
-let vae = try await DiscreteVAE.load(.starter)
+let vae = try DiscreteVAE.load(.starter)
 let files = try FileManager.default.contentsOfDirectory(
   at: URL(fileURLWithPath: photos), includingPropertiesForKeys: nil
 ).filter { $0.pathExtension == "jpg" || $0.pathExtension == "png" }
 let photo = try PixelImage(contentsOf: files[0])
-let tokens = try await vae.tokenize(photo)
-let back = try await vae.decode(tokens)
+let tokens = try vae.tokenize(photo)
+let back = try vae.decode(tokens)
 try back.write(to: work.appending(path: "back.png"))
 print(
   "\(files[0].lastPathComponent): \(tokens.height)×\(tokens.width) tokens, \(Set(tokens).count) codes"
 )
+
+// The same in asynchronous code, on a thread of its own.
+func painted(_ photo: PixelImage, by vae: DiscreteVAE) async throws -> PixelImage {
+  try await vae.decode(vae.tokenize(photo))
+}
+guard try await painted(photo, by: vae) == back else { fatalError("another picture") }
 
 // Tokens are JSON, and a collection.
 let json = try JSONEncoder().encode(tokens)
@@ -68,7 +74,7 @@ configuration.architecture = try Architecture(
 configuration.data = [photos]
 let run = try TrainingRun(configuration, in: work.appending(path: "run"))
 try await run.train { print("update \($0.update): loss \($0.loss)") }
-let trained = try await DiscreteVAE.load(.file(run.weights))
+let trained = try DiscreteVAE.load(.file(run.weights))
 print("trained a model of \(trained.architecture.vocabulary) codes")
 
 // Errors say what to do.
