@@ -56,6 +56,20 @@ import DVAEWeights
     #expect((report["provenance"] as? [String: Any])?["weights"] != nil)
   }
 
+  /// Whatever follows a file's end is noticed, an archive of the same form too.
+  @Test(arguments: names.filter { $0 != "t" }) func bytesBehindTheEndAreNoticed(
+    _ name: String
+  ) async throws {
+    try write(name, Self.grids)
+    let data = folder(name == "t.idx" ? "t.bin" : name)
+    let sound = try bytes(data)
+    for more in [sound, Array("x".utf8), [UInt8](repeating: 7, count: 1000)] {
+      try DVAETestSupport.write(sound + more, to: data)
+      let run = await dvae("tokens", "verify", folder(name))
+      #expect(run.status == 65, "\(name) with \(more.count) bytes more: \(run.output)")
+    }
+  }
+
   @Test(arguments: names) func soundFilesPass(_ name: String) async throws {
     try write(name, Self.grids)
     let run = await dvae("tokens", "verify", folder(name))

@@ -98,7 +98,9 @@ struct TokenVerification: Encodable {
     )
   }
 
+  // A mistake that stops the reading is met by everything that reads.
   private mutating func add(_ problem: String) {
+    guard !problems.contains(problem) else { return }
     if problems.count < Self.mostProblems { problems.append(problem) } else { unsaid += 1 }
   }
 
