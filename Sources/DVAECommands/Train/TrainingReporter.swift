@@ -138,7 +138,7 @@ struct TrainingReporter: TrainingObserver {
     try file.commit()
   }
 
-  /// What matters most comes first: a narrow terminal shows no more than the beginning.
+  /// Returns the progress line, the most important numbers first: a narrow terminal cuts the rest.
   private func line(_ record: UpdateRecord) -> String {
     let left = Double(configuration.updates - record.update) * pace.seconds
     let parts = [
