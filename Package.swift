@@ -130,6 +130,11 @@ let package = Package(
         "DVAEAccelerator", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAEProgram", "DVAETensors",
         "DVAEWeights",
       ]),
+    module(
+      "DVAEDeviceModel",
+      [
+        "DVAEAccelerator", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAEProgram", "DVAETensors",
+      ]),
     module("DVAEReports", ["DVAEFiles", "DVAEImages", "DVAETensors"]),
     module(
       "DVAEPreparation",
@@ -141,7 +146,7 @@ let package = Package(
     module(
       "DVAEKit",
       [
-        "DVAEAccelerator", "DVAECPUEngine", "DVAEEvaluation", "DVAEFiles", "DVAEImages",
+        "DVAECPUEngine", "DVAEDeviceModel", "DVAEEvaluation", "DVAEFiles", "DVAEImages",
         "DVAEModel", "DVAEProgram", "DVAETensors", "DVAETokens", "DVAETraining", "DVAEWeights",
       ],
       resources: [.copy("Resources/starter.safetensors")]),
@@ -157,8 +162,9 @@ let package = Package(
     module(
       "DVAECommands",
       [
-        "DVAEAccelerator", "DVAECPUEngine", "DVAEEvaluation", "DVAEFiles", "DVAEImages", "DVAEKit",
-        "DVAEModel", "DVAEPreparation", "DVAEProgram", "DVAEReports", "DVAETensors", "DVAETokens",
+        "DVAEAccelerator", "DVAECPUEngine", "DVAEDeviceModel", "DVAEEvaluation", "DVAEFiles",
+        "DVAEImages", "DVAEKit", "DVAEModel", "DVAEPreparation", "DVAEProgram", "DVAEReports",
+        "DVAETensors", "DVAETokens",
         "DVAETraining", "DVAEWeights",
         argumentParser,
         .target(name: "CDVAEMPI", condition: .when(traits: ["MPI"])),

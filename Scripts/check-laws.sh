@@ -93,4 +93,11 @@ strays=$(while read -r name file; do
 done <<<"$homes")
 law "each idea of ARCHITECTURE.md's table is declared once, where the table says" "$strays"
 
+# Nothing is public by accident: docs/library.md lists every public type.
+public=$(grep -rhoE --include='*.swift' '^public (final )?(struct|class|enum|protocol|actor) [A-Za-z]+' Sources |
+  awk '{ print $NF }' | sort)
+listed=$(awk -F'`' '/^\| `/ { print $2 }' docs/library.md | sort)
+law "docs/library.md lists what is public (<: in the code alone, >: on the page alone)" \
+  "$(diff <(echo "$public") <(echo "$listed") | grep '^[<>]' || true)"
+
 ((broken == 0)) || exit 1

@@ -1,11 +1,11 @@
 import CDVAEKernels
-public import DVAETensors
+package import DVAETensors
 
 // The wide softmaxes of the bottleneck, the likelihood, and the optimizer.
 
 extension CPUEngine {
   /// q = softmax over channels.
-  public func softmaxChannels(_ logits: Tensor) -> Tensor {
+  package func softmaxChannels(_ logits: Tensor) -> Tensor {
     let y = makeTensor(logits.shape)
     let k = logits.shape.channels
     team.run(logits.shape.positions) { p, _ in
@@ -15,7 +15,7 @@ extension CPUEngine {
   }
 
   /// The relaxed sample softmax((ℓ + g)/τ).
-  public func gumbelSoftmax(
+  package func gumbelSoftmax(
     _ logits: Tensor, noise: GumbelNoise<Tensor>, temperature: Double
   ) -> Tensor {
     let y = makeTensor(logits.shape)
@@ -37,7 +37,7 @@ extension CPUEngine {
   }
 
   /// Σ over positions of KL(softmax(ℓ) ‖ uniform), in nats.
-  public func klToUniform(_ logits: Tensor) -> Double {
+  package func klToUniform(_ logits: Tensor) -> Double {
     let k = logits.shape.channels
     return orderedSum(logits.shape.positions, task: 16) { range in
       var sum = 0.0
@@ -47,7 +47,7 @@ extension CPUEngine {
   }
 
   /// dℓ of the relaxed sample and of the KL term, written over dy.
-  public func gumbelSoftmaxBackward(
+  package func gumbelSoftmaxBackward(
     _ dy: Tensor, y: Tensor, logits: Tensor, temperature: Double, klScale: Double
   ) -> Tensor {
     precondition(
@@ -64,7 +64,7 @@ extension CPUEngine {
   }
 
   /// Σ of −ln f, the logit-Laplace density.
-  public func logitLaplaceLoss(_ statistics: Tensor, target: Tensor) -> Double {
+  package func logitLaplaceLoss(_ statistics: Tensor, target: Tensor) -> Double {
     let colours = checkedColours(statistics, target)
     return orderedSum(target.shape.positions, task: 1024) { range in
       kernels.logit_laplace(
@@ -74,7 +74,7 @@ extension CPUEngine {
   }
 
   /// scale·d(loss)/d(statistics).
-  public func logitLaplaceLossBackward(
+  package func logitLaplaceLossBackward(
     _ statistics: Tensor, target: Tensor, scale: Double
   ) -> Tensor {
     let colours = checkedColours(statistics, target)
@@ -89,7 +89,7 @@ extension CPUEngine {
   }
 
   /// One AdamW update and the exponential moving average.
-  public func adamWStep(
+  package func adamWStep(
     parameters: TensorSlice, gradients: TensorSlice, firstMoment: TensorSlice,
     secondMoment: TensorSlice, average: TensorSlice, _ step: AdamWStep<Double>
   ) {
@@ -116,7 +116,7 @@ extension CPUEngine {
   }
 
   /// Σ x².
-  public func sumOfSquares(_ x: TensorSlice) -> Double {
+  package func sumOfSquares(_ x: TensorSlice) -> Double {
     orderedSum(x.count, task: elementwiseTask) { range in
       kernels.sum_of_squares(x.pointer + range.lowerBound, range.count)
     }

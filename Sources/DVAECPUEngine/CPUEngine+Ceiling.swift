@@ -7,7 +7,7 @@ extension CPUEngine {
   ///
   /// - Parameter seconds: how long to measure
   /// - Returns: multiply-adds per second on all threads
-  public func measuredCeiling(seconds: Double = 0.2) -> Double {
+  package func measuredCeiling(seconds: Double = 0.2) -> Double {
     let (rows, columns, k) = (panelRows, panelColumns, 128)
     let size = rows * k + columns * k + rows * columns
     let scratch = Tensor(Shape(1, 1, 1, threads * size), repeating: 0.5)

@@ -1,9 +1,9 @@
 import CDVAEKernels
-public import DVAETensors
+package import DVAETensors
 
 extension CPUEngine {
   /// The convolution that `ReferenceEngine` defines.
-  public func convolution(
+  package func convolution(
     _ x: Tensor, _ filter: CPUFilter, reluInput: Bool, epilogue: Epilogue<Tensor>
   ) -> Tensor {
     guard let weights = filter.forward else {
@@ -13,7 +13,7 @@ extension CPUEngine {
   }
 
   /// A convolution of dy with the flipped weights: the same code from other panels.
-  public func convolutionBackwardInput(
+  package func convolutionBackwardInput(
     _ dy: Tensor, _ filter: CPUFilter, epilogue: Epilogue<Tensor>
   ) -> Tensor {
     guard let weights = filter.backwardInput else {
@@ -60,7 +60,7 @@ extension CPUEngine {
   }
 
   /// argmax of a 1×1 convolution: each block of logits lives only in a worker's cache.
-  public func argmaxConvolution(
+  package func argmaxConvolution(
     _ x: Tensor, _ filter: CPUFilter, reluInput: Bool
   ) -> [Int32] {
     guard let weights = filter.forward, weights.kernel == 1 else {

@@ -1,11 +1,11 @@
 import CDVAEKernels
-public import DVAETensors
+package import DVAETensors
 
 // Matrix products of whole numbers: rows of bytes or 16-bit numbers times packed weights.
 
 extension CPUEngine: QuantizedEngine {
   /// y = skip + gain·(sum · scaleₒ + bₒ), and its bytes.
-  public func convolution(
+  package func convolution(
     _ x: QuantizedInput, _ filter: CPUQuantizedFilter, skip: Tensor?, gain: Float,
     outputScale: Float?
   ) -> QuantizedOutput {
@@ -32,7 +32,7 @@ extension CPUEngine: QuantizedEngine {
   }
 
   /// The 2×2 maximum, and its bytes.
-  public func maxPool2x2(_ x: Tensor, outputScale: Float) -> QuantizedOutput {
+  package func maxPool2x2(_ x: Tensor, outputScale: Float) -> QuantizedOutput {
     let y = makeTensor(x.shape.halved)
     let bytes = makeBytes(y.shape)
     let kernels = kernels

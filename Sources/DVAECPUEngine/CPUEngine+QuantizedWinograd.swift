@@ -1,12 +1,12 @@
 import CDVAEKernels
-public import DVAETensors
+package import DVAETensors
 
 // 3×3 convolutions of bytes by Winograd's F(4×4, 3×3) in whole numbers: the input's transform is
 // exact in 16 bits, the products in 32; the way back is in float32.
 
 extension CPUEngine {
   /// The byte of max(sum · scaleₒ + bₒ, 0) / outputScale.
-  public func convolution(
+  package func convolution(
     _ x: ByteTensor, _ filter: CPUQuantizedFilter, outputScale: Float
   ) -> ByteTensor {
     precondition(

@@ -1,9 +1,9 @@
 import CDVAEKernels
-public import DVAETensors
+package import DVAETensors
 
 extension CPUEngine {
   /// argmax by bytes, then by 16-bit numbers; each block of logits lives only in a worker's cache.
-  public func argmaxConvolution(
+  package func argmaxConvolution(
     _ x: QuantizedOutput, coarse: CPUQuantizedFilter, fine: QuantizedWeights
   ) -> [Int32] {
     guard let bytes = x.bytes else { preconditionFailure("argmaxConvolution: no bytes of x") }

@@ -1,7 +1,7 @@
-public import DVAEFiles
+package import DVAEFiles
 import CDVAEKernels
 import Dispatch
-public import DVAETensors
+package import DVAETensors
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -13,14 +13,14 @@ import Foundation
 ///
 /// It computes what `ReferenceEngine` defines, in float32. Results are the same bits for any number
 /// of threads; between instruction sets they differ by rounding.
-public struct CPUEngine: HostEngine {
+package struct CPUEngine: HostEngine {
   /// A convolution's weights, packed for this engine's kernels.
-  public typealias Filter = CPUFilter
+  package typealias Filter = CPUFilter
 
   /// The instruction set in use.
-  public let instructionSet: InstructionSet
+  package let instructionSet: InstructionSet
   /// The caches that its work is cut for.
-  public let caches: CacheSizes
+  package let caches: CacheSizes
   let team: ThreadTeam
   let pool = TensorPool()
 
@@ -31,7 +31,7 @@ public struct CPUEngine: HostEngine {
   ///   - instructionSet: unless given, the one that `DVAE_INSTRUCTION_SET` names, else the best
   ///   - caches: this machine's unless given
   /// - Throws: `DVAEError` if the environment names an unknown one.
-  public init(
+  package init(
     threads: Int? = nil, instructionSet: InstructionSet? = nil, caches: CacheSizes = .current
   ) throws(DVAEError) {
     if let instructionSet {
@@ -45,21 +45,21 @@ public struct CPUEngine: HostEngine {
   }
 
   /// More threads than any machine has; each has scratch memory of its own.
-  public static let mostThreads = 1024
+  package static let mostThreads = 1024
 
   /// Threads that share the work.
-  public var threads: Int { team.threads }
+  package var threads: Int { team.threads }
 
   /// `cpu avx512 2 threads`.
-  public var name: String {
+  package var name: String {
     "cpu \(instructionSet.name) \(threads) thread\(threads == 1 ? "" : "s")"
   }
 
   /// A tensor of undefined contents whose memory is recycled.
-  public func makeTensor(_ shape: Shape) -> Tensor { pool.tensor(shape) }
+  package func makeTensor(_ shape: Shape) -> Tensor { pool.tensor(shape) }
 
   /// Gives idle memory back to the system.
-  public func releaseMemory() { pool.drain() }
+  package func releaseMemory() { pool.drain() }
 
   var kernels: dvae_kernels { instructionSet.kernels.table }
 
@@ -76,7 +76,7 @@ func roundUp(_ n: Int, _ m: Int) -> Int { (n + m - 1) / m * m }
 
 extension CPUEngine {
   /// y[n,h,w,c] = max over the 2×2 cell; odd last rows and columns are dropped.
-  public func maxPool2x2(_ x: Tensor) -> Tensor {
+  package func maxPool2x2(_ x: Tensor) -> Tensor {
     let y = makeTensor(x.shape.halved)
     let kernels = kernels
     let (width, channels) = (y.shape.width, y.shape.channels)
@@ -88,7 +88,7 @@ extension CPUEngine {
   }
 
   /// Sends each dy to the first largest element of its cell.
-  public func maxPool2x2Backward(_ dy: Tensor, _ x: Tensor) -> Tensor {
+  package func maxPool2x2Backward(_ dy: Tensor, _ x: Tensor) -> Tensor {
     precondition(dy.shape == x.shape.halved, "maxPool2x2Backward: \(dy.shape) of \(x.shape)")
     let dx = makeTensor(x.shape)
     let kernels = kernels
@@ -103,7 +103,7 @@ extension CPUEngine {
   }
 
   /// y[n, 2h+a, 2w+b, c] = x[n,h,w,c].
-  public func upsampleNearest2x(_ x: Tensor) -> Tensor {
+  package func upsampleNearest2x(_ x: Tensor) -> Tensor {
     let y = makeTensor(x.shape.doubled)
     let channels = x.shape.channels
     forEachRow(x.shape) { n, h in
@@ -119,7 +119,7 @@ extension CPUEngine {
   }
 
   /// Sums dy over each 2×2 cell.
-  public func upsampleNearest2xBackward(_ dy: Tensor) -> Tensor {
+  package func upsampleNearest2xBackward(_ dy: Tensor) -> Tensor {
     let dx = makeTensor(dy.shape.halved)
     let kernels = kernels
     let (width, channels) = (dx.shape.width, dx.shape.channels)
@@ -131,14 +131,14 @@ extension CPUEngine {
   }
 
   /// max(x, 0).
-  public func relu(_ x: Tensor) -> Tensor {
+  package func relu(_ x: Tensor) -> Tensor {
     elementwise(x.shape) { y, range in
       kernels.relu(x.pointer + range.lowerBound, range.count, y + range.lowerBound)
     }
   }
 
   /// dy where x > 0, else 0.
-  public func reluBackward(_ dy: Tensor, _ x: Tensor) -> Tensor {
+  package func reluBackward(_ dy: Tensor, _ x: Tensor) -> Tensor {
     precondition(dy.shape == x.shape, "reluBackward: \(dy.shape) and \(x.shape)")
     return elementwise(x.shape) { dx, range in
       let at = range.lowerBound
@@ -147,7 +147,7 @@ extension CPUEngine {
   }
 
   /// y = x + gain·r.
-  public func addScaled(_ x: Tensor, _ r: Tensor, gain: Float) -> Tensor {
+  package func addScaled(_ x: Tensor, _ r: Tensor, gain: Float) -> Tensor {
     precondition(r.shape == x.shape, "addScaled: \(x.shape) and \(r.shape)")
     return elementwise(x.shape) { y, range in
       let at = range.lowerBound
@@ -156,7 +156,7 @@ extension CPUEngine {
   }
 
   /// 1 / (1 + e^−x).
-  public func sigmoid(_ x: Tensor) -> Tensor {
+  package func sigmoid(_ x: Tensor) -> Tensor {
     elementwise(x.shape) { y, range in
       kernels.sigmoid(x.pointer + range.lowerBound, range.count, y + range.lowerBound)
     }

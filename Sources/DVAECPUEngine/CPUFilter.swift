@@ -1,10 +1,10 @@
 import CDVAEKernels
-public import DVAETensors
+package import DVAETensors
 
 /// A convolution's weights and bias, packed once for the kernels.
-public struct CPUFilter: Sendable {
+package struct CPUFilter: Sendable {
   /// The convolution.
-  public let shape: ConvolutionShape
+  package let shape: ConvolutionShape
   let forward: PackedWeights?
   let backwardInput: PackedWeights?
   /// One row of O numbers for each of the I columns, the bias included.
@@ -12,7 +12,7 @@ public struct CPUFilter: Sendable {
 }
 
 /// The ways to compute a convolution in float32.
-public enum ConvolutionAlgorithm: String, CaseIterable, Codable, Sendable {
+package enum ConvolutionAlgorithm: String, CaseIterable, Codable, Sendable {
   /// A matrix product over the patches.
   case direct
   /// F(4×4, 3×3), the weights transformed in advance: a block of tiles passes by all weights.
@@ -41,7 +41,7 @@ struct PackedWeights: Sendable {
 
 extension CPUEngine {
   /// Packs the weights for the uses that are named.
-  public func makeFilter(
+  package func makeFilter(
     _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice, uses: FilterUses
   ) -> CPUFilter {
     precondition(
@@ -57,7 +57,7 @@ extension CPUEngine {
   /// Packs the weights for one algorithm, whichever would be chosen: to compare their accuracy.
   ///
   /// Winograd's are for 3×3 weights of at least 8 channels; others are computed directly.
-  public func makeFilter(
+  package func makeFilter(
     _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice,
     algorithm: ConvolutionAlgorithm
   ) -> CPUFilter {
@@ -72,7 +72,7 @@ extension CPUEngine {
   /// By tiles, every few tiles read all transformed weights, four times the size of the plain ones:
   /// that is for weights of which the shared cache holds a third of it. By panels, a pass reads the
   /// tiles instead. The order does not show in the bits.
-  public func algorithm(_ shape: ConvolutionShape) -> ConvolutionAlgorithm {
+  package func algorithm(_ shape: ConvolutionShape) -> ConvolutionAlgorithm {
     let (inputs, outputs) = (shape.inputChannels, shape.outputChannels)
     guard shape.kernel == 3, inputs >= 8, outputs >= 8 else { return .direct }
     let floats = 36 * roundUp(inputs, 16) * roundUp(outputs, panelColumns)
@@ -175,7 +175,7 @@ extension CPUEngine {
   }
 
   /// A 1×1 convolution of one-hot vectors by table lookup.
-  public func gatherColumns(_ tokens: [Int32], _ filter: CPUFilter, shape: Shape) -> Tensor {
+  package func gatherColumns(_ tokens: [Int32], _ filter: CPUFilter, shape: Shape) -> Tensor {
     guard let table = filter.table else {
       preconditionFailure("gatherColumns: filter was not prepared for .gather")
     }

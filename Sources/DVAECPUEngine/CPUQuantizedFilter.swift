@@ -1,12 +1,12 @@
 import CDVAEKernels
-public import DVAETensors
+package import DVAETensors
 
 /// A convolution's whole numbers, packed for the kernels.
-public struct CPUQuantizedFilter: Sendable {
+package struct CPUQuantizedFilter: Sendable {
   /// The convolution.
-  public let shape: ConvolutionShape
+  package let shape: ConvolutionShape
   /// What the whole numbers are.
-  public let form: QuantizedWeights.Form
+  package let form: QuantizedWeights.Form
   let inputScale: Float
   /// Words of one output's sum, padded to a multiple of 16.
   let k: Int
@@ -35,7 +35,7 @@ struct WordTensor: Sendable {
 
 extension CPUEngine {
   /// Packs whole numbers into panels of words.
-  public func makeFilter(_ weights: QuantizedWeights) -> CPUQuantizedFilter {
+  package func makeFilter(_ weights: QuantizedWeights) -> CPUQuantizedFilter {
     let outputs = weights.shape.outputChannels
     let columns = panelColumns
     let panels = (outputs + columns - 1) / columns

@@ -9,14 +9,14 @@ import Foundation
 /// The sizes of a machine's data caches, in bytes: what the blocks of work are cut for.
 ///
 /// They decide how fast the engine is and nothing else: its results are the same bits for all sizes.
-public struct CacheSizes: Hashable, Sendable {
+package struct CacheSizes: Hashable, Sendable {
   /// What one thread has of the second level.
-  public let thread: Int
+  package let thread: Int
   /// The last level, which the cores share.
-  public let shared: Int
+  package let shared: Int
 
   /// Names sizes; the last level holds no less than the second.
-  public init(thread: Int, shared: Int) {
+  package init(thread: Int, shared: Int) {
     self.thread = max(thread, 1 << 16)
     self.shared = max(shared, self.thread)
   }
@@ -25,7 +25,7 @@ public struct CacheSizes: Hashable, Sendable {
   func floats(of share: Double) -> Int { Int(share * Double(thread)) / MemoryLayout<Float>.size }
 
   /// Those that the system tells of this machine, else 1 MiB and 16 MiB.
-  public static let current: CacheSizes = {
+  package static let current: CacheSizes = {
     let (second, third) = reported()
     return CacheSizes(thread: second ?? 1 << 20, shared: third ?? 16 << 20)
   }()

@@ -1,4 +1,4 @@
-public import DVAEFiles
+package import DVAEFiles
 import CDVAEKernels
 
 #if canImport(Darwin)
@@ -10,21 +10,21 @@ import Musl
 #endif
 
 /// A set of vector instructions that the kernels were compiled for.
-public struct InstructionSet: Sendable, CustomStringConvertible {
+package struct InstructionSet: Sendable, CustomStringConvertible {
   /// `avx512vnni`, `avx512`, `avx2`, `neon` or `portable`.
-  public let name: String
+  package let name: String
   /// Whether this processor and operating system can run it.
-  public let isSupported: Bool
+  package let isSupported: Bool
   let kernels: Kernels
 
   /// The name.
-  public var description: String { name }
+  package var description: String { name }
 
   /// The environment variable that forces one of them by name.
-  public static let environmentVariable = "DVAE_INSTRUCTION_SET"
+  package static let environmentVariable = "DVAE_INSTRUCTION_SET"
 
   /// All that this build holds, best first.
-  public static let all: [InstructionSet] = (0..<dvae_kernels_count()).map { index in
+  package static let all: [InstructionSet] = (0..<dvae_kernels_count()).map { index in
     let table = dvae_kernels_at(index).pointee
     return InstructionSet(
       name: String(cString: table.name), isSupported: dvae_kernels_supported(index) != 0,
@@ -32,10 +32,10 @@ public struct InstructionSet: Sendable, CustomStringConvertible {
   }
 
   /// Those that can run here, best first; the last is always `portable`.
-  public static var supported: [InstructionSet] { all.filter(\.isSupported) }
+  package static var supported: [InstructionSet] { all.filter(\.isSupported) }
 
   /// The one of this name; an unknown or unsupported name is an error that lists the choices.
-  public static func named(_ name: String) throws(DVAEError) -> InstructionSet {
+  package static func named(_ name: String) throws(DVAEError) -> InstructionSet {
     guard let found = supported.first(where: { $0.name == name }) else {
       throw DVAEError(
         .usage,
@@ -46,7 +46,7 @@ public struct InstructionSet: Sendable, CustomStringConvertible {
   }
 
   /// The one that the environment names, else the best that can run here.
-  public static func preferred() throws(DVAEError) -> InstructionSet {
+  package static func preferred() throws(DVAEError) -> InstructionSet {
     if let value = getenv(environmentVariable), value.pointee != 0 {
       return try named(String(cString: value))
     }

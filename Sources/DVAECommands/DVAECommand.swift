@@ -1,12 +1,12 @@
 import DVAEFiles
-public import ArgumentParser
+package import ArgumentParser
 import DVAEKit
 import Foundation
 
 /// The discrete VAE of DALL·E: images to tokens and back.
-public struct DVAECommand: AsyncParsableCommand {
+package struct DVAECommand: AsyncParsableCommand {
   /// The command's name and subcommands.
-  public static let configuration = CommandConfiguration(
+  package static let configuration = CommandConfiguration(
     commandName: "dvae",
     abstract: "The discrete VAE of DALL·E: images to tokens and back.",
     discussion: """
@@ -21,10 +21,10 @@ public struct DVAECommand: AsyncParsableCommand {
     ])
 
   /// Makes the command.
-  public init() {}
+  package init() {}
 
   /// Runs the command line of this process and ends the process with its status.
-  public static func main() async {
+  package static func main() async {
     // A closed pipe is an error of the write that meets it, not the end of the process.
     signal(SIGPIPE, SIG_IGN)
     Foundation.exit(await execute(Array(CommandLine.arguments.dropFirst())))
@@ -34,7 +34,7 @@ public struct DVAECommand: AsyncParsableCommand {
   ///
   /// - Parameter arguments: without the program's name
   /// - Returns: the exit status; what went wrong is on the console
-  public static func execute(_ arguments: [String]) async -> Int32 {
+  package static func execute(_ arguments: [String]) async -> Int32 {
     let console = Console.current
     do {
       var command = try parseAsRoot(arguments)

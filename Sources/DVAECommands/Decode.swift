@@ -1,6 +1,6 @@
 import DVAEFiles
 public import ArgumentParser
-public import DVAEKit
+package import DVAEKit
 import DVAEModel
 import DVAEImages
 import DVAEWeights
@@ -141,7 +141,7 @@ struct DecodeCommand: AsyncParsableCommand {
 
 extension TokenExtent.Grid: ExpressibleByArgument {
   /// Reads `32x32`.
-  public init?(argument: String) {
+  package init?(argument: String) {
     let sides = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
     guard sides.count == 2, let rows = sides[0], let columns = sides[1],
       (1...1 << 16).contains(rows), (1...1 << 16).contains(columns)

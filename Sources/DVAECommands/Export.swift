@@ -1,8 +1,9 @@
+import DVAEDeviceModel
 import DVAEFiles
 public import ArgumentParser
-public import DVAEKit
-public import DVAEModel
-public import DVAEProgram
+package import DVAEKit
+package import DVAEModel
+package import DVAEProgram
 
 /// `dvae export`.
 struct ExportCommand: AsyncParsableCommand {
@@ -76,7 +77,7 @@ struct ExportCommand: AsyncParsableCommand {
     case .onnx: try model.writeONNX(to: output, showsLikelihood: logits || statistics)
     case .stablehlo:
       try model.writeStableHLO(
-        to: output, batch: batch, height: height, width: width, precision: precision,
+        to: output, batch: batch, height: height, width: width, precision: Precision(precision),
         showsLikelihood: logits || statistics)
     case .pytorch: try model.writeStateDict(to: output, names: names)
     }

@@ -1,6 +1,6 @@
 public import DVAEImages
-public import DVAEModel
-public import DVAETensors
+package import DVAEModel
+import DVAETensors
 
 /// What `dvae evaluate` finds for one image.
 public struct ImageEvaluation: Hashable, Sendable, Codable {
@@ -73,7 +73,7 @@ public struct Likelihood: Hashable, Sendable, Codable {
   static let natsPerByte = naturalLogarithm(255 / 0.8)
 
   /// Converts the parts of an objective with β = 1.
-  public init(_ parts: ObjectiveParts<Double>) {
+  package init(_ parts: ObjectiveParts<Double>) {
     self.init(
       reconstruction: parts.reconstruction, klPerToken: parts.kl,
       klPerDimension: parts.klWeight * parts.kl)

@@ -2,18 +2,18 @@
 ///
 /// Large fields are kept as they came until the message is written, so that nesting messages does
 /// not copy them.
-public struct ProtobufMessage: Sendable {
+package struct ProtobufMessage: Sendable {
   /// The message in parts, the small fields between two large ones together.
   private var parts: [[UInt8]] = []
   /// The size of the message in bytes.
-  public private(set) var count = 0
+  package private(set) var count = 0
   private var isLastOpen = false
 
   /// Makes an empty message.
-  public init() {}
+  package init() {}
 
   /// The whole message.
-  public var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(count)
     forEachPart { bytes += $0 }
@@ -21,43 +21,43 @@ public struct ProtobufMessage: Sendable {
   }
 
   /// Calls a function with the message's bytes, in order and in parts.
-  public func forEachPart(_ body: ([UInt8]) throws -> Void) rethrows {
+  package func forEachPart(_ body: ([UInt8]) throws -> Void) rethrows {
     for part in parts { try body(part) }
   }
 
   /// Adds a 64-bit float.
-  public mutating func add(_ field: Int, _ value: Double) {
+  package mutating func add(_ field: Int, _ value: Double) {
     append(Self.key(field, 1) + Self.littleEndian(value.bitPattern))
   }
 
   /// Adds a 32-bit float.
-  public mutating func add(_ field: Int, _ value: Float) {
+  package mutating func add(_ field: Int, _ value: Float) {
     append(Self.key(field, 5) + Self.littleEndian(value.bitPattern))
   }
 
   /// Adds an integer; proto3 omits fields that are zero.
-  public mutating func add(_ field: Int, _ value: Int) {
+  package mutating func add(_ field: Int, _ value: Int) {
     if value != 0 { add(field, each: [value]) }
   }
 
   /// Adds the integers of a repeated field, zeros too.
-  public mutating func add(_ field: Int, each values: [Int]) {
+  package mutating func add(_ field: Int, each values: [Int]) {
     for value in values {
       append(Self.key(field, 0) + Self.number(UInt64(bitPattern: Int64(value))))
     }
   }
 
   /// Adds bytes.
-  public mutating func add(_ field: Int, _ value: [UInt8]) {
+  package mutating func add(_ field: Int, _ value: [UInt8]) {
     append(Self.key(field, 2) + Self.number(UInt64(value.count)))
     append(value)
   }
 
   /// Adds a text.
-  public mutating func add(_ field: Int, _ value: String) { add(field, Array(value.utf8)) }
+  package mutating func add(_ field: Int, _ value: String) { add(field, Array(value.utf8)) }
 
   /// Adds another message.
-  public mutating func add(_ field: Int, _ value: ProtobufMessage) {
+  package mutating func add(_ field: Int, _ value: ProtobufMessage) {
     append(Self.key(field, 2) + Self.number(UInt64(value.count)))
     value.forEachPart { append($0) }
   }

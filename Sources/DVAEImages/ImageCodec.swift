@@ -1,4 +1,4 @@
-public import DVAEFiles
+package import DVAEFiles
 internal import CDVAEImageCodecs
 
 /// Bounds on what a file may make the decoder do; they are checked before memory is taken.
@@ -26,7 +26,7 @@ public struct DecodingLimits: Sendable, Hashable, Codable {
 /// 255; of an animation the first frame; embedded colour profiles and gamma ignored. Where Pillow
 /// fills lost parts of a damaged JPEG with gray, this is an error. Errors call the image `name`.
 /// The header is checked against `limits` before memory is taken.
-public func decodeImage(
+package func decodeImage(
   _ bytes: [UInt8], name: String, limits: DecodingLimits = .default
 ) throws(DVAEError) -> PixelImage {
   let result: Result<PixelImage, DVAEError> = bytes.withUnsafeBytes { buffer in
@@ -40,7 +40,7 @@ public func decodeImage(
 }
 
 /// Decodes an image that lies in memory of somebody else; see the form that takes an array.
-public func decodeImage(
+package func decodeImage(
   _ bytes: UnsafeRawBufferPointer, name: String, limits: DecodingLimits = .default
 ) throws(DVAEError) -> PixelImage {
   guard !bytes.isEmpty else { throw .empty(name: name) }

@@ -1,10 +1,10 @@
-public import DVAEFiles
+package import DVAEFiles
 internal import CDVAEImageCodecs
 
 /// Encodes a picture as an 8-bit RGB PNG, without metadata.
 ///
 /// Equal pictures give equal bytes under one version of libpng and zlib.
-public func encodePNG(_ image: PixelImage) throws(DVAEError) -> [UInt8] {
+package func encodePNG(_ image: PixelImage) throws(DVAEError) -> [UInt8] {
   try encode(image, .png) { pixels, width, height, buffer, report in
     dvae_png_encode(pixels, width, height, buffer, report)
   }
@@ -12,7 +12,7 @@ public func encodePNG(_ image: PixelImage) throws(DVAEError) -> [UInt8] {
 
 /// Encodes a picture as a baseline JPEG with 4:2:0 chroma, at a quality of 1 to 100 on libjpeg's
 /// scale; values outside are taken as the nearest.
-public func encodeJPEG(_ image: PixelImage, quality: Int = 75) throws(DVAEError) -> [UInt8] {
+package func encodeJPEG(_ image: PixelImage, quality: Int = 75) throws(DVAEError) -> [UInt8] {
   guard max(image.width, image.height) <= 65500 else {
     throw .notEncoded(format: .jpeg, reason: "a side is longer than 65500 pixels")
   }
@@ -25,7 +25,7 @@ public func encodeJPEG(_ image: PixelImage, quality: Int = 75) throws(DVAEError)
 /// Encodes a picture as a lossy WebP, at a quality of 0 to 100.
 ///
 /// Values outside are taken as the nearest. A side may have 16383 pixels at most.
-public func encodeWebP(_ image: PixelImage, quality: Float = 75) throws(DVAEError) -> [UInt8] {
+package func encodeWebP(_ image: PixelImage, quality: Float = 75) throws(DVAEError) -> [UInt8] {
   let quality = min(max(quality, 0), 100)
   return try encode(image, .webp) { pixels, width, height, buffer, report in
     dvae_webp_encode(pixels, width, height, quality, buffer, report)

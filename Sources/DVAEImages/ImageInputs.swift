@@ -1,4 +1,4 @@
-public import DVAEFiles
+package import DVAEFiles
 
 /// Goes through the images that the user has named, one after the other, without listing them all
 /// first.
@@ -16,7 +16,7 @@ public import DVAEFiles
 /// folder that holds all files and folders among the arguments (in a list: from the list's
 /// folder), so equal names in different folders stay apart. Where two files of one folder differ
 /// in nothing but the extension, both keep it.
-public struct ImageInputs: Sendable {
+package struct ImageInputs: Sendable {
   /// Something that items still come from; the last of the stack is the one at work.
   private enum Source {
     case arguments(ArraySlice<String>)
@@ -37,7 +37,7 @@ public struct ImageInputs: Sendable {
   /// Checks that every argument exists.
   ///
   /// - Throws: `DVAEError.missing` for the first that does not.
-  public init(_ arguments: [String]) throws(DVAEError) {
+  package init(_ arguments: [String]) throws(DVAEError) {
     var common: [String]?
     for argument in arguments {
       let isList = argument.hasBytePrefix("@")
@@ -58,7 +58,7 @@ public struct ImageInputs: Sendable {
   ///
   /// - Throws: an error of an argument or a folder (a damaged archive, a folder that may not be
   ///   read): the next call goes on after it. A single bad image shows only when it is loaded.
-  public mutating func next() throws(DVAEError) -> InputItem? {
+  package mutating func next() throws(DVAEError) -> InputItem? {
     while let source = stack.popLast() {
       switch source {
       case .arguments(var rest):

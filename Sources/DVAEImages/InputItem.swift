@@ -1,9 +1,9 @@
-public import DVAEFiles
+package import DVAEFiles
 
 /// One image to be read: a file, or a sample of a WebDataset archive.
-public struct InputItem: Sendable {
+package struct InputItem: Sendable {
   /// Where the bytes lie.
-  public enum Origin: Sendable {
+  package enum Origin: Sendable {
     /// A file.
     case file(path: String)
     /// A sample of an archive that is held open.
@@ -11,18 +11,18 @@ public struct InputItem: Sendable {
   }
 
   /// What the results are filed under: see `ImageInputs`.
-  public let key: String
+  package let key: String
   /// Where the bytes lie.
-  public let origin: Origin
+  package let origin: Origin
 
   /// Makes an item.
-  public init(key: String, origin: Origin) {
+  package init(key: String, origin: Origin) {
     self.key = key
     self.origin = origin
   }
 
   /// What messages call the item: the path, or the archive and the key in it.
-  public var name: String {
+  package var name: String {
     switch origin {
     case .file(let path): path
     case .sample(let record, let file): "\(file.path): \(record.key)"
@@ -30,7 +30,7 @@ public struct InputItem: Sendable {
   }
 
   /// The bytes of the image, undecoded.
-  public func load(limits: DecodingLimits = .default) throws(DVAEError) -> [UInt8] {
+  package func load(limits: DecodingLimits = .default) throws(DVAEError) -> [UInt8] {
     switch origin {
     case .file(let path): return try InputFile.contents(of: path, limit: limits.maximumBytes)
     case .sample(let record, let file):
@@ -42,12 +42,12 @@ public struct InputItem: Sendable {
   }
 
   /// The image, decoded.
-  public func decode(limits: DecodingLimits = .default) throws(DVAEError) -> PixelImage {
+  package func decode(limits: DecodingLimits = .default) throws(DVAEError) -> PixelImage {
     try decodeImage(load(limits: limits), name: name, limits: limits)
   }
 
   /// The other files of a sample (captions, metadata), read now; none for a plain file.
-  public func sidecars(limits: DecodingLimits = .default) throws(DVAEError)
+  package func sidecars(limits: DecodingLimits = .default) throws(DVAEError)
     -> [WebDatasetSample.Field]
   {
     guard case .sample(let record, let file) = origin else { return [] }
@@ -89,7 +89,7 @@ public struct InputItem: Sendable {
 
   /// The file of a sample that is its image: one called KEY.jpg or the like, else one called
   /// KEY.something.jpg.
-  public var imageMember: WebDatasetRecord.Member? {
+  package var imageMember: WebDatasetRecord.Member? {
     guard case .sample(let record, _) = origin else { return nil }
     return record.members.first { ImageFormat.extensions.contains($0.extension.lowercased()) }
       ?? record.members.first { Path($0.extension).hasImageExtension }

@@ -1,7 +1,7 @@
 /// The eight ways in which a camera may have stored a picture (EXIF tag 0x0112).
 ///
 /// Each case tells what has to be done to the stored picture in order to see it upright.
-public enum Orientation: Int, Sendable, CaseIterable {
+package enum Orientation: Int, Sendable, CaseIterable {
   /// As stored.
   case upright = 1
   /// Mirrored left to right.
@@ -20,12 +20,12 @@ public enum Orientation: Int, Sendable, CaseIterable {
   case counterclockwise
 
   /// True where width and height change places.
-  public var swapsSides: Bool { rawValue >= 5 }
+  package var swapsSides: Bool { rawValue >= 5 }
 }
 
 extension PixelImage {
   /// The picture after a mirroring or a quarter turn.
-  public func oriented(_ orientation: Orientation) -> PixelImage {
+  package func oriented(_ orientation: Orientation) -> PixelImage {
     if orientation == .upright { return self }
     let (stored, rows) = (width, height)
     // The stored pixel of (0, 0), and the steps in it for one pixel to the right and one down.

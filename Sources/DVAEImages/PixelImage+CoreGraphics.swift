@@ -1,6 +1,6 @@
 #if canImport(CoreGraphics)
-public import CoreGraphics
-public import DVAEFiles
+package import CoreGraphics
+package import DVAEFiles
 import Foundation
 
 extension PixelImage {
@@ -43,7 +43,7 @@ extension PixelImage {
 #endif
 
 #if canImport(CoreVideo)
-public import CoreVideo
+package import CoreVideo
 
 extension PixelImage {
   /// Copies a frame of 32-bit BGRA or ARGB pixels, as cameras and decoders give them.

@@ -1,22 +1,22 @@
-public import DVAETensors
+package import DVAETensors
 
 /// The released code's map between bytes and the open interval that the model works in (paper,
 /// appendix A.3, with ε = 0.1).
 ///
 /// Each step is rounded to float32 where PyTorch rounds it, so the numbers are the same bits.
-public enum PixelMapping {
+package enum PixelMapping {
   /// ε: bytes become numbers in [ε, 1 − ε].
-  public static let epsilon = 0.1
+  package static let epsilon = 0.1
   /// 1 − 2ε: how much of the interval the bytes span.
   package static let scale = Float(1 - 2 * epsilon)
 
   /// (1 − 2ε) · (byte / 255) + ε, for every byte.
-  public static let table: [Float] = (0...255).map { byte in
+  package static let table: [Float] = (0...255).map { byte in
     scale * (Float(byte) / 255) + Float(epsilon)
   }
 
   /// The inverse, clamped to [0, 1]: (x − ε) / (1 − 2ε).
-  public static func unmapped(_ x: Float) -> Float {
+  package static func unmapped(_ x: Float) -> Float {
     let value = (x - Float(epsilon)) / scale
     // Written so that a NaN gives 0.
     return value >= 1 ? 1 : value > 0 ? value : 0
@@ -24,13 +24,13 @@ public enum PixelMapping {
 
   /// The byte of a mapped number: the inverse times 255, cut off (not rounded), as the released
   /// code's conversion to a picture does.
-  public static func byte(_ x: Float) -> UInt8 { UInt8(unmapped(x) * 255) }
+  package static func byte(_ x: Float) -> UInt8 { UInt8(unmapped(x) * 255) }
 }
 
 /// Writes pictures of one size as mapped numbers in [N, H, W, 3] order.
 ///
 /// `target` must have room for exactly their samples.
-public func mapPixels(_ images: [PixelImage], into target: UnsafeMutableBufferPointer<Float>) {
+package func mapPixels(_ images: [PixelImage], into target: UnsafeMutableBufferPointer<Float>) {
   precondition(
     images.allSatisfy { $0.width == images[0].width && $0.height == images[0].height },
     "pictures of different sizes in one batch")
@@ -47,7 +47,7 @@ public func mapPixels(_ images: [PixelImage], into target: UnsafeMutableBufferPo
 }
 
 /// Pictures of one size as a tensor of mapped numbers, [N, H, W, 3]; at least one picture.
-public func mappedTensor(_ images: [PixelImage]) -> Tensor {
+package func mappedTensor(_ images: [PixelImage]) -> Tensor {
   precondition(!images.isEmpty, "no pictures")
   let tensor = Tensor(Shape(images.count, images[0].height, images[0].width, 3))
   mapPixels(images, into: tensor.elements)
@@ -56,7 +56,7 @@ public func mappedTensor(_ images: [PixelImage]) -> Tensor {
 
 /// The picture of mapped numbers in [H, W, 3] order, sigmoid(μ) of the decoder's output: unmapped,
 /// clamped and cut to bytes as the released code does.
-public func unmapPixels(
+package func unmapPixels(
   _ samples: UnsafeBufferPointer<Float>, width: Int, height: Int
 ) -> PixelImage {
   precondition(samples.count == 3 * width * height, "sample count")

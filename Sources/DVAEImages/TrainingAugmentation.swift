@@ -1,13 +1,13 @@
-public import DVAEFiles
+package import DVAEFiles
 
 /// The paper's random crops (appendix A.2): a square of the picture, shrunk a little and cut to
 /// the resolution.
 ///
 /// Listing 1 trains the autoencoder; listing 2 makes the transformer's data. The published numbers
 /// are for 256 pixels and scale with the resolution.
-public struct TrainingAugmentation: Sendable, Codable, Hashable {
+package struct TrainingAugmentation: Sendable, Codable, Hashable {
   /// Which of the paper's listings.
-  public enum Listing: String, Sendable, Codable, CaseIterable {
+  package enum Listing: String, Sendable, Codable, CaseIterable {
     /// Listing 1: the square lies anywhere, its side becomes 9/8 to 12/8 of the resolution, and
     /// half of the results are mirrored.
     case autoencoder
@@ -17,12 +17,12 @@ public struct TrainingAugmentation: Sendable, Codable, Hashable {
   }
 
   /// Width and height of the result in pixels.
-  public var resolution: Int
+  package var resolution: Int
   /// Which of the paper's listings.
-  public var listing: Listing
+  package var listing: Listing
 
   /// Makes the augmentation for a resolution.
-  public init(resolution: Int = 256, listing: Listing = .autoencoder) {
+  package init(resolution: Int = 256, listing: Listing = .autoencoder) {
     self.resolution = resolution
     self.listing = listing
   }
@@ -35,7 +35,7 @@ public struct TrainingAugmentation: Sendable, Codable, Hashable {
   ///
   /// - Throws: `DVAEError.tooSmall` where the short side is below the resolution, which the
   ///   paper's recipe cannot use; `DVAEError.invalidSetting` where the resolution is not positive.
-  public func apply(
+  package func apply(
     _ image: PixelImage, name: String, using generator: inout some RandomNumberGenerator
   ) throws(DVAEError) -> PixelImage {
     guard (1...65536).contains(resolution) else {
@@ -92,7 +92,7 @@ public struct TrainingAugmentation: Sendable, Codable, Hashable {
 /// The high half of the 128-bit product of `bound` and 64 random bits, where products whose low
 /// half lies below 2⁶⁴ mod `bound` are drawn again (Lemire 2019, "Fast random integer generation
 /// in an interval"). Unlike the standard library's draws, it is fixed for all time.
-public func bounded(
+package func bounded(
   _ bound: UInt64, using generator: inout some RandomNumberGenerator
 ) -> UInt64 {
   precondition(bound > 0, "an empty range")

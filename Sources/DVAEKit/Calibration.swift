@@ -1,9 +1,9 @@
 import DVAEWeights
 import DVAECPUEngine
 import DVAEFiles
-public import DVAEImages
-public import DVAEModel
-public import DVAETensors
+package import DVAEImages
+package import DVAEModel
+package import DVAETensors
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -12,10 +12,10 @@ import Foundation
 #endif
 
 /// Measures on photos how large an encoder's activations get, for int8.
-public struct RangeMeter {
+package struct RangeMeter {
   private let encoder: ImageEncoder<DefaultEngine>
   /// What was measured so far.
-  public private(set) var ranges = ActivationRanges()
+  package private(set) var ranges = ActivationRanges()
 
   /// Prepares the encoder, in float32.
   ///
@@ -23,7 +23,7 @@ public struct RangeMeter {
   ///   - weights: with an encoder
   ///   - threads: to compute with; one per core unless given
   /// - Throws: weights without an encoder
-  public init(_ weights: WeightsFiles, threads: Int? = nil) throws {
+  package init(_ weights: WeightsFiles, threads: Int? = nil) throws {
     guard let parameters = weights.model.encoder else {
       throw DVAEError(
         .missing, file: weights.files[0].path, "no encoder in there, and int8 is for encoding")
@@ -40,7 +40,7 @@ public struct RangeMeter {
   ///   - preprocessing: what is done to it first
   ///   - name: what errors call it
   /// - Throws: an image that is too small
-  public mutating func add(
+  package mutating func add(
     _ photo: PixelImage, _ preprocessing: Preprocessing = Preprocessing(), name: String
   ) throws {
     let picture = try preprocessing.apply(photo, name: name)
@@ -52,11 +52,11 @@ public struct RangeMeter {
 ///
 /// The four of `Examples/photos`, cut to squares and reduced to 64×64 pixels each, side by side in
 /// one JPEG file: `Utilities/calibration_photos.py`.
-public enum CalibrationPhotos {
+package enum CalibrationPhotos {
   /// The ranges of an encoder's activations on these photos.
   ///
   /// - Throws: nothing but a fault of ours
-  public static func ranges(_ encoder: ImageEncoder<some HostEngine>) throws -> ActivationRanges {
+  package static func ranges(_ encoder: ImageEncoder<some HostEngine>) throws -> ActivationRanges {
     guard let file = Data(base64Encoded: jpeg.filter { !$0.isWhitespace }) else {
       throw DVAEError(.internal, "the calibration photos are damaged")
     }

@@ -1,7 +1,7 @@
 import Dispatch
-public import DVAEImages
-public import DVAEModel
-public import DVAETokens
+package import DVAEImages
+package import DVAEModel
+package import DVAETokens
 import Synchronization
 
 // The same calls for asynchronous code: they compute on a thread of their own, so that neither an actor

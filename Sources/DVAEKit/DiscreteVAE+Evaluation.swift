@@ -1,8 +1,9 @@
-public import DVAEEvaluation
-public import DVAEImages
-public import DVAEModel
+import DVAEDeviceModel
+package import DVAEEvaluation
+package import DVAEImages
+package import DVAEModel
 import DVAETensors
-public import DVAETokens
+package import DVAETokens
 
 extension DiscreteVAE {
   /// Sends an image through the model and back, and measures everything that `dvae evaluate` tells.

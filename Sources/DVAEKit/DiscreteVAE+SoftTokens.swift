@@ -1,7 +1,7 @@
 import DVAEFiles
-public import DVAEImages
+package import DVAEImages
 import DVAEModel
-public import DVAETokens
+package import DVAETokens
 
 extension DiscreteVAE: ImageTokenizer {
   /// Returns the tokens of preprocessed images of one size, in their order.

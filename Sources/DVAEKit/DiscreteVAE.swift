@@ -1,9 +1,10 @@
+import DVAEDeviceModel
 import DVAEFiles
 import DVAECPUEngine
-public import DVAEModel
+package import DVAEModel
 import DVAETensors
-public import DVAEImages
-public import DVAETokens
+package import DVAEImages
+package import DVAETokens
 import DVAEWeights
 
 #if canImport(FoundationEssentials)
@@ -35,7 +36,7 @@ public struct DiscreteVAE: Sendable {
   /// What the encoder computes with.
   public let precision: Precision
   /// The files that the weights were read from; nil for random ones.
-  public let weights: WeightsFiles?
+  package let weights: WeightsFiles?
   // Of random weights: what they are instead of a file.
   let origin: WeightsProvenance?
   let encoder: ImageEncoder<DefaultEngine>?

@@ -1,7 +1,8 @@
 public import DVAEModel
-public import DVAEProgram
+import DVAEProgram
 import DVAETensors
 import DVAEWeights
+import DVAEDeviceModel
 import DVAEFiles
 import DVAEImages
 
@@ -88,13 +89,16 @@ public struct ModelExport: Sendable {
   ///   - batch: images
   ///   - height: of the images in pixels, a multiple of 8
   ///   - width: of the images in pixels, a multiple of 8
-  ///   - precision: of the activations
+  ///   - precision: of the activations; not int8
   ///   - showsLikelihood: whether `logits` or `statistics` are a result too
-  /// - Throws: sides that are no multiple of 8; where the file cannot be written.
+  /// - Throws: sides that are no multiple of 8, int8; where the file cannot be written.
   public func writeStableHLO(
     to path: String, batch: Int = 1, height: Int = 256, width: Int = 256,
-    precision: ProgramPrecision = .float32, showsLikelihood: Bool = false
+    precision: Precision = .float32, showsLikelihood: Bool = false
   ) throws {
+    guard let precision = precision.program else {
+      throw DVAEError(.usage, "a program's activations are floats, not \(precision.rawValue)")
+    }
     let recording = try recording(
       batch: batch, height: height, width: width, showsLikelihood: showsLikelihood)
     func line(_ kind: String, _ at: Int, _ name: String, _ extents: [Int]) -> String {

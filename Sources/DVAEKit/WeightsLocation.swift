@@ -1,5 +1,5 @@
 public import DVAEFiles
-public import DVAEModel
+package import DVAEModel
 
 #if canImport(FoundationEssentials)
 public import FoundationEssentials
@@ -127,7 +127,7 @@ extension WeightsFiles {
   ///   - location: of the model; random weights are in no file
   ///   - half: compare only this half's file with its checksums
   /// - Throws: what is missing or wrong, by name.
-  public init(_ location: WeightsLocation, verifying half: NetworkPlan.Half? = nil) throws {
+  package init(_ location: WeightsLocation, verifying half: NetworkPlan.Half? = nil) throws {
     try self.init(files: location.files(), verifying: half)
   }
 }

@@ -1,24 +1,24 @@
-public import DVAEFiles
-public import DVAETensors
+package import DVAEFiles
+package import DVAETensors
 
 /// How large an encoder's activations get on photos: what its whole numbers are scaled by.
-public struct ActivationRanges: Hashable, Codable, Sendable {
+package struct ActivationRanges: Hashable, Codable, Sendable {
   /// The largest magnitude that each layer read, by the layer's name.
-  public private(set) var largest: [String: Float]
+  package private(set) var largest: [String: Float]
 
   /// Ranges that were measured before.
-  public init(largest: [String: Float] = [:]) { self.largest = largest }
+  package init(largest: [String: Float] = [:]) { self.largest = largest }
 
   /// The range of what a layer reads; nil where it was not measured.
-  public subscript(layer: NetworkPlan.Layer) -> Float? { largest[layer.name] }
+  package subscript(layer: NetworkPlan.Layer) -> Float? { largest[layer.name] }
 
   /// Takes the larger of each range.
-  public mutating func formUnion(_ other: ActivationRanges) {
+  package mutating func formUnion(_ other: ActivationRanges) {
     largest.merge(other.largest) { max($0, $1) }
   }
 
   /// Whether there is a finite range for every layer of an encoder.
-  public func cover(_ architecture: Architecture) -> Bool {
+  package func cover(_ architecture: Architecture) -> Bool {
     architecture.encoder.layers.allSatisfy { self[$0].map { $0 >= 0 && $0 < .infinity } ?? false }
   }
 
@@ -43,7 +43,7 @@ extension ImageEncoder where E: HostEngine {
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: a range for every layer
   /// - Throws: `DVAEError` for another shape
-  public func ranges(_ x: Tensor) throws(DVAEError) -> ActivationRanges {
+  package func ranges(_ x: Tensor) throws(DVAEError) -> ActivationRanges {
     try check(x)
     return network.ranges(x)
   }

@@ -1,15 +1,15 @@
-public import DVAEFiles
-public import DVAETensors
+package import DVAEFiles
+package import DVAETensors
 
 /// Tokens to the statistics of an image, on an engine.
 ///
 /// Of the statistics' 2·outputChannels channels the first half is μ of each colour, the second
 /// s = ln b (DALL·E paper A.3). A picture is φ⁻¹(sigmoid(μ)).
-public struct ImageDecoder<E: Engine>: Sendable {
+package struct ImageDecoder<E: Engine>: Sendable {
   /// The numbers that fix the layers.
-  public let architecture: Architecture
+  package let architecture: Architecture
   /// What the decoder computes with.
-  public let engine: E
+  package let engine: E
   private let network: Network<E>
 
   /// Prepares the decoder's filters.
@@ -19,7 +19,7 @@ public struct ImageDecoder<E: Engine>: Sendable {
   ///   - parameters: with all of the decoder's
   ///   - engine: what to compute with
   ///   - purpose: `.training` to call `backward`
-  public init(
+  package init(
     _ architecture: Architecture, parameters: Parameters<E.Variable>, engine: E,
     for purpose: NetworkPurpose = .inference
   ) {
@@ -37,7 +37,7 @@ public struct ImageDecoder<E: Engine>: Sendable {
   ///   - width: columns of tokens
   /// - Returns: [batch, 8·height, 8·width, 2·outputChannels]
   /// - Throws: `DVAEError` for another number of tokens or one outside of the vocabulary
-  public func statistics(
+  package func statistics(
     tokens: [Int32], batch: Int = 1, height: Int, width: Int
   ) throws(DVAEError) -> Tensor where E: HostEngine {
     let grid = Shape(batch, height, width, architecture.initial)
@@ -73,7 +73,7 @@ public struct ImageDecoder<E: Engine>: Sendable {
   /// - Parameter soft: [N, h, w, vocabulary]
   /// - Returns: [N, 8h, 8w, 2·outputChannels]
   /// - Throws: `DVAEError` for another number of channels
-  public func statistics(soft: E.Value) throws(DVAEError) -> E.Value {
+  package func statistics(soft: E.Value) throws(DVAEError) -> E.Value {
     guard soft.shape.channels == architecture.vocabulary, soft.shape.positions > 0 else {
       throw .softTokens(soft.shape, vocabulary: architecture.vocabulary)
     }
@@ -87,7 +87,7 @@ public struct ImageDecoder<E: Engine>: Sendable {
   ///   - soft: [N, h, w, vocabulary]
   ///   - activations: to keep on
   /// - Returns: [N, 8h, 8w, 2·outputChannels]
-  public func forward(
+  package func forward(
     _ soft: E.Value, keeping activations: inout Activations<E.Value>
   ) -> E.Value {
     network.forward(soft, keeping: &activations)
@@ -101,7 +101,7 @@ public struct ImageDecoder<E: Engine>: Sendable {
   ///   - gradients: of the parameters' shapes; a layer that is not in it is frozen
   ///   - needsInput: whether anybody wants the result
   /// - Returns: derivative by the soft tokens, [N, h, w, vocabulary]; nil where not needed
-  public func backward(
+  package func backward(
     _ dy: consuming E.Value, _ activations: inout Activations<E.Value>,
     gradients: Parameters<E.Variable>, needsInput: Bool = true
   ) -> E.Value? {

@@ -1,17 +1,17 @@
-public import DVAEFiles
-public import DVAETensors
+package import DVAEFiles
+package import DVAETensors
 
 /// The most likely tokens at every position, the most likely first, and what the encoder thinks of
 /// them.
-public struct RankedTokens: Hashable, Sendable {
+package struct RankedTokens: Hashable, Sendable {
   /// Tokens of each position.
-  public let count: Int
+  package let count: Int
   /// Tokens in 0..<vocabulary, `count` for each position, row-major.
-  public fileprivate(set) var tokens: [Int32] = []
+  package fileprivate(set) var tokens: [Int32] = []
   /// ln q of each of the tokens, q being the softmax over the whole vocabulary.
-  public fileprivate(set) var logProbabilities: [Float] = []
+  package fileprivate(set) var logProbabilities: [Float] = []
   /// How far the logit of each lies below the position's largest: 0 for the first.
-  public fileprivate(set) var distances: [Float] = []
+  package fileprivate(set) var distances: [Float] = []
 
   /// Makes the lists of `count` tokens for each position.
   package init(count: Int, tokens: [Int32], logProbabilities: [Float], distances: [Float]) {
@@ -43,7 +43,7 @@ extension ImageEncoder where E: HostEngine {
   ///   - count: how many for each position, from 1 to the vocabulary; of equals the first
   /// - Returns: `count` tokens for each of N·(H/8)·(W/8) positions
   /// - Throws: `DVAEError` for another shape
-  public func rankedTokens(_ x: Tensor, count: Int) throws(DVAEError) -> RankedTokens {
+  package func rankedTokens(_ x: Tensor, count: Int) throws(DVAEError) -> RankedTokens {
     precondition(
       (1...architecture.vocabulary).contains(count),
       "rankedTokens: \(count) of \(architecture.vocabulary)")

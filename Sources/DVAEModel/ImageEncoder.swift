@@ -1,12 +1,12 @@
-public import DVAEFiles
-public import DVAETensors
+package import DVAEFiles
+package import DVAETensors
 
 /// Images to tokens, on an engine.
-public struct ImageEncoder<E: Engine>: Sendable {
+package struct ImageEncoder<E: Engine>: Sendable {
   /// The numbers that fix the layers.
-  public let architecture: Architecture
+  package let architecture: Architecture
   /// What the encoder computes with.
-  public let engine: E
+  package let engine: E
   let network: Network<E>
 
   /// Prepares the encoder's filters.
@@ -16,7 +16,7 @@ public struct ImageEncoder<E: Engine>: Sendable {
   ///   - parameters: with all of the encoder's
   ///   - engine: what to compute with
   ///   - purpose: `.training` to call `backward`
-  public init(
+  package init(
     _ architecture: Architecture, parameters: Parameters<E.Variable>, engine: E,
     for purpose: NetworkPurpose = .inference
   ) {
@@ -30,7 +30,7 @@ public struct ImageEncoder<E: Engine>: Sendable {
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: [N, H/8, W/8, vocabulary]
   /// - Throws: `DVAEError` for another shape
-  public func logits(_ x: E.Value) throws(DVAEError) -> E.Value {
+  package func logits(_ x: E.Value) throws(DVAEError) -> E.Value {
     try check(x)
     var nothing = Activations<E.Value>.none
     return network.forward(x, keeping: &nothing)
@@ -41,7 +41,7 @@ public struct ImageEncoder<E: Engine>: Sendable {
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: N·(H/8)·(W/8) tokens in 0..<vocabulary, row-major
   /// - Throws: `DVAEError` for another shape
-  public func tokens(_ x: E.Value) throws(DVAEError) -> E.Tokens {
+  package func tokens(_ x: E.Value) throws(DVAEError) -> E.Tokens {
     try check(x)
     // The last layer's logits are never written: its maximum is taken as they are made.
     let output = network.output
@@ -65,7 +65,7 @@ public struct ImageEncoder<E: Engine>: Sendable {
   ///   - x: mapped pixels, [N, H, W, inputChannels]
   ///   - activations: to keep on
   /// - Returns: [N, H/8, W/8, vocabulary]
-  public func forward(
+  package func forward(
     _ x: E.Value, keeping activations: inout Activations<E.Value>
   ) -> E.Value {
     network.forward(x, keeping: &activations)
@@ -77,7 +77,7 @@ public struct ImageEncoder<E: Engine>: Sendable {
   ///   - dy: derivative by the logits
   ///   - activations: kept by `forward`; emptied on the way
   ///   - gradients: of the parameters' shapes; a layer that is not in it is frozen
-  public func backward(
+  package func backward(
     _ dy: consuming E.Value, _ activations: inout Activations<E.Value>,
     gradients: Parameters<E.Variable>
   ) {

@@ -104,20 +104,20 @@ extension DVAEError {
 }
 
 /// Every tensor of a file that is not as the architecture has it.
-public struct ParameterMismatch: Hashable, Sendable, CustomStringConvertible {
+package struct ParameterMismatch: Hashable, Sendable, CustomStringConvertible {
   /// A tensor of a wrong shape, or of integers.
-  public struct Misshapen: Hashable, Sendable, CustomStringConvertible {
+  package struct Misshapen: Hashable, Sendable, CustomStringConvertible {
     /// Half and official name.
-    public let name: String
+    package let name: String
     /// The architecture's.
-    public let expected: [Int]
+    package let expected: [Int]
     /// The file's.
-    public let found: [Int]
+    package let found: [Int]
     /// The type of the file's numbers.
-    public let elementType: ElementType
+    package let elementType: ElementType
 
     /// Name and both shapes.
-    public var description: String {
+    package var description: String {
       elementType.isFloatingPoint
         ? "\(name) is \(found), expected \(expected)"
         : "\(name) is \(elementType.rawValue) \(found), expected floating point \(expected)"
@@ -125,17 +125,17 @@ public struct ParameterMismatch: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Names that the file lacks.
-  public var missing: [String] = []
+  package var missing: [String] = []
   /// The file's own names that the model does not have.
-  public var unexpected: [String] = []
+  package var unexpected: [String] = []
   /// Tensors of wrong shapes.
-  public var misshapen: [Misshapen] = []
+  package var misshapen: [Misshapen] = []
 
   /// Whether all is as it should be.
-  public var isEmpty: Bool { missing.isEmpty && unexpected.isEmpty && misshapen.isEmpty }
+  package var isEmpty: Bool { missing.isEmpty && unexpected.isEmpty && misshapen.isEmpty }
 
   /// One line: how many of each kind, and the first ones by name.
-  public var description: String {
+  package var description: String {
     var parts: [String] = []
     if !missing.isEmpty { parts.append("\(missing.count) missing: \(listing(missing))") }
     if !unexpected.isEmpty {

@@ -1,19 +1,19 @@
-public import DVAEFiles
-public import DVAEWeights
+package import DVAEFiles
+package import DVAEWeights
 
 /// The parameters that weights files hold, with the architecture that their shapes tell.
 ///
 /// Loading is strict: every parameter must be there in its shape, and nothing else. Float32 is not
 /// copied: the parameters are the mapped file.
-public struct ModelWeights: Sendable {
+package struct ModelWeights: Sendable {
   /// The numbers that the shapes tell.
   ///
   /// Those of a half that is not there are the defaults, with the other half's image channels.
-  public let architecture: Architecture
+  package let architecture: Architecture
   /// The encoder's parameters; nil where the files hold none.
-  public let encoder: ParameterSet?
+  package let encoder: ParameterSet?
   /// The decoder's parameters; nil where the files hold none.
-  public let decoder: ParameterSet?
+  package let decoder: ParameterSet?
 
   /// Reads one file: one half, or both under the prefixes `encoder.` and `decoder.`.
   ///
@@ -21,7 +21,7 @@ public struct ModelWeights: Sendable {
   ///   - file: with the official names or those of Hugging Face's FLAVA
   ///   - half: what the file must hold; nil for whatever it does
   /// - Throws: `DVAEError` with everything that does not fit
-  public init(
+  package init(
     _ file: WeightsFile, expecting half: NetworkPlan.Half? = nil
   ) throws(DVAEError) {
     let found = try FoundWeights(file, expecting: half)
@@ -34,7 +34,7 @@ public struct ModelWeights: Sendable {
   ///
   /// - Throws: `DVAEError` with everything that does not fit, or where the two files belong
   ///   to models of different extents.
-  public init(
+  package init(
     encoder encoderFile: WeightsFile, decoder decoderFile: WeightsFile
   ) throws(DVAEError) {
     let encoder = try ModelWeights(encoderFile, expecting: .encoder)

@@ -1,18 +1,18 @@
 import DVAETensors
 
 /// What the forward half keeps for the backward half: a stack, taken in reverse order.
-public struct Activations<Value: Sendable>: Sendable {
+package struct Activations<Value: Sendable>: Sendable {
   /// Whether there is going to be a backward half.
   let isKeeping: Bool
   private var values: [Value] = []
 
   /// Makes an empty stack.
-  public init() { isKeeping = true }
+  package init() { isKeeping = true }
 
   private init(isKeeping: Bool) { self.isKeeping = isKeeping }
 
   /// A stack that keeps nothing, for a forward half alone: each activation dies after its use.
-  public static var none: Self { Self(isKeeping: false) }
+  package static var none: Self { Self(isKeeping: false) }
 
   mutating func keep(_ x: Value) {
     if isKeeping { values.append(x) }
@@ -25,7 +25,7 @@ public struct Activations<Value: Sendable>: Sendable {
 }
 
 /// What a network's filters are prepared for.
-public enum NetworkPurpose: Sendable {
+package enum NetworkPurpose: Sendable {
   /// Forward only.
   case inference
   /// Forward only, and once: filters are packed as they are used and not kept, so that all layers

@@ -1,4 +1,4 @@
-public import DVAETensors
+package import DVAETensors
 
 /// One half of the model as a table: its layers in order, their extents and their names.
 ///
@@ -16,45 +16,45 @@ public struct NetworkPlan: Hashable, Sendable {
   }
 
   /// A convolution: its official name, extent, and how much smaller than the image its maps are.
-  public struct Layer: Hashable, Sendable {
+  package struct Layer: Hashable, Sendable {
     /// Half and state-dict name: `encoder.blocks.input`; its parameters are `.w` and `.b`.
-    public let name: String
+    package let name: String
     /// Kernel and channels.
-    public let shape: ConvolutionShape
+    package let shape: ConvolutionShape
     /// Image pixels per position, along each side: 1, 2, 4 or 8.
-    public let reduction: Int
+    package let reduction: Int
 
     /// Multiply-adds of the direct algorithm for one image.
-    public func multiplyAdds(height: Int, width: Int) -> Int {
+    package func multiplyAdds(height: Int, width: Int) -> Int {
       shape.multiplyAdds(positions: (height / reduction) * (width / reduction))
     }
   }
 
   /// A residual block: id(x) + gain·res(x), each of res's four layers behind a ReLU.
-  public struct Block: Hashable, Sendable {
+  package struct Block: Hashable, Sendable {
     /// `conv_1` … `conv_4`.
-    public let residual: [Layer]
+    package let residual: [Layer]
     /// A 1×1 convolution where the channels change, else the identity.
-    public let identity: Layer?
+    package let identity: Layer?
     /// Whether the block reads its input with both sides doubled.
-    public let upsamples: Bool
+    package let upsamples: Bool
     /// In the order of the release's state dict.
-    public var layers: [Layer] { (identity.map { [$0] } ?? []) + residual }
+    package var layers: [Layer] { (identity.map { [$0] } ?? []) + residual }
   }
 
   /// Which half this is.
-  public let half: Half
+  package let half: Half
   /// The first layer.
-  public let input: Layer
+  package let input: Layer
   /// Everything between the first and the last layer, in order.
-  public let trunk: [NetworkStage<Block>]
+  package let trunk: [NetworkStage<Block>]
   /// The last layer; it reads the trunk through a ReLU.
-  public let output: Layer
+  package let output: Layer
   /// What multiplies a residual before it is added: 1 / (number of blocks)².
-  public let gain: Float
+  package let gain: Float
 
   /// All convolutions in the order of the release's state dict.
-  public var layers: [Layer] {
+  package var layers: [Layer] {
     [input]
       + trunk.flatMap { stage -> [Layer] in
         switch stage {
@@ -65,7 +65,7 @@ public struct NetworkPlan: Hashable, Sendable {
   }
 
   /// Names and shapes of all parameters: each layer's weights (OIHW), then its bias.
-  public var parameterShapes: [(name: String, shape: [Int])] {
+  package var parameterShapes: [(name: String, shape: [Int])] {
     layers.flatMap { layer in
       let (outputs, inputs) = (layer.shape.outputChannels, layer.shape.inputChannels)
       let kernel = layer.shape.kernel
@@ -76,19 +76,19 @@ public struct NetworkPlan: Hashable, Sendable {
   }
 
   /// Weights and biases in all.
-  public var parameterCount: Int {
+  package var parameterCount: Int {
     layers.reduce(0) { $0 + $1.shape.weightCount + $1.shape.outputChannels }
   }
 
   /// Multiply-adds of the direct algorithm for one image.
-  public func multiplyAdds(height: Int, width: Int) -> Int {
+  package func multiplyAdds(height: Int, width: Int) -> Int {
     layers.reduce(0) { $0 + $1.multiplyAdds(height: height, width: width) }
   }
 }
 
 extension Architecture {
   /// Image [N, H, W, inputChannels] to logits [N, H/8, W/8, vocabulary].
-  public var encoder: NetworkPlan {
+  package var encoder: NetworkPlan {
     let n = hidden
     return NetworkPlan(
       .encoder, blocksPerGroup: blocksPerGroup, kernels: [3, 3, 3, 1],
@@ -103,7 +103,7 @@ extension Architecture {
   }
 
   /// Relaxed or hard tokens [N, h, w, vocabulary] to statistics [N, 8h, 8w, 2·outputChannels].
-  public var decoder: NetworkPlan {
+  package var decoder: NetworkPlan {
     let n = hidden
     return NetworkPlan(
       .decoder, blocksPerGroup: blocksPerGroup, kernels: [1, 3, 3, 3],
@@ -118,13 +118,13 @@ extension Architecture {
   }
 
   /// The plan of one half.
-  public func plan(_ half: NetworkPlan.Half) -> NetworkPlan {
+  package func plan(_ half: NetworkPlan.Half) -> NetworkPlan {
     half == .encoder ? encoder : decoder
   }
 }
 
 /// A step of a network's trunk, with blocks of any kind.
-public enum NetworkStage<Block: Sendable>: Sendable {
+package enum NetworkStage<Block: Sendable>: Sendable {
   /// A residual block.
   case block(Block)
   /// Halves the sides.

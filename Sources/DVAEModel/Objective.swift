@@ -1,24 +1,24 @@
-public import DVAEFiles
-public import DVAETensors
+package import DVAEFiles
+package import DVAETensors
 
 /// The parts of the loss over a batch.
-public struct ObjectiveParts<Scalar: EngineScalar>: Sendable {
+package struct ObjectiveParts<Scalar: EngineScalar>: Sendable {
   /// Mean over pixels and channels of −ln f(x | μ, b), in nats; a density's, so it may be negative.
-  public let reconstruction: Scalar
+  package let reconstruction: Scalar
   /// Mean over token positions of KL(q ‖ uniform), in nats: 0 to ln vocabulary.
-  public let kl: Scalar
+  package let kl: Scalar
   /// What multiplies the KL in the loss: β over the pixel values per token, 192 for colour images.
-  public let klWeight: Scalar
+  package let klWeight: Scalar
 
   /// Makes the parts.
-  public init(reconstruction: Scalar, kl: Scalar, klWeight: Scalar) {
+  package init(reconstruction: Scalar, kl: Scalar, klWeight: Scalar) {
     self.reconstruction = reconstruction
     self.kl = kl
     self.klWeight = klWeight
   }
 
   /// reconstruction + β/192 · kl.
-  public var loss: Scalar { reconstruction + klWeight * kl }
+  package var loss: Scalar { reconstruction + klWeight * kl }
 }
 
 extension ObjectiveParts: Hashable, Equatable where Scalar: Hashable {}
@@ -28,15 +28,15 @@ extension ObjectiveParts: Hashable, Equatable where Scalar: Hashable {}
 /// loss = mean over pixels and channels of −ln f + β/192 · mean over positions of KL(q ‖ uniform),
 /// averaged over the batch. The relaxed sample is soft in both directions; the KL is of the logits
 /// without noise and without τ.
-public struct Objective<E: Engine>: Sendable {
+package struct Objective<E: Engine>: Sendable {
   /// The encoder; prepared for training where `gradients` is called.
-  public let encoder: ImageEncoder<E>
+  package let encoder: ImageEncoder<E>
   /// The decoder; prepared for training where `gradients` is called.
-  public let decoder: ImageDecoder<E>
+  package let decoder: ImageDecoder<E>
   private var engine: E { encoder.engine }
 
   /// Joins the halves of one model.
-  public init(encoder: ImageEncoder<E>, decoder: ImageDecoder<E>) {
+  package init(encoder: ImageEncoder<E>, decoder: ImageDecoder<E>) {
     self.encoder = encoder
     self.decoder = decoder
   }
@@ -52,7 +52,7 @@ public struct Objective<E: Engine>: Sendable {
   ///   - gradients: added to; a layer that is not in it is frozen
   /// - Returns: the parts of the loss
   /// - Throws: `DVAEError` for images of another shape
-  public func gradients(
+  package func gradients(
     _ x: E.Value, noise: GumbelNoise<E.Value>, temperature: E.Scalar, beta: E.Scalar,
     lossScale: E.Scalar = E.Scalar(1), into gradients: Parameters<E.Variable>
   ) throws(DVAEError) -> ObjectiveParts<E.Scalar> {
@@ -88,7 +88,7 @@ public struct Objective<E: Engine>: Sendable {
   ///   - beta: β
   /// - Returns: the parts of the loss, the tokens, and the decoder's statistics of them
   /// - Throws: `DVAEError` for images of another shape
-  public func evaluate(_ x: E.Value, beta: E.Scalar) throws(DVAEError) -> Evaluation {
+  package func evaluate(_ x: E.Value, beta: E.Scalar) throws(DVAEError) -> Evaluation {
     let logits = try encoder.logits(x)
     let kl = engine.klToUniform(logits)
     let grid = logits.shape
@@ -103,13 +103,13 @@ public struct Objective<E: Engine>: Sendable {
   }
 
   /// The results of `evaluate`.
-  public struct Evaluation: Sendable {
+  package struct Evaluation: Sendable {
     /// The parts of the loss.
-    public let parts: ObjectiveParts<E.Scalar>
+    package let parts: ObjectiveParts<E.Scalar>
     /// N·(H/8)·(W/8) tokens, row-major.
-    public let tokens: E.Tokens
+    package let tokens: E.Tokens
     /// [N, H, W, 2C]: μ of each colour, then ln b.
-    public let statistics: E.Value
+    package let statistics: E.Value
   }
 
   /// Mean of −ln f over pixels and channels, and its derivative by the statistics.

@@ -1,14 +1,14 @@
 import Dispatch
-public import DVAETensors
+package import DVAETensors
 
 /// A named weight or bias.
-public struct Parameter<Values: Sendable>: Sendable {
+package struct Parameter<Values: Sendable>: Sendable {
   /// Half and state-dict name: `encoder.blocks.input.w`.
-  public let name: String
+  package let name: String
   /// [O, I, rows, columns] of weights, [O] of a bias.
-  public let shape: [Int]
+  package let shape: [Int]
   /// The numbers, in the shape's order.
-  public let values: Values
+  package let values: Values
 
   package init(name: String, shape: [Int], values: Values) {
     self.name = name
@@ -32,11 +32,11 @@ public struct Parameter<Values: Sendable>: Sendable {
 
 /// The parameters of one or both halves, in the order of the plan, or anything shaped like them:
 /// gradients, moments, averages.
-public struct Parameters<Values: Sendable>: Sendable {
+package struct Parameters<Values: Sendable>: Sendable {
   /// All, in the order of the plan.
-  public let parameters: [Parameter<Values>]
+  package let parameters: [Parameter<Values>]
   /// The one block of memory that holds all of them without gaps; nil where they lie in files.
-  public let arena: Values?
+  package let arena: Values?
   private let positions: [String: Int]
 
   package init(parameters: [Parameter<Values>], arena: Values?) {
@@ -59,24 +59,24 @@ public struct Parameters<Values: Sendable>: Sendable {
   }
 
   /// The parameter of a name; nil where there is none.
-  public subscript(name: String) -> Parameter<Values>? {
+  package subscript(name: String) -> Parameter<Values>? {
     positions[name].map { parameters[$0] }
   }
 
   /// Those that a test of the name keeps, sharing their memory; of the others nothing is known.
   ///
   /// As gradients, such a part leaves the layers without a place in it frozen.
-  public func filter(_ isIncluded: (String) -> Bool) -> Self {
+  package func filter(_ isIncluded: (String) -> Bool) -> Self {
     Self(parameters: parameters.filter { isIncluded($0.name) }, arena: nil)
   }
 }
 
 /// Parameters in memory.
-public typealias ParameterSet = Parameters<TensorSlice>
+package typealias ParameterSet = Parameters<TensorSlice>
 
 extension Parameters<TensorSlice> {
   /// Zeros in one arena, laid out in the plans' order: gradients, moments.
-  public init(_ plans: [NetworkPlan]) {
+  package init(_ plans: [NetworkPlan]) {
     let count = plans.reduce(0) { $0 + $1.parameterCount }
     let arena = Tensor(Shape(1, 1, 1, count), repeating: 0)
     var start = 0
@@ -92,7 +92,7 @@ extension Parameters<TensorSlice> {
   ///
   /// Each parameter draws from a stream of its own, so a layer's start depends neither on the layers
   /// before it nor on threads.
-  public init(_ plans: [NetworkPlan], initialisedBy seed: UInt64) {
+  package init(_ plans: [NetworkPlan], initialisedBy seed: UInt64) {
     self.init(plans)
     DispatchQueue.concurrentPerform(iterations: parameters.count) { [parameters] stream in
       let parameter = parameters[stream]
@@ -106,7 +106,7 @@ extension Parameters<TensorSlice> {
   }
 
   /// The values of one or more sets in one arena of their own: weights from files, to be trained.
-  public init(copying sets: Self...) {
+  package init(copying sets: Self...) {
     let sources = sets.flatMap(\.parameters)
     let arena = Tensor(Shape(1, 1, 1, sources.reduce(0) { $0 + $1.values.count }))
     var start = 0

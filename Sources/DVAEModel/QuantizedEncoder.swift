@@ -1,16 +1,16 @@
-public import DVAEFiles
-public import DVAETensors
+package import DVAEFiles
+package import DVAETensors
 
 /// Images to tokens in whole numbers: faster than `ImageEncoder`, with tokens that are mostly its own.
 ///
 /// The residual branches run on bytes. Their inputs are rounded, not the residual stream: what
 /// comes out of a branch is multiplied by 1/(number of blocks)², and its rounding with it. The first
 /// layer, the 1×1 convolutions of the stream itself and the logits use 16-bit numbers.
-public struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
+package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
   /// The numbers that fix the layers.
-  public let architecture: Architecture
+  package let architecture: Architecture
   /// What the encoder computes with.
-  public let engine: E
+  package let engine: E
   private let input: Layer
   private let trunk: [NetworkStage<Block>]
   private let output: Layer
@@ -36,7 +36,7 @@ public struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
   ///   - parameters: with all of the encoder's
   ///   - ranges: of every layer's input, as `ImageEncoder.ranges` measures them
   ///   - engine: what to compute with
-  public init(
+  package init(
     _ architecture: Architecture, parameters: ParameterSet, ranges: ActivationRanges, engine: E
   ) {
     self.architecture = architecture
@@ -73,7 +73,7 @@ public struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: N·(H/8)·(W/8) tokens in 0..<vocabulary, row-major
   /// - Throws: `DVAEError` for another shape
-  public func tokens(_ x: Tensor) throws(DVAEError) -> [Int32] {
+  package func tokens(_ x: Tensor) throws(DVAEError) -> [Int32] {
     try architecture.checkEncoderInput(x.shape)
     var stream = engine.convolution(
       .floats(x, relu: false), input.filter, skip: nil, gain: 1, outputScale: byteScale(before: 0))

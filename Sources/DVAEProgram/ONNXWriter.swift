@@ -1,5 +1,5 @@
-public import DVAEFiles
-public import DVAETensors
+package import DVAEFiles
+package import DVAETensors
 
 /// A recorded forward pass as an ONNX model, opset 17.
 ///
@@ -7,18 +7,18 @@ public import DVAETensors
 /// stay [N, H, W, C]. Batch, height and width are open: the model takes any, whatever the recording
 /// was made for. Two mistakes end in an error of the runtime that names the node: sides that are no
 /// multiple of 8, and tokens outside of the vocabulary.
-public struct ONNXWriter {
+package struct ONNXWriter {
   /// A file's words about itself.
-  public struct Metadata: Sendable {
+  package struct Metadata: Sendable {
     /// What the model is, for people.
-    public var description: String
+    package var description: String
     /// The name and version of the program that writes it.
-    public var producer: (name: String, version: String)
+    package var producer: (name: String, version: String)
     /// Texts by their keys.
-    public var properties: [(key: String, value: String)]
+    package var properties: [(key: String, value: String)]
 
     /// Joins them.
-    public init(
+    package init(
       description: String, producer: (name: String, version: String),
       properties: [(key: String, value: String)]
     ) {
@@ -41,7 +41,7 @@ public struct ONNXWriter {
   ///   - parameters: the values of those inputs that are parameters, by the inputs' names
   ///   - metadata: words about the model
   /// - Returns: the file
-  public static func model(
+  package static func model(
     _ recording: Recording, parameters: [String: TensorSlice], metadata: Metadata
   ) -> ProtobufMessage {
     var writer = ONNXWriter(contents: recording.contents, parameters: parameters)

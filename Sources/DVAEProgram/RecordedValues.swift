@@ -1,8 +1,8 @@
-public import DVAETensors
+package import DVAETensors
 import Synchronization
 
 /// The type of an item's numbers.
-public enum RecordedElement: Hashable, Sendable {
+package enum RecordedElement: Hashable, Sendable {
   /// The precision that activations are computed in: what the writer of the program chooses.
   case activation
   /// 32-bit floats, whatever the activations are.
@@ -16,16 +16,16 @@ public enum RecordedElement: Hashable, Sendable {
 }
 
 /// An activation of a recorded program.
-public struct RecordedValue: EngineValue, Hashable {
+package struct RecordedValue: EngineValue, Hashable {
   /// The extent, [N, H, W, C].
-  public let shape: Shape
+  package let shape: Shape
   let item: Int
 }
 
 /// Tokens of a recorded program.
-public struct RecordedTokens: Hashable, Sendable {
+package struct RecordedTokens: Hashable, Sendable {
   /// [N, h, w], with a fourth extent where each position has several.
-  public let extents: [Int]
+  package let extents: [Int]
   let item: Int
 }
 
@@ -33,9 +33,9 @@ public struct RecordedTokens: Hashable, Sendable {
 ///
 /// A program has no memory to write to. Operations that write to a place replace the item that is
 /// its value from then on.
-public final class RecordedVariable: Sendable {
+package final class RecordedVariable: Sendable {
   /// [O, I, rows, columns] of weights, [O] of a bias.
-  public let extents: [Int]
+  package let extents: [Int]
   private let current: Mutex<Int?>
 
   init(extents: [Int], item: Int?) {
@@ -51,28 +51,28 @@ public final class RecordedVariable: Sendable {
 }
 
 /// A number of a recorded program: a constant, or an item without extents.
-public enum RecordedScalar: EngineScalar {
+package enum RecordedScalar: EngineScalar {
   /// Known when the program is written.
   case constant(Double)
   /// Computed by the program, or given to it.
   case item(Int, of: Recording)
 
   /// Makes a constant.
-  public init(_ constant: Double) { self = .constant(constant) }
+  package init(_ constant: Double) { self = .constant(constant) }
 
   /// The sum.
-  public static func + (a: Self, b: Self) -> Self { combine(.sum, a, b, +) }
+  package static func + (a: Self, b: Self) -> Self { combine(.sum, a, b, +) }
   /// The product.
-  public static func * (a: Self, b: Self) -> Self { combine(.product, a, b, *) }
+  package static func * (a: Self, b: Self) -> Self { combine(.product, a, b, *) }
   /// The quotient.
-  public static func / (a: Self, b: Self) -> Self { combine(.quotient, a, b, /) }
+  package static func / (a: Self, b: Self) -> Self { combine(.quotient, a, b, /) }
   /// The smaller of two.
-  public static func minimum(_ a: Self, _ b: Self) -> Self {
+  package static func minimum(_ a: Self, _ b: Self) -> Self {
     combine(.minimum, a, b, Double.minimum)
   }
 
   /// The square root.
-  public func squareRoot() -> Self {
+  package func squareRoot() -> Self {
     switch self {
     case .constant(let value): .constant(value.squareRoot())
     case .item(_, let recording): recording.scalar(.squareRoot(operand))

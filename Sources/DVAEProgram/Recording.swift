@@ -1,5 +1,5 @@
 import DVAEFiles
-public import DVAETensors
+package import DVAETensors
 import Synchronization
 
 /// A program: the operations of `Engine` in the order in which the model called them, what the
@@ -13,28 +13,28 @@ import Synchronization
 /// take a buffer for each of `outputs`, in order. An output with `inPlaceOf` takes the memory of that
 /// input, whose buffer is void afterwards: so a training program's state stays on the device, and
 /// its outputs are the next call's inputs. Activations go in and out as float32.
-public final class Recording: Sendable {
+package final class Recording: Sendable {
   /// Something that the program is given.
-  public struct Input: Hashable, Sendable {
+  package struct Input: Hashable, Sendable {
     /// Unique among the inputs.
-    public let name: String
+    package let name: String
     /// In the order of memory, the last contiguous.
-    public let extents: [Int]
+    package let extents: [Int]
     /// The type of its numbers.
-    public let element: RecordedElement
+    package let element: RecordedElement
     let item: Int
   }
 
   /// Something that the program gives.
-  public struct Output: Hashable, Sendable {
+  package struct Output: Hashable, Sendable {
     /// Unique among the outputs.
-    public let name: String
+    package let name: String
     /// In the order of memory, the last contiguous.
-    public let extents: [Int]
+    package let extents: [Int]
     /// The type of its numbers.
-    public let element: RecordedElement
+    package let element: RecordedElement
     /// The index of the input whose memory it takes; nil for memory of its own.
-    public let inPlaceOf: Int?
+    package let inPlaceOf: Int?
     let item: Int
   }
 
@@ -66,20 +66,20 @@ public final class Recording: Sendable {
   }
 
   /// The devices that run the program in step, each on its own images.
-  public let replicas: Int
+  package let replicas: Int
   private let recorded = Mutex(Contents())
 
   /// Makes an empty recording.
-  public init(replicas: Int = 1) { self.replicas = replicas }
+  package init(replicas: Int = 1) { self.replicas = replicas }
 
   var contents: Contents { recorded.withLock { $0 } }
 
   /// The inputs in order.
-  public var inputs: [Input] { contents.inputs }
+  package var inputs: [Input] { contents.inputs }
   /// The outputs in order.
-  public var outputs: [Output] { contents.outputs }
+  package var outputs: [Output] { contents.outputs }
   /// The number of operations.
-  public var operationCount: Int { contents.steps.count }
+  package var operationCount: Int { contents.steps.count }
 }
 
 // MARK: Inputs
@@ -98,31 +98,31 @@ extension Recording {
   }
 
   /// An activation that the program is given, [N, H, W, C].
-  public func value(
+  package func value(
     _ name: String, _ shape: Shape, _ element: RecordedElement = .float32
   ) -> RecordedValue {
     RecordedValue(shape: shape, item: input(name, shape.extents, element))
   }
 
   /// Tokens that the program is given, [N, h, w].
-  public func tokens(_ name: String, batch: Int, height: Int, width: Int) -> RecordedTokens {
+  package func tokens(_ name: String, batch: Int, height: Int, width: Int) -> RecordedTokens {
     let extents = [batch, height, width]
     return RecordedTokens(extents: extents, item: input(name, extents, .token))
   }
 
   /// A parameter, moment or average that the program is given.
-  public func variable(_ name: String, _ extents: [Int]) -> RecordedVariable {
+  package func variable(_ name: String, _ extents: [Int]) -> RecordedVariable {
     RecordedVariable(extents: extents, item: input(name, extents, .float32))
   }
 
   /// Zeros to add to.
-  public func zeros(_ extents: [Int]) -> RecordedVariable {
+  package func zeros(_ extents: [Int]) -> RecordedVariable {
     RecordedVariable(extents: extents, item: nil)
   }
 
   /// Numbers that change from call to call, in one input of float32: a schedule never makes another
   /// program.
-  public func scalars(_ name: String, count: Int) -> [RecordedScalar] {
+  package func scalars(_ name: String, count: Int) -> [RecordedScalar] {
     let vector = input(name, [count], .float32)
     return (0..<count).map { at in
       .item(record(.element(of: vector, at: at), [], .float32), of: self)
@@ -133,7 +133,7 @@ extension Recording {
   ///
   /// The input is six words of 32 bits, the lower half of each number first: seed, stream, and the
   /// first element's index divided by 4. Replica r goes on where replica r − 1 ends.
-  public func uniform(_ name: String, _ shape: Shape) -> RecordedValue {
+  package func uniform(_ name: String, _ shape: Shape) -> RecordedValue {
     precondition(
       shape.count % 4 == 0, "Recording: noise of \(shape), which is no multiple of 4 elements")
     let state = input(name, [6], .uint32)
@@ -146,7 +146,7 @@ extension Recording {
 
 extension Recording {
   /// Mapped pixels of bytes: (x / 255) · scale + offset.
-  public func mappedPixels(
+  package func mappedPixels(
     _ bytes: RecordedValue, scale: Float, offset: Float
   ) -> RecordedValue {
     value(.mapPixels(bytes.item, scale: scale, offset: offset), bytes.shape)
@@ -159,7 +159,7 @@ extension Recording {
   ///   - scale: of the map
   ///   - offset: of the map
   /// - Returns: [N, H, W, C]
-  public func pictures(
+  package func pictures(
     of statistics: RecordedValue, scale: Float, offset: Float
   ) -> RecordedValue {
     let shape = statistics.shape.with(channels: statistics.shape.channels / 2)
@@ -175,7 +175,7 @@ extension Recording {
   ///   - logits: [N, h, w, K]
   ///   - count: how many for each position
   /// - Returns: tokens [N, h, w, count]; how far the logit of each lies below the largest; ln q
-  public func ranked(
+  package func ranked(
     _ logits: RecordedValue, count: Int
   ) -> (tokens: RecordedTokens, distances: RecordedValue, logProbabilities: RecordedValue) {
     let shape = logits.shape.with(channels: count)
@@ -194,18 +194,18 @@ extension Recording {
   }
 
   /// Replaces a place's value by the sum over all replicas.
-  public func allReduce(_ variable: RecordedVariable) {
+  package func allReduce(_ variable: RecordedVariable) {
     guard replicas > 1 else { return }
     variable.item = record(.allReduce(current(variable)), variable.extents, .float32)
   }
 
   /// A place with the value that another has now.
-  public func copy(_ variable: RecordedVariable) -> RecordedVariable {
+  package func copy(_ variable: RecordedVariable) -> RecordedVariable {
     RecordedVariable(extents: variable.extents, item: current(variable))
   }
 
   /// Gives a place an older value back, unless a number is finite.
-  public func restore(
+  package func restore(
     _ variable: RecordedVariable, from old: RecordedVariable, unlessFinite number: RecordedScalar
   ) {
     variable.item = record(
@@ -214,7 +214,7 @@ extension Recording {
   }
 
   /// The sum over all replicas.
-  public func allReduced(_ scalar: RecordedScalar) -> RecordedScalar {
+  package func allReduced(_ scalar: RecordedScalar) -> RecordedScalar {
     switch scalar {
     case .constant(let value): .constant(value * Double(replicas))
     case .item(let item, _):
@@ -239,13 +239,13 @@ extension Recording {
   }
 
   /// Gives an activation.
-  public func output(_ name: String, _ value: RecordedValue) { output(name, value.item) }
+  package func output(_ name: String, _ value: RecordedValue) { output(name, value.item) }
 
   /// Gives tokens.
-  public func output(_ name: String, _ tokens: RecordedTokens) { output(name, tokens.item) }
+  package func output(_ name: String, _ tokens: RecordedTokens) { output(name, tokens.item) }
 
   /// Gives numbers, in one output of float32.
-  public func output(_ name: String, _ scalars: [RecordedScalar]) {
+  package func output(_ name: String, _ scalars: [RecordedScalar]) {
     output(name, record(.vector(scalars.map(\.operand)), [scalars.count], .float32))
   }
 
@@ -255,7 +255,8 @@ extension Recording {
   ///   - name: of the output
   ///   - variable: the place
   ///   - input: the name of the input whose memory it takes; nil for memory of its own
-  public func output(_ name: String, _ variable: RecordedVariable, inPlaceOf input: String? = nil) {
+  package func output(_ name: String, _ variable: RecordedVariable, inPlaceOf input: String? = nil)
+  {
     let index = input.map { input -> Int in
       guard let index = inputs.firstIndex(where: { $0.name == input }) else {
         preconditionFailure("Recording: no input named \(input)")

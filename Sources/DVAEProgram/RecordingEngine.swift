@@ -1,32 +1,32 @@
-public import DVAETensors
+package import DVAETensors
 
 /// An engine that computes nothing: it records what it is asked for.
-public struct RecordingEngine: Engine {
+package struct RecordingEngine: Engine {
   /// A convolution's parameters.
-  public struct Filter: Sendable {
+  package struct Filter: Sendable {
     let shape: ConvolutionShape
     let weights: RecordedVariable
     let bias: RecordedVariable
   }
 
   /// What the engine writes to.
-  public let recording: Recording
+  package let recording: Recording
 
   /// Makes an engine that adds to a recording.
-  public init(_ recording: Recording) { self.recording = recording }
+  package init(_ recording: Recording) { self.recording = recording }
 
   /// `recording`.
-  public var name: String { "recording" }
+  package var name: String { "recording" }
 
   /// See `Engine`.
-  public func makeFilter(
+  package func makeFilter(
     _ shape: ConvolutionShape, weights: RecordedVariable, bias: RecordedVariable, uses: FilterUses
   ) -> Filter {
     Filter(shape: shape, weights: weights, bias: bias)
   }
 
   /// See `Engine`.
-  public func convolution(
+  package func convolution(
     _ x: RecordedValue, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<RecordedValue>
   ) -> RecordedValue {
     recording.value(
@@ -38,7 +38,7 @@ public struct RecordingEngine: Engine {
   }
 
   /// See `Engine`.
-  public func convolutionBackwardInput(
+  package func convolutionBackwardInput(
     _ dy: RecordedValue, _ filter: Filter, epilogue: Epilogue<RecordedValue>
   ) -> RecordedValue {
     recording.value(
@@ -49,7 +49,7 @@ public struct RecordingEngine: Engine {
   }
 
   /// See `Engine`.
-  public func convolutionBackwardWeights(
+  package func convolutionBackwardWeights(
     _ x: RecordedValue, _ dy: RecordedValue, _ shape: ConvolutionShape, reluInput: Bool,
     scale: Float, dWeights: RecordedVariable, dBias: RecordedVariable
   ) {
@@ -65,21 +65,21 @@ public struct RecordingEngine: Engine {
   }
 
   /// See `Engine`; the logits are an item of their own, so that asking for both computes them once.
-  public func argmaxConvolution(
+  package func argmaxConvolution(
     _ x: RecordedValue, _ filter: Filter, reluInput: Bool
   ) -> RecordedTokens {
     argmaxChannels(convolution(x, filter, reluInput: reluInput, epilogue: .bias))
   }
 
   /// See `Engine`.
-  public func argmaxChannels(_ logits: RecordedValue) -> RecordedTokens {
+  package func argmaxChannels(_ logits: RecordedValue) -> RecordedTokens {
     let extents = Array(logits.shape.extents.dropLast())
     return RecordedTokens(
       extents: extents, item: recording.record(.argmax(logits.item), extents, .token))
   }
 
   /// See `Engine`.
-  public func gatherColumns(
+  package func gatherColumns(
     _ tokens: RecordedTokens, _ filter: Filter, shape: Shape
   ) -> RecordedValue {
     recording.value(
@@ -89,55 +89,55 @@ public struct RecordingEngine: Engine {
   }
 
   /// See `Engine`.
-  public func maxPool2x2(_ x: RecordedValue) -> RecordedValue {
+  package func maxPool2x2(_ x: RecordedValue) -> RecordedValue {
     recording.value(.maxPool(x.item), x.shape.halved)
   }
 
   /// See `Engine`.
-  public func maxPool2x2Backward(_ dy: RecordedValue, _ x: RecordedValue) -> RecordedValue {
+  package func maxPool2x2Backward(_ dy: RecordedValue, _ x: RecordedValue) -> RecordedValue {
     recording.value(.maxPoolBackward(dy: dy.item, x: x.item), x.shape)
   }
 
   /// See `Engine`.
-  public func upsampleNearest2x(_ x: RecordedValue) -> RecordedValue {
+  package func upsampleNearest2x(_ x: RecordedValue) -> RecordedValue {
     recording.value(.upsample(x.item), x.shape.doubled)
   }
 
   /// See `Engine`.
-  public func upsampleNearest2xBackward(_ dy: RecordedValue) -> RecordedValue {
+  package func upsampleNearest2xBackward(_ dy: RecordedValue) -> RecordedValue {
     recording.value(.upsampleBackward(dy.item), dy.shape.halved)
   }
 
   /// See `Engine`.
-  public func relu(_ x: RecordedValue) -> RecordedValue {
+  package func relu(_ x: RecordedValue) -> RecordedValue {
     recording.value(.relu(x.item), x.shape)
   }
 
   /// See `Engine`.
-  public func reluBackward(_ dy: RecordedValue, _ x: RecordedValue) -> RecordedValue {
+  package func reluBackward(_ dy: RecordedValue, _ x: RecordedValue) -> RecordedValue {
     recording.value(.reluBackward(dy: dy.item, x: x.item), x.shape)
   }
 
   /// See `Engine`.
-  public func addScaled(
+  package func addScaled(
     _ x: RecordedValue, _ r: RecordedValue, gain: Float
   ) -> RecordedValue {
     recording.value(.addScaled(x.item, r.item, gain: gain), x.shape)
   }
 
   /// See `Engine`.
-  public func sigmoid(_ x: RecordedValue) -> RecordedValue {
+  package func sigmoid(_ x: RecordedValue) -> RecordedValue {
     recording.value(.sigmoid(x.item), x.shape)
   }
 
   /// See `Engine`.
-  public func softmaxChannels(_ logits: RecordedValue) -> RecordedValue {
+  package func softmaxChannels(_ logits: RecordedValue) -> RecordedValue {
     recording.value(.softmax(logits.item), logits.shape)
   }
 
   /// See `Engine`; the noise is `.uniform` with numbers that the program is given or that
   /// `Recording.uniform` makes, because a seed would be part of the program.
-  public func gumbelSoftmax(
+  package func gumbelSoftmax(
     _ logits: RecordedValue, noise: GumbelNoise<RecordedValue>, temperature: RecordedScalar
   ) -> RecordedValue {
     guard case .uniform(let u) = noise else {
@@ -150,12 +150,12 @@ public struct RecordingEngine: Engine {
   }
 
   /// See `Engine`.
-  public func klToUniform(_ logits: RecordedValue) -> RecordedScalar {
+  package func klToUniform(_ logits: RecordedValue) -> RecordedScalar {
     scalar(.klToUniform(logits.item))
   }
 
   /// See `Engine`.
-  public func gumbelSoftmaxBackward(
+  package func gumbelSoftmaxBackward(
     _ dy: RecordedValue, y: RecordedValue, logits: RecordedValue, temperature: RecordedScalar,
     klScale: RecordedScalar
   ) -> RecordedValue {
@@ -167,14 +167,14 @@ public struct RecordingEngine: Engine {
   }
 
   /// See `Engine`.
-  public func logitLaplaceLoss(
+  package func logitLaplaceLoss(
     _ statistics: RecordedValue, target: RecordedValue
   ) -> RecordedScalar {
     scalar(.logitLaplace(statistics.item, target: target.item))
   }
 
   /// See `Engine`.
-  public func logitLaplaceLossBackward(
+  package func logitLaplaceLossBackward(
     _ statistics: RecordedValue, target: RecordedValue, scale: RecordedScalar
   ) -> RecordedValue {
     recording.value(
@@ -183,7 +183,7 @@ public struct RecordingEngine: Engine {
   }
 
   /// See `Engine`.
-  public func adamWStep(
+  package func adamWStep(
     parameters: RecordedVariable, gradients: RecordedVariable, firstMoment: RecordedVariable,
     secondMoment: RecordedVariable, average: RecordedVariable, _ step: AdamWStep<RecordedScalar>
   ) {
@@ -200,7 +200,7 @@ public struct RecordingEngine: Engine {
   }
 
   /// See `Engine`.
-  public func sumOfSquares(_ x: RecordedVariable) -> RecordedScalar {
+  package func sumOfSquares(_ x: RecordedVariable) -> RecordedScalar {
     scalar(.sumOfSquares(recording.current(x)))
   }
 

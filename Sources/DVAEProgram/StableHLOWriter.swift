@@ -1,7 +1,7 @@
 import DVAETensors
 
 /// The precision that a program computes its activations in.
-public enum ProgramPrecision: String, Hashable, Sendable, CaseIterable {
+package enum ProgramPrecision: String, Hashable, Sendable, CaseIterable {
   /// 32-bit floats everywhere; no product of matrices is rounded to less.
   case float32
   /// 32-bit floats, with matrix products in the device's faster mode, which reads 10 bits of the
@@ -19,7 +19,7 @@ public enum ProgramPrecision: String, Hashable, Sendable, CaseIterable {
 ///
 /// The text depends on the recording and the precision alone, so it can serve as the key of a
 /// compiled program.
-public struct StableHLOWriter {
+package struct StableHLOWriter {
   /// A value in the text.
   struct Term: Hashable {
     var name: String
@@ -40,7 +40,7 @@ public struct StableHLOWriter {
   private var wide: Set<Int> = []
 
   /// The text of a program.
-  public static func text(
+  package static func text(
     _ recording: Recording, precision: ProgramPrecision = .float32
   ) -> String {
     var writer = StableHLOWriter(

@@ -1,15 +1,15 @@
 /// Values of a run over its updates, thinned out as it grows: at most 1,024 points, each the mean
 /// of as many neighbours.
-public struct Curve: Hashable, Sendable {
+package struct Curve: Hashable, Sendable {
   /// A mean over neighbouring updates.
-  public struct Point: Hashable, Sendable {
+  package struct Point: Hashable, Sendable {
     /// The mean of the updates.
-    public var update: Double
+    package var update: Double
     /// The mean of the values.
-    public var value: Double
+    package var value: Double
 
     /// Makes a point.
-    public init(update: Double, value: Double) {
+    package init(update: Double, value: Double) {
       self.update = update
       self.value = value
     }
@@ -21,10 +21,10 @@ public struct Curve: Hashable, Sendable {
   private static let capacity = 1_024
 
   /// Makes an empty curve.
-  public init() {}
+  package init() {}
 
   /// Adds the next update's value; what is not finite is left out.
-  public mutating func append(_ update: Int, _ value: Double) {
+  package mutating func append(_ update: Int, _ value: Double) {
     guard value.isFinite else { return }
     if let last = sums.last, Int(last.count) < width {
       sums[sums.count - 1] = (
@@ -37,7 +37,7 @@ public struct Curve: Hashable, Sendable {
   }
 
   /// The points in order.
-  public var points: [Point] {
+  package var points: [Point] {
     sums.map { Point(update: $0.update / $0.count, value: $0.value / $0.count) }
   }
 
@@ -50,8 +50,8 @@ public struct Curve: Hashable, Sendable {
   }
 
   /// Whether the points are the same.
-  public static func == (a: Curve, b: Curve) -> Bool { a.points == b.points }
+  package static func == (a: Curve, b: Curve) -> Bool { a.points == b.points }
 
   /// Hashes the points.
-  public func hash(into hasher: inout Hasher) { hasher.combine(points) }
+  package func hash(into hasher: inout Hasher) { hasher.combine(points) }
 }

@@ -1,30 +1,30 @@
 import DVAETensors
 
 /// Curves over the updates of a run as an SVG picture.
-public struct LineChart: Sendable {
+package struct LineChart: Sendable {
   /// A curve with its name.
-  public struct Line: Sendable {
+  package struct Line: Sendable {
     /// The name.
-    public var name: String
+    package var name: String
     /// The points in order.
-    public var points: [Curve.Point]
+    package var points: [Curve.Point]
 
     /// Makes a line.
-    public init(_ name: String, _ points: [Curve.Point]) {
+    package init(_ name: String, _ points: [Curve.Point]) {
       self.name = name
       self.points = points
     }
   }
 
   /// The title.
-  public var title: String
+  package var title: String
   /// Whether the values are shown by their logarithms.
-  public var isLogarithmic: Bool
+  package var isLogarithmic: Bool
   /// The curves, two at most.
-  public var lines: [Line]
+  package var lines: [Line]
 
   /// Makes a chart.
-  public init(_ title: String, isLogarithmic: Bool = false, lines: [Line]) {
+  package init(_ title: String, isLogarithmic: Bool = false, lines: [Line]) {
     self.title = title
     self.isLogarithmic = isLogarithmic
     self.lines = lines

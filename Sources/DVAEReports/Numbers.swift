@@ -1,7 +1,7 @@
 import Foundation
 
 /// Numbers as people read them.
-public enum Numbers {
+package enum Numbers {
   /// A number with so many decimals.
   ///
   /// - Parameters:
@@ -9,18 +9,18 @@ public enum Numbers {
   ///   - decimals: digits behind the point
   ///   - none: stands for nil and for what is not finite
   /// - Returns: `3.14`
-  public static func fixed(_ value: Double?, _ decimals: Int, none: String = "–") -> String {
+  package static func fixed(_ value: Double?, _ decimals: Int, none: String = "–") -> String {
     guard let value, value.isFinite else { return none }
     return String(format: "%.\(decimals)f", value)
   }
 
   /// A share of 1 as a percentage: `12.5 %`.
-  public static func percent(_ share: Double, _ decimals: Int = 0) -> String {
+  package static func percent(_ share: Double, _ decimals: Int = 0) -> String {
     fixed(100 * share, decimals) + " %"
   }
 
   /// A number with a few significant digits, for axes: `0.0312`, `8192`, `1.2e-05`.
-  public static func short(_ value: Double) -> String {
+  package static func short(_ value: Double) -> String {
     guard value.isFinite else { return "–" }
     let size = abs(value)
     if size != 0, size >= 1_000_000 || size < 0.001 { return String(format: "%.1e", value) }
@@ -32,12 +32,12 @@ public enum Numbers {
   }
 
   /// A number in the notation of powers of ten: `1.25e-06`.
-  public static func scientific(_ value: Double, _ decimals: Int) -> String {
+  package static func scientific(_ value: Double, _ decimals: Int) -> String {
     String(format: "%.\(decimals)e", value)
   }
 
   /// A span of time in words: `40 seconds`, `12 minutes`, `3.2 hours`.
-  public static func duration(seconds: Double) -> String {
+  package static func duration(seconds: Double) -> String {
     guard seconds.isFinite, seconds >= 0 else { return "–" }
     func count(_ number: Double, _ unit: String) -> String {
       let text = fixed(number, 0)
@@ -49,7 +49,7 @@ public enum Numbers {
   }
 
   /// A span of time as a clock shows it: `1:02:03` or `2:03`.
-  public static func clock(seconds: Double) -> String {
+  package static func clock(seconds: Double) -> String {
     guard seconds.isFinite, (0..<1e7).contains(seconds) else { return "?" }
     let s = Int(seconds.rounded(.up))
     return s >= 3600
@@ -58,7 +58,7 @@ public enum Numbers {
   }
 
   /// A text with blanks before it, so that columns end where they should.
-  public static func aligned(_ text: String, _ width: Int) -> String {
+  package static func aligned(_ text: String, _ width: Int) -> String {
     String(repeating: " ", count: max(0, width - text.count)) + text
   }
 }

@@ -2,7 +2,7 @@ import Foundation
 
 extension Page {
   /// The page as the text of its file.
-  public var html: String {
+  package var html: String {
     """
     <!doctype html>
     <html lang="en">

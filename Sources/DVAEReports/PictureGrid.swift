@@ -1,4 +1,4 @@
-public import DVAEImages
+package import DVAEImages
 
 extension PixelImage {
   /// Pictures of one size in rows.
@@ -9,7 +9,7 @@ extension PixelImage {
   ///   - gap: pixels between them
   ///   - background: the grey of the gaps, and of what the last row lacks
   /// - Returns: one picture; nil for none
-  public static func tiled(
+  package static func tiled(
     _ pictures: [PixelImage], columns: Int, gap: Int = 0, background: UInt8 = 0
   ) -> PixelImage? {
     guard let first = pictures.first else { return nil }
@@ -34,7 +34,7 @@ extension PixelImage {
   }
 
   /// The distance from another picture of the same size, four times as bright.
-  public func difference(from other: PixelImage) -> PixelImage {
+  package func difference(from other: PixelImage) -> PixelImage {
     PixelImage(
       width: width, height: height,
       pixels: zip(pixels, other.pixels).map { UInt8(min(255, 4 * abs(Int($0) - Int($1)))) })

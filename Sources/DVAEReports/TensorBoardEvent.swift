@@ -6,9 +6,9 @@ import DVAEFiles
 /// check is a CRC-32C, rotated and offset so that checks of checks do no harm. An event is a message
 /// of Protocol Buffers (`tensorflow/core/util/event.proto`), of which a log of scalars and pictures
 /// needs seven fields.
-public struct TensorBoardEvent: Sendable {
+package struct TensorBoardEvent: Sendable {
   /// What an event tells.
-  public enum Content: Sendable {
+  package enum Content: Sendable {
     /// The first event of every file.
     case version
     /// The log goes on here: events of this step and later ones, from before, are void.
@@ -20,21 +20,21 @@ public struct TensorBoardEvent: Sendable {
   }
 
   /// Seconds since 1970.
-  public var time: Double
+  package var time: Double
   /// The update that the event is about.
-  public var step: Int
+  package var step: Int
   /// What it tells.
-  public var content: Content
+  package var content: Content
 
   /// Makes an event.
-  public init(time: Double, step: Int, _ content: Content) {
+  package init(time: Double, step: Int, _ content: Content) {
     self.time = time
     self.step = step
     self.content = content
   }
 
   /// The bytes to append to the log.
-  public var record: [UInt8] {
+  package var record: [UInt8] {
     let event = message
     let length = Self.littleEndian(UInt64(event.count))
     return length + Self.littleEndian(Self.maskedCheck(length)) + event

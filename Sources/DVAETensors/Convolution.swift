@@ -1,16 +1,16 @@
 /// The extent of one convolution: square odd kernel, stride 1, zero padding that keeps the size.
 ///
 /// Weights are laid out [output, input, row, column] (OIHW), as the released files hold them.
-public struct ConvolutionShape: Hashable, Sendable {
+package struct ConvolutionShape: Hashable, Sendable {
   /// Rows and columns of the kernel: 1, 3 or 7 in this network.
-  public let kernel: Int
+  package let kernel: Int
   /// Channels read.
-  public let inputChannels: Int
+  package let inputChannels: Int
   /// Channels written.
-  public let outputChannels: Int
+  package let outputChannels: Int
 
   /// Makes the shape; the kernel must be odd.
-  public init(kernel: Int, inputChannels: Int, outputChannels: Int) {
+  package init(kernel: Int, inputChannels: Int, outputChannels: Int) {
     precondition(kernel % 2 == 1, "ConvolutionShape: kernel \(kernel) is not odd")
     self.kernel = kernel
     self.inputChannels = inputChannels
@@ -18,32 +18,32 @@ public struct ConvolutionShape: Hashable, Sendable {
   }
 
   /// Weights without the bias: O·I·k².
-  public var weightCount: Int { outputChannels * fanIn }
+  package var weightCount: Int { outputChannels * fanIn }
 
   /// Numbers that one output sums: I·k².
-  public var fanIn: Int { inputChannels * kernel * kernel }
+  package var fanIn: Int { inputChannels * kernel * kernel }
 
   /// Multiply-adds of the direct algorithm over this many positions.
-  public func multiplyAdds(positions: Int) -> Int { weightCount * positions }
+  package func multiplyAdds(positions: Int) -> Int { weightCount * positions }
 }
 
 /// What a convolution does to each sum before it is stored, in this order.
 ///
 /// v = sum + bias; ReLU; zero where `mask` is not positive; y = skip + gain·v.
-public struct Epilogue<Value: Sendable>: Sendable {
+package struct Epilogue<Value: Sendable>: Sendable {
   /// Replaces negative values by zero.
-  public var relu: Bool
+  package var relu: Bool
   /// Zeroes the values where this tensor, of the output's shape, is not positive: ReLU's backward half.
-  public var mask: Value?
+  package var mask: Value?
   /// Is added after scaling; of the output's shape.
-  public var skip: Value?
+  package var skip: Value?
   /// Whether the result may take the skip's memory, because nobody reads the skip any more.
-  public var overwritesSkip: Bool
+  package var overwritesSkip: Bool
   /// Scales the value (also without a skip).
-  public var gain: Float
+  package var gain: Float
 
   /// Makes an epilogue; without arguments it only adds the bias.
-  public init(
+  package init(
     relu: Bool = false, mask: Value? = nil, skip: Value? = nil, overwritesSkip: Bool = false,
     gain: Float = 1
   ) {
@@ -55,22 +55,22 @@ public struct Epilogue<Value: Sendable>: Sendable {
   }
 
   /// Adds the bias, nothing else.
-  public static var bias: Self { Self() }
+  package static var bias: Self { Self() }
   /// Adds the bias, then ReLU.
-  public static var relu: Self { Self(relu: true) }
+  package static var relu: Self { Self(relu: true) }
 }
 
 /// What a prepared filter is going to be used for; an engine packs only for these.
-public struct FilterUses: OptionSet, Hashable, Sendable {
+package struct FilterUses: OptionSet, Hashable, Sendable {
   /// The bits of the set.
-  public let rawValue: Int
+  package let rawValue: Int
   /// Makes the set from its bits.
-  public init(rawValue: Int) { self.rawValue = rawValue }
+  package init(rawValue: Int) { self.rawValue = rawValue }
 
   /// `convolution` and `argmaxConvolution`.
-  public static let forward = FilterUses(rawValue: 1)
+  package static let forward = FilterUses(rawValue: 1)
   /// `convolutionBackwardInput`.
-  public static let backwardInput = FilterUses(rawValue: 2)
+  package static let backwardInput = FilterUses(rawValue: 2)
   /// `gatherColumns`.
-  public static let gather = FilterUses(rawValue: 4)
+  package static let gather = FilterUses(rawValue: 4)
 }

@@ -9,7 +9,7 @@
 /// activations are [N, H, W, C] float32. `ReferenceEngine` defines what every operation means;
 /// any other engine agrees with it within the rounding of its sums, and gives the same bits for
 /// any number of threads. Shapes that do not fit are the caller's mistake and trap with both shapes.
-public protocol Engine: Sendable {
+package protocol Engine: Sendable {
   /// An activation: a tensor, or an item of a recorded program.
   associatedtype Value: EngineValue
   /// A sum over all elements, or a number that a schedule sets for each update.
@@ -167,7 +167,7 @@ public protocol Engine: Sendable {
 }
 
 /// An activation with a known extent.
-public protocol EngineValue: Sendable {
+package protocol EngineValue: Sendable {
   /// The extent, [N, H, W, C].
   var shape: Shape { get }
 }
@@ -175,7 +175,7 @@ public protocol EngineValue: Sendable {
 extension Tensor: EngineValue {}
 
 /// The arithmetic on single numbers between the operations.
-public protocol EngineScalar: Sendable {
+package protocol EngineScalar: Sendable {
   /// Makes a constant.
   init(_ constant: Double)
   /// The sum.
@@ -193,7 +193,7 @@ public protocol EngineScalar: Sendable {
 extension Double: EngineScalar {}
 
 /// An engine that computes each operation when it is called, on numbers in this process's memory.
-public protocol HostEngine: Engine
+package protocol HostEngine: Engine
 where Value == Tensor, Scalar == Double, Variable == TensorSlice, Tokens == [Int32] {
   /// A tensor of undefined contents, recycled where possible.
   func makeTensor(_ shape: Shape) -> Tensor
@@ -201,7 +201,7 @@ where Value == Tensor, Scalar == Double, Variable == TensorSlice, Tokens == [Int
 
 extension HostEngine {
   /// See `Engine`.
-  public func argmaxChannels(_ logits: Tensor) -> [Int32] {
+  package func argmaxChannels(_ logits: Tensor) -> [Int32] {
     let channels = logits.shape.channels
     return (0..<logits.shape.positions).map { position in
       let row = logits.pointer + position * channels
@@ -213,7 +213,7 @@ extension HostEngine {
 }
 
 /// Where the uniform numbers of the Gumbel noise come from.
-public enum GumbelNoise<Value: Sendable>: Sendable {
+package enum GumbelNoise<Value: Sendable>: Sendable {
   /// Given numbers in (0, 1), of the logits' shape: for tests against an oracle.
   case uniform(Value)
   /// Element i of the logits uses, with j = first + i, 32-bit word j mod 4 of Philox block ⌊j/4⌋ of
@@ -225,28 +225,28 @@ public enum GumbelNoise<Value: Sendable>: Sendable {
 }
 
 /// The numbers of one AdamW update.
-public struct AdamWStep<Scalar: EngineScalar>: Sendable {
+package struct AdamWStep<Scalar: EngineScalar>: Sendable {
   /// lr, after the schedule.
-  public var learningRate: Scalar
+  package var learningRate: Scalar
   /// β₁ of the first moment.
-  public var beta1: Float
+  package var beta1: Float
   /// β₂ of the second moment.
-  public var beta2: Float
+  package var beta2: Float
   /// ε, added to √v̂.
-  public var epsilon: Float
+  package var epsilon: Float
   /// λ, decoupled: p loses lr·λ·p.
-  public var weightDecay: Float
+  package var weightDecay: Float
   /// γ of the exponential moving average.
-  public var averageDecay: Float
+  package var averageDecay: Float
   /// Multiplies every gradient first: clipping and accumulation.
-  public var gradientScale: Scalar
+  package var gradientScale: Scalar
   /// 1 − β₁ᵗ for update t = 1, 2, …: the bias correction of the first moment.
-  public var correction1: Scalar
+  package var correction1: Scalar
   /// 1 − β₂ᵗ: the bias correction of the second moment.
-  public var correction2: Scalar
+  package var correction2: Scalar
 
   /// Makes a step; the defaults are the paper's (A.2).
-  public init(
+  package init(
     learningRate: Scalar, beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8,
     weightDecay: Float = 1e-4, averageDecay: Float = 0.999, gradientScale: Scalar = Scalar(1),
     correction1: Scalar, correction2: Scalar
@@ -265,7 +265,7 @@ public struct AdamWStep<Scalar: EngineScalar>: Sendable {
 
 extension AdamWStep where Scalar == Double {
   /// Makes the step of update `count` = 1, 2, …, with its bias corrections.
-  public init(
+  package init(
     learningRate: Float, beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8,
     weightDecay: Float = 1e-4, averageDecay: Float = 0.999, gradientScale: Float = 1, count: Int
   ) {

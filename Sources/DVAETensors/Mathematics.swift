@@ -10,10 +10,10 @@ public import Musl
 // numerical modules that knows which C library there is.
 
 /// e to the power x.
-@inlinable public func exponential(_ x: Double) -> Double { exp(x) }
+@inlinable package func exponential(_ x: Double) -> Double { exp(x) }
 
 /// The natural logarithm.
-@inlinable public func naturalLogarithm(_ x: Double) -> Double { log(x) }
+@inlinable package func naturalLogarithm(_ x: Double) -> Double { log(x) }
 
 /// The peak signal-to-noise ratio in decibels; infinite for no error at all.
 ///
@@ -27,10 +27,10 @@ package func peakSignalToNoiseRatio(meanSquare: Double, peak: Double) -> Double 
 }
 
 /// The cosine of an angle in radians.
-@inlinable public func cosine(_ x: Double) -> Double { cos(x) }
+@inlinable package func cosine(_ x: Double) -> Double { cos(x) }
 
 /// The sine of an angle in radians.
-@inlinable public func sine(_ x: Double) -> Double { sin(x) }
+@inlinable package func sine(_ x: Double) -> Double { sin(x) }
 
 /// x to the power y.
-@inlinable public func power(_ x: Double, _ y: Double) -> Double { pow(x, y) }
+@inlinable package func power(_ x: Double, _ y: Double) -> Double { pow(x, y) }

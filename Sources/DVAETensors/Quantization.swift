@@ -4,13 +4,13 @@
 /// 8-bit activations, [N, H, W, C]: an element stands for `scale · byte`, never negative.
 ///
 /// The scale is the reading filter's. The rule of `Tensor` holds: who makes it writes it, once.
-public struct ByteTensor: Sendable {
+package struct ByteTensor: Sendable {
   /// The extent, [N, H, W, C].
-  public let shape: Shape
+  package let shape: Shape
   private let storage: Tensor
 
   /// Takes the memory of a tensor of `ByteTensor.storage(shape)`.
-  public init(_ shape: Shape, storage: Tensor) {
+  package init(_ shape: Shape, storage: Tensor) {
     precondition(
       storage.count * 4 >= shape.count, "ByteTensor: \(storage.count) words for \(shape)")
     self.shape = shape
@@ -18,26 +18,26 @@ public struct ByteTensor: Sendable {
   }
 
   /// The shape of a tensor that has room for so many bytes.
-  public static func storage(_ shape: Shape) -> Shape { Shape(1, 1, 1, (shape.count + 3) / 4) }
+  package static func storage(_ shape: Shape) -> Shape { Shape(1, 1, 1, (shape.count + 3) / 4) }
 
   /// The first of `shape.count` bytes, valid as long as the tensor lives.
-  public var pointer: UnsafeMutablePointer<UInt8> {
+  package var pointer: UnsafeMutablePointer<UInt8> {
     UnsafeMutableRawPointer(storage.pointer).assumingMemoryBound(to: UInt8.self)
   }
 
   /// The bytes as an array, in [N, H, W, C] order.
-  public var array: [UInt8] { Array(UnsafeBufferPointer(start: pointer, count: shape.count)) }
+  package var array: [UInt8] { Array(UnsafeBufferPointer(start: pointer, count: shape.count)) }
 }
 
 /// What a convolution in whole numbers reads.
-public enum QuantizedInput: Sendable {
+package enum QuantizedInput: Sendable {
   /// Bytes, as the layer before left them.
   case bytes(ByteTensor)
   /// Floats, of which 16-bit numbers are made on the way; with `relu` of max(x, 0).
   case floats(Tensor, relu: Bool)
 
   /// [N, H, W, C].
-  public var shape: Shape {
+  package var shape: Shape {
     switch self {
     case .bytes(let x): x.shape
     case .floats(let x, _): x.shape
@@ -46,14 +46,14 @@ public enum QuantizedInput: Sendable {
 }
 
 /// A place of the residual stream, and max(y, 0) as bytes for the layers that read it so.
-public struct QuantizedOutput: Sendable {
+package struct QuantizedOutput: Sendable {
   /// [N, H, W, C].
-  public let y: Tensor
+  package let y: Tensor
   /// The same shape; nil where they were not asked for.
-  public let bytes: ByteTensor?
+  package let bytes: ByteTensor?
 
   /// Joins the two.
-  public init(y: Tensor, bytes: ByteTensor?) {
+  package init(y: Tensor, bytes: ByteTensor?) {
     self.y = y
     self.bytes = bytes
   }
@@ -63,7 +63,7 @@ public struct QuantizedOutput: Sendable {
 ///
 /// The sums are exact, and every step around them is one rounded float32 operation of a fixed order.
 /// So all engines and instruction sets give the same bits, those that `ReferenceEngine` defines.
-public protocol QuantizedEngine: HostEngine {
+package protocol QuantizedEngine: HostEngine {
   /// A convolution's whole numbers in the engine's own layout.
   associatedtype QuantizedFilter: Sendable
 
@@ -111,9 +111,9 @@ public protocol QuantizedEngine: HostEngine {
 }
 
 /// How `QuantizedEngine.argmaxConvolution` narrows its search.
-public enum TokenSearch {
+package enum TokenSearch {
   /// Outputs of which one may be the largest.
-  public static let group = 64
+  package static let group = 64
   /// Outputs that are looked at closely.
-  public static let candidates = 8
+  package static let candidates = 8
 }

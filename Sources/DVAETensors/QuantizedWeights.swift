@@ -3,9 +3,9 @@ import Dispatch
 /// A convolution's weights as whole numbers, with a scale for each output channel.
 ///
 /// The scale is the finest at which no sum can leave 32 bits, whatever the input.
-public struct QuantizedWeights: Sendable {
+package struct QuantizedWeights: Sendable {
   /// What the whole numbers are, and of what input.
-  public enum Form: Hashable, Sendable {
+  package enum Form: Hashable, Sendable {
     /// 8-bit weights of bytes: [O][row][column][I].
     case bytes
     /// 16-bit weights of 16-bit inputs of magnitude up to `mostShort`: [O][row][column][I].
@@ -19,27 +19,27 @@ public struct QuantizedWeights: Sendable {
   ///
   /// The float32 of such sums are added in order: more in one sum would leave too few bits for the
   /// weights.
-  public static let exactInputs = 256
+  package static let exactInputs = 256
   /// The largest magnitude of 16-bit inputs.
-  public static let mostShort: Float = 4095
+  package static let mostShort: Float = 4095
   /// The largest byte.
-  public static let mostByte: Float = 255
+  package static let mostByte: Float = 255
 
   /// The convolution.
-  public let shape: ConvolutionShape
+  package let shape: ConvolutionShape
   /// What the values are.
-  public let form: Form
+  package let form: Form
   /// What one step of the input stands for.
-  public let inputScale: Float
+  package let inputScale: Float
   /// The whole numbers, in the order that the form says.
-  public let values: [Int16]
+  package let values: [Int16]
   /// [O]: what multiplies each sum.
-  public let scales: [Float]
+  package let scales: [Float]
   /// [O].
-  public let biases: [Float]
+  package let biases: [Float]
 
   /// Numbers that one output channel's weights are.
-  public var valuesPerOutput: Int { values.count / shape.outputChannels }
+  package var valuesPerOutput: Int { values.count / shape.outputChannels }
 
   /// Rounds weights.
   ///
@@ -49,7 +49,7 @@ public struct QuantizedWeights: Sendable {
   ///   - bias: [O]
   ///   - form: `.winograd` for 3×3, `.bytes` or `.pairs` for others
   ///   - inputRange: the largest input, of magnitude or, for bytes, above 0; larger ones are cut off
-  public init(
+  package init(
     _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice, form: Form,
     inputRange: Float
   ) {

@@ -1,18 +1,18 @@
 /// The extent of a four-dimensional activation, in the one layout of this package: [N, H, W, C].
 ///
 /// Channels are contiguous; a flat array of `n` numbers (a parameter arena, say) is [1, 1, 1, n].
-public struct Shape: Hashable, Sendable, CustomStringConvertible {
+package struct Shape: Hashable, Sendable, CustomStringConvertible {
   /// Images in the batch.
-  public var batch: Int
+  package var batch: Int
   /// Rows.
-  public var height: Int
+  package var height: Int
   /// Columns.
-  public var width: Int
+  package var width: Int
   /// Channels, contiguous in memory.
-  public var channels: Int
+  package var channels: Int
 
   /// Makes [N, H, W, C].
-  public init(_ batch: Int, _ height: Int, _ width: Int, _ channels: Int) {
+  package init(_ batch: Int, _ height: Int, _ width: Int, _ channels: Int) {
     precondition(
       batch >= 0 && height >= 0 && width >= 0 && channels >= 0,
       "Shape: negative extent in [\(batch), \(height), \(width), \(channels)]")
@@ -23,20 +23,20 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Positions of the whole batch: N·H·W, the rows of the matrix that a 1×1 convolution multiplies.
-  public var positions: Int { batch * height * width }
+  package var positions: Int { batch * height * width }
 
   /// Elements in all: N·H·W·C.
-  public var count: Int { positions * channels }
+  package var count: Int { positions * channels }
 
   /// The same positions with another number of channels.
-  public func with(channels: Int) -> Shape { Shape(batch, height, width, channels) }
+  package func with(channels: Int) -> Shape { Shape(batch, height, width, channels) }
 
   /// Half the height and width, rounded down, as after a 2×2 pooling.
-  public var halved: Shape { Shape(batch, height / 2, width / 2, channels) }
+  package var halved: Shape { Shape(batch, height / 2, width / 2, channels) }
 
   /// Twice the height and width, as after a nearest-neighbour upsampling.
-  public var doubled: Shape { Shape(batch, height * 2, width * 2, channels) }
+  package var doubled: Shape { Shape(batch, height * 2, width * 2, channels) }
 
   /// `[N, H, W, C]` in numbers.
-  public var description: String { "[\(batch), \(height), \(width), \(channels)]" }
+  package var description: String { "[\(batch), \(height), \(width), \(channels)]" }
 }

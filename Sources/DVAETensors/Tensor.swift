@@ -4,22 +4,22 @@
 /// rule that makes this safe to share: an operation writes only the tensor that it makes or that
 /// its documentation names as written, and no tensor is written while another thread reads it.
 /// That rule is why the class may be `Sendable` without a lock.
-public final class Tensor: @unchecked Sendable {
+package final class Tensor: @unchecked Sendable {
   /// The extent, [N, H, W, C].
-  public let shape: Shape
+  package let shape: Shape
   /// The first of `shape.count` elements, valid as long as the tensor lives.
-  public let pointer: UnsafeMutablePointer<Float>
+  package let pointer: UnsafeMutablePointer<Float>
   private let release: @Sendable (UnsafeMutablePointer<Float>) -> Void
 
   /// Allocates a tensor whose contents are undefined.
-  public convenience init(_ shape: Shape) {
+  package convenience init(_ shape: Shape) {
     self.init(shape, adopting: allocateFloats(shape.count)) { $0.deallocate() }
   }
 
   /// Wraps memory that somebody else owns; `release` is called once, when the tensor dies.
   ///
   /// Weights mapped from a file and recycled buffers arrive this way.
-  public init(
+  package init(
     _ shape: Shape, adopting pointer: UnsafeMutablePointer<Float>,
     release: @escaping @Sendable (UnsafeMutablePointer<Float>) -> Void
   ) {
@@ -31,29 +31,29 @@ public final class Tensor: @unchecked Sendable {
   deinit { release(pointer) }
 
   /// Elements in all.
-  public var count: Int { shape.count }
+  package var count: Int { shape.count }
 
   /// The elements, valid as long as the tensor lives.
-  public var elements: UnsafeMutableBufferPointer<Float> {
+  package var elements: UnsafeMutableBufferPointer<Float> {
     UnsafeMutableBufferPointer(start: pointer, count: count)
   }
 
   /// The part of the elements that a range of flat indices names.
-  public subscript(range: Range<Int>) -> TensorSlice { TensorSlice(self, range) }
+  package subscript(range: Range<Int>) -> TensorSlice { TensorSlice(self, range) }
 
   /// All of the elements as a slice.
-  public var all: TensorSlice { TensorSlice(self, 0..<count) }
+  package var all: TensorSlice { TensorSlice(self, 0..<count) }
 }
 
 extension Tensor {
   /// Allocates a tensor filled with one value.
-  public convenience init(_ shape: Shape, repeating value: Float) {
+  package convenience init(_ shape: Shape, repeating value: Float) {
     self.init(shape)
     elements.initialize(repeating: value)
   }
 
   /// Copies values in [N, H, W, C] order.
-  public convenience init(_ shape: Shape, _ values: some Collection<Float>) {
+  package convenience init(_ shape: Shape, _ values: some Collection<Float>) {
     precondition(
       values.count == shape.count, "Tensor: \(values.count) values for shape \(shape)")
     self.init(shape)
@@ -61,18 +61,18 @@ extension Tensor {
   }
 
   /// The elements as an array, in [N, H, W, C] order.
-  public var array: [Float] { Array(elements) }
+  package var array: [Float] { Array(elements) }
 }
 
 /// A contiguous part of a tensor: one parameter within its arena, say.
-public struct TensorSlice: Sendable {
+package struct TensorSlice: Sendable {
   /// The tensor that owns the memory.
-  public let tensor: Tensor
+  package let tensor: Tensor
   /// Flat indices into the tensor.
-  public let range: Range<Int>
+  package let range: Range<Int>
 
   /// Makes the slice of `tensor` at the flat indices `range`.
-  public init(_ tensor: Tensor, _ range: Range<Int>) {
+  package init(_ tensor: Tensor, _ range: Range<Int>) {
     precondition(
       range.lowerBound >= 0 && range.upperBound <= tensor.count,
       "TensorSlice: \(range) of \(tensor.count) elements")
@@ -81,13 +81,13 @@ public struct TensorSlice: Sendable {
   }
 
   /// Elements in the slice.
-  public var count: Int { range.count }
+  package var count: Int { range.count }
 
   /// The first element of the slice; valid as long as the tensor lives.
-  public var pointer: UnsafeMutablePointer<Float> { tensor.pointer + range.lowerBound }
+  package var pointer: UnsafeMutablePointer<Float> { tensor.pointer + range.lowerBound }
 
   /// The elements, valid as long as the tensor lives.
-  public var elements: UnsafeMutableBufferPointer<Float> {
+  package var elements: UnsafeMutableBufferPointer<Float> {
     UnsafeMutableBufferPointer(start: pointer, count: count)
   }
 }

@@ -5,7 +5,7 @@ import Synchronization
 /// A tensor returns its memory to the pool when its last reference goes; the network's own order of
 /// work is thereby the memory plan. A request takes the smallest idle block that holds it and is
 /// not more than twice too large, so that layers of different sizes share their memory.
-public final class TensorPool: Sendable {
+package final class TensorPool: Sendable {
   /// A block of memory, owned by exactly one side at a time; that is what lets it cross the lock.
   private struct Block: @unchecked Sendable {
     let pointer: UnsafeMutablePointer<Float>
@@ -16,12 +16,12 @@ public final class TensorPool: Sendable {
   private let idle = Mutex<[Block]>([])
 
   /// Makes an empty pool.
-  public init() {}
+  package init() {}
 
   deinit { drain() }
 
   /// A tensor of undefined contents whose memory returns here when it dies.
-  public func tensor(_ shape: Shape) -> Tensor {
+  package func tensor(_ shape: Shape) -> Tensor {
     let count = shape.count
     let recycled: Block? = idle.withLock { idle in
       guard let at = idle.firstIndex(where: { $0.capacity >= count }),
@@ -34,10 +34,10 @@ public final class TensorPool: Sendable {
   }
 
   /// A flat scratch tensor of undefined contents.
-  public func scratch(_ count: Int) -> Tensor { tensor(Shape(1, 1, 1, count)) }
+  package func scratch(_ count: Int) -> Tensor { tensor(Shape(1, 1, 1, count)) }
 
   /// Gives all idle memory back to the system.
-  public func drain() {
+  package func drain() {
     idle.withLock { idle in
       for block in idle { block.pointer.deallocate() }
       idle.removeAll()

@@ -1,20 +1,20 @@
 extension TimedEngine: QuantizedEngine where Base: QuantizedEngine {
   /// The other engine's whole numbers, and what they belong to.
-  public struct QuantizedFilter: Sendable {
+  package struct QuantizedFilter: Sendable {
     let base: Base.QuantizedFilter
     let shape: ConvolutionShape
     let bits: String
   }
 
   /// See `QuantizedEngine`; not measured, since it is done once.
-  public func makeFilter(_ weights: QuantizedWeights) -> QuantizedFilter {
+  package func makeFilter(_ weights: QuantizedWeights) -> QuantizedFilter {
     QuantizedFilter(
       base: base.makeFilter(weights), shape: weights.shape,
       bits: weights.form == .pairs ? "16-bit " : "8-bit ")
   }
 
   /// See `QuantizedEngine`.
-  public func convolution(
+  package func convolution(
     _ x: ByteTensor, _ filter: QuantizedFilter, outputScale: Float
   ) -> ByteTensor {
     timed(filter.bits + "convolution", filter.shape, x.shape) {
@@ -23,7 +23,7 @@ extension TimedEngine: QuantizedEngine where Base: QuantizedEngine {
   }
 
   /// See `QuantizedEngine`.
-  public func convolution(
+  package func convolution(
     _ x: QuantizedInput, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float?
   ) -> QuantizedOutput {
     timed(filter.bits + "convolution", filter.shape, x.shape) {
@@ -32,7 +32,7 @@ extension TimedEngine: QuantizedEngine where Base: QuantizedEngine {
   }
 
   /// See `QuantizedEngine`.
-  public func argmaxConvolution(
+  package func argmaxConvolution(
     _ x: QuantizedOutput, coarse: QuantizedFilter, fine: QuantizedWeights
   ) -> [Int32] {
     timed(coarse.bits + "convolution, argmax", coarse.shape, x.y.shape) {
@@ -41,7 +41,7 @@ extension TimedEngine: QuantizedEngine where Base: QuantizedEngine {
   }
 
   /// See `QuantizedEngine`.
-  public func maxPool2x2(_ x: Tensor, outputScale: Float) -> QuantizedOutput {
+  package func maxPool2x2(_ x: Tensor, outputScale: Float) -> QuantizedOutput {
     timed("max pool", x.shape) { base.maxPool2x2(x, outputScale: outputScale) }
   }
 }

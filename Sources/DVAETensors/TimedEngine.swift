@@ -3,23 +3,23 @@ import Synchronization
 /// An engine that measures how long another one takes for each operation.
 ///
 /// It changes nothing else; `dvae benchmark` runs a network on it to show where the time goes.
-public struct TimedEngine<Base: HostEngine>: HostEngine {
+package struct TimedEngine<Base: HostEngine>: HostEngine {
   /// The other engine's prepared weights, and what they belong to.
-  public struct Filter: Sendable {
+  package struct Filter: Sendable {
     let base: Base.Filter
     let shape: ConvolutionShape
   }
 
   /// What was measured of one operation at one size.
-  public struct Entry: Sendable {
+  package struct Entry: Sendable {
     /// `convolution 3×3 256→64 on 256×256`.
-    public let operation: String
+    package let operation: String
     /// Multiply-adds of the direct algorithm in all calls; 0 for elementwise operations.
-    public var multiplyAdds = 0
+    package var multiplyAdds = 0
     /// Calls.
-    public var calls = 0
+    package var calls = 0
     /// Wall time in all calls.
-    public var time = Duration.zero
+    package var time = Duration.zero
   }
 
   private final class Record: Sendable {
@@ -27,17 +27,17 @@ public struct TimedEngine<Base: HostEngine>: HostEngine {
   }
 
   /// The engine that does the work.
-  public let base: Base
+  package let base: Base
   private let record = Record()
 
   /// Measures `base`.
-  public init(_ base: Base) { self.base = base }
+  package init(_ base: Base) { self.base = base }
 
   /// What was measured so far, in the order of first use.
-  public var entries: [Entry] { record.entries.withLock { $0 } }
+  package var entries: [Entry] { record.entries.withLock { $0 } }
 
   /// Forgets what was measured.
-  public func reset() { record.entries.withLock { $0.removeAll() } }
+  package func reset() { record.entries.withLock { $0.removeAll() } }
 
   func timed<R>(
     _ operation: String, _ shape: Shape, multiplyAdds: Int = 0, _ body: () -> R
@@ -72,13 +72,13 @@ public struct TimedEngine<Base: HostEngine>: HostEngine {
 
 extension TimedEngine {
   /// The other engine's name.
-  public var name: String { base.name }
+  package var name: String { base.name }
 
   /// See `Engine`.
-  public func makeTensor(_ shape: Shape) -> Tensor { base.makeTensor(shape) }
+  package func makeTensor(_ shape: Shape) -> Tensor { base.makeTensor(shape) }
 
   /// See `Engine`; not measured, since it is done once.
-  public func makeFilter(
+  package func makeFilter(
     _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice, uses: FilterUses
   ) -> Filter {
     Filter(
@@ -86,7 +86,7 @@ extension TimedEngine {
   }
 
   /// See `Engine`.
-  public func convolution(
+  package func convolution(
     _ x: Tensor, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<Tensor>
   ) -> Tensor {
     timed("convolution", filter.shape, x.shape) {
@@ -95,7 +95,7 @@ extension TimedEngine {
   }
 
   /// See `Engine`.
-  public func convolutionBackwardInput(
+  package func convolutionBackwardInput(
     _ dy: Tensor, _ filter: Filter, epilogue: Epilogue<Tensor>
   ) -> Tensor {
     timed("input gradient", filter.shape, dy.shape) {
@@ -104,7 +104,7 @@ extension TimedEngine {
   }
 
   /// See `Engine`.
-  public func convolutionBackwardWeights(
+  package func convolutionBackwardWeights(
     _ x: Tensor, _ dy: Tensor, _ shape: ConvolutionShape, reluInput: Bool, scale: Float,
     dWeights: TensorSlice, dBias: TensorSlice
   ) {
@@ -115,60 +115,60 @@ extension TimedEngine {
   }
 
   /// See `Engine`.
-  public func argmaxConvolution(_ x: Tensor, _ filter: Filter, reluInput: Bool) -> [Int32] {
+  package func argmaxConvolution(_ x: Tensor, _ filter: Filter, reluInput: Bool) -> [Int32] {
     timed("convolution, argmax", filter.shape, x.shape) {
       base.argmaxConvolution(x, filter.base, reluInput: reluInput)
     }
   }
 
   /// See `Engine`.
-  public func gatherColumns(_ tokens: [Int32], _ filter: Filter, shape: Shape) -> Tensor {
+  package func gatherColumns(_ tokens: [Int32], _ filter: Filter, shape: Shape) -> Tensor {
     timed("gather", shape) { base.gatherColumns(tokens, filter.base, shape: shape) }
   }
 
   /// See `Engine`.
-  public func maxPool2x2(_ x: Tensor) -> Tensor {
+  package func maxPool2x2(_ x: Tensor) -> Tensor {
     timed("max pool", x.shape) { base.maxPool2x2(x) }
   }
 
   /// See `Engine`.
-  public func maxPool2x2Backward(_ dy: Tensor, _ x: Tensor) -> Tensor {
+  package func maxPool2x2Backward(_ dy: Tensor, _ x: Tensor) -> Tensor {
     timed("max pool gradient", x.shape) { base.maxPool2x2Backward(dy, x) }
   }
 
   /// See `Engine`.
-  public func upsampleNearest2x(_ x: Tensor) -> Tensor {
+  package func upsampleNearest2x(_ x: Tensor) -> Tensor {
     timed("upsample", x.shape) { base.upsampleNearest2x(x) }
   }
 
   /// See `Engine`.
-  public func upsampleNearest2xBackward(_ dy: Tensor) -> Tensor {
+  package func upsampleNearest2xBackward(_ dy: Tensor) -> Tensor {
     timed("upsample gradient", dy.shape) { base.upsampleNearest2xBackward(dy) }
   }
 
   /// See `Engine`.
-  public func relu(_ x: Tensor) -> Tensor { timed("ReLU", x.shape) { base.relu(x) } }
+  package func relu(_ x: Tensor) -> Tensor { timed("ReLU", x.shape) { base.relu(x) } }
 
   /// See `Engine`.
-  public func reluBackward(_ dy: Tensor, _ x: Tensor) -> Tensor {
+  package func reluBackward(_ dy: Tensor, _ x: Tensor) -> Tensor {
     timed("ReLU gradient", x.shape) { base.reluBackward(dy, x) }
   }
 
   /// See `Engine`.
-  public func addScaled(_ x: Tensor, _ r: Tensor, gain: Float) -> Tensor {
+  package func addScaled(_ x: Tensor, _ r: Tensor, gain: Float) -> Tensor {
     timed("add", x.shape) { base.addScaled(x, r, gain: gain) }
   }
 
   /// See `Engine`.
-  public func sigmoid(_ x: Tensor) -> Tensor { timed("sigmoid", x.shape) { base.sigmoid(x) } }
+  package func sigmoid(_ x: Tensor) -> Tensor { timed("sigmoid", x.shape) { base.sigmoid(x) } }
 
   /// See `Engine`.
-  public func softmaxChannels(_ logits: Tensor) -> Tensor {
+  package func softmaxChannels(_ logits: Tensor) -> Tensor {
     timed("softmax", logits.shape) { base.softmaxChannels(logits) }
   }
 
   /// See `Engine`.
-  public func gumbelSoftmax(
+  package func gumbelSoftmax(
     _ logits: Tensor, noise: GumbelNoise<Tensor>, temperature: Double
   ) -> Tensor {
     timed("Gumbel softmax", logits.shape) {
@@ -177,12 +177,12 @@ extension TimedEngine {
   }
 
   /// See `Engine`.
-  public func klToUniform(_ logits: Tensor) -> Double {
+  package func klToUniform(_ logits: Tensor) -> Double {
     timed("KL", logits.shape) { base.klToUniform(logits) }
   }
 
   /// See `Engine`.
-  public func gumbelSoftmaxBackward(
+  package func gumbelSoftmaxBackward(
     _ dy: Tensor, y: Tensor, logits: Tensor, temperature: Double, klScale: Double
   ) -> Tensor {
     timed("Gumbel softmax gradient", logits.shape) {
@@ -192,12 +192,12 @@ extension TimedEngine {
   }
 
   /// See `Engine`.
-  public func logitLaplaceLoss(_ statistics: Tensor, target: Tensor) -> Double {
+  package func logitLaplaceLoss(_ statistics: Tensor, target: Tensor) -> Double {
     timed("logit-Laplace", target.shape) { base.logitLaplaceLoss(statistics, target: target) }
   }
 
   /// See `Engine`.
-  public func logitLaplaceLossBackward(
+  package func logitLaplaceLossBackward(
     _ statistics: Tensor, target: Tensor, scale: Double
   ) -> Tensor {
     timed("logit-Laplace gradient", target.shape) {
@@ -206,7 +206,7 @@ extension TimedEngine {
   }
 
   /// See `Engine`.
-  public func adamWStep(
+  package func adamWStep(
     parameters: TensorSlice, gradients: TensorSlice, firstMoment: TensorSlice,
     secondMoment: TensorSlice, average: TensorSlice, _ step: AdamWStep<Double>
   ) {
@@ -218,7 +218,7 @@ extension TimedEngine {
   }
 
   /// See `Engine`.
-  public func sumOfSquares(_ x: TensorSlice) -> Double {
+  package func sumOfSquares(_ x: TensorSlice) -> Double {
     timed("sum of squares", Shape(1, 1, x.count, 1)) { base.sumOfSquares(x) }
   }
 }

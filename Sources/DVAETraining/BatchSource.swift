@@ -1,8 +1,8 @@
-public import DVAETensors
+package import DVAETensors
 
 /// Where the images of a run come from: an endless sequence of batches that is a function of its
 /// seed and can be taken up anywhere.
-public protocol BatchSource {
+package protocol BatchSource {
   /// The next images; waits until they are there.
   ///
   /// - Returns: mapped pixels, and where the sequence stands after them
@@ -11,32 +11,32 @@ public protocol BatchSource {
 }
 
 /// The images of one update.
-public struct TrainingBatch: Sendable {
+package struct TrainingBatch: Sendable {
   /// Mapped pixels in (0, 1), [N, H, W, 3].
-  public let images: Tensor
+  package let images: Tensor
   /// Where the sequence stands after these images.
-  public let position: DataPosition
+  package let position: DataPosition
 
   /// Makes a batch.
-  public init(images: Tensor, position: DataPosition) {
+  package init(images: Tensor, position: DataPosition) {
     self.images = images
     self.position = position
   }
 }
 
 /// How far a run has come in its images.
-public struct DataPosition: Hashable, Codable, Sendable {
+package struct DataPosition: Hashable, Codable, Sendable {
   /// Passes over all images that are complete.
-  public var epoch: Int
+  package var epoch: Int
   /// Images of the present pass that are behind.
-  public var index: Int
+  package var index: Int
   /// Images that were passed over because they were damaged or too small, each time counted.
-  public var skipped: Int
+  package var skipped: Int
   /// What tells this set of images from another; empty before the first batch.
-  public var fingerprint: String
+  package var fingerprint: String
 
   /// The beginning.
-  public init(epoch: Int = 0, index: Int = 0, skipped: Int = 0, fingerprint: String = "") {
+  package init(epoch: Int = 0, index: Int = 0, skipped: Int = 0, fingerprint: String = "") {
     self.epoch = epoch
     self.index = index
     self.skipped = skipped

@@ -14,7 +14,7 @@ import Foundation
 /// The tensors are called by role and parameter, `average.encoder.blocks.input.w`. The metadata hold
 /// the configuration, the update, the place in the data and two checksums: one over the tensors, one
 /// over the metadata.
-public enum Checkpoint {
+package enum Checkpoint {
   private static let format = "swift-dvae checkpoint 2"
   /// The format before the metadata had a checksum.
   private static let formatWithoutMetadataChecksum = "swift-dvae checkpoint 1"
@@ -33,7 +33,7 @@ public enum Checkpoint {
   /// Writes a checkpoint; a kill at any moment leaves no half of it under this name.
   ///
   /// - Throws: `DVAEError` where the file cannot be written.
-  public static func save(_ state: TrainingState, to path: String) throws {
+  package static func save(_ state: TrainingState, to path: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let entries = state.roles.flatMap { role in
@@ -63,7 +63,7 @@ public enum Checkpoint {
   /// Nothing is allocated for the state before the file is known to hold all of its tensors.
   ///
   /// - Throws: `DVAEError` or `DVAEError.checkpoint` saying what is wrong.
-  public static func load(_ path: String) throws -> TrainingState {
+  package static func load(_ path: String) throws -> TrainingState {
     func bad(_ problem: String) -> DVAEError { .checkpoint(path: path, problem: problem) }
     let file = try WeightsFile.open(path)
     let found = file.metadata[Key.format]

@@ -3,19 +3,19 @@
 /// The loss is multiplied by the factor before it is differentiated, and the gradients are divided by
 /// it. A step whose gradients are not finite is skipped, and the factor halved; after 2000 steps
 /// without one it is doubled.
-public struct LossScale: Codable, Hashable, Sendable {
+package struct LossScale: Codable, Hashable, Sendable {
   /// The factor of the next update.
-  public private(set) var factor: Double
+  package private(set) var factor: Double
   /// Steps since the factor changed.
-  public private(set) var steps = 0
+  package private(set) var steps = 0
   /// Steps that were skipped in the whole run.
-  public private(set) var skipped = 0
+  package private(set) var skipped = 0
 
   private static let interval = 2000
   private static let largest = 0x1p24
 
   /// The start of a run.
-  public init(factor: Double = 65_536) { self.factor = factor }
+  package init(factor: Double = 65_536) { self.factor = factor }
 
   /// Whether a gradient that is not finite is no longer the factor's fault.
   var isSmallest: Bool { factor <= 1 }

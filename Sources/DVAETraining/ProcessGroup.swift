@@ -11,7 +11,7 @@ import Foundation
 ///
 /// All of them hold the whole state and take the same steps; only process 0 writes. Every process
 /// takes part in each of the calls, in the same order.
-public protocol ProcessGroup: Sendable {
+package protocol ProcessGroup: Sendable {
   /// Which of the processes this is, from 0.
   var rank: Int { get }
   /// How many there are.
@@ -27,21 +27,21 @@ public protocol ProcessGroup: Sendable {
 }
 
 /// A process on its own.
-public struct SingleProcess: ProcessGroup {
+package struct SingleProcess: ProcessGroup {
   /// The first and only one.
-  public let rank = 0
+  package let rank = 0
   /// One.
-  public let count = 1
+  package let count = 1
   /// Makes it.
-  public init() {}
+  package init() {}
   /// Does nothing.
-  public func sum(_ numbers: UnsafeMutableBufferPointer<Float>) {}
+  package func sum(_ numbers: UnsafeMutableBufferPointer<Float>) {}
   /// Does nothing.
-  public func sum(_ numbers: UnsafeMutableBufferPointer<Double>) {}
+  package func sum(_ numbers: UnsafeMutableBufferPointer<Double>) {}
   /// Does nothing.
-  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {}
+  package func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {}
   /// Does nothing.
-  public func end() {}
+  package func end() {}
 }
 
 extension ProcessGroup {
@@ -57,7 +57,7 @@ extension ProcessGroup {
   /// - Parameter state: of process 0; nil in the others
   /// - Returns: process 0's state, in each process a copy of its own
   /// - Throws: where a process does not know the configuration, being another version
-  public func share(_ state: TrainingState?) throws -> TrainingState {
+  package func share(_ state: TrainingState?) throws -> TrainingState {
     guard count > 1 else {
       guard let state else { preconditionFailure("share: process 0 has no state") }
       return state

@@ -1,4 +1,4 @@
-public import DVAEModel
+package import DVAEModel
 import DVAETensors
 
 /// What one update did.
@@ -51,14 +51,14 @@ public struct UpdateRecord: Hashable, Sendable {
   }
 
   /// Names of the columns of `row`.
-  public static let columns =
+  package static let columns =
     "update,epoch,loss,reconstruction,kl,temperature,kl_weight,learning_rate,gradient_norm,"
     + "skipped,images_per_second,data_seconds"
 
   /// The numbers as comma-separated values.
   ///
   /// All but the last two are the same for the same run on the same kind of machine.
-  public var row: String {
+  package var row: String {
     "\(update),\(epoch),\(loss),\(reconstruction),\(kl),\(temperature),\(klWeight),"
       + "\(learningRate),\(gradientNorm),\(skipped),\((Double(images) / seconds).rounded(to: 3)),"
       + "\(waiting.rounded(to: 3))"
@@ -66,19 +66,19 @@ public struct UpdateRecord: Hashable, Sendable {
 }
 
 /// How good the averaged model is, through hard tokens, on the validation images.
-public struct ValidationRecord: Hashable, Sendable {
+package struct ValidationRecord: Hashable, Sendable {
   /// Updates done.
-  public var update: Int
+  package var update: Int
   /// reconstruction + β/192 · KL with the β of the update, in nats.
-  public var loss: Double
+  package var loss: Double
   /// Mean over pixels and channels of −ln f, in nats.
-  public var reconstruction: Double
+  package var reconstruction: Double
   /// Mean over token positions of KL(q ‖ uniform), in nats.
-  public var kl: Double
+  package var kl: Double
   /// Mean over the images of the peak signal-to-noise ratio, in decibels.
-  public var psnr: Double
+  package var psnr: Double
   /// Which tokens were used how often.
-  public var codebook: CodebookUse
+  package var codebook: CodebookUse
 
   package init(
     update: Int, loss: Double, reconstruction: Double, kl: Double, psnr: Double,
@@ -93,11 +93,11 @@ public struct ValidationRecord: Hashable, Sendable {
   }
 
   /// Names of the columns of `row`.
-  public static let columns =
+  package static let columns =
     "update,loss,reconstruction,kl,psnr,used_codes,dead_codes,entropy,perplexity"
 
   /// The numbers as comma-separated values.
-  public var row: String {
+  package var row: String {
     "\(update),\(loss),\(reconstruction),\(kl),\(psnr),\(codebook.used),\(codebook.dead),"
       + "\(codebook.entropy),\(codebook.perplexity)"
   }
@@ -108,7 +108,7 @@ extension ValidationRecord {
   ///
   /// Few codes in use mean that the encoder has settled on a few before the decoder could make
   /// something of the others. A KL near zero means that the decoder does without the encoder.
-  public func collapse(under configuration: TrainingConfiguration) -> String? {
+  package func collapse(under configuration: TrainingConfiguration) -> String? {
     // The first updates say little.
     guard update >= configuration.updates / 20, update >= configuration.klWeight.updates else {
       return nil

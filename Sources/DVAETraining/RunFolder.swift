@@ -11,15 +11,15 @@ import Foundation
 /// which may go.
 ///
 /// While a value of this type lives, no other process can open the folder for a run.
-public struct RunFolder: Sendable {
+package struct RunFolder: Sendable {
   /// The folder.
-  public let path: String
+  package let path: String
   private let lock: RunLock
 
   /// Opens or creates a run's folder.
   ///
   /// - Throws: where it cannot be created, or another process has it open.
-  public init(_ path: String) throws {
+  package init(_ path: String) throws {
     self.path = path
     for folder in [path, path + "/checkpoints", path + "/images"] {
       do {
@@ -35,7 +35,7 @@ public struct RunFolder: Sendable {
   /// Opens the folder of a run that has begun; nil where there is none.
   ///
   /// - Throws: where another process has it open
-  public static func existing(_ path: String) throws -> RunFolder? {
+  package static func existing(_ path: String) throws -> RunFolder? {
     let isBegun = ["/config.json", "/checkpoints"].contains {
       FileManager.default.fileExists(atPath: path + $0)
     }
@@ -45,7 +45,7 @@ public struct RunFolder: Sendable {
   /// Creates the folder of a new run.
   ///
   /// - Throws: where it cannot be created, or a run has been there or has come there meanwhile
-  public static func new(_ path: String) throws -> RunFolder {
+  package static func new(_ path: String) throws -> RunFolder {
     let folder = try RunFolder(path)
     guard folder.checkpoints().isEmpty else {
       throw DVAEError.cannotWrite(path: path, reason: "there is a run already")
@@ -56,7 +56,7 @@ public struct RunFolder: Sendable {
   /// Opens the folder of a new run in the place of another, whose files are removed.
   ///
   /// - Throws: where it cannot be created, another process has it open, or a file cannot be removed
-  public static func replacing(_ path: String) throws -> RunFolder {
+  package static func replacing(_ path: String) throws -> RunFolder {
     let folder = try RunFolder(path)
     // The checkpoints first: what is left after a kill is then a folder without a run.
     for name in ["checkpoints", "images"] {
@@ -75,29 +75,29 @@ public struct RunFolder: Sendable {
   }
 
   /// The resolved settings.
-  public var configuration: String { path + "/config.json" }
+  package var configuration: String { path + "/config.json" }
   /// One row per update.
-  public var metrics: String { path + "/metrics.csv" }
+  package var metrics: String { path + "/metrics.csv" }
   /// One row per validation.
-  public var validation: String { path + "/validation.csv" }
+  package var validation: String { path + "/validation.csv" }
   /// Pictures of the validation images.
-  public var images: String { path + "/images" }
+  package var images: String { path + "/images" }
   /// The page that shows how the run goes.
-  public var report: String { path + "/report.html" }
+  package var report: String { path + "/report.html" }
   /// The description of the model.
-  public var modelCard: String { path + "/model-card.md" }
+  package var modelCard: String { path + "/model-card.md" }
   /// The averaged parameters in the form that `--weights` takes.
-  public var weights: String { path + "/weights.safetensors" }
+  package var weights: String { path + "/weights.safetensors" }
 
   /// Where the checkpoint after so many updates is.
-  public func checkpoint(_ update: Int) -> String {
+  package func checkpoint(_ update: Int) -> String {
     let digits = "\(update)"
     let zeros = String(repeating: "0", count: max(0, 9 - digits.count))
     return "\(path)/checkpoints/\(zeros)\(digits)\(Self.checkpointSuffix)"
   }
 
   /// Updates of the checkpoints that there are, the newest first.
-  public func checkpoints() -> [Int] {
+  package func checkpoints() -> [Int] {
     let names = try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")
     return (names ?? []).compactMap { name in
       guard name.hasSuffix(Self.checkpointSuffix) else { return nil }
@@ -114,7 +114,7 @@ public struct RunFolder: Sendable {
   /// - Parameter warn: told of each checkpoint that was passed over, and why
   /// - Returns: the state
   /// - Throws: `DVAEError.noSoundCheckpoint` where all are damaged; where one cannot be opened
-  public func latest(warn: (String) -> Void) throws -> TrainingState? {
+  package func latest(warn: (String) -> Void) throws -> TrainingState? {
     let updates = checkpoints()
     for update in updates {
       let path = checkpoint(update)
@@ -133,7 +133,7 @@ public struct RunFolder: Sendable {
   ///
   /// - Returns: the file
   @discardableResult
-  public func save(_ state: TrainingState) throws -> String {
+  package func save(_ state: TrainingState) throws -> String {
     let path = checkpoint(state.update)
     try Checkpoint.save(state, to: path)
     for old in checkpoints().filter({ $0 <= state.update }).dropFirst(state.configuration.keep) {
@@ -143,7 +143,7 @@ public struct RunFolder: Sendable {
   }
 
   /// Writes the settings.
-  public func write(_ configuration: TrainingConfiguration) throws {
+  package func write(_ configuration: TrainingConfiguration) throws {
     let file = try AtomicFile(self.configuration)
     try file.write(Array(try configuration.json()) + [UInt8(ascii: "\n")])
     try file.commit()

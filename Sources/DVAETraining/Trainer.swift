@@ -1,11 +1,11 @@
 import DVAEFiles
 import DVAEModel
-public import DVAETensors
+package import DVAETensors
 
 /// Who watches a run: prints, writes files, asks it to stop.
 ///
 /// What these methods throw ends the run.
-public protocol TrainingObserver {
+package protocol TrainingObserver {
   /// Whether the run should write a checkpoint and end; asked before every update.
   var shouldStop: Bool { get }
   /// Whether pictures of the validation images are wanted between validations; asked after every
@@ -25,13 +25,13 @@ public protocol TrainingObserver {
 
 extension TrainingObserver {
   /// None.
-  public var wantsPictures: Bool { false }
+  package var wantsPictures: Bool { false }
   /// Does nothing.
-  public mutating func didDraw(_ pictures: ValidationPictures, update: Int) {}
+  package mutating func didDraw(_ pictures: ValidationPictures, update: Int) {}
 }
 
 /// How a call of `Trainer.run` ended.
-public enum TrainingOutcome: Hashable, Sendable {
+package enum TrainingOutcome: Hashable, Sendable {
   /// All updates are done.
   case finished
   /// The observer asked for it; a checkpoint has been written unless there was nothing to keep.
@@ -42,9 +42,9 @@ public enum TrainingOutcome: Hashable, Sendable {
 ///
 /// What it computes is a function of the state, the images and the engine's instruction set alone:
 /// a run that is taken up from a checkpoint gives the same bits as one that never stopped.
-public struct Trainer<E: HostEngine, Source: BatchSource> {
+package struct Trainer<E: HostEngine, Source: BatchSource> {
   /// Everything that the rest of the run depends on.
-  public private(set) var state: TrainingState
+  package private(set) var state: TrainingState
   private let engine: E
   private var data: Source
   private let validation: ValidationSet?
@@ -68,7 +68,7 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
   ///   - folder: of the run; nil for no checkpoints
   ///   - processes: that train the model together, all from the same state; the first alone has a
   ///     folder and validates
-  public init(
+  package init(
     _ state: TrainingState, engine: E, data: Source, validation: ValidationSet?,
     folder: RunFolder?, processes: any ProcessGroup = SingleProcess()
   ) {
@@ -99,7 +99,7 @@ public struct Trainer<E: HostEngine, Source: BatchSource> {
   /// - Returns: how it ended
   /// - Throws: `DVAEError.diverged`, and what the images, the files and the observer throw; the
   ///   last checkpoint is sound then
-  public mutating func run(_ observer: inout some TrainingObserver) throws -> TrainingOutcome {
+  package mutating func run(_ observer: inout some TrainingObserver) throws -> TrainingOutcome {
     // Nothing is worth a checkpoint before: a new run gives the same bits.
     if state.needsCodeSpread, try !spreadCodes(observer) { return .stopped }
     while state.update < configuration.updates {

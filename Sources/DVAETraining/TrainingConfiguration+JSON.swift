@@ -1,5 +1,5 @@
 public import DVAEFiles
-public import DVAEModel
+package import DVAEModel
 
 #if canImport(FoundationEssentials)
 public import FoundationEssentials
@@ -40,7 +40,7 @@ extension TrainingConfiguration {
   ///   - path: names it in messages
   /// - Returns: a complete configuration, not yet validated
   /// - Throws: `DVAEError.configurationFile` for a key that there is not, or another type.
-  public func overlaid(json: Data, path: String) throws(DVAEError) -> TrainingConfiguration {
+  package func overlaid(json: Data, path: String) throws(DVAEError) -> TrainingConfiguration {
     do {
       let base = try Self.value(self.json(), path)
         .withMembers(Self.optionalKeys)
@@ -90,7 +90,7 @@ extension TrainingConfiguration {
   ///   - path: names the file in messages
   /// - Returns: a complete configuration, not yet validated
   /// - Throws: `DVAEError` for a preset or a key that there is not, or a value of another type
-  public static func newRun(
+  package static func newRun(
     preset: String?, updates: Int?, architecture: Architecture? = nil, json: Data? = nil,
     path: String = ""
   ) throws(DVAEError) -> TrainingConfiguration {
@@ -148,7 +148,7 @@ extension TrainingConfiguration {
   ]
 
   /// The fields that differ from those of another configuration, in the order of their names.
-  public func changes(from other: TrainingConfiguration) throws(DVAEError) -> [SettingChange] {
+  package func changes(from other: TrainingConfiguration) throws(DVAEError) -> [SettingChange] {
     let old = try JSONValue(parsing: Array(other.json()), path: "config.json").leaves()
     let new = try JSONValue(parsing: Array(json()), path: "config.json").leaves()
     return Set(old.keys).union(new.keys).sorted().compactMap { field in
@@ -162,7 +162,7 @@ extension TrainingConfiguration {
   /// How long it goes on, what it is validated with and what is kept may change.
   ///
   /// - Throws: `DVAEError.settingsChanged` with all other differences.
-  public func checkResumes(_ other: TrainingConfiguration, run: String) throws(DVAEError) {
+  package func checkResumes(_ other: TrainingConfiguration, run: String) throws(DVAEError) {
     let changes = try changes(from: other).filter { change in
       let field = change.field.prefix { $0 != "." && $0 != "[" }
       return !Self.harmless.contains(String(field))

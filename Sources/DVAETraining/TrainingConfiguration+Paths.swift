@@ -7,7 +7,7 @@ import Foundation
 extension TrainingConfiguration {
   /// The path that leads from the current folder to what a path of `data`, `validation` or `init`
   /// names.
-  public func located(_ path: String) -> String {
+  package func located(_ path: String) -> String {
     guard let folder, folder != Self.currentFolder else { return path }
     return Self.path(path, startingAt: folder)
   }
@@ -19,7 +19,7 @@ extension TrainingConfiguration {
   ///   - data: the new paths; empty to keep those that there are
   ///   - validation: the same
   ///   - weights: the same; nil to keep
-  public mutating func setPaths(
+  package mutating func setPaths(
     data: [String] = [], validation: [String] = [], initialWeights weights: String? = nil
   ) {
     let current = Self.currentFolder

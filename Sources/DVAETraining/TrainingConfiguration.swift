@@ -1,4 +1,4 @@
-public import DVAEFiles
+package import DVAEFiles
 public import DVAEModel
 import DVAETensors
 
@@ -118,7 +118,7 @@ extension TrainingConfiguration {
   }
 
   /// The step size at an update, counted from 0: the schedule's, times (t + 1)/warmUp at first.
-  public func learningRate(at update: Int) -> Double {
+  package func learningRate(at update: Int) -> Double {
     let rise = update < warmUp ? Double(update + 1) / Double(warmUp) : 1
     return rise * learningRate(update)
   }
@@ -127,18 +127,18 @@ extension TrainingConfiguration {
   ///
   /// A prefix counts at whole components only: `encoder.blocks.group_1` has nothing to do with
   /// `encoder.blocks.group_10`.
-  public func isFrozen(_ name: String) -> Bool {
+  package func isFrozen(_ name: String) -> Bool {
     frozen.contains { name == $0 || name.hasPrefix($0 + ".") }
   }
 
   /// Whether the encoder stays as it is as a whole.
-  public var isEncoderFrozen: Bool {
+  package var isEncoderFrozen: Bool {
     architecture.encoder.parameterShapes.allSatisfy { isFrozen($0.name) }
   }
 
   /// What random numbers are for; each purpose has a seed of its own, so that no two of them ever
   /// see the same numbers.
-  public enum Randomness: UInt64, Sendable {
+  package enum Randomness: UInt64, Sendable {
     /// The parameters before the first update.
     case parameters
     /// The noise of the relaxation.
@@ -152,7 +152,7 @@ extension TrainingConfiguration {
   }
 
   /// The seed for one purpose.
-  public func seed(for purpose: Randomness) -> UInt64 {
+  package func seed(for purpose: Randomness) -> UInt64 {
     var generator = SeededGenerator(seed: seed, stream: .max - purpose.rawValue)
     return generator.next()
   }
@@ -162,7 +162,7 @@ extension TrainingConfiguration {
   /// Checks that processes can share the batches: each computes whole micro-batches.
   ///
   /// - Throws: `DVAEError.configuration`
-  public func checkShares(among processes: Int) throws(DVAEError) {
+  package func checkShares(among processes: Int) throws(DVAEError) {
     guard batchSize / microBatch % processes == 0 else {
       throw .configuration(
         field: CodingKeys.microBatch.rawValue,
@@ -178,7 +178,7 @@ extension TrainingConfiguration {
   /// Checks every value by itself and against the others.
   ///
   /// - Throws: `DVAEError.configuration` naming the first field that cannot be.
-  public func validate() throws(DVAEError) {
+  package func validate() throws(DVAEError) {
     func check(_ condition: Bool, _ field: CodingKeys, _ problem: String) throws(DVAEError) {
       guard condition else { throw .configuration(field: field.rawValue, problem: problem) }
     }

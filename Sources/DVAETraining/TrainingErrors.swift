@@ -61,14 +61,14 @@ extension DVAEError {
 }
 
 /// A setting that differs between a run and what was asked for.
-public struct SettingChange: Hashable, Sendable, CustomStringConvertible {
+package struct SettingChange: Hashable, Sendable, CustomStringConvertible {
   /// The path of the key: `learning_rate.start`.
-  public let field: String
+  package let field: String
   /// The run's value.
-  public let old: String
+  package let old: String
   /// The value asked for.
-  public let new: String
+  package let new: String
 
   /// `batch_size 8 → 16`.
-  public var description: String { "\(field) \(old) → \(new)" }
+  package var description: String { "\(field) \(old) → \(new)" }
 }

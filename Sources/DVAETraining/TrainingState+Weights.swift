@@ -7,7 +7,7 @@ extension TrainingState {
   /// `encoder.` and `decoder.`, OIHW, float32, metadata with the architecture and the recipe.
   ///
   /// - Throws: `DVAEError` where the file cannot be written
-  public func writeWeights(to path: String) throws {
+  package func writeWeights(to path: String) throws {
     // The folder on this machine is nobody else's business.
     var configuration = configuration
     configuration.folder = nil

@@ -1,33 +1,33 @@
-public import DVAEFiles
-public import DVAEModel
+package import DVAEFiles
+package import DVAEModel
 import DVAETensors
 
 /// Everything that the rest of a run depends on.
 ///
 /// All random numbers are functions of the seed and of the numbers here, so there is no generator
 /// to save.
-public struct TrainingState: Sendable {
+package struct TrainingState: Sendable {
   /// The run's settings.
-  public var configuration: TrainingConfiguration
+  package var configuration: TrainingConfiguration
   /// Updates done.
-  public var update: Int
+  package var update: Int
   /// Where the images stand.
-  public var position: DataPosition
+  package var position: DataPosition
   /// Whether the codes have yet to be spread over examples of the images, as `codeSpread` asks.
   ///
   /// False for every state that comes from a checkpoint: spreading happens once, before the first
   /// update and the first checkpoint.
-  public internal(set) var needsCodeSpread: Bool
+  package internal(set) var needsCodeSpread: Bool
   /// The loss scaling of a run in float16; nil before it was used.
-  public package(set) var lossScale: LossScale?
+  package var lossScale: LossScale?
   /// What is trained, and what came of it in each of the parameters' four roles.
-  public let parameters: ParameterSet
+  package let parameters: ParameterSet
   /// AdamW's running mean of the gradients.
-  public let firstMoment: ParameterSet
+  package let firstMoment: ParameterSet
   /// AdamW's running mean of the squared gradients.
-  public let secondMoment: ParameterSet
+  package let secondMoment: ParameterSet
   /// The exponential moving average of the parameters: what the run is for.
-  public let average: ParameterSet
+  package let average: ParameterSet
 
   /// The start of a run: random weights, or given ones.
   ///
@@ -35,7 +35,7 @@ public struct TrainingState: Sendable {
   ///   - configuration: of the run
   ///   - weights: both halves' parameters, of the configuration's architecture
   /// - Throws: `DVAEError` for an impossible configuration or weights that do not fit it
-  public init(
+  package init(
     _ configuration: TrainingConfiguration, startingFrom weights: ModelWeights? = nil
   ) throws(DVAEError) {
     try configuration.validate()

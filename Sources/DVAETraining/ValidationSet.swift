@@ -1,18 +1,18 @@
 import DVAEModel
-public import DVAETensors
+package import DVAETensors
 
 /// Fixed images that show how good the averaged model is.
-public struct ValidationSet: Sendable {
+package struct ValidationSet: Sendable {
   /// Mapped pixels in (0, 1), [N, H, W, 3] each.
-  public let batches: [Tensor]
+  package let batches: [Tensor]
 
   /// Makes the set; the batches may be of different extents.
-  public init(_ batches: [Tensor]) { self.batches = batches }
+  package init(_ batches: [Tensor]) { self.batches = batches }
 
   /// Validates the averaged parameters of a state.
   ///
   /// - Returns: the measures, and pictures of the first images
-  public func evaluate<E: HostEngine>(
+  package func evaluate<E: HostEngine>(
     _ state: TrainingState, engine: E
   ) throws -> (ValidationRecord, ValidationPictures) {
     var evaluator = EngineEvaluator(state, engine)
@@ -23,7 +23,7 @@ public struct ValidationSet: Sendable {
   ///
   /// - Returns: pictures as after a validation
   /// - Throws: `DVAEError` for images of another shape
-  public func pictures<E: HostEngine>(
+  package func pictures<E: HostEngine>(
     _ state: TrainingState, engine: E
   ) throws -> ValidationPictures {
     var evaluator = EngineEvaluator(state, engine)
@@ -166,11 +166,11 @@ private struct EngineEvaluator<E: HostEngine>: BatchEvaluator {
 
 /// A few validation images and what the averaged model makes of them, as mapped pixels
 /// [1, H, W, 3].
-public struct ValidationPictures: Sendable {
+package struct ValidationPictures: Sendable {
   /// The images.
-  public let originals: [Tensor]
+  package let originals: [Tensor]
   /// Decoded from a relaxed sample, as in training.
-  public let soft: [Tensor]
+  package let soft: [Tensor]
   /// Decoded from the most likely tokens, as in use.
-  public let hard: [Tensor]
+  package let hard: [Tensor]
 }

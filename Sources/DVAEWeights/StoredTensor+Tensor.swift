@@ -1,12 +1,12 @@
-public import DVAEFiles
-public import DVAETensors
+package import DVAEFiles
+package import DVAETensors
 
 extension StoredTensor {
   /// The values as a tensor of shape [1, 1, 1, count], in the order of the file's own shape.
   ///
   /// Contiguous, aligned float32 is not copied: the tensor is the mapped file, copy on write.
   /// Everything else is converted.
-  public func tensor() -> Tensor {
+  package func tensor() -> Tensor {
     let extent = Shape(1, 1, 1, count)
     if elementType == .float32, isContiguous, count > 0, let base = file.bytes.baseAddress,
       Int(bitPattern: base + byteOffset) % MemoryLayout<Float>.alignment == 0
@@ -23,12 +23,12 @@ extension StoredTensor {
 
 extension NpyArray {
   /// The values as a tensor of shape [1, 1, 1, count], mapped where possible.
-  public func tensor() -> Tensor { stored.tensor() }
+  package func tensor() -> Tensor { stored.tensor() }
 }
 
 extension SafetensorsEntry.Contents {
   /// Values in row-major order that lie in a tensor, converted to the element type.
-  public static func slice(_ slice: TensorSlice) -> Self {
+  package static func slice(_ slice: TensorSlice) -> Self {
     .lent(count: slice.count) { try $0(UnsafeBufferPointer(slice.elements)) }
   }
 }

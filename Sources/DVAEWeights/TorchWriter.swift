@@ -1,5 +1,5 @@
 import DVAEFiles
-public import DVAETensors
+package import DVAETensors
 
 /// Writes a state dict that `torch.load` reads, with `weights_only` too: float32 tensors by their
 /// names, in the order given.
@@ -11,7 +11,7 @@ public import DVAETensors
 ///   - path: the file to create or replace, atomically
 ///   - tensors: names, shapes and values
 /// - Throws: where the file cannot be written.
-public func writeTorchStateDict(
+package func writeTorchStateDict(
   _ path: String, tensors: [(name: String, shape: [Int], values: TensorSlice)]
 ) throws {
   let file = try AtomicFile(path)

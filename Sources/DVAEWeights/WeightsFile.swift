@@ -1,4 +1,4 @@
-public import DVAEFiles
+package import DVAEFiles
 import Dispatch
 import Synchronization
 
@@ -7,9 +7,9 @@ import Synchronization
 /// Safetensors and both containers of `torch.save` are told apart by their content, not by their
 /// name. The file is mapped: opening reads only what describes the tensors, whatever its size.
 /// Nothing that a pickle asks for is executed.
-public struct WeightsFile: Sendable {
+package struct WeightsFile: Sendable {
   /// The containers that can be read.
-  public enum Format: String, Sendable {
+  package enum Format: String, Sendable {
     /// A JSON header, then the tensors' bytes.
     case safetensors
     /// What `torch.save` writes since PyTorch 1.6.
@@ -19,33 +19,33 @@ public struct WeightsFile: Sendable {
   }
 
   /// The path as it was given.
-  public let path: String
+  package let path: String
   /// The container.
-  public let format: Format
+  package let format: Format
   /// The tensors in the file's order.
-  public let tensors: [StoredTensor]
+  package let tensors: [StoredTensor]
   /// What the file says about itself.
   ///
   /// Safetensors: the header's `__metadata__`. A pickled module: its `class` and its plain
   /// attributes, such as `n_hid`.
-  public let metadata: [String: String]
+  package let metadata: [String: String]
   private let positions: [Key: Int]
   private let archive: ZipArchive?
 
   /// The tensor of a name; nil where there is none.
-  public subscript(name: String) -> StoredTensor? { positions[Key(name)].map { tensors[$0] } }
+  package subscript(name: String) -> StoredTensor? { positions[Key(name)].map { tensors[$0] } }
 
   /// Opens a file of tensors in any of the formats.
   ///
   /// - Throws: what is wrong with it; see `DVAEError`.
-  public static func open(_ path: String) throws(DVAEError) -> WeightsFile {
+  package static func open(_ path: String) throws(DVAEError) -> WeightsFile {
     try parse(try MappedFile(path: path))
   }
 
   /// Reads the content of a weights file that is already in memory; `path` names it in messages.
   ///
   /// - Throws: what is wrong with it; see `DVAEError`.
-  public static func parse(
+  package static func parse(
     _ bytes: [UInt8], path: String
   ) throws(DVAEError) -> WeightsFile {
     try parse(try MappedFile(copying: bytes, path: path))
@@ -58,7 +58,7 @@ public struct WeightsFile: Sendable {
   ///
   /// - Throws: `malformed` with the first part that differs; `changed` when the file has been
   ///   shortened since it was opened.
-  public func verifyChecksums() throws(DVAEError) {
+  package func verifyChecksums() throws(DVAEError) {
     guard let archive else { return }
     try tensors.first?.checkFile()
     let entries = archive.entries

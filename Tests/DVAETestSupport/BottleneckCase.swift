@@ -1,16 +1,16 @@
-public import DVAETensors
+package import DVAETensors
 
 /// Softmax, the Gumbel relaxation, the KL term, and the backward half of the last two.
-public struct BottleneckCase: OperationCase {
+package struct BottleneckCase: OperationCase {
   /// Of the logits.
-  public var shape: Shape
+  package var shape: Shape
   /// τ.
-  public var temperature: Double
+  package var temperature: Double
   /// The logits lie in ± this.
-  public var spread: Float = 8
+  package var spread: Float = 8
 
   /// `bottleneck on [2, 5, 7, 100], τ 0.0625`.
-  public var testDescription: String { "bottleneck on \(shape), τ \(temperature)" }
+  package var testDescription: String { "bottleneck on \(shape), τ \(temperature)" }
 
   private var logits: Tensor { .random(shape, seed: 1, in: -spread...spread) }
   private var uniform: Tensor { .random(shape, seed: 2, in: 0x1p-10...(1 - 0x1p-10)) }
@@ -19,14 +19,14 @@ public struct BottleneckCase: OperationCase {
   private let klScale: Double = 0.25
 
   /// Makes a row of the table.
-  public init(_ shape: Shape, temperature: Double, spread: Float = 8) {
+  package init(_ shape: Shape, temperature: Double, spread: Float = 8) {
     self.shape = shape
     self.temperature = temperature
     self.spread = spread
   }
 
   /// q, y from given and from seeded noise, the KL sum, dℓ of both and of the relaxation alone.
-  public func results(of engine: some HostEngine) -> [OperationResult] {
+  package func results(of engine: some HostEngine) -> [OperationResult] {
     let (logits, dy, dyAlone) = (logits, dy, dy)
     let given = engine.gumbelSoftmax(
       logits, noise: .uniform(uniform), temperature: temperature)
@@ -53,7 +53,7 @@ public struct BottleneckCase: OperationCase {
   }
 
   /// A power e^a carries a's rounding, the softmax's sum one rounding per channel.
-  public func bounds() -> [[Double]] {
+  package func bounds() -> [[Double]] {
     let channels = shape.channels
     let (l, q) = (logits.doubles, ReferenceEngine().softmaxChannels(logits).doubles)
     var bounds = Array(repeating: [Double](), count: 6)

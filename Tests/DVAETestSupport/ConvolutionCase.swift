@@ -1,38 +1,38 @@
-public import DVAETensors
+package import DVAETensors
 
 /// A convolution, its two backward halves and, for 1×1 kernels, its argmax.
 ///
 /// The epilogue is applied to the forward result and to the input gradient alike.
-public struct ConvolutionCase: OperationCase {
+package struct ConvolutionCase: OperationCase {
   /// What is read: [N, H, W, I].
-  public var input: Shape
+  package var input: Shape
   /// 1, 3 or 7.
-  public var kernel: Int
+  package var kernel: Int
   /// O.
-  public var outputChannels: Int
+  package var outputChannels: Int
   /// Reads max(x, 0).
-  public var reluInput = false
+  package var reluInput = false
   /// The parts of the epilogue.
-  public var parts: EpilogueParts = []
+  package var parts: EpilogueParts = []
 
   /// Which parts of an epilogue a case uses.
-  public struct EpilogueParts: OptionSet, Sendable {
+  package struct EpilogueParts: OptionSet, Sendable {
     /// The bits of the set.
-    public let rawValue: Int
+    package let rawValue: Int
     /// Makes the set from its bits.
-    public init(rawValue: Int) { self.rawValue = rawValue }
+    package init(rawValue: Int) { self.rawValue = rawValue }
     /// Replaces negative values by zero.
-    public static let relu = EpilogueParts(rawValue: 1)
+    package static let relu = EpilogueParts(rawValue: 1)
     /// Zeroes where a mask is not positive.
-    public static let mask = EpilogueParts(rawValue: 2)
+    package static let mask = EpilogueParts(rawValue: 2)
     /// Adds a skip.
-    public static let skip = EpilogueParts(rawValue: 4)
+    package static let skip = EpilogueParts(rawValue: 4)
     /// Scales.
-    public static let gain = EpilogueParts(rawValue: 8)
+    package static let gain = EpilogueParts(rawValue: 8)
   }
 
   /// Makes a row of the table.
-  public init(
+  package init(
     _ input: Shape, kernel: Int, to outputChannels: Int, reluInput: Bool = false,
     _ parts: EpilogueParts = []
   ) {
@@ -44,7 +44,7 @@ public struct ConvolutionCase: OperationCase {
   }
 
   /// `convolution 3×3 17→33 on 2×5×7, relu input, mask, gain`.
-  public var testDescription: String {
+  package var testDescription: String {
     let names: [(EpilogueParts, String)] = [
       (.relu, "relu"), (.mask, "mask"), (.skip, "skip"), (.gain, "gain"),
     ]
@@ -57,7 +57,7 @@ public struct ConvolutionCase: OperationCase {
   }
 
   /// y, dx, dw, db, and the tokens of a 1×1 convolution.
-  public func results(of engine: some HostEngine) -> [OperationResult] {
+  package func results(of engine: some HostEngine) -> [OperationResult] {
     results(of: engine, Inputs(self))
   }
 
@@ -66,7 +66,7 @@ public struct ConvolutionCase: OperationCase {
   /// A fast algorithm for 3×3 kernels sums transformed tiles: up to 36 terms more on either side,
   /// and every position of a tile rounds like its largest. There the magnitude is the channel's
   /// largest over the image.
-  public func bounds() -> [[Double]] {
+  package func bounds() -> [[Double]] {
     let inputs = Inputs(self)
     let sums = results(of: ReferenceEngine(), inputs.magnitudes(self))
     let detour = kernel == 3 ? 72 : 0

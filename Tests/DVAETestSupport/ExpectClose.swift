@@ -1,20 +1,20 @@
-public import DVAETensors
-public import Testing
+package import DVAETensors
+package import Testing
 
 /// How far one list of numbers is from another, measured in units of an error bound per element.
-public struct Comparison: CustomStringConvertible, Sendable {
+package struct Comparison: CustomStringConvertible, Sendable {
   /// Elements compared.
-  public let count: Int
+  package let count: Int
   /// Elements whose difference exceeds their bound, NaNs included.
-  public let failures: Int
+  package let failures: Int
   /// The element whose difference is the largest multiple of its bound.
-  public let worst: Int
+  package let worst: Int
   let expected: Double
   let actual: Double
   let bound: Double
 
   /// Compares element by element; the lists must be of one length.
-  public init(actual: [Double], expected: [Double], bound: (Int) -> Double) {
+  package init(actual: [Double], expected: [Double], bound: (Int) -> Double) {
     precondition(
       actual.count == expected.count, "Comparison: \(actual.count) and \(expected.count) values")
     var (failures, worst, worstRatio) = (0, 0, -1.0)
@@ -41,7 +41,7 @@ public struct Comparison: CustomStringConvertible, Sendable {
   }
 
   /// The worst element: index, expected, actual, difference, bound.
-  public var description: String {
+  package var description: String {
     "\(failures) of \(count) elements are out of bounds; worst: element \(worst), "
       + "expected \(expected), actual \(actual), difference \(abs(actual - expected)), "
       + "bound \(bound)"
@@ -49,7 +49,7 @@ public struct Comparison: CustomStringConvertible, Sendable {
 }
 
 /// Expects |actual − expected| ≤ bound for every element; `bound` takes the element's index.
-public func expectClose(
+package func expectClose(
   _ actual: [Double], _ expected: [Double], bound: (Int) -> Double, _ what: String,
   sourceLocation: SourceLocation = #_sourceLocation
 ) {
@@ -66,7 +66,7 @@ public func expectClose(
 }
 
 /// Expects two tensors of one shape to agree within one bound for all elements.
-public func expectClose(
+package func expectClose(
   _ actual: Tensor, _ expected: Tensor, bound: Double, _ what: String,
   sourceLocation: SourceLocation = #_sourceLocation
 ) {
@@ -82,10 +82,10 @@ public func expectClose(
 
 extension Tensor {
   /// The elements as doubles, in [N, H, W, C] order.
-  public var doubles: [Double] { elements.map(Double.init) }
+  package var doubles: [Double] { elements.map(Double.init) }
 
   /// Seeded numbers in `range`, multiples of 2⁻¹⁰, so that a step of a power of two is exact.
-  public static func random(
+  package static func random(
     _ shape: Shape, seed: UInt64, in range: ClosedRange<Float> = -1...1
   ) -> Tensor {
     var generator = SeededGenerator(seed: seed)

@@ -1,58 +1,58 @@
 import DVAEFiles
-public import Foundation
-public import DVAETensors
-public import DVAEWeights
+package import Foundation
+package import DVAETensors
+package import DVAEWeights
 
 /// The files in Tests/Fixtures, found from this source file's own place in the checkout.
-public enum Fixture {
+package enum Fixture {
   /// Tests/Fixtures.
-  public static let directory = URL(filePath: #filePath)
+  package static let directory = URL(filePath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent()
     .appending(path: "Fixtures", directoryHint: .isDirectory)
 
   /// The file at a path below Tests/Fixtures, `tiny/encoder.pkl` say.
-  public static func url(_ path: String) -> URL { directory.appending(path: path) }
+  package static func url(_ path: String) -> URL { directory.appending(path: path) }
 
   /// The same as a path.
-  public static func path(_ path: String) -> String { url(path).path }
+  package static func path(_ path: String) -> String { url(path).path }
 
   /// The bytes of the file at a path below Tests/Fixtures.
-  public static func bytes(_ path: String) throws -> [UInt8] {
+  package static func bytes(_ path: String) throws -> [UInt8] {
     [UInt8](try Data(contentsOf: url(path)))
   }
 
   /// The folder with the tiny model.
-  public static let tiny = path("tiny")
+  package static let tiny = path("tiny")
 
   /// The folder with the photos.
-  public static let images = path("images")
+  package static let images = path("images")
 
   /// The names of the photos, sorted.
-  public static let names = ["kodim04", "kodim23", "odd_401x333"]
+  package static let names = ["kodim04", "kodim23", "odd_401x333"]
 
   /// The photos, in the order of their names.
-  public static let imageFiles = ["kodim04.jpg", "kodim23.png", "odd_401x333.png"].map {
+  package static let imageFiles = ["kodim04.jpg", "kodim23.png", "odd_401x333.png"].map {
     images + "/" + $0
   }
 
   /// The weights file at a path below Tests/Fixtures.
-  public static func weights(_ path: String) throws -> WeightsFile {
+  package static func weights(_ path: String) throws -> WeightsFile {
     try WeightsFile.open(url(path).path)
   }
 
   /// The `.npy` array at a path below Tests/Fixtures; [N, C, H, W] becomes [N, H, W, C].
-  public static func activation(_ path: String) throws -> Tensor {
+  package static func activation(_ path: String) throws -> Tensor {
     let array = try NpyArray.open(url(path).path)
     return channelsLast(try array.floats(), array.shape)
   }
 
   /// The integers of the `.npy` array at a path below Tests/Fixtures.
-  public static func integers(_ path: String) throws -> [Int64] {
+  package static func integers(_ path: String) throws -> [Int64] {
     try NpyArray.open(url(path).path).int64s()
   }
 
   /// The values of an array [N, C, H, W] as a tensor [N, H, W, C].
-  public static func channelsLast(_ values: some Collection<Float>, _ shape: [Int]) -> Tensor {
+  package static func channelsLast(_ values: some Collection<Float>, _ shape: [Int]) -> Tensor {
     precondition(
       shape.count == 4 && values.count == shape.reduce(1, *), "channelsLast: \(shape)")
     let y = Tensor(Shape(shape[0], shape[2], shape[3], shape[1]))

@@ -1,11 +1,11 @@
-public import DVAETensors
+package import DVAETensors
 
 /// Derivatives of a function by the elements of a tensor, by five-point central differences.
-public struct GradientCheck {
+package struct GradientCheck {
   /// Derivative by each element, in memory order.
-  public let derivatives: [Double]
+  package let derivatives: [Double]
   /// What the roundings of the function's float32 terms may make of each derivative.
-  public let bound: Double
+  package let bound: Double
 
   /// Differentiates `loss`, which reads the tensor's elements; they are moved and put back.
   ///
@@ -14,7 +14,7 @@ public struct GradientCheck {
   ///   - step: a power of two; no kink of the loss may lie within twice the step
   ///   - magnitude: Σ of the magnitudes of the float32 terms that the loss adds up in double
   ///   - loss: what to differentiate
-  public init(at x: Tensor, step: Float, magnitude: Double, loss: () -> Double) {
+  package init(at x: Tensor, step: Float, magnitude: Double, loss: () -> Double) {
     let h = Double(step)
     derivatives = x.elements.indices.map { i in
       let centre = x.elements[i]
@@ -33,7 +33,7 @@ public struct GradientCheck {
 extension Tensor {
   /// The elements rounded to multiples of 2⁻¹⁰ and kept `margin` away from zero, so that steps are
   /// exact and no kink at zero is crossed.
-  public func awayFromZero(by margin: Float) -> Tensor {
+  package func awayFromZero(by margin: Float) -> Tensor {
     Tensor(
       shape,
       array.map { value in

@@ -1,12 +1,12 @@
-public import DVAETensors
+package import DVAETensors
 
 /// The logit-Laplace likelihood and its gradient.
-public struct LikelihoodCase: OperationCase {
+package struct LikelihoodCase: OperationCase {
   /// Of the target; the statistics have twice the channels.
-  public var target: Shape
+  package var target: Shape
 
   /// `likelihood on [2, 5, 7, 3]`.
-  public var testDescription: String { "likelihood on \(target)" }
+  package var testDescription: String { "likelihood on \(target)" }
 
   private var x: Tensor { .random(target, seed: 1, in: 0.1...0.9) }
   private var statistics: Tensor {
@@ -15,7 +15,7 @@ public struct LikelihoodCase: OperationCase {
   private let scale = 0.5
 
   /// The loss, and its gradient by μ and s.
-  public func results(of engine: some HostEngine) -> [OperationResult] {
+  package func results(of engine: some HostEngine) -> [OperationResult] {
     [
       OperationResult(
         "logitLaplaceLoss", [engine.logitLaplaceLoss(statistics, target: x)]),
@@ -26,7 +26,7 @@ public struct LikelihoodCase: OperationCase {
   }
 
   /// Some twenty roundings per term, and those of 64 terms that may be summed in float.
-  public func bounds() -> [[Double]] {
+  package func bounds() -> [[Double]] {
     let (x, s) = (x.doubles, statistics.doubles)
     let channels = target.channels
     var sum = 0.0
@@ -50,14 +50,14 @@ public struct LikelihoodCase: OperationCase {
 }
 
 /// One AdamW update with its average, and the sum of squares.
-public struct OptimizerCase: OperationCase {
+package struct OptimizerCase: OperationCase {
   /// Length of the arenas.
-  public var count: Int
+  package var count: Int
   /// Updates done, this one included.
-  public var update: Int
+  package var update: Int
 
   /// `adamWStep 1000 on 17`.
-  public var testDescription: String { "adamWStep \(update) on \(count)" }
+  package var testDescription: String { "adamWStep \(update) on \(count)" }
 
   private var step: AdamWStep<Double> {
     AdamWStep(learningRate: 1e-3, weightDecay: 0.1, gradientScale: 0.5, count: update)
@@ -74,7 +74,7 @@ public struct OptimizerCase: OperationCase {
   }
 
   /// p, m, v and a after the update; Σ p² before it.
-  public func results(of engine: some HostEngine) -> [OperationResult] {
+  package func results(of engine: some HostEngine) -> [OperationResult] {
     let state = state
     let squares = engine.sumOfSquares(state[0])
     engine.adamWStep(
@@ -86,7 +86,7 @@ public struct OptimizerCase: OperationCase {
   }
 
   /// Up to sixteen roundings of the direction; the sum of squares is in double.
-  public func bounds() -> [[Double]] {
+  package func bounds() -> [[Double]] {
     let before = state.map { $0.elements.map(Double.init) }
     let after = results(of: ReferenceEngine())
     let rate = Double(step.learningRate)

@@ -1,10 +1,10 @@
-public import DVAETensors
-public import Testing
+package import DVAETensors
+package import Testing
 
 /// One row of the table of operations: an operation with its backward half at one size.
 ///
 /// The same rows drive the parity of any engine with the reference engine, and timing.
-public protocol OperationCase: Sendable, CustomTestStringConvertible {
+package protocol OperationCase: Sendable, CustomTestStringConvertible {
   /// What an engine makes of the row's inputs: forward first, then every gradient.
   func results(of engine: some HostEngine) -> [OperationResult]
 
@@ -15,11 +15,11 @@ public protocol OperationCase: Sendable, CustomTestStringConvertible {
 }
 
 /// One output of an operation, flat.
-public struct OperationResult: Sendable {
+package struct OperationResult: Sendable {
   /// What it is, in the letters of `Engine`: y, dx, dw.
-  public let name: String
+  package let name: String
   /// The elements, in memory order.
-  public let values: [Double]
+  package let values: [Double]
 
   init(_ name: String, _ values: [Double]) {
     self.name = name
@@ -42,7 +42,7 @@ let smallestNormal = 0x1p-126
 ///   - cases: the rows
 ///   - names: results that are not compared
 ///   - sourceLocation: of the test
-public func checkParity(
+package func checkParity(
   of engine: some HostEngine, cases: [any OperationCase] = OperationTable.all,
   except names: Set<String> = [], sourceLocation: SourceLocation = #_sourceLocation
 ) {
@@ -56,7 +56,7 @@ public func checkParity(
 ///   - row: of the table
 ///   - names: results that are not compared
 ///   - sourceLocation: of the test
-public func checkParity(
+package func checkParity(
   of engine: some HostEngine, _ row: some OperationCase, except names: Set<String> = [],
   sourceLocation: SourceLocation = #_sourceLocation
 ) {

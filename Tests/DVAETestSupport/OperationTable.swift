@@ -1,13 +1,13 @@
 import DVAETensors
 
 /// The table of operation cases: sizes that are no multiple of any vector, tile or block.
-public enum OperationTable {
+package enum OperationTable {
   /// Every row.
-  public static let all: [any OperationCase] =
+  package static let all: [any OperationCase] =
     convolutions + tiledConvolutions + gathers + plain + bottleneck + likelihood + optimizer
 
   /// Some rows: every operation, every kernel with every variant.
-  public static let few: [any OperationCase] =
+  package static let few: [any OperationCase] =
     sampled(convolutions, every: 4) + [gathers[3], plain[2], bottleneck[3], bottleneck[5]]
     + [likelihood[1], optimizer[2]]
 

@@ -1,20 +1,20 @@
-public import DVAETensors
+package import DVAETensors
 
 /// A convolution of one-hot vectors by table lookup.
-public struct GatherCase: OperationCase {
+package struct GatherCase: OperationCase {
   /// [N, H, W, O], of the result.
-  public var output: Shape
+  package var output: Shape
   /// I, the tokens' range.
-  public var vocabulary: Int
+  package var vocabulary: Int
 
   /// `gatherColumns 128→17 on 2×5×7`.
-  public var testDescription: String {
+  package var testDescription: String {
     "gatherColumns \(vocabulary)→\(output.channels) on "
       + "\(output.batch)×\(output.height)×\(output.width)"
   }
 
   /// y.
-  public func results(of engine: some HostEngine) -> [OperationResult] {
+  package func results(of engine: some HostEngine) -> [OperationResult] {
     let shape = ConvolutionShape(
       kernel: 1, inputChannels: vocabulary, outputChannels: output.channels)
     let weights = Tensor.random(Shape(1, 1, 1, shape.weightCount), seed: 1)
@@ -28,16 +28,16 @@ public struct GatherCase: OperationCase {
   }
 
   /// One addition of numbers below 1.
-  public func bounds() -> [[Double]] { [Array(repeating: 2 * roundoff, count: output.count)] }
+  package func bounds() -> [[Double]] { [Array(repeating: 2 * roundoff, count: output.count)] }
 }
 
 /// Pooling, upsampling, ReLU, scaled addition and sigmoid of one tensor, forward and backward.
-public struct PlainCase: OperationCase {
+package struct PlainCase: OperationCase {
   /// Of x.
-  public var shape: Shape
+  package var shape: Shape
 
   /// `plain operations on [2, 5, 7, 3]`.
-  public var testDescription: String { "plain operations on \(shape)" }
+  package var testDescription: String { "plain operations on \(shape)" }
 
   // Few distinct values, so that most cells of the pooling have ties.
   private var coarse: Tensor {
@@ -50,7 +50,7 @@ public struct PlainCase: OperationCase {
   private var wide: Tensor { .random(shape, seed: 4, in: -120...120) }
 
   /// Every operation in the order of `Engine`.
-  public func results(of engine: some HostEngine) -> [OperationResult] {
+  package func results(of engine: some HostEngine) -> [OperationResult] {
     let pooled = engine.maxPool2x2(coarse)
     let upsampled = engine.upsampleNearest2x(x)
     return [
@@ -70,7 +70,7 @@ public struct PlainCase: OperationCase {
   }
 
   /// Copies are exact; four dy below 1 sum to below 4; e^x carries the rounding of x as well.
-  public func bounds() -> [[Double]] {
+  package func bounds() -> [[Double]] {
     func constant(_ value: Double, _ count: Int) -> [Double] {
       Array(repeating: value, count: count)
     }

@@ -1,18 +1,18 @@
-public import Foundation
+package import Foundation
 
 /// The program that the build has put beside the tests.
-public enum Program {
+package enum Program {
   /// The program's path; `swift build --build-tests` makes it, and without it tests fail.
-  public static let path = product("dvae")
+  package static let path = product("dvae")
 
   /// The path of an executable product of this package.
-  public static func product(_ name: String) -> String {
+  package static func product(_ name: String) -> String {
     URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
       .appendingPathComponent(name).path
   }
 
   /// Starts the program.
-  public static func launch(
+  package static func launch(
     _ arguments: [String], in folder: String? = nil, input: Any? = FileHandle.nullDevice,
     output: Any? = FileHandle.nullDevice, errors: Pipe
   ) throws -> Process {
@@ -28,7 +28,7 @@ public enum Program {
   }
 
   /// Runs the program to its end.
-  public static func run(
+  package static func run(
     _ arguments: [String], in folder: String? = nil, input: Any? = FileHandle.nullDevice,
     output: Any? = FileHandle.nullDevice
   ) throws -> (status: Int32, errors: String) {

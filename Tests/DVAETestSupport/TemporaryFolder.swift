@@ -1,12 +1,12 @@
 import Foundation
 
 /// A folder of a test's own, removed with it.
-public final class TemporaryFolder: Sendable {
+package final class TemporaryFolder: Sendable {
   /// The folder.
-  public let path: String
+  package let path: String
 
   /// Makes an empty folder.
-  public init() {
+  package init() {
     path = NSTemporaryDirectory() + "/dvae-tests-" + UUID().uuidString
     try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
@@ -14,22 +14,22 @@ public final class TemporaryFolder: Sendable {
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
   /// The path of a name in the folder.
-  public func callAsFunction(_ name: String) -> String { path + "/" + name }
+  package func callAsFunction(_ name: String) -> String { path + "/" + name }
 }
 
 /// Calls `body` with a new empty folder, and removes it afterwards.
-public func withFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+package func withFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
   let folder = TemporaryFolder()
   return try withExtendedLifetime(folder) { try body(folder.path) }
 }
 
 /// The bytes of a file.
-public func bytes(_ path: String) throws -> [UInt8] {
+package func bytes(_ path: String) throws -> [UInt8] {
   [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
 }
 
 /// Writes a file, and makes its folder where it is missing.
-public func write(_ bytes: [UInt8], to path: String) throws {
+package func write(_ bytes: [UInt8], to path: String) throws {
   let url = URL(fileURLWithPath: path)
   try FileManager.default.createDirectory(
     at: url.deletingLastPathComponent(), withIntermediateDirectories: true)

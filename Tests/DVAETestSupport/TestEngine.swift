@@ -1,17 +1,17 @@
 import DVAECPUEngine
-public import DVAETensors
-public import Testing
+package import DVAETensors
+import Testing
 
 /// An engine that a test is run on.
-public struct TestEngine: Sendable, CustomTestStringConvertible {
+package struct TestEngine: Sendable, CustomTestStringConvertible {
   /// The engine.
-  public let engine: any HostEngine
+  package let engine: any HostEngine
 
   /// The engine's name.
-  public var testDescription: String { engine.name }
+  package var testDescription: String { engine.name }
 
   /// The reference engine, and the CPU engine with every instruction set that runs here.
-  public static let all: [TestEngine] = {
+  package static let all: [TestEngine] = {
     // An engine that cannot be made fails the tests: it would go untested.
     let fast = InstructionSet.supported.map { set in
       guard let engine = try? CPUEngine(threads: 2, instructionSet: set) else {

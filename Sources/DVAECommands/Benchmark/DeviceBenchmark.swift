@@ -1,3 +1,5 @@
+import DVAEDeviceModel
+import DVAEDeviceModel
 import DVAEAccelerator
 import DVAEKit
 import DVAEModel

@@ -1,6 +1,6 @@
 import DVAEFiles
 public import ArgumentParser
-public import DVAEKit
+package import DVAEKit
 import DVAEModel
 import DVAEReports
 import DVAEImages

@@ -1,8 +1,8 @@
 public import ArgumentParser
 import DVAECPUEngine
-public import DVAEKit
+package import DVAEKit
 import DVAEModel
-public import DVAEImages
+package import DVAEImages
 
 /// Which model, and how it is run.
 struct ModelOptions: ParsableArguments {

@@ -1,5 +1,5 @@
 /// How the numbers of a stored tensor are written; always little-endian.
-public enum ElementType: String, Hashable, Codable, CaseIterable, Sendable {
+package enum ElementType: String, Hashable, Codable, CaseIterable, Sendable {
   /// IEEE 754 half precision.
   case float16
   /// The upper half of a float32.
@@ -28,7 +28,7 @@ public enum ElementType: String, Hashable, Codable, CaseIterable, Sendable {
   case bool
 
   /// Bytes of one element.
-  public var byteCount: Int {
+  package var byteCount: Int {
     switch self {
     case .uint8, .int8, .bool: 1
     case .float16, .bfloat16, .uint16, .int16: 2
@@ -38,7 +38,7 @@ public enum ElementType: String, Hashable, Codable, CaseIterable, Sendable {
   }
 
   /// Whether the elements are floating-point numbers.
-  public var isFloatingPoint: Bool {
+  package var isFloatingPoint: Bool {
     switch self {
     case .float16, .bfloat16, .float32, .float64: true
     default: false
@@ -46,7 +46,7 @@ public enum ElementType: String, Hashable, Codable, CaseIterable, Sendable {
   }
 
   /// The name in a safetensors header: `F32`.
-  public var safetensorsName: String {
+  package var safetensorsName: String {
     switch self {
     case .float16: "F16"
     case .bfloat16: "BF16"
@@ -65,7 +65,7 @@ public enum ElementType: String, Hashable, Codable, CaseIterable, Sendable {
   }
 
   /// The type that a safetensors header names; nil for an unknown name.
-  public init?(safetensorsName: String) {
+  package init?(safetensorsName: String) {
     guard let type = Self.allCases.first(where: { $0.safetensorsName == safetensorsName })
     else { return nil }
     self = type

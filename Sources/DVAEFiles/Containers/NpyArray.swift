@@ -1,19 +1,19 @@
 /// An array of a `.npy` file, NumPy's own format.
-public struct NpyArray: Sendable {
+package struct NpyArray: Sendable {
   /// The array as a stored tensor without a name; its strides tell row-major from column-major.
-  public let stored: StoredTensor
+  package let stored: StoredTensor
 
   /// The type of the elements.
-  public var elementType: ElementType { stored.elementType }
+  package var elementType: ElementType { stored.elementType }
   /// The extents: [N, H/8, W/8] for tokens.
-  public var shape: [Int] { stored.shape }
+  package var shape: [Int] { stored.shape }
   /// Elements in all.
-  public var count: Int { stored.count }
+  package var count: Int { stored.count }
 
   /// Maps the array of a file.
   ///
   /// - Throws: what is wrong with the file; see `DVAEError`.
-  public static func open(_ path: String) throws(DVAEError) -> NpyArray {
+  package static func open(_ path: String) throws(DVAEError) -> NpyArray {
     try NpyArray(try MappedFile(path: path))
   }
 
@@ -22,7 +22,7 @@ public struct NpyArray: Sendable {
   /// `path` names it in messages.
   ///
   /// - Throws: what is wrong with the bytes; see `DVAEError`.
-  public static func parse(_ bytes: [UInt8], path: String) throws(DVAEError) -> NpyArray {
+  package static func parse(_ bytes: [UInt8], path: String) throws(DVAEError) -> NpyArray {
     try NpyArray(try MappedFile(copying: bytes, path: path))
   }
 
@@ -55,17 +55,17 @@ public struct NpyArray: Sendable {
   /// The values in row-major order as float32.
   ///
   /// - Throws: `DVAEError.changed` when the file has been shortened since it was opened.
-  public func floats() throws(DVAEError) -> [Float] { try stored.floats() }
+  package func floats() throws(DVAEError) -> [Float] { try stored.floats() }
 
   /// The values of integers in row-major order.
   ///
   /// - Throws: `invalidTensor` for an array of floating-point numbers; `changed` when the file has
   ///   been shortened since it was opened.
-  public func int64s() throws(DVAEError) -> [Int64] { try stored.int64s() }
+  package func int64s() throws(DVAEError) -> [Int64] { try stored.int64s() }
 
   /// The bytes of a `.npy` file with values in row-major order; there must be as many as the shape
   /// has elements.
-  public static func encoded<Element: NpyElement>(_ values: [Element], shape: [Int]) -> [UInt8] {
+  package static func encoded<Element: NpyElement>(_ values: [Element], shape: [Int]) -> [UInt8] {
     precondition(
       shape.allSatisfy { $0 >= 0 } && StoredTensor.product(shape) == values.count,
       "NpyArray: \(values.count) values for shape \(shape)")
@@ -78,7 +78,7 @@ public struct NpyArray: Sendable {
   /// shape has elements.
   ///
   /// - Throws: `cannotCreate` or `cannotWrite`.
-  public static func write<Element: NpyElement>(
+  package static func write<Element: NpyElement>(
     _ values: [Element], shape: [Int], to path: String
   ) throws(DVAEError) {
     let file = try AtomicFile(path)
@@ -88,37 +88,37 @@ public struct NpyArray: Sendable {
 }
 
 /// A number that `.npy` files can hold.
-public protocol NpyElement: BitwiseCopyable, Sendable {
+package protocol NpyElement: BitwiseCopyable, Sendable {
   /// The type's name in a file.
   static var elementType: ElementType { get }
 }
 
 extension Float: NpyElement {
   /// `float32`.
-  public static var elementType: ElementType { .float32 }
+  package static var elementType: ElementType { .float32 }
 }
 
 extension Double: NpyElement {
   /// `float64`.
-  public static var elementType: ElementType { .float64 }
+  package static var elementType: ElementType { .float64 }
 }
 
 extension UInt8: NpyElement {
   /// `uint8`.
-  public static var elementType: ElementType { .uint8 }
+  package static var elementType: ElementType { .uint8 }
 }
 
 extension UInt16: NpyElement {
   /// `uint16`.
-  public static var elementType: ElementType { .uint16 }
+  package static var elementType: ElementType { .uint16 }
 }
 
 extension Int32: NpyElement {
   /// `int32`.
-  public static var elementType: ElementType { .int32 }
+  package static var elementType: ElementType { .int32 }
 }
 
 extension Int64: NpyElement {
   /// `int64`.
-  public static var elementType: ElementType { .int64 }
+  package static var elementType: ElementType { .int64 }
 }

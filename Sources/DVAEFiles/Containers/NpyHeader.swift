@@ -3,16 +3,16 @@
 ///
 /// Its encoded size does not depend on the first extent, so that a writer can stream rows, and put
 /// the count of them into the header when it knows it (`AtomicFile.overwrite`).
-public struct NpyHeader: Hashable, Sendable {
+package struct NpyHeader: Hashable, Sendable {
   /// The type of the elements; NumPy has no bfloat16.
-  public var elementType: ElementType
+  package var elementType: ElementType
   /// The extents.
-  public var shape: [Int]
+  package var shape: [Int]
   /// Whether the first index runs fastest in the file.
-  public var isColumnMajor: Bool
+  package var isColumnMajor: Bool
 
   /// Describes an array.
-  public init(_ elementType: ElementType, shape: [Int], isColumnMajor: Bool = false) {
+  package init(_ elementType: ElementType, shape: [Int], isColumnMajor: Bool = false) {
     self.elementType = elementType
     self.shape = shape
     self.isColumnMajor = isColumnMajor
@@ -21,7 +21,7 @@ public struct NpyHeader: Hashable, Sendable {
   /// The header's bytes, a multiple of 64 of them: the same that `numpy.save` writes.
   ///
   /// - Throws: `invalidTensor` for a type that NumPy does not have.
-  public func encoded() throws(DVAEError) -> [UInt8] {
+  package func encoded() throws(DVAEError) -> [UInt8] {
     guard let type = elementType.npyName else {
       throw .invalidTensor(
         path: ".npy", tensor: "array", problem: "is \(elementType.rawValue), which NumPy has not")

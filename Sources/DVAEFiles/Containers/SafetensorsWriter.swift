@@ -1,7 +1,7 @@
 /// A tensor on its way into a safetensors file.
-public struct SafetensorsEntry: Sendable {
+package struct SafetensorsEntry: Sendable {
   /// Where the values come from; none is copied before it is written.
-  public enum Contents: Sendable {
+  package enum Contents: Sendable {
     /// Values in row-major order, converted to the element type.
     case floats([Float])
     /// So many values in row-major order that lie elsewhere, converted to the element type; the
@@ -16,16 +16,16 @@ public struct SafetensorsEntry: Sendable {
   }
 
   /// The tensor's name.
-  public let name: String
+  package let name: String
   /// How the values are to be written; conversions lead to float32 and float16.
-  public let elementType: ElementType
+  package let elementType: ElementType
   /// The extents: [O, I, H, W] for a convolution's weights.
-  public let shape: [Int]
+  package let shape: [Int]
   /// The values.
-  public let contents: Contents
+  package let contents: Contents
 
   /// Describes a tensor to be written.
-  public init(_ name: String, _ elementType: ElementType, shape: [Int], _ contents: Contents) {
+  package init(_ name: String, _ elementType: ElementType, shape: [Int], _ contents: Contents) {
     self.name = name
     self.elementType = elementType
     self.shape = shape
@@ -33,12 +33,12 @@ public struct SafetensorsEntry: Sendable {
   }
 
   /// A tensor of float32.
-  public init(_ name: String, shape: [Int], floats: [Float]) {
+  package init(_ name: String, shape: [Int], floats: [Float]) {
     self.init(name, .float32, shape: shape, .floats(floats))
   }
 
   /// A tensor of another file, in its own element type or in another one.
-  public init(_ tensor: StoredTensor, name: String? = nil, as elementType: ElementType? = nil) {
+  package init(_ tensor: StoredTensor, name: String? = nil, as elementType: ElementType? = nil) {
     self.init(
       name ?? tensor.name, elementType ?? tensor.elementType, shape: tensor.shape, .stored(tensor))
   }
@@ -55,7 +55,7 @@ public struct SafetensorsEntry: Sendable {
 ///   - metadata: strings for the header's `__metadata__`.
 /// - Throws: `duplicateTensor` or `invalidTensor` before anything is written; `cannotCreate`,
 ///   `cannotWrite`.
-public func writeSafetensors(
+package func writeSafetensors(
   _ path: String, tensors: [SafetensorsEntry], metadata: [String: String] = [:]
 ) throws(DVAEError) {
   // A stable sort: tensors of one width keep their order.

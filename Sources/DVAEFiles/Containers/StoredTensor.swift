@@ -2,17 +2,17 @@
 ///
 /// Nothing is read until values are asked for. The file stays mapped as long as a stored tensor or
 /// a `Tensor` made from one lives.
-public struct StoredTensor: Sendable {
+package struct StoredTensor: Sendable {
   /// The tensor's name: `blocks.group_1.block_1.res_path.conv_1.w`.
-  public let name: String
+  package let name: String
   /// The type of the elements in the file.
-  public let elementType: ElementType
+  package let elementType: ElementType
   /// The extents as stored: [O, I, H, W] for a convolution's weights, none for a scalar.
-  public let shape: [Int]
+  package let shape: [Int]
   /// Elements from one index to the next along each dimension.
-  public let strides: [Int]
+  package let strides: [Int]
   /// Elements in all.
-  public let count: Int
+  package let count: Int
 
   package let file: MappedFile
   /// Where in the file the first element is, in bytes.
@@ -66,7 +66,7 @@ public struct StoredTensor: Sendable {
   }
 
   /// Whether the elements lie next to each other in row-major order.
-  public var isContiguous: Bool {
+  package var isContiguous: Bool {
     if count == 0 { return true }
     var expected = 1
     for (extent, stride) in zip(shape, strides).reversed() where extent != 1 {
@@ -82,7 +82,7 @@ public struct StoredTensor: Sendable {
   /// only.
   ///
   /// - Throws: `DVAEError.changed` when the file has been shortened, and what `body` throws.
-  public func withBytes<Result>(
+  package func withBytes<Result>(
     _ body: (UnsafeRawBufferPointer) throws -> Result
   ) throws -> Result {
     try checkFile()
@@ -92,7 +92,7 @@ public struct StoredTensor: Sendable {
   /// The values in row-major order as float32, converted from any element type.
   ///
   /// - Throws: `DVAEError.changed` when the file has been shortened since it was opened.
-  public func floats() throws(DVAEError) -> [Float] {
+  package func floats() throws(DVAEError) -> [Float] {
     try checkFile()
     return withUncheckedBytes { ElementConversion.floats($0, elementType) }
   }
@@ -101,7 +101,7 @@ public struct StoredTensor: Sendable {
   ///
   /// - Throws: `invalidTensor` for floating-point elements and for values beyond Int64; `changed`
   ///   when the file has been shortened since it was opened.
-  public func int64s() throws(DVAEError) -> [Int64] {
+  package func int64s() throws(DVAEError) -> [Int64] {
     try checkFile()
     guard let values = withUncheckedBytes({ ElementConversion.int64s($0, elementType) }) else {
       throw .invalidTensor(

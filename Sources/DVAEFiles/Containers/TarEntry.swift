@@ -1,5 +1,5 @@
 /// One file in a tar archive: a regular one, a sparse one, or a link to another file of the archive.
-public struct TarEntry: Sendable, Hashable {
+package struct TarEntry: Sendable, Hashable {
   /// A run of bytes that the archive holds of a sparse file.
   package struct Piece: Sendable, Hashable {
     /// Where the run belongs in the contents.
@@ -15,15 +15,15 @@ public struct TarEntry: Sendable, Hashable {
   }
 
   /// The path stored in the archive.
-  public let name: String
+  package let name: String
   /// Where its first header starts, in bytes; extension headers count as its own.
-  public let start: Int
+  package let start: Int
   /// Where its contents start, in bytes; for a link those of its target.
-  public let offset: Int
+  package let offset: Int
   /// The number of bytes in its contents, holes included.
-  public let size: Int
+  package let size: Int
   /// Where the next header starts, in bytes.
-  public let end: Int
+  package let end: Int
   /// What the archive holds of a sparse file, in order; nil for a file without holes.
   package let pieces: [Piece]?
   /// Why there are no contents; nil if there are.

@@ -5,13 +5,13 @@
 /// is made where there are links. Archives that follow each other in one file are read on, as Python's
 /// `tarfile` does with `ignore_zeros`. Folders and devices are passed over. Nothing in the archive is
 /// trusted: sizes are checked against the file's own.
-public struct TarReader: Sendable {
+package struct TarReader: Sendable {
   /// The archive.
-  public let file: InputFile
+  package let file: InputFile
   /// True after the archive's end mark has been met, as at the end of every complete archive.
-  public private(set) var isTerminated = false
+  package private(set) var isTerminated = false
   /// The end of the last entry returned, in bytes.
-  public private(set) var lastEnd = 0
+  package private(set) var lastEnd = 0
   private var position = 0
   private var isDone = false
   private var targets: TarLinkTargets?
@@ -22,14 +22,14 @@ public struct TarReader: Sendable {
   private static let maximumHops = 16
 
   /// Opens an archive.
-  public init(path: String) throws(DVAEError) {
+  package init(path: String) throws(DVAEError) {
     file = try InputFile(path: path)
   }
 
   /// The next file, or nil at the end.
   ///
   /// - Throws: `badTar` where the archive is damaged or cut off; after that the reader is at its end.
-  public mutating func next() throws(DVAEError) -> TarEntry? {
+  package mutating func next() throws(DVAEError) -> TarEntry? {
     guard !isDone else { return nil }
     isDone = true
     guard let found = try advance() else { return nil }
@@ -41,7 +41,7 @@ public struct TarReader: Sendable {
   /// The contents of an entry of this archive.
   ///
   /// - Throws: `tooManyBytes` where it is larger than `limit`, before any is read.
-  public func bytes(of entry: TarEntry, limit: Int = 1 << 30) throws(DVAEError) -> [UInt8] {
+  package func bytes(of entry: TarEntry, limit: Int = 1 << 30) throws(DVAEError) -> [UInt8] {
     try file.contents(of: entry, limit: limit)
   }
 

@@ -2,14 +2,14 @@
 ///
 /// The bytes are a function of names and contents alone: ustar headers with mode 0644 and zero for
 /// owner, group and time; a pax header where a name or a size does not fit.
-public struct TarWriter {
+package struct TarWriter {
   /// Bytes written so far, the starting offset included.
-  public private(set) var offset: Int
+  package private(set) var offset: Int
   private let sink: ([UInt8]) throws -> Void
 
   /// Makes a writer; `offset` is not zero where it goes on after the entries of an older archive
   /// (`TarRecovery` tells where).
-  public init(offset: Int = 0, sink: @escaping ([UInt8]) throws -> Void) {
+  package init(offset: Int = 0, sink: @escaping ([UInt8]) throws -> Void) {
     self.offset = offset
     self.sink = sink
   }
@@ -18,7 +18,7 @@ public struct TarWriter {
   ///
   /// - Throws: an error of the kind `usage` for a name that is empty or holds a zero byte, and
   ///   whatever the sink throws.
-  public mutating func append(name: String, _ bytes: [UInt8]) throws {
+  package mutating func append(name: String, _ bytes: [UInt8]) throws {
     try write(Self.headers(name: name, size: bytes.count))
     try write(bytes)
     let padding = TarFormat.padded(bytes.count) - bytes.count
@@ -26,7 +26,7 @@ public struct TarWriter {
   }
 
   /// Writes the end mark: two empty blocks.
-  public mutating func finish() throws {
+  package mutating func finish() throws {
     try write([UInt8](repeating: 0, count: 2 * TarFormat.block))
   }
 

@@ -4,11 +4,11 @@
 /// the file and flushes the folder. A kill at any moment leaves the old file or the new one. The
 /// temporary name is the same every time, so that what a kill leaves behind is used up by the next
 /// attempt; a lock keeps two writers of one file apart.
-public final class AtomicFile {
+package final class AtomicFile {
   /// Where the file will be.
-  public let path: String
+  package let path: String
   /// Bytes written so far.
-  public private(set) var count = 0
+  package private(set) var count = 0
 
   private let destination: String
   private let temporary: String
@@ -20,7 +20,7 @@ public final class AtomicFile {
   ///
   /// - Throws: `cannotCreate` where the folder is missing or not writable, where the path leads to
   ///   something else than a file, or where another process is writing the same file.
-  public init(_ path: String) throws(DVAEError) {
+  package init(_ path: String) throws(DVAEError) {
     self.path = path
     // A link keeps pointing to its file: the file behind it is replaced.
     var destination = path
@@ -63,7 +63,7 @@ public final class AtomicFile {
   /// Appends bytes.
   ///
   /// - Throws: `cannotWrite`, when the disk is full for instance.
-  public func write(_ bytes: UnsafeRawBufferPointer) throws(DVAEError) {
+  package func write(_ bytes: UnsafeRawBufferPointer) throws(DVAEError) {
     guard descriptor != nil else { throw closed }
     if buffer.count + bytes.count > Self.bufferSize { try flush() }
     if bytes.count < Self.bufferSize {
@@ -77,19 +77,19 @@ public final class AtomicFile {
   /// Appends bytes.
   ///
   /// - Throws: `cannotWrite`, when the disk is full for instance.
-  public func write(_ bytes: [UInt8]) throws(DVAEError) {
+  package func write(_ bytes: [UInt8]) throws(DVAEError) {
     try bytes.withRawBytes { (buffer) throws(DVAEError) in try write(buffer) }
   }
 
   /// Appends text as UTF-8.
   ///
   /// - Throws: `cannotWrite`, when the disk is full for instance.
-  public func write(_ text: String) throws(DVAEError) { try write(Array(text.utf8)) }
+  package func write(_ text: String) throws(DVAEError) { try write(Array(text.utf8)) }
 
   /// Replaces bytes that have been written already: a header's count, once it is known.
   ///
   /// - Throws: `cannotWrite`, also where the bytes would reach beyond those written so far.
-  public func overwrite(at position: Int, with bytes: [UInt8]) throws(DVAEError) {
+  package func overwrite(at position: Int, with bytes: [UInt8]) throws(DVAEError) {
     guard position >= 0, position <= count - bytes.count else {
       throw .cannotWrite(path: path, reason: "no bytes at \(position) to overwrite")
     }
@@ -104,7 +104,7 @@ public final class AtomicFile {
   /// After this, nothing more can be written.
   ///
   /// - Throws: `cannotWrite`; the file that was there before is then unchanged.
-  public func commit() throws(DVAEError) {
+  package func commit() throws(DVAEError) {
     try flush()
     guard let descriptor else { throw closed }
     do throws(SystemError) {
@@ -120,7 +120,7 @@ public final class AtomicFile {
   }
 
   /// Gives the file up and removes the temporary one, as happens by itself without a `commit`.
-  public func discard() {
+  package func discard() {
     guard let descriptor else { return }
     self.descriptor = nil
     // Removed before the lock goes with the descriptor, else it could be another writer's.

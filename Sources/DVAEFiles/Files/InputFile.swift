@@ -1,15 +1,15 @@
 /// A regular file that is read at offsets; threads may share it.
-public final class InputFile: Sendable {
+package final class InputFile: Sendable {
   /// The path it was opened with, for messages.
-  public let path: String
+  package let path: String
   /// The number of bytes in the file when it was opened.
-  public let size: Int
+  package let size: Int
   private let descriptor: Int32
 
   /// Opens a regular file.
   ///
   /// - Throws: `missing` where nothing is there or the system refuses.
-  public init(path: String) throws(DVAEError) {
+  package init(path: String) throws(DVAEError) {
     self.path = path
     do throws(SystemError) {
       descriptor = try SystemFile.openToRead(path)
@@ -27,7 +27,7 @@ public final class InputFile: Sendable {
   deinit { SystemFile.close(descriptor) }
 
   /// Returns the bytes from an offset on: `count` of them, or fewer where the file ends.
-  public func read(at offset: Int, count: Int) throws(DVAEError) -> [UInt8] {
+  package func read(at offset: Int, count: Int) throws(DVAEError) -> [UInt8] {
     do throws(SystemError) {
       let available = offset > size ? 0 : max(0, min(count, size - offset))
       return try SystemFile.read(descriptor, count: available, at: offset)

@@ -5,11 +5,11 @@ import DVAETensors
 /// The protocol is scikit-image's: PSNR over all channels together; SSIM (Wang et al. 2004) with a
 /// Gaussian window of σ = 1.5 and 11×11, population covariance, K₁ = 0.01, K₂ = 0.03, a range of
 /// 255, the mean over the places where the whole window fits, then over the channels.
-public struct ImageQuality: Hashable, Sendable {
+package struct ImageQuality: Hashable, Sendable {
   /// Peak signal-to-noise ratio in decibels; infinite for equal pictures.
-  public let psnr: Double
+  package let psnr: Double
   /// Mean structural similarity, at most 1; nil for pictures smaller than the window.
-  public let ssim: Double?
+  package let ssim: Double?
 
   /// Compares two pictures.
   ///
@@ -19,7 +19,7 @@ public struct ImageQuality: Hashable, Sendable {
   ///   - height: rows
   ///   - width: columns
   ///   - channels: 3 for RGB
-  public init(
+  package init(
     of picture: [UInt8], comparedTo original: [UInt8], height: Int, width: Int, channels: Int = 3
   ) {
     precondition(

@@ -3,7 +3,7 @@ import DVAEWeights
 
 extension WeightsFiles {
   /// The note that goes with weights: OpenAI's licence of its release asks for it.
-  public static let licenceNote =
+  package static let licenceNote =
     "OpenAI's release of the DALL·E dVAE asks you to indicate that the model was used "
     + "(modified MIT licence, https://github.com/openai/DALL-E/blob/master/LICENSE)."
 
@@ -15,7 +15,7 @@ extension WeightsFiles {
   ///   - float16: half precision, half the size; some tokens then differ
   ///   - ranges: of the encoder's activations, for int8; those of the files unless given
   /// - Throws: where it cannot be written, or a number is beyond float16.
-  public func convert(
+  package func convert(
     to path: String, float16: Bool = false, ranges: ActivationRanges? = nil
   ) throws {
     var metadata = [

@@ -1,5 +1,5 @@
 import DVAEFiles
-public import DVAEWeights
+package import DVAEWeights
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -8,16 +8,16 @@ import Foundation
 #endif
 
 /// The files of a model, opened and checked: what `WeightsLocation` found.
-public struct WeightsFiles: Sendable {
+package struct WeightsFiles: Sendable {
   /// One file, or the encoder's and the decoder's.
-  public let files: [WeightsFile]
+  package let files: [WeightsFile]
   /// Their parameters.
-  public let model: ModelWeights
+  package let model: ModelWeights
 
   /// Opens one file, or one of each half in any order.
   ///
   /// - Throws: what is missing, damaged or wrong, by name; other numbers of files.
-  public init(files paths: [String], verifying half: NetworkPlan.Half? = nil) throws {
+  package init(files paths: [String], verifying half: NetworkPlan.Half? = nil) throws {
     files = try paths.map { try WeightsFile.open($0) }
     switch files.count {
     case 1: model = try ModelWeights(files[0])
@@ -34,14 +34,14 @@ public struct WeightsFiles: Sendable {
   }
 
   /// The parameters of one half; nil where no file holds it.
-  public func parameters(_ half: NetworkPlan.Half) -> ParameterSet? {
+  package func parameters(_ half: NetworkPlan.Half) -> ParameterSet? {
     half == .encoder ? model.encoder : model.decoder
   }
 
   /// The file of one half, hashed; this reads all of it.
   ///
   /// - Throws: where the file cannot be read, or no file holds the half.
-  public func provenance(of half: NetworkPlan.Half) throws -> WeightsProvenance {
+  package func provenance(of half: NetworkPlan.Half) throws -> WeightsProvenance {
     guard parameters(half) != nil, let file = try file(of: half) else {
       throw DVAEError(.missing, file: files[0].path, "no \(half.rawValue) in there")
     }
@@ -63,7 +63,7 @@ extension WeightsFiles {
   /// The ranges of the encoder's activations that `convert` wrote; nil where it did not.
   ///
   /// - Throws: ranges that do not fit the encoder.
-  public func activationRanges() throws -> ActivationRanges? {
+  package func activationRanges() throws -> ActivationRanges? {
     for file in files where file.format == .safetensors {
       guard let text = file.metadata[WeightsMetadata.ranges] else { continue }
       let ranges = try? JSONDecoder().decode(ActivationRanges.self, from: Data(text.utf8))
@@ -80,20 +80,22 @@ extension WeightsFiles {
 }
 
 /// What this package writes into the metadata of a safetensors file of weights.
-public enum WeightsMetadata {
+package enum WeightsMetadata {
   /// Names the meaning of the others: `dvae.weights/1`.
-  public static let format = "format"
+  package static let format = "format"
   /// The format of this version.
-  public static let currentFormat = "dvae.weights/1"
+  package static let currentFormat = "dvae.weights/1"
   /// The architecture as JSON.
-  public static let architecture = "architecture"
+  package static let architecture = "architecture"
   /// How the weights were trained, as JSON: the recipe and the updates done.
-  public static let training = "training"
+  package static let training = "training"
   /// The ranges of the encoder's activations on photos, as JSON, for int8.
-  public static let ranges = "int8.ranges"
+  package static let ranges = "int8.ranges"
   /// Who may do what with the weights.
-  public static let licence = "licence"
+  package static let licence = "licence"
 
   /// SHA-256 of the file that a half was converted from.
-  public static func source(_ half: NetworkPlan.Half) -> String { "\(half.rawValue).source_sha256" }
+  package static func source(_ half: NetworkPlan.Half) -> String {
+    "\(half.rawValue).source_sha256"
+  }
 }

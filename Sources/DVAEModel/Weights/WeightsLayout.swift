@@ -2,7 +2,7 @@ import DVAEFiles
 import DVAEWeights
 
 /// The layouts in which other packages read weights: a folder of files each.
-public enum WeightsLayout: String, Hashable, Sendable, CaseIterable {
+package enum WeightsLayout: String, Hashable, Sendable, CaseIterable {
   /// OpenAI's package: the state dicts `encoder.pt` and `decoder.pt`.
   case official = "dall_e"
   /// Hugging Face's `FlavaImageCodebook`, which is the encoder alone: `model.safetensors` and
@@ -19,7 +19,7 @@ extension WeightsFiles {
   ///   - folder: made where it is missing
   ///   - layout: whose
   /// - Throws: a half that the layout needs and the weights lack; where a file cannot be written.
-  public func write(to folder: String, as layout: WeightsLayout) throws {
+  package func write(to folder: String, as layout: WeightsLayout) throws {
     if layout == .flava, parameters(.encoder) == nil {
       throw DVAEError(.missing, file: files[0].path, "no encoder in there")
     }

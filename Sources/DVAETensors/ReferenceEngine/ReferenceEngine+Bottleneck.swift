@@ -1,11 +1,11 @@
 extension ReferenceEngine {
   /// q = softmax over channels.
-  public func softmaxChannels(_ logits: Tensor) -> Tensor {
+  package func softmaxChannels(_ logits: Tensor) -> Tensor {
     mapRows(logits) { row, _ in softmax(row) }
   }
 
   /// softmax((ℓ + g)/τ), g = −ln(−ln u).
-  public func gumbelSoftmax(
+  package func gumbelSoftmax(
     _ logits: Tensor, noise: GumbelNoise<Tensor>, temperature: Double
   ) -> Tensor {
     if case .uniform(let u) = noise { requireEqual(u.shape, logits.shape, "gumbelSoftmax") }
@@ -19,7 +19,7 @@ extension ReferenceEngine {
   }
 
   /// Σ over positions of Σ_k q_k (ln q_k + ln K).
-  public func klToUniform(_ logits: Tensor) -> Double {
+  package func klToUniform(_ logits: Tensor) -> Double {
     let channels = logits.shape.channels
     return (0..<logits.shape.positions).reduce(0) { sum, position in
       let row = row(logits, position)
@@ -30,7 +30,7 @@ extension ReferenceEngine {
   }
 
   /// dℓ = y⊙(dy − Σ_k dy·y)/τ + klScale · q⊙(ln q − Σ_k q·ln q), in dy's place.
-  public func gumbelSoftmaxBackward(
+  package func gumbelSoftmaxBackward(
     _ dy: Tensor, y: Tensor, logits: Tensor, temperature: Double, klScale: Double
   ) -> Tensor {
     requireEqual(dy.shape, logits.shape, "gumbelSoftmaxBackward")

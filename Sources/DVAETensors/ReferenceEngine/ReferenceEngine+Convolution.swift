@@ -1,6 +1,6 @@
 extension ReferenceEngine {
   /// Keeps the slices; nothing is packed ahead.
-  public func makeFilter(
+  package func makeFilter(
     _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice, uses: FilterUses
   ) -> Filter {
     precondition(
@@ -10,7 +10,7 @@ extension ReferenceEngine {
   }
 
   /// y[n,h,w,o] = epilogue(Σ_{i,r,c} x[n, h+r−p, w+c−p, i] · w[o,i,r,c] + b[o]).
-  public func convolution(
+  package func convolution(
     _ x: Tensor, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<Tensor>
   ) -> Tensor {
     requireChannels(x.shape, filter.shape.inputChannels, "convolution")
@@ -21,7 +21,7 @@ extension ReferenceEngine {
 
   /// dx[n,h,w,i] = epilogue(Σ_{o,r,c} dy[n, h−r+p, w−c+p, o] · w[o,i,r,c]): each dy goes back to
   /// the inputs it was made from, which is a convolution with the kernel turned by 180 degrees.
-  public func convolutionBackwardInput(
+  package func convolutionBackwardInput(
     _ dy: Tensor, _ filter: Filter, epilogue: Epilogue<Tensor>
   ) -> Tensor {
     requireChannels(dy.shape, filter.shape.outputChannels, "convolutionBackwardInput")
@@ -32,7 +32,7 @@ extension ReferenceEngine {
   }
 
   /// dw[o,i,r,c] += scale·Σ_{n,h,w} dy[n,h,w,o] · x[n, h+r−p, w+c−p, i]; db[o] += scale·Σ dy[…,o].
-  public func convolutionBackwardWeights(
+  package func convolutionBackwardWeights(
     _ x: Tensor, _ dy: Tensor, _ shape: ConvolutionShape, reluInput: Bool, scale: Float,
     dWeights: TensorSlice, dBias: TensorSlice
   ) {
@@ -71,7 +71,7 @@ extension ReferenceEngine {
   }
 
   /// The first largest logit of each position.
-  public func argmaxConvolution(_ x: Tensor, _ filter: Filter, reluInput: Bool) -> [Int32] {
+  package func argmaxConvolution(_ x: Tensor, _ filter: Filter, reluInput: Bool) -> [Int32] {
     let logits = convolution(x, filter, reluInput: reluInput, epilogue: .bias)
     let channels = logits.shape.channels
     return (0..<logits.shape.positions).map { position in
@@ -83,7 +83,7 @@ extension ReferenceEngine {
   }
 
   /// y[p, o] = w[o, tokens[p]] + b[o].
-  public func gatherColumns(_ tokens: [Int32], _ filter: Filter, shape: Shape) -> Tensor {
+  package func gatherColumns(_ tokens: [Int32], _ filter: Filter, shape: Shape) -> Tensor {
     precondition(filter.shape.kernel == 1, "gatherColumns: \(filter.shape) is not 1×1")
     precondition(
       tokens.count == shape.positions, "gatherColumns: \(tokens.count) tokens for \(shape)")

@@ -2,7 +2,7 @@
 
 extension ReferenceEngine {
   /// Σ of −ln f = ln 2 + s + ln x + ln(1−x) + |logit x − μ|·e^−s.
-  public func logitLaplaceLoss(_ statistics: Tensor, target: Tensor) -> Double {
+  package func logitLaplaceLoss(_ statistics: Tensor, target: Tensor) -> Double {
     var sum = 0.0
     forEachPixelValue(statistics, target) { x, mean, logScale, _, _ in
       let distance = abs(logit(x) - mean)
@@ -14,7 +14,7 @@ extension ReferenceEngine {
   }
 
   /// scale·(∂/∂μ, ∂/∂s): −sign(logit x − μ)·e^−s and 1 − |logit x − μ|·e^−s.
-  public func logitLaplaceLossBackward(
+  package func logitLaplaceLossBackward(
     _ statistics: Tensor, target: Tensor, scale: Double
   ) -> Tensor {
     let gradient = makeTensor(statistics.shape)
@@ -53,7 +53,7 @@ extension ReferenceEngine {
 
 extension ReferenceEngine {
   /// m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; p ← p − lr·(λp + m̂/(√v̂ + ε)); a ← γa + (1−γ)p.
-  public func adamWStep(
+  package func adamWStep(
     parameters: TensorSlice, gradients: TensorSlice, firstMoment: TensorSlice,
     secondMoment: TensorSlice, average: TensorSlice, _ step: AdamWStep<Double>
   ) {
@@ -80,7 +80,7 @@ extension ReferenceEngine {
   }
 
   /// Σ x².
-  public func sumOfSquares(_ x: TensorSlice) -> Double {
+  package func sumOfSquares(_ x: TensorSlice) -> Double {
     x.elements.reduce(0) { $0 + Double($1) * Double($1) }
   }
 }

@@ -3,10 +3,10 @@
 
 extension ReferenceEngine: QuantizedEngine {
   /// Keeps the whole numbers as they are.
-  public func makeFilter(_ weights: QuantizedWeights) -> QuantizedWeights { weights }
+  package func makeFilter(_ weights: QuantizedWeights) -> QuantizedWeights { weights }
 
   /// The byte of max(sum · scaleₒ + bₒ, 0) / outputScale, tile by tile of 4×4 outputs.
-  public func convolution(
+  package func convolution(
     _ x: ByteTensor, _ filter: QuantizedWeights, outputScale: Float
   ) -> ByteTensor {
     precondition(filter.form == .winograd, "convolution: \(filter.form)")
@@ -33,7 +33,7 @@ extension ReferenceEngine: QuantizedEngine {
   }
 
   /// y = skip + gain·(sum · scaleₒ + bₒ), and its bytes.
-  public func convolution(
+  package func convolution(
     _ x: QuantizedInput, _ filter: QuantizedWeights, skip: Tensor?, gain: Float,
     outputScale: Float?
   ) -> QuantizedOutput {
@@ -51,7 +51,7 @@ extension ReferenceEngine: QuantizedEngine {
   }
 
   /// The first largest by 16-bit numbers of those that are largest by bytes.
-  public func argmaxConvolution(
+  package func argmaxConvolution(
     _ x: QuantizedOutput, coarse: QuantizedWeights, fine: QuantizedWeights
   ) -> [Int32] {
     guard let bytes = x.bytes else { preconditionFailure("argmaxConvolution: no bytes of x") }
@@ -78,7 +78,7 @@ extension ReferenceEngine: QuantizedEngine {
   }
 
   /// The 2×2 maximum, and its bytes.
-  public func maxPool2x2(_ x: Tensor, outputScale: Float) -> QuantizedOutput {
+  package func maxPool2x2(_ x: Tensor, outputScale: Float) -> QuantizedOutput {
     let y = maxPool2x2(x)
     return QuantizedOutput(y: y, bytes: bytes(y, scale: outputScale))
   }

@@ -1,11 +1,11 @@
 extension ReferenceEngine {
   /// y[n,h,w,c] = max over the 2×2 cell.
-  public func maxPool2x2(_ x: Tensor) -> Tensor {
+  package func maxPool2x2(_ x: Tensor) -> Tensor {
     map(x.shape.halved) { Double(x.pointer[indexOfMaximum(x, cell: $0)]) }
   }
 
   /// Sends each dy to the first largest element of its cell, in row-major order.
-  public func maxPool2x2Backward(_ dy: Tensor, _ x: Tensor) -> Tensor {
+  package func maxPool2x2Backward(_ dy: Tensor, _ x: Tensor) -> Tensor {
     requireEqual(dy.shape, x.shape.halved, "maxPool2x2Backward")
     let dx = map(x.shape) { _ in 0 }
     for i in 0..<dy.count { dx.pointer[indexOfMaximum(x, cell: i)] = dy.pointer[i] }
@@ -13,7 +13,7 @@ extension ReferenceEngine {
   }
 
   /// y[n, 2h+a, 2w+b, c] = x[n,h,w,c].
-  public func upsampleNearest2x(_ x: Tensor) -> Tensor {
+  package func upsampleNearest2x(_ x: Tensor) -> Tensor {
     let y = makeTensor(x.shape.doubled)
     for i in 0..<x.count {
       for target in cell(i, of: x.shape, in: y.shape) { y.pointer[target] = x.pointer[i] }
@@ -22,7 +22,7 @@ extension ReferenceEngine {
   }
 
   /// Sums dy over each 2×2 cell.
-  public func upsampleNearest2xBackward(_ dy: Tensor) -> Tensor {
+  package func upsampleNearest2xBackward(_ dy: Tensor) -> Tensor {
     map(dy.shape.halved) { index in
       cell(index, of: dy.shape.halved, in: dy.shape).reduce(0) { $0 + Double(dy.pointer[$1]) }
     }

@@ -2,46 +2,46 @@
 ///
 /// It is written to be read and to be right. Every result is computed in double and rounded to
 /// float once, so any other engine's distance from it is that engine's own rounding.
-public struct ReferenceEngine: HostEngine {
+package struct ReferenceEngine: HostEngine {
   /// A convolution's parameters as they came.
-  public struct Filter: Sendable {
+  package struct Filter: Sendable {
     let shape: ConvolutionShape
     let weights: TensorSlice
     let bias: TensorSlice
   }
 
   /// `reference`.
-  public let name = "reference"
+  package let name = "reference"
 
   /// Makes the engine; it has no state.
-  public init() {}
+  package init() {}
 
   /// A tensor of undefined contents.
-  public func makeTensor(_ shape: Shape) -> Tensor { Tensor(shape) }
+  package func makeTensor(_ shape: Shape) -> Tensor { Tensor(shape) }
 }
 
 // MARK: Elementwise
 
 extension ReferenceEngine {
   /// max(x, 0); a NaN stays one.
-  public func relu(_ x: Tensor) -> Tensor {
+  package func relu(_ x: Tensor) -> Tensor {
     map(x.shape) { rectified(x.pointer[$0]) }
   }
 
   /// dy where x > 0, else 0.
-  public func reluBackward(_ dy: Tensor, _ x: Tensor) -> Tensor {
+  package func reluBackward(_ dy: Tensor, _ x: Tensor) -> Tensor {
     requireEqual(dy.shape, x.shape, "reluBackward")
     return map(x.shape) { x.pointer[$0] > 0 ? Double(dy.pointer[$0]) : 0 }
   }
 
   /// y = x + gain·r.
-  public func addScaled(_ x: Tensor, _ r: Tensor, gain: Float) -> Tensor {
+  package func addScaled(_ x: Tensor, _ r: Tensor, gain: Float) -> Tensor {
     requireEqual(x.shape, r.shape, "addScaled")
     return map(x.shape) { Double(x.pointer[$0]) + Double(gain) * Double(r.pointer[$0]) }
   }
 
   /// 1 / (1 + e^−x).
-  public func sigmoid(_ x: Tensor) -> Tensor {
+  package func sigmoid(_ x: Tensor) -> Tensor {
     map(x.shape) { 1 / (1 + exponential(-Double(x.pointer[$0]))) }
   }
 

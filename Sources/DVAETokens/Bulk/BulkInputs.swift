@@ -1,5 +1,5 @@
-public import DVAEFiles
-public import DVAEImages
+package import DVAEFiles
+package import DVAEImages
 
 /// The images of a bulk job: listed once, fingerprinted, and each under a key of its own.
 ///
@@ -11,7 +11,7 @@ public struct BulkInputs: Sendable {
     /// Unique within the whole job, all shards of it.
     public let key: String
     /// The image, or why it was not found.
-    public let image: Result<InputItem, DVAEError>
+    package let image: Result<InputItem, DVAEError>
   }
 
   /// The number of items of this shard, and a hash over what they are.

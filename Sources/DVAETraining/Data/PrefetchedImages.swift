@@ -3,7 +3,7 @@ import Foundation
 import Synchronization
 
 /// Makes the next batches on a thread of its own while the present one is trained on.
-public final class PrefetchedImages: BatchSource, Sendable {
+package final class PrefetchedImages: BatchSource, Sendable {
   private let queue: Queue
 
   /// Starts the thread.
@@ -12,7 +12,7 @@ public final class PrefetchedImages: BatchSource, Sendable {
   ///   - images: the sequence
   ///   - position: where to begin
   ///   - depth: batches that are made ahead
-  public init(_ images: TrainingImages, from position: DataPosition, depth: Int = 4) {
+  package init(_ images: TrainingImages, from position: DataPosition, depth: Int = 4) {
     let queue = Queue(depth: depth)
     self.queue = queue
     let thread = Thread {
@@ -31,7 +31,7 @@ public final class PrefetchedImages: BatchSource, Sendable {
   deinit { queue.close() }
 
   /// The next batch; an error ends the sequence.
-  public func next() throws -> TrainingBatch { try queue.take().get() }
+  package func next() throws -> TrainingBatch { try queue.take().get() }
 
   /// A bounded queue between one maker and one taker.
   private final class Queue: Sendable {

@@ -2,7 +2,7 @@ import DVAEFiles
 import DVAEImages
 
 /// Where every image of a data set lies: small enough to hold millions of them.
-public struct SampleIndex: Sendable {
+package struct SampleIndex: Sendable {
   private struct Sample {
     /// Into `paths`.
     var file: UInt32
@@ -22,7 +22,7 @@ public struct SampleIndex: Sendable {
   ///   - inputs: image files, folders, WebDataset archives, @lists of paths
   ///   - warn: told of every input that cannot be read
   /// - Throws: an input that is not there, or where no image is found
-  public init(_ inputs: [String], warn: (String) -> Void) throws {
+  package init(_ inputs: [String], warn: (String) -> Void) throws {
     var images = try ImageInputs(inputs)
     var indices: [Path: UInt32] = [:]
     while true {
@@ -62,10 +62,10 @@ public struct SampleIndex: Sendable {
   }
 
   /// Images in all.
-  public var count: Int { samples.count }
+  package var count: Int { samples.count }
 
   /// What tells this set from another: how many images, and their keys and sizes in order.
-  public var fingerprint: String { "\(count)-\(String(hash, radix: 16))" }
+  package var fingerprint: String { "\(count)-\(String(hash, radix: 16))" }
 
   /// What messages call an image.
   func name(_ index: Int) -> String {

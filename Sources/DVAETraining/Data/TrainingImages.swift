@@ -8,7 +8,7 @@ import Synchronization
 /// each image cropped by random numbers of its own.
 ///
 /// Which thread makes a batch, and how many make it, never shows in its bits.
-public struct TrainingImages: Sendable {
+package struct TrainingImages: Sendable {
   private let index: SampleIndex
   private let batchSize: Int
   private let augmentation: TrainingAugmentation
@@ -30,7 +30,7 @@ public struct TrainingImages: Sendable {
   ///   - workers: threads that decode
   ///   - cached: whether images stay in memory once they are decoded, as 8-bit pixels
   ///   - warn: told of images that cannot be used, of each once and of the first hundred by name
-  public init(
+  package init(
     _ index: SampleIndex, _ configuration: TrainingConfiguration, workers: Int, cached: Bool,
     warn: @escaping @Sendable (String) -> Void
   ) {
@@ -45,12 +45,12 @@ public struct TrainingImages: Sendable {
   }
 
   /// Images to choose from.
-  public var count: Int { index.count }
+  package var count: Int { index.count }
 
   /// Checks that a place in the sequence is one of these images' sequence.
   ///
   /// - Throws: `DVAEError.dataChanged`
-  public func check(_ position: DataPosition) throws {
+  package func check(_ position: DataPosition) throws {
     if position.fingerprint.isEmpty || position.fingerprint == index.fingerprint { return }
     let old = position.fingerprint.prefix { $0 != "-" }
     throw DVAEError.dataChanged(
@@ -61,7 +61,7 @@ public struct TrainingImages: Sendable {
   /// The batch that follows a place in the sequence; unusable images are passed over and counted.
   ///
   /// - Throws: where a whole pass has no usable image
-  public func batch(after position: DataPosition) throws -> TrainingBatch {
+  package func batch(after position: DataPosition) throws -> TrainingBatch {
     var position = position
     position.fingerprint = index.fingerprint
     var pictures: [PixelImage] = []

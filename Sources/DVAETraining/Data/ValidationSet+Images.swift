@@ -9,7 +9,7 @@ extension ValidationSet {
   ///   - configuration: of the run
   ///   - warn: told of every image that cannot be used
   /// - Throws: where there is none at all
-  public init(imagesOf configuration: TrainingConfiguration, warn: (String) -> Void) throws {
+  package init(imagesOf configuration: TrainingConfiguration, warn: (String) -> Void) throws {
     let inputs = configuration.validation.isEmpty ? configuration.data : configuration.validation
     let index = try SampleIndex(inputs.map(configuration.located), warn: warn)
     let preprocessing = Preprocessing(resolution: configuration.validationResolution, upscale: true)

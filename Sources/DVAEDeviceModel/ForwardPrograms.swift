@@ -117,4 +117,15 @@ package enum ForwardPrograms {
 extension Precision {
   /// The precision of programs for devices; nil where they have none.
   package var program: ProgramPrecision? { ProgramPrecision(rawValue: rawValue) }
+
+  /// What a program of this precision computes with.
+  package init(_ program: ProgramPrecision) {
+    self =
+      switch program {
+      case .float32: .float32
+      case .tf32: .tf32
+      case .bfloat16: .bfloat16
+      case .float16: .float16
+      }
+  }
 }

@@ -1,17 +1,17 @@
 import DVAEAccelerator
-import DVAEFiles
-import DVAEImages
-import DVAEModel
-import DVAEProgram
-import DVAETensors
+package import DVAEFiles
+package import DVAEImages
+package import DVAEModel
+package import DVAEProgram
+package import DVAETensors
 import Synchronization
 
 /// A model on a device: the parameters stay there, and each size of batch has a program of its own.
-final class DeviceModel: Sendable {
+package final class DeviceModel: Sendable {
   /// The device's name for records.
-  let name: String
+  package let name: String
   /// The halves that are there.
-  let halves: Set<NetworkPlan.Half>
+  package let halves: Set<NetworkPlan.Half>
   private let architecture: Architecture
   private let accelerator: Accelerator
   private let precision: ProgramPrecision
@@ -35,7 +35,7 @@ final class DeviceModel: Sendable {
   /// Uploads the halves that are given.
   ///
   /// - Throws: a device that is not there or has no memory left
-  init(
+  package init(
     _ architecture: Architecture, halves: [NetworkPlan.Half: ParameterSet], device: String,
     _ precision: ProgramPrecision
   ) throws(DVAEError) {
@@ -57,14 +57,14 @@ final class DeviceModel: Sendable {
   // MARK: Use
 
   /// The most likely tokens of images of one size, row-major.
-  func tokens(_ images: [PixelImage]) throws -> [Int32] {
+  package func tokens(_ images: [PixelImage]) throws -> [Int32] {
     let outputs = try encode(images, .tokens)
     return try outputs.array(
       "tokens", of: Int32.self, count: positions(images), capacity: outputs.count)
   }
 
   /// The most likely tokens of images of one size, several for each position.
-  func rankedTokens(_ images: [PixelImage], count: Int) throws -> RankedTokens {
+  package func rankedTokens(_ images: [PixelImage], count: Int) throws -> RankedTokens {
     let outputs = try encode(images, .ranks(count))
     let total = positions(images) * count
     let capacity = outputs.count * count
@@ -77,7 +77,9 @@ final class DeviceModel: Sendable {
   }
 
   /// The pictures of grids of one size, with tokens of the vocabulary.
-  func pictures(_ tokens: [Int32], batch: Int, height: Int, width: Int) throws -> [PixelImage] {
+  package func pictures(_ tokens: [Int32], batch: Int, height: Int, width: Int) throws
+    -> [PixelImage]
+  {
     let (program, capacity) = try program(.pictures, batch, height, width)
     var tensors = parameters
     let padding = [Int32](repeating: 0, count: (capacity - batch) * height * width)
@@ -92,7 +94,7 @@ final class DeviceModel: Sendable {
   }
 
   /// The objective of an image with β = 1, its tokens, and the decoder's statistics of them.
-  func evaluate(
+  package func evaluate(
     _ image: PixelImage
   ) throws -> (parts: ObjectiveParts<Double>, tokens: [Int32], statistics: Tensor) {
     let outputs = try encode([image], .measures)
