@@ -5,7 +5,7 @@ demo:    ; @Scripts/demo.sh
 serve:   ; @Scripts/serve.sh $(ARGUMENTS)
 test:    ; @Scripts/test.sh
 load:    ; @Scripts/load.sh
-bench:   ; @Scripts/bench.sh
+bench:   ; @Scripts/bench.sh $(ARGUMENTS)
 build:   ; @Scripts/setup.sh && swift build -c release --product dvae
 install:   ; @Scripts/install.sh
 uninstall: ; @Scripts/install.sh --uninstall

@@ -5,20 +5,20 @@
 
 Needs Python alone. The photos become JPEGs by `dvae prepare` itself; many copies of them are then
 prepared on one thread, in several ways by turns, and the median of each is printed: images per second
-of a core, and the shares of the time that are spent within the decoder and the encoder. Then tables of so many rows are
-prepared whose images are all written, and the most memory that the process had is printed. A million
-rows take about 4 GB of disk while they are there.
+of a core, and the shares of the time that are spent within the decoder and the encoder. Then tables of so
+many rows are prepared whose images are all written, and the most memory that the process had is
+printed. A million rows take about 4 GB of disk while they are there.
 """
 
 import argparse
 import json
-import os
 import pathlib
+import shutil
 import statistics
-import subprocess
-import sys
 import tarfile
 import tempfile
+
+from contenders import Command
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 COPIES = 400
@@ -26,24 +26,11 @@ COPIES = 400
 
 def run(program, sources, output, *flags):
     """Runs `dvae prepare`; its report, and the most memory it had, in bytes."""
-    command = [program, "prepare", *map(str, sources), "--output", str(output), "--preset", "none",
-               "--quiet", "--json", *flags]
-    with tempfile.TemporaryFile() as report:
-        process = subprocess.Popen(command, stdout=report)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            sys.exit(f"{' '.join(command)}: exit status {process.returncode}")
-        report.seek(0)
-        # Linux counts in KiB, macOS in bytes.
-        unit = 1 if sys.platform == "darwin" else 1024
-        return json.load(report), usage.ru_maxrss * unit
-
-
-def remove(folder):
-    for file in folder.iterdir():
-        file.unlink()
-    folder.rmdir()
+    shutil.rmtree(output, ignore_errors=True)
+    command = Command("dvae prepare", [
+        program, "prepare", *sources, "--output", output, "--preset", "none", "--quiet", "--json",
+        *flags], threads=1, read=json.loads)
+    return command.measure(), command.peak
 
 
 def make_folder(program, photos, folder, sidecars, *flags):
@@ -53,7 +40,7 @@ def make_folder(program, photos, folder, sidecars, *flags):
     with tarfile.open(shards / "shard-000000.tar") as archive:
         pictures = [archive.extractfile(member).read() for member in archive
                     if member.name.endswith(".jpg")]
-    remove(shards)
+    shutil.rmtree(shards)
     folder.mkdir()
     for number in range(COPIES):
         stem = folder / f"{number:06}"
@@ -79,7 +66,6 @@ def speed(program, photos, folder, repeats):
     for _ in range(repeats):
         for name, source, flags in ways:
             report, _ = run(program, [source], folder / "out", "--threads", "1", *flags)
-            remove(folder / "out")
             results[name].append(
                 (report["images_per_second_per_core"], report["decoder_share"],
                  report["encoder_share"]))
@@ -98,9 +84,8 @@ def memory(program, photos, folder, rows):
                 file.write(f"caption number {row} of a picture\ttiny/{row % COPIES:06}.jpg\n")
         _, most = run(program, [table], folder / "out")
         size = sum(file.stat().st_size for file in (folder / "out").iterdir())
-        remove(folder / "out")
         print(f"{count:>9} rows: {most / 1e6:.0f} MB of memory at most, {size / 1e6:.0f} MB written")
-    remove(picture)
+    shutil.rmtree(picture)
 
 
 def main():

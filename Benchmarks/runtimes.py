@@ -1,66 +1,108 @@
-"""The peers: each one encodes mapped pixels to tokens and decodes tokens, as fast as it can.
+"""The peers that encode and decode: each is a class with `convert` and `load`, and listed at the end.
 
-Every peer gets what suits it: all its graph optimisations, float32 as we compute, the argmax inside
-its graph where it has one, and its one-hot input ready-made before the clock starts.
+Every peer gets what suits it: all its graph optimisations, the argmax inside its graph where it has
+one, and its one-hot input ready-made before the clock starts. Libraries are imported where they are
+used: a script that needs one of them pays for that one alone.
+
+A worker of `make bench` is `python runtimes.py NAME FOLDER WHAT BATCH THREADS OUTPUT`.
 """
 
 import os
+import pathlib
+import subprocess
 import sys
-import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "Utilities"))
+import numpy as np
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
+import photos
+from contenders import Failed, serve
 
-import reference_model as reference  # noqa: E402
-
-
-class Tokens(torch.nn.Module):
-    """The encoder and the argmax over its logits."""
-
-    def __init__(self, encoder):
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, x):
-        return self.encoder(x).argmax(1)
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "Utilities"))
+PHOTOS = sorted((ROOT / "Examples/photos").glob("*.png"))
+PHOTO = PHOTOS[-1]
 
 
-class Eager:
+class Runtime:
+    """One way to compute the network whose pickles are in `folder`."""
+
+    distribution, title, mode = "torch", "PyTorch", ""
+
+    def __init__(self, folder="", threads=1):
+        self.folder, self.threads = pathlib.Path(folder), threads
+
+    def convert(self, what, batch):
+        """The path of the network as this runtime reads it; `batch` images at a time."""
+        raise NotImplementedError
+
+    def load(self, what, path, x):
+        """A function without arguments that computes `x` once: tokens, or the decoder's output."""
+        raise NotImplementedError
+
+    def once(self, path, make):
+        """`path`, written by `make(part)` unless an earlier peer has done so."""
+        if not path.exists():
+            part = path.with_name("part-" + path.name)
+            make(part)
+            part.rename(path)
+        return path
+
+    def onnx(self, what, batch):
+        """The network as ONNX, beside its weights."""
+        def make(path):
+            import torch
+
+            x = torch.from_numpy(example(self.folder, what, batch))
+            with torch.no_grad():
+                torch.onnx.export(module(self.folder / f"{what}r.pkl", what), (x,), str(path),
+                                  dynamo=False, input_names=["x"], output_names=["y"])
+
+        return self.once(self.folder / f"{what}.{batch}.onnx", make)
+
+
+def module(path, what):
+    """The PyTorch module; the encoder's ends in the argmax over its logits."""
+    import torch
+
+    class Tokens(torch.nn.Module):
+        def __init__(self, encoder):
+            super().__init__()
+            self.encoder = encoder
+
+        def forward(self, x):
+            return self.encoder(x).argmax(1)
+
+    network = torch.load(path, weights_only=False).eval()
+    return Tokens(network) if what == "encode" else network
+
+
+def example(folder, what, batch):
+    """The input: a photo, or the one-hot tensor of its tokens, `batch` times."""
+    if what == "encode":
+        x = photos.load(PHOTO)[None]
+    else:
+        tokens = np.load(folder / "tokens.npy").reshape(1, 1, 32, 32)
+        vocabulary = int((folder / "vocabulary").read_text())
+        x = (tokens == np.arange(vocabulary).reshape(1, -1, 1, 1)).astype(np.float32)
+    return np.ascontiguousarray(np.repeat(x, batch, axis=0))
+
+
+class Eager(Runtime):
     """PyTorch as it comes."""
 
-    def __init__(self, folder, threads):
-        torch.set_num_threads(threads)
-        load = lambda name: torch.load(os.path.join(folder, name), weights_only=False).eval()
-        self.encoder, self.decoder = Tokens(load("encoder.pkl")), load("decoder.pkl")
+    mode = "eager"
 
-    def prepare(self, what, array):
-        """A function without arguments that does the work once and returns an array."""
-        x = torch.from_numpy(array)
-        model = self.encoder if what == "encode" else self.decoder
+    def convert(self, what, batch):
+        return self.folder / f"{what}r.pkl"
 
-        def run():
-            with torch.inference_mode():
-                return model(x).numpy()
+    def network(self, what, path):
+        return module(path, what)
 
-        return run
+    def load(self, what, path, x):
+        import torch
 
-
-class Compiled(Eager):
-    """torch.compile with frozen weights."""
-
-    def __init__(self, folder, threads):
-        import torch._inductor.config as inductor
-
-        inductor.freezing = True
-        super().__init__(folder, threads)
-        self.encoder = torch.compile(self.encoder)
-        self.decoder = torch.compile(self.decoder)
-
-    def prepare(self, what, array):
-        x = torch.from_numpy(array)
-        model = self.encoder if what == "encode" else self.decoder
+        torch.set_num_threads(self.threads)
+        model, x = self.network(what, path), torch.from_numpy(x)
 
         def run():
             with torch.no_grad():
@@ -69,90 +111,199 @@ class Compiled(Eager):
         return run
 
 
-def export(folder, what, array):
-    """The network as ONNX, beside its weights; written once for each batch size."""
-    path = os.path.join(folder, f"{what}.{len(array)}.onnx")
-    if not os.path.exists(path):
-        eager = Eager(folder, torch.get_num_threads())
-        model = eager.encoder if what == "encode" else eager.decoder
-        with torch.no_grad():
-            torch.onnx.export(
-                model, (torch.from_numpy(array),), path + ".part", dynamo=False,
-                input_names=["x"], output_names=["y"])
-        os.replace(path + ".part", path)
-    return path
+class Compiled(Eager):
+    mode = "torch.compile, frozen"
+
+    def network(self, what, path):
+        import torch
+        import torch._inductor.config
+
+        torch._inductor.config.freezing = True
+        return torch.compile(module(path, what))
 
 
-class OnnxRuntime:
-    """ONNX Runtime's CPU provider with all graph optimisations."""
+class EagerBfloat16(Eager):
+    """Autocast with channels last, the layout that oneDNN's bfloat16 convolutions prefer."""
 
-    def __init__(self, folder, threads):
+    mode = "bfloat16"
+
+    def network(self, what, path):
+        import reference_model
+        import torch
+
+        reference_model.let_autocast_choose()
+        return module(path, what).to(memory_format=torch.channels_last)
+
+    def load(self, what, path, x):
+        import torch
+
+        run = super().load(what, path, x)
+
+        def lower():
+            with torch.autocast("cpu", torch.bfloat16):
+                return run()
+
+        return lower
+
+
+class OnnxRuntime(Runtime):
+    """The CPU provider with all graph optimisations."""
+
+    distribution, title = "onnxruntime", "ONNX Runtime"
+
+    def convert(self, what, batch):
+        return self.onnx(what, batch)
+
+    def load(self, what, path, x):
         import onnxruntime
 
-        self.folder, self.runtime = folder, onnxruntime
-        self.options = onnxruntime.SessionOptions()
-        self.options.intra_op_num_threads = threads
-        self.options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-
-    def prepare(self, what, array):
-        session = self.runtime.InferenceSession(
-            export(self.folder, what, array), self.options, providers=["CPUExecutionProvider"])
-        return lambda: session.run(None, {"x": array})[0]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"])
+        return lambda: session.run(None, {"x": x})[0]
 
 
-class OpenVINO:
-    """OpenVINO's CPU plugin, for latency, held to float32."""
+class OnnxRuntimeInt8(OnnxRuntime):
+    """Static quantisation, calibrated on the example photos."""
 
-    def __init__(self, folder, threads):
+    mode = "int8"
+
+    def convert(self, what, batch):
+        from onnxruntime import quantization
+        from report import cpuinfo
+
+        class Calibration(quantization.CalibrationDataReader):
+            inputs = iter([{"x": photos.load(path)[None]} for path in PHOTOS])
+
+            def get_next(self):
+                return next(self.inputs, None)
+
+        def make(path):
+            # Without VNNI two products can overflow 16 bits; 7-bit weights keep them from it.
+            quantization.quantize_static(
+                self.onnx(what, batch), path, Calibration(), per_channel=True,
+                reduce_range="vnni" not in cpuinfo().get("flags", "vnni"))
+
+        return self.once(self.folder / f"{what}.{batch}.int8.onnx", make)
+
+
+class OpenVINO(Runtime):
+    """The CPU plugin for latency, held to float32."""
+
+    distribution, title, precision = "openvino", "OpenVINO", "f32"
+
+    def convert(self, what, batch):
+        return self.onnx(what, batch)
+
+    def load(self, what, path, x):
         import openvino
 
-        self.folder, self.core = folder, openvino.Core()
-        self.settings = {
-            "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32"}
-
-    def prepare(self, what, array):
-        model = self.core.compile_model(export(self.folder, what, array), "CPU", self.settings)
-        return lambda: next(iter(model([array]).values()))
-
-
-RUNTIMES = {
-    "ONNX Runtime": OnnxRuntime,
-    "OpenVINO": OpenVINO,
-    "torch.compile, frozen": Compiled,
-    "PyTorch eager": Eager,
-}
+        core = openvino.Core()
+        model = core.compile_model(core.read_model(path), "CPU", {
+            "INFERENCE_NUM_THREADS": self.threads, "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": self.precision})
+        used = model.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if used != self.precision:
+            raise Failed(f"on this processor it computes in {used} instead")
+        return lambda: next(iter(model([x]).values()))
 
 
-class Bench:
-    """One runtime's answers to the driver: the work is prepared once and kept."""
+class OpenVINOBfloat16(OpenVINO):
+    mode, precision = "bfloat16", "bf16"
 
-    def __init__(self, name, folder, photo, threads):
-        self.runtime, self.photo = RUNTIMES[name](folder, threads), photo
-        self.folder, self.key, self.run = folder, None, None
 
-    def answer(self, request):
-        """Prepares or times; {"seconds"} of one run, {"tokens"} of the encoder's last result."""
-        key = (request["what"], request["batch"])
-        if key != self.key:
-            self.run = None
-            self.run = self.runtime.prepare(key[0], self.input(*key))
-            self.key = key
-        # As in `dvae benchmark --runs 1`, one run comes before the one that counts.
-        self.run()
-        start = time.perf_counter()
-        result = self.run()
-        seconds = time.perf_counter() - start
-        if key[0] == "decode":
-            return {"seconds": seconds}
-        return {"seconds": seconds, "tokens": np.asarray(result)[0].astype(int).ravel().tolist()}
+class OpenVINOInt8(OpenVINO):
+    """nncf's default quantisation, calibrated on the example photos."""
 
-    def input(self, what, batch):
-        """The photo's mapped pixels, or the one-hot input of the decoder, `batch` times."""
-        if what == "encode":
-            x = reference.preprocess(self.photo)
-        else:
-            tokens = torch.from_numpy(np.load(os.path.join(self.folder, "tokens.npy"))).long()
-            decoder = torch.load(os.path.join(self.folder, "decoder.pkl"), weights_only=False)
-            x = reference.one_hot(tokens[:1], decoder.vocab_size)
-        return np.ascontiguousarray(np.repeat(x.numpy(), batch, axis=0))
+    mode = "int8 by nncf"
+
+    def convert(self, what, batch):
+        import nncf
+        import openvino
+
+        def make(folder):
+            folder.mkdir(exist_ok=True)
+            model = openvino.Core().read_model(self.onnx(what, batch))
+            data = nncf.Dataset([photos.load(path)[None] for path in PHOTOS])
+            openvino.save_model(
+                nncf.quantize(model, data), folder / "network.xml", compress_to_fp16=False)
+
+        return self.once(self.folder / f"{what}.{batch}.openvino", make) / "network.xml"
+
+
+class Mnn(Runtime):
+    distribution, title = "MNN", "MNN"
+
+    def convert(self, what, batch):
+        def make(path):
+            converter = pathlib.Path(sys.executable).with_name("mnnconvert")
+            subprocess.run([converter, "-f", "ONNX", "--bizCode", "dvae", "--modelFile",
+                            self.onnx(what, batch), "--MNNModel", path], check=True)
+
+        return self.once(self.folder / f"{what}.{batch}.mnn", make)
+
+    def load(self, what, path, x):
+        import MNN.expr
+        import MNN.nn
+
+        runtime = MNN.nn.create_runtime_manager(
+            ({"backend": 0, "precision": "high", "numThread": self.threads},))
+        network = MNN.nn.load_module_from_file(
+            str(path), ["x"], ["y"], runtime_manager=runtime)
+        x = MNN.expr.const(x, list(x.shape), MNN.expr.NCHW)
+        return lambda: np.array(network.forward(x).read())
+
+
+class Ncnn(Runtime):
+    """ncnn, by way of pnnx. It has no argmax over channels and no batches: numpy and a loop do both."""
+
+    distribution, title = "ncnn", "ncnn"
+
+    def convert(self, what, batch):
+        def make(folder):
+            import pnnx
+            import torch
+
+            folder.mkdir(exist_ok=True)
+            network = torch.load(self.folder / f"{what}r.pkl", weights_only=False).eval()
+            x = torch.from_numpy(example(self.folder, what, 1))
+            pnnx.export(network, str(folder / "network.pt"), x, check_trace=False, fp16=False)
+
+        return self.once(self.folder / f"{what}.ncnn", make)
+
+    def load(self, what, path, x):
+        import ncnn
+
+        network = ncnn.Net()
+        network.opt.num_threads = self.threads
+        network.opt.use_fp16_packed = network.opt.use_fp16_storage = False
+        network.opt.use_fp16_arithmetic = False
+        network.load_param(os.path.join(path, "network.ncnn.param"))
+        network.load_model(os.path.join(path, "network.ncnn.bin"))
+        inputs = [ncnn.Mat(image).clone() for image in x]
+
+        def infer(image):
+            with network.create_extractor() as extractor:
+                extractor.input("in0", image)
+                output = np.array(extractor.extract("out0")[1])
+            return output.argmax(0) if what == "encode" else output
+
+        return lambda: np.stack([infer(image) for image in inputs])
+
+
+FLOAT32 = [Mnn, Ncnn, OnnxRuntime, OpenVINO, Compiled, Eager]
+LOWER_PRECISION = [OnnxRuntimeInt8, OpenVINOInt8, OpenVINOBfloat16, EagerBfloat16]
+RUNTIMES = {runtime.__name__: runtime for runtime in FLOAT32 + LOWER_PRECISION}
+
+
+if __name__ == "__main__":
+    name, folder, what, batch, threads, output = sys.argv[1:]
+    runtime = RUNTIMES[name](folder, int(threads))
+
+    def prepare():
+        x = example(runtime.folder, what, int(batch))
+        return runtime.load(what, runtime.convert(what, int(batch)), x)
+
+    serve(prepare, output)

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import dall_e
+import dall_e.utils
 
 
 def make_models(n_hid=256, vocabulary=8192, blocks=2, seed=0, photos=()):
@@ -34,6 +35,31 @@ def make_models(n_hid=256, vocabulary=8192, blocks=2, seed=0, photos=()):
             _spread_tokens(encoder, torch.cat([preprocess(p) for p in photos]))
             _spread_colours(decoder, vocabulary)
     return encoder, decoder
+
+
+def read_safetensors(path):
+    """An encoder and a decoder of the `DALL-E` package with the weights of `dvae weights convert`."""
+    from safetensors.torch import load_file
+
+    halves = {"encoder": {}, "decoder": {}}
+    for name, parameter in load_file(path).items():
+        half, name = name.split(".", 1)
+        halves[half][name] = parameter
+    weights = halves["encoder"]
+    vocabulary, features = weights["blocks.output.conv.w"].shape[:2]
+    blocks = sum(name.startswith("blocks.group_1.block_") and name.endswith("conv_1.w")
+                 for name in weights)
+    sizes = dict(n_hid=features // 8, n_blk_per_group=blocks, vocab_size=vocabulary)
+    models = dall_e.Encoder(**sizes).eval(), dall_e.Decoder(**sizes).eval()
+    for model, weights in zip(models, halves.values()):
+        model.load_state_dict(weights)
+    return models
+
+
+def let_autocast_choose():
+    """Keeps the package's convolutions from casting their input to float32, against autocast."""
+    dall_e.utils.Conv2d.forward = lambda self, x: torch.nn.functional.conv2d(
+        x, self.w, self.b, padding=(self.kw - 1) // 2)
 
 
 def _spread_tokens(encoder, images):
