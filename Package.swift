@@ -173,11 +173,21 @@ let package = Package(
     // Level 9: the programs.
     .executableTarget(
       name: "dvae", dependencies: ["DVAECommands", argumentParser], swiftSettings: swiftSettings),
-    // A proof that tokens serve their purpose; not a product.
+    // The second stage, an example and not a product: a transformer over tokens, and its program.
+    .target(
+      name: "DVAETransformer",
+      dependencies: [
+        "DVAECPUEngine", "DVAEFiles", "DVAEModel", "DVAETensors", "DVAETokens", "DVAETraining",
+        "DVAEWeights",
+      ],
+      path: "Examples/NextToken/Transformer", swiftSettings: swiftSettings),
     .executableTarget(
       name: "DVAENextToken",
-      dependencies: ["DVAECPUEngine", "DVAEKit", "DVAEModel", "DVAETensors", argumentParser],
-      path: "Examples/NextToken", swiftSettings: swiftSettings),
+      dependencies: [
+        "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel", "DVAEReports",
+        "DVAETokens", "DVAETransformer", argumentParser,
+      ],
+      path: "Examples/NextToken/Program", swiftSettings: swiftSettings),
     // Tests.
     .target(
       name: "DVAETestSupport",
@@ -205,6 +215,12 @@ let package = Package(
         "DVAETensors", "DVAETraining", "DVAEWeights",
       ]),
     tests("DVAEReportsTests", ["DVAEReports"]),
+    tests(
+      "DVAETransformerTests",
+      [
+        "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAETensors", "DVAETokens",
+        "DVAETransformer",
+      ]),
     tests("DVAEServerTests", ["DVAEFiles", "DVAEImages", "DVAEKit", "DVAEServer"]),
     tests(
       "DVAEPreparationTests",

@@ -21,7 +21,8 @@ package struct CPUEngine: HostEngine {
   package let instructionSet: InstructionSet
   /// The caches that its work is cut for.
   package let caches: CacheSizes
-  let team: ThreadTeam
+  /// The threads.
+  package let team: ThreadTeam
   let pool = TensorPool()
 
   /// Makes an engine.

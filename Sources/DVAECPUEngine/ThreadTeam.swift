@@ -9,14 +9,14 @@ import Glibc
 ///
 /// Tasks are cut by the size of the work, never by the number of threads, and no two of them write
 /// the same memory: which thread runs a task therefore never shows in the result.
-struct ThreadTeam: Sendable {
+package struct ThreadTeam: Sendable {
   let threads: Int
   private let priority = Priority()
 
   init(threads: Int) { self.threads = threads }
 
   /// Calls `body(task, worker)` for every task; `worker` in 0..<threads names the thread's scratch.
-  func run(_ tasks: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
+  package func run(_ tasks: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
     let workers = min(threads, tasks)
     guard workers > 1 else {
       priority.adopt()
