@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The laws of the house that neither the compiler nor the formatter knows. See ARCHITECTURE.md.
-# shellcheck source=Scripts/common.sh
+# The rules of this repository that neither the compiler nor the formatter checks. See
+# ARCHITECTURE.md.
 source "$(dirname "$0")/common.sh"
 
 broken=0
@@ -11,14 +11,14 @@ law() { # law TEXT HITS: every line of HITS breaks the law TEXT
   printf '%s\n' "$2" | sed 's/^/  /' >&2
 }
 
-# Code lines with file and number, without comments: search_code PATTERN GREP-ARGUMENT...
+# Searches code lines with file and number, without comments: search_code PATTERN GREP-ARGUMENT...
 search_code() {
   grep -rnE --include='*.swift' --include='*.[ch]' --include='*.inc' "$@" |
     grep -vE '^[^:]+:[0-9]+:[[:space:]]*(//|\*|/\*)' || true
 }
 
-# Arrows point down: a module imports only modules of a lower level. Package.swift says the levels, in
-# the comments above the targets: a line of "module level" for each.
+# Arrows point down: a module imports only modules of a lower level. The levels are in
+# Package.swift, in the comments above the targets; this prints a line "module level" for each.
 levels=$(awk '
   /^ *\/\/ Level [0-9]+/ { level = $3 + 0; next }
   /^ *\/\/ Tests/ { exit }
@@ -43,11 +43,11 @@ for folder in Sources/*; do
 done
 law "a module imports only modules of a lower level" "${upward%$'\n'}"
 
-# The trainer takes any batch source; the one that reads images is a part of its own.
+# The trainer accepts any batch source; the one that reads images is separate.
 law "of training, only its Data folder imports DVAEImages" \
   "$(search_code 'import +DVAEImages' Sources/DVAETraining | grep -v '^Sources/DVAETraining/Data/' || true)"
 
-# One place escapes, and one decides how pages look.
+# Escaping and the style of pages live in one place.
 law "only DVAEReports writes HTML" \
   "$(search_code '<(!doctype|/?(html|head|body|h[1-6]|p|div|span|table|t[rhd]|ul|ol|li|a|b|i|svg|img|figure|details|style|script|pre))[ >]' \
     Sources | grep -v '^Sources/DVAEReports/' || true)"
@@ -84,7 +84,7 @@ if [[ -f README.md && -f Snippets/FiveLines.swift ]]; then
     "$(diff <(printf '%s\n' "$shown") Snippets/FiveLines.swift || true)"
 fi
 
-# Every idea of ARCHITECTURE.md's table is declared where it says, and nowhere else.
+# Every idea in ARCHITECTURE.md's table is declared where the table says, and nowhere else.
 homes=$(awk -F'`' '/^## / { on = /Where each idea lives/ } on && NF == 5 { print $2, $4 }' ARCHITECTURE.md)
 strays=$(while read -r name file; do
   found=$(grep -rlE --include='*.swift' \
@@ -93,7 +93,7 @@ strays=$(while read -r name file; do
 done <<<"$homes")
 law "each idea of ARCHITECTURE.md's table is declared once, where the table says" "$strays"
 
-# Nothing is public by accident: docs/library.md lists every public type.
+# Everything public is intended: docs/library.md lists every public type.
 public=$(grep -rhoE --include='*.swift' '^public (final )?(struct|class|enum|protocol|actor) [A-Za-z]+' Sources |
   awk '{ print $NF }' | sort)
 listed=$(awk -F'`' '/^\| `/ { print $2 }' docs/library.md | sort)

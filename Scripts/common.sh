@@ -1,5 +1,4 @@
-# Shared by the scripts beside it; source it first. It moves to the package's root.
-# shellcheck shell=bash
+# Shared by the scripts in this folder; source it first. It changes to the package's root.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

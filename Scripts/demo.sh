@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Photos to tokens and back with the model in the package: each photo of Examples/photos beside its
-# reconstruction and the error, its tokens as what each of them paints, and a page that measures.
+# Converts photos to tokens and back with the bundled model: each photo of Examples/photos beside
+# its reconstruction and the error, a mosaic of its tokens' patches, and an evaluation page.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the library's documentation into .build/docs; a broken link is an error. The plugin that
-# does it is a dependency of the package only while DVAE_DOCS is set.
+# Builds the library's documentation into .build/docs; a broken link is an error. The package
+# depends on the documentation plugin only if DVAE_DOCS is set.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs the PJRT plugin of a kind of device, and the vendor's libraries that it needs, where dvae
-# finds them: install-device.sh cuda|rocm|tpu|metal|cpu-xla. The files are wheels of the Python package
-# index, fetched by pip; nothing of Python is used afterwards. The driver must be there already.
+# Installs the PJRT plugin for a kind of device, with the vendor libraries that it needs, where dvae
+# finds it: install-device.sh cuda|rocm|tpu|metal|cpu-xla. The files are wheels from the Python
+# package index, fetched by pip; Python is not used afterwards. The driver must be installed
+# already.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 

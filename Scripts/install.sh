@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the program under PREFIX (/usr/local unless given) with the starter model, the service's page,
-# manual pages and completions for bash, zsh and fish; install.sh --uninstall removes them. DESTDIR goes
-# before PREFIX; DVAE names a program that is built already.
+# Installs the program under PREFIX (default /usr/local) with the starter model, the service's page,
+# manual pages and completions for bash, zsh and fish; install.sh --uninstall removes them. DESTDIR
+# is prepended to PREFIX; DVAE names an existing program.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 
@@ -19,7 +19,7 @@ completions=(
 remove() {
   rm -f "$root/bin/dvae" "${completions[1]}" "${completions[3]}" "${completions[5]}" \
     "$man"/dvae.1 "$man"/dvae-*.1
-  # Device plugins may lie in the same folder.
+  # Device plugins may be in the same folder.
   local file
   for file in Sources/*/Resources/*; do rm -f "$share/${file##*/}"; done
   rmdir "$share" 2>/dev/null || true
@@ -36,7 +36,7 @@ if [[ -z ${DVAE:-} ]]; then
   swift build --configuration release --product dvae
   DVAE=$(swift build --configuration release --show-bin-path)/dvae
 fi
-# Pages of commands that are gone should not stay.
+# Remove the pages of commands that no longer exist.
 remove
 mkdir -p "$root/bin" "$man" "$share" || fail "cannot write to $root; choose another PREFIX, or use sudo"
 install -m 755 "$DVAE" "$root/bin/dvae"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The long form of the service's abuse and load tests: 200 stalled clients, 10,000 requests, throughput
-# beside `dvae tokenize`. It takes about half an hour and stays on this machine.
+# The long form of the service's abuse and load tests: 200 stalled clients, 10,000 requests,
+# throughput beside `dvae tokenize`. It takes about half an hour and uses only the loopback
+# interface.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 

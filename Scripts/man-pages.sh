@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Writes manual pages of a dvae program into a folder, one for each command, from their help:
+# Writes manual pages of a dvae program into a folder, one per command, from their help:
 # man-pages.sh PROGRAM FOLDER.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 
 [[ $# == 2 ]] || fail "expected a program and a folder"
 program=$1 folder=$2
-# Pages are indented by seven columns.
+# Manual pages are indented by seven columns.
 export COLUMNS=72
 version=$("$program" --version)
 
-# Text as roff takes it: hyphens as they are typed, and no line that is a request.
+# Escapes text for roff: hyphens stay hyphens, and no line becomes a request.
 plain() { sed "s/\\\\/\\\\e/g; s/-/\\\\-/g; s/^[.']/\\\\\&&/"; }
 
-# Makes a page of the help of one command, on standard input; the headings are the page's.
+# Converts the help of one command on standard input to a page; the headings are the page's.
 page() { # page NAME
   plain | awk -v name="$1" -v version="$version" '
     BEGIN {
@@ -22,7 +22,7 @@ page() { # page NAME
     }
     /^OVERVIEW: / {
       summary = substr($0, 11)
-      # It ends at the first empty line.
+      # The summary ends at the first empty line.
       while ((getline line) > 0 && line != "") summary = summary " " line
       sub(/\.$/, "", summary)
       printf ".SH NAME\n%s \\- %s\n.SH DESCRIPTION\n.nf\n", name, summary
@@ -35,7 +35,7 @@ page() { # page NAME
   ' >"$folder/$1.1"
 }
 
-# Each command, and those below it.
+# Each command and its subcommands.
 pages() { # pages NAME WORD...
   local name=$1 help below
   shift

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes this machine ready to build: checks the Swift toolchain, and installs the libraries for images,
-# fetching and tables where they are missing. With everything there it does nothing and needs no network.
+# Prepares this machine for building: checks the Swift toolchain, and installs missing libraries for
+# images, fetching and tables. If everything is installed it does nothing and needs no network.
 # Arguments name further libraries: libmicrohttpd for the trait Server.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
@@ -16,7 +16,7 @@ libraries_found() { # libraries_found FURTHER...
   command -v pkg-config >/dev/null &&
     pkg-config --exists libjpeg libpng libwebp libcurl libcrypto sqlite3 zlib "$@" && bzip2_found
 }
-# It has no pkg-config file everywhere; the toolchain's own compiler knows where headers are.
+# Some systems have no pkg-config file for it, so ask the toolchain's own compiler.
 bzip2_found() {
   local run=env
   if command -v xcrun >/dev/null; then run=xcrun; fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the kernels' C check for 64-bit Arm under emulation, on Debian or Ubuntu: a compiler for Arm
-# and the emulator are installed if they are missing. The Swift part is not built.
+# Runs the kernels' C check for 64-bit Arm under emulation, on Debian or Ubuntu; installs a cross
+# compiler and the emulator if they are missing. The Swift part is not built.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 

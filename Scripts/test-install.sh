@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs into a folder of its own and tries what is there: the program finds its model, completions
-# give files and presets, manual pages are sound; a copied program says where it looked for the model;
-# uninstalling leaves nothing. DVAE names a program that is built already.
+# Tests an installation in a temporary folder: the program finds its model, completions offer files
+# and presets, manual pages are valid; a copied program reports where it searched for the model;
+# uninstalling leaves nothing behind. DVAE names an existing program.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 

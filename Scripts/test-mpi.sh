@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Trains with two processes of Open MPI, which is installed on Debian or Ubuntu if it is missing: the
-# run must be that of one process up to rounding, and a killed process must end it with a message
-# and a checkpoint to go on from.
+# Trains with two processes of Open MPI, which is installed on Debian or Ubuntu if it is missing.
+# The run must equal that of one process up to rounding, and a killed process must end it with a
+# message and a checkpoint to resume from.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 
@@ -22,11 +22,11 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 two=(mpirun --oversubscribe -n 2)
 
 say "two processes at batch 4 beside one at batch 8"
-# Small steps: rounding grows with each of them.
+# A small learning rate, because rounding errors grow with each update.
 few=(--updates 8 --learning-rate 1e-4)
 "$dvae" "${train[@]}" "${few[@]}" --micro-batch 4 --output "$work/one" >/dev/null
 "${two[@]}" "$dvae" "${train[@]}" "${few[@]}" --output "$work/two" >/dev/null
-# The last loss follows from seven updates of all parameters.
+# The last loss depends on seven updates of all parameters.
 paste -d, "$work/one/metrics.csv" "$work/two/metrics.csv" | awk -F, '
   NR == 1 { columns = NF / 2; next }
   { difference = $3 - $(columns + 3); if (difference < 0) difference = -difference

@@ -22,7 +22,7 @@ from PIL import Image
 
 onnxruntime.set_default_logger_severity(4)  # Refusals are expected below.
 
-# Of logits of a standard deviation of about 3; 8192 sums of 2048 products each.
+# For logits with a standard deviation of about 3; 8192 sums of 2048 products each.
 TIE = 1e-3
 
 

@@ -132,11 +132,11 @@ def malformed(server, photo):
         ("an unknown method", b"BREW / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"405"),
         ("no HTTP at all", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20 + b"\r\n\r\n", b"4"),
         ("an empty body", post + b"Connection: close\r\nContent-Length: 0\r\n\r\n", b"422"),
-        # libmicrohttpd reads a path up to the zero.
+        # libmicrohttpd reads a path only up to the zero.
         ("a path with zeros", b"GET /\x00\x00 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b""),
     ]:
         answer = server.raw(data)
-        # A connection may also be closed without a word.
+        # A connection may also be closed without an answer.
         fits = answer == b"" or answer.startswith(b"HTTP/1.1 " + statuses)
         check(name, fits and server.is_well(), answer.split(b"\r\n")[0].decode(errors="replace") or "closed")
     status, _, body = server.request("POST", "/v1/tokenize", b"x" * 20971521)
@@ -183,13 +183,13 @@ def stalled(server, photo, count):
     clients = []
     for index in range(count):
         client = server.open()
-        # Nothing, half a head, half a body, and responses that nobody reads.
+        # Nothing, half a head, half a body, and responses that are never read.
         client.sendall([b"", head[:30], head + photo[:1000], b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 400][index % 4])
         clients.append(client)
     started = time.monotonic()
     status = server.request("POST", "/v1/tokenize", photo)[0]
     check(f"one request beside {count} stalled clients", status == 200, f"{time.monotonic() - started:.2f} s")
-    # These send a byte now and then, so that they are never silent for long.
+    # These send a byte now and then, so that they are never idle for long.
     dripping = [server.open() for _ in range(4)]
     until = time.monotonic() + SECONDS + 5
     open_ones = set(dripping)
@@ -245,7 +245,7 @@ def terminated(dvae, weights, photo, count):
         head = b"POST /v1/tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(photo)
         clients = [server.open() for _ in range(count)]
         for index, client in enumerate(clients):
-            # Whole requests, and some whose second half comes after the signal.
+            # Complete requests, and some whose second half follows after the signal.
             client.sendall((head + photo)[:len(head) + (len(photo) if index % 3 else len(photo) // 2)])
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.2)
@@ -315,7 +315,7 @@ def load(dvae, weights, photo, requests):
         pathlib.Path(image).write_bytes(photo)
         pathlib.Path(lua).write_text(WRK.replace("{photo}", image))
         wrk(server, lua, "/v1/tokenize", 8, 5)
-        # In turns, because other programs share the machine.
+        # Alternate, because other programs share the machine.
         ratios = []
         for _ in range(3):
             rate = bulk(dvae, weights, photo, 100)

@@ -197,7 +197,7 @@ def images():
             elif picture is None:
                 bad.append(f"{name}: read, but Pillow refuses it")
             elif ours is None:
-                # Cut data that Pillow fills up without a word are refused here.
+                # Truncated data, which Pillow silently fills, is an error here.
                 stricter += 1
             elif tuple(ours[0]) != picture.size:
                 bad.append(f"{name}: {ours[0]}, Pillow {picture.size}")

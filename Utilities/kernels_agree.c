@@ -1,7 +1,8 @@
-// Holds every kernel table of this architecture to plain loops in double precision, without Swift.
+// Compares every kernel table of this architecture with plain loops in double precision, without
+// Swift.
 //
-// The Swift tests do the same more thoroughly; this one needs nothing but a C compiler, so it also
-// runs where there is no Swift: under emulation of another processor (Scripts/test-arm64.sh).
+// The Swift tests are more thorough; this test needs only a C compiler, so it also runs without
+// Swift, such as under emulation of another processor (Scripts/test-arm64.sh).
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -149,7 +149,7 @@ def pngs():
     put("png_exif.png", png(RGB, 8, 2, chunk(b"eXIf", exif(6))))
     put("png_gamma_profile.png", png(RGB, 8, 2, chunk(b"gAMA", struct.pack(">I", 100000))
         + chunk(b"iCCP", b"broken\0\0" + b"not zlib") + chunk(b"tEXt", b"Title\0A test")))
-    # The format is found by the content: this is a PNG whatever its name says.
+    # The format is detected from the content: this is a PNG, despite its name.
     put("png_named.jpg", png(RGB, 8, 2))
 
 
@@ -168,7 +168,7 @@ def notes():
         RGB, 8, 2, chunk(b"iTXt", text("XML:com.adobe.xmp", b"\0\0\0\0" + xmp))))
     put("png_xmp_zip.png", png(
         RGB, 8, 2, chunk(b"iTXt", text("XML:com.adobe.xmp", b"\1\0\0\0" + zlib.compress(xmp)))))
-    # The Exif block comes first, even where it says nothing else than upright.
+    # The Exif block takes precedence, even if it only says upright.
     put("png_xmp_and_exif.png", png(
         RGB, 8, 2, chunk(b"iTXt", text("XML:com.adobe.xmp", b"\0\0\0\0" + xmp))
         + chunk(b"eXIf", exif(1))))
@@ -179,7 +179,7 @@ def notes():
     Image.fromarray(RGB).save(data, "WEBP", lossless=True)
     late = b"EXIF" + struct.pack("<I", len(exif(6))) + exif(6)
     put("webp_late_exif.webp", data.getvalue() + late)
-    # The zlib header says 256 bytes, the data reach back further.
+    # The zlib header says 256 bytes, but the data reach back further.
     wide = np.tile(RGB, (1, 40, 1))
     good = png(wide, 8, 2)
     start = good.index(b"IDAT")
@@ -204,7 +204,7 @@ def webps():
          lossless=True)
     save("webp_animated_alpha.webp", alpha, "WEBP", save_all=True, append_images=[second],
          quality=70)
-    # A first frame that covers a part of the canvas only.
+    # A first frame that covers only a part of the canvas.
     data = io.BytesIO()
     picture.save(data, "WEBP", save_all=True, append_images=[second], lossless=True)
     data = bytearray(data.getvalue())

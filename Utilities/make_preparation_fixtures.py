@@ -13,7 +13,7 @@ from PIL import Image
 
 FOLDER = pathlib.Path(__file__).parent.parent / "Tests" / "Fixtures" / "prepare"
 
-# The 23 columns, as the SQLite form names them.
+# The 23 columns, with the names of the SQLite form.
 COLUMNS = """photoid uid unickname datetaken dateuploaded capturedevice title description usertags
 machinetags longitude latitude accuracy pageurl downloadurl licensename licenseurl serverid farmid
 secret secretoriginal ext marker""".split()
@@ -51,7 +51,7 @@ def main():
     for line, digest, identifier, title, marker in PHOTOS:
         short = row(identifier, title, marker)
         lines.append("\t".join([line, identifier, digest] + short[1:]) + "\n")
-    # Two streams, as parallel compressors write them, with the border within a line.
+    # Two streams, like those of parallel compressors, with the border within a line.
     text = "".join(lines).encode()
     (FOLDER / "yfcc100m_dataset.bz2").write_bytes(
         bz2.compress(text[:50]) + bz2.compress(text[50:]))
@@ -79,7 +79,7 @@ def main():
             marks = ", ".join("?" * len(values))
             connection.execute(f"INSERT INTO yfcc100m_dataset VALUES ({marks})", values)
 
-    # Tables that compute their rows: a view without end, columns of 400 MB.
+    # Tables that compute their rows: an endless view, columns of 400 MB.
     for name, statement in [
         ("view", "CREATE VIEW yfcc100m_dataset AS WITH RECURSIVE n(rowid) AS (SELECT 1 UNION ALL SELECT "
          "rowid + 1 FROM n) SELECT rowid, "

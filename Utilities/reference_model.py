@@ -70,7 +70,7 @@ def _spread_tokens(encoder, images):
     hook.remove()
     x = features[0].transpose(0, 1).flatten(1)
     mean, deviation = x.mean(1), x.std(1)
-    # Channels that are nearly always 0 on these photos are not blown up for others.
+    # Do not amplify channels that are nearly always 0 on these photos.
     deviation.clamp_(min=deviation.mean().item())
     last.w /= deviation[None, :, None, None]
     last.b -= last.w[:, :, 0, 0] @ mean

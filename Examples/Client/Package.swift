@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// A package that uses this one as any other does, beside a library that this one uses too.
+// A package that depends on this one, and on a system library that this one also uses.
 let package = Package(
   name: "client",
   platforms: [.macOS(.v15)],

@@ -94,7 +94,8 @@ def main():
     with open(options.tokens + ".json") as sidecar:
         vocabulary = json.load(sidecar)["provenance"]["architecture"]["vocab_size"]
     n, rows, columns = tokens.shape
-    # A grid row by row is the sequence. nn.Embedding and cross_entropy refuse uint16: .long().
+    # A grid, row by row, is a sequence. nn.Embedding and cross_entropy do not accept uint16:
+    # .long().
     sequences = torch.from_numpy(tokens.reshape(n, rows * columns)).long()
     held_out = max(1, n // 20)
     order = torch.randperm(n)
@@ -129,7 +130,7 @@ def main():
                 f"update {update}, {time.time() - start:.0f} s: training {value.item():.3f}, "
                 f"held out {validation_loss():.3f} nats per token", flush=True)
 
-    # What a model that knows only how often each token occurs would reach.
+    # The loss of a model that only knows the frequency of each token.
     counts = torch.bincount(training.flatten(), minlength=vocabulary) + 1
     chances = (counts / counts.sum()).log()
     print(f"tokens drawn by their frequency: {-chances[validation].mean().item():.3f} nats per token")

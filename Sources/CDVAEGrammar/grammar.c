@@ -34,13 +34,13 @@ static int parse(Sentence sentence, Parse_Options options, int nulls) {
   return sentence_parse(sentence, options);
 }
 
-/// What the dictionary calls a word behind its last dot says that it is a noun: of things, masses,
+/// Returns whether the dictionary's suffix after the last dot marks a noun: of things, masses,
 /// many, units, places, names, organizations.
 static int is_marked(const char *word) {
   static const char *const marks[] = {
       "n", "n-u", "n-m", "s", "p", "u", "l", "f", "b", "m", "o", "t",
   };
-  // Guesses by the form of unknown words.
+  // Guesses from the form of unknown words.
   if (strstr(word, "S-WORDS>]") != NULL || strstr(word, "CAPITALIZED-WORDS>]") != NULL) return 1;
   const char *dot = strrchr(word, '.');
   if (dot == NULL || dot == word) return 0;
@@ -49,7 +49,7 @@ static int is_marked(const char *word) {
   return 0;
 }
 
-/// Whether a determiner, an adjective or another noun is linked to a word as to a noun.
+/// Returns whether a determiner, an adjective or another noun is linked to a word as to a noun.
 static int is_determined(Linkage linkage, size_t word) {
   for (size_t i = 0; i < linkage_get_num_links(linkage); i++) {
     if (linkage_get_link_rword(linkage, i) != word) continue;
@@ -63,7 +63,7 @@ static int is_determined(Linkage linkage, size_t word) {
   return 0;
 }
 
-/// Whether a word that the parser had to leave out can stand behind an article.
+/// Returns whether a word that the parser had to skip can follow an article.
 static int can_be_noun(Dictionary dictionary, Parse_Options options, const char *word) {
   char text[128];
   if (!isalpha((unsigned char)*word) ||
@@ -75,7 +75,7 @@ static int can_be_noun(Dictionary dictionary, Parse_Options options, const char 
   return found;
 }
 
-/// The word itself, without what the parser has added: `[left]`, `word.n`, `word[?].n`.
+/// Returns the word without the parser's additions: `[left]`, `word.n`, `word[?].n`.
 static size_t bare(const char *word, const char **start) {
   if (*word == '[') {
     *start = word + 1;
@@ -112,7 +112,7 @@ static long collect(
 
 long dvae_grammar_nouns(
     const dvae_grammar *grammar, const char *text, char *nouns, size_t size) {
-  // Every thread has a handler of its own.
+  // Every thread has its own handler.
   lg_error_set_handler(say_nothing, NULL);
   Parse_Options options = parse_options_create();
   if (options == NULL) return -1;
@@ -122,7 +122,7 @@ long dvae_grammar_nouns(
   Sentence sentence = sentence_create(text, grammar->dictionary);
   long result = -1;
   if (sentence != NULL) {
-    // Without a full parse one with as few words left out as can be.
+    // Without a full parse, use one that skips as few words as possible.
     int count = parse(sentence, options, 0);
     if (count <= 0) count = parse(sentence, options, sentence_length(sentence));
     Linkage linkage = count > 0 ? linkage_create(0, sentence, options) : NULL;

@@ -109,7 +109,7 @@ static void append(dvae_http_request *request, const char *bytes, size_t count) 
   } else {
     request->counted += count;
     if (request->capacity - request->size < count) {
-      // The claimed length of a body is not trusted: memory grows with what arrives.
+      // The declared length of a body is not trusted: memory grows with the bytes that arrive.
       size_t capacity = request->capacity * 2 > request->size + count ? request->capacity * 2
                                                                        : request->size + count;
       char *body = realloc(request->body, capacity);
@@ -127,8 +127,8 @@ static void append(dvae_http_request *request, const char *bytes, size_t count) 
   dvae_http_drop_body(request);
 }
 
-// Whether the body of a refused request is read to its end, and dropped. The client is still sending it,
-// and a connection that is closed meanwhile would take the response away with it.
+// Returns whether the body of a refused request is read to its end and discarded. The client is
+// still sending it, and closing the connection now could lose the response.
 static int is_read_to_its_end(const dvae_http_request *request) {
   if (dvae_http_header(request, "Expect")) return 0;
   const char *length = dvae_http_header(request, "Content-Length");
@@ -212,7 +212,7 @@ int dvae_http_is_gone(dvae_http_request *request) {
 void dvae_http_respond(dvae_http_request *request, unsigned status, const char *headers,
                        const void *body, size_t size) {
   dvae_http_server *server = request->server;
-  // The library takes the bytes as its own to change; it does not change copied ones.
+  // The parameter is not const, but the library does not change bytes that it copies.
   void *bytes = (void *)(uintptr_t)body;
   struct MHD_Response *response =
       MHD_create_response_from_buffer(size, bytes, MHD_RESPMEM_MUST_COPY);
@@ -241,7 +241,7 @@ void dvae_http_respond(dvae_http_request *request, unsigned status, const char *
   pthread_mutex_unlock(&server->lock);
   if (response) MHD_destroy_response(response);
   if (!resumes) return;
-  // A suspended connection stays as it is until this call.
+  // A suspended connection does nothing until this call.
   MHD_resume_connection(request->connection);
   pthread_mutex_lock(&server->lock);
   server->suspended -= 1;

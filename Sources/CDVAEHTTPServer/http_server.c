@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// A connection's buffer; a longer head is refused with 431.
+// The buffer of a connection; a longer request head is refused with 431.
 static const size_t connection_memory = 64 << 10;
 
 time_t dvae_http_now(void) {
@@ -30,8 +30,8 @@ void dvae_http_release_server(dvae_http_server *server) {
 
 // MARK: The server
 
-// Ends connections whose time is over. To shut a socket down is safe beside the thread that uses it: it
-// finds the connection closed.
+// Closes connections that exceeded their time. Shutting a socket down is safe while another thread
+// uses it: that thread finds the connection closed.
 static void *watch(void *context) {
   dvae_http_server *server = context;
   pthread_mutex_lock(&server->lock);
@@ -145,8 +145,8 @@ void dvae_http_close(dvae_http_server *server) {
     fcntl(client, F_SETFL, O_NONBLOCK);
     MHD_add_connection(server->daemon, client, (struct sockaddr *)&address, size);
   }
-  // The library may still look at the socket, so that it cannot be closed yet; further clients are
-  // refused from here on.
+  // The library may still use the socket, so it cannot be closed yet; further clients are refused
+  // from here on.
   shutdown(server->socket, SHUT_RDWR);
 }
 
@@ -171,7 +171,7 @@ unsigned dvae_http_connections(dvae_http_server *server) {
   return open;
 }
 
-// The next request that still waits, retained; the library must not stop with one.
+// Returns the next waiting request, retained; the library must not stop while there is one.
 static dvae_http_request *waiting_request(dvae_http_server *server) {
   pthread_mutex_lock(&server->lock);
   dvae_http_request *request = server->requests;

@@ -1,6 +1,6 @@
 #pragma once
 
-// For the interfaces of POSIX and the BSDs beside standard C.
+// Enables POSIX and BSD interfaces.
 #define _DEFAULT_SOURCE
 #define _DARWIN_C_SOURCE
 
@@ -13,8 +13,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
-// libmicrohttpd bounds connections, their memory and their silence. It does not bound the time of a
-// request that arrives byte by byte, nor all bodies together; this file does.
+// libmicrohttpd limits connections, their memory and their idle time. It limits neither the
+// duration of a request that arrives byte by byte, nor all bodies together; this file does.
 
 enum state {
   arriving,  // the head or the body is on its way
@@ -26,7 +26,7 @@ enum state {
 struct connection {
   struct connection *next, *previous;
   int socket;
-  // The time from which `limits.seconds` count; 0 while the service itself takes its time.
+  // The start of the period of `limits.seconds`; 0 while the service itself is working.
   time_t since;
 };
 
@@ -54,26 +54,26 @@ struct dvae_http_server {
   uint16_t port;
   atomic_size_t bodies;
   atomic_int is_closing;
-  // The server lives until the last request is released.
+  // The server is freed when the last request is released.
   atomic_uint references;
-  // Guards the lists, the numbers, the states and the responses.
+  // Guards the lists, counts, states and responses.
   pthread_mutex_t lock;
   pthread_cond_t changed;
   int is_stopping;
   pthread_t watch;
   struct connection *connections;
   struct dvae_http_request *requests;
-  // The requests under way, those of them that are suspended, and the open connections.
+  // The numbers of active requests, of suspended ones among them, and of open connections.
   unsigned active, suspended, open;
 };
 
-// Seconds of a clock that is never set; never 0.
+// Returns the seconds of a monotonic clock; never 0.
 time_t dvae_http_now(void);
 
-// Frees the server once nothing refers to it.
+// Frees the server after the last reference.
 void dvae_http_release_server(dvae_http_server *server);
 
-// The calls of libmicrohttpd.
+// The callbacks of libmicrohttpd.
 void dvae_http_connection_changed(void *context, struct MHD_Connection *connection, void **client,
                                   enum MHD_ConnectionNotificationCode code);
 void *dvae_http_request_begins(void *context, const char *target, struct MHD_Connection *connection);

@@ -10,17 +10,17 @@
 
 #include "report.h"
 
-// A progressive file may repeat scans without end at a few bytes each; real ones have about ten. Each
-// goes over the whole picture, so that a large one may have fewer.
+// A progressive file may repeat scans endlessly at a few bytes each; real ones have about ten. Each
+// scan processes the whole image, so large images are allowed fewer.
 enum { maximum_scans = 100 };
 static const uint64_t maximum_scanned_pixels = (uint64_t)1 << 32;
 
-/// libjpeg's error manager with a way out.
+/// libjpeg's error manager with a jump target.
 struct failure {
   struct jpeg_error_mgr base;
   jmp_buf escape;
   int status;
-  /// The file may end without its end mark (first), and it has done so (second).
+  /// Whether the file may lack its end mark, and whether it does.
   int may_lack_end;
   int has_ended;
   struct dvae_codec_report *report;
@@ -48,8 +48,8 @@ static void fail(j_common_ptr codec) {
   longjmp(failure->escape, 1);
 }
 
-/// Warnings that mean lost pixels (libjpeg would go on with gray blocks) are errors here; the
-/// harmless ones, such as stray bytes between markers, are not.
+/// Warnings about lost pixels, which libjpeg would fill with gray, are errors here; harmless ones,
+/// such as stray bytes between markers, are not.
 static void warn(j_common_ptr codec, int level) {
   if (level >= 0) return;
   switch (codec->err->msg_code) {
@@ -74,12 +74,13 @@ static struct jpeg_error_mgr *prepare(struct failure *failure, struct dvae_codec
   return &failure->base;
 }
 
-// A source over memory that ends with an error, where libjpeg's own invents an end-of-image marker.
+// A memory source that reports the end of the data; libjpeg's own would insert an end-of-image
+// marker.
 
 static void source_start(j_decompress_ptr codec) { (void)codec; }
 
 static boolean source_fill(j_decompress_ptr codec) {
-  // An image of one scan needs no end mark; where pixels are missing, libjpeg warns.
+  // An image with one scan needs no end mark; libjpeg warns if pixels are missing.
   static const JOCTET end[] = {0xFF, JPEG_EOI};
   struct failure *failure = (struct failure *)codec->err;
   if (!failure->may_lack_end) ERREXIT(codec, JERR_INPUT_EOF);
@@ -153,8 +154,8 @@ int dvae_jpeg_header(const uint8_t *bytes, size_t count, struct dvae_codec_repor
   return decoder.failure.status;
 }
 
-/// CMYK samples as Adobe stores them (inverted) to RGB with Pillow's formula, in place of the row:
-/// value = K' − (255 − C')·K'/255, the quotient rounded, where ' marks the stored, inverted sample.
+/// Converts CMYK samples as Adobe stores them (inverted) to RGB in place by Pillow's formula: value
+/// = K' − (255 − C')·K'/255, the quotient rounded, where ' marks the stored, inverted sample.
 static void cmyk_to_rgb(const uint8_t *cmyk, uint8_t *rgb, uint32_t width) {
   for (uint32_t x = 0; x < width; x++, cmyk += 4, rgb += 3) {
     int k = cmyk[3];
@@ -166,8 +167,8 @@ static void cmyk_to_rgb(const uint8_t *cmyk, uint8_t *rgb, uint32_t width) {
   }
 }
 
-/// Everything is at libjpeg's defaults, as the reference's decoder has it: the accurate integer
-/// inverse transform and smooth chroma upsampling.
+/// All settings are libjpeg's defaults, as in the reference's decoder: the accurate integer inverse
+/// transform and smooth chroma upsampling.
 static void read_pixels(
     struct decoder *decoder, uint8_t *pixels, const struct dvae_codec_report *report) {
   j_decompress_ptr codec = &decoder->codec;
@@ -187,7 +188,7 @@ static void read_pixels(
       break;
     default: ERREXIT(codec, JERR_CONVERSION_NOTIMPL);
   }
-  // The bits of arithmetic coding go on without end, and later scans are not missed by themselves.
+  // Arithmetic coding has no end of its own, and libjpeg does not notice missing later scans.
   decoder->failure.may_lack_end = !jpeg_has_multiple_scans(codec) && !codec->arith_code;
   jpeg_start_decompress(codec);
   size_t stride = (size_t)codec->output_width * 3;

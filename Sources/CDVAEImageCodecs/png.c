@@ -7,13 +7,13 @@
 
 #include "report.h"
 
-/// What libpng's callbacks share: the bytes still unread, the bytes written, and how it ended.
+/// The state of libpng's callbacks: unread bytes, written bytes, and the status.
 struct session {
   const uint8_t *bytes;
   size_t count;
   struct dvae_codec_buffer written;
   size_t capacity;
-  /// Rows that are still to be decompressed, over all passes; 0 when no pixel is missing.
+  /// The number of rows to decompress, over all passes; 0 when no pixel is missing.
   uint64_t rows_left;
   int status;
   struct dvae_codec_report *report;
@@ -42,10 +42,10 @@ static void take(png_structp png, png_bytep target, size_t count) {
   session->count -= count;
 }
 
-// The longest side: libpng keeps whole rows, of up to eight bytes a pixel.
+// The longest side, because libpng keeps whole rows of up to eight bytes per pixel.
 enum { longest_side = 1000000 };
 
-/// Called for every row that is decompressed.
+/// Called for every decompressed row.
 static void count_row(png_structp png, png_row_infop row, png_bytep bytes) {
   struct session *session = png_get_user_transform_ptr(png);
   (void)row;
@@ -53,15 +53,15 @@ static void count_row(png_structp png, png_row_infop row, png_bytep bytes) {
   if (session->rows_left > 0) session->rows_left--;
 }
 
-/// Starts reading and reads up to the pixels. Only chunks that change pixels are looked at: a
-/// broken or huge colour profile, text or time stamp must not cost the image.
+/// Starts reading, up to the pixels. Only chunks that affect pixels are parsed: a damaged or huge
+/// colour profile, text or time stamp must not make the image unusable.
 static void read_header(png_structp png, png_infop info, struct session *session) {
   static const png_byte unused[] = "bKGD\0cHRM\0cICP\0eXIf\0gAMA\0hIST\0iCCP\0iTXt\0oFFs\0pCAL\0"
                                    "pHYs\0sBIT\0sCAL\0sPLT\0sRGB\0tEXt\0tIME\0zTXt";
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, unused, (int)(sizeof unused / 5));
   png_set_user_limits(png, 0x7fffffff, 0x7fffffff);
 #ifdef PNG_MAXIMUM_INFLATE_WINDOW
-  // Some writers claim a smaller window than they use.
+  // Some writers declare a smaller window than they use.
   png_set_option(png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
 #endif
   png_set_read_fn(png, session, take);
@@ -73,9 +73,9 @@ static void read_header(png_structp png, png_infop info, struct session *session
   }
 }
 
-/// Pillow's `convert("RGB")`: palettes looked up, alpha dropped without blending, gray samples of
-/// fewer than 8 bits scaled to the full range, 16-bit colour cut to its high byte, and 16-bit gray
-/// clipped at 255 (its "I;16" mode has no scaling).
+/// Pillow's `convert("RGB")`: palettes resolved, alpha dropped without blending, gray samples of
+/// fewer than 8 bits scaled to the full range, 16-bit colour truncated to its high byte, and 16-bit
+/// gray clipped at 255 (its "I;16" mode does not scale).
 static void read_pixels(
     png_structp png, png_infop info, struct session *session, uint8_t *pixels) {
   read_header(png, info, session);
@@ -109,7 +109,7 @@ static void read_pixels(
   png_read_end(png, NULL);
 }
 
-/// 16-bit gray to RGB: two bytes become three in place, so from the right.
+/// Converts 16-bit gray to RGB in place: two bytes become three, so from right to left.
 static void widen(const struct dvae_codec_report *report, uint8_t *pixels) {
   size_t width = report->width;
   for (size_t y = 0; y < report->height; y++) {
@@ -121,8 +121,8 @@ static void widen(const struct dvae_codec_report *report, uint8_t *pixels) {
   }
 }
 
-/// The header alone, or the pixels too where there is a place for them; `step` is the number of bytes
-/// that are decompressed at a time, 0 for libpng's own.
+/// Reads the header, and the pixels if `pixels` is not NULL; `step` is the number of bytes to
+/// decompress at a time, 0 for libpng's default.
 static int read(
     const uint8_t *bytes, size_t count, uint8_t *pixels, size_t step,
     struct dvae_codec_report *report) {
@@ -146,7 +146,7 @@ static int read(
       report->height = png_get_image_height(png, info);
     }
   }
-  // An end that is missing behind the last pixel, in a checksum or the end mark, costs nothing.
+  // If only a checksum or the end mark after the last pixel is missing, no pixel is lost.
   if (session.rows_left == 0 && session.status == DVAE_CODEC_TRUNCATED) {
     session.status = DVAE_CODEC_OK;
   }
@@ -166,7 +166,7 @@ int dvae_png_decode(
     const uint8_t *bytes, size_t count, uint8_t *pixels, struct dvae_codec_report *report) {
   int status = read(bytes, count, pixels, 0, report);
   if (status != DVAE_CODEC_TRUNCATED) return status;
-  // zlib gives nothing of a request that reaches beyond the cut, so read again in small pieces.
+  // zlib returns nothing for a request beyond the truncation, so read again in small pieces.
   return read(bytes, count, pixels, 1, report);
 }
 

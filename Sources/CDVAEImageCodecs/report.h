@@ -4,7 +4,7 @@
 
 #include "image_codecs.h"
 
-/// Puts a library's words into the report, on one line.
+/// Copies a library's message into the report, as one line.
 static inline void dvae_codec_say(struct dvae_codec_report *report, const char *text) {
   snprintf(report->message, sizeof report->message, "%s", text);
   for (char *at = report->message; *at; at++) {

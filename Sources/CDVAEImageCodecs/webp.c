@@ -61,7 +61,7 @@ int dvae_webp_encode(
       WebPEncodeRGB(pixels, (int)width, (int)height, (int)width * 3, quality, &encoded);
   int status = DVAE_CODEC_MEMORY;
   if (count) {
-    // Into memory of the C library's own, so that every encoder's result is freed alike.
+    // Copy into memory from malloc, so that every encoder's result is freed in the same way.
     result->bytes = malloc(count);
     if (result->bytes) {
       memcpy(result->bytes, encoded, count);

@@ -1,5 +1,5 @@
-// Which instruction sets were compiled, and which of them this processor can run. The compiler's
-// own test also asks whether the operating system saves the wide registers.
+// The compiled instruction sets, and whether this processor supports each. The compiler's own test
+// also checks that the operating system saves the wide registers.
 #include <stdlib.h>
 #include <string.h>
 

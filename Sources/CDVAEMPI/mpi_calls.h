@@ -1,15 +1,15 @@
-// MPI's constants are macros with casts, which Swift does not import: the few calls that a training
-// run needs, as functions. Every process of the run takes part in each call.
+// MPI's constants are macros with casts, which Swift does not import. These functions wrap the
+// calls that a training run needs. Every process of the run takes part in each call.
 #ifndef DVAE_MPI_CALLS_H
 #define DVAE_MPI_CALLS_H
 
 #include <mpi.h>
 #include <stddef.h>
 
-// Counts of MPI are ints: longer arrays go in parts.
+// MPI's counts are ints, so longer arrays are split.
 #define DVAE_MPI_PART ((size_t)1 << 28)
 
-// Joins the processes that mpirun started; nonzero where that fails.
+// Joins the processes that mpirun started; nonzero on failure.
 static inline int dvae_mpi_begin(void) {
   int provided = 0;
   return MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided) != MPI_SUCCESS ||
@@ -30,8 +30,8 @@ static inline int dvae_mpi_size(void) {
   return size;
 }
 
-// Replaces the numbers by their sums over all processes. A failure ends all of them, with MPI's
-// message.
+// All-reduce: replaces the numbers by their sums over all processes. A failure ends all of them,
+// with MPI's message.
 static inline void dvae_mpi_sum_floats(float *x, size_t count) {
   for (size_t at = 0; at < count; at += DVAE_MPI_PART) {
     size_t part = count - at < DVAE_MPI_PART ? count - at : DVAE_MPI_PART;
@@ -43,7 +43,7 @@ static inline void dvae_mpi_sum_doubles(double *x, size_t count) {
   MPI_Allreduce(MPI_IN_PLACE, x, (int)count, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
 }
 
-// Replaces the bytes by those of process 0.
+// Broadcasts the bytes of process 0.
 static inline void dvae_mpi_broadcast(void *bytes, size_t count) {
   for (size_t at = 0; at < count; at += DVAE_MPI_PART) {
     size_t part = count - at < DVAE_MPI_PART ? count - at : DVAE_MPI_PART;

@@ -1,7 +1,7 @@
 #include <sqlite3.h>
 
-/// Sets limits and switches off what a database that is only read has no need of, so that a hostile one
-/// can neither compute nor grow; `sqlite3_db_config` takes variable arguments, which Swift cannot call.
+/// Sets limits and disables what a read-only database does not need, so that a hostile one can
+/// neither compute nor grow. `sqlite3_db_config` is variadic, so Swift cannot call it.
 static inline void dvae_sqlite_defend(sqlite3 *database, int longest) {
   sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)0);
   sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)0);

@@ -15,7 +15,7 @@ struct dvae_fetch_handle {
   CURL *curl;
 };
 
-/// What the callbacks of one fetch share.
+/// The state shared by the callbacks of one fetch.
 struct transfer {
   const struct dvae_fetch_limits *limits;
   struct dvae_fetch_result *result;
@@ -23,7 +23,7 @@ struct transfer {
   int refused;
   int too_large;
   int no_memory;
-  /// The status that the present answer began with, and whether its X-Robots-Tag refuses.
+  /// The status of the current answer, and whether its X-Robots-Tag refuses.
   int answered;
   int unwanted;
   char tag[DVAE_FETCH_MESSAGE_BYTES];
@@ -35,7 +35,7 @@ static int within(uint32_t address, uint32_t network, int bits) {
   return (address ^ network) >> (32 - bits) == 0;
 }
 
-// The special-purpose registries of IANA (RFC 6890 and its successors).
+// IANA's special-purpose registries (RFC 6890 and its successors).
 static enum address_kind kind_of_ipv4(uint32_t address) {
   static const struct {
     uint32_t network;
@@ -78,7 +78,7 @@ static enum address_kind kind_of_ipv6(const uint8_t *a) {
     return kind_of_ipv4(ipv4_at(a + 12)) == PUBLIC ? PUBLIC : FORBIDDEN;
   if (a[0] == 0x20 && a[1] == 0x01 && (a[2] < 0x02 || (a[2] == 0x0D && a[3] == 0xB8)))
     return FORBIDDEN; // 2001::/23: protocol assignments, Teredo; 2001:db8::/32: documentation
-  // Only 2000::/3 is given out: the rest is link-local, multicast or unused.
+  // Only 2000::/3 is assigned: the rest is link-local, multicast or unused.
   return (a[0] & 0xE0) == 0x20 ? PUBLIC : FORBIDDEN;
 }
 
@@ -138,7 +138,7 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
 
 static int is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-/// Cuts blanks from both ends of a text.
+/// Trims blanks from both ends of a text.
 static void trim(const char **text, size_t *count) {
   while (*count > 0 && is_blank(**text)) (*text)++, (*count)--;
   while (*count > 0 && is_blank((*text)[*count - 1])) (*count)--;
@@ -148,8 +148,8 @@ static int is_word(const char *text, size_t count, const char *word) {
   return strlen(word) == count && strncasecmp(text, word, count) == 0;
 }
 
-/// Whether the value of an X-Robots-Tag refuses the use of an image: "noai, noindex", or the same
-/// behind a robot's name and a colon, which counts for that robot alone.
+/// Returns whether the value of an X-Robots-Tag refuses the use of an image: "noai, noindex", or
+/// the same after a robot's name and a colon, which applies only to that robot.
 static int refuses(const char *value, size_t count, const char *name) {
   static const char *const words[] = {"noai", "noimageai", "noindex", "noimageindex", "none"};
   const char *colon = memchr(value, ':', count);
@@ -180,7 +180,7 @@ static size_t read_header(char *bytes, size_t size, size_t count, void *context)
   const char *line = bytes;
   size_t length = size * count;
   if (length > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
-    // The first line of an answer; there is one for every redirection.
+    // The first line of an answer; every redirection has one.
     transfer->unwanted = transfer->answered = 0;
     const char *digit = memchr(line, ' ', length);
     if (digit == NULL) return length;
@@ -201,7 +201,7 @@ static size_t read_header(char *bytes, size_t size, size_t count, void *context)
   return size * count;
 }
 
-/// Whether the answer is the file that was asked for, and its server does not want it to be used.
+/// Returns whether the answer is the requested file, and its server forbids its use.
 static int is_unwanted(const struct transfer *transfer) {
   return transfer->unwanted && transfer->answered >= 200 && transfer->answered < 300;
 }
@@ -270,7 +270,7 @@ static void initialize(void) {
   identity_header = curl_slist_append(NULL, "Accept-Encoding: identity");
 }
 
-/// The header that asks for bytes as they are; it lives as long as the process.
+/// The header that requests unencoded bytes; it lives as long as the process.
 static struct curl_slist *identity(void) { return identity_header; }
 
 dvae_fetch_handle *dvae_fetch_open(void) {
@@ -292,7 +292,7 @@ void dvae_fetch_close(dvae_fetch_handle *handle) {
 
 static void configure(CURL *curl, const char *address, struct transfer *transfer) {
   const struct dvae_fetch_limits *limits = transfer->limits;
-  // Open connections survive a reset.
+  // A reset keeps open connections.
   curl_easy_reset(curl);
   curl_easy_setopt(curl, CURLOPT_URL, address);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -303,7 +303,7 @@ static void configure(CURL *curl, const char *address, struct transfer *transfer
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
   curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
-  // Behind a proxy the address that is connected to would say nothing.
+  // With a proxy, the address of the connection would not be the server's.
   curl_easy_setopt(curl, CURLOPT_PROXY, "");
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
   curl_easy_setopt(curl, CURLOPT_MAXREDIRS, limits->redirects);
@@ -320,31 +320,32 @@ static void configure(CURL *curl, const char *address, struct transfer *transfer
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transfer->result->message);
-  // Images are as small as they get, so nothing is asked for; some servers compress them all the same.
+  // Images are already compressed, so no encoding is requested; some servers compress them all the
+  // same.
   curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, identity());
 }
 
-/// Returns 1 if a connection was made and the answer on it was not HTTP. Another connection may help: some
-/// servers send stray bytes after an answer, and those precede the next one.
+/// Returns 1 if a connection was made but the answer was not HTTP. Another connection may help:
+/// some servers send stray bytes after an answer, which then precede the next one.
 static int is_stray(CURL *curl, CURLcode code, const struct transfer *transfer) {
   char *peer = NULL, *address = NULL;
   if (code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_WEIRD_SERVER_REPLY) return 0;
   if (transfer->result->count > 0) return 0;
-  // An answer that leads to another protocol is one of HTTP.
+  // An answer that redirects to another protocol is HTTP.
   if (curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &address) != CURLE_OK || address == NULL ||
       strncasecmp(address, "http", 4) != 0)
     return 0;
   return curl_easy_getinfo(curl, CURLINFO_PRIMARY_IP, &peer) == CURLE_OK && peer != NULL && *peer != 0;
 }
 
-/// Fetches, and once more on a fresh connection or without decoding where that may help.
+/// Fetches; tries once more on a fresh connection or without decoding if that may help.
 static CURLcode perform(CURL *curl, struct transfer *transfer) {
   CURLcode code = curl_easy_perform(curl);
   if (is_stray(curl, code, transfer)) {
     curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
   } else if (code == CURLE_BAD_CONTENT_ENCODING && transfer->result->count == 0) {
-    // A name that is none, as "utf-8", or a compression that is not: the bytes as they are.
+    // For an unknown encoding such as "utf-8", or damaged compression, take the bytes as they are.
     curl_easy_setopt(curl, CURLOPT_HTTP_CONTENT_DECODING, 0L);
   } else {
     return code;
@@ -356,7 +357,7 @@ static CURLcode perform(CURL *curl, struct transfer *transfer) {
 int dvae_fetch(
     dvae_fetch_handle *handle, const char *address, const struct dvae_fetch_limits *limits,
     struct dvae_fetch_result *result) {
-  // libcurl writes a message into as many bytes.
+  // libcurl writes messages of up to this size.
   _Static_assert(DVAE_FETCH_MESSAGE_BYTES >= CURL_ERROR_SIZE, "room for the message");
   memset(result, 0, sizeof *result);
   struct transfer transfer = {.limits = limits, .result = result};

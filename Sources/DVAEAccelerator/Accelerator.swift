@@ -5,19 +5,19 @@ package import DVAEFiles
 package struct Device: Hashable, Sendable {
   /// The device's kind, such as `NVIDIA H100 80GB HBM3`.
   package let kind: String
-  /// The memory in bytes that programs may use, if the plugin tells.
+  /// The memory in bytes that programs may use, if the plugin reports it.
   package let memoryLimit: Int?
-  /// The memory in bytes that is in use now, if the plugin tells.
+  /// The memory in bytes that is in use now, if the plugin reports it.
   package let memoryInUse: Int?
 }
 
-/// The devices that a plugin drives in this machine.
+/// The devices of a plugin in this machine.
 ///
-/// All functions may be called from any thread.
+/// All functions are thread-safe.
 package final class Accelerator: @unchecked Sendable {
   /// The plugin.
   package let plugin: Plugin
-  /// The platform and its version, as the plugin calls them.
+  /// The platform's name and version, as reported by the plugin.
   package let platform: String
   /// The number of devices that are used.
   package let deviceCount: Int
@@ -29,9 +29,9 @@ package final class Accelerator: @unchecked Sendable {
   /// - Parameters:
   ///   - plugin: the plugin
   ///   - wanted: the number of devices to use; nil for all
-  ///   - reservesMemory: whether a GPU's memory is taken at once, which is faster later; not for a
-  ///     mere look at the devices
-  /// - Throws: `missing` where there are none, `usage` where there are fewer
+  ///   - reservesMemory: whether to reserve a GPU's memory at once, which is faster later; not for
+  ///     merely listing the devices
+  /// - Throws: `missing` if there are none, `usage` if there are too few
   package init(
     _ plugin: Plugin, devices wanted: Int? = nil, reservesMemory: Bool = true
   ) throws(DVAEError) {
@@ -65,7 +65,7 @@ package final class Accelerator: @unchecked Sendable {
   private static func makeClient(
     _ plugin: Plugin, _ devices: Int?, reservesMemory: Bool
   ) throws(PluginFailure) -> UnsafeMutableRawPointer {
-    // A plugin refuses options that it does not know.
+    // Plugins reject unknown options.
     var options: [(name: String, value: PluginOption)] = []
     if plugin.isCPU { options.append(("cpu_device_count", .integer(devices ?? 1))) }
     if plugin.isGPU, !reservesMemory { options.append(("preallocate", .flag(false))) }
@@ -81,15 +81,15 @@ package final class Accelerator: @unchecked Sendable {
     }
   }
 
-  /// The devices for people and records: `cuda NVIDIA H100 80GB HBM3`, with their number if there are
-  /// several.
+  /// The devices for display and records: `cuda NVIDIA H100 80GB HBM3`, with their number if there
+  /// are several.
   package var name: String {
     let kind = deviceDescriptions().first?.kind ?? "unknown"
     let device = Path(plugin.name).name
     return "\(device) \(kind)" + (deviceCount > 1 ? " ×\(deviceCount)" : "")
   }
 
-  /// Returns a description of each device at this moment.
+  /// Returns the current description of each device.
   package func deviceDescriptions() -> [Device] {
     devices.map { device in
       let kind = try? plugin.text(
@@ -106,8 +106,8 @@ package final class Accelerator: @unchecked Sendable {
 
   // MARK: Tensors
 
-  /// Copies a tensor to a device; the memory may be changed as soon as the function returns, though
-  /// the transfer goes on while a program runs.
+  /// Copies a tensor to a device; the memory may be reused as soon as the function returns, while
+  /// the transfer can overlap with a running program.
   ///
   /// - Parameters:
   ///   - bytes: the elements, row-major
@@ -115,7 +115,7 @@ package final class Accelerator: @unchecked Sendable {
   ///   - type: the type of the elements
   ///   - device: the number of the device
   /// - Returns: the tensor on the device
-  /// - Throws: `inputOutput` where the device has no memory left or fails
+  /// - Throws: `inputOutput` if the device is out of memory or fails
   package func upload(
     _ bytes: UnsafeRawBufferPointer, _ extents: [Int], _ type: ElementType, to device: Int = 0
   ) throws(DVAEError) -> DeviceBuffer {
@@ -156,14 +156,14 @@ package final class Accelerator: @unchecked Sendable {
 
   // MARK: Programs
 
-  /// Compiles a StableHLO program, or takes it from the cache.
+  /// Compiles a StableHLO program, or loads it from the cache.
   ///
   /// - Parameters:
   ///   - program: StableHLO as text or bytecode, with a public function `main`
-  ///   - options: what it is compiled for
-  ///   - cache: where compiled programs are kept; nil for nowhere
+  ///   - options: the options of the compiler
+  ///   - cache: the cache of compiled programs; nil for none
   /// - Returns: the program
-  /// - Throws: `internal` where the program cannot be compiled, `inputOutput` where memory is short
+  /// - Throws: `internal` if the program cannot be compiled, `inputOutput` if memory is short
   package func compile(
     _ program: [UInt8], _ options: CompileOptions = CompileOptions(),
     cache: ProgramCache? = ProgramCache()
@@ -221,7 +221,7 @@ package final class Accelerator: @unchecked Sendable {
     }
   }
 
-  /// The memory of the first device, for errors.
+  /// Returns the memory of the first device, for errors.
   func memorySummary() -> String {
     guard let device = deviceDescriptions().first, let limit = device.memoryLimit else { return "" }
     return "\(gigabytes(device.memoryInUse ?? 0)) of \(gigabytes(limit)) are in use"

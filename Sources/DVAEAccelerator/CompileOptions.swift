@@ -1,6 +1,6 @@
 /// The devices and settings that a program is compiled for.
 package struct CompileOptions: Hashable, Sendable {
-  /// A value of a compiler's flag.
+  /// The value of a compiler flag.
   package enum Flag: Hashable, Sendable {
     case text(String)
     case flag(Bool)
@@ -9,7 +9,7 @@ package struct CompileOptions: Hashable, Sendable {
 
   /// The number of devices that run the program, each on its own arguments.
   package var replicas: Int
-  /// Flags of XLA for this program alone, such as `xla_gpu_deterministic_ops`.
+  /// XLA flags for this program only, such as `xla_gpu_deterministic_ops`.
   package var flags: [String: Flag]
 
   /// Makes options.
@@ -18,7 +18,7 @@ package struct CompileOptions: Hashable, Sendable {
     self.flags = flags
   }
 
-  /// The options as XLA's serialised `CompileOptionsProto`; it must not be empty.
+  /// The options as XLA's serialised `CompileOptionsProto`; plugins require at least one byte.
   package var bytes: [UInt8] {
     // executable_build_options = 3 { num_replicas = 4, num_partitions = 5 }
     var message = Self.field(3, Self.field(4, replicas) + Self.field(5, 1))
@@ -35,7 +35,7 @@ package struct CompileOptions: Hashable, Sendable {
     return message
   }
 
-  // Protocol Buffers: a field is its number and kind, then a value or a length and bytes.
+  // Protocol Buffers: a field is its number and wire type, then a value or a length and bytes.
 
   private static func field(_ number: Int, _ value: Int) -> [UInt8] {
     varint(UInt64(number << 3)) + varint(UInt64(bitPattern: Int64(value)))

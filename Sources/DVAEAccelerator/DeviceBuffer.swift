@@ -3,7 +3,7 @@ package import DVAEFiles
 
 /// A tensor in the memory of a device.
 package final class DeviceBuffer: @unchecked Sendable {
-  /// The devices that it belongs to; they stay open as long as it lives.
+  /// The tensor's devices, which stay open as long as it lives.
   private let accelerator: Accelerator
   let buffer: UnsafeMutableRawPointer
 
@@ -14,7 +14,7 @@ package final class DeviceBuffer: @unchecked Sendable {
 
   deinit { accelerator.plugin.destroy(DVAE_PJRT_BUFFER_DESTROY, buffer) }
 
-  /// Whether a program has taken the memory for its results.
+  /// Whether a program has reused the memory for its results.
   package var isDonated: Bool {
     var arguments = dvae_pjrt_flag()
     arguments.object = buffer
@@ -22,16 +22,16 @@ package final class DeviceBuffer: @unchecked Sendable {
       || arguments.value
   }
 
-  /// Waits until the tensor is there and copies it to the host.
+  /// Waits until the tensor is computed and copies it to the host.
   ///
   /// - Parameter memory: room for the elements, row-major
-  /// - Throws: `inputOutput` where the device or the program that makes the tensor has failed
+  /// - Throws: `inputOutput` if the device or the program that computes the tensor failed
   package func copy(to memory: UnsafeMutableRawBufferPointer) throws(DVAEError) {
     let plugin = accelerator.plugin
     do throws(PluginFailure) {
       var arguments = dvae_pjrt_to_host()
       arguments.buffer = buffer
-      // Without memory the plugin says how much it needs.
+      // Called without memory, the plugin returns the required size.
       try plugin.call(DVAE_PJRT_BUFFER_TO_HOST, &arguments)
       guard arguments.size == memory.count else {
         throw PluginFailure(
@@ -47,7 +47,7 @@ package final class DeviceBuffer: @unchecked Sendable {
     }
   }
 
-  /// Waits until the tensor is there and returns its elements.
+  /// Waits until the tensor is computed and returns its elements.
   package func array<T: BitwiseCopyable>(of type: T.Type, count: Int) throws(DVAEError) -> [T] {
     let memory = UnsafeMutableBufferPointer<T>.allocate(capacity: count)
     defer { memory.deallocate() }

@@ -3,14 +3,14 @@ package import DVAEFiles
 
 /// The memory that a program needs on each device, in bytes.
 package struct ProgramMemory: Hashable, Sendable {
-  /// Its arguments.
+  /// The size of its arguments.
   package let arguments: Int
-  /// Its results, without those that take the place of arguments.
+  /// The size of its results, without those that reuse arguments' memory.
   package let results: Int
-  /// What it needs while it runs.
+  /// The size of its temporary memory.
   package let temporary: Int
 
-  /// All of it.
+  /// The sum of all.
   package var total: Int { arguments + results + temporary }
 }
 
@@ -18,7 +18,7 @@ package struct ProgramMemory: Hashable, Sendable {
 package final class DeviceProgram: @unchecked Sendable {
   /// The number of tensors that it returns on each device.
   package let resultCount: Int
-  /// The memory that it needs, if the plugin tells.
+  /// The memory that it needs, if the plugin reports it.
   package let memory: ProgramMemory?
   private let accelerator: Accelerator
   private let loaded: UnsafeMutableRawPointer
@@ -56,7 +56,7 @@ package final class DeviceProgram: @unchecked Sendable {
       temporary: Int(memory.temporary))
   }
 
-  /// The compiled program for the same plugin on the same kind of device.
+  /// Returns the compiled program, for the same plugin and kind of device.
   func serialized() throws(PluginFailure) -> [UInt8] {
     let plugin = accelerator.plugin
     let executable = try plugin.related(DVAE_PJRT_LOADED_EXECUTABLE, to: loaded)
@@ -68,14 +68,14 @@ package final class DeviceProgram: @unchecked Sendable {
     return Array(UnsafeRawBufferPointer(start: arguments.bytes, count: arguments.count))
   }
 
-  /// Starts the program on every device it was compiled for, and does not wait.
+  /// Starts the program on all devices that it was compiled for, without waiting.
   ///
-  /// An argument whose memory the program takes for a result must not be used again. An error of
-  /// the device may appear only when the run or one of its results is waited for.
+  /// An argument whose memory a result reuses must not be used again. Device errors may appear only
+  /// when the run or one of its results is awaited.
   ///
   /// - Parameter arguments: the arguments on each device
   /// - Returns: the run with its results
-  /// - Throws: `internal` where the arguments do not fit, `inputOutput` where the device fails
+  /// - Throws: `internal` if the arguments do not match, `inputOutput` if the device fails
   package func run(_ arguments: [[DeviceBuffer]]) throws(DVAEError) -> DeviceRun {
     precondition(
       arguments.count == replicas && arguments.allSatisfy { $0.count == arguments[0].count },
@@ -92,7 +92,7 @@ package final class DeviceProgram: @unchecked Sendable {
     let done = Table([UnsafeMutableRawPointer?](repeating: nil, count: replicas))
     let options = Table([dvae_pjrt_execute_options()])
     options.start.pointee.head.size = MemoryLayout<dvae_pjrt_execute_options>.size
-    // The plugin reads all tables during the call.
+    // The plugin reads all tables only during the call.
     defer { withExtendedLifetime((lists, results, argumentTable, resultTable, done, options)) {} }
     do throws(PluginFailure) {
       var execute = dvae_pjrt_execute()
@@ -137,12 +137,12 @@ package final class DeviceProgram: @unchecked Sendable {
   }
 }
 
-/// A run of a program that may still be going on.
+/// A run of a program, possibly still in progress.
 package final class DeviceRun: @unchecked Sendable {
-  /// The results on each device; they can be used at once as arguments of other runs.
+  /// The results on each device; they can be passed to other runs before this one ends.
   package let results: [[DeviceBuffer]]
   private let program: DeviceProgram
-  /// The arguments must live until the run has ended.
+  /// Keeps the arguments alive until the run has ended.
   private var arguments: [[DeviceBuffer]]
   private var events: [UnsafeMutableRawPointer?]
 
@@ -160,13 +160,13 @@ package final class DeviceRun: @unchecked Sendable {
 
   /// Waits until all devices are done; not to be called from two threads at once.
   ///
-  /// - Throws: `inputOutput` where a device failed or has no memory left
+  /// - Throws: `inputOutput` if a device failed or is out of memory
   package func wait() throws(DVAEError) {
     let waiting = events
     events = []
     defer { arguments = [] }
     var failure: DVAEError?
-    // Each event is freed, even after an error.
+    // All events must be freed, even after an error.
     for event in waiting {
       do throws(DVAEError) { try program.wait(for: event) } catch { failure = failure ?? error }
     }
@@ -174,7 +174,7 @@ package final class DeviceRun: @unchecked Sendable {
   }
 }
 
-/// An array at an address that does not change, for arguments of C functions.
+/// An array at a stable address, for arguments of C functions.
 private final class Table<Element> {
   let start: UnsafeMutablePointer<Element>
   private let count: Int

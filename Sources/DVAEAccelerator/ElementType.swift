@@ -21,7 +21,7 @@ package enum ElementType: Hashable, Sendable {
     return Int32(code)
   }
 
-  /// The bytes of an element.
+  /// The size of an element in bytes.
   package var size: Int {
     switch self {
     case .bool, .uint8: 1

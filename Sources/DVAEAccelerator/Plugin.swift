@@ -2,13 +2,13 @@ import CDVAEPJRT
 package import DVAEFiles
 import Synchronization
 
-/// A PJRT plugin: a library that compiles programs for one kind of device and runs them there.
+/// A PJRT plugin: a library that compiles and runs programs for one kind of device.
 ///
-/// The functions of a plugin may be called from any thread.
+/// All functions are thread-safe.
 package final class Plugin: @unchecked Sendable {
   /// The library's path.
   package let path: String
-  /// The name of the device that was asked for, such as `cuda`, or the path; for messages.
+  /// The requested device, such as `cuda`, or the path; for messages.
   package let name: String
   /// The version of the interface, such as `0.115`.
   package let version: String
@@ -16,13 +16,13 @@ package final class Plugin: @unchecked Sendable {
 
   private static let loaded = Mutex<[String: Plugin]>([:])
 
-  /// Loads the plugin of a device, once for each path; it stays loaded until the process ends.
+  /// Loads the plugin of a device once per path; it stays loaded until the process ends.
   ///
   /// - Parameters:
   ///   - device: a name such as `cuda`, or the path of a plugin
-  ///   - search: where names lead
+  ///   - search: finds the plugins of names
   /// - Returns: the plugin
-  /// - Throws: `missing` where there is no plugin, `badData` where the file is something else or its
+  /// - Throws: `missing` if there is no plugin, `badData` if the file is something else or its
   ///   interface is too old
   package static func load(
     _ device: String, _ search: PluginSearch = PluginSearch()
@@ -43,7 +43,7 @@ package final class Plugin: @unchecked Sendable {
       throw DVAEError(.missing, "\(path): expected a PJRT plugin, found no file")
     }
     PluginEnvironment.prepare(for: path)
-    // A bare name would be looked up in the system's folders.
+    // A bare name would be searched in the system's folders.
     let place = path.utf8.contains(UInt8(ascii: "/")) ? path : "./" + path
     guard let library = System.load(place) else {
       throw DVAEError(.badData, "\(path): cannot be loaded: \(System.loadFailure())")
@@ -70,7 +70,7 @@ package final class Plugin: @unchecked Sendable {
     }
   }
 
-  /// The error for a version of the interface that this package does not know.
+  /// Returns the error for an unsupported version of the interface.
   package static func refusal(
     _ path: String, major: Int, minor: Int, tableSize: Int
   ) -> DVAEError? {
@@ -83,10 +83,10 @@ package final class Plugin: @unchecked Sendable {
         + "\(major).\(minor); install \(major > 0 ? "an older" : "a newer") plugin")
   }
 
-  /// The plugin's attributes, such as the StableHLO version that it reads.
+  /// Returns the plugin's attributes, such as the StableHLO version that it reads.
   package func attributes() -> [String: String] {
     var list = dvae_pjrt_attributes()
-    // Some plugins do not have this function.
+    // Some plugins lack this function.
     guard (try? call(DVAE_PJRT_PLUGIN_ATTRIBUTES, &list)) != nil else { return [:] }
     let values = UnsafeBufferPointer(start: list.values, count: list.count)
     return values.reduce(into: [:]) { attributes, value in
@@ -103,14 +103,14 @@ package final class Plugin: @unchecked Sendable {
     }
   }
 
-  /// Whether the plugin's devices are made of this machine's CPU.
+  /// Whether the plugin's devices are this machine's CPU.
   var isCPU: Bool { Path(path).name.contains("cpu") }
   /// Whether it is XLA's plugin for GPUs.
   var isGPU: Bool { path.hasSuffix("xla_cuda_plugin.so") || path.hasSuffix("xla_rocm_plugin.so") }
 
   // MARK: Calls
 
-  /// Calls a function of the table; the size of the arguments is filled in.
+  /// Calls a function of the table after setting the size of the arguments.
   func call<Arguments>(
     _ function: Int, _ arguments: inout Arguments
   ) throws(PluginFailure) {
@@ -154,7 +154,7 @@ package final class Plugin: @unchecked Sendable {
     try? call(function, &arguments)
   }
 
-  /// The text that a function returns about an object.
+  /// Returns the text that a function reports about an object.
   func text(_ function: Int, of object: UnsafeMutableRawPointer) throws(PluginFailure) -> String {
     var arguments = dvae_pjrt_text()
     arguments.object = object
@@ -162,7 +162,7 @@ package final class Plugin: @unchecked Sendable {
     return Self.text(arguments.text, arguments.count)
   }
 
-  /// The object that belongs to another one.
+  /// Returns an object that belongs to another one.
   func related(
     _ function: Int, to object: UnsafeMutableRawPointer
   ) throws(PluginFailure) -> UnsafeMutableRawPointer {

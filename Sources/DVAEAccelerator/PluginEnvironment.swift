@@ -2,7 +2,7 @@ import DVAEFiles
 
 /// The settings that a plugin needs before it is loaded.
 enum PluginEnvironment {
-  /// The vendor's libraries that NVIDIA's plugin opens by name, in the order of their dependencies.
+  /// The vendor libraries that NVIDIA's plugin opens by name, in the order of their dependencies.
   private static let vendorLibraries = [
     "libcudart.so", "libnvJitLink.so", "libnvrtc.so", "libcublasLt.so", "libcublas.so",
     "libnccl.so",
@@ -10,11 +10,11 @@ enum PluginEnvironment {
     "libcudnn.so",
   ]
 
-  /// Sets variables and loads the vendor's libraries for the plugin at a path.
+  /// Sets environment variables and loads vendor libraries for the plugin at a path.
   ///
-  /// Plugins read the environment when they are loaded; afterwards it has no effect.
+  /// Plugins read the environment when they are loaded; later changes have no effect.
   static func prepare(for plugin: String) {
-    // XLA writes to standard error otherwise; its errors come back as errors as well.
+    // Silences XLA's log on standard error; errors are also returned.
     if System.variable("TF_CPP_MIN_LOG_LEVEL") == nil {
       System.setVariable("TF_CPP_MIN_LOG_LEVEL", to: "3")
     }
@@ -28,7 +28,7 @@ enum PluginEnvironment {
       for folder in folders {
         let names = (try? FileSystem.names(in: folder + "/lib")) ?? []
         if let name = names.first(where: { $0.hasPrefix(library + ".") }) {
-          // A library that cannot be loaded is the plugin's to miss: it names what it needs.
+          // If a library cannot be loaded, the plugin reports it by name.
           _ = System.load(folder + "/lib/" + name)
           break
         }
@@ -36,7 +36,7 @@ enum PluginEnvironment {
     }
   }
 
-  /// Tells XLA where the assembler and libdevice are.
+  /// Sets the path where XLA finds the assembler and libdevice.
   private static func setDataFolder(_ folders: [String]) {
     let flags = System.variable("XLA_FLAGS") ?? ""
     guard !flags.contains("xla_gpu_cuda_data_dir"),
@@ -45,9 +45,9 @@ enum PluginEnvironment {
     System.setVariable("XLA_FLAGS", to: flags + " --xla_gpu_cuda_data_dir=" + folder)
   }
 
-  /// Whether this machine can have the device at all.
+  /// Returns whether this machine can have the device.
   ///
-  /// Google's plugin waits for minutes for a server that only its own machines have.
+  /// Google's plugin waits minutes for a server that exists only on Google's machines.
   static func isPossible(_ plugin: String) -> Bool {
     guard Path(plugin).name.hasPrefix("libtpu") else { return true }
     return ["/dev/accel0", "/dev/vfio/0"].contains { FileSystem.kind($0) != .missing }

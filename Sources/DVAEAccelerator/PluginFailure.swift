@@ -1,7 +1,7 @@
 import CDVAEPJRT
 import DVAEFiles
 
-/// The error that a function of a plugin returned.
+/// An error from a function of a plugin.
 struct PluginFailure: Error {
   /// One of gRPC's codes.
   let code: Int
@@ -13,16 +13,16 @@ struct PluginFailure: Error {
     String(text.split(whereSeparator: \.isNewline).first ?? "no message")
   }
 
-  /// What was being done.
+  /// The step that failed.
   enum Step {
     case starting
     case compiling
-    /// Moving so many bytes to or from the device.
+    /// Transferring this many bytes to or from the device.
     case moving(bytes: Int)
     case running
   }
 
-  /// Whether the device has no memory left.
+  /// Whether the device is out of memory.
   var isOutOfMemory: Bool {
     code == DVAE_PJRT_RESOURCE_EXHAUSTED || text.contains("RESOURCE_EXHAUSTED")
       || text.contains("Out of memory")
@@ -30,11 +30,11 @@ struct PluginFailure: Error {
 }
 
 extension Plugin {
-  /// The error of the whole package for a failure of the plugin.
+  /// Converts a plugin's error.
   ///
   /// - Parameters:
   ///   - failure: the plugin's error
-  ///   - step: what was being done
+  ///   - step: the step that failed
   ///   - memory: the memory of the device and of the program, for an error about memory
   /// - Returns: the error, one line
   func error(
@@ -61,7 +61,7 @@ extension Plugin {
   }
 }
 
-/// A number of bytes for people.
+/// Formats a number of bytes.
 func gigabytes(_ bytes: Int) -> String {
   let tenths = (Double(bytes) / 1e8).rounded() / 10
   return tenths >= 1 ? "\(tenths) GB" : "\((bytes + 999_999) / 1_000_000) MB"

@@ -1,12 +1,12 @@
 import CDVAEPJRT
 
-/// The value of an option that a client or a description of a machine is made with.
+/// The value of an option for creating a client or a topology description.
 enum PluginOption {
   case text(String)
   case integer(Int)
   case flag(Bool)
 
-  /// Calls a closure with options as the interface takes them.
+  /// Calls a closure with options in the interface's form.
   static func withValues<Result>(
     _ options: [(name: String, value: PluginOption)],
     _ body: (UnsafeBufferPointer<dvae_pjrt_named_value>) throws(PluginFailure) -> Result
@@ -45,7 +45,7 @@ enum PluginOption {
   }
 }
 
-/// Calls a closure with a StableHLO program and its options as the interface takes them.
+/// Calls a closure with a StableHLO program and its options in the interface's form.
 func withProgram<Result>(
   _ program: [UInt8], _ options: [UInt8],
   _ body: (UnsafePointer<dvae_pjrt_program>, UnsafeBufferPointer<CChar>) throws(PluginFailure) ->
@@ -69,7 +69,7 @@ func withProgram<Result>(
 }
 
 extension [UInt8] {
-  /// Calls a closure with the bytes as C's characters.
+  /// Calls a closure with the bytes as C characters.
   func withChars<Result>(
     _ body: (UnsafeBufferPointer<CChar>) throws(PluginFailure) -> Result
   ) throws(PluginFailure) -> Result {
@@ -80,7 +80,7 @@ extension [UInt8] {
 }
 
 extension Array {
-  /// `withUnsafeBytes` that throws errors of a known type.
+  /// `withUnsafeBytes` with typed errors.
   func withUnsafeBytesThrowing<Failure: Error, Value>(
     _ body: (UnsafeRawBufferPointer) throws(Failure) -> Value
   ) throws(Failure) -> Value {

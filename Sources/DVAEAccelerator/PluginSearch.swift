@@ -2,16 +2,16 @@ package import DVAEFiles
 
 /// Finds the plugin of a device.
 ///
-/// The places, in order: the variable `PJRT_NAMES_AND_LIBRARY_PATHS` (`name:path,name:path`, as JAX
-/// reads it), the folder that `Scripts/install-device.sh` fills, the active Python environment.
+/// It searches, in this order: the variable `PJRT_NAMES_AND_LIBRARY_PATHS` (`name:path,name:path`,
+/// as in JAX), the folder of `Scripts/install-device.sh`, the active Python environment.
 package struct PluginSearch: Sendable {
-  /// A kind of device whose plugins are known.
+  /// A kind of device with known plugins.
   package struct Known: Sendable {
     /// The name of the device, such as `cuda`.
     package let name: String
-    /// The plugins' paths below a folder of Python packages; `*` is any end of a name.
+    /// The plugins' paths below a folder of Python packages; `*` matches any end of a name.
     let paths: [String]
-    /// What the device is and how to get its plugin.
+    /// A description of the device, and how to get its plugin.
     package let advice: String
   }
 
@@ -54,7 +54,7 @@ package struct PluginSearch: Sendable {
       return (String($0[..<colon]), String($0[$0.utf8.index(after: colon)...]))
     }
     let data = variable("XDG_DATA_HOME")
-    // The base directory specification says that a relative path is to be ignored.
+    // The XDG base directory specification says that relative paths must be ignored.
     installFolder =
       if let data, data.utf8.first == UInt8(ascii: "/") {
         data + "/dvae/devices"
@@ -64,7 +64,7 @@ package struct PluginSearch: Sendable {
     pythonFolder = variable("VIRTUAL_ENV").map { $0 + "/lib" }
   }
 
-  /// All names that lead to a plugin, or would if it were installed.
+  /// All names of devices, whether their plugin is installed or not.
   package var names: [String] {
     Self.known.map(\.name)
       + named.map(\.name).filter { name in
@@ -72,11 +72,11 @@ package struct PluginSearch: Sendable {
       }
   }
 
-  /// The path of a device's plugin.
+  /// Returns the path of a device's plugin.
   ///
   /// - Parameter device: a name such as `cuda`, or the path of a plugin
   /// - Returns: the path
-  /// - Throws: `usage` for an unknown name, `missing` where no plugin is installed
+  /// - Throws: `usage` for an unknown name, `missing` if no plugin is installed
   package func plugin(of device: String) throws(DVAEError) -> String {
     if device.utf8.contains(UInt8(ascii: "/")) || device.hasSuffix(".so")
       || device.hasSuffix(".dylib")
@@ -95,7 +95,7 @@ package struct PluginSearch: Sendable {
       "\(device): no PJRT plugin is installed in \(installFolder)/\(device); \(known.advice)")
   }
 
-  /// The path of a named device's plugin, if there is one.
+  /// Returns the path of a named device's plugin, if it is installed.
   package func find(_ name: String) -> String? {
     if let path = named.first(where: { $0.name == name })?.path { return path }
     guard let known = Self.known.first(where: { $0.name == name }) else { return nil }
@@ -111,7 +111,7 @@ package struct PluginSearch: Sendable {
     return nil
   }
 
-  /// The paths below a folder that fit a pattern whose parts may hold one `*` each.
+  /// Returns the paths below a folder that match a pattern whose components may hold one `*` each.
   private func matches(_ pattern: String, in folder: String) -> [String] {
     pattern.split(separator: "/").reduce([folder]) { folders, part in
       let halves = part.split(separator: "*", omittingEmptySubsequences: false)

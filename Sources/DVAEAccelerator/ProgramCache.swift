@@ -6,18 +6,18 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Compiled programs on disk, so that a program is compiled once for a plugin and a kind of device.
+/// A disk cache of compiled programs, so that each is compiled once per plugin and kind of device.
 ///
-/// A file holds the SHA-256 of its content and the content. Anything wrong with a file makes the
-/// program be compiled again; a cache never makes a run fail.
+/// A file holds the SHA-256 of its content and the content. A damaged file makes the program be
+/// compiled again; the cache never makes a run fail.
 package struct ProgramCache: Sendable {
-  /// The number of programs that are kept; the least recently used are removed.
+  /// The number of programs to keep; the least recently used are removed.
   static let capacity = 64
 
-  /// Where the files are.
+  /// The folder of the files.
   package let folder: String
 
-  /// A cache in a folder; `dvae/programs` in the user's cache folder unless given.
+  /// Opens a cache in a folder; by default `dvae/programs` in the user's cache folder.
   package init(_ folder: String? = nil) {
     self.folder = folder ?? Self.standardFolder
   }
@@ -29,16 +29,16 @@ package struct ProgramCache: Sendable {
     return (System.variable("HOME") ?? ".") + "/.cache/dvae/programs"
   }
 
-  /// The name of a program in the cache: a hash of all that the compiled form depends on.
+  /// Returns a program's name in the cache: a hash of everything that affects its compiled form.
   static func key(_ program: [UInt8], _ options: [UInt8], _ accelerator: Accelerator) -> String {
     let plugin = accelerator.plugin
     var hash = FileHash()
     hash.add("dvae program 1")
-    // The version of the interface does not tell two builds of a plugin apart.
+    // Two builds of a plugin can have the same version of the interface.
     let file = System.sizeAndTime(plugin.path)
     hash.add("\(plugin.version) \(accelerator.platform) \(file?.size ?? 0) \(file?.time ?? 0)")
     for device in accelerator.deviceDescriptions() { hash.add(device.kind) }
-    // Programs for the CPU use the instructions that this one has.
+    // Programs for the CPU use this processor's instructions.
     let processor =
       FileManager.default.contents(atPath: "/proc/cpuinfo")
       .map { String(decoding: $0, as: UTF8.self) } ?? ""
@@ -51,7 +51,7 @@ package struct ProgramCache: Sendable {
     return hash.finished()
   }
 
-  /// The compiled program of a key, if it is there and whole.
+  /// Returns the compiled program for a key, if it is there and intact.
   func read(_ key: String) -> [UInt8]? {
     guard let content = FileManager.default.contents(atPath: path(key)) else { return nil }
     let program = [UInt8](content.dropFirst(64))
@@ -60,7 +60,7 @@ package struct ProgramCache: Sendable {
     return program
   }
 
-  /// Keeps a compiled program; a file of this name is replaced as a whole.
+  /// Stores a compiled program, replacing its file atomically.
   func write(_ program: [UInt8], _ key: String) {
     let temporary = path(key) + ".\(System.process).partial"
     do {
@@ -71,7 +71,7 @@ package struct ProgramCache: Sendable {
       try file.sync()
       try FileSystem.rename(temporary, to: path(key))
     } catch {
-      // A full disk or a folder that cannot be written costs time alone.
+      // A failure to write only costs time.
       try? FileSystem.remove(temporary)
     }
     removeOldest()

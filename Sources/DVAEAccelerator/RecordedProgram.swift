@@ -1,7 +1,7 @@
 package import DVAEFiles
 package import DVAEProgram
 
-/// A recorded program that is compiled for an accelerator: tensors go in and come out by name.
+/// A recorded program, compiled for an accelerator; inputs and outputs are passed by name.
 package struct RecordedProgram: Sendable {
   /// The inputs in the program's order.
   package let inputs: [Recording.Input]
@@ -9,15 +9,15 @@ package struct RecordedProgram: Sendable {
   package let outputs: [Recording.Output]
   private let program: DeviceProgram
 
-  /// Compiles a recording, or takes it from the cache.
+  /// Compiles a recording, or loads it from the cache.
   ///
   /// - Parameters:
   ///   - recording: the program
   ///   - accelerator: the devices, at least as many as the recording has replicas
   ///   - precision: the precision of activations
   ///   - flags: flags of the compiler
-  ///   - cache: where compiled programs are kept; nil for nowhere
-  /// - Throws: `internal` where the program cannot be compiled, `inputOutput` where memory is short
+  ///   - cache: the cache of compiled programs; nil for none
+  /// - Throws: `internal` if the program cannot be compiled, `inputOutput` if memory is short
   package init(
     _ recording: Recording, on accelerator: Accelerator, _ precision: ProgramPrecision = .float32,
     flags: [String: CompileOptions.Flag] = [:], cache: ProgramCache? = ProgramCache()
@@ -29,15 +29,15 @@ package struct RecordedProgram: Sendable {
       CompileOptions(replicas: recording.replicas, flags: flags), cache: cache)
   }
 
-  /// The memory that the program needs on each device, if the plugin tells.
+  /// The memory that the program needs on each device, if the plugin reports it.
   package var memory: ProgramMemory? { program.memory }
 
-  /// Starts the program on every device and does not wait.
+  /// Starts the program on every device without waiting.
   ///
-  /// - Parameter tensors: those of each device, with all inputs; those whose memory an output takes
-  ///   must not be used again
+  /// - Parameter tensors: all inputs of each device; those whose memory an output reuses must not
+  ///   be used again
   /// - Returns: the run, and the outputs on each device
-  /// - Throws: `internal` where a tensor does not fit, `inputOutput` where a device fails
+  /// - Throws: `internal` if a tensor does not match, `inputOutput` if a device fails
   package func start(
     _ tensors: [[String: DeviceBuffer]]
   ) throws(DVAEError) -> (run: DeviceRun, outputs: [[String: DeviceBuffer]]) {
@@ -69,7 +69,7 @@ package struct RecordedProgram: Sendable {
 }
 
 extension RecordedElement {
-  /// The type on the device.
+  /// The corresponding type on the device.
   package var type: ElementType {
     switch self {
     case .activation, .float32: .float32

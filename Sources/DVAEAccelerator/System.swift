@@ -6,28 +6,28 @@ import Glibc
 import Musl
 #endif
 
-// Every call to the operating system that this module makes is in this file.
+// All calls of this module to the operating system are in this file.
 
 /// Shared libraries, the environment and the times of files.
 enum System {
-  /// Loads a shared library for the rest of the process; its symbols stay its own.
+  /// Loads a shared library until the process ends; its symbols are not visible to others.
   static func load(_ path: String) -> UnsafeMutableRawPointer? {
     dlopen(path, RTLD_NOW | RTLD_LOCAL)
   }
 
-  /// The loader's explanation of the last failure.
+  /// Returns the loader's message about the last failure.
   static func loadFailure() -> String {
     dlerror().map { String(cString: $0) } ?? "unknown reason"
   }
 
-  /// The address of a symbol of a library.
+  /// Returns the address of a symbol of a library.
   static func symbol(_ name: String, in library: UnsafeMutableRawPointer)
     -> UnsafeMutableRawPointer?
   {
     dlsym(library, name)
   }
 
-  /// The value of an environment variable.
+  /// Returns the value of an environment variable.
   static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
   /// Sets an environment variable for libraries that are loaded later.
@@ -36,7 +36,7 @@ enum System {
   /// The identifier of this process.
   static var process: Int { Int(getpid()) }
 
-  /// The size of a file in bytes and the time of its last change in nanoseconds.
+  /// Returns a file's size in bytes and its modification time in nanoseconds.
   static func sizeAndTime(_ path: String) -> (size: Int, time: Int)? {
     var status = stat()
     guard stat(path, &status) == 0 else { return nil }
@@ -48,6 +48,6 @@ enum System {
     return (Int(status.st_size), Int(time.tv_sec) * 1_000_000_000 + Int(time.tv_nsec))
   }
 
-  /// Marks a file as used now.
+  /// Sets the file's times to now.
   static func touch(_ path: String) { _ = utimes(path, nil) }
 }

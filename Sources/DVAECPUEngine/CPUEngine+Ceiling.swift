@@ -2,10 +2,10 @@ import CDVAEKernels
 import DVAETensors
 
 extension CPUEngine {
-  /// The multiply-adds a second of the matrix kernel alone, on data in the first cache: what every
-  /// convolution is measured against.
+  /// Measures the multiply-adds per second of the matrix kernel alone, on data in the first-level
+  /// cache: the reference for all convolutions.
   ///
-  /// - Parameter seconds: how long to measure
+  /// - Parameter seconds: the duration of the measurement
   /// - Returns: multiply-adds per second on all threads
   package func measuredCeiling(seconds: Double = 0.2) -> Double {
     let (rows, columns, k) = (panelRows, panelColumns, 128)

@@ -27,8 +27,8 @@ extension CPUEngine {
 
   /// dw[o, k] = Σ_p dy[p, o] · patch[p, k], for 1×1 and for kernels over few channels.
   ///
-  /// Cut into blocks of output × input channels and, where those are few, into ranges of positions
-  /// ("slots") whose sums are added in order at the end.
+  /// The work is split into blocks of output × input channels; if those are few, also into ranges
+  /// of positions ("slots") whose sums are added in order at the end.
   private func productGradient(_ g: WeightGradient) {
     let (outputs, width) = (g.shape.outputChannels, g.shape.fanIn)
     let isGathered = g.shape.kernel > 1
@@ -109,8 +109,8 @@ extension CPUEngine {
     addBias(UnsafePointer(dBias.pointer), parts: plan.slots, g)
   }
 
-  /// Adds sums of one output channel to dw, from the products' order of (row, column, input) to the
-  /// parameters' of (input, row, column).
+  /// Adds the sums of one output channel to dw, converting from the products' order (row, column,
+  /// input) to the parameters' (input, row, column).
   private func add(
     _ sums: UnsafePointer<Float>, _ output: Int, _ columns: Range<Int>, _ g: WeightGradient
   ) {
@@ -125,7 +125,7 @@ extension CPUEngine {
     }
   }
 
-  /// db from the sums of each part of the batch.
+  /// Adds db from the sums of each part of the batch.
   func addBias(_ sums: UnsafePointer<Float>, parts: Int, _ g: WeightGradient) {
     let outputs = g.shape.outputChannels
     for output in 0..<outputs {
@@ -135,11 +135,11 @@ extension CPUEngine {
   }
 }
 
-/// The floats of a row of at least n that fills an odd number of cache lines: columns of such rows
-/// spread over all sets of the first cache.
+/// Returns the stride in floats of rows of n that fill an odd number of cache lines: columns of
+/// such rows spread over all sets of the first-level cache.
 func unevenLines(_ n: Int) -> Int { ((n + 15) / 16 | 1) * 16 }
 
-/// What a weight gradient is made of, and where it goes.
+/// The input and output of a weight gradient.
 struct WeightGradient {
   let x: Tensor
   let dy: Tensor
@@ -150,12 +150,12 @@ struct WeightGradient {
   let dBias: TensorSlice
 }
 
-/// How the products of a weight gradient are cut: blocks of channels times slots of positions.
+/// The partition of a weight gradient's products: blocks of channels times slots of positions.
 private struct ProductPlan {
-  /// Tasks that suffice for the largest machines; more only costs memory.
+  /// The number of tasks, enough for the largest machines; more would only cost memory.
   private static let tasks = 32
 
-  /// Positions of one step.
+  /// The number of positions in one step.
   let depth = 256
   let block: (rows: Int, columns: Int)
   let slots: Int
@@ -185,7 +185,7 @@ private struct ProductPlan {
     return (o..<min(o + block.rows, outputs), i..<min(i + block.columns, inputs))
   }
 
-  /// The runs of positions of one slot, each within an image.
+  /// Returns the ranges of positions in one slot, each within an image.
   func steps(of slot: Int) -> [(image: Int, first: Int, count: Int)] {
     let steps = images * perImage
     return (slot * steps / slots..<(slot + 1) * steps / slots).map { step in

@@ -1,7 +1,7 @@
 import CDVAEKernels
 package import DVAETensors
 
-// Matrix products of whole numbers: rows of bytes or 16-bit numbers times packed weights.
+// Integer matrix products: rows of int8 or int16 times packed weights.
 
 extension CPUEngine: QuantizedEngine {
   /// y = skip + gain·(sum · scaleₒ + bₒ), and its bytes.
@@ -14,7 +14,7 @@ extension CPUEngine: QuantizedEngine {
     precondition(y.shape == shape, "convolution: skip \(y.shape) for \(shape)")
     let bytes = outputScale.map { _ in makeBytes(y.shape) }
     let stride = filter.shape.outputChannels
-    // Outputs that no cache holds until they are read again are written past it.
+    // Outputs too large to stay in a cache are written past it.
     let stream = skip == nil && y.count >= 4 << 20 && stride % 16 == 0
     let plan = WordProduct(filter, rows: panelRows, columns: panelColumns)
     forEachBlock(x, filter, plan) { block, _ in
@@ -31,7 +31,7 @@ extension CPUEngine: QuantizedEngine {
     return QuantizedOutput(y: y, bytes: bytes)
   }
 
-  /// The 2×2 maximum, and its bytes.
+  /// Returns the 2×2 maximum, and its bytes.
   package func maxPool2x2(_ x: Tensor, outputScale: Float) -> QuantizedOutput {
     let y = makeTensor(x.shape.halved)
     let bytes = makeBytes(y.shape)
@@ -74,7 +74,7 @@ extension CPUEngine: QuantizedEngine {
 
   /// Packs rows into A panels and calls `body` for each block of the product.
   ///
-  /// Narrow products pack within the task, wide ones pack an image once and share it.
+  /// Narrow products pack within the task; wide ones pack an image once and share it.
   func forEachBlock(
     _ x: QuantizedInput, _ filter: CPUQuantizedFilter, _ plan: WordProduct,
     _ body: (_ block: WordBlock, _ worker: Int) -> Void
@@ -133,15 +133,15 @@ extension CPUEngine: QuantizedEngine {
   }
 }
 
-/// How a product of words is cut.
+/// The partition of an integer product.
 struct WordProduct {
-  /// Positions of one task, a multiple of the A panel.
+  /// The number of positions in one task, a multiple of the A panel.
   let rows: Int
-  /// Output channels of one task, a multiple of the B panel.
+  /// The number of output channels in one task, a multiple of the B panel.
   let columns: Int
   let bands: Int
 
-  // Panels of rows, and what the columns of a task are a multiple of.
+  // `panelRows` and `panelColumns` are the units of rows and columns.
   init(_ filter: CPUQuantizedFilter, rows panelRows: Int, columns panelColumns: Int) {
     // Half of a 1 MiB cache for the weights, a quarter for the rows.
     rows = panelRows * max(1, min(8, 65_536 / (filter.k * panelRows)))
@@ -157,19 +157,19 @@ struct WordBlock {
   let position: Int
   let rows: Int
   let columns: Range<Int>
-  /// With the columns' scales and biases.
+  /// With the scales and biases of the columns.
   let requantization: dvae_requantization
 }
 
-/// The rows that a product reads, on their way into A panels.
+/// The input rows of a product, to be packed into A panels.
 private struct QuantizedRows: Sendable {
   let x: QuantizedInput
   let kernel: Int
   let inverse: Float
-  /// Bytes of one row.
+  /// The size of one row in bytes.
   let length: Int
   let rows: Int
-  /// 16-bit numbers of a whole batch, where patches overlap.
+  /// The int16 values of a whole batch, if patches overlap.
   let whole: WordTensor?
   /// A block of rows for each worker.
   let scratch: WordTensor
@@ -224,7 +224,7 @@ private struct QuantizedRows: Sendable {
 }
 
 extension WordTensor {
-  /// The same memory as 16-bit numbers.
+  /// The same memory as int16.
   var shorts: UnsafeMutablePointer<Int16> {
     UnsafeMutableRawPointer(pointer).assumingMemoryBound(to: Int16.self)
   }

@@ -1,11 +1,11 @@
 import CDVAEKernels
 package import DVAETensors
 
-// 3×3 convolutions of bytes by Winograd's F(4×4, 3×3) in whole numbers: the input's transform is
-// exact in 16 bits, the products in 32; the way back is in float32.
+// int8 3×3 convolutions by Winograd's F(4×4, 3×3): the input transform is exact in 16 bits, the
+// products in 32; the output transform is in float32.
 
 extension CPUEngine {
-  /// The byte of max(sum · scaleₒ + bₒ, 0) / outputScale.
+  /// Returns the byte of max(sum · scaleₒ + bₒ, 0) / outputScale.
   package func convolution(
     _ x: ByteTensor, _ filter: CPUQuantizedFilter, outputScale: Float
   ) -> ByteTensor {
@@ -17,8 +17,8 @@ extension CPUEngine {
     let job = WinogradJob(
       x: x, y: y, filter: filter, inverse: 1 / outputScale, tiles: tiles, rows: panelRows,
       columns: panelColumns, kernels: instructionSet.kernels)
-    // Where the weights are small, each task takes its tiles through all steps within its core's
-    // cache; else all tasks share the transformed tiles and take some of the weights each.
+    // If the weights are small, each task takes its tiles through all steps in its core's cache;
+    // else all tasks share the transformed tiles and divide the weights.
     if filter.panel * job.panels * MemoryLayout<Int32>.size <= caches.shared / 6 {
       multiplyByTiles(job)
     } else {
@@ -27,7 +27,7 @@ extension CPUEngine {
     return y
   }
 
-  /// Tiles whose transforms the tasks share at a time.
+  /// The number of tiles whose transforms are shared at a time.
   private static let tilesPerRound = 128
 
   private func multiplyByTiles(_ job: WinogradJob) {
@@ -72,7 +72,7 @@ extension CPUEngine {
   }
 }
 
-/// One convolution and the steps that it is made of.
+/// One convolution and its steps.
 private struct WinogradJob {
   let x: ByteTensor
   let y: ByteTensor
@@ -85,8 +85,8 @@ private struct WinogradJob {
 
   var panels: Int { (filter.shape.outputChannels + columns - 1) / columns }
 
-  // Beyond the matrices' size, because powers of two would all fall into the same few sets of the
-  // first cache.
+  // The matrices are padded, because sizes that are powers of two would map to the same few sets of
+  // the first-level cache.
   func vBatch(_ rows: Int) -> Int { rows * filter.k + 16 }
   func mBatch(_ rows: Int, panels: Int) -> Int { rows * columns * panels + 16 }
 

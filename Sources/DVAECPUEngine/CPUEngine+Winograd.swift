@@ -2,20 +2,19 @@ import CDVAEKernels
 import DVAETensors
 
 // 3×3 convolutions by Winograd's F(4×4, 3×3): transform the input tiles, multiply 36 matrices,
-// transform back. Two orders of the same work, down to the order of the sums: by tiles where an image
-// has many of them and the transformed weights stay in the cache, by panels of output channels where
-// it has few.
+// transform back. Two schedules with the same order of sums: by tiles if an image has many and the
+// transformed weights stay in the cache, by panels of output channels if it has few.
 
 extension CPUEngine {
-  /// Input channels that are summed at a time: shorter sums round less, and the transformed weights
-  /// of so many channels fit the second-level cache.
+  /// The number of input channels that are summed at a time: shorter sums round less, and the
+  /// transformed weights of this many channels fit the L2 cache.
   private static let channelsPerStep = 64
 
-  /// Floats between the 36 matrices beyond their size: powers of two would all fall into the same
-  /// few sets of the first cache.
+  /// The padding in floats of the 36 matrices: sizes that are powers of two would map to the same
+  /// few sets of the first-level cache.
   private static let padding = 16
 
-  /// The order for wide images: one task takes a block of tiles through all three steps.
+  /// The schedule for wide images: one task takes a block of tiles through all three steps.
   func winogradByTiles(
     _ x: Tensor, _ weights: PackedWeights, reluInput: Bool, _ output: Output
   ) {
@@ -65,11 +64,11 @@ extension CPUEngine {
     }
   }
 
-  /// Tiles of one round of the order by panels.
+  /// The number of tiles in one round of the schedule by panels.
   private static let tilesPerRound = 128
 
-  /// The order for deep layers: all input tiles of a round are transformed once; then each task
-  /// takes a few panels of output channels, transforming their weights as it goes.
+  /// The schedule for deep layers: all input tiles of a round are transformed once; then each task
+  /// takes a few panels of output channels and transforms their weights on the fly.
   func winogradByPanels(
     _ x: Tensor, _ weights: PackedWeights, reluInput: Bool, _ output: Output
   ) {
@@ -78,9 +77,9 @@ extension CPUEngine {
     let panels = (weights.outputs + columns - 1) / columns
     let roundRows = roundUp(min(Self.tilesPerRound, tiles.count), rows)
     let depth = min(k, Self.channelsPerStep)
-    // Two panels of transformed weights where the cache holds them: half as many passes by the tiles.
+    // Two panels of transformed weights if they fit the cache: half as many passes over the tiles.
     let panelsPerTask = 2 * 36 * depth * columns <= caches.floats(of: 0.6) ? 2 : 1
-    // V in slices of `depth` channels, [slice][36][rows][depth]: each slice is read in one stream.
+    // V in slices of `depth` channels, [slice][36][rows][depth], so that each is read sequentially.
     let vBatch = roundRows * depth + Self.padding
     let slice = 36 * vBatch
     let v = pool.scratch((k + depth - 1) / depth * slice)
@@ -178,7 +177,7 @@ struct Tiles {
 
   var count: Int { shape.batch * perImage }
 
-  /// The image that holds tile `index`, and the tile within it.
+  /// The image of tile `index`, and the tile within it.
   subscript(index: Int) -> (image: Int, tile: dvae_tile) {
     let within = index % perImage
     return (

@@ -1,20 +1,20 @@
 import CDVAEKernels
 import DVAETensors
 
-// The transposed Winograd algorithm: dU = Σ over tiles of (A dy Aᵀ) ⊙ (Bᵀ d B), 36 products over all
-// tiles; dw = Gᵀ dU G. V = Bᵀ d B has a row of input channels for each tile, M = A dy Aᵀ one of
+// The transposed Winograd algorithm: dU = Σ over tiles of (A dy Aᵀ) ⊙ (Bᵀ d B), 36 products over
+// all tiles; dw = Gᵀ dU G. V = Bᵀ d B has a row of input channels per tile, M = A dy Aᵀ one of
 // output channels.
 
 extension CPUEngine {
-  /// Floats of the transformed tiles of one round, and of the sums of one pass: what the shared cache
-  /// holds beside each other.
+  /// The size in floats of the transformed tiles of one round, and of the sums of one pass:
+  /// together they fit the shared cache.
   private static let roundFloats = 2_000_000
   private static let sumFloats = 2_500_000
-  /// Tiles that one task transforms.
+  /// The number of tiles that one task transforms.
   private static let tilesPerTask = 8
 
-  /// For many channels: passes over blocks of input channels; in each, rounds over the tiles, which
-  /// all threads transform, then multiply.
+  /// For many channels: passes over blocks of input channels; each has rounds over the tiles, in
+  /// which all threads transform, then multiply.
   func winogradGradientByRounds(_ g: WeightGradient) {
     let (inputs, outputs) = (g.shape.inputChannels, g.shape.outputChannels)
     let width = min(inputs, max(64, Self.sumFloats / (36 * outputs) / 64 * 64))
@@ -49,13 +49,13 @@ extension CPUEngine {
     addBias(UnsafePointer(dBias), parts: plan.rounds, g)
   }
 
-  /// Floats of the transformed tiles of one step of a thread, half of its second-level cache.
+  /// The size in floats of the transformed tiles in one step of a thread: half of its L2 cache.
   private static let stepFloats = 100_000
-  /// Runs of steps, each with sums of its own: what the largest machines need.
+  /// The number of runs of steps, each with its own sums: enough for the largest machines.
   private static let slots = 32
 
-  /// For few channels and many tiles: each task takes a run of tiles through all steps, in
-  /// its core's cache; the sums of the runs are added in order.
+  /// For few channels and many tiles: each task takes a run of tiles through all steps in its
+  /// core's cache; the sums of the runs are added in order.
   func winogradGradientBySlots(_ g: WeightGradient) {
     let (inputs, outputs) = (g.shape.inputChannels, g.shape.outputChannels)
     let plan = WinogradGradient(
@@ -94,18 +94,18 @@ extension CPUEngine {
 /// The steps of the algorithm on the tiles of a round.
 private struct WinogradGradient {
   let rounds: Int
-  /// Floats of memory that the steps share: V, M and dU.
+  /// The size in floats of the memory that the steps share: V, M and dU.
   let size: Int
   private let g: WeightGradient
   private let kernels: dvae_kernels
   private let inputTiles: Tiles
   private let outputTiles: Tiles
   private let tilesPerRound: Int
-  // Floats of a row of V and of M, and of each of the 36 matrices.
+  // The sizes in floats of a row of V and of M, and of each of the 36 matrices.
   private let (vRow, mRow): (Int, Int)
   private let (vBatch, mBatch, uBatch): (Int, Int, Int)
 
-  /// For `inputs` input channels at once and rounds whose V and M have about so many floats.
+  /// Plans for `inputs` input channels at once and rounds with about this many floats in V and M.
   init(
     _ g: WeightGradient, _ kernels: dvae_kernels, inputs: Int, floats: Int, atLeast fewest: Int
   ) {
@@ -146,7 +146,8 @@ private struct WinogradGradient {
     }
   }
 
-  /// One of the 36 products, for some output channels; their part of db with the one that holds it.
+  /// Computes one of the 36 products for some output channels, and their part of db if it contains
+  /// it.
   func multiply(
     _ element: Int, _ count: Int, _ outputs: Range<Int>, _ channels: Range<Int>, accumulate: Bool,
     dBias: UnsafeMutablePointer<Float>?, _ v: UnsafeMutablePointer<Float>

@@ -1,24 +1,24 @@
 import CDVAEKernels
 package import DVAETensors
 
-/// A convolution's whole numbers, packed for the kernels.
+/// A convolution's integer weights, packed for the kernels.
 package struct CPUQuantizedFilter: Sendable {
   /// The convolution.
   package let shape: ConvolutionShape
-  /// What the whole numbers are.
+  /// The weights' form.
   package let form: QuantizedWeights.Form
   let inputScale: Float
-  /// Words of one output's sum, padded to a multiple of 16.
+  /// The number of words in one output's sum, padded to a multiple of 16.
   let k: Int
-  /// [panel][k][columns], or with Winograd [panel][36][k][columns], of words.
+  /// [panel][k][columns] words, or with Winograd [panel][36][k][columns].
   let weights: WordTensor
-  /// Words from one panel to the next.
+  /// The number of words in a panel.
   let panel: Int
-  /// Of each output channel, padded to whole panels.
+  /// The scale of each output channel, padded to whole panels.
   let scales: Tensor
   let biases: Tensor
 
-  /// Bytes of one input number.
+  /// The size of one input value in bytes.
   var inputWidth: Int { form == .pairs ? 2 : 1 }
 }
 
@@ -34,7 +34,7 @@ struct WordTensor: Sendable {
 }
 
 extension CPUEngine {
-  /// Packs whole numbers into panels of words.
+  /// Packs integer weights into panels of words.
   package func makeFilter(_ weights: QuantizedWeights) -> CPUQuantizedFilter {
     let outputs = weights.shape.outputChannels
     let columns = panelColumns

@@ -6,32 +6,32 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The sizes of a machine's data caches, in bytes: what the blocks of work are cut for.
+/// The sizes of a machine's data caches in bytes, which determine the block sizes.
 ///
-/// They decide how fast the engine is and nothing else: its results are the same bits for all sizes.
+/// They affect only the engine's speed: its results are the same bits for all sizes.
 package struct CacheSizes: Hashable, Sendable {
-  /// What one thread has of the second level.
+  /// The share of the second-level cache per thread.
   package let thread: Int
-  /// The last level, which the cores share.
+  /// The last-level cache, which the cores share.
   package let shared: Int
 
-  /// Names sizes; the last level holds no less than the second.
+  /// Takes sizes; the last level is at least as large as the second.
   package init(thread: Int, shared: Int) {
     self.thread = max(thread, 1 << 16)
     self.shared = max(shared, self.thread)
   }
 
-  /// Floats in a part of what one thread has.
+  /// Returns the number of floats in a share of one thread's cache.
   func floats(of share: Double) -> Int { Int(share * Double(thread)) / MemoryLayout<Float>.size }
 
-  /// Those that the system tells of this machine, else 1 MiB and 16 MiB.
+  /// The sizes that the system reports, else 1 MiB and 16 MiB.
   package static let current: CacheSizes = {
     let (second, third) = reported()
     return CacheSizes(thread: second ?? 1 << 20, shared: third ?? 16 << 20)
   }()
 
   #if canImport(Darwin)
-  // The fast cores of Apple's processors share a second level and have no third of their own.
+  // The fast cores of Apple's processors share a second level and have no third level.
   private static func reported() -> (second: Int?, third: Int?) {
     func number(_ name: String) -> Int? {
       var (value, size) = (Int64(0), MemoryLayout<Int64>.size)
@@ -49,7 +49,7 @@ package struct CacheSizes: Hashable, Sendable {
       func text(_ name: String) -> String? {
         (try? String(contentsOfFile: folder + name, encoding: .utf8))?.filter { !$0.isWhitespace }
       }
-      // `1024K`; larger than a gigabyte is no cache.
+      // `1024K`; more than a gigabyte cannot be right.
       guard let level = text("level").flatMap(Int.init), let size = text("size"),
         size.hasSuffix("K"), let kibibytes = Int(size.dropLast()), 1..<(1 << 20) ~= kibibytes
       else { continue }
@@ -59,7 +59,7 @@ package struct CacheSizes: Hashable, Sendable {
     return (levels[2], levels[3])
   }
 
-  /// Processors in a list such as `0-3,8`.
+  /// Counts the processors in a list such as `0-3,8`.
   private static func count(_ list: String) -> Int {
     list.split(separator: ",").reduce(0) { sum, part in
       let ends = part.split(separator: "-").compactMap { Int($0) }

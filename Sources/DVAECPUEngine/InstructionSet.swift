@@ -13,17 +13,17 @@ import Musl
 package struct InstructionSet: Sendable, CustomStringConvertible {
   /// `avx512vnni`, `avx512`, `avx2`, `neon` or `portable`.
   package let name: String
-  /// Whether this processor and operating system can run it.
+  /// Whether this processor and operating system support it.
   package let isSupported: Bool
   let kernels: Kernels
 
   /// The name.
   package var description: String { name }
 
-  /// The environment variable that forces one of them by name.
+  /// The environment variable that selects one by name.
   package static let environmentVariable = "DVAE_INSTRUCTION_SET"
 
-  /// All that this build holds, best first.
+  /// All in this build, best first.
   package static let all: [InstructionSet] = (0..<dvae_kernels_count()).map { index in
     let table = dvae_kernels_at(index).pointee
     return InstructionSet(
@@ -31,10 +31,10 @@ package struct InstructionSet: Sendable, CustomStringConvertible {
       kernels: Kernels(table: table))
   }
 
-  /// Those that can run here, best first; the last is always `portable`.
+  /// The supported ones, best first; the last is always `portable`.
   package static var supported: [InstructionSet] { all.filter(\.isSupported) }
 
-  /// The one of this name; an unknown or unsupported name is an error that lists the choices.
+  /// Returns the one with a name; for unknown or unsupported names the error lists the choices.
   package static func named(_ name: String) throws(DVAEError) -> InstructionSet {
     guard let found = supported.first(where: { $0.name == name }) else {
       throw DVAEError(
@@ -45,7 +45,7 @@ package struct InstructionSet: Sendable, CustomStringConvertible {
     return found
   }
 
-  /// The one that the environment names, else the best that can run here.
+  /// Returns the one in the environment variable, else the best supported one.
   package static func preferred() throws(DVAEError) -> InstructionSet {
     if let value = getenv(environmentVariable), value.pointee != 0 {
       return try named(String(cString: value))

@@ -25,7 +25,7 @@ package struct DVAECommand: AsyncParsableCommand {
 
   /// Runs the command line of this process and ends the process with its status.
   package static func main() async {
-    // A closed pipe is an error of the write that meets it, not the end of the process.
+    // Writing to a closed pipe becomes an error instead of ending the process.
     signal(SIGPIPE, SIG_IGN)
     Foundation.exit(await execute(Array(CommandLine.arguments.dropFirst())))
   }
@@ -33,7 +33,7 @@ package struct DVAECommand: AsyncParsableCommand {
   /// Runs one command line.
   ///
   /// - Parameter arguments: without the program's name
-  /// - Returns: the exit status; what went wrong is on the console
+  /// - Returns: the exit status; errors are printed on the console
   package static func execute(_ arguments: [String]) async -> Int32 {
     let console = Console.current
     do {
@@ -60,7 +60,7 @@ package struct DVAECommand: AsyncParsableCommand {
       console.note("dvae: \((error as? DVAEError)?.line ?? "\(error)")")
       return status
     }
-    // What the argument parser throws: wrong usage, and requests for help.
+    // Errors of the argument parser: wrong usage, and requests for help.
     let status = exitCode(for: error).rawValue
     let text = fullMessage(for: error)
     if status == ExitStatus.done {

@@ -99,7 +99,8 @@ struct DecodeCommand: AsyncParsableCommand {
     output + "/" + names.path(for: key) + ".png"
   }
 
-  /// Refuses to replace a picture before the first is decoded: a job does not end halfway for it.
+  /// Refuses before the first image is decoded, so that no job fails midway because an image
+  /// exists.
   private func checkPictures() throws {
     guard !overwrite.overwrite, FileSystem.kind(output) != .missing else { return }
     var names = UniqueKeys()
@@ -107,7 +108,7 @@ struct DecodeCommand: AsyncParsableCommand {
       do {
         try overwrite.check(picture(of: result.get().key, &names))
       } catch  where ExitStatus.of(error) == ExitStatus.badData {
-        // It is reported when its turn comes.
+        // It is reported later, in its turn.
         continue
       }
     }
@@ -128,7 +129,7 @@ struct DecodeCommand: AsyncParsableCommand {
     _ provenance: Provenance?, _ vae: DiscreteVAE, _ console: Console
   ) throws {
     guard let provenance, let weights = vae.weights else { return }
-    // Weights of the decoder alone do not tell which encoder they belong to.
+    // Weights of the decoder alone do not name the encoder that they belong to.
     guard weights.parameters(.encoder) != nil else { return }
     let here = try weights.provenance(of: .encoder)
     guard !provenance.weights.agrees(with: here) else { return }

@@ -37,9 +37,9 @@ struct DeviceReport: Encodable {
   /// One device.
   struct Device: Encodable {
     var kind: String
-    /// Bytes that programs may use.
+    /// The memory available to programs in bytes.
     var memoryLimit: Int?
-    /// Bytes in use.
+    /// The memory in use in bytes.
     var memoryInUse: Int?
   }
 
@@ -48,7 +48,7 @@ struct DeviceReport: Encodable {
   var path: String?
   /// The version of the PJRT interface.
   var interface: String?
-  /// The newest StableHLO that the plugin reads.
+  /// The newest StableHLO version that the plugin reads.
   var stablehlo: String?
   var platform: String?
   var devices: [Device] = []
@@ -78,7 +78,7 @@ struct DeviceReport: Encodable {
         Device(kind: $0.kind, memoryLimit: $0.memoryLimit, memoryInUse: $0.memoryInUse)
       }
     } catch {
-      // The name is printed already.
+      // The name is already printed.
       problem =
         error.description.hasPrefix(name + ": ")
         ? String(error.description.dropFirst(name.utf8.count + 2)) : error.description
@@ -107,7 +107,7 @@ struct DeviceReport: Encodable {
 }
 
 extension String {
-  /// The text followed by blanks up to a length.
+  /// Pads the text with blanks to a length.
   fileprivate func padding(toLength length: Int) -> String {
     self + String(repeating: " ", count: max(0, length - count))
   }

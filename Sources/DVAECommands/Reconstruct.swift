@@ -41,7 +41,7 @@ struct ReconstructCommand: AsyncParsableCommand {
     let inputs = try BulkInputs(self.inputs, for: .jsonLines)
     try inputs.refuse(outputFolder: output)
     if FileSystem.kind(output) != .missing {
-      // A picture in the place of an input fails alone, when its turn comes.
+      // An input that its own output would replace fails alone, in its turn.
       for item in inputs.items() where (try? inputs.refuse(output: picture(of: item.key))) != nil {
         try overwrite.check(picture(of: item.key))
       }
@@ -108,13 +108,13 @@ struct ReconstructCommand: AsyncParsableCommand {
   }
 }
 
-/// What a run of `dvae reconstruct` found.
+/// The results of `dvae reconstruct`.
 struct ReconstructionReport: Encodable {
   /// One image.
   struct Image: Encodable {
     var key: String
     var output: String
-    /// nil for a perfect copy.
+    /// nil for a perfect reconstruction.
     var psnr: Double?
     /// nil for an image smaller than the window.
     var ssim: Double?
@@ -122,7 +122,7 @@ struct ReconstructionReport: Encodable {
     var line: String { "\(output)  \(ReconstructionReport.text(psnr, ssim))" }
   }
 
-  /// Means over the images that have a number.
+  /// Means over the images that have the measure.
   struct Mean: Encodable {
     var psnr: Double?
     var ssim: Double?

@@ -6,11 +6,11 @@ package import DVAEProgram
 package import DVAETensors
 import Synchronization
 
-/// A model on a device: the parameters stay there, and each size of batch has a program of its own.
+/// A model on a device: the parameters stay there, and each batch size has its own program.
 package final class DeviceModel: Sendable {
   /// The device's name for records.
   package let name: String
-  /// The halves that are there.
+  /// The parts that are loaded: encoder, decoder or both.
   package let halves: Set<NetworkPlan.Half>
   private let architecture: Architecture
   private let accelerator: Accelerator
@@ -18,7 +18,7 @@ package final class DeviceModel: Sendable {
   private let parameters: [String: DeviceBuffer]
   private let programs = Mutex<[ProgramKey: RecordedProgram]>([:])
 
-  /// What a program is for.
+  /// The operation and input size that a program is compiled for.
   private struct ProgramKey: Hashable {
     enum Kind: Hashable {
       case tokens
@@ -32,9 +32,9 @@ package final class DeviceModel: Sendable {
     var width: Int
   }
 
-  /// Uploads the halves that are given.
+  /// Uploads the given parts.
   ///
-  /// - Throws: a device that is not there or has no memory left
+  /// - Throws: if the device is missing or out of memory
   package init(
     _ architecture: Architecture, halves: [NetworkPlan.Half: ParameterSet], device: String,
     _ precision: ProgramPrecision
@@ -56,14 +56,14 @@ package final class DeviceModel: Sendable {
 
   // MARK: Use
 
-  /// The most likely tokens of images of one size, row-major.
+  /// Returns the most likely tokens of images of one size, row-major.
   package func tokens(_ images: [PixelImage]) throws -> [Int32] {
     let outputs = try encode(images, .tokens)
     return try outputs.array(
       "tokens", of: Int32.self, count: positions(images), capacity: outputs.count)
   }
 
-  /// The most likely tokens of images of one size, several for each position.
+  /// Returns several most likely tokens for each position, of images of one size.
   package func rankedTokens(_ images: [PixelImage], count: Int) throws -> RankedTokens {
     let outputs = try encode(images, .ranks(count))
     let total = positions(images) * count
@@ -76,7 +76,7 @@ package final class DeviceModel: Sendable {
       distances: try outputs.array("distances", of: Float.self, count: total, capacity: capacity))
   }
 
-  /// The pictures of grids of one size, with tokens of the vocabulary.
+  /// Decodes grids of one size; all tokens must be in the vocabulary.
   package func pictures(_ tokens: [Int32], batch: Int, height: Int, width: Int) throws
     -> [PixelImage]
   {
@@ -93,7 +93,8 @@ package final class DeviceModel: Sendable {
     }
   }
 
-  /// The objective of an image with β = 1, its tokens, and the decoder's statistics of them.
+  /// Returns the objective of an image with β = 1, its tokens, and the decoder's statistics of
+  /// them.
   package func evaluate(
     _ image: PixelImage
   ) throws -> (parts: ObjectiveParts<Double>, tokens: [Int32], statistics: Tensor) {
@@ -114,12 +115,12 @@ package final class DeviceModel: Sendable {
 
   // MARK: Programs
 
-  /// The outputs of a program for images, and the number of positions that it is for.
+  /// The outputs of a program, and the number of images in its batch.
   private struct Outputs {
     var buffers: [String: DeviceBuffer]
     var count: Int
 
-    /// The first numbers of an output that has `capacity` of them.
+    /// Copies the first elements of an output of `capacity` elements.
     func array<T: BitwiseCopyable>(
       _ name: String, of type: T.Type, count: Int, capacity: Int
     ) throws(DVAEError) -> [T] {
@@ -141,14 +142,14 @@ package final class DeviceModel: Sendable {
     var pixels: [UInt8] = []
     pixels.reserveCapacity(capacity * height * width * 3)
     for image in images { pixels += image.pixels }
-    // A smaller batch than the program's is filled up with black.
+    // A batch smaller than the program's is padded with black.
     pixels += [UInt8](repeating: 0, count: capacity * height * width * 3 - pixels.count)
     tensors["pixels"] = try accelerator.upload(pixels, [capacity, height, width, 3], .uint8)
     return Outputs(
       buffers: try program(tensors), count: capacity * (height / 8) * (width / 8))
   }
 
-  /// The smallest program that takes the batch; one is compiled where there is none.
+  /// Returns the smallest program that fits the batch; compiles one if there is none.
   private func program(
     _ kind: ProgramKey.Kind, _ batch: Int, _ height: Int, _ width: Int
   ) throws -> (program: RecordedProgram, batch: Int) {

@@ -3,22 +3,22 @@ package import DVAEModel
 package import DVAEProgram
 import DVAETensors
 
-/// The halves of a model as programs: pixels in, tokens out, and back.
+/// The encoder and decoder as device programs: pixels to tokens, and tokens to pixels.
 ///
 /// The parameters are inputs under their official names, `encoder.blocks.input.w`.
 package enum ForwardPrograms {
-  /// The encoder: `pixels`, uint8 [N, H, W, 3], to `tokens` [N, H/8, W/8].
+  /// Records the encoder: `pixels`, uint8 [N, H, W, 3], to `tokens` [N, H/8, W/8].
   ///
   /// - Parameters:
   ///   - architecture: of the model
   ///   - batch: N
   ///   - height: H, a multiple of 8
   ///   - width: W, a multiple of 8
-  ///   - showsLogits: whether `logits` [N, H/8, W/8, vocabulary] are an output too
-  ///   - ranks: tokens for each position, the most likely first; where given, `ranked_tokens`,
-  ///     `distances` and `log_probabilities` [N, H/8, W/8, ranks] are outputs too
+  ///   - showsLogits: whether `logits` [N, H/8, W/8, vocabulary] is also an output
+  ///   - ranks: tokens per position, in descending order of probability; if given, `ranked_tokens`,
+  ///     `distances` and `log_probabilities` [N, H/8, W/8, ranks] are also outputs
   /// - Returns: the program
-  /// - Throws: `DVAEError` for sides that are no multiple of 8
+  /// - Throws: `DVAEError` for sides that are not multiples of 8
   package static func encoder(
     _ architecture: Architecture, batch: Int = 1, height: Int = 256, width: Int = 256,
     showsLogits: Bool = false, ranks: Int? = nil
@@ -33,7 +33,7 @@ package enum ForwardPrograms {
       pixels, scale: PixelMapping.scale, offset: Float(PixelMapping.epsilon))
     recording.output("tokens", try encoder.tokens(x))
     guard showsLogits || ranks != nil else { return recording }
-    // The items that the tokens were made of.
+    // The results that the ranking is computed from.
     let logits = try encoder.logits(x)
     if showsLogits { recording.output("logits", logits) }
     if let ranks {
@@ -45,14 +45,14 @@ package enum ForwardPrograms {
     return recording
   }
 
-  /// The decoder: `tokens` [N, h, w] to `pixels`, uint8 [N, 8h, 8w, 3].
+  /// Records the decoder: `tokens` [N, h, w] to `pixels`, uint8 [N, 8h, 8w, 3].
   ///
   /// - Parameters:
   ///   - architecture: of the model
   ///   - batch: N
   ///   - height: h
   ///   - width: w
-  ///   - showsStatistics: whether `statistics` [N, 8h, 8w, 6] are an output too: μ of each colour,
+  ///   - showsStatistics: whether `statistics` [N, 8h, 8w, 6] is also an output: μ of each colour,
   ///     then ln b
   /// - Returns: the program
   package static func decoder(
@@ -74,8 +74,8 @@ package enum ForwardPrograms {
     return recording
   }
 
-  /// Both halves and the objective with β = 1: `pixels` as the encoder's, to `losses`
-  /// (reconstruction, KL, the KL's weight), `tokens` and `statistics` as the decoder's.
+  /// Records both parts and the objective with β = 1: `pixels` as in the encoder, to `losses`
+  /// (reconstruction, KL, the KL's weight), `tokens`, and `statistics` as in the decoder.
   ///
   /// - Parameters:
   ///   - architecture: of the model
@@ -83,7 +83,7 @@ package enum ForwardPrograms {
   ///   - height: H, a multiple of 8
   ///   - width: W, a multiple of 8
   /// - Returns: the program
-  /// - Throws: `DVAEError` for sides that are no multiple of 8
+  /// - Throws: `DVAEError` for sides that are not multiples of 8
   package static func measures(
     _ architecture: Architecture, batch: Int, height: Int, width: Int
   ) throws -> Recording {
@@ -115,10 +115,10 @@ package enum ForwardPrograms {
 }
 
 extension Precision {
-  /// The precision of programs for devices; nil where they have none.
+  /// The precision of device programs; nil if they do not support it.
   package var program: ProgramPrecision? { ProgramPrecision(rawValue: rawValue) }
 
-  /// What a program of this precision computes with.
+  /// Converts a program's precision.
   package init(_ program: ProgramPrecision) {
     self =
       switch program {

@@ -1,8 +1,8 @@
 public import DVAEFiles
 public import DVAEImages
 
-/// What is fixed so that figures can be compared: how a photo becomes the original, and how the
-/// model's output becomes the picture that is compared with it.
+/// The protocols that make figures comparable: the preprocessing of a photo to the original, and
+/// the conversion of the model's output to the image compared with it.
 public enum EvaluationProtocol: String, Sendable, Codable, CaseIterable {
   /// The released code's preprocessing and its conversion to bytes.
   case lanczos256 = "lanczos-256"
@@ -12,7 +12,7 @@ public enum EvaluationProtocol: String, Sendable, Codable, CaseIterable {
   /// Every image at its own size.
   case native
 
-  /// What is done to a photo, in words.
+  /// The preprocessing in words.
   public var preprocessing: String {
     switch self {
     case .lanczos256:
@@ -25,23 +25,23 @@ public enum EvaluationProtocol: String, Sendable, Codable, CaseIterable {
     }
   }
 
-  /// How the reconstruction becomes bytes, in words.
+  /// The conversion of the reconstruction to bytes in words.
   public var conversion: String {
     "sigmoid(μ) of the most likely tokens, (x − 0.1) / 0.8 clamped to [0, 1], times 255, "
       + (isRounded ? "rounded to the nearest byte" : "cut off to a byte")
   }
 
-  /// On what values the measures are taken, in words.
+  /// The value range of the measures in words.
   public static let valueRange =
     "8-bit RGB, 0 to 255, original and reconstruction alike; peak 255; L1 in units of 255"
 
-  /// Whether colours are rounded to the nearest byte and not cut off.
+  /// Whether colours are rounded to the nearest byte instead of truncated.
   package var isRounded: Bool { self == .bilinear256 }
 
-  /// The original of a photo.
+  /// Returns the original of a photo.
   ///
   /// - Throws: `DVAEError.tooSmall` for an image that the protocol refuses, `tooManyPixels` for a
-  ///   sliver that would grow beyond bounds.
+  ///   very narrow image that would become too large.
   public func apply(_ image: PixelImage, name: String) throws(DVAEError) -> PixelImage {
     switch self {
     case .lanczos256: return try Preprocessing().apply(image, name: name)

@@ -2,9 +2,9 @@ import DVAEImages
 public import DVAEModel
 import DVAETensors
 
-/// What `dvae evaluate` finds for a set of images: every image counts the same.
+/// The results of `dvae evaluate` for a set of images, each with the same weight.
 public struct EvaluationSummary: Hashable, Sendable, Codable {
-  /// How many images.
+  /// The number of images.
   public let images: Int
   /// The model's row.
   public let model: Row
@@ -12,23 +12,23 @@ public struct EvaluationSummary: Hashable, Sendable, Codable {
   public let codecs: [Row]
   /// Means of the likelihoods.
   public let likelihood: Likelihood?
-  /// How the set uses the codes.
+  /// The use of the codes in the set.
   public let codebook: Codebook
 
-  /// A way to store the images, and how near it keeps them.
+  /// The quality of one encoding of the images.
   public struct Row: Hashable, Sendable, Codable {
     /// `dVAE` or the codec.
     public let name: String
-    /// Images measured.
+    /// The number of images measured.
     public let images: Int
-    /// Images for which the codec could not get down to the tokens' bytes, even at its lowest
-    /// quality; its figures are then of larger files.
+    /// The number of images for which the codec cannot reach the tokens' bytes even at its lowest
+    /// quality; its figures then include larger files.
     public let larger: Int
-    /// Mean bytes of an image.
+    /// Mean bytes per image.
     public let bytes: Double
-    /// In decibels; equal pictures, whose ratio is infinite, are left out.
+    /// In decibels; equal images, whose ratio is infinite, are excluded.
     public let psnr: Spread?
-    /// The ratio of the mean squared error over all images, in decibels; nil if there is no error.
+    /// The ratio for the mean squared error over all images, in decibels; nil without any error.
     public let psnrOfMeanSquare: Double?
     /// Structural similarity, Gaussian window 11×11.
     public let ssim: Spread?
@@ -59,18 +59,18 @@ public struct EvaluationSummary: Hashable, Sendable, Codable {
     }
   }
 
-  /// How a number varies among images.
+  /// The distribution of a number over the images.
   public struct Spread: Hashable, Sendable, Codable {
     /// The mean.
     public let mean: Double
-    /// The standard deviation (of a sample: n − 1); 0 for one image.
+    /// The sample standard deviation (n − 1); 0 for one image.
     public let standardDeviation: Double
-    /// The least.
+    /// The smallest value.
     public let minimum: Double
-    /// The largest.
+    /// The largest value.
     public let maximum: Double
 
-    /// Nil for no numbers.
+    /// Computes the statistics; nil without values.
     public init?(_ values: [Double]) {
       guard let minimum = values.min(), let maximum = values.max() else { return nil }
       let mean = values.reduce(0, +) / Double(values.count)
@@ -82,23 +82,23 @@ public struct EvaluationSummary: Hashable, Sendable, Codable {
     }
   }
 
-  /// How evenly the codes are used, and what a token therefore carries.
+  /// The use of the codes, and the information in a token.
   public struct Codebook: Hashable, Sendable, Codable {
-    /// Codes that there are.
+    /// The size of the codebook.
     public let vocabulary: Int
-    /// Tokens counted.
+    /// The number of tokens counted.
     public let tokens: Int
-    /// Codes seen at least once.
+    /// The number of codes seen at least once.
     public let used: Int
-    /// −Σ p log₂ p of the frequencies in the set, in bits: 0 to log₂ vocabulary.
+    /// The entropy of the frequencies in the set, −Σ p log₂ p, in bits: 0 to log₂ vocabulary.
     public let entropyBits: Double
-    /// 2 to the entropy: how many evenly used codes would be as varied.
+    /// 2 to the entropy: the number of evenly used codes with the same entropy.
     public let perplexity: Double
-    /// Bits of a token without an entropy coder.
+    /// Bits per token without entropy coding.
     public let bitsPerToken: Int
-    /// Mean bits of an image: its tokens, `bitsPerToken` each.
+    /// Mean bits per image at `bitsPerToken` each.
     public let bitsPerImage: Double
-    /// Mean bits of an image under an ideal coder that knows the set's frequencies.
+    /// Mean bits per image with an ideal entropy coder that knows the set's frequencies.
     public let entropyBitsPerImage: Double
 
     init(_ use: CodebookUse, bitsPerToken: Int, images: Int) {
@@ -114,12 +114,12 @@ public struct EvaluationSummary: Hashable, Sendable, Codable {
     }
   }
 
-  /// Sums up.
+  /// Summarises a set.
   ///
   /// - Parameters:
   ///   - images: the set
-  ///   - codebook: what was counted in its tokens
-  ///   - architecture: the model's
+  ///   - codebook: the counts of its tokens
+  ///   - architecture: the model's architecture
   public init(_ images: [ImageEvaluation], _ codebook: CodebookUse, _ architecture: Architecture) {
     self.images = images.count
     model = Row("dVAE", images.map { ($0.model, $0.bytes) })

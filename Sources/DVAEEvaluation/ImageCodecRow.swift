@@ -1,27 +1,27 @@
 import DVAEFiles
 public import DVAEImages
 
-/// An original through another codec, at no more bytes than its tokens take.
+/// An original compressed by another codec to at most the bytes of its tokens.
 ///
-/// The bytes are those of the whole file, its headers included: what one would have to store.
+/// The bytes count the whole file including headers, because that is what must be stored.
 public struct ImageCodecRow: Hashable, Sendable, Codable {
   /// The codecs that tokens are compared with.
   public static let formats: [ImageFormat] = [.jpeg, .webp]
 
   /// `JPEG` (baseline, 4:2:0) or `WebP` (lossy).
   public let codec: String
-  /// The largest whole quality that fits, else the lowest that there is.
+  /// The highest integer quality that fits, else the lowest quality.
   public let quality: Int
-  /// Bytes of the file.
+  /// The size of the file in bytes.
   public let bytes: Int
-  /// Whether they are as few as asked for; if not, this is the smallest file that the codec makes.
+  /// Whether the file fits the limit; otherwise it is the codec's smallest.
   public let fits: Bool
-  /// The decoded file's distance from the original.
+  /// The decoded file compared with the original.
   public let measures: PictureMeasures
 
-  /// Compresses a picture to at most so many bytes; nil where the codec cannot take its size.
+  /// Compresses an image to at most `bytes`; nil if the codec does not support its size.
   ///
-  /// The quality is found by bisection: files grow with it, but for a few bytes here and there.
+  /// The quality is found by bisection, because file sizes grow almost monotonically with it.
   public init?(_ format: ImageFormat, of original: PixelImage, bytes limit: Int) {
     do {
       var low = format == .jpeg ? 1 : 0

@@ -2,34 +2,34 @@ public import DVAEImages
 package import DVAEModel
 import DVAETensors
 
-/// What `dvae evaluate` finds for one image.
+/// The results of `dvae evaluate` for one image.
 public struct ImageEvaluation: Hashable, Sendable, Codable {
   /// The image's name in the job.
   public let key: String
-  /// Pixels per row, after preprocessing.
+  /// The width in pixels after preprocessing.
   public let width: Int
-  /// Rows of pixels, after preprocessing.
+  /// The height in pixels after preprocessing.
   public let height: Int
-  /// How many tokens it became.
+  /// The number of tokens.
   public let tokens: Int
-  /// What they take: `bitsPerToken` each, rounded up to whole bytes.
+  /// The size of the tokens at `bitsPerToken` each, rounded up to whole bytes.
   public let bytes: Int
-  /// The reconstruction's distance from the original.
+  /// The reconstruction compared with the original.
   public let model: PictureMeasures
   /// The likelihood of the original.
   public let likelihood: Likelihood
-  /// The same original through JPEG and WebP at the tokens' bytes.
+  /// The original compressed with JPEG and WebP to the tokens' bytes.
   public let codecs: [ImageCodecRow]
 
-  /// Measures a reconstruction, and JPEG and WebP at the bytes that its tokens take.
+  /// Measures a reconstruction, and JPEG and WebP at the bytes of its tokens.
   ///
   /// - Parameters:
   ///   - key: the image's name in the job
-  ///   - reconstruction: a picture of the original's size
+  ///   - reconstruction: an image of the original's size
   ///   - original: the preprocessed image
-  ///   - tokens: their number
-  ///   - bitsPerToken: without an entropy coder
-  ///   - parts: of the objective with β = 1
+  ///   - tokens: the number of tokens
+  ///   - bitsPerToken: bits per token without entropy coding
+  ///   - parts: the objective with β = 1
   package init(
     key: String, of reconstruction: PixelImage, comparedTo original: PixelImage, tokens: Int,
     bitsPerToken: Int, _ parts: ObjectiveParts<Double>
@@ -47,39 +47,39 @@ public struct ImageEvaluation: Hashable, Sendable, Codable {
 
 /// The evidence lower bound of an image and its parts (DALL·E paper §2.1, A.3), with β = 1.
 ///
-/// It is taken at the most likely tokens, which is how the model is used, in place of the expectation
-/// over q: strictly an estimate of the bound.
+/// It is computed at the most likely tokens, as at inference, instead of the expectation over q;
+/// strictly it estimates the bound.
 ///
-/// A dimension is one colour of one pixel. In nats it is the density of mapped pixels, which span
-/// 0.8 and whose bound may therefore lie above 0. In bits it is the probability of the 8-bit value:
-/// the density times the distance 0.8/255 of two mapped values.
+/// A dimension is one colour of one pixel. Values in nats are densities of mapped pixels, which
+/// span 0.8, so the bound may be above 0. Values in bits are probabilities of 8-bit values: the
+/// density times the distance 0.8/255 between two mapped values.
 public struct Likelihood: Hashable, Sendable, Codable {
   /// Mean over dimensions of −ln f(x | μ, b), in nats.
   public let reconstructionNatsPerDimension: Double
   /// Mean over tokens of KL(q ‖ uniform), in nats.
   public let klNatsPerToken: Double
-  /// The same spread over the dimensions, in nats.
+  /// The same per dimension, in nats.
   public let klNatsPerDimension: Double
   /// −reconstruction − KL: the bound of ln p(x) per dimension, in nats.
   public let elboNatsPerDimension: Double
-  /// The reconstruction's part of `bitsPerDimension`.
+  /// The reconstruction's share of `bitsPerDimension`.
   public let reconstructionBitsPerDimension: Double
-  /// The KL's part of `bitsPerDimension`.
+  /// The KL's share of `bitsPerDimension`.
   public let klBitsPerDimension: Double
   /// The bound of −log₂ P(8-bit value) per dimension.
   public let bitsPerDimension: Double
 
-  /// Nats between the density of a mapped pixel and the probability of its byte.
+  /// ln of the ratio between the density of a mapped pixel and the probability of its byte.
   static let natsPerByte = naturalLogarithm(255 / 0.8)
 
-  /// Converts the parts of an objective with β = 1.
+  /// Converts the terms of an objective with β = 1.
   package init(_ parts: ObjectiveParts<Double>) {
     self.init(
       reconstruction: parts.reconstruction, klPerToken: parts.kl,
       klPerDimension: parts.klWeight * parts.kl)
   }
 
-  /// The means over images.
+  /// Averages over images.
   init?(meanOf all: [Likelihood]) {
     guard !all.isEmpty else { return nil }
     let mean = { (part: (Likelihood) -> Double) in

@@ -1,13 +1,12 @@
 internal import CDVAEKernels
 
-/// One axis of the area resize: the source cells that each output cell covers, as weights.
+/// One axis of the area resize: for each output cell the source cells that it covers, with weights.
 private struct AreaAxis {
   let scale: Float
-  /// Source cells of each output cell; those that lie past the last cell of the source stand for
-  /// the last one.
+  /// Source cells of each output cell; beyond the last cell of the source, that cell is repeated.
   private(set) var starts: [Int32] = []
   private(set) var counts: [Int32] = []
-  // Parts of the first and of the last cell that are covered; those between count whole.
+  // The covered fractions of the first and the last cell; cells between them count whole.
   private var first: [Float] = []
   private var last: [Float] = []
 
@@ -19,7 +18,7 @@ private struct AreaAxis {
       let low = Float(index) * scale
       let high = Float(index + 1) * scale
       let start = Int(low.rounded(.down))
-      // At least the cell in which the interval starts, should rounding leave the interval empty.
+      // At least one cell, in case rounding makes the interval empty.
       let count = max(Int(high.rounded(.up)) - start, 1)
       func covered(_ cell: Int) -> Float {
         let cut = Float(cell + 1) > high
@@ -33,7 +32,7 @@ private struct AreaAxis {
     }
   }
 
-  /// Hands the axis to `body` in the kernels' form.
+  /// Calls `body` with the axis in the kernels' form.
   func withTable(_ body: (UnsafePointer<dvae_area>) -> Void) {
     starts.withUnsafeBufferPointer { starts in
       counts.withUnsafeBufferPointer { counts in
@@ -52,7 +51,7 @@ private struct AreaAxis {
   }
 }
 
-/// Where the parts of an area resize lie in memory.
+/// The memory addresses of an area resize.
 private struct AreaBuffers {
   var source: UnsafePointer<UInt8>
   var cells: UnsafeMutablePointer<Float>
@@ -61,15 +60,16 @@ private struct AreaBuffers {
 }
 
 extension PixelImage {
-  // Source rows that are summed before their columns are: they stay in the cache.
+  // The source rows that are summed before their columns: few enough to stay in the cache.
   private static let bandRows = 64
 
-  /// The picture at a size no larger than its own, as TensorFlow 1's `resize_images` gives it with
-  /// `ResizeMethod.AREA` and `align_corners=True`, then clipped, rounded half to even and cast to
+  /// Resizes to a size no larger than the image, like TensorFlow 1's `resize_images` with
+  /// `ResizeMethod.AREA` and `align_corners=True`, then clips, rounds half to even and converts to
   /// bytes (paper, listings 1 and 2).
   ///
   /// The arithmetic is float32 in TensorFlow's order. With aligned corners the scale of an axis is
-  /// (in − 1) / (out − 1), so the last output cell starts at the last source cell and runs past it.
+  /// (in − 1) / (out − 1), so the last output cell starts at the last source cell and extends past
+  /// it.
   package func areaResized(
     width: Int, height: Int, kernels: ImageKernels = .preferred
   ) -> PixelImage {
@@ -99,7 +99,7 @@ extension PixelImage {
     }
   }
 
-  /// Some output rows, from the source rows that they cover.
+  /// Computes some output rows from the source rows that they cover.
   private func averageBand(
     _ outputs: Range<Int>, _ columns: AreaAxis, _ rows: AreaAxis, _ buffers: AreaBuffers,
     _ kernels: ImageKernels

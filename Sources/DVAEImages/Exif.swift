@@ -1,16 +1,16 @@
 import DVAEFiles
 
-/// Finds the orientation that a camera or a program has noted in a file, where Pillow's `exif_transpose`
-/// finds it: in the Exif block, else in the XMP packet.
+/// Reads the orientation from a file, like Pillow's `exif_transpose`: from the Exif block, else
+/// from the XMP packet.
 ///
-/// Whatever is broken here is taken as "upright": a bad note must not cost the picture.
+/// Malformed metadata counts as "upright", so that it does not make the image unusable.
 struct Exif {
-  /// The Exif block, a TIFF file; nil without one.
+  /// The Exif block, a TIFF file; nil if there is none.
   private var block: [UInt8]?
   /// The XMP packet.
   private var packet: [UInt8]?
 
-  /// The largest note that is decompressed, in bytes.
+  /// The size limit of decompressed metadata in bytes.
   private static let largest = 1 << 20
 
   static func orientation(of bytes: UnsafeRawBufferPointer, format: ImageFormat) -> Orientation {
@@ -28,10 +28,10 @@ struct Exif {
     return noted.flatMap(Orientation.init) ?? .upright
   }
 
-  /// Walks the first image file directory of a TIFF block to tag 0x0112; nil without the tag.
+  /// Searches the first image file directory of a TIFF block for tag 0x0112; nil without the tag.
   private static func tag(inTIFF bytes: UnsafeRawBufferPointer) -> Int? {
     var bytes = bytes
-    // Some writers leave JPEG's own prefix in other containers.
+    // Some writers keep JPEG's prefix in other containers.
     if bytes.starts(with: "Exif\0\0".utf8) { bytes = .init(rebasing: bytes.dropFirst(6)) }
     guard bytes.count >= 8 else { return nil }
     let view = ByteView(bytes, littleEndian: bytes[0] == UInt8(ascii: "I"))
@@ -43,7 +43,7 @@ struct Exif {
       let at = directory + 2 + 12 * index
       guard let tag = view.number(at: at, size: 2) else { return nil }
       guard tag == 0x0112 else { continue }
-      // A count of one, as a 16-bit or a 32-bit number.
+      // A count of one; the value is a 16-bit or 32-bit number.
       guard view.number(at: at + 4, size: 4) == 1 else { return 0 }
       switch view.number(at: at + 2, size: 2) {
       case 3: return view.number(at: at + 8, size: 2) ?? 0
@@ -54,7 +54,7 @@ struct Exif {
     return nil
   }
 
-  /// The digit behind the first `tiff:Orientation="` or `tiff:Orientation>`.
+  /// Returns the digit after the first `tiff:Orientation="` or `tiff:Orientation>`.
   private static func number(inXMP packet: [UInt8]) -> Int? {
     let name = Array("tiff:Orientation".utf8)
     var rest = packet[...]
@@ -73,7 +73,7 @@ struct Exif {
     return nil
   }
 
-  /// The application segments before the first scan.
+  /// Reads the application segments before the first scan.
   private mutating func readJPEG(_ view: ByteView) {
     let xmp: StaticString = "http://ns.adobe.com/xap/1.0/\0"
     var at = 2
@@ -85,7 +85,7 @@ struct Exif {
         at += 1
         continue
       }
-      // Start of scan, end of image: no header follows.
+      // Start of scan or end of image: no more metadata follows.
       guard marker != 0xDA && marker != 0xD9 else { return }
       // Markers without a length.
       if marker == 0x01 || (0xD0...0xD8).contains(marker) {
@@ -104,7 +104,7 @@ struct Exif {
     }
   }
 
-  /// The chunk `eXIf`, or the texts in which ImageMagick and XMP's writers keep their notes.
+  /// Reads the chunk `eXIf`, or the text chunks of ImageMagick and XMP.
   private mutating func readPNG(_ view: ByteView) {
     var profile: [UInt8]?
     var at = ImageFormat.pngSignature.count
@@ -117,7 +117,7 @@ struct Exif {
           profile = Array(text)
         }
       } else if view.matches("zTXt", at: at + 4) {
-        // One byte for the kind of compression, of which there is one.
+        // Skip the byte for the compression method, of which only one exists.
         if let text = Self.value(of: "Raw profile type exif", in: content, skipping: 1) {
           profile = inflateZlib(text, limit: Self.largest) ?? profile
         }
@@ -139,7 +139,8 @@ struct Exif {
     return UnsafeRawBufferPointer(rebasing: content[size...])
   }
 
-  /// The XMP packet: behind its keyword stand a flag, a method, a language and a translated keyword.
+  /// Returns the XMP packet, which follows a keyword, flag, method, language and translated
+  /// keyword.
   private static func internationalText(_ content: UnsafeRawBufferPointer) -> [UInt8]? {
     guard let rest = value(of: "XML:com.adobe.xmp", in: content, skipping: 2) else { return nil }
     guard let language = rest.firstIndex(of: 0),
@@ -150,7 +151,7 @@ struct Exif {
     return isCompressed ? inflateZlib(text, limit: largest) : Array(text.prefix(largest))
   }
 
-  /// The bytes of ImageMagick's form: three lines in front (empty, name, length), then hexadecimal digits.
+  /// Decodes ImageMagick's form: three lines (empty, name, length), then hexadecimal digits.
   private static func bytes(ofProfile text: [UInt8]) -> [UInt8]? {
     let lines = text.split(
       separator: UInt8(ascii: "\n"), maxSplits: 3, omittingEmptySubsequences: false)

@@ -1,11 +1,11 @@
 package import DVAEFiles
 
-/// Walks a folder depth first, in the order of the paths' bytes, and goes into each real folder once; it
-/// holds the listings of one branch only.
+/// Walks a folder depth first, in the order of the paths' bytes, and enters each real folder once;
+/// only the listings of one branch are in memory.
 ///
-/// Pictures of formats that are not read are found too, so that they are told of.
+/// Images of unsupported formats are found too, so that they can be reported.
 package struct FolderWalk: Sendable {
-  /// An image or an archive of them below the folder.
+  /// An image or an archive below the folder.
   struct Found {
     var path: String
     var key: String
@@ -14,20 +14,20 @@ package struct FolderWalk: Sendable {
   private struct Level {
     var path: String
     var key: String
-    /// In order; a folder's name ends with a slash, which also sorts it right.
+    /// Sorted names; a folder's name ends with a slash, which also puts it in the right order.
     var names: [String]
-    /// The next name: an index, since the names would be copied were they taken away.
+    /// The index of the next name; removing names would copy the array.
     var position = 0
     /// Names without extension that several images share.
     var shared: Set<Path>
-    /// Names that stand for some that are not UTF-8.
+    /// Names in which invalid UTF-8 was replaced.
     var repaired: Set<Path>
 
     func key(of name: String) -> String { key.isEmpty ? name : key + "/" + name }
   }
 
   private var levels: [Level] = []
-  // The folders that have been gone into, by whatever links: a lattice of links has paths without end.
+  // The folders entered so far; folders that link to each other have infinitely many paths.
   private var visited: Set<FileIdentity> = []
   private var entering: (path: String, key: String)?
 
@@ -35,10 +35,10 @@ package struct FolderWalk: Sendable {
     entering = (path, key)
   }
 
-  /// The next image or archive, or nil at the end.
+  /// Returns the next image or archive, or nil at the end.
   ///
-  /// An error is a folder that cannot be listed, or a name that is not UTF-8; the walk goes on after
-  /// it.
+  /// An error means a folder that cannot be listed or a name that is not UTF-8; the walk continues
+  /// after it.
   mutating func next() throws(DVAEError) -> Found? {
     while true {
       if let (path, key) = entering {
@@ -69,7 +69,7 @@ package struct FolderWalk: Sendable {
     }
   }
 
-  /// Whether a name is hidden, or that of the folder in which network drives keep their thumbnails.
+  /// Returns whether an entry is hidden, or the folder of thumbnails on network drives.
   package static func isPassedOver(_ entry: FolderEntry) -> Bool {
     Path(entry.name).isHidden || (entry.isFolder && Path(entry.name) == Path("@eaDir"))
   }

@@ -1,11 +1,11 @@
 package import DVAEFiles
 internal import CDVAEImageCodecs
 
-/// Bounds on what a file may make the decoder do; they are checked before memory is taken.
+/// Limits of what a file can make the decoder do, checked before memory is allocated.
 public struct DecodingLimits: Sendable, Hashable, Codable {
-  /// Pixels of an image; the default, 178 956 970, is where Pillow refuses, too.
+  /// The largest number of pixels; the default, 178 956 970, is Pillow's.
   public var maximumPixels: Int
-  /// Bytes of a file; the default is 1 GiB.
+  /// The largest file in bytes; the default is 1 GiB.
   public var maximumBytes: Int
 
   /// Makes limits; the defaults suit photos.
@@ -14,18 +14,18 @@ public struct DecodingLimits: Sendable, Hashable, Codable {
     self.maximumBytes = maximumBytes
   }
 
-  /// Pillow's bound on pixels, 1 GiB of file.
+  /// Pillow's limit on pixels, and 1 GiB per file.
   public static let `default` = DecodingLimits()
 }
 
-/// Decodes a JPEG, PNG or WebP image to 8-bit RGB; the format is found by the content.
+/// Decodes a JPEG, PNG or WebP image to 8-bit RGB; the format is detected from the content.
 ///
-/// The pixels are those that Pillow's `Image.open(…).convert("RGB")` gives after
-/// `ImageOps.exif_transpose`: libjpeg's defaults; CMYK as Adobe stores it; palettes looked up;
-/// alpha dropped without blending; 16-bit colour cut to its high byte and 16-bit gray clipped at
-/// 255; of an animation the first frame; embedded colour profiles and gamma ignored. Where Pillow
-/// fills lost parts of a damaged JPEG with gray, this is an error. Errors call the image `name`.
-/// The header is checked against `limits` before memory is taken.
+/// The pixels equal those of Pillow's `Image.open(…).convert("RGB")` after
+/// `ImageOps.exif_transpose`: libjpeg's defaults; CMYK as Adobe stores it; palettes resolved; alpha
+/// dropped without blending; 16-bit colour truncated to its high byte and 16-bit gray clipped at
+/// 255; the first frame of an animation; embedded colour profiles and gamma ignored. Unlike in
+/// Pillow, which fills lost parts with gray, a damaged JPEG is an error. `name` is the image's name
+/// in errors. The header is checked against `limits` before memory is allocated.
 package func decodeImage(
   _ bytes: [UInt8], name: String, limits: DecodingLimits = .default
 ) throws(DVAEError) -> PixelImage {
@@ -39,7 +39,7 @@ package func decodeImage(
   return try result.get()
 }
 
-/// Decodes an image that lies in memory of somebody else; see the form that takes an array.
+/// Decodes an image from borrowed memory; see the form that takes an array.
 package func decodeImage(
   _ bytes: UnsafeRawBufferPointer, name: String, limits: DecodingLimits = .default
 ) throws(DVAEError) -> PixelImage {
@@ -54,7 +54,7 @@ package func decodeImage(
   return try decoder.decode().oriented(Exif.orientation(of: bytes, format: format))
 }
 
-/// One decoding: what its steps share.
+/// The state that the steps of one decoding share.
 private struct Decoder {
   let bytes: UnsafeRawBufferPointer
   let format: ImageFormat
@@ -95,7 +95,7 @@ private struct Decoder {
     }
   }
 
-  /// The first frame of an animation on a black canvas.
+  /// Draws the first frame of an animation on a black canvas.
   func decodeFirstFrame(
     _ frame: WebPContainer.Frame?, canvas: (width: Int, height: Int)
   ) throws(DVAEError) -> PixelImage {
@@ -147,7 +147,7 @@ private struct Decoder {
   }
 }
 
-/// The library's own words after a failure.
+/// Returns the library's message after a failure.
 func message(of report: dvae_codec_report) -> String {
   withUnsafeBytes(of: report.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
 }

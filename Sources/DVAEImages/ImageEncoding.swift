@@ -3,15 +3,15 @@ internal import CDVAEImageCodecs
 
 /// Encodes a picture as an 8-bit RGB PNG, without metadata.
 ///
-/// Equal pictures give equal bytes under one version of libpng and zlib.
+/// Equal images give equal bytes for the same versions of libpng and zlib.
 package func encodePNG(_ image: PixelImage) throws(DVAEError) -> [UInt8] {
   try encode(image, .png) { pixels, width, height, buffer, report in
     dvae_png_encode(pixels, width, height, buffer, report)
   }
 }
 
-/// Encodes a picture as a baseline JPEG with 4:2:0 chroma, at a quality of 1 to 100 on libjpeg's
-/// scale; values outside are taken as the nearest.
+/// Encodes an image as a baseline JPEG with 4:2:0 chroma, at a quality of 1 to 100 on libjpeg's
+/// scale; other values are clamped.
 package func encodeJPEG(_ image: PixelImage, quality: Int = 75) throws(DVAEError) -> [UInt8] {
   guard max(image.width, image.height) <= 65500 else {
     throw .notEncoded(format: .jpeg, reason: "a side is longer than 65500 pixels")
@@ -24,7 +24,7 @@ package func encodeJPEG(_ image: PixelImage, quality: Int = 75) throws(DVAEError
 
 /// Encodes a picture as a lossy WebP, at a quality of 0 to 100.
 ///
-/// Values outside are taken as the nearest. A side may have 16383 pixels at most.
+/// Other values are clamped. A side may have 16383 pixels at most.
 package func encodeWebP(_ image: PixelImage, quality: Float = 75) throws(DVAEError) -> [UInt8] {
   let quality = min(max(quality, 0), 100)
   return try encode(image, .webp) { pixels, width, height, buffer, report in

@@ -5,7 +5,7 @@ extension DVAEError.Code {
   public static let notAnImage = Self(rawValue: "not-an-image")
   /// The header claims more pixels than the limits allow.
   public static let tooManyPixels = Self(rawValue: "too-many-pixels")
-  /// The image is smaller than what is wanted from it.
+  /// The image is smaller than required.
   public static let tooSmall = Self(rawValue: "too-small")
   /// A WebDataset sample has no image among its fields.
   public static let noImage = Self(rawValue: "no-image")
@@ -16,13 +16,13 @@ extension DVAEError {
     DVAEError(.badData, code: .empty, file: name, expected: "an image", found: "an empty file")
   }
 
-  /// The error of bytes that are not an image of a known format; `found` says what they look like.
+  /// Returns the error of bytes that are not an image of a known format; `found` describes them.
   package static func notAnImage(name: String, found: String) -> DVAEError {
     DVAEError(
       .badData, code: .notAnImage, file: name, expected: "a JPEG, PNG or WebP image", found: found)
   }
 
-  /// The error of an image of a known format, of a kind that is not decoded.
+  /// Returns the error of an unsupported variety of a known format.
   package static func unsupported(
     name: String, format: ImageFormat, reason: String
   ) -> DVAEError {
@@ -32,21 +32,21 @@ extension DVAEError {
       advice: "convert it to 8-bit PNG")
   }
 
-  /// The error of bytes that end before the image does.
+  /// Returns the error of bytes that end before the image does.
   package static func truncated(name: String, format: ImageFormat, reason: String) -> DVAEError {
     DVAEError(
       .badData, code: .truncated, file: name, "the \(format) image ends early (\(reason))",
       advice: "fetch or copy the file again")
   }
 
-  /// The error of bytes that contradict their format.
+  /// Returns the error of bytes that contradict their format.
   package static func corrupt(name: String, format: ImageFormat, reason: String) -> DVAEError {
     DVAEError(
       .badData, code: .malformed, file: name, "the \(format) image is damaged (\(reason))",
       advice: "fetch or copy the file again")
   }
 
-  /// The error of a header that claims more pixels than `DecodingLimits` allows.
+  /// Returns the error of a header that claims more pixels than `DecodingLimits` allows.
   package static func tooManyPixels(
     name: String, width: Int, height: Int, limit: Int
   ) -> DVAEError {
@@ -56,7 +56,7 @@ extension DVAEError {
       advice: "make the image smaller")
   }
 
-  /// The error of an image that is smaller than what is wanted from it, in pixels.
+  /// Returns the error of an image that is smaller than required, in pixels.
   package static func tooSmall(
     name: String, width: Int, height: Int, neededWidth: Int, neededHeight: Int
   ) -> DVAEError {
@@ -66,17 +66,17 @@ extension DVAEError {
       advice: "use a larger image, or allow it to be enlarged")
   }
 
-  /// The error of a WebDataset sample without an image among its fields.
+  /// Returns the error of a WebDataset sample without an image among its fields.
   package static func noImage(name: String, fields: [String]) -> DVAEError {
     DVAEError(
       .badData, code: .noImage, file: name, expected: "a JPEG, PNG or WebP field in the sample",
       found: fields.isEmpty ? "none" : fields.joined(separator: ", "))
   }
 
-  /// The error of a value that a caller has set out of its range.
+  /// Returns the error of a setting out of range.
   package static func invalidSetting(_ problem: String) -> DVAEError { DVAEError(.usage, problem) }
 
-  /// The error of an image that could not be encoded.
+  /// Returns the error of an image that could not be encoded.
   package static func notEncoded(format: ImageFormat, reason: String) -> DVAEError {
     DVAEError(.badData, "the \(format) image could not be written: \(reason)")
   }

@@ -1,4 +1,4 @@
-/// The picture formats that are decoded.
+/// The image formats that can be decoded.
 public enum ImageFormat: String, Sendable, CaseIterable, CustomStringConvertible {
   /// JPEG: baseline and progressive; gray, YCbCr, RGB, CMYK and YCCK.
   case jpeg = "JPEG"
@@ -14,7 +14,7 @@ public enum ImageFormat: String, Sendable, CaseIterable, CustomStringConvertible
   /// in lower case.
   public static let extensions: Set<String> = ["jpg", "jpeg", "jpe", "jfif", "png", "webp"]
 
-  /// The format that the first bytes announce; names of files are not asked.
+  /// The format of a file's first bytes; the file's name does not matter.
   public init?(content bytes: UnsafeRawBufferPointer) {
     if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
       self = .jpeg
@@ -29,7 +29,7 @@ public enum ImageFormat: String, Sendable, CaseIterable, CustomStringConvertible
 
   static let pngSignature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
 
-  /// What bytes that are no image of ours look like, for an error message.
+  /// Describes bytes that are not a known image, for an error message.
   static func describe(_ bytes: UnsafeRawBufferPointer) -> String {
     for (offset, signature, name) in signatures
     where bytes.dropFirst(offset).starts(with: signature.utf8) {
@@ -73,7 +73,7 @@ public enum ImageFormat: String, Sendable, CaseIterable, CustomStringConvertible
   ]
 
   private static func printable(_ bytes: Slice<UnsafeRawBufferPointer>) -> String? {
-    // The last few bytes may cut a character in two.
+    // The last few bytes may be an incomplete character.
     for cut in 0..<4 where cut < bytes.count {
       guard let text = String(validating: bytes.dropLast(cut), as: UTF8.self) else { continue }
       let isText = text.unicodeScalars.allSatisfy {

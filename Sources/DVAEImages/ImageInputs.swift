@@ -1,27 +1,27 @@
 package import DVAEFiles
 
-/// Goes through the images that the user has named, one after the other, without listing them all
-/// first.
+/// Iterates over the images that the user has named, without listing all of them first.
 ///
 /// An argument is one of
 /// - an image file, whatever its name: the content decides;
-/// - a folder: every file below it with the extension of an image or a `.tar`, in the order of the
-///   paths' bytes; names that start with a dot are passed over;
+/// - a folder: every file below it with an image extension or `.tar`, in the order of the paths'
+///   bytes; names that start with a dot are skipped;
 /// - a WebDataset archive, `NAME.tar`: every image of every sample, in order;
-/// - a list, `@NAME`: a text file with one of the above (no list) per line; paths that are not
-///   absolute start at the list's own folder. `@-` is such a list on standard input, whose paths
-///   start at the working folder.
+/// - a list, `@NAME`: a text file with one of the above (not a list) per line; relative paths start
+///   at the list's folder. `@-` reads such a list from standard input; its paths start at the
+///   working folder.
 ///
-/// Keys: a sample has its own (one with several images has several, see `WebDatasetRecord.images`). A file has its path without the extension, as seen from the deepest
-/// folder that holds all files and folders among the arguments (in a list: from the list's
-/// folder), so equal names in different folders stay apart. Where two files of one folder differ
-/// in nothing but the extension, both keep it.
+/// Keys: a sample keeps its own (one with several images has several, see
+/// `WebDatasetRecord.images`). A file's key is its path without the extension, relative to the
+/// deepest folder that contains all files and folders of the arguments (in a list: to the list's
+/// folder), so equal names in different folders stay distinct. If two files of one folder differ
+/// only in the extension, both keep it.
 package struct ImageInputs: Sendable {
-  /// Something that items still come from; the last of the stack is the one at work.
+  /// A source of items; the last one on the stack is active.
   private enum Source {
     case arguments(ArraySlice<String>)
     case folder(FolderWalk)
-    /// The images of the present sample, and the number of them that have been given.
+    /// The images of the current sample, and the number already returned.
     case archive(WebDatasetReader, images: [WebDatasetRecord] = [], given: Int = 0)
     case list(lines: [UInt8], position: Int, folder: String)
   }
@@ -29,14 +29,14 @@ package struct ImageInputs: Sendable {
   private static let standardInput = Path("-")
 
   private var stack: [Source]
-  /// The folders that have been gone into so far, by arguments and by lists.
+  /// The folders entered so far, from arguments and lists.
   package private(set) var folders: [String] = []
-  /// Components that the paths of all arguments begin with.
+  /// The number of leading components that the paths of all arguments share.
   private let commonCount: Int
 
   /// Checks that every argument exists.
   ///
-  /// - Throws: `DVAEError.missing` for the first that does not.
+  /// - Throws: `DVAEError.missing` for the first one that does not.
   package init(_ arguments: [String]) throws(DVAEError) {
     var common: [String]?
     for argument in arguments {
@@ -54,10 +54,10 @@ package struct ImageInputs: Sendable {
     stack = [.arguments(arguments[...])]
   }
 
-  /// The next image, or nil at the end.
+  /// Returns the next image, or nil at the end.
   ///
-  /// - Throws: an error of an argument or a folder (a damaged archive, a folder that may not be
-  ///   read): the next call goes on after it. A single bad image shows only when it is loaded.
+  /// - Throws: an error of an argument or a folder, such as a damaged archive or an unreadable
+  ///   folder; the next call continues after it. Errors of single images appear on loading.
   package mutating func next() throws(DVAEError) -> InputItem? {
     while let source = stack.popLast() {
       switch source {
@@ -87,7 +87,7 @@ package struct ImageInputs: Sendable {
         stack.append(.archive(try WebDatasetReader(path: found.path)))
       case .archive(var reader, var images, var given):
         if given == images.count {
-          // After an error the archive has ended.
+          // After an error the archive is at its end.
           guard let sample = try reader.nextRecord() else { continue }
           (images, given) = (sample.images(), 0)
         }
@@ -115,7 +115,7 @@ package struct ImageInputs: Sendable {
     return nil
   }
 
-  /// A single image at once; a folder or an archive goes on the stack.
+  /// Returns a single image at once; pushes a folder or an archive on the stack.
   private mutating func open(
     _ path: String, key components: ArraySlice<String>
   ) throws(DVAEError) -> InputItem? {

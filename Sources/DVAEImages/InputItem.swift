@@ -1,18 +1,18 @@
 package import DVAEFiles
 
-/// One image to be read: a file, or a sample of a WebDataset archive.
+/// One image to read: a file, or a sample of a WebDataset archive.
 package struct InputItem: Sendable {
-  /// Where the bytes lie.
+  /// The location of the bytes.
   package enum Origin: Sendable {
     /// A file.
     case file(path: String)
-    /// A sample of an archive that is held open.
+    /// A sample of an open archive.
     case sample(WebDatasetRecord, InputFile)
   }
 
-  /// What the results are filed under: see `ImageInputs`.
+  /// The key of the results: see `ImageInputs`.
   package let key: String
-  /// Where the bytes lie.
+  /// The location of the bytes.
   package let origin: Origin
 
   /// Makes an item.
@@ -21,7 +21,7 @@ package struct InputItem: Sendable {
     self.origin = origin
   }
 
-  /// What messages call the item: the path, or the archive and the key in it.
+  /// The item's name in messages: the path, or the archive and the key in it.
   package var name: String {
     switch origin {
     case .file(let path): path
@@ -29,7 +29,7 @@ package struct InputItem: Sendable {
     }
   }
 
-  /// The bytes of the image, undecoded.
+  /// Reads the bytes of the image without decoding them.
   package func load(limits: DecodingLimits = .default) throws(DVAEError) -> [UInt8] {
     switch origin {
     case .file(let path): return try InputFile.contents(of: path, limit: limits.maximumBytes)
@@ -41,12 +41,12 @@ package struct InputItem: Sendable {
     }
   }
 
-  /// The image, decoded.
+  /// Reads and decodes the image.
   package func decode(limits: DecodingLimits = .default) throws(DVAEError) -> PixelImage {
     try decodeImage(load(limits: limits), name: name, limits: limits)
   }
 
-  /// The other files of a sample (captions, metadata), read now; none for a plain file.
+  /// Reads the sidecar files of a sample (captions, metadata); none for a plain file.
   package func sidecars(limits: DecodingLimits = .default) throws(DVAEError)
     -> [WebDatasetSample.Field]
   {
@@ -60,17 +60,17 @@ package struct InputItem: Sendable {
     return fields
   }
 
-  /// The files with these extensions (in lower case) that belong to the image, read now: those of a
-  /// sample, or `NAME.txt` and the like beside `NAME.jpg`.
+  /// Reads the image's sidecar files with these extensions (in lower case): files of its sample, or
+  /// `NAME.txt` and the like beside `NAME.jpg`.
   ///
-  /// - Throws: `DVAEError.tooManyBytes` where one has more bytes than `limit`
+  /// - Throws: `DVAEError.tooManyBytes` if one is larger than `limit`
   package func companions(
     _ extensions: [String], limit: Int
   ) throws(DVAEError) -> [String: [UInt8]] {
     var found: [String: [UInt8]] = [:]
     switch origin {
     case .file(let path):
-      // Cameras and archives shout: A.TXT stands beside A.JPG.
+      // Cameras and archives use capitals: A.TXT belongs to A.JPG.
       for name in extensions {
         for spelling in [name, name.uppercased(), name.prefix(1).uppercased() + name.dropFirst()] {
           let companion = Path(path).withoutExtension.text + "." + spelling
@@ -87,8 +87,7 @@ package struct InputItem: Sendable {
     return found
   }
 
-  /// The file of a sample that is its image: one called KEY.jpg or the like, else one called
-  /// KEY.something.jpg.
+  /// The image of a sample: a file KEY.jpg or the like, else KEY.something.jpg.
   package var imageMember: WebDatasetRecord.Member? {
     guard case .sample(let record, _) = origin else { return nil }
     return record.members.first { ImageFormat.extensions.contains($0.extension.lowercased()) }
@@ -97,18 +96,18 @@ package struct InputItem: Sendable {
 }
 
 extension Path {
-  /// Whether a name is that of a WebDataset archive.
+  /// Whether a file is a WebDataset archive by its name.
   package var isArchive: Bool { fileExtension == "tar" }
 
-  /// Whether folders are searched for such names.
+  /// Whether the extension is one for which folders are searched.
   package var hasImageExtension: Bool { ImageFormat.extensions.contains(fileExtension) }
 
-  /// Whether an extension is that of an image, or ends in one: `jpg`, `left.jpg`.
+  /// Whether an extension is that of an image or ends in one: `jpg`, `left.jpg`.
   var isImageName: Bool {
     hasImageExtension || ImageFormat.extensions.contains(text.lowercased())
   }
 
-  /// Whether a name is that of a picture of a format that is not read, which is then told.
+  /// Whether the extension is that of an unsupported image format, which is reported.
   package var hasOtherImageExtension: Bool { Self.otherImages.contains(fileExtension) }
 
   private static let otherImages: Set = [

@@ -1,9 +1,8 @@
 package import DVAEFiles
 
-/// Items that were found once, kept in little memory: about a hundred bytes for each.
+/// A compact list of the items found: about a hundred bytes for each.
 ///
-/// Listing the same folders again could find other files, and then a job would leave some out or do
-/// others twice.
+/// Listing the same folders again could find other files; a job would then omit or repeat some.
 package struct InputList: Sendable {
   private enum Kind: UInt8 { case file, sample, failure }
 
@@ -18,7 +17,7 @@ package struct InputList: Sendable {
   /// The number of items.
   package var count: Int { starts.count }
 
-  /// Appends what was found, an item or the error in its place, under a key.
+  /// Appends a result, an item or an error, under a key.
   package mutating func append(_ key: String, _ item: Result<InputItem, DVAEError>) {
     starts.append(bytes.count)
     put(key)
@@ -32,7 +31,7 @@ package struct InputList: Sendable {
         put(.file, 0)
         put(path)
       case .sample(let record, let archive):
-        // The samples of an archive follow each other.
+        // Samples of the same archive are adjacent.
         if archives.last !== archive { archives.append(archive) }
         put(.sample, archives.count - 1)
         put(record.key)
@@ -45,7 +44,7 @@ package struct InputList: Sendable {
     }
   }
 
-  /// Returns the key and the item, or the error in its place, at a position.
+  /// Returns the key and the item or error at a position.
   package subscript(position: Int) -> (key: String, item: Result<InputItem, DVAEError>) {
     var place = starts[position]
     let key = text(&place)
@@ -73,7 +72,7 @@ package struct InputList: Sendable {
   private mutating func put(_ entry: TarEntry) {
     put(entry.name)
     for number in [entry.start, entry.offset, entry.size, entry.end] { put(number) }
-    // Zero for a file without holes, else their number and one.
+    // Zero for a file without holes, else the number of pieces plus one.
     put(entry.pieces.map { $0.count + 1 } ?? 0)
     for piece in entry.pieces ?? [] {
       put(piece.position)
@@ -100,7 +99,7 @@ package struct InputList: Sendable {
     put(number)
   }
 
-  // LEB128: seven bits a byte, the high bit says that more follow.
+  // LEB128: seven bits per byte; the high bit means that more follow.
   private mutating func put(_ number: Int) {
     var rest = UInt(number)
     while rest >= 0x80 {

@@ -1,6 +1,6 @@
-/// The eight ways in which a camera may have stored a picture (EXIF tag 0x0112).
+/// The eight ways in which a camera can store an image (EXIF tag 0x0112).
 ///
-/// Each case tells what has to be done to the stored picture in order to see it upright.
+/// Each case names the transformation that makes the stored image upright.
 package enum Orientation: Int, Sendable, CaseIterable {
   /// As stored.
   case upright = 1
@@ -19,16 +19,16 @@ package enum Orientation: Int, Sendable, CaseIterable {
   /// Turned by 90° counterclockwise.
   case counterclockwise
 
-  /// True where width and height change places.
+  /// Whether width and height are swapped.
   package var swapsSides: Bool { rawValue >= 5 }
 }
 
 extension PixelImage {
-  /// The picture after a mirroring or a quarter turn.
+  /// Returns the image after a mirroring or a quarter turn.
   package func oriented(_ orientation: Orientation) -> PixelImage {
     if orientation == .upright { return self }
     let (stored, rows) = (width, height)
-    // The stored pixel of (0, 0), and the steps in it for one pixel to the right and one down.
+    // The stored pixel of (0, 0), and its offsets for one pixel to the right and one down.
     let (last, bottom) = (stored - 1, (rows - 1) * stored)
     let (start, right, down) =
       switch orientation {

@@ -4,9 +4,9 @@ package import DVAEFiles
 import Foundation
 
 extension PixelImage {
-  /// Copies a picture of Core Graphics, its colours converted to sRGB.
+  /// Copies a Core Graphics image, with its colours converted to sRGB.
   ///
-  /// - Throws: `badData` for a picture without pixels, or one that cannot be drawn.
+  /// - Throws: `badData` for an image without pixels or one that cannot be drawn.
   public init(_ picture: CGImage) throws(DVAEError) {
     let (width, height) = (picture.width, picture.height)
     guard width > 0, height > 0, let space = CGColorSpace(name: CGColorSpace.sRGB),
@@ -26,9 +26,9 @@ extension PixelImage {
     }
   }
 
-  /// The picture for Core Graphics, in sRGB.
+  /// Returns the image for Core Graphics, in sRGB.
   ///
-  /// - Throws: where memory does not suffice.
+  /// - Throws: if memory is insufficient.
   public func cgImage() throws(DVAEError) -> CGImage {
     guard let provider = CGDataProvider(data: Data(pixels) as CFData),
       let space = CGColorSpace(name: CGColorSpace.sRGB),
@@ -46,9 +46,9 @@ extension PixelImage {
 package import CoreVideo
 
 extension PixelImage {
-  /// Copies a frame of 32-bit BGRA or ARGB pixels, as cameras and decoders give them.
+  /// Copies a frame of 32-bit BGRA or ARGB pixels, the formats of cameras and decoders.
   ///
-  /// - Throws: `badData` for another format of pixels.
+  /// - Throws: `badData` for another pixel format.
   public init(_ frame: CVPixelBuffer) throws(DVAEError) {
     let places: (red: Int, green: Int, blue: Int)
     switch CVPixelBufferGetPixelFormatType(frame) {

@@ -7,12 +7,12 @@ public import Foundation
 #endif
 
 extension PixelImage {
-  /// Reads a JPEG, PNG or WebP file; see `decodeImage` for what the pixels are.
+  /// Reads a JPEG, PNG or WebP file; `decodeImage` defines the pixels.
   ///
   /// - Parameters:
-  ///   - path: of the file
-  ///   - limits: bounds that its header is checked against before memory is taken
-  /// - Throws: `DVAEError`, which names the file and what is wrong with it.
+  ///   - path: the file's path
+  ///   - limits: limits that the header is checked against before memory is allocated
+  /// - Throws: `DVAEError`, which names the file and the problem.
   public init(contentsOf path: String, limits: DecodingLimits = .default) throws(DVAEError) {
     self = try InputItem(key: path, origin: .file(path: path)).decode(limits: limits)
   }
@@ -26,25 +26,25 @@ extension PixelImage {
   ///
   /// - Parameters:
   ///   - data: the file's bytes
-  ///   - limits: bounds that its header is checked against before memory is taken
-  /// - Throws: `DVAEError`, which says what is wrong with it.
+  ///   - limits: limits that the header is checked against before memory is allocated
+  /// - Throws: `DVAEError`, which names the problem.
   public init(data: Data, limits: DecodingLimits = .default) throws(DVAEError) {
     self = try decodeImage(Array(data), name: "the image", limits: limits)
   }
 
-  /// The picture as an 8-bit RGB PNG file.
+  /// Returns the image as an 8-bit RGB PNG file.
   ///
-  /// - Throws: where memory does not suffice.
+  /// - Throws: if memory is insufficient.
   public func pngData() throws(DVAEError) -> Data { Data(try encodePNG(self)) }
 
-  /// Writes an 8-bit RGB PNG file, whole or not at all.
+  /// Writes an 8-bit RGB PNG file, atomically.
   ///
-  /// - Throws: where the file cannot be written.
+  /// - Throws: if the file cannot be written.
   public func write(to url: URL) throws { try write(to: Path(url).text) }
 
-  /// Writes an 8-bit RGB PNG file, whole or not at all.
+  /// Writes an 8-bit RGB PNG file, atomically.
   ///
-  /// - Throws: where the file cannot be written.
+  /// - Throws: if the file cannot be written.
   public func write(to path: String) throws {
     let file = try AtomicFile(path)
     try file.write(encodePNG(self))

@@ -1,10 +1,10 @@
 public import DVAEFiles
 
-/// An 8-bit RGB picture.
+/// An 8-bit RGB image.
 public struct PixelImage: Sendable, Equatable {
-  /// Pixels per row.
+  /// The number of pixels in a row.
   public let width: Int
-  /// Rows.
+  /// The number of rows.
   public let height: Int
   /// Red, green, blue, interleaved, row after row from the top: 3 · width · height bytes.
   public let pixels: [UInt8]
@@ -25,7 +25,7 @@ public struct PixelImage: Sendable, Equatable {
     precondition(width > 0 && height > 0, "pixel count")
     let count = 3 * width * height
     var failure: Failure?
-    // Uninitialised, so that a header that claims much and then holds nothing touches no memory.
+    // Uninitialised, so that a header with a false size touches no memory.
     let pixels = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
       do throws(Failure) {
         try fill(UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
@@ -38,7 +38,7 @@ public struct PixelImage: Sendable, Equatable {
     self.init(width: width, height: height, pixels: pixels)
   }
 
-  /// The red, green and blue of one pixel; both coordinates must lie in the picture.
+  /// The red, green and blue of one pixel inside the image.
   public subscript(x: Int, y: Int) -> (red: UInt8, green: UInt8, blue: UInt8) {
     precondition((0..<width).contains(x) && (0..<height).contains(y), "pixel outside the picture")
     let at = 3 * (y * width + x)
@@ -52,7 +52,7 @@ extension PixelImage: CustomStringConvertible {
 }
 
 extension PixelImage {
-  /// The part of a picture that starts at (`x`, `y`); it must lie within the picture.
+  /// Crops a rectangle with its top left corner at (`x`, `y`); it must lie within the image.
   public func cropped(x: Int, y: Int, width: Int, height: Int) -> PixelImage {
     precondition(
       x >= 0 && y >= 0 && width > 0 && height > 0 && x <= self.width - width
@@ -70,10 +70,10 @@ extension PixelImage {
     }
   }
 
-  /// The middle of a picture by torchvision's rule: the offset along a side is half of the surplus,
-  /// rounded half to even (the rule of every torchvision release but 0.8).
+  /// Crops the middle by torchvision's rule: the offset along a side is half of the surplus,
+  /// rounded half to even (all releases of torchvision but 0.8).
   ///
-  /// - Throws: `DVAEError.tooSmall` where a side of the picture is shorter than asked for.
+  /// - Throws: `DVAEError.tooSmall` if a side of the image is too short.
   public func centerCropped(
     width: Int, height: Int, name: String
   ) throws(DVAEError) -> PixelImage {
@@ -90,11 +90,11 @@ extension PixelImage {
       y: Self.centerOffset(surplus: self.height - height), width: width, height: height)
   }
 
-  /// Half of a surplus of pixels, rounded half to even: 1 → 0, 3 → 2, 5 → 2, 7 → 4.
+  /// Returns half of a surplus of pixels, rounded half to even: 1 → 0, 3 → 2, 5 → 2, 7 → 4.
   package static func centerOffset(surplus: Int) -> Int {
     Int((Double(surplus) / 2).rounded(.toNearestOrEven))
   }
 
-  /// The picture mirrored left to right.
+  /// Mirrors the image left to right.
   public func mirrored() -> PixelImage { oriented(.mirrored) }
 }

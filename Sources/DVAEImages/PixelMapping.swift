@@ -1,13 +1,13 @@
 package import DVAETensors
 
-/// The released code's map between bytes and the open interval that the model works in (paper,
+/// The released code's mapping of bytes to the open interval in which the model works (paper,
 /// appendix A.3, with ε = 0.1).
 ///
-/// Each step is rounded to float32 where PyTorch rounds it, so the numbers are the same bits.
+/// Each step is rounded to float32 as in PyTorch, so the results have the same bits.
 package enum PixelMapping {
-  /// ε: bytes become numbers in [ε, 1 − ε].
+  /// ε: bytes are mapped to [ε, 1 − ε].
   package static let epsilon = 0.1
-  /// 1 − 2ε: how much of the interval the bytes span.
+  /// 1 − 2ε: the length of the interval.
   package static let scale = Float(1 - 2 * epsilon)
 
   /// (1 − 2ε) · (byte / 255) + ε, for every byte.
@@ -15,19 +15,18 @@ package enum PixelMapping {
     scale * (Float(byte) / 255) + Float(epsilon)
   }
 
-  /// The inverse, clamped to [0, 1]: (x − ε) / (1 − 2ε).
+  /// Returns the inverse, clamped to [0, 1]: (x − ε) / (1 − 2ε).
   package static func unmapped(_ x: Float) -> Float {
     let value = (x - Float(epsilon)) / scale
-    // Written so that a NaN gives 0.
+    // This form maps NaN to 0.
     return value >= 1 ? 1 : value > 0 ? value : 0
   }
 
-  /// The byte of a mapped number: the inverse times 255, cut off (not rounded), as the released
-  /// code's conversion to a picture does.
+  /// Returns the byte of a mapped number: the inverse times 255, truncated as in the released code.
   package static func byte(_ x: Float) -> UInt8 { UInt8(unmapped(x) * 255) }
 }
 
-/// Writes pictures of one size as mapped numbers in [N, H, W, 3] order.
+/// Writes images of one size as mapped numbers in [N, H, W, 3] order.
 ///
 /// `target` must have room for exactly their samples.
 package func mapPixels(_ images: [PixelImage], into target: UnsafeMutableBufferPointer<Float>) {
@@ -46,7 +45,7 @@ package func mapPixels(_ images: [PixelImage], into target: UnsafeMutableBufferP
   }
 }
 
-/// Pictures of one size as a tensor of mapped numbers, [N, H, W, 3]; at least one picture.
+/// Returns images of one size as mapped numbers, [N, H, W, 3]; at least one image.
 package func mappedTensor(_ images: [PixelImage]) -> Tensor {
   precondition(!images.isEmpty, "no pictures")
   let tensor = Tensor(Shape(images.count, images[0].height, images[0].width, 3))
@@ -54,8 +53,8 @@ package func mappedTensor(_ images: [PixelImage]) -> Tensor {
   return tensor
 }
 
-/// The picture of mapped numbers in [H, W, 3] order, sigmoid(μ) of the decoder's output: unmapped,
-/// clamped and cut to bytes as the released code does.
+/// Converts mapped numbers in [H, W, 3] order, sigmoid(μ) of the decoder's output, to an image:
+/// unmapped, clamped and truncated to bytes as in the released code.
 package func unmapPixels(
   _ samples: UnsafeBufferPointer<Float>, width: Int, height: Int
 ) -> PixelImage {

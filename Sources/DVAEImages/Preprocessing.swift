@@ -1,18 +1,18 @@
 public import DVAEFiles
 
-/// How a picture of any size becomes what the encoder takes.
+/// The conversion of images of any size to the encoder's input.
 public struct Preprocessing: Sendable, Codable, Hashable {
-  /// What happens to the shape of a picture.
+  /// The treatment of the aspect ratio.
   public enum CropMode: String, Sendable, Codable, CaseIterable {
     /// The released preprocessing: the short side to the resolution by Lanczos, then the middle
     /// square.
     case center
-    /// Both sides to the resolution by Lanczos, whatever the shape, as FLAVA does.
+    /// Both sides to the resolution by Lanczos, ignoring the aspect ratio, as FLAVA does.
     case stretch
-    /// Both sides to the resolution by Lanczos; where the aspect ratio lies outside of 3:4 to 4:3,
-    /// the middle of the picture with the nearest of these: see `Name.beit`.
+    /// Both sides to the resolution by Lanczos; if the aspect ratio is outside 3:4 to 4:3, the
+    /// image is first cropped to the nearest of these: see `Name.beit`.
     case bounded
-    /// No resizing: the middle of the picture, its sides cut down to multiples of 8.
+    /// No resizing: the middle of the image, its sides reduced to multiples of 8.
     case none
   }
 
@@ -20,20 +20,20 @@ public struct Preprocessing: Sendable, Codable, Hashable {
   public enum Name: String, Sendable, CaseIterable {
     /// The released code's: the short side to 256 pixels, then the middle square.
     case openai
-    /// BEiT's, 112×112 pixels: the region that its random crop takes when no random one fits, and no
-    /// mirroring. The random regions of its training are those of the picture the network sees, so
-    /// that tokens of a data set that is tokenized once cannot stand for them.
+    /// BEiT's, 112×112 pixels: the fallback region of its random crop, without mirroring. BEiT's
+    /// training tokenizes the random crops that its network sees, which a data set tokenized once
+    /// cannot provide.
     case beit
-    /// That of FLAVA's image processor for its codebook: 112×112 pixels, whatever the shape.
+    /// FLAVA's image processor for its codebook: 112×112 pixels, ignoring the aspect ratio.
     case flava
   }
 
   /// Width and height of the result in pixels, a multiple of 8; not used by `CropMode.none`.
   public var resolution: Int
-  /// What happens to the shape.
+  /// The treatment of the aspect ratio.
   public var crop: CropMode
-  /// Whether a picture whose short side is below the resolution is enlarged; it is an error where
-  /// this is false, as in the reference.
+  /// Whether images with a short side below the resolution are enlarged; if false, they are errors,
+  /// as in the reference.
   public var upscale: Bool
 
   /// Makes a preprocessing; the defaults are those of the released code.
@@ -52,7 +52,7 @@ public struct Preprocessing: Sendable, Codable, Hashable {
     }
   }
 
-  /// The published model whose preprocessing this is; nil for any other.
+  /// The published model with this preprocessing; nil for any other.
   public var name: Name? { Name.allCases.first { Self($0) == self } }
 
   /// Checks the resolution: positive, a multiple of 8, at most 65536.
@@ -65,8 +65,8 @@ public struct Preprocessing: Sendable, Codable, Hashable {
 
   /// Resizes and crops a picture.
   ///
-  /// - Throws: `DVAEError.tooSmall` where the picture would have to be enlarged and may not be, or
-  ///   has a side below 8 pixels; `DVAEError.invalidSetting` for an impossible resolution.
+  /// - Throws: `DVAEError.tooSmall` if the image would have to be enlarged and may not be, or has a
+  ///   side below 8 pixels; `DVAEError.invalidSetting` for an impossible resolution.
   public func apply(_ image: PixelImage, name: String) throws(DVAEError) -> PixelImage {
     if crop == .none {
       guard min(image.width, image.height) >= 8 else {
@@ -88,7 +88,7 @@ public struct Preprocessing: Sendable, Codable, Hashable {
       crop == .center ? Int((scale * Double(side)).rounded(.toNearestOrEven)) : resolution
     }
     let (width, height) = (scaled(image.width), scaled(image.height))
-    // A sliver of a picture may grow beyond all bounds along its other side.
+    // The long side of a very narrow image can become arbitrarily large.
     let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
     guard !overflow && pixels <= DecodingLimits.default.maximumPixels else {
       throw .tooManyPixels(
@@ -107,9 +107,9 @@ public struct Preprocessing: Sendable, Codable, Hashable {
 extension Preprocessing {
   private enum NameKey: String, CodingKey { case name }
 
-  /// Writes the settings, and beside them the name of the published model, if there is one.
+  /// Encodes the settings, and the name of the published model if there is one.
   ///
-  /// The default stays without a name: its records keep the bytes that they had before there were any.
+  /// The default has no name, so that its records keep the bytes of earlier versions.
   public func encode(to encoder: any Encoder) throws {
     var settings = encoder.container(keyedBy: CodingKeys.self)
     try settings.encode(resolution, forKey: .resolution)
@@ -122,7 +122,7 @@ extension Preprocessing {
 }
 
 extension PixelImage {
-  /// The middle of the picture with an aspect ratio of 3:4 to 4:3; the whole picture if it has one.
+  /// Crops the middle to an aspect ratio of 3:4 to 4:3; returns the whole image if it has one.
   fileprivate func boundedInAspectRatio() -> PixelImage {
     let (narrowest, widest) = (3.0 / 4.0, 4.0 / 3.0)
     let ratio = Double(width) / Double(height)

@@ -1,15 +1,15 @@
 internal import CDVAEKernels
 internal import DVAETensors
 
-/// The windows with which a picture is resized.
+/// The filters for resizing images.
 ///
-/// All of them widen when a picture is made smaller, so that nothing is skipped.
+/// When an image is made smaller, the filters widen, so that every pixel counts.
 public enum ResamplingFilter: String, Sendable, Codable, CaseIterable {
   /// A triangle of radius 1.
   case bilinear
   /// Keys' cubic with a = −½, of radius 2.
   case bicubic
-  /// A sinc windowed by a sinc, of radius 3: what the released preprocessing uses.
+  /// A sinc windowed by a sinc, of radius 3; used by the released preprocessing.
   case lanczos
 
   var radius: Double {
@@ -42,17 +42,16 @@ public enum ResamplingFilter: String, Sendable, Codable, CaseIterable {
 }
 
 extension PixelImage {
-  /// The picture at another size: the same bytes as Pillow's `resize` gives.
+  /// Resizes with the same bytes as Pillow's `resize`.
   ///
-  /// Rows are resized first, to 8 bits, then columns; an axis that keeps its size is left alone.
+  /// Rows are resized first, to 8 bits, then columns; an axis that keeps its size is not resampled.
   /// Both sides must be positive.
   public func resized(width: Int, height: Int, filter: ResamplingFilter = .lanczos) -> PixelImage {
     resized(
       width: width, height: height, filter: filter, columns: 0..<width, rows: 0..<height)
   }
 
-  /// A part of the picture at another size, which costs no more than that part; it must not be
-  /// empty and lie within the size.
+  /// Resizes and crops to a non-empty part of the new size; only that part is computed.
   package func resized(
     width: Int, height: Int, filter: ResamplingFilter, columns: Range<Int>, rows: Range<Int>,
     kernels: ImageKernels = .preferred
@@ -96,7 +95,7 @@ extension PixelImage {
     }
   }
 
-  /// The source rows of the axis are all that the picture has.
+  /// Resizes the columns; the axis must use all rows of the image.
   private func withColumnsResized(
     _ axis: ResamplingAxis, _ kernels: ImageKernels
   ) -> PixelImage {

@@ -2,20 +2,20 @@ import DVAEFiles
 internal import CDVAEKernels
 import Synchronization
 
-/// The fixed-point weights of one axis: which source samples make each output sample.
+/// The fixed-point weights of one axis: the source samples of each output sample.
 ///
-/// The rules are Pillow's: double-precision weights over a window that is cut off at the borders
+/// The rules are Pillow's: double-precision weights over a window that is truncated at the borders
 /// and normalised to sum 1, then rounded half away from zero to 22 fractional bits.
 final class ResamplingAxis: Sendable {
   /// The source samples that the outputs need.
   let source: Range<Int>
-  /// How many outputs there are.
+  /// The number of outputs.
   let count: Int
-  // Windows start from `source`.
+  // The first source sample of each window, relative to `source`.
   private let starts: [Int32]
   private let taps: [Int32]
   private let pairs: Int
-  // Two weights in two words, as the kernels take them.
+  // Weights in pairs, in the layout of the kernels.
   private let words: [Int32]
 
   private init(_ key: Key) {
@@ -58,7 +58,7 @@ final class ResamplingAxis: Sendable {
 
   private static func word(_ low: Int32, _ high: Int32) -> Int32 { low & 0xFFFF | high << 16 }
 
-  /// Hands the weights to `body` in the kernels' form.
+  /// Calls `body` with the weights in the kernels' form.
   func withTable(_ body: (UnsafePointer<dvae_resampling>) -> Void) {
     starts.withUnsafeBufferPointer { starts in
       taps.withUnsafeBufferPointer { taps in
@@ -84,12 +84,12 @@ final class ResamplingAxis: Sendable {
     var filter: ResamplingFilter
   }
 
-  // Sines cost as much as the resizing, and pictures of one source often share their sizes.
+  // Computing the sines takes as long as the resizing, and images of one source often share sizes.
   private static let recent = Mutex<[Key: ResamplingAxis]>([:])
   private static let most = 64
   private static let largest = 1 << 16
 
-  /// The weights of some outputs of an axis.
+  /// Returns the weights of a range of outputs of an axis, cached.
   static func from(
     _ input: Int, to output: Int, _ outputs: Range<Int>, filter: ResamplingFilter
   ) -> ResamplingAxis {

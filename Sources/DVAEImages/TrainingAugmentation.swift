@@ -1,24 +1,24 @@
 package import DVAEFiles
 
-/// The paper's random crops (appendix A.2): a square of the picture, shrunk a little and cut to
+/// The paper's random crops (appendix A.2): a square of the image, slightly reduced and cropped to
 /// the resolution.
 ///
-/// Listing 1 trains the autoencoder; listing 2 makes the transformer's data. The published numbers
+/// Listing 1 is for the autoencoder, listing 2 for the transformer's data. The published numbers
 /// are for 256 pixels and scale with the resolution.
 package struct TrainingAugmentation: Sendable, Codable, Hashable {
-  /// Which of the paper's listings.
+  /// The paper's listings.
   package enum Listing: String, Sendable, Codable, CaseIterable {
     /// Listing 1: the square lies anywhere, its side becomes 9/8 to 12/8 of the resolution, and
     /// half of the results are mirrored.
     case autoencoder
     /// Listing 2: the square lies near the middle, its side becomes 8/8 to 9/8 of the resolution,
-    /// and nothing is mirrored, for the sake of letters in pictures.
+    /// and nothing is mirrored, so that text stays readable.
     case transformer
   }
 
   /// Width and height of the result in pixels.
   package var resolution: Int
-  /// Which of the paper's listings.
+  /// The listing that is followed.
   package var listing: Listing
 
   /// Makes the augmentation for a resolution.
@@ -27,14 +27,14 @@ package struct TrainingAugmentation: Sendable, Codable, Hashable {
     self.listing = listing
   }
 
-  /// Draws one crop of a picture: resolution × resolution pixels.
+  /// Draws one random crop of an image: resolution × resolution pixels.
   ///
   /// The draws are `bounded` numbers in this order: top and left of the square, its new side, top
-  /// and left of the cut, and (listing 1) whether it is mirrored. The result is a function of the
+  /// and left of the crop, and (listing 1) whether it is mirrored. The result is a function of the
   /// generator's numbers, on every platform and in every version of Swift.
   ///
-  /// - Throws: `DVAEError.tooSmall` where the short side is below the resolution, which the
-  ///   paper's recipe cannot use; `DVAEError.invalidSetting` where the resolution is not positive.
+  /// - Throws: `DVAEError.tooSmall` if the short side is below the resolution, which the paper's
+  ///   recipe cannot use; `DVAEError.invalidSetting` if the resolution is not positive.
   package func apply(
     _ image: PixelImage, name: String, using generator: inout some RandomNumberGenerator
   ) throws(DVAEError) -> PixelImage {
@@ -59,7 +59,7 @@ package struct TrainingAugmentation: Sendable, Codable, Hashable {
     return result.mirrored()
   }
 
-  /// Where the square may start along an axis on which it leaves `surplus` pixels.
+  /// Returns the possible starts of the square along an axis on which it leaves `surplus` pixels.
   package func offsets(surplus: Int) -> ClosedRange<Int> {
     switch listing {
     case .autoencoder: return 0...surplus
@@ -69,7 +69,7 @@ package struct TrainingAugmentation: Sendable, Codable, Hashable {
     }
   }
 
-  /// The sides to which a square of `side` pixels may be shrunk.
+  /// Returns the sides to which a square of `side` pixels may be reduced.
   package func sides(of side: Int) -> ClosedRange<Int> {
     func eighths(_ count: Int) -> Int {
       min(side, Int((Double(count * resolution) / 8).rounded(.toNearestOrEven)))
@@ -87,11 +87,11 @@ package struct TrainingAugmentation: Sendable, Codable, Hashable {
   }
 }
 
-/// An unbiased draw from 0 ..< `bound`, a positive number.
+/// Draws without bias from 0 ..< `bound`, a positive number.
 ///
-/// The high half of the 128-bit product of `bound` and 64 random bits, where products whose low
-/// half lies below 2⁶⁴ mod `bound` are drawn again (Lemire 2019, "Fast random integer generation
-/// in an interval"). Unlike the standard library's draws, it is fixed for all time.
+/// The result is the high half of the 128-bit product of `bound` and 64 random bits; products whose
+/// low half is below 2⁶⁴ mod `bound` are rejected (Lemire 2019, "Fast random integer generation in
+/// an interval"). Unlike the standard library's draws, it will never change.
 package func bounded(
   _ bound: UInt64, using generator: inout some RandomNumberGenerator
 ) -> UInt64 {

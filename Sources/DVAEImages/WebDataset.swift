@@ -4,7 +4,7 @@ package import DVAEFiles
 package struct WebDatasetSample: Sendable, Equatable {
   /// One file of a sample.
   package struct Field: Sendable, Equatable {
-    /// What follows the key and a dot in the file's name: "jpg", "tokens.npy".
+    /// The part of the file's name after the key and a dot: "jpg", "tokens.npy".
     package var `extension`: String
     /// The contents.
     package var bytes: [UInt8]
@@ -16,7 +16,7 @@ package struct WebDatasetSample: Sendable, Equatable {
     }
   }
 
-  /// Folder and file name up to the name's first dot.
+  /// Folder and file name, up to the first dot of the file name.
   package var key: String
   /// The files, in the archive's order.
   package var fields: [Field]
@@ -27,14 +27,13 @@ package struct WebDatasetSample: Sendable, Equatable {
     self.fields = fields
   }
 
-  /// The contents of a field, by its extension in lower case.
+  /// The contents of the field with an extension in lower case.
   package subscript(extension: String) -> [UInt8]? {
     fields.first { $0.extension.lowercased() == `extension` }?.bytes
   }
 
-  /// A key under which a sample survives the trip through an archive: dots in its last component
-  /// would end it early and become underscores, and `__names__`, which readers pass over, get a
-  /// hyphen behind them.
+  /// Returns a key that survives in an archive: dots in its last component would end it early and
+  /// become underscores, and `__names__`, which readers skip, get a hyphen appended.
   package static func archiveKey(_ key: String) -> String {
     var bytes = Array(key.utf8)
     let start = bytes.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
@@ -46,16 +45,16 @@ package struct WebDatasetSample: Sendable, Equatable {
   }
 }
 
-/// Where the files of one sample lie in an archive; their contents are read when asked for.
+/// The positions of a sample's files in an archive; contents are read on request.
 package struct WebDatasetRecord: Sendable, Hashable {
   /// One file of a sample.
   package struct Member: Sendable, Hashable {
-    /// What follows the key and a dot in the file's name.
+    /// The part of the file's name after the key and a dot.
     package let `extension`: String
-    /// Where it lies.
+    /// The file's entry in the archive.
     package let entry: TarEntry
 
-    /// The extension without its last part: `v2.0001` of `v2.0001.png`.
+    /// The extension without its last component: `v2.0001` of `v2.0001.png`.
     fileprivate var stem: Key {
       let parts = self.extension.utf8.split(
         separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
@@ -64,7 +63,7 @@ package struct WebDatasetRecord: Sendable, Hashable {
           decoding: Array(parts.dropLast().joined(separator: [UInt8(ascii: ".")])), as: UTF8.self))
     }
 
-    /// The same file with the extension behind a stem.
+    /// Returns the same file with the extension after a stem.
     fileprivate func behind(_ stem: String) -> Member {
       let count = stem.isEmpty ? 0 : stem.utf8.count + 1
       return Member(
@@ -73,7 +72,7 @@ package struct WebDatasetRecord: Sendable, Hashable {
     }
   }
 
-  /// Folder and file name up to the name's first dot.
+  /// Folder and file name, up to the first dot of the file name.
   package let key: String
   /// The files, in the archive's order; at least one.
   package let members: [Member]
@@ -93,13 +92,13 @@ package struct WebDatasetRecord: Sendable, Hashable {
     )
   }
 
-  /// A record for each image of the sample: no image is lost, however the names are dotted.
+  /// Returns a record for each image of the sample, for any use of dots in the names.
   ///
-  /// WebDataset cuts names at the first dot, so that `a.left.png` and `a.right.png`, or
-  /// `photo.v2.0001.png` and `photo.v2.0002.png`, are one sample of two images. Where there is one
-  /// image, its record keeps the sample's key and all files. Where there are more, `KEY.jpg` keeps the
-  /// key and `KEY.part.jpg` has the key `KEY.part`; a file such as `KEY.part.txt` goes with the image
-  /// `KEY.part`, one without a part of its own, such as `KEY.json`, with every image.
+  /// WebDataset splits names at the first dot, so `a.left.png` and `a.right.png`, or
+  /// `photo.v2.0001.png` and `photo.v2.0002.png`, are one sample with two images. The record of a
+  /// single image keeps the sample's key and all files. Of several, `KEY.jpg` keeps the key and
+  /// `KEY.part.jpg` has the key `KEY.part`; a file such as `KEY.part.txt` belongs to the image
+  /// `KEY.part`, and one without such a part, such as `KEY.json`, to every image.
   package func images() -> [WebDatasetRecord] {
     let pictures = members.filter { Path($0.extension).isImageName }
     guard pictures.count > 1 else { return [apart(from: pictures.first)] }
@@ -121,11 +120,11 @@ package struct WebDatasetRecord: Sendable, Hashable {
     }
   }
 
-  /// The files that every image of a sample shares; more are passed over.
+  /// The largest number of files that all images of a sample share; more are skipped.
   private static let maximumShared = 64
 
-  /// The record with extensions as seen from the one image: those of `KEY.part.txt` beside
-  /// `KEY.part.jpg` are `txt` and `jpg`.
+  /// Returns the record with extensions relative to one image: beside `KEY.part.jpg`, those of
+  /// `KEY.part.txt` and itself are `txt` and `jpg`.
   private func apart(from picture: Member?) -> WebDatasetRecord {
     guard let picture, !picture.stem.text.isEmpty else { return self }
     return WebDatasetRecord(
@@ -133,13 +132,13 @@ package struct WebDatasetRecord: Sendable, Hashable {
       members: members.map { $0.stem == picture.stem ? $0.behind(picture.stem.text) : $0 })
   }
 
-  /// Whether readers pass over files whose name up to its first dot is this one: `__name__`.
+  /// Returns whether readers skip files with this name up to its first dot: `__name__`.
   static func isPassedOver(_ name: some BidirectionalCollection<UInt8>) -> Bool {
     name.starts(with: "__".utf8) && name.suffix(2).elementsEqual("__".utf8)
   }
 }
 
-/// Groups the files of a WebDataset archive into samples: neighbours that share a key.
+/// Groups the files of a WebDataset archive into samples: adjacent files that share a key.
 package struct WebDatasetReader: Sendable {
   private var tar: TarReader
   private var waiting: (key: String, member: WebDatasetRecord.Member)?
@@ -152,15 +151,15 @@ package struct WebDatasetReader: Sendable {
 
   /// The archive.
   package var file: InputFile { tar.file }
-  /// True after the archive's end mark has been met.
+  /// Whether the archive's end mark was reached.
   package var isTerminated: Bool { tar.isTerminated }
-  /// The end of the last file met, in bytes.
+  /// The end of the last file read, in bytes.
   package var lastEnd: Int { tar.lastEnd }
 
-  /// Where the next sample lies, or nil at the end.
+  /// Returns the next sample's positions, or nil at the end.
   ///
-  /// A damaged archive gives the samples before the damage first, then the error, then nil. The
-  /// sample that the damage cuts is given with the files it still has.
+  /// A damaged archive yields the samples before the damage, then the error, then nil. A sample
+  /// that the damage interrupts is returned with its intact files.
   package mutating func nextRecord() throws(DVAEError) -> WebDatasetRecord? {
     if let failure {
       self.failure = nil
@@ -177,10 +176,10 @@ package struct WebDatasetReader: Sendable {
     do throws(DVAEError) {
       while let entry = try tar.next() {
         guard let name = WebDatasetRecord.split(entry.name) else { continue }
-        // A link to nothing is told of where an image is expected, and passed over elsewhere.
+        // A dangling link is reported if it should be an image, and otherwise skipped.
         if entry.problem != nil, !Path(name.extension).isImageName { continue }
         let member = WebDatasetRecord.Member(extension: name.extension, entry: entry)
-        // A repeated extension starts another sample, lest a file be lost.
+        // A repeated extension starts another sample, so that no file is lost.
         let isNew = extensions.insert(Key(name.extension)).inserted
         if let key, !isNew || Key(key) != Key(name.key) {
           waiting = (name.key, member)
@@ -196,9 +195,9 @@ package struct WebDatasetReader: Sendable {
     return key.map { WebDatasetRecord(key: $0, members: members) }
   }
 
-  /// The next sample with its contents, or nil at the end.
+  /// Returns the next sample with its contents, or nil at the end.
   ///
-  /// No file of the sample may have more than `limit` bytes.
+  /// No file of the sample may be larger than `limit` bytes.
   package mutating func next(
     limit: Int = DecodingLimits.default.maximumBytes
   ) throws(DVAEError) -> WebDatasetSample? {
@@ -213,21 +212,21 @@ package struct WebDatasetReader: Sendable {
   }
 }
 
-/// What is sound in an archive whose writer may have been killed.
+/// The intact part of an archive whose writer may have been killed.
 package struct TarRecovery: Sendable, Equatable {
-  /// The end of the last whole file, in bytes: an archive cut there can be continued.
+  /// The end of the last complete file in bytes; the archive can be truncated there and continued.
   package var end = 0
-  /// Where the last sample starts; nil without samples.
+  /// The start of the last sample; nil without samples.
   ///
-  /// Its writer may have had more files for it, unless the archive is complete.
+  /// Unless the archive is complete, its writer may have had more files for this sample.
   package var lastSampleStart: Int?
-  /// The end mark is there: nothing is missing.
+  /// Whether the end mark exists, so that nothing is missing.
   package var isComplete = false
 
-  /// Looks through an archive up to its end or to where it was torn, and hands every sample to
-  /// `visit`; the last one may lack files.
+  /// Reads an archive to its end or damage, and calls `visit` with every sample; the last one may
+  /// lack files.
   ///
-  /// - Throws: `DVAEError.missing` or `DVAEError.unreadable`; a torn archive is no error.
+  /// - Throws: `DVAEError.missing` or `DVAEError.unreadable`; a damaged archive is not an error.
   package init(path: String, visit: (WebDatasetRecord) -> Void = { _ in }) throws(DVAEError) {
     var reader = try WebDatasetReader(path: path)
     do throws(DVAEError) {
@@ -244,7 +243,7 @@ package struct TarRecovery: Sendable, Equatable {
 }
 
 extension TarWriter {
-  /// Appends the fields of a sample, each as a file called KEY.EXTENSION.
+  /// Appends the fields of a sample, each as a file KEY.EXTENSION.
   package mutating func append(_ sample: WebDatasetSample) throws {
     for field in sample.fields {
       try append(name: sample.key + "." + field.extension, field.bytes)

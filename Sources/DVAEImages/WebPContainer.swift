@@ -1,7 +1,7 @@
 import DVAEFiles
 
-/// The RIFF chunks of a WebP file, as far as libwebp's plain decoder does not read them: the
-/// animation's first frame and the Exif block.
+/// The RIFF chunks of a WebP file that libwebp's simple decoder does not read: an animation's first
+/// frame and the Exif block.
 struct WebPContainer {
   /// The first frame of an animation: a rectangle of the canvas.
   struct Frame {
@@ -9,21 +9,21 @@ struct WebPContainer {
     var y: Int
     var width: Int
     var height: Int
-    /// The frame's own chunks: a bitstream, and alpha before it where there is some.
+    /// The frame's own chunks: a bitstream, preceded by optional alpha.
     var chunks: UnsafeRawBufferPointer
   }
 
-  /// The canvas of an animation in pixels; nil for a still picture.
+  /// The canvas of an animation in pixels; nil for a still image.
   private(set) var canvas: (width: Int, height: Int)?
   private(set) var frame: Frame?
-  /// Bytes that the file claims to have.
+  /// The file size according to the header.
   let size: Int
   private(set) var exif: UnsafeRawBufferPointer?
   private(set) var xmp: UnsafeRawBufferPointer?
-  // Which chunks the header promises; others of these kinds are not looked at.
+  // The optional chunks that the header announces; others are ignored.
   private var flags = 0
 
-  /// Fails where the bytes are no RIFF file.
+  /// Fails if the bytes are not a RIFF file.
   init?(_ bytes: UnsafeRawBufferPointer) {
     let cursor = ByteView(bytes, littleEndian: true)
     guard cursor.matches("RIFF", at: 0), cursor.matches("WEBP", at: 8),
@@ -31,7 +31,7 @@ struct WebPContainer {
     else { return nil }
     self.size = size + 8
     var at = 12
-    // Chunks behind the end that the file names are not its own.
+    // Chunks beyond the stated file size are ignored.
     while at < self.size, let length = cursor.number(at: at + 4, size: 4) {
       let payload = cursor.slice(at: at + 8, count: length)
       if cursor.matches("VP8X", at: at), let payload { readHeader(payload) }

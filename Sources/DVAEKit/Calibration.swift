@@ -11,18 +11,18 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Measures on photos how large an encoder's activations get, for int8.
+/// Calibrates int8: measures the ranges of an encoder's activations on photos.
 package struct RangeMeter {
   private let encoder: ImageEncoder<DefaultEngine>
-  /// What was measured so far.
+  /// The calibration so far.
   package private(set) var ranges = ActivationRanges()
 
   /// Prepares the encoder, in float32.
   ///
   /// - Parameters:
   ///   - weights: with an encoder
-  ///   - threads: to compute with; one per core unless given
-  /// - Throws: weights without an encoder
+  ///   - threads: the number of threads; one per core by default
+  /// - Throws: if the weights have no encoder
   package init(_ weights: WeightsFiles, threads: Int? = nil) throws {
     guard let parameters = weights.model.encoder else {
       throw DVAEError(
@@ -36,10 +36,10 @@ package struct RangeMeter {
   /// Includes a photo of any size.
   ///
   /// - Parameters:
-  ///   - photo: a real one
-  ///   - preprocessing: what is done to it first
-  ///   - name: what errors call it
-  /// - Throws: an image that is too small
+  ///   - photo: a photograph, because synthetic images have other ranges
+  ///   - preprocessing: applied first
+  ///   - name: the photo's name in errors
+  /// - Throws: if the image is too small
   package mutating func add(
     _ photo: PixelImage, _ preprocessing: Preprocessing = Preprocessing(), name: String
   ) throws {
@@ -48,14 +48,14 @@ package struct RangeMeter {
   }
 }
 
-/// The photos that activations are measured on where weights bring no measurement of their own.
+/// The photos for calibrating weights that bring no calibration of their own.
 ///
 /// The four of `Examples/photos`, cut to squares and reduced to 64×64 pixels each, side by side in
 /// one JPEG file: `Utilities/calibration_photos.py`.
 package enum CalibrationPhotos {
-  /// The ranges of an encoder's activations on these photos.
+  /// Calibrates an encoder on these photos.
   ///
-  /// - Throws: nothing but a fault of ours
+  /// - Throws: only for an internal error
   package static func ranges(_ encoder: ImageEncoder<some HostEngine>) throws -> ActivationRanges {
     guard let file = Data(base64Encoded: jpeg.filter { !$0.isWhitespace }) else {
       throw DVAEError(.internal, "the calibration photos are damaged")

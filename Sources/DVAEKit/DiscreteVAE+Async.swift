@@ -4,11 +4,11 @@ package import DVAEModel
 package import DVAETokens
 import Synchronization
 
-// The same calls for asynchronous code: they compute on a thread of their own, so that neither an actor
-// nor the pool of tasks waits. One call computes at a time, on all of the engine's threads. A cancelled
-// task ends with `CancellationError`; a computation that has begun is finished and thrown away.
+// Asynchronous forms of the calls. They compute on a thread of their own and block neither actors
+// nor the task pool. One call computes at a time, on all of the engine's threads. A cancelled task
+// throws `CancellationError`; a computation that has begun is finished and discarded.
 extension DiscreteVAE {
-  /// Loads a model; see the form that waits.
+  /// Loads a model; see the synchronous form.
   public static func load(
     _ location: WeightsLocation, only half: NetworkPlan.Half? = nil,
     precision: Precision = .float32, singlePass: Bool = false, threads: Int? = nil,
@@ -21,29 +21,29 @@ extension DiscreteVAE {
     }
   }
 
-  /// The tokens of one image of any size, resized and cropped first; see the form that waits.
+  /// Returns the tokens of one image of any size, after preprocessing; see the synchronous form.
   public func tokenize(
     _ image: PixelImage, _ preprocessing: Preprocessing = Preprocessing()
   ) async throws -> TokenGrid {
     try await computing { try tokenize(image, preprocessing) }
   }
 
-  /// The tokens of images as they are, in one pass through the network; see the form that waits.
+  /// Returns the tokens of preprocessed images, computed as one batch; see the synchronous form.
   public func tokens(of images: [PixelImage]) async throws -> [TokenGrid] {
     try await computing { try tokens(of: images) }
   }
 
-  /// The picture that tokens stand for; see the form that waits.
+  /// Decodes a grid of tokens to an image; see the synchronous form.
   public func decode(_ grid: TokenGrid) async throws -> PixelImage {
     try await computing { try decode(grid) }
   }
 
-  /// The pictures that tokens stand for, in one pass through the network; see the form that waits.
+  /// Decodes grids of tokens to images, computed as one batch; see the synchronous form.
   public func decode(_ grids: [TokenGrid]) async throws -> [PixelImage] {
     try await computing { try decode(grids) }
   }
 
-  /// An image as the model sees it, and as it gives it back; see the form that waits.
+  /// Returns an image after preprocessing and its reconstruction; see the synchronous form.
   public func reconstruct(
     _ image: PixelImage, _ preprocessing: Preprocessing = Preprocessing()
   ) async throws -> (input: PixelImage, output: PixelImage) {
@@ -53,7 +53,7 @@ extension DiscreteVAE {
 
 private let queue = DispatchQueue(label: "dvae.model")
 
-/// Computes on the model's queue, unless the task is cancelled before its turn comes.
+/// Computes on the model's queue, unless the task is cancelled while it waits.
 private func computing<Result: Sendable>(
   _ body: @escaping @Sendable () throws -> Result
 ) async throws -> Result {

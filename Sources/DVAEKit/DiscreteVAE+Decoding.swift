@@ -6,15 +6,15 @@ import DVAETensors
 package import DVAETokens
 
 extension DiscreteVAE {
-  // Rows and columns of a code's grid: wide enough that its border hardly reaches the middle.
+  // The side of a code's grid: wide enough that its border hardly affects the middle.
   private static let patchGrid = 5
 
-  /// The picture that tokens stand for, 8 times as high and wide as their grid.
+  /// Decodes a grid of tokens to an image that is 8 times as high and wide.
   ///
-  /// It is the median of the model's distribution, sigmoid(μ) without noise, cut to bytes as the
-  /// released code does.
+  /// The image is the median of the model's distribution, sigmoid(μ) without noise, truncated to
+  /// bytes as in the released code.
   ///
-  /// - Throws: a token beyond the vocabulary, or a model without a decoder.
+  /// - Throws: if a token is outside the vocabulary or the model has no decoder.
   public func decode(_ grid: TokenGrid) throws -> PixelImage {
     guard let picture = try decode([grid]).first else {
       throw DVAEError(.internal, "no picture was made")
@@ -22,11 +22,11 @@ extension DiscreteVAE {
     return picture
   }
 
-  /// The pictures that grids of tokens stand for, in one pass through the network.
+  /// Decodes grids of tokens to images, computed as one batch.
   ///
   /// - Parameter grids: all of one size; may be empty
-  /// - Returns: a picture for each, 8 times as high and wide as its grid
-  /// - Throws: other sizes, a token beyond the vocabulary, or a model without a decoder.
+  /// - Returns: an image per grid, 8 times as high and wide
+  /// - Throws: if sizes differ, a token is outside the vocabulary, or the model has no decoder.
   public func decode(_ grids: [TokenGrid]) throws -> [PixelImage] {
     guard has(.decoder) else { throw missing(.decoder) }
     guard let first = grids.first else { return [] }
@@ -44,11 +44,11 @@ extension DiscreteVAE {
       width: first.width)
   }
 
-  /// What each code paints: the middle 8×8 pixels of the picture of a grid of nothing but it.
+  /// Returns the patch of each code: the middle 8×8 pixels of a decoded grid filled with the code.
   ///
-  /// - Parameter codes: of the vocabulary; so many at a time as memory allows
+  /// - Parameter codes: in the vocabulary; they are decoded in batches that fit into memory
   /// - Returns: 8×8 pixels for each
-  /// - Throws: a code beyond the vocabulary, or a model without a decoder.
+  /// - Throws: if a code is outside the vocabulary or the model has no decoder.
   public func patches(of codes: [UInt16]) throws -> [PixelImage] {
     guard has(.decoder) else { throw missing(.decoder) }
     guard !codes.isEmpty else { return [] }
@@ -59,9 +59,9 @@ extension DiscreteVAE {
     }
   }
 
-  /// Checks that every token of a grid is one of this model.
+  /// Checks that every token of a grid is in the vocabulary.
   ///
-  /// - Throws: a token beyond the vocabulary.
+  /// - Throws: if a token is outside the vocabulary.
   package func check(_ grid: TokenGrid) throws(DVAEError) {
     let vocabulary = architecture.vocabulary
     guard let position = grid.tokens.firstIndex(where: { Int($0) >= vocabulary }) else { return }
@@ -72,7 +72,7 @@ extension DiscreteVAE {
         + "these tokens are of another model")
   }
 
-  /// The pictures of grids of one size, with tokens of the vocabulary.
+  /// Decodes grids of one size; all tokens must be in the vocabulary.
   func pictures(
     of tokens: [Int32], batch: Int, height: Int, width: Int
   ) throws -> [PixelImage] {
@@ -92,8 +92,8 @@ extension DiscreteVAE {
     }
   }
 
-  /// The median of the model's distribution, sigmoid(μ): mapped pixels [N, H, W, 3] of the
-  /// statistics [N, H, W, 6].
+  /// Returns the median of the model's distribution, sigmoid(μ): mapped pixels [N, H, W, 3] from
+  /// the statistics [N, H, W, 6].
   static func medians(_ statistics: Tensor, _ engine: some HostEngine) -> Tensor {
     let means = Tensor(statistics.shape.with(channels: 3))
     for position in 0..<statistics.shape.positions {

@@ -6,16 +6,16 @@ import DVAETensors
 package import DVAETokens
 
 extension DiscreteVAE {
-  /// Sends an image through the model and back, and measures everything that `dvae evaluate` tells.
+  /// Reconstructs an image and measures everything that `dvae evaluate` reports.
   ///
   /// - Parameters:
-  ///   - photo: a picture of any size that the protocol takes
-  ///   - protocol: what is fixed so that others can repeat the figures
-  ///   - key: what the result is filed under
-  ///   - name: what errors call the photo; the key unless given
-  /// - Returns: the figures, the tokens, and the two pictures that were compared
-  /// - Throws: an image that the protocol refuses or memory does not hold, or a model without one of
-  ///   its halves.
+  ///   - photo: an image of any size that the protocol accepts
+  ///   - protocol: the preprocessing and rounding, fixed so that others can repeat the figures
+  ///   - key: the result's key
+  ///   - name: the photo's name in errors; by default the key
+  /// - Returns: the figures, the tokens, and the two images that were compared
+  /// - Throws: if the protocol refuses the image, memory is too small for it, or the model lacks
+  ///   its encoder or decoder.
   public func evaluate(
     _ photo: PixelImage, by protocol: EvaluationProtocol, key: String, name: String? = nil
   ) throws -> (figures: ImageEvaluation, tokens: TokenGrid, pictures: EvaluatedPictures) {
@@ -38,7 +38,8 @@ extension DiscreteVAE {
     return (figures, grid, EvaluatedPictures(original: original, reconstruction: reconstruction))
   }
 
-  /// The objective of an image with β = 1, its tokens, and the medians of their distribution.
+  /// Returns the objective of an image with β = 1, its tokens, and the medians of their
+  /// distribution.
   private func measures(
     of image: PixelImage
   ) throws -> (parts: ObjectiveParts<Double>, tokens: [Int32], medians: Tensor) {
@@ -54,26 +55,26 @@ extension DiscreteVAE {
     return (found.parts, found.tokens, Self.medians(found.statistics, decoder.engine))
   }
 
-  /// The files that both halves were read from, hashed; this reads all of them.
+  /// Hashes the weights files of encoder and decoder; this reads all of them.
   ///
-  /// - Throws: a file that cannot be read any more.
+  /// - Throws: if a file can no longer be read.
   public func weightsProvenance() throws -> [WeightsProvenance] {
     guard let weights else { return origin.map { [$0] } ?? [] }
     var found: [WeightsProvenance] = []
     for half in NetworkPlan.Half.allCases where weights.parameters(half) != nil {
       let file = try weights.provenance(of: half)
-      // One file may hold both.
+      // One file may hold both parts.
       if !found.contains(where: { $0.sha256 == file.sha256 }) { found.append(file) }
     }
     return found
   }
 }
 
-/// The two pictures that were compared.
+/// The two images that were compared.
 public struct EvaluatedPictures: Equatable, Sendable {
   /// The photo after the protocol's preprocessing.
   public let original: PixelImage
-  /// What the model made of its tokens.
+  /// The decoded tokens of `original`.
   public let reconstruction: PixelImage
 
   /// Pairs two pictures of one size.

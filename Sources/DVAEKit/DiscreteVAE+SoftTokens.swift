@@ -6,39 +6,40 @@ package import DVAETokens
 extension DiscreteVAE: ImageTokenizer {
   /// Returns the tokens of preprocessed images of one size, in their order.
   ///
-  /// - Throws: a batch that does not fit into memory, or a model without an encoder.
+  /// - Throws: if the batch does not fit into memory or the model has no encoder.
   public func tokenize(batch images: [PixelImage]) throws -> [TokenizedImage] {
     try tokens(of: images).map { TokenizedImage($0) }
   }
 }
 
-/// A model that keeps more than the most likely token of each position.
+/// A model and the soft tokens that it keeps for each position.
 public struct SoftTokenizer: ImageTokenizer {
   private let vae: DiscreteVAE
   private let settings: SoftTokens.Settings
 
-  /// Makes a tokenizer of a model and what it keeps, which takes some time.
+  /// Joins a model and the settings of its soft tokens; tokenizing takes longer with them.
   public init(_ vae: DiscreteVAE, _ settings: SoftTokens.Settings) {
     self.vae = vae
     self.settings = settings
   }
 
-  /// Returns the tokens of preprocessed images of one size and what is kept beside them.
+  /// Returns the tokens and soft tokens of preprocessed images of one size.
   ///
-  /// - Throws: a batch that does not fit into memory, or a model without a float32 encoder.
+  /// - Throws: if the batch does not fit into memory or the model has no float32 encoder.
   public func tokenize(batch images: [PixelImage]) throws -> [TokenizedImage] {
     try vae.softTokens(of: images, settings).map { TokenizedImage($0.grid, soft: $0.soft) }
   }
 }
 
 extension DiscreteVAE {
-  /// The tokens of images as they are, and what the encoder thinks of every position.
+  /// Returns the tokens and soft tokens of preprocessed images.
   ///
   /// - Parameters:
   ///   - images: all of one size, with sides that are multiples of 8; may be empty
-  ///   - settings: what is kept
-  /// - Returns: the grid that `tokens(of:)` gives, and the rest, for each
-  /// - Throws: other sizes, a model without an encoder, or more tokens than the vocabulary has.
+  ///   - settings: the soft tokens to keep
+  /// - Returns: for each image the grid that `tokens(of:)` gives and its soft tokens
+  /// - Throws: if sizes differ, the model has no encoder, or more tokens than the vocabulary are
+  ///   asked for.
   public func softTokens(
     of images: [PixelImage], _ settings: SoftTokens.Settings
   ) throws -> [(grid: TokenGrid, soft: SoftTokens)] {

@@ -13,7 +13,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The engine behind the façade.
+/// The engine of the façade.
 typealias DefaultEngine = CPUEngine
 
 /// A discrete variational autoencoder: images to grids of tokens and back.
@@ -26,38 +26,38 @@ typealias DefaultEngine = CPUEngine
 /// try image.write(to: "back.png")
 /// ```
 ///
-/// It is immutable and may be shared by threads; a call computes on all of the engine's threads and
-/// returns when it is done.
+/// It is immutable and may be shared by threads. A call is synchronous and uses all of the engine's
+/// threads.
 public struct DiscreteVAE: Sendable {
-  /// The numbers that fix the layers.
+  /// The model's hyperparameters.
   public let architecture: Architecture
-  /// What computes, without the number of its threads: `cpu avx512`.
+  /// The engine's name without its number of threads: `cpu avx512`.
   public let engineName: String
-  /// What the encoder computes with.
+  /// The encoder's arithmetic.
   public let precision: Precision
-  /// The files that the weights were read from; nil for random ones.
+  /// The files of the weights; nil for random weights.
   package let weights: WeightsFiles?
-  // Of random weights: what they are instead of a file.
+  // The provenance of random weights, which have no file.
   let origin: WeightsProvenance?
   let encoder: ImageEncoder<DefaultEngine>?
-  // In the encoder's place where it computes in whole numbers.
+  // Replaces the float32 encoder with int8.
   let quantizedEncoder: QuantizedEncoder<DefaultEngine>?
   let decoder: ImageDecoder<DefaultEngine>?
-  // In the place of all three where the model is on a device.
+  // Replaces all three on a device.
   let device: DeviceModel?
 
   /// Loads a model.
   ///
   /// - Parameters:
-  ///   - location: of the model: `.starter`, `.openAI`, `.file(url)`, `.folder(url)`
-  ///   - half: prepare only this one, which is faster and takes half the memory
-  ///   - precision: what the encoder computes with
-  ///   - singlePass: for one batch of images: nothing is prepared in advance and kept, which takes
-  ///     less memory and is done sooner; every further batch takes longer
-  ///   - threads: to compute with; one per core unless given
+  ///   - location: the model: `.starter`, `.openAI`, `.file(url)`, `.folder(url)`
+  ///   - half: prepares only the encoder or the decoder, which is faster and takes half the memory
+  ///   - precision: the encoder's arithmetic
+  ///   - singlePass: for one batch of images: packed filters are not kept, which takes less memory
+  ///     and time; every further batch takes longer
+  ///   - threads: the number of threads; one per core by default
   ///   - device: `cpu`, or a device with a PJRT plugin: `cuda`, `rocm`, `tpu`, or a plugin's path
-  /// - Returns: the model; of weights with one half only, that half
-  /// - Throws: what is missing from the weights or wrong with them.
+  /// - Returns: the model; only the encoder or the decoder if the weights hold no more
+  /// - Throws: if weights are missing or wrong.
   public static func load(
     _ location: WeightsLocation, only half: NetworkPlan.Half? = nil,
     precision: Precision = .float32, singlePass: Bool = false, threads: Int? = nil,
@@ -74,17 +74,17 @@ public struct DiscreteVAE: Sendable {
       device: device)
   }
 
-  /// Makes a model with random weights, for trying things out: its tokens mean nothing.
+  /// Makes a model with random weights, for experiments: its tokens mean nothing.
   ///
   /// - Parameters:
-  ///   - architecture: OpenAI's unless given
-  ///   - half: prepare only this one; its weights do not depend on it
+  ///   - architecture: OpenAI's by default
+  ///   - half: prepares only the encoder or the decoder; its weights do not depend on this
   ///   - seed: the same seed gives the same weights
-  ///   - precision: what the encoder computes with
-  ///   - threads: to compute with; one per core unless given
+  ///   - precision: the encoder's arithmetic
+  ///   - threads: the number of threads; one per core by default
   ///   - device: `cpu`, or a device with a PJRT plugin
   /// - Returns: the model
-  /// - Throws: an architecture whose tokens are too many for 16 bits.
+  /// - Throws: if the vocabulary does not fit into 16-bit tokens.
   public static func random(
     _ architecture: Architecture = .released, only half: NetworkPlan.Half? = nil,
     seed: UInt64 = 0, precision: Precision = .float32, threads: Int? = nil,
@@ -100,7 +100,7 @@ public struct DiscreteVAE: Sendable {
       threads: threads, device: device)
   }
 
-  /// Random parameters of one half; the halves have seeds of their own, so that one does not need
+  /// Returns random parameters of the encoder or decoder; each has its own seed, so neither needs
   /// the other.
   static func randomParameters(
     _ architecture: Architecture, _ half: NetworkPlan.Half, seed: UInt64
@@ -109,7 +109,7 @@ public struct DiscreteVAE: Sendable {
       [architecture.plan(half)], initialisedBy: 2 &* seed &+ (half == .encoder ? 0 : 1))
   }
 
-  /// The record of random parameters in the place of a file's.
+  /// Returns the provenance of random parameters, which have no file.
   static func randomOrigin(
     _ architecture: Architecture, seed: UInt64
   ) throws -> WeightsProvenance {
@@ -154,7 +154,7 @@ public struct DiscreteVAE: Sendable {
     self.device = nil
     let engine = try DefaultEngine(threads: threads)
     engineName = "cpu \(engine.instructionSet.name)"
-    // Without ranges in the weights, the float32 encoder lives for as long as it takes to measure.
+    // Without a calibration in the weights, a float32 encoder is prepared only to calibrate.
     let ranges = precision == .int8 ? try weights?.activationRanges() : nil
     let plain =
       ranges == nil
@@ -181,13 +181,13 @@ public struct DiscreteVAE: Sendable {
     }
   }
 
-  /// The tokens of one image of any size, resized and cropped first.
+  /// Returns the tokens of one image of any size, after preprocessing.
   ///
   /// - Parameters:
   ///   - image: a picture
-  ///   - preprocessing: the released code's unless given: 256×256 pixels, 32×32 tokens
-  /// - Returns: a grid of an eighth of the preprocessed image's sides
-  /// - Throws: an image that is too small, or a model without an encoder.
+  ///   - preprocessing: by default the released code's: 256×256 pixels, 32×32 tokens
+  /// - Returns: a grid with an eighth of the preprocessed image's sides
+  /// - Throws: if the image is too small or the model has no encoder.
   public func tokenize(
     _ image: PixelImage, _ preprocessing: Preprocessing = Preprocessing()
   ) throws -> TokenGrid {
@@ -196,11 +196,11 @@ public struct DiscreteVAE: Sendable {
     return grid
   }
 
-  /// The tokens of images as they are, in one pass through the network.
+  /// Returns the tokens of preprocessed images, computed as one batch.
   ///
   /// - Parameter images: all of one size, with sides that are multiples of 8; may be empty
-  /// - Returns: a grid of an eighth of the sides for each
-  /// - Throws: other sizes, or a model without an encoder.
+  /// - Returns: for each image a grid with an eighth of its sides
+  /// - Throws: if sizes differ or the model has no encoder.
   public func tokens(of images: [PixelImage]) throws -> [TokenGrid] {
     guard let first = try first(ofBatch: images) else { return [] }
     let tokens = try tokens(ofBatch: images).map { UInt16(truncatingIfNeeded: $0) }
@@ -217,19 +217,19 @@ public struct DiscreteVAE: Sendable {
     return try quantizedEncoder?.tokens(x) ?? encoder?.tokens(x) ?? []
   }
 
-  /// Whether the model has a half.
+  /// Returns whether the model has the encoder or decoder.
   func has(_ half: NetworkPlan.Half) -> Bool {
     if let device { return device.halves.contains(half) }
     return half == .encoder ? encoder != nil || quantizedEncoder != nil : decoder != nil
   }
 
-  /// An image as the model sees it, and as it gives it back.
+  /// Returns an image after preprocessing, and its reconstruction.
   ///
   /// - Parameters:
   ///   - image: a picture of any size
-  ///   - preprocessing: what is done to it first; the released code's unless given
-  /// - Returns: the preprocessed image, and the picture of its tokens, of one size
-  /// - Throws: an image that is too small, or a model without one of its halves.
+  ///   - preprocessing: applied first; by default the released code's
+  /// - Returns: the preprocessed image and its decoded tokens, of one size
+  /// - Throws: if the image is too small or the model lacks its encoder or decoder.
   public func reconstruct(
     _ image: PixelImage, _ preprocessing: Preprocessing = Preprocessing()
   ) throws -> (input: PixelImage, output: PixelImage) {
@@ -240,15 +240,15 @@ public struct DiscreteVAE: Sendable {
     return (input, try decode(grid))
   }
 
-  /// What token files say about tokens that this model makes; it hashes the encoder's file.
+  /// Returns the provenance of tokens from this model; it hashes the encoder's file.
   ///
   /// - Parameters:
-  ///   - preprocessing: what is done to the images first
+  ///   - preprocessing: the preprocessing of the images
   ///   - inputs: the fingerprint of the images
-  ///   - shard: the part of a job
-  ///   - soft: what is kept beside the tokens
+  ///   - shard: the job's shard
+  ///   - soft: the soft tokens that are kept
   /// - Returns: the record
-  /// - Throws: a model without an encoder.
+  /// - Throws: if the model has no encoder.
   public func provenance(
     preprocessing: Preprocessing, inputs: Provenance.Inputs, shard: Shard = .whole,
     soft: SoftTokens.Settings? = nil
@@ -262,7 +262,7 @@ public struct DiscreteVAE: Sendable {
       engine: engineName, precision: precision)
   }
 
-  /// The most likely tokens of a batch, and its first image; nil without images.
+  /// Returns the most likely tokens of a batch, and its first image; nil without images.
   func rankedTokens(
     of images: [PixelImage], count: Int
   ) throws -> (RankedTokens, PixelImage)? {
@@ -274,7 +274,7 @@ public struct DiscreteVAE: Sendable {
     return (try encoder.rankedTokens(mappedTensor(images), count: count), first)
   }
 
-  /// The first image, if a batch fits into the encoder; nil without images.
+  /// Returns the first image if the batch fits into the encoder; nil without images.
   private func first(ofBatch images: [PixelImage]) throws -> PixelImage? {
     guard let first = images.first else { return nil }
     guard has(.encoder) else { throw missing(.encoder) }
@@ -288,7 +288,7 @@ public struct DiscreteVAE: Sendable {
     return first
   }
 
-  // At full resolution there are about four maps of n_hid channels at a time.
+  // At full resolution about four feature maps of n_hid channels exist at a time.
   func checkMemory(_ count: Int, _ height: Int, _ width: Int) throws {
     guard device == nil else { return }
     let needed = Double(count * height * width) * Double(architecture.hidden) * 4 * 4

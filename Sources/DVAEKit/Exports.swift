@@ -1,4 +1,4 @@
-// What the library's own signatures speak of, so that one import is enough.
+// The modules of the types in the library's signatures, so that one import suffices.
 @_exported public import DVAEEvaluation
 @_exported public import DVAEFiles
 @_exported public import DVAEImages

@@ -6,11 +6,11 @@ import DVAEDeviceModel
 import DVAEFiles
 import DVAEImages
 
-/// One half of a model, to be written for other programs.
+/// The encoder or decoder of a model, to be exported for other programs.
 public struct ModelExport: Sendable {
   /// The encoder or the decoder.
   public let half: NetworkPlan.Half
-  /// The numbers that fix the layers.
+  /// The model's hyperparameters.
   public let architecture: Architecture
   private let parameters: ParameterSet
   private let origin: WeightsProvenance
@@ -18,18 +18,18 @@ public struct ModelExport: Sendable {
 
   /// The names of parameters in a state dict.
   public enum Names: String, Hashable, Sendable, CaseIterable {
-    /// Those of OpenAI's package: `blocks.input.w`.
+    /// OpenAI's names: `blocks.input.w`.
     case official
-    /// Those of Hugging Face's FLAVA: `blocks.input.weight`.
+    /// The names of Hugging Face's FLAVA: `blocks.input.weight`.
     case flava
   }
 
-  /// Opens one half of a model.
+  /// Opens the encoder or decoder of a model.
   ///
   /// - Parameters:
-  ///   - location: of the model
-  ///   - half: which
-  /// - Throws: what is missing from the weights or wrong with them.
+  ///   - location: the model's location
+  ///   - half: encoder or decoder
+  /// - Throws: if weights are missing or wrong.
   public init(_ location: WeightsLocation, _ half: NetworkPlan.Half) throws {
     self.half = half
     if location == .random {
@@ -40,7 +40,7 @@ public struct ModelExport: Sendable {
       return
     }
     let weights = try WeightsFiles(location, verifying: half)
-    // Says by name which file lacks the half.
+    // Throws an error that names the file without this part.
     origin = try weights.provenance(of: half)
     guard let parameters = weights.parameters(half) else {
       throw DVAEError(.missing, "no \(half.rawValue) in the weights")
@@ -50,17 +50,17 @@ public struct ModelExport: Sendable {
     licence = weights.licence
   }
 
-  /// Writes an ONNX model, opset 17, with open batch, height and width.
+  /// Writes an ONNX model, opset 17, with dynamic batch, height and width.
   ///
-  /// The encoder takes `pixels`, uint8 [N, H, W, 3], and gives `tokens`, int64 [N, H/8, W/8]; the
-  /// decoder takes `tokens` and gives `pixels`. Runtimes refuse sides that are no multiple of 8 and
-  /// tokens outside of the vocabulary, by an error that names the node.
+  /// The encoder maps `pixels`, uint8 [N, H, W, 3], to `tokens`, int64 [N, H/8, W/8]; the decoder
+  /// maps `tokens` to `pixels`. Runtimes refuse sides that are not multiples of 8 and tokens
+  /// outside the vocabulary with an error that names the node.
   ///
   /// - Parameters:
   ///   - path: the file to create or replace, atomically
-  ///   - showsLikelihood: whether `logits` [N, h, w, vocabulary] or `statistics` [N, H, W, 6] are an
-  ///     output too
-  /// - Throws: where the file cannot be written.
+  ///   - showsLikelihood: whether `logits` [N, h, w, vocabulary] or `statistics` [N, H, W, 6] is
+  ///     also an output
+  /// - Throws: if the file cannot be written.
   public func writeONNX(to path: String, showsLikelihood: Bool = false) throws {
     let values = Dictionary(
       uniqueKeysWithValues: parameters.parameters.map { ($0.name, $0.values) })
@@ -80,18 +80,18 @@ public struct ModelExport: Sendable {
     try file.commit()
   }
 
-  /// Writes a StableHLO program as text, which PJRT plugins and the StableHLO tools read.
+  /// Writes a StableHLO program as text, for PJRT plugins and the StableHLO tools.
   ///
   /// The parameters are arguments; comments at the top of the file name all arguments and results.
   ///
   /// - Parameters:
   ///   - path: the file to create or replace, atomically
   ///   - batch: images
-  ///   - height: of the images in pixels, a multiple of 8
-  ///   - width: of the images in pixels, a multiple of 8
-  ///   - precision: of the activations; not int8
-  ///   - showsLikelihood: whether `logits` or `statistics` are a result too
-  /// - Throws: sides that are no multiple of 8, int8; where the file cannot be written.
+  ///   - height: the images' height in pixels, a multiple of 8
+  ///   - width: the images' width in pixels, a multiple of 8
+  ///   - precision: the precision of the activations; not int8
+  ///   - showsLikelihood: whether `logits` or `statistics` is also a result
+  /// - Throws: for sides that are not multiples of 8, for int8, and if the file cannot be written.
   public func writeStableHLO(
     to path: String, batch: Int = 1, height: Int = 256, width: Int = 256,
     precision: Precision = .float32, showsLikelihood: Bool = false
@@ -117,8 +117,8 @@ public struct ModelExport: Sendable {
   ///
   /// - Parameters:
   ///   - path: the file to create or replace, atomically
-  ///   - names: of the parameters
-  /// - Throws: where the file cannot be written.
+  ///   - names: the names of the parameters
+  /// - Throws: if the file cannot be written.
   public func writeStateDict(to path: String, names: Names = .official) throws {
     try writeTorchStateDict(
       path,

@@ -11,7 +11,7 @@ public import FoundationEssentials
 public import Foundation
 #endif
 
-/// A training run in a folder: a new one, or one that goes on from its newest checkpoint.
+/// A training run in a folder, new or resumed from its newest checkpoint.
 ///
 /// ```swift
 /// var configuration = TrainingConfiguration.tiny.scaled(toUpdates: 1000)
@@ -21,11 +21,11 @@ public import Foundation
 /// let vae = try await DiscreteVAE.load(.file(run.weights))
 /// ```
 ///
-/// While a value of this type lives, no other process can open the folder for a run.
+/// As long as a value of this type lives, no other process can open the folder for training.
 public struct TrainingRun: Sendable {
-  /// The settings, complete.
+  /// The complete settings.
   public let configuration: TrainingConfiguration
-  /// The averaged parameters, once an update has been done; see `WeightsLocation.file(_:)`.
+  /// The file of the averaged weights, after the first update; see `WeightsLocation.file(_:)`.
   public var weights: URL { URL(fileURLWithPath: folder.weights) }
   private let folder: RunFolder
   private let threads: Int?
@@ -33,11 +33,11 @@ public struct TrainingRun: Sendable {
   /// Opens the folder of a run.
   ///
   /// - Parameters:
-  ///   - configuration: the settings; those of a run that goes on may have more updates
-  ///   - url: the folder; it is made where it is missing
-  ///   - threads: to compute with; one per core unless given
-  /// - Throws: `DVAEError` for impossible settings, for settings with which the run in the folder cannot
-  ///   go on, and where another process has it open.
+  ///   - configuration: the settings; a resumed run may have more updates
+  ///   - url: the folder; created if missing
+  ///   - threads: the number of threads; one per core by default
+  /// - Throws: `DVAEError` for impossible settings, for settings that differ from the resumed
+  ///   run's, and if another process has the folder open.
   public init(
     _ configuration: TrainingConfiguration, in url: URL, threads: Int? = nil
   ) throws {
@@ -51,12 +51,12 @@ public struct TrainingRun: Sendable {
 
   /// Trains until all updates are done, and writes the weights.
   ///
-  /// It computes on a thread of its own. If the task is cancelled, a checkpoint is written after the
-  /// update under way; training again goes on from it with the bits of a run that never stopped.
+  /// It computes on a thread of its own. If the task is cancelled, a checkpoint is written after
+  /// the current update; training again resumes from it with the bits of an uninterrupted run.
   ///
   /// - Parameters:
-  ///   - updated: told of every update
-  ///   - warned: told what is odd, though not wrong
+  ///   - updated: called after every update
+  ///   - warned: called with warnings
   /// - Throws: `CancellationError`; `DVAEError` for images that cannot be read and for a run that
   ///   diverges.
   public func train(
@@ -108,7 +108,7 @@ public struct TrainingRun: Sendable {
     return outcome
   }
 
-  /// Hands on what a run tells, and stops it when the task is cancelled.
+  /// Forwards the run's events and stops it when the task is cancelled.
   private final class Listener: TrainingObserver, Sendable {
     let isCancelled = Atomic(false)
     let warned: @Sendable (String) -> Void

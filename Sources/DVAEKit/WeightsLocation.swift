@@ -7,7 +7,7 @@ public import FoundationEssentials
 public import Foundation
 #endif
 
-/// Where a model comes from.
+/// The location of a model's weights.
 public struct WeightsLocation: Hashable, Sendable {
   private enum Place: Hashable {
     case starter, openAI, random
@@ -18,12 +18,12 @@ public struct WeightsLocation: Hashable, Sendable {
 
   /// The model that comes with the package.
   public static let starter = WeightsLocation(place: .starter)
-  /// OpenAI's release, once it is downloaded.
+  /// OpenAI's release, after its download.
   public static let openAI = WeightsLocation(place: .openAI)
-  /// Random weights of the released architecture, for trying things out: their tokens mean nothing.
+  /// Random weights of the released architecture, for experiments: their tokens mean nothing.
   public static let random = WeightsLocation(place: .random)
 
-  /// One file, which holds both halves or either.
+  /// A file with the encoder, the decoder or both.
   public static func file(_ url: URL) -> WeightsLocation {
     WeightsLocation(place: .path(Path(url).text, .file))
   }
@@ -36,7 +36,7 @@ public struct WeightsLocation: Hashable, Sendable {
 
   /// Reads a name, `starter`, `openai` or `random`, or else the path of a file or a folder.
   ///
-  /// A folder of such a name is `./starter`.
+  /// A folder of such a name can be given as `./starter`.
   public init(_ text: String) {
     switch text {
     case "starter": self = .starter
@@ -48,12 +48,13 @@ public struct WeightsLocation: Hashable, Sendable {
 
   private init(place: Place) { self.place = place }
 
-  // Safest and fastest first.
+  // In order of preference: safest and fastest first.
   private static let extensions = ["safetensors", "pkl", "pt", "pth", "bin"]
 
-  /// Returns one file that holds both halves or either, or the encoder's file and the decoder's.
+  /// Returns one file with the encoder, the decoder or both, or the encoder's file and the
+  /// decoder's.
   ///
-  /// - Throws: what is missing, and what to do about it.
+  /// - Throws: an error that names the missing file and how to get it.
   public func files() throws(DVAEError) -> [String] {
     switch place {
     case .starter: return [try Self.starterFile()]
@@ -92,10 +93,10 @@ public struct WeightsLocation: Hashable, Sendable {
     return found.map { folder + "/" + $0 }
   }
 
-  /// Where `dvae weights download` puts the release: `dvae/openai` in the user's cache folder.
+  /// The folder of `dvae weights download`: `dvae/openai` in the user's cache folder.
   public static var downloadFolder: String {
     let environment = ProcessInfo.processInfo.environment
-    // The base directory specification says that a relative path is to be ignored.
+    // The XDG base directory specification says that relative paths must be ignored.
     if let cache = environment["XDG_CACHE_HOME"], cache.hasPrefix("/") {
       return cache + "/dvae/openai"
     }
@@ -113,7 +114,7 @@ public struct WeightsLocation: Hashable, Sendable {
     return try files(in: downloadFolder)
   }
 
-  // The model that comes with the package.
+  // Returns the file of the bundled model.
   private static func starterFile() throws(DVAEError) -> String {
     let name = "starter.safetensors"
     return try PackageResource.folder(of: "DVAEKit", with: name) + "/" + name
@@ -124,9 +125,9 @@ extension WeightsFiles {
   /// Opens the files of a model.
   ///
   /// - Parameters:
-  ///   - location: of the model; random weights are in no file
-  ///   - half: compare only this half's file with its checksums
-  /// - Throws: what is missing or wrong, by name.
+  ///   - location: the model's location; random weights have no files
+  ///   - half: verifies only this part's file against its checksum
+  /// - Throws: an error that names what is missing or wrong.
   package init(_ location: WeightsLocation, verifying half: NetworkPlan.Half? = nil) throws {
     try self.init(files: location.files(), verifying: half)
   }

@@ -1,23 +1,23 @@
 package import DVAEFiles
 package import DVAETensors
 
-/// How large an encoder's activations get on photos: what its whole numbers are scaled by.
+/// The calibration of an int8 encoder: the range of every layer's input, measured on photos.
 package struct ActivationRanges: Hashable, Codable, Sendable {
-  /// The largest magnitude that each layer read, by the layer's name.
+  /// The largest magnitude of each layer's input, by the layer's name.
   package private(set) var largest: [String: Float]
 
-  /// Ranges that were measured before.
+  /// Takes ranges from an earlier calibration.
   package init(largest: [String: Float] = [:]) { self.largest = largest }
 
-  /// The range of what a layer reads; nil where it was not measured.
+  /// The range of a layer's input; nil where it was not measured.
   package subscript(layer: NetworkPlan.Layer) -> Float? { largest[layer.name] }
 
-  /// Takes the larger of each range.
+  /// Keeps the larger range of each layer.
   package mutating func formUnion(_ other: ActivationRanges) {
     largest.merge(other.largest) { max($0, $1) }
   }
 
-  /// Whether there is a finite range for every layer of an encoder.
+  /// Whether every layer of an encoder has a finite range.
   package func cover(_ architecture: Architecture) -> Bool {
     architecture.encoder.layers.allSatisfy { self[$0].map { $0 >= 0 && $0 < .infinity } ?? false }
   }
@@ -28,8 +28,8 @@ package struct ActivationRanges: Hashable, Codable, Sendable {
       least = min(least, value)
       most = max(most, value)
     }
-    // Rounded up to six bits, so that the last bits of a sum, which differ between instruction
-    // sets, do not show.
+    // Round up to six bits, which hides the last bits of sums: they differ between instruction
+    // sets.
     let range = relu ? most : max(most, -least)
     guard range.isNormal else { return largest[layer.name, default: 0] += 0 }
     let step = Float(sign: .plus, exponent: range.exponent - 6, significand: 1)
@@ -38,7 +38,7 @@ package struct ActivationRanges: Hashable, Codable, Sendable {
 }
 
 extension ImageEncoder where E: HostEngine {
-  /// Runs the encoder in float32 and measures what every layer reads.
+  /// Runs the encoder in float32 and measures the range of every layer's input.
   ///
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: a range for every layer

@@ -1,6 +1,6 @@
 public import DVAEFiles
 
-/// The numbers that fix a dVAE's layers; the defaults are the released model's.
+/// The hyperparameters of a dVAE; the defaults are the released model's.
 ///
 /// As JSON the keys are the names of the reference's constructors: `n_hid`, `vocab_size`.
 public struct Architecture: Hashable, Sendable {
@@ -8,13 +8,13 @@ public struct Architecture: Hashable, Sendable {
   public let hidden: Int
   /// Residual blocks in each of the four groups.
   public let blocksPerGroup: Int
-  /// Tokens: channels of the logits.
+  /// The size of the codebook: the number of logits per position.
   public let vocabulary: Int
   /// Channels of the decoder's first layer.
   public let initial: Int
   /// Channels of the image that the encoder reads.
   public let inputChannels: Int
-  /// Channels of the image that the decoder describes; its output has twice as many.
+  /// Channels of the image that the decoder reconstructs; its output has twice as many.
   public let outputChannels: Int
 
   /// OpenAI's release of 2021.
@@ -22,17 +22,17 @@ public struct Architecture: Hashable, Sendable {
     unchecked: 256, blocksPerGroup: 2, vocabulary: 8192, initial: 128, inputChannels: 3,
     outputChannels: 3)
 
-  /// Rows and columns of pixels that one token stands for.
+  /// The side of a token's square of pixels.
   public static let pixelsPerToken = 8
 
   /// Makes an architecture.
   ///
-  /// - Throws: `DVAEError` naming the first number that no model can have.
+  /// - Throws: `DVAEError` naming the first number outside of its limits.
   public init(
     hidden: Int = 256, blocksPerGroup: Int = 2, vocabulary: Int = 8192, initial: Int = 128,
     inputChannels: Int = 3, outputChannels: Int = 3
   ) throws(DVAEError) {
-    // The upper limits keep every product of a few of these far below 2⁶³.
+    // The upper limits keep the product of any few of these far below 2⁶³.
     for (name, value, limits) in [
       (CodingKeys.hidden, hidden, 4...65_536), (.blocksPerGroup, blocksPerGroup, 1...1024),
       (.vocabulary, vocabulary, 2...1_048_576), (.initial, initial, 1...65_536),
@@ -69,7 +69,7 @@ extension Architecture: Codable {
     case outputChannels = "output_channels"
   }
 
-  /// Reads and checks the numbers; a missing one has its default.
+  /// Decodes and checks the hyperparameters; a missing one takes its default.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     func value(_ key: CodingKeys, _ standard: Int) throws -> Int {
@@ -87,6 +87,6 @@ extension Architecture: Codable {
 }
 
 extension Architecture {
-  /// Bits that a token takes without an entropy coder: 13 for 8192 codes.
+  /// Bits per token without entropy coding: 13 for 8192 codes.
   public var bitsPerToken: Int { Int.bitWidth - (max(1, vocabulary) - 1).leadingZeroBitCount }
 }

@@ -1,8 +1,8 @@
 import DVAETensors
 
-/// How evenly a model uses its vocabulary.
+/// Statistics of how evenly a model uses its codebook.
 public struct CodebookUse: Hashable, Sendable {
-  /// How often each token was seen.
+  /// The number of times each token was counted.
   public private(set) var counts: [Int]
 
   /// Starts counting.
@@ -13,14 +13,14 @@ public struct CodebookUse: Hashable, Sendable {
     for token in tokens { counts[Int(token)] += 1 }
   }
 
-  /// Tokens counted.
+  /// The number of tokens counted.
   public var total: Int { counts.reduce(0, +) }
-  /// Codes seen at least once.
+  /// The number of codes seen at least once.
   public var used: Int { counts.count { $0 > 0 } }
-  /// Codes never seen.
+  /// The number of codes never seen.
   public var dead: Int { counts.count - used }
 
-  /// −Σ p ln p of the frequencies, in nats: 0 to ln vocabulary.
+  /// The entropy of the frequencies, −Σ p ln p, in nats: 0 to ln vocabulary.
   public var entropy: Double {
     let total = Double(max(1, self.total))
     return counts.reduce(0) { sum, count in
@@ -30,6 +30,6 @@ public struct CodebookUse: Hashable, Sendable {
     }
   }
 
-  /// e to the entropy: how many evenly used codes would be as varied.
+  /// e to the entropy: the number of evenly used codes with the same entropy.
   public var perplexity: Double { exponential(entropy) }
 }

@@ -2,12 +2,12 @@ import DVAEFiles
 import DVAETensors
 import DVAEWeights
 
-/// A file's tensors under the model's names, on the way to being parameters.
+/// The tensors of a file under the model's names, before they become parameters.
 struct FoundWeights {
   private let file: WeightsFile
-  /// By the model's name.
+  /// The tensors by the model's name.
   private var tensors: [String: StoredTensor] = [:]
-  /// Tensors of no half, or of a name that another has already.
+  /// Tensors that belong to neither encoder nor decoder, or whose name is taken.
   private var strangers: [String] = []
   private let halves: [NetworkPlan.Half]
 
@@ -17,7 +17,7 @@ struct FoundWeights {
     let prefixes = WeightNames.prefixes(of: official.map(\.0))
     if let prefix = prefixes.first?.text, !prefix.isEmpty || prefixes.count > 1 {
       guard prefixes.count == 1 else { throw .severalModels(path: file.path, prefixes: prefixes) }
-      // What else a checkpoint holds is not of the model.
+      // Other tensors of a training checkpoint do not belong to the model.
       official = official.compactMap { name, tensor in
         name.hasBytePrefix(prefix)
           ? (String(decoding: Array(name.utf8.dropFirst(prefix.utf8.count)), as: UTF8.self), tensor)
@@ -53,7 +53,7 @@ struct FoundWeights {
     return weights.shape[3] == 7 ? .encoder : weights.shape[3] == 1 ? .decoder : nil
   }
 
-  /// The numbers that the first and last layers' shapes and the blocks' names tell.
+  /// Returns the architecture, read from the first and last layers' shapes and the blocks' names.
   func architecture() throws(DVAEError) -> Architecture {
     var missing: [String] = []
     func shape(_ name: String) -> [Int] {
@@ -85,7 +85,7 @@ struct FoundWeights {
     } catch { throw .architecture(path: file.path, error) }
   }
 
-  /// The largest N of `half.blocks.group_G.block_N`.
+  /// The largest N among the names `half.blocks.group_G.block_N`.
   private var blocksPerGroup: Int {
     tensors.keys.reduce(1) { largest, name in
       let parts = name.split(separator: ".")
@@ -96,7 +96,8 @@ struct FoundWeights {
     }
   }
 
-  /// The parameters of the halves that are there, each checked against its plan.
+  /// Returns the parameters of the encoder and decoder that the file holds, checked against the
+  /// plan.
   func parameters(
     _ architecture: Architecture
   ) throws(DVAEError) -> [NetworkPlan.Half: ParameterSet] {

@@ -1,23 +1,23 @@
 package import DVAEFiles
 package import DVAETensors
 
-/// Tokens to the statistics of an image, on an engine.
+/// The decoder on an engine: tokens to the statistics of an image.
 ///
 /// Of the statistics' 2·outputChannels channels the first half is μ of each colour, the second
 /// s = ln b (DALL·E paper A.3). A picture is φ⁻¹(sigmoid(μ)).
 package struct ImageDecoder<E: Engine>: Sendable {
-  /// The numbers that fix the layers.
+  /// The model's hyperparameters.
   package let architecture: Architecture
-  /// What the decoder computes with.
+  /// The engine that computes.
   package let engine: E
   private let network: Network<E>
 
   /// Prepares the decoder's filters.
   ///
   /// - Parameters:
-  ///   - architecture: that the parameters belong to
-  ///   - parameters: with all of the decoder's
-  ///   - engine: what to compute with
+  ///   - architecture: the parameters' architecture
+  ///   - parameters: all of the decoder's parameters
+  ///   - engine: the engine that computes
   ///   - purpose: `.training` to call `backward`
   package init(
     _ architecture: Architecture, parameters: Parameters<E.Variable>, engine: E,
@@ -28,7 +28,7 @@ package struct ImageDecoder<E: Engine>: Sendable {
     network = Network(architecture.decoder, parameters, engine, for: purpose)
   }
 
-  /// The statistics of images given as hard tokens.
+  /// Decodes hard tokens to the statistics of images.
   ///
   /// - Parameters:
   ///   - tokens: batch·height·width values in 0..<vocabulary, row-major
@@ -36,7 +36,7 @@ package struct ImageDecoder<E: Engine>: Sendable {
   ///   - height: rows of tokens
   ///   - width: columns of tokens
   /// - Returns: [batch, 8·height, 8·width, 2·outputChannels]
-  /// - Throws: `DVAEError` for another number of tokens or one outside of the vocabulary
+  /// - Throws: `DVAEError` if the number of tokens is wrong or a token is outside the vocabulary
   package func statistics(
     tokens: [Int32], batch: Int = 1, height: Int, width: Int
   ) throws(DVAEError) -> Tensor where E: HostEngine {
@@ -51,7 +51,7 @@ package struct ImageDecoder<E: Engine>: Sendable {
     return statistics(ofValid: tokens, batch: batch, height: height, width: width)
   }
 
-  /// The statistics of images given as hard tokens.
+  /// Decodes hard tokens on the device to the statistics of images.
   ///
   /// - Parameters:
   ///   - tokens: batch·height·width values; all must be in 0..<vocabulary
@@ -68,11 +68,11 @@ package struct ImageDecoder<E: Engine>: Sendable {
         shape: Shape(batch, height, width, architecture.initial)))
   }
 
-  /// The statistics of images given as distributions over the vocabulary.
+  /// Decodes distributions over the vocabulary to the statistics of images.
   ///
   /// - Parameter soft: [N, h, w, vocabulary]
   /// - Returns: [N, 8h, 8w, 2·outputChannels]
-  /// - Throws: `DVAEError` for another number of channels
+  /// - Throws: `DVAEError` if the number of channels is wrong
   package func statistics(soft: E.Value) throws(DVAEError) -> E.Value {
     guard soft.shape.channels == architecture.vocabulary, soft.shape.positions > 0 else {
       throw .softTokens(soft.shape, vocabulary: architecture.vocabulary)
@@ -85,7 +85,7 @@ package struct ImageDecoder<E: Engine>: Sendable {
   ///
   /// - Parameters:
   ///   - soft: [N, h, w, vocabulary]
-  ///   - activations: to keep on
+  ///   - activations: the stack to push on
   /// - Returns: [N, 8h, 8w, 2·outputChannels]
   package func forward(
     _ soft: E.Value, keeping activations: inout Activations<E.Value>
@@ -93,14 +93,14 @@ package struct ImageDecoder<E: Engine>: Sendable {
     network.forward(soft, keeping: &activations)
   }
 
-  /// Adds the derivatives by the parameters to the gradients and returns those by the soft tokens.
+  /// Adds the parameters' derivatives to the gradients and returns the soft tokens' derivative.
   ///
   /// - Parameters:
   ///   - dy: derivative by the statistics
-  ///   - activations: kept by `forward`; emptied on the way
-  ///   - gradients: of the parameters' shapes; a layer that is not in it is frozen
-  ///   - needsInput: whether anybody wants the result
-  /// - Returns: derivative by the soft tokens, [N, h, w, vocabulary]; nil where not needed
+  ///   - activations: kept by `forward`; consumed
+  ///   - gradients: in the parameters' shapes; a layer that is missing from it is frozen
+  ///   - needsInput: whether the result is needed
+  /// - Returns: derivative by the soft tokens, [N, h, w, vocabulary]; nil if not needed
   package func backward(
     _ dy: consuming E.Value, _ activations: inout Activations<E.Value>,
     gradients: Parameters<E.Variable>, needsInput: Bool = true

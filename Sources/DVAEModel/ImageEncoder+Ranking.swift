@@ -1,19 +1,18 @@
 package import DVAEFiles
 package import DVAETensors
 
-/// The most likely tokens at every position, the most likely first, and what the encoder thinks of
-/// them.
+/// The most likely tokens of every position, in descending order, with their probabilities.
 package struct RankedTokens: Hashable, Sendable {
-  /// Tokens of each position.
+  /// The number of tokens per position.
   package let count: Int
   /// Tokens in 0..<vocabulary, `count` for each position, row-major.
   package fileprivate(set) var tokens: [Int32] = []
-  /// ln q of each of the tokens, q being the softmax over the whole vocabulary.
+  /// ln q of each token; q is the softmax over the whole vocabulary.
   package fileprivate(set) var logProbabilities: [Float] = []
-  /// How far the logit of each lies below the position's largest: 0 for the first.
+  /// The position's largest logit minus the logit of each token: 0 for the first.
   package fileprivate(set) var distances: [Float] = []
 
-  /// Makes the lists of `count` tokens for each position.
+  /// Takes lists of `count` tokens per position.
   package init(count: Int, tokens: [Int32], logProbabilities: [Float], distances: [Float]) {
     precondition(
       tokens.count == logProbabilities.count && tokens.count == distances.count,
@@ -33,14 +32,15 @@ package struct RankedTokens: Hashable, Sendable {
 }
 
 extension ImageEncoder where E: HostEngine {
-  // Logits of so many positions are in memory at a time: 8 MB for 8192 tokens, and their softmax.
+  // Limits memory: the logits of one block of 8192-token positions take 8 MB, as does their
+  // softmax.
   private static var rankingBlock: Int { 256 }
 
-  /// The most likely tokens at every position; the first are those of `tokens`.
+  /// Ranks the most likely tokens of every position; the first equal those of `tokens`.
   ///
   /// - Parameters:
   ///   - x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
-  ///   - count: how many for each position, from 1 to the vocabulary; of equals the first
+  ///   - count: tokens per position, from 1 to the vocabulary; of equal logits the lower token wins
   /// - Returns: `count` tokens for each of N·(H/8)·(W/8) positions
   /// - Throws: `DVAEError` for another shape
   package func rankedTokens(_ x: Tensor, count: Int) throws(DVAEError) -> RankedTokens {
@@ -77,7 +77,7 @@ extension ImageEncoder where E: HostEngine {
         if best.count > ranked.count { best.removeLast() }
         least = best[best.count - 1].logit
       }
-      // Of the first alone: it is at least 1/vocabulary, while small ones could be rounded to 0.
+      // Only the first needs the softmax: it is at least 1/vocabulary; small ones could round to 0.
       let first = naturalLogarithm(Double(q.pointer[position * channels + best[0].token]))
       for (token, logit) in best {
         let distance = best[0].logit - logit

@@ -1,20 +1,20 @@
 package import DVAEFiles
 package import DVAETensors
 
-/// Images to tokens, on an engine.
+/// The encoder on an engine: images to tokens.
 package struct ImageEncoder<E: Engine>: Sendable {
-  /// The numbers that fix the layers.
+  /// The model's hyperparameters.
   package let architecture: Architecture
-  /// What the encoder computes with.
+  /// The engine that computes.
   package let engine: E
   let network: Network<E>
 
   /// Prepares the encoder's filters.
   ///
   /// - Parameters:
-  ///   - architecture: that the parameters belong to
-  ///   - parameters: with all of the encoder's
-  ///   - engine: what to compute with
+  ///   - architecture: the parameters' architecture
+  ///   - parameters: all of the encoder's parameters
+  ///   - engine: the engine to compute with
   ///   - purpose: `.training` to call `backward`
   package init(
     _ architecture: Architecture, parameters: Parameters<E.Variable>, engine: E,
@@ -25,7 +25,7 @@ package struct ImageEncoder<E: Engine>: Sendable {
     network = Network(architecture.encoder, parameters, engine, for: purpose)
   }
 
-  /// The logits of every token at every position.
+  /// Returns the logits of every token at every position.
   ///
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: [N, H/8, W/8, vocabulary]
@@ -36,20 +36,20 @@ package struct ImageEncoder<E: Engine>: Sendable {
     return network.forward(x, keeping: &nothing)
   }
 
-  /// The most likely token at every position, the first of equals.
+  /// Returns the most likely token of every position; of equal logits the lower token wins.
   ///
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: N·(H/8)·(W/8) tokens in 0..<vocabulary, row-major
   /// - Throws: `DVAEError` for another shape
   package func tokens(_ x: E.Value) throws(DVAEError) -> E.Tokens {
     try check(x)
-    // The last layer's logits are never written: its maximum is taken as they are made.
+    // The last layer takes its maximum on the fly; the logits are never stored.
     let output = network.output
     return engine.argmaxConvolution(
       network.features(x), output.filter, reluInput: output.reluInput)
   }
 
-  /// What the last layer reads: the last block's output after its ReLU.
+  /// Returns the last layer's input: the last block's output after its ReLU.
   ///
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: [N, H/8, W/8, 8·hidden]
@@ -63,7 +63,7 @@ package struct ImageEncoder<E: Engine>: Sendable {
   ///
   /// - Parameters:
   ///   - x: mapped pixels, [N, H, W, inputChannels]
-  ///   - activations: to keep on
+  ///   - activations: the stack to push on
   /// - Returns: [N, H/8, W/8, vocabulary]
   package func forward(
     _ x: E.Value, keeping activations: inout Activations<E.Value>
@@ -71,12 +71,12 @@ package struct ImageEncoder<E: Engine>: Sendable {
     network.forward(x, keeping: &activations)
   }
 
-  /// Adds the derivatives by the parameters to the gradients; none by the image is made.
+  /// Adds the parameters' derivatives to the gradients; the image's derivative is not computed.
   ///
   /// - Parameters:
   ///   - dy: derivative by the logits
-  ///   - activations: kept by `forward`; emptied on the way
-  ///   - gradients: of the parameters' shapes; a layer that is not in it is frozen
+  ///   - activations: kept by `forward`; consumed
+  ///   - gradients: in the parameters' shapes; a layer that is missing from it is frozen
   package func backward(
     _ dy: consuming E.Value, _ activations: inout Activations<E.Value>,
     gradients: Parameters<E.Variable>

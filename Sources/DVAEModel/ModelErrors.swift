@@ -3,12 +3,12 @@ import DVAEWeights
 package import DVAETensors
 
 extension DVAEError.Code {
-  /// A token is none of the model's.
+  /// A token outside the model's vocabulary.
   public static let outsideVocabulary = Self(rawValue: "outside-vocabulary")
 }
 
 extension DVAEError {
-  /// The error of a file that holds the other half of a model.
+  /// Returns the error of a file that holds the encoder instead of the decoder, or the reverse.
   package static func wrongHalf(
     path: String, expected: NetworkPlan.Half, found: NetworkPlan.Half
   ) -> DVAEError {
@@ -18,13 +18,13 @@ extension DVAEError {
       advice: "are the two files swapped?")
   }
 
-  /// The error of a file in which nothing is named as a part of the model.
+  /// Returns the error of a file without any tensor of the model.
   package static func noModel(path: String, found: [String]) -> DVAEError {
     DVAEError(
       .badData, file: path, expected: "a dVAE's tensors (blocks.input.w, …)", found: listing(found))
   }
 
-  /// The error of a checkpoint that holds the model more than once, as with averaged weights.
+  /// Returns the error of a checkpoint with several copies of the model, such as averaged weights.
   package static func severalModels(path: String, prefixes: Set<Key>) -> DVAEError {
     let names = prefixes.sorted().map { $0.text.isEmpty ? "no prefix" : "'\($0.text)'" }
     return DVAEError(
@@ -33,18 +33,18 @@ extension DVAEError {
       advice: "save one of them alone: torch.save(checkpoint[\"…\"], \"model.pt\")")
   }
 
-  /// The error of shapes that no model has.
+  /// Returns the error of tensor shapes that fit no architecture.
   package static func architecture(path: String, _ error: DVAEError) -> DVAEError {
     DVAEError(
       .badData, file: path, "the shapes are of no dVAE: \(error.problem)", cause: error)
   }
 
-  /// The error of tensors that are not exactly those of the architecture.
+  /// Returns the error of tensors that do not match the architecture exactly.
   package static func mismatch(path: String, _ mismatch: ParameterMismatch) -> DVAEError {
     DVAEError(.badData, file: path, "\(mismatch)")
   }
 
-  /// The error of two halves of different models.
+  /// Returns the error of an encoder and a decoder of different models.
   package static func disagreement(
     encoder: String, decoder: String, name: String, _ left: Int, _ right: Int
   ) -> DVAEError {
@@ -54,7 +54,7 @@ extension DVAEError {
         + "\(right) in the decoder")
   }
 
-  /// The error of an architecture's number outside of its limits.
+  /// Returns the error of a hyperparameter outside of its limits.
   package static func outOfRange(
     name: String, value: Int, limits: ClosedRange<Int>
   ) -> DVAEError {
@@ -63,7 +63,7 @@ extension DVAEError {
       "\(name) is \(value); it must be from \(limits.lowerBound) to \(limits.upperBound)")
   }
 
-  /// The error of a width that a block cannot divide by 4.
+  /// Returns the error of a width that is not a multiple of 4.
   package static func hiddenNotMultipleOfFour(_ value: Int) -> DVAEError {
     DVAEError(
       .badData,
@@ -71,7 +71,7 @@ extension DVAEError {
         + "quarter of its channels")
   }
 
-  /// The error of images with other channels than the model, or a side that is not a multiple of 8.
+  /// Returns the error of images with the wrong channels or a side that is not a multiple of 8.
   package static func imageShape(_ shape: Shape, channels: Int) -> DVAEError {
     DVAEError(
       .badData,
@@ -79,7 +79,7 @@ extension DVAEError {
       found: "[N, H, W, C] = \(shape)", advice: "crop or resize them")
   }
 
-  /// The error of more or fewer tokens than the grid has positions.
+  /// Returns the error of a token count that differs from the number of grid positions.
   package static func tokenCount(_ count: Int, grid: Shape) -> DVAEError {
     DVAEError(
       .badData,
@@ -87,7 +87,7 @@ extension DVAEError {
         + "positions", found: "\(count)")
   }
 
-  /// The error of a token outside of the vocabulary.
+  /// Returns the error of a token outside the vocabulary.
   package static func token(_ token: Int32, position: Int, vocabulary: Int) -> DVAEError {
     DVAEError(
       .badData,
@@ -95,7 +95,7 @@ extension DVAEError {
       advice: "were these tokens made by this model?")
   }
 
-  /// The error of soft tokens with another number of channels than the vocabulary.
+  /// Returns the error of soft tokens whose channels do not match the vocabulary.
   package static func softTokens(_ shape: Shape, vocabulary: Int) -> DVAEError {
     DVAEError(
       .badData, expected: "soft tokens of \(vocabulary) channels",
@@ -103,20 +103,20 @@ extension DVAEError {
   }
 }
 
-/// Every tensor of a file that is not as the architecture has it.
+/// Every tensor of a file that does not match the architecture.
 package struct ParameterMismatch: Hashable, Sendable, CustomStringConvertible {
   /// A tensor of a wrong shape, or of integers.
   package struct Misshapen: Hashable, Sendable, CustomStringConvertible {
-    /// Half and official name.
+    /// The tensor's name, including `encoder.` or `decoder.`.
     package let name: String
-    /// The architecture's.
+    /// The shape that the architecture demands.
     package let expected: [Int]
-    /// The file's.
+    /// The shape in the file.
     package let found: [Int]
-    /// The type of the file's numbers.
+    /// The element type in the file.
     package let elementType: ElementType
 
-    /// Name and both shapes.
+    /// The name and both shapes.
     package var description: String {
       elementType.isFloatingPoint
         ? "\(name) is \(found), expected \(expected)"
@@ -124,17 +124,17 @@ package struct ParameterMismatch: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// Names that the file lacks.
+  /// Names that are missing from the file.
   package var missing: [String] = []
-  /// The file's own names that the model does not have.
+  /// Names in the file that the model does not have.
   package var unexpected: [String] = []
   /// Tensors of wrong shapes.
   package var misshapen: [Misshapen] = []
 
-  /// Whether all is as it should be.
+  /// Whether everything matches.
   package var isEmpty: Bool { missing.isEmpty && unexpected.isEmpty && misshapen.isEmpty }
 
-  /// One line: how many of each kind, and the first ones by name.
+  /// One line: the counts of each kind and the first names.
   package var description: String {
     var parts: [String] = []
     if !missing.isEmpty { parts.append("\(missing.count) missing: \(listing(missing))") }
@@ -150,10 +150,10 @@ package struct ParameterMismatch: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// How many names a message shows of each kind.
+/// The most names of each kind that a message shows.
 private let listed = 6
 
-/// The first few names, quoted and escaped: they come from a file.
+/// Returns the first few names, quoted and escaped because they come from a file.
 private func listing(_ names: [String]) -> String {
   if names.isEmpty { return "nothing" }
   let shown = names.prefix(listed).map { String(reflecting: String($0.prefix(120))) }

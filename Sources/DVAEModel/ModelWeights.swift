@@ -1,26 +1,28 @@
 package import DVAEFiles
 package import DVAEWeights
 
-/// The parameters that weights files hold, with the architecture that their shapes tell.
+/// The parameters in weights files, and the architecture inferred from their shapes.
 ///
-/// Loading is strict: every parameter must be there in its shape, and nothing else. Float32 is not
+/// Loading is strict: every parameter must exist with its shape, and nothing else may. Float32 is
+/// not
 /// copied: the parameters are the mapped file.
 package struct ModelWeights: Sendable {
-  /// The numbers that the shapes tell.
+  /// The architecture inferred from the shapes.
   ///
-  /// Those of a half that is not there are the defaults, with the other half's image channels.
+  /// If the encoder or decoder is missing, its values are the defaults, with the other's channels.
   package let architecture: Architecture
-  /// The encoder's parameters; nil where the files hold none.
+  /// The encoder's parameters; nil if the files hold none.
   package let encoder: ParameterSet?
-  /// The decoder's parameters; nil where the files hold none.
+  /// The decoder's parameters; nil if the files hold none.
   package let decoder: ParameterSet?
 
-  /// Reads one file: one half, or both under the prefixes `encoder.` and `decoder.`.
+  /// Reads one file: the encoder, the decoder, or both under the prefixes `encoder.` and
+  /// `decoder.`.
   ///
   /// - Parameters:
   ///   - file: with the official names or those of Hugging Face's FLAVA
-  ///   - half: what the file must hold; nil for whatever it does
-  /// - Throws: `DVAEError` with everything that does not fit
+  ///   - half: the part that the file must hold; nil accepts any
+  /// - Throws: `DVAEError` that lists every mismatch
   package init(
     _ file: WeightsFile, expecting half: NetworkPlan.Half? = nil
   ) throws(DVAEError) {
@@ -30,10 +32,10 @@ package struct ModelWeights: Sendable {
     self.init(architecture: architecture, encoder: sets[.encoder], decoder: sets[.decoder])
   }
 
-  /// Joins a file of one half with a file of the other.
+  /// Joins an encoder file with a decoder file.
   ///
-  /// - Throws: `DVAEError` with everything that does not fit, or where the two files belong
-  ///   to models of different extents.
+  /// - Throws: `DVAEError` that lists every mismatch, or if the two files belong to models of
+  ///   different sizes.
   package init(
     encoder encoderFile: WeightsFile, decoder decoderFile: WeightsFile
   ) throws(DVAEError) {

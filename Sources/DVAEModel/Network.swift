@@ -1,8 +1,8 @@
 import DVAETensors
 
-/// What the forward half keeps for the backward half: a stack, taken in reverse order.
+/// The stack of activations that the forward pass keeps for the backward pass.
 package struct Activations<Value: Sendable>: Sendable {
-  /// Whether there is going to be a backward half.
+  /// Whether a backward pass follows.
   let isKeeping: Bool
   private var values: [Value] = []
 
@@ -11,7 +11,7 @@ package struct Activations<Value: Sendable>: Sendable {
 
   private init(isKeeping: Bool) { self.isKeeping = isKeeping }
 
-  /// A stack that keeps nothing, for a forward half alone: each activation dies after its use.
+  /// A stack that keeps nothing, for inference: each activation is freed after its use.
   package static var none: Self { Self(isKeeping: false) }
 
   mutating func keep(_ x: Value) {
@@ -24,22 +24,22 @@ package struct Activations<Value: Sendable>: Sendable {
   }
 }
 
-/// What a network's filters are prepared for.
+/// The purpose that a network's filters are prepared for.
 package enum NetworkPurpose: Sendable {
-  /// Forward only.
+  /// Inference.
   case inference
-  /// Forward only, and once: filters are packed as they are used and not kept, so that all layers
-  /// share the memory of the largest.
+  /// One inference: filters are packed as they are used and not kept, so all layers share the
+  /// memory of the largest.
   case singlePass
-  /// Forward and backward; the parameters must stay as they are until the update is done.
+  /// Forward and backward passes; the parameters must not change until the update is done.
   case training
 
   var uses: FilterUses { self == .training ? [.forward, .backwardInput] : .forward }
 }
 
-/// One half of the model on an engine.
+/// The encoder or the decoder on an engine.
 ///
-/// Forward stands beside backward with the same letters: `y = forward(x)`, `dx = backward(dy)`.
+/// Forward and backward use the same letters: `y = forward(x)`, `dx = backward(dy)`.
 struct Network<E: Engine>: Sendable {
   let engine: E
   let input: Convolution<E>
@@ -65,14 +65,14 @@ struct Network<E: Engine>: Sendable {
         ResidualBlock(
           engine: engine, gain: plan.gain, upsamples: block.upsamples,
           identity: block.identity.map { convolution($0, reluInput: false) },
-          // After conv_1 the ReLU is in the epilogue of the layer before.
+          // The ReLU before the later layers is fused into the epilogue of the layer before.
           residual: block.residual.enumerated().map { convolution($1, reluInput: $0 == 0) })
       }
     }
     output = convolution(plan.output, reluInput: true)
   }
 
-  /// y of all layers; keeps what their backward halves need.
+  /// Runs all layers; keeps the activations that their backward passes need.
   func forward(
     _ x: consuming E.Value, keeping activations: inout Activations<E.Value>
   ) -> E.Value {
@@ -82,13 +82,13 @@ struct Network<E: Engine>: Sendable {
     return output.forward(features, .bias)
   }
 
-  /// y of all layers but the last, for a forward half alone.
+  /// Runs all layers but the last, for inference only.
   func features(_ x: E.Value) -> E.Value {
     var nothing = Activations<E.Value>.none
     return forwardTrunk(input.forward(x, .bias), keeping: &nothing)
   }
 
-  /// y of all layers but the first, which has been computed already, for a forward half alone.
+  /// Runs all layers but the first, whose output is given, for inference only.
   func forward(afterInput x: consuming E.Value) -> E.Value {
     var nothing = Activations<E.Value>.none
     return output.forward(forwardTrunk(x, keeping: &nothing), .bias)
@@ -110,7 +110,7 @@ struct Network<E: Engine>: Sendable {
     return x
   }
 
-  /// Adds to the gradients and returns dx of the first layer, nil where it is not needed.
+  /// Adds to the gradients and returns the first layer's dx; nil if it is not needed.
   ///
   /// Consumes the activations, so that each is free as soon as its layer is done.
   func backward(
@@ -135,13 +135,13 @@ struct Network<E: Engine>: Sendable {
   }
 }
 
-/// A convolution of the network: a prepared filter and the names of its gradients.
+/// A convolution of the network: its prepared filter and the names of its gradients.
 struct Convolution<E: Engine>: Sendable {
   let engine: E
   let layer: NetworkPlan.Layer
   let reluInput: Bool
   private let makeFilter: @Sendable () -> E.Filter
-  /// nil where each use packs anew.
+  /// The packed filter; nil if each use packs anew.
   private let kept: E.Filter?
 
   init(
@@ -177,7 +177,7 @@ struct Convolution<E: Engine>: Sendable {
     engine.convolutionBackwardInput(dy, filter, epilogue: epilogue)
   }
 
-  /// Adds scale·dw and scale·db; a layer without a place in the gradients is frozen.
+  /// Adds scale·dw and scale·db; a layer that is missing from the gradients is frozen.
   func backwardWeights(
     _ x: E.Value, _ dy: E.Value, _ gradients: Parameters<E.Variable>, scale: Float = 1
   ) {

@@ -1,48 +1,49 @@
 package import DVAETensors
 
-/// One half of the model as a table: its layers in order, their extents and their names.
+/// The encoder or the decoder as a table: its layers in order, their shapes and names.
 ///
 /// A plan is a first layer, a trunk of blocks and poolings, and a last layer. Each way to compute it
 /// (float32, int8) maps the trunk to its own kind of block.
 ///
 /// DALL·E paper, appendix A.1, and the released code.
 public struct NetworkPlan: Hashable, Sendable {
-  /// The two halves of the model.
+  /// The two parts of the model.
   public enum Half: String, Hashable, Codable, CaseIterable, Sendable {
-    /// Image to logits.
+    /// Images to logits.
     case encoder
     /// Tokens to image statistics.
     case decoder
   }
 
-  /// A convolution: its official name, extent, and how much smaller than the image its maps are.
+  /// A convolution: its official name, its shape, and the downsampling of its feature maps.
   package struct Layer: Hashable, Sendable {
-    /// Half and state-dict name: `encoder.blocks.input`; its parameters are `.w` and `.b`.
+    /// `encoder.` or `decoder.` and the state-dict name, `encoder.blocks.input`; parameters are
+    /// `.w`, `.b`.
     package let name: String
-    /// Kernel and channels.
+    /// Kernel size and channels.
     package let shape: ConvolutionShape
-    /// Image pixels per position, along each side: 1, 2, 4 or 8.
+    /// The image's side divided by the feature map's: 1, 2, 4 or 8.
     package let reduction: Int
 
-    /// Multiply-adds of the direct algorithm for one image.
+    /// Returns the multiply-adds of the direct algorithm for one image.
     package func multiplyAdds(height: Int, width: Int) -> Int {
       shape.multiplyAdds(positions: (height / reduction) * (width / reduction))
     }
   }
 
-  /// A residual block: id(x) + gain·res(x), each of res's four layers behind a ReLU.
+  /// A residual block: id(x) + gain·res(x), where each of res's four layers reads through a ReLU.
   package struct Block: Hashable, Sendable {
     /// `conv_1` … `conv_4`.
     package let residual: [Layer]
-    /// A 1×1 convolution where the channels change, else the identity.
+    /// A 1×1 convolution if the channels change; nil for the identity.
     package let identity: Layer?
-    /// Whether the block reads its input with both sides doubled.
+    /// Whether the block upsamples its input, doubling both sides.
     package let upsamples: Bool
-    /// In the order of the release's state dict.
+    /// All layers, in the order of the release's state dict.
     package var layers: [Layer] { (identity.map { [$0] } ?? []) + residual }
   }
 
-  /// Which half this is.
+  /// Encoder or decoder.
   package let half: Half
   /// The first layer.
   package let input: Layer
@@ -50,7 +51,7 @@ public struct NetworkPlan: Hashable, Sendable {
   package let trunk: [NetworkStage<Block>]
   /// The last layer; it reads the trunk through a ReLU.
   package let output: Layer
-  /// What multiplies a residual before it is added: 1 / (number of blocks)².
+  /// The factor of each residual before it is added: 1 / (number of blocks)².
   package let gain: Float
 
   /// All convolutions in the order of the release's state dict.
@@ -75,19 +76,19 @@ public struct NetworkPlan: Hashable, Sendable {
     }
   }
 
-  /// Weights and biases in all.
+  /// The number of weights and biases.
   package var parameterCount: Int {
     layers.reduce(0) { $0 + $1.shape.weightCount + $1.shape.outputChannels }
   }
 
-  /// Multiply-adds of the direct algorithm for one image.
+  /// Returns the multiply-adds of the direct algorithm for one image.
   package func multiplyAdds(height: Int, width: Int) -> Int {
     layers.reduce(0) { $0 + $1.multiplyAdds(height: height, width: width) }
   }
 }
 
 extension Architecture {
-  /// Image [N, H, W, inputChannels] to logits [N, H/8, W/8, vocabulary].
+  /// The encoder: image [N, H, W, inputChannels] to logits [N, H/8, W/8, vocabulary].
   package var encoder: NetworkPlan {
     let n = hidden
     return NetworkPlan(
@@ -102,7 +103,8 @@ extension Architecture {
       output: Row(from: 8 * n, to: vocabulary, kernel: 1))
   }
 
-  /// Relaxed or hard tokens [N, h, w, vocabulary] to statistics [N, 8h, 8w, 2·outputChannels].
+  /// The decoder: relaxed or hard tokens [N, h, w, vocabulary] to statistics [N, 8h, 8w,
+  /// 2·outputChannels].
   package var decoder: NetworkPlan {
     let n = hidden
     return NetworkPlan(
@@ -117,20 +119,20 @@ extension Architecture {
       output: Row(from: n, to: 2 * outputChannels, kernel: 1))
   }
 
-  /// The plan of one half.
+  /// Returns the plan of the encoder or decoder.
   package func plan(_ half: NetworkPlan.Half) -> NetworkPlan {
     half == .encoder ? encoder : decoder
   }
 }
 
-/// A step of a network's trunk, with blocks of any kind.
+/// A step of a network's trunk, generic in its kind of block.
 package enum NetworkStage<Block: Sendable>: Sendable {
   /// A residual block.
   case block(Block)
-  /// Halves the sides.
+  /// Max pooling that halves both sides.
   case maxPool2x2
 
-  /// The same step with another kind of block.
+  /// Returns the same step with another kind of block.
   func map<Other: Sendable>(_ transform: (Block) -> Other) -> NetworkStage<Other> {
     switch self {
     case .block(let block): .block(transform(block))
@@ -142,7 +144,7 @@ package enum NetworkStage<Block: Sendable>: Sendable {
 extension NetworkStage: Equatable where Block: Equatable {}
 extension NetworkStage: Hashable where Block: Hashable {}
 
-/// A row of the table: channels read and written, and a single layer's kernel.
+/// A row of the table: input and output channels, and the kernel of a single layer.
 private struct Row {
   var from: Int
   var to: Int
@@ -150,9 +152,9 @@ private struct Row {
 }
 
 extension NetworkPlan {
-  /// Spells the table out; the inner layers of a block have a quarter of its channels.
+  /// Expands the table; the inner layers of a block have a quarter of its channels.
   ///
-  /// Between two groups the encoder halves the sides and the decoder doubles them.
+  /// Between two groups the encoder downsamples by 2 and the decoder upsamples by 2.
   fileprivate init(
     _ half: Half, blocksPerGroup: Int, kernels: [Int], input: Row, groups: [Row], output: Row
   ) {

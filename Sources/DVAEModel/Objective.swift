@@ -1,13 +1,13 @@
 package import DVAEFiles
 package import DVAETensors
 
-/// The parts of the loss over a batch.
+/// The terms of the loss over a batch.
 package struct ObjectiveParts<Scalar: EngineScalar>: Sendable {
-  /// Mean over pixels and channels of −ln f(x | μ, b), in nats; a density's, so it may be negative.
+  /// Mean over pixels and channels of −ln f(x | μ, b), in nats; f is a density: it may be negative.
   package let reconstruction: Scalar
   /// Mean over token positions of KL(q ‖ uniform), in nats: 0 to ln vocabulary.
   package let kl: Scalar
-  /// What multiplies the KL in the loss: β over the pixel values per token, 192 for colour images.
+  /// The KL's weight in the loss: β over the pixel values per token, 192 for colour images.
   package let klWeight: Scalar
 
   /// Makes the parts.
@@ -23,11 +23,11 @@ package struct ObjectiveParts<Scalar: EngineScalar>: Sendable {
 
 extension ObjectiveParts: Hashable, Equatable where Scalar: Hashable {}
 
-/// The evidence lower bound that the model is trained on (DALL·E paper §2.1, A.2, A.3).
+/// The evidence lower bound, which training maximises (DALL·E paper §2.1, A.2, A.3).
 ///
 /// loss = mean over pixels and channels of −ln f + β/192 · mean over positions of KL(q ‖ uniform),
-/// averaged over the batch. The relaxed sample is soft in both directions; the KL is of the logits
-/// without noise and without τ.
+/// averaged over the batch. The relaxed sample is soft in forward and backward passes; the KL is
+/// computed from the logits without noise and without τ.
 package struct Objective<E: Engine>: Sendable {
   /// The encoder; prepared for training where `gradients` is called.
   package let encoder: ImageEncoder<E>
@@ -35,22 +35,22 @@ package struct Objective<E: Engine>: Sendable {
   package let decoder: ImageDecoder<E>
   private var engine: E { encoder.engine }
 
-  /// Joins the halves of one model.
+  /// Joins the encoder and the decoder of one model.
   package init(encoder: ImageEncoder<E>, decoder: ImageDecoder<E>) {
     self.encoder = encoder
     self.decoder = decoder
   }
 
-  /// The loss of a batch under the relaxation, and its derivatives by all parameters.
+  /// Returns the loss of a batch under the relaxation and adds its derivatives by all parameters.
   ///
   /// - Parameters:
   ///   - x: mapped pixels in (0, 1), [N, H, W, C]; H and W multiples of 8
-  ///   - noise: of the relaxation
+  ///   - noise: the relaxation's noise
   ///   - temperature: τ
   ///   - beta: β
-  ///   - lossScale: what the loss is multiplied by before it is differentiated
-  ///   - gradients: added to; a layer that is not in it is frozen
-  /// - Returns: the parts of the loss
+  ///   - lossScale: the factor of the loss before differentiation
+  ///   - gradients: added to; a layer that is missing from it is frozen
+  /// - Returns: the terms of the loss
   /// - Throws: `DVAEError` for images of another shape
   package func gradients(
     _ x: E.Value, noise: GumbelNoise<E.Value>, temperature: E.Scalar, beta: E.Scalar,
@@ -74,19 +74,19 @@ package struct Objective<E: Engine>: Sendable {
     let dBoth = engine.gumbelSoftmaxBackward(
       consume dLogits, y: relaxed, logits: logits, temperature: temperature,
       klScale: parts.klWeight * lossScale / E.Scalar(Double(logits.shape.positions)))
-    // The widest tensors of all; the encoder's backward half has no use for them.
+    // Frees the largest tensors early: the encoder's backward pass does not need them.
     _ = consume relaxed
     _ = consume logits
     encoder.backward(consume dBoth, &encoderActivations, gradients: gradients)
     return parts
   }
 
-  /// The loss of a batch through its hard tokens, without noise: what the model is used as.
+  /// Evaluates a batch through its hard tokens, without noise, as at inference.
   ///
   /// - Parameters:
   ///   - x: mapped pixels in (0, 1), [N, H, W, C]; H and W multiples of 8
   ///   - beta: β
-  /// - Returns: the parts of the loss, the tokens, and the decoder's statistics of them
+  /// - Returns: the terms of the loss, the tokens, and the decoder's statistics
   /// - Throws: `DVAEError` for images of another shape
   package func evaluate(_ x: E.Value, beta: E.Scalar) throws(DVAEError) -> Evaluation {
     let logits = try encoder.logits(x)
@@ -104,7 +104,7 @@ package struct Objective<E: Engine>: Sendable {
 
   /// The results of `evaluate`.
   package struct Evaluation: Sendable {
-    /// The parts of the loss.
+    /// The terms of the loss.
     package let parts: ObjectiveParts<E.Scalar>
     /// N·(H/8)·(W/8) tokens, row-major.
     package let tokens: E.Tokens
@@ -112,7 +112,7 @@ package struct Objective<E: Engine>: Sendable {
     package let statistics: E.Value
   }
 
-  /// Mean of −ln f over pixels and channels, and its derivative by the statistics.
+  /// Returns the mean of −ln f over pixels and channels, and its derivative by the statistics.
   private func likelihood(
     of x: E.Value, under statistics: consuming E.Value, _ lossScale: E.Scalar
   ) -> (loss: E.Scalar, gradient: E.Value) {

@@ -3,11 +3,11 @@ package import DVAETensors
 
 /// A named weight or bias.
 package struct Parameter<Values: Sendable>: Sendable {
-  /// Half and state-dict name: `encoder.blocks.input.w`.
+  /// `encoder.` or `decoder.` and the state-dict name: `encoder.blocks.input.w`.
   package let name: String
-  /// [O, I, rows, columns] of weights, [O] of a bias.
+  /// [O, I, rows, columns] of weights; [O] of a bias.
   package let shape: [Int]
-  /// The numbers, in the shape's order.
+  /// The values, in the shape's order.
   package let values: Values
 
   package init(name: String, shape: [Int], values: Values) {
@@ -16,10 +16,10 @@ package struct Parameter<Values: Sendable>: Sendable {
     self.values = values
   }
 
-  /// The name in the state dict of one half alone: `blocks.input.w`.
+  /// Returns the name in the state dict of the encoder or decoder alone: `blocks.input.w`.
   package func name(in half: NetworkPlan.Half) -> String { Self.name(name, in: half) }
 
-  /// The name in the state dict of Hugging Face's FLAVA: `blocks.input.weight`.
+  /// Returns the name in the state dict of Hugging Face's FLAVA: `blocks.input.weight`.
   package func flavaName(in half: NetworkPlan.Half) -> String {
     Self.name(WeightNames.flava(name), in: half)
   }
@@ -30,12 +30,13 @@ package struct Parameter<Values: Sendable>: Sendable {
   }
 }
 
-/// The parameters of one or both halves, in the order of the plan, or anything shaped like them:
-/// gradients, moments, averages.
+/// The parameters of the encoder, the decoder or both, in the order of the plan, or anything of the
+/// same shapes: gradients, moments, averages.
 package struct Parameters<Values: Sendable>: Sendable {
-  /// All, in the order of the plan.
+  /// All parameters, in the order of the plan.
   package let parameters: [Parameter<Values>]
-  /// The one block of memory that holds all of them without gaps; nil where they lie in files.
+  /// The one block of memory that holds all of them without gaps; nil if they are mapped from
+  /// files.
   package let arena: Values?
   private let positions: [String: Int]
 
@@ -46,7 +47,7 @@ package struct Parameters<Values: Sendable>: Sendable {
       uniqueKeysWithValues: parameters.enumerated().map { ($1.name, $0) })
   }
 
-  /// Parameters of the plans, each with values of its own.
+  /// Makes the parameters of the plans, each with values of its own.
   package init(
     _ plans: [NetworkPlan], _ isIncluded: (_ name: String) -> Bool = { _ in true },
     values: (_ name: String, _ shape: [Int]) -> Values
@@ -58,14 +59,14 @@ package struct Parameters<Values: Sendable>: Sendable {
       }, arena: nil)
   }
 
-  /// The parameter of a name; nil where there is none.
+  /// The parameter with a name; nil if there is none.
   package subscript(name: String) -> Parameter<Values>? {
     positions[name].map { parameters[$0] }
   }
 
-  /// Those that a test of the name keeps, sharing their memory; of the others nothing is known.
+  /// Returns the parameters whose name satisfies `isIncluded`; storage is shared.
   ///
-  /// As gradients, such a part leaves the layers without a place in it frozen.
+  /// Used as gradients, such a subset freezes the layers that are missing from it.
   package func filter(_ isIncluded: (String) -> Bool) -> Self {
     Self(parameters: parameters.filter { isIncluded($0.name) }, arena: nil)
   }
@@ -75,7 +76,7 @@ package struct Parameters<Values: Sendable>: Sendable {
 package typealias ParameterSet = Parameters<TensorSlice>
 
 extension Parameters<TensorSlice> {
-  /// Zeros in one arena, laid out in the plans' order: gradients, moments.
+  /// Makes zeros in one arena, in the plans' order: gradients, moments.
   package init(_ plans: [NetworkPlan]) {
     let count = plans.reduce(0) { $0 + $1.parameterCount }
     let arena = Tensor(Shape(1, 1, 1, count), repeating: 0)
@@ -88,10 +89,10 @@ extension Parameters<TensorSlice> {
     self.init(parameters: parameters, arena: arena.all)
   }
 
-  /// The start of training: w ~ N(0, 1/fan-in), b = 0, in one arena.
+  /// Initialises for training: w ~ N(0, 1/fan-in), b = 0, in one arena.
   ///
-  /// Each parameter draws from a stream of its own, so a layer's start depends neither on the layers
-  /// before it nor on threads.
+  /// Each parameter draws from its own random stream, so a layer's initial values depend neither on
+  /// the layers before it nor on threads.
   package init(_ plans: [NetworkPlan], initialisedBy seed: UInt64) {
     self.init(plans)
     DispatchQueue.concurrentPerform(iterations: parameters.count) { [parameters] stream in
@@ -105,7 +106,8 @@ extension Parameters<TensorSlice> {
     }
   }
 
-  /// The values of one or more sets in one arena of their own: weights from files, to be trained.
+  /// Copies one or more sets into an arena of their own, such as weights from files before
+  /// training.
   package init(copying sets: Self...) {
     let sources = sets.flatMap(\.parameters)
     let arena = Tensor(Shape(1, 1, 1, sources.reduce(0) { $0 + $1.values.count }))

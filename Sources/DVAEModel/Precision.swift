@@ -1,13 +1,13 @@
-/// The numbers that a model computes with.
+/// The arithmetic that a model computes with.
 public enum Precision: String, Codable, CaseIterable, Sendable {
-  /// Single precision, as the reference does.
+  /// float32, as in the reference.
   case float32
-  /// Whole numbers, of 8 bits in the residual branches: faster, and a few tokens differ.
+  /// int8 in the residual branches: faster; a few tokens differ.
   case int8
-  /// Single precision with products of 10 bits of mantissa, on devices that have them.
+  /// float32 with products of 10 mantissa bits, on devices that have them.
   case tf32
-  /// 16-bit floats with the range of single precision, on devices.
+  /// 16-bit floats with the range of float32, on devices.
   case bfloat16
-  /// 16-bit floats with 10 bits of mantissa, on devices.
+  /// 16-bit floats with 10 mantissa bits, on devices.
   case float16
 }

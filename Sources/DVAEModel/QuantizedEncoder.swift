@@ -1,20 +1,20 @@
 package import DVAEFiles
 package import DVAETensors
 
-/// Images to tokens in whole numbers: faster than `ImageEncoder`, with tokens that are mostly its own.
+/// The int8 encoder: images to tokens, faster than `ImageEncoder`; most tokens are the same.
 ///
-/// The residual branches run on bytes. Their inputs are rounded, not the residual stream: what
-/// comes out of a branch is multiplied by 1/(number of blocks)², and its rounding with it. The first
-/// layer, the 1×1 convolutions of the stream itself and the logits use 16-bit numbers.
+/// The residual branches run on int8. Their inputs are rounded, not the residual stream: a branch's
+/// output, rounding errors included, is multiplied by 1/(number of blocks)². The first layer, the
+/// 1×1 convolutions of the stream itself and the logits use int16.
 package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
-  /// The numbers that fix the layers.
+  /// The model's hyperparameters.
   package let architecture: Architecture
-  /// What the encoder computes with.
+  /// The engine that computes.
   package let engine: E
   private let input: Layer
   private let trunk: [NetworkStage<Block>]
   private let output: Layer
-  /// The last layer's weights as 16-bit numbers.
+  /// The last layer's weights in int16.
   private let fineOutput: QuantizedWeights
   private let gain: Float
 
@@ -23,19 +23,19 @@ package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
     let residual: [Layer]
   }
 
-  /// A layer and the range of its input.
+  /// A layer and its scale.
   private struct Layer: Sendable {
     let filter: E.QuantizedFilter
     let inputScale: Float
   }
 
-  /// Rounds the encoder's weights.
+  /// Quantises the encoder's weights.
   ///
   /// - Parameters:
-  ///   - architecture: that the parameters belong to
-  ///   - parameters: with all of the encoder's
-  ///   - ranges: of every layer's input, as `ImageEncoder.ranges` measures them
-  ///   - engine: what to compute with
+  ///   - architecture: the parameters' architecture
+  ///   - parameters: all of the encoder's parameters
+  ///   - ranges: the calibration, as `ImageEncoder.ranges` measures it
+  ///   - engine: the engine to compute with
   package init(
     _ architecture: Architecture, parameters: ParameterSet, ranges: ActivationRanges, engine: E
   ) {
@@ -68,7 +68,7 @@ package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
     fineOutput = rounded(plan.output, .pairs)
   }
 
-  /// The most likely token at every position, the first of equals.
+  /// Returns the most likely token of every position; of equal logits the lower token wins.
   ///
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: N·(H/8)·(W/8) tokens in 0..<vocabulary, row-major
@@ -111,8 +111,8 @@ package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
       .bytes(h), residual[3].filter, skip: skip, gain: gain, outputScale: outputScale)
   }
 
-  /// The scale of the bytes that a stage of the trunk, or the last layer behind it, reads; nil where
-  /// it reads floats.
+  /// Returns the scale of the bytes that a stage of the trunk or the last layer reads; nil if it
+  /// reads floats.
   private func byteScale(before index: Int) -> Float? {
     guard index < trunk.count else { return output.inputScale }
     return switch trunk[index] {

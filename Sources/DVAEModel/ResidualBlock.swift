@@ -2,11 +2,11 @@ import DVAETensors
 
 /// y = id(x) + gain·conv_4(relu(conv_3(relu(conv_2(relu(conv_1(relu(x)))))))).
 ///
-/// h₁, h₂, h₃ are the outputs of conv_1 to conv_3 after their ReLU. That is all the backward half
-/// needs besides x: h > 0 exactly where the ReLU let the value through.
+/// h₁, h₂, h₃ are the outputs of conv_1 to conv_3 after their ReLU. Besides x, the backward pass
+/// needs nothing else: h > 0 exactly where the ReLU passed the value.
 ///
-/// A block of the decoder that follows an upsampling takes it in: repeating positions commutes with
-/// the ReLU and with 1×1 convolutions, so that id and conv_1 give the same bits from a quarter of
+/// A decoder block after an upsampling does the upsampling itself: repeating positions commutes
+/// with the ReLU and with 1×1 convolutions, so id and conv_1 give the same bits from a quarter of
 /// the positions.
 struct ResidualBlock<E: Engine>: Sendable {
   let engine: E
@@ -23,7 +23,7 @@ struct ResidualBlock<E: Engine>: Sendable {
   ) -> E.Value {
     activations.keep(x)
     var h = upsampled(residual[0].forward(x, .relu))
-    // Where the skip is a convolution's, x is of no more use after it.
+    // If the skip is a convolution, x is not needed after it.
     let id = if let identity { identity.forward(consume x, .bias) } else { consume x }
     let skip = upsampled(id)
     for convolution in residual[1...2] {

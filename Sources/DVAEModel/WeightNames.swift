@@ -1,7 +1,7 @@
 import DVAEFiles
 
-/// The names under which weights are found in files, and the one under which the model knows them:
-/// the half and the official state-dict name, `encoder.blocks.group_1.block_1.res_path.conv_1.w`.
+/// The parameter names in files, mapped to the model's: `encoder.` or `decoder.` and the official
+/// state-dict name, `encoder.blocks.group_1.block_1.res_path.conv_1.w`.
 enum WeightNames {
   /// Hugging Face's port (FLAVA) to the official names, applied in order.
   static let renamings: [Renaming] = [
@@ -22,7 +22,7 @@ enum WeightNames {
       self.atEnd = atEnd
     }
 
-    /// The old name of a new one.
+    /// Returns the old name of a new one.
     func reversed(_ name: String) -> String { Renaming(new, old, atEnd: atEnd)(name) }
 
     func callAsFunction(_ name: String) -> String {
@@ -31,19 +31,20 @@ enum WeightNames {
     }
   }
 
-  /// The official name, with the half in front if the file says it.
+  /// Returns the official name, with `encoder.` or `decoder.` in front if the file has it.
   static func official(_ name: String) -> String {
     renamings.reduce(name) { $1($0) }
   }
 
-  /// The name in Hugging Face's port of an official one.
+  /// Returns the name in Hugging Face's port of an official name.
   static func flava(_ name: String) -> String {
     renamings.reversed().reduce(name) { $1.reversed($0) }
   }
 
-  /// The prefixes that trainers put before the names, such as `module.` (data parallel) and `ema.`.
+  /// Returns the prefixes that trainers put before names, such as `module.` (data parallel) and
+  /// `ema.`.
   ///
-  /// Those of a file, each once; empty where nothing stands in front.
+  /// Each prefix of the file once; empty if there is none.
   static func prefixes(of names: [String]) -> Set<Key> {
     let firstLayer = "blocks.input.w"
     var found: Set<Key> = []
@@ -63,7 +64,7 @@ enum WeightNames {
     return found
   }
 
-  /// The half that a name says it belongs to.
+  /// Returns the part of the model that a name states.
   static func half(of name: String) -> NetworkPlan.Half? {
     NetworkPlan.Half.allCases.first { name.hasPrefix($0.rawValue + ".") }
   }

@@ -1,23 +1,23 @@
 package import DVAEFiles
 package import DVAETensors
 
-/// A recorded forward pass as an ONNX model, opset 17.
+/// Writes a recorded forward pass as an ONNX model, opset 17.
 ///
-/// ONNX convolves [N, C, H, W]: activations are turned at the program's inputs and outputs, which
-/// stay [N, H, W, C]. Batch, height and width are open: the model takes any, whatever the recording
-/// was made for. Two mistakes end in an error of the runtime that names the node: sides that are no
-/// multiple of 8, and tokens outside of the vocabulary.
+/// ONNX convolves [N, C, H, W]: activations are transposed at the program's inputs and outputs,
+/// which stay [N, H, W, C]. Batch, height and width are dynamic, independent of the recording.
+/// Sides that are not multiples of 8 and tokens outside the vocabulary cause runtime errors that
+/// name the node.
 package struct ONNXWriter {
-  /// A file's words about itself.
+  /// The metadata of a file.
   package struct Metadata: Sendable {
-    /// What the model is, for people.
+    /// The description of the model.
     package var description: String
     /// The name and version of the program that writes it.
     package var producer: (name: String, version: String)
-    /// Texts by their keys.
+    /// Properties by their keys.
     package var properties: [(key: String, value: String)]
 
-    /// Joins them.
+    /// Makes metadata.
     package init(
       description: String, producer: (name: String, version: String),
       properties: [(key: String, value: String)]
@@ -31,15 +31,15 @@ package struct ONNXWriter {
   private let contents: Recording.Contents
   private let parameters: [String: TensorSlice]
   private var graph = ONNXGraph(name: "dvae")
-  /// The names of the items' values.
+  /// The value names of the items.
   private var names: [Int: String] = [:]
 
   /// Writes a model.
   ///
   /// - Parameters:
-  ///   - recording: of operations of the forward half
-  ///   - parameters: the values of those inputs that are parameters, by the inputs' names
-  ///   - metadata: words about the model
+  ///   - recording: the recording of a forward pass
+  ///   - parameters: the values of the inputs that are parameters, by the inputs' names
+  ///   - metadata: the file's metadata
   /// - Returns: the file
   package static func model(
     _ recording: Recording, parameters: [String: TensorSlice], metadata: Metadata
@@ -104,7 +104,7 @@ package struct ONNXWriter {
     }
   }
 
-  /// The name of an item's value; a parameter becomes part of the model where it is first used.
+  /// Returns the name of an item's value; a parameter is added to the model at its first use.
   private mutating func name(_ item: Int) -> String {
     if let name = names[item] { return name }
     let (name, values) = parameter(item)
@@ -126,7 +126,7 @@ package struct ONNXWriter {
       switch operation {
       case .convolution(let x, let weights, let bias, let shape, let reluInput, let epilogue):
         convolution(x, weights, bias, shape, reluInput: reluInput, epilogue)
-      // The first of equals, as the operator's definition says.
+      // The first of equals, as ONNX defines.
       case .argmax(let x):
         graph.node("ArgMax", [name(x)], ["axis": .integer(1), "keepdims": .integer(0)])
       case .gatherColumns(let tokens, let weights, let bias, let shape):
@@ -165,7 +165,7 @@ package struct ONNXWriter {
     return graph.node("Add", [x, scaled])
   }
 
-  /// A row of the table w[:, token] + b for each token.
+  /// Gathers a row of the table w[:, token] + b for each token.
   private mutating func gather(
     _ tokens: Int, _ weights: TensorSlice, _ bias: TensorSlice, _ shape: ConvolutionShape
   ) -> String {
@@ -177,8 +177,8 @@ package struct ONNXWriter {
           weights.elements[output * inputs + token] + bias.elements[output]
       }
     }
-    // `Gather` takes −1 for the last row. Where a token is negative it reads the vocabulary's size
-    // instead, which is refused.
+    // `Gather` reads −1 as the last row. Negative tokens are therefore replaced by the vocabulary's
+    // size, which is an error.
     let tokens = name(tokens)
     let isNegative = graph.node("Less", [tokens, graph.constant([], [0] as [Int64])])
     let outside = graph.constant([], [Int64(inputs)])
@@ -190,7 +190,7 @@ package struct ONNXWriter {
   }
 
   private mutating func upsample(_ x: Int) -> String {
-    // Other modes than these shift the picture by half a pixel.
+    // Other modes than these shift the image by half a pixel.
     graph.node(
       "Resize", [name(x), "", graph.constant([4], [1, 1, 2, 2] as [Float])],
       [
@@ -202,7 +202,8 @@ package struct ONNXWriter {
   // MARK: Pixels, [N, C, H, W]
 
   private mutating func mapped(_ x: Int, scale: Float, offset: Float) -> String {
-    // The same shape with sides rounded down to multiples of 8 does not hold as many pixels.
+    // If a side is not a multiple of 8, the rounded-down shape holds fewer pixels, which is an
+    // error.
     let pixels = name(x)
     let shape = graph.node("Shape", [pixels])
     let step = graph.constant([4], [1, 1, 8, 8] as [Int64])

@@ -1,14 +1,14 @@
 import DVAETensors
 
-/// An operation of a recorded program; numbers without a label are items.
+/// An operation of a recorded program; unlabelled numbers are items.
 ///
-/// Most are those of `Engine`, so that each format can write them in its own best way. Two equal
+/// Most are operations of `Engine`, so that each format can express them in its own way. Equal
 /// operations have equal results.
 enum RecordedOperation: Hashable, Sendable {
   case convolution(
     x: Int, weights: Int, bias: Int, ConvolutionShape, reluInput: Bool, RecordedEpilogue)
   case convolutionBackwardInput(dy: Int, weights: Int, ConvolutionShape, RecordedEpilogue)
-  /// Results: dw and db, with what they are added to.
+  /// Results: dw and db, each added to a given item.
   case convolutionBackwardWeights(
     x: Int, dy: Int, ConvolutionShape, reluInput: Bool, scale: Float, dWeights: Int?, dBias: Int?)
   case argmax(Int)
@@ -36,29 +36,29 @@ enum RecordedOperation: Hashable, Sendable {
     RecordedAdamW)
   case sumOfSquares(Int)
 
-  // Beside `Engine`.
+  // Operations that `Engine` does not have.
 
-  /// Results: tokens, how far each logit lies below the largest, ln q; `count` for each position.
+  /// Results: tokens, the largest logit minus each token's, ln q; `count` per position.
   case rank(Int, count: Int)
   /// (x / 255) · scale + offset, of bytes.
   case mapPixels(Int, scale: Float, offset: Float)
-  /// The byte of (sigmoid(μ) − offset) / scale, clamped and cut off; μ is the first half of the
+  /// The byte of (sigmoid(μ) − offset) / scale, clamped and truncated; μ is the first half of the
   /// channels.
   case pictures(Int, scale: Float, offset: Float)
   /// The sum over all replicas.
   case allReduce(Int)
   case scalar(ScalarExpression)
-  /// `new` where a number is finite, else `old`.
+  /// `new` if a number is finite, else `old`.
   case whereFinite(ScalarOperand, new: Int, old: Int)
-  /// One of an item's numbers.
+  /// One element of an item.
   case element(of: Int, at: Int)
-  /// Numbers in a row.
+  /// A vector of numbers.
   case vector([ScalarOperand])
-  /// Zeros of the result's extents.
+  /// Zeros in the result's shape.
   case zeros
 }
 
-/// An `Epilogue` over items; whose memory the result may take is the compiler's to know.
+/// An `Epilogue` over items; the compiler decides about memory reuse.
 struct RecordedEpilogue: Hashable, Sendable {
   var relu: Bool
   var mask: Int?
@@ -91,7 +91,7 @@ struct RecordedAdamW: Hashable, Sendable {
   }
 }
 
-/// A number that an operation reads.
+/// An operand that is a number.
 enum ScalarOperand: Hashable, Sendable {
   case constant(Double)
   case item(Int)
@@ -102,7 +102,7 @@ enum ScalarFunction: Hashable, Sendable {
   case sum, product, quotient, minimum
 }
 
-/// A number made of others.
+/// A number computed from others.
 enum ScalarExpression: Hashable, Sendable {
   case combine(ScalarFunction, ScalarOperand, ScalarOperand)
   case squareRoot(ScalarOperand)

@@ -1,38 +1,38 @@
 package import DVAETensors
 import Synchronization
 
-/// The type of an item's numbers.
+/// The element type of an item.
 package enum RecordedElement: Hashable, Sendable {
-  /// The precision that activations are computed in: what the writer of the program chooses.
+  /// The precision of activations, which the writer of the program chooses.
   case activation
-  /// 32-bit floats, whatever the activations are.
+  /// 32-bit floats in every precision.
   case float32
   /// Indices into a vocabulary.
   case token
-  /// 32-bit words without a sign: the state of the noise.
+  /// Unsigned 32-bit words: the state of the noise.
   case uint32
-  /// Colours of pixels.
+  /// Pixel colours.
   case uint8
 }
 
 /// An activation of a recorded program.
 package struct RecordedValue: EngineValue, Hashable {
-  /// The extent, [N, H, W, C].
+  /// The shape, [N, H, W, C].
   package let shape: Shape
   let item: Int
 }
 
 /// Tokens of a recorded program.
 package struct RecordedTokens: Hashable, Sendable {
-  /// [N, h, w], with a fourth extent where each position has several.
+  /// [N, h, w], with a fourth dimension if each position has several.
   package let extents: [Int]
   let item: Int
 }
 
-/// A place of a recorded program: a parameter, its gradient or its moments.
+/// A variable of a recorded program: a parameter, its gradient or its moments.
 ///
-/// A program has no memory to write to. Operations that write to a place replace the item that is
-/// its value from then on.
+/// A program has no memory to write to. Writing to a variable replaces the item that holds its
+/// value.
 package final class RecordedVariable: Sendable {
   /// [O, I, rows, columns] of weights, [O] of a bias.
   package let extents: [Int]
@@ -43,35 +43,35 @@ package final class RecordedVariable: Sendable {
     current = Mutex(item)
   }
 
-  /// The item that is the value now; nil for zeros that nothing has been added to.
+  /// The item with the current value; nil for zeros that nothing has been added to.
   var item: Int? {
     get { current.withLock { $0 } }
     set { current.withLock { $0 = newValue } }
   }
 }
 
-/// A number of a recorded program: a constant, or an item without extents.
+/// A number of a recorded program: a constant, or an item without dimensions.
 package enum RecordedScalar: EngineScalar {
   /// Known when the program is written.
   case constant(Double)
-  /// Computed by the program, or given to it.
+  /// Computed by the program or passed to it.
   case item(Int, of: Recording)
 
   /// Makes a constant.
   package init(_ constant: Double) { self = .constant(constant) }
 
-  /// The sum.
+  /// Returns the sum.
   package static func + (a: Self, b: Self) -> Self { combine(.sum, a, b, +) }
-  /// The product.
+  /// Returns the product.
   package static func * (a: Self, b: Self) -> Self { combine(.product, a, b, *) }
-  /// The quotient.
+  /// Returns the quotient.
   package static func / (a: Self, b: Self) -> Self { combine(.quotient, a, b, /) }
-  /// The smaller of two.
+  /// Returns the smaller of two.
   package static func minimum(_ a: Self, _ b: Self) -> Self {
     combine(.minimum, a, b, Double.minimum)
   }
 
-  /// The square root.
+  /// Returns the square root.
   package func squareRoot() -> Self {
     switch self {
     case .constant(let value): .constant(value.squareRoot())
@@ -79,7 +79,7 @@ package enum RecordedScalar: EngineScalar {
     }
   }
 
-  /// The number as an operation refers to it.
+  /// The number as an operand.
   var operand: ScalarOperand {
     switch self {
     case .constant(let value): .constant(value)

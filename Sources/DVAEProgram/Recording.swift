@@ -2,55 +2,55 @@ import DVAEFiles
 package import DVAETensors
 import Synchronization
 
-/// A program: the operations of `Engine` in the order in which the model called them, what the
-/// program is given, and what it gives.
+/// A program: the operations of `Engine` in the order of the model's calls, with inputs and
+/// outputs.
 ///
-/// A recording is a list of items, each the result of one operation or an input. It is filled by a
-/// `RecordingEngine` and by the functions below, then written as StableHLO or ONNX. It is numbered by
-/// value: recording an operation again, with the same operands, gives the same item.
+/// A recording is a list of items, each an input or the result of an operation. `RecordingEngine`
+/// and the functions below add to it; then it is written as StableHLO or ONNX. Equal operations
+/// with equal operands give the same item (value numbering).
 ///
-/// How to run one: pass a buffer for each of `inputs`, in order, of its `extents` and `element`, and
-/// take a buffer for each of `outputs`, in order. An output with `inPlaceOf` takes the memory of that
-/// input, whose buffer is void afterwards: so a training program's state stays on the device, and
-/// its outputs are the next call's inputs. Activations go in and out as float32.
+/// To run it, pass a buffer for each of `inputs`, in order, with its `extents` and `element`, and
+/// take a buffer for each of `outputs`, in order. An output with `inPlaceOf` reuses the memory of
+/// that input, whose buffer is then invalid: a training program's state thus stays on the device,
+/// and its outputs are the next call's inputs. Activations are passed and returned as float32.
 package final class Recording: Sendable {
-  /// Something that the program is given.
+  /// An input of the program.
   package struct Input: Hashable, Sendable {
     /// Unique among the inputs.
     package let name: String
-    /// In the order of memory, the last contiguous.
+    /// Row-major: the last is contiguous.
     package let extents: [Int]
-    /// The type of its numbers.
+    /// The element type.
     package let element: RecordedElement
     let item: Int
   }
 
-  /// Something that the program gives.
+  /// An output of the program.
   package struct Output: Hashable, Sendable {
     /// Unique among the outputs.
     package let name: String
-    /// In the order of memory, the last contiguous.
+    /// Row-major: the last is contiguous.
     package let extents: [Int]
-    /// The type of its numbers.
+    /// The element type.
     package let element: RecordedElement
-    /// The index of the input whose memory it takes; nil for memory of its own.
+    /// The index of the input whose memory it reuses; nil for memory of its own.
     package let inPlaceOf: Int?
     let item: Int
   }
 
-  /// The extents and the type of an operation's result or an input.
+  /// The shape and element type of an input or an operation's result.
   struct Item: Hashable, Sendable {
     var extents: [Int]
     var element: RecordedElement
   }
 
-  /// An operation and the items that it makes.
+  /// An operation and its result items.
   struct Step: Sendable {
     var operation: RecordedOperation
     var results: [Int]
   }
 
-  /// An operation and what it makes, by which it is found again.
+  /// An operation and its result types, for value numbering.
   fileprivate struct Key: Hashable, Sendable {
     var operation: RecordedOperation
     var results: [Item]
@@ -97,31 +97,31 @@ extension Recording {
     }
   }
 
-  /// An activation that the program is given, [N, H, W, C].
+  /// Adds an activation as an input, [N, H, W, C].
   package func value(
     _ name: String, _ shape: Shape, _ element: RecordedElement = .float32
   ) -> RecordedValue {
     RecordedValue(shape: shape, item: input(name, shape.extents, element))
   }
 
-  /// Tokens that the program is given, [N, h, w].
+  /// Adds tokens as an input, [N, h, w].
   package func tokens(_ name: String, batch: Int, height: Int, width: Int) -> RecordedTokens {
     let extents = [batch, height, width]
     return RecordedTokens(extents: extents, item: input(name, extents, .token))
   }
 
-  /// A parameter, moment or average that the program is given.
+  /// Adds a parameter, moment or average as an input.
   package func variable(_ name: String, _ extents: [Int]) -> RecordedVariable {
     RecordedVariable(extents: extents, item: input(name, extents, .float32))
   }
 
-  /// Zeros to add to.
+  /// Returns zeros to add to.
   package func zeros(_ extents: [Int]) -> RecordedVariable {
     RecordedVariable(extents: extents, item: nil)
   }
 
-  /// Numbers that change from call to call, in one input of float32: a schedule never makes another
-  /// program.
+  /// Adds a float32 input of numbers that change between calls, so that a schedule does not change
+  /// the program.
   package func scalars(_ name: String, count: Int) -> [RecordedScalar] {
     let vector = input(name, [count], .float32)
     return (0..<count).map { at in
@@ -129,10 +129,10 @@ extension Recording {
     }
   }
 
-  /// Uniform numbers for the noise of the relaxation: those of `GumbelNoise.seeded`, to the bit.
+  /// Generates the relaxation's uniform noise, with the bits of `GumbelNoise.seeded`.
   ///
-  /// The input is six words of 32 bits, the lower half of each number first: seed, stream, and the
-  /// first element's index divided by 4. Replica r goes on where replica r − 1 ends.
+  /// The input is six 32-bit words, the lower half of each number first: seed, stream, and the
+  /// first element's index divided by 4. Replica r continues after replica r − 1.
   package func uniform(_ name: String, _ shape: Shape) -> RecordedValue {
     precondition(
       shape.count % 4 == 0, "Recording: noise of \(shape), which is no multiple of 4 elements")
@@ -145,19 +145,19 @@ extension Recording {
 // MARK: Operations beside those of `Engine`
 
 extension Recording {
-  /// Mapped pixels of bytes: (x / 255) · scale + offset.
+  /// Maps bytes to pixels: (x / 255) · scale + offset.
   package func mappedPixels(
     _ bytes: RecordedValue, scale: Float, offset: Float
   ) -> RecordedValue {
     value(.mapPixels(bytes.item, scale: scale, offset: offset), bytes.shape)
   }
 
-  /// The bytes of the pictures that a decoder's statistics describe: its medians, without the map.
+  /// Converts a decoder's statistics to the bytes of images: medians, unmapped.
   ///
   /// - Parameters:
   ///   - statistics: [N, H, W, 2C]
-  ///   - scale: of the map
-  ///   - offset: of the map
+  ///   - scale: the mapping's scale
+  ///   - offset: the mapping's offset
   /// - Returns: [N, H, W, C]
   package func pictures(
     of statistics: RecordedValue, scale: Float, offset: Float
@@ -169,12 +169,12 @@ extension Recording {
         .pictures(statistics.item, scale: scale, offset: offset), shape.extents, .uint8))
   }
 
-  /// The most likely tokens at every position, the most likely first, of equals the first.
+  /// Ranks the most likely tokens of every position in descending order, of equals the lower first.
   ///
   /// - Parameters:
   ///   - logits: [N, h, w, K]
-  ///   - count: how many for each position
-  /// - Returns: tokens [N, h, w, count]; how far the logit of each lies below the largest; ln q
+  ///   - count: the number of tokens per position
+  /// - Returns: tokens [N, h, w, count]; the largest logit minus each token's; ln q
   package func ranked(
     _ logits: RecordedValue, count: Int
   ) -> (tokens: RecordedTokens, distances: RecordedValue, logProbabilities: RecordedValue) {
@@ -193,18 +193,18 @@ extension Recording {
     )
   }
 
-  /// Replaces a place's value by the sum over all replicas.
+  /// All-reduce: replaces a variable's value by its sum over all replicas.
   package func allReduce(_ variable: RecordedVariable) {
     guard replicas > 1 else { return }
     variable.item = record(.allReduce(current(variable)), variable.extents, .float32)
   }
 
-  /// A place with the value that another has now.
+  /// Returns a variable with the current value of another.
   package func copy(_ variable: RecordedVariable) -> RecordedVariable {
     RecordedVariable(extents: variable.extents, item: current(variable))
   }
 
-  /// Gives a place an older value back, unless a number is finite.
+  /// Restores an older value of a variable, unless a number is finite.
   package func restore(
     _ variable: RecordedVariable, from old: RecordedVariable, unlessFinite number: RecordedScalar
   ) {
@@ -213,7 +213,7 @@ extension Recording {
       .float32)
   }
 
-  /// The sum over all replicas.
+  /// Returns the sum over all replicas.
   package func allReduced(_ scalar: RecordedScalar) -> RecordedScalar {
     switch scalar {
     case .constant(let value): .constant(value * Double(replicas))
@@ -238,23 +238,23 @@ extension Recording {
     }
   }
 
-  /// Gives an activation.
+  /// Adds an activation as an output.
   package func output(_ name: String, _ value: RecordedValue) { output(name, value.item) }
 
-  /// Gives tokens.
+  /// Adds tokens as an output.
   package func output(_ name: String, _ tokens: RecordedTokens) { output(name, tokens.item) }
 
-  /// Gives numbers, in one output of float32.
+  /// Adds numbers as one float32 output.
   package func output(_ name: String, _ scalars: [RecordedScalar]) {
     output(name, record(.vector(scalars.map(\.operand)), [scalars.count], .float32))
   }
 
-  /// Gives the value of a place.
+  /// Adds a variable's value as an output.
   ///
   /// - Parameters:
-  ///   - name: of the output
-  ///   - variable: the place
-  ///   - input: the name of the input whose memory it takes; nil for memory of its own
+  ///   - name: the output's name
+  ///   - variable: the variable
+  ///   - input: the name of the input whose memory it reuses; nil for memory of its own
   package func output(_ name: String, _ variable: RecordedVariable, inPlaceOf input: String? = nil)
   {
     let index = input.map { input -> Int in
@@ -270,12 +270,12 @@ extension Recording {
 // MARK: Recording
 
 extension Recording {
-  /// The item that is a place's value now.
+  /// Returns the item with a variable's current value.
   func current(_ variable: RecordedVariable) -> Int {
     variable.item ?? record(.zeros, variable.extents, .float32)
   }
 
-  /// The items that an operation makes, the known ones where it has been recorded before.
+  /// Returns the items of an operation, the existing ones if it has been recorded before.
   func record(_ operation: RecordedOperation, _ results: [Item]) -> [Int] {
     recorded.withLock { contents in
       let key = Key(operation: operation, results: results)

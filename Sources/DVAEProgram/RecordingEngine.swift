@@ -1,6 +1,6 @@
 package import DVAETensors
 
-/// An engine that computes nothing: it records what it is asked for.
+/// An engine that computes nothing and records its operations.
 package struct RecordingEngine: Engine {
   /// A convolution's parameters.
   package struct Filter: Sendable {
@@ -9,7 +9,7 @@ package struct RecordingEngine: Engine {
     let bias: RecordedVariable
   }
 
-  /// What the engine writes to.
+  /// The recording.
   package let recording: Recording
 
   /// Makes an engine that adds to a recording.
@@ -64,7 +64,7 @@ package struct RecordingEngine: Engine {
     (dWeights.item, dBias.item) = (results[0], results[1])
   }
 
-  /// See `Engine`; the logits are an item of their own, so that asking for both computes them once.
+  /// See `Engine`; the logits are an item of their own, so that they are computed only once.
   package func argmaxConvolution(
     _ x: RecordedValue, _ filter: Filter, reluInput: Bool
   ) -> RecordedTokens {
@@ -135,8 +135,8 @@ package struct RecordingEngine: Engine {
     recording.value(.softmax(logits.item), logits.shape)
   }
 
-  /// See `Engine`; the noise is `.uniform` with numbers that the program is given or that
-  /// `Recording.uniform` makes, because a seed would be part of the program.
+  /// See `Engine`; the noise is `.uniform`, from an input or `Recording.uniform`, because a seed
+  /// would become part of the program.
   package func gumbelSoftmax(
     _ logits: RecordedValue, noise: GumbelNoise<RecordedValue>, temperature: RecordedScalar
   ) -> RecordedValue {

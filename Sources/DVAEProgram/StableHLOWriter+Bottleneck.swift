@@ -1,6 +1,6 @@
 import DVAETensors
 
-// The wide softmaxes of the bottleneck, and its noise. All of it is computed in 32-bit floats.
+// The wide softmaxes of the bottleneck, and its noise, all in float32.
 
 extension StableHLOWriter {
   mutating func writeBottleneck(_ operation: RecordedOperation, _ results: [Int]) {
@@ -20,7 +20,7 @@ extension StableHLOWriter {
     case .klToUniform(let logits):
       let (q, logQ) = distribution(convert(term(logits), "f32"))
       let surplus = binary("add", logQ, naturalLogarithm(Double(logQ.extents[3])))
-      // Each position by itself first: float32 sums of a few numbers lose little.
+      // Sum each position first: short float32 sums lose little precision.
       set(result, sum(sum(binary("multiply", q, surplus), [3]), [0, 1, 2]))
     case .gumbelSoftmaxBackward(let dy, let y, let logits, let temperature, let klScale):
       let (dy, y) = (convert(term(dy), "f32"), convert(term(y), "f32"))
@@ -35,19 +35,19 @@ extension StableHLOWriter {
     }
   }
 
-  /// The first of the largest along the last extent.
+  /// Returns the first of the largest along the last dimension.
   private mutating func argmax(_ x: Term) -> Term {
     let last = x.extents.count - 1
     let top = maximum(x, [last])
     let isTop = compare("EQ", x, broadcast(top, x.extents, along: Array(0..<last)))
     let place = iota(x.extents, last, "i32")
-    // A NaN is nowhere equal: the last place then, inside of the vocabulary.
+    // A NaN equals nothing; the result is then the last index, which is inside the vocabulary.
     let none = Double(x.extents[last] - 1)
     let candidates = select(isTop, place, constant(none, x.extents, "i32"))
     return reduce("minimum", candidates, [last], from: none)
   }
 
-  /// The first `count` of a stable descending sort.
+  /// Returns the first `count` of a stable descending sort.
   private mutating func rank(_ x: Term, _ count: Int, _ results: [Int]) {
     let place = iota(x.extents, 3, "i32")
     let name = newName()
@@ -84,7 +84,7 @@ extension StableHLOWriter {
     return binary("divide", powers, broadcast(sum(powers, [3]), x.extents, along: [0, 1, 2]))
   }
 
-  /// q = softmax(x) and ln q.
+  /// Returns q = softmax(x) and ln q.
   private mutating func distribution(_ x: Term) -> (q: Term, logQ: Term) {
     let top = maximum(x, [3])
     let shifted = binary("subtract", x, broadcast(top, x.extents, along: [0, 1, 2]))
@@ -93,7 +93,7 @@ extension StableHLOWriter {
     return (unary("exponential", logQ), logQ)
   }
 
-  /// Σ_k x·weights of each position, at every k.
+  /// Returns Σ_k x·weights of each position, broadcast to every k.
   private mutating func weightedSum(_ x: Term, by weights: Term) -> Term {
     let sums = sum(binary("multiply", x, weights), [3])
     return broadcast(sums, x.extents, along: [0, 1, 2])
@@ -101,7 +101,7 @@ extension StableHLOWriter {
 
   // MARK: Noise
 
-  /// Uniform numbers in (0, 1), with the bits of `SeededGenerator`.
+  /// Returns uniform numbers in (0, 1), with the bits of `SeededGenerator`.
   ///
   /// Element i is word i mod 4 of block first + ⌊i/4⌋ of Philox4x32-10 (Salmon and others, 2011).
   private mutating func uniform(_ state: Term, _ extents: [Int]) -> Term {
@@ -136,7 +136,7 @@ extension StableHLOWriter {
     }
     let columns = [c0, c1, c2, c3].map { reshape($0, blocks + [1]) }
     let bits = reshape(concatenate(columns, 1), extents)
-    // The middle of one of 2²⁴ cells, never 1 by rounding.
+    // The middle of one of 2²⁴ cells, so it never rounds to 1.
     let cell = convert(binary("shift_right_logical", bits, 8), "f32")
     let middle = binary("multiply", binary("add", cell, 0.5), 0x1p-24)
     return binary("minimum", middle, 1 - 0x1p-24)

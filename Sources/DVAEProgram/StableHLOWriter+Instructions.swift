@@ -1,6 +1,6 @@
 import DVAETensors
 
-// The instructions of StableHLO that the operations are written in.
+// The StableHLO instructions that the operations use.
 
 extension StableHLOWriter {
   mutating func unary(_ name: String, _ x: Term) -> Term {
@@ -19,10 +19,10 @@ extension StableHLOWriter {
     return binary(name, a, b)
   }
 
-  /// A number everywhere; as an integer it must fit into the element.
+  /// Fills a tensor with a number, which must be representable in an integer element type.
   mutating func constant(_ value: Double, _ extents: [Int], _ element: String) -> Term {
     if element == "f16" {
-      // The compiler knows how to round.
+      // Leave the rounding to the compiler.
       let wide = constant(value, [], "f32")
       return broadcast(convert(wide, element), extents, along: [])
     }
@@ -41,7 +41,7 @@ extension StableHLOWriter {
     return String(repeating: "0", count: digits - text.utf8.count) + text
   }
 
-  /// The upper half of a float, rounded to the nearest, of equals to the even.
+  /// Returns the upper half of a float, rounded to nearest, ties to even.
   private static func bfloat16(_ value: Float) -> UInt16 {
     let bits = value.bitPattern
     guard value.isFinite else { return UInt16(bits >> 16) }
@@ -62,7 +62,7 @@ extension StableHLOWriter {
       x.element)
   }
 
-  /// `dimensions` says which of the new extents the old ones are.
+  /// Broadcasts; `dimensions` maps the old dimensions to the new ones.
   mutating func broadcast(_ x: Term, _ extents: [Int], along dimensions: [Int]) -> Term {
     guard x.extents != extents else { return x }
     return emit(
@@ -77,7 +77,7 @@ extension StableHLOWriter {
         + Self.type(extents, x.element), extents, x.element)
   }
 
-  /// The part of the last extent.
+  /// Slices the last dimension.
   mutating func slice(_ x: Term, last range: Range<Int>) -> Term {
     let ranges = x.extents.dropLast().map { 0..<$0 } + [range]
     let extents = ranges.map(\.count)
@@ -140,7 +140,7 @@ extension StableHLOWriter {
 
   private var isExact: Bool { precision == .float32 }
 
-  /// A convolution of stride 1 with zeros around; the result has the operands' element.
+  /// Convolves with stride 1 and zero padding; the result has the operands' element type.
   mutating func convolution(
     _ x: Term, _ w: Term, _ labels: String, padding: Int, _ extents: [Int]
   ) -> Term {
@@ -153,7 +153,7 @@ extension StableHLOWriter {
         + "(\(x.type), \(w.type)) -> \(Self.type(extents, x.element))", extents, x.element)
   }
 
-  /// A product of matrices; the result has the operands' element.
+  /// Multiplies matrices; the result has the operands' element type.
   mutating func dot(
     _ a: Term, _ b: Term, _ contracted: ([Int], [Int]), _ extents: [Int]
   ) -> Term {
@@ -191,7 +191,7 @@ extension StableHLOWriter {
     }
   }
 
-  /// A number everywhere.
+  /// Fills a tensor with a number.
   mutating func spread(_ operand: ScalarOperand, _ extents: [Int]) -> Term {
     let one = scalar(operand)
     return broadcast(one, extents, along: [])

@@ -1,6 +1,6 @@
 import DVAETensors
 
-// The likelihood and the optimizer. All of it is computed in 32-bit floats.
+// The likelihood and the optimizer, all in float32.
 
 extension StableHLOWriter {
   mutating func writeObjective(_ operation: RecordedOperation, _ results: [Int]) {
@@ -9,7 +9,7 @@ extension StableHLOWriter {
       let parts = likelihood(term(statistics), term(target))
       var sums = binary("add", unary("log", parts.x), unary("log", parts.rest))
       sums = binary("add", binary("add", sums, parts.logScale), naturalLogarithm(2))
-      // Each position by itself first: float32 sums of a few numbers lose little.
+      // Sum each position first: short float32 sums lose little precision.
       set(results[0], sum(sum(binary("add", sums, parts.distance), [2, 3]), [0, 1]))
     case .logitLaplaceBackward(let statistics, let target, let scale):
       let parts = likelihood(term(statistics), term(target))
@@ -24,7 +24,7 @@ extension StableHLOWriter {
     case .sumOfSquares(let x):
       let x = term(x)
       let squares = binary("multiply", x, x)
-      // By rows first, for the same reason.
+      // Sum rows first, for the same reason.
       let rows = sum(squares, Array(1..<max(1, x.extents.count)))
       set(results[0], sum(rows, [0]))
     default: preconditionFailure("StableHLOWriter: not an operation of the objective")
@@ -32,7 +32,7 @@ extension StableHLOWriter {
   }
 
   private struct Likelihood {
-    /// The target, and 1 less it.
+    /// The target, and 1 minus the target.
     var x, rest: Term
     /// logit x − μ.
     var difference: Term
@@ -77,7 +77,7 @@ extension StableHLOWriter {
     for (result, term) in zip(results, [newP, newM, newV, newA]) { set(result, term) }
   }
 
-  /// decay·old + (1 − decay)·new.
+  /// Returns decay·old + (1 − decay)·new.
   private mutating func mean(of old: Term, _ new: Term, decay: Float) -> Term {
     let kept = binary("multiply", old, Double(decay))
     let added = binary("multiply", new, Double(1 - decay))

@@ -84,7 +84,7 @@ extension StableHLOWriter {
 
   // MARK: Convolutions
 
-  /// Products with 1×1 kernels are products of matrices, which compilers know best.
+  /// 1×1 convolutions become matrix products, which compilers optimise best.
   private mutating func forward(
     _ x: Term, _ weights: Term, _ bias: Term, _ shape: ConvolutionShape, reluInput: Bool,
     _ element: String
@@ -140,7 +140,7 @@ extension StableHLOWriter {
     return (convert(dw, "f32"), db)
   }
 
-  /// A table of w[:, token] + b, and a row of it for each token.
+  /// Gathers a row of the table w[:, token] + b for each token.
   private mutating func gather(
     _ tokens: Term, _ weights: Term, _ bias: Term, _ shape: ConvolutionShape, _ element: String
   ) -> Term {
@@ -157,7 +157,7 @@ extension StableHLOWriter {
         + Self.type(extents, element), extents, element)
   }
 
-  /// The epilogue, in the sum's element.
+  /// Applies the epilogue, in the sum's element type.
   private mutating func finish(
     _ sum: Term, _ epilogue: RecordedEpilogue, _ element: String
   ) -> Term {
@@ -180,7 +180,7 @@ extension StableHLOWriter {
 
   // MARK: Resampling
 
-  /// Each 2×2 cell of positions as two extents of its own; odd last rows and columns are dropped.
+  /// Splits positions into 2×2 cells with two dimensions; odd last rows and columns are dropped.
   private mutating func cells(_ x: Term) -> Term {
     let e = x.extents
     let even = [e[0], e[1] / 2 * 2, e[2] / 2 * 2, e[3]]
@@ -194,7 +194,7 @@ extension StableHLOWriter {
     return reshape(x, [e[0], e[1] / 2, 2, e[2] / 2, 2, e[3]])
   }
 
-  /// The first largest element of each cell gets its dy.
+  /// Sends each dy to the first largest element of its cell.
   private mutating func poolGradient(_ dy: Term, _ x: Term) -> Term {
     let e = x.extents
     let x = cells(x)

@@ -1,23 +1,23 @@
 import DVAETensors
 
-/// The precision that a program computes its activations in.
+/// The precision of a program's activations.
 package enum ProgramPrecision: String, Hashable, Sendable, CaseIterable {
-  /// 32-bit floats everywhere; no product of matrices is rounded to less.
+  /// float32 everywhere; no matrix product is rounded to less.
   case float32
-  /// 32-bit floats, with matrix products in the device's faster mode, which reads 10 bits of the
-  /// mantissa where there is one.
+  /// float32, with matrix products in the device's faster mode, which reads 10 mantissa bits if it
+  /// has one.
   case tf32
-  /// 16-bit floats with 7 bits of mantissa. Parameters, moments, averages and sums stay in 32 bits,
+  /// 16-bit floats with 7 mantissa bits. Parameters, moments, averages and sums stay in float32,
   /// and so do the logits, the relaxation, the statistics, and the layers that read or make them.
   case bfloat16
-  /// 16-bit floats with 10 bits of mantissa, the largest 65504; the same stays in 32 bits. Gradients
-  /// must be scaled to fit.
+  /// 16-bit floats with 10 mantissa bits, at most 65504; the same values stay in float32. Gradients
+  /// need loss scaling.
   case float16
 }
 
-/// A recorded program as StableHLO text, which every PJRT plugin compiles.
+/// Writes a recorded program as StableHLO text, which every PJRT plugin compiles.
 ///
-/// The text depends on the recording and the precision alone, so it can serve as the key of a
+/// The text depends only on the recording and the precision, so it can serve as the key of a
 /// compiled program.
 package struct StableHLOWriter {
   /// A value in the text.
@@ -34,12 +34,12 @@ package struct StableHLOWriter {
   private var lines: [String] = []
   private var terms: [Int: Term] = [:]
   private var count = 0
-  /// The value of each instruction so far: all are pure, so an equal one has the same value.
+  /// The value of each instruction so far; instructions are pure, so equal ones share a value.
   private var known: [String: Term] = [:]
-  /// Items that are 32-bit floats in every precision.
+  /// Items that are float32 in every precision.
   private var wide: Set<Int> = []
 
-  /// The text of a program.
+  /// Returns the text of a program.
   package static func text(
     _ recording: Recording, precision: ProgramPrecision = .float32
   ) -> String {
@@ -54,7 +54,7 @@ package struct StableHLOWriter {
     self.precision = precision
   }
 
-  /// The element of activations.
+  /// The element type of activations.
   var activation: String {
     switch precision {
     case .float32, .tf32: "f32"
@@ -109,7 +109,7 @@ package struct StableHLOWriter {
 
   // MARK: Items
 
-  /// The value of an item.
+  /// Returns the value of an item.
   func term(_ item: Int) -> Term {
     guard let term = terms[item] else { preconditionFailure("StableHLOWriter: item \(item)") }
     return term
@@ -123,19 +123,19 @@ package struct StableHLOWriter {
     terms[item] = term
   }
 
-  /// The element that an item is stored in.
+  /// Returns the element type in which an item is stored.
   func stored(_ item: Int) -> String {
     wide.contains(item) ? "f32" : name(of: contents.items[item].element)
   }
 
-  /// The element that an operation computes in, which reads and makes these items.
+  /// Returns the element type of the operation that reads and makes these items.
   func computed(_ items: Int...) -> String {
     items.contains(where: wide.contains) ? "f32" : activation
   }
 
   // MARK: Instructions
 
-  /// Adds an instruction, unless there is an equal one, and returns its value.
+  /// Adds an instruction, unless an equal one exists, and returns its value.
   mutating func emit(_ text: String, _ extents: [Int], _ element: String) -> Term {
     let key = text + Self.type(extents, element)
     if let known = known[key] { return known }
@@ -148,7 +148,7 @@ package struct StableHLOWriter {
   /// Adds the lines of an instruction with a region.
   mutating func emit(lines more: [String]) { lines += more }
 
-  /// A name that no value has.
+  /// Returns an unused name.
   mutating func newName() -> String {
     count += 1
     return "%\(count)"
@@ -156,8 +156,8 @@ package struct StableHLOWriter {
 }
 
 extension Recording.Contents {
-  /// The items that are 32-bit floats in every precision: logits, relaxed samples, statistics and
-  /// their derivatives.
+  /// The items that are float32 in every precision: logits, relaxed samples, statistics and their
+  /// derivatives.
   fileprivate var wideItems: Set<Int> {
     steps.reduce(into: []) { wide, step in
       switch step.operation {

@@ -1,5 +1,5 @@
-/// Values of a run over its updates, thinned out as it grows: at most 1,024 points, each the mean
-/// of as many neighbours.
+/// A curve over the updates of a run, thinned out as it grows to at most 1,024 points, each the
+/// mean of equally many neighbours.
 package struct Curve: Hashable, Sendable {
   /// A mean over neighbouring updates.
   package struct Point: Hashable, Sendable {
@@ -15,7 +15,7 @@ package struct Curve: Hashable, Sendable {
     }
   }
 
-  /// Updates that a point stands for; the last one may still be growing.
+  /// The number of updates in a point; the last point may have fewer.
   private var width = 1
   private var sums: [(update: Double, value: Double, count: Double)] = []
   private static let capacity = 1_024
@@ -23,7 +23,7 @@ package struct Curve: Hashable, Sendable {
   /// Makes an empty curve.
   package init() {}
 
-  /// Adds the next update's value; what is not finite is left out.
+  /// Adds the next update's value; values that are not finite are ignored.
   package mutating func append(_ update: Int, _ value: Double) {
     guard value.isFinite else { return }
     if let last = sums.last, Int(last.count) < width {
@@ -49,7 +49,7 @@ package struct Curve: Hashable, Sendable {
     }
   }
 
-  /// Whether the points are the same.
+  /// Returns whether the points are equal.
   package static func == (a: Curve, b: Curve) -> Bool { a.points == b.points }
 
   /// Hashes the points.

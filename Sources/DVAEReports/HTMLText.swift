@@ -1,7 +1,7 @@
-/// Text made safe for an HTML page, also within the quotes of an attribute.
+/// Escapes text for an HTML page, including quoted attributes.
 ///
-/// It goes by Unicode scalars, as a browser reads: one of Swift's characters may be a `<` or a quote
-/// together with marks before or behind it. Control characters are shown by their pictures.
+/// It works on Unicode scalars, as browsers do: one of Swift's characters may combine a `<` or a
+/// quote with marks before or after it. Control characters are replaced by their pictures.
 func escaped(_ text: String) -> String {
   var result = ""
   for scalar in text.unicodeScalars {

@@ -1,6 +1,6 @@
 import DVAETensors
 
-/// Curves over the updates of a run as an SVG picture.
+/// An SVG chart of curves over the updates of a run.
 package struct LineChart: Sendable {
   /// A curve with its name.
   package struct Line: Sendable {
@@ -18,9 +18,9 @@ package struct LineChart: Sendable {
 
   /// The title.
   package var title: String
-  /// Whether the values are shown by their logarithms.
+  /// Whether the values are on a logarithmic scale.
   package var isLogarithmic: Bool
-  /// The curves, two at most.
+  /// The curves; at most two.
   package var lines: [Line]
 
   /// Makes a chart.
@@ -35,7 +35,7 @@ package struct LineChart: Sendable {
   private static let (width, height) = (360.0, 220.0)
   private static let (left, right, top, bottom) = (52.0, 352.0, 40.0, 196.0)
 
-  /// The picture; one that says so where there is no point.
+  /// The chart; a message if there are no points.
   var svg: String {
     let shown = lines.map { line in
       Line(line.name, line.points.filter { !isLogarithmic || $0.value > 0 })
@@ -60,7 +60,7 @@ package struct LineChart: Sendable {
     isLogarithmic ? naturalLogarithm(value) / naturalLogarithm(10) : value
   }
 
-  /// The range of values, with some room where they are all the same; nil without values.
+  /// Returns the range of values, widened if they are all equal; nil without values.
   private func range(_ values: [Double]) -> ClosedRange<Double>? {
     guard let low = values.min(), let high = values.max() else { return nil }
     if high > low { return low...high }
@@ -103,7 +103,7 @@ package struct LineChart: Sendable {
     let places = points.map { (x($0.update, xs), y(scaled($0.value), ys)) }
     let path = places.map { "\(coordinate($0.0)),\(coordinate($0.1))" }.joined(separator: " ")
     let line = "<polyline class=\"\(name)\" points=\"\(path)\"/>"
-    // A few points deserve to be seen as such.
+    // Mark single points if there are few.
     guard places.count <= 30 else { return line }
     return places.reduce(line) { body, place in
       body + "<circle cx=\"\(coordinate(place.0))\" cy=\"\(coordinate(place.1))\" r=\"2\" "
@@ -121,5 +121,5 @@ package struct LineChart: Sendable {
   }
 }
 
-/// A coordinate with as many digits as the eye can see.
+/// Rounds a coordinate to visible precision.
 private func coordinate(_ x: Double) -> String { Numbers.fixed(x, 1) }

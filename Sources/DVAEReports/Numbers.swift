@@ -1,25 +1,25 @@
 import Foundation
 
-/// Numbers as people read them.
+/// Numbers formatted for reading.
 package enum Numbers {
-  /// A number with so many decimals.
+  /// Formats a number with a fixed number of decimals.
   ///
   /// - Parameters:
   ///   - value: the number
-  ///   - decimals: digits behind the point
-  ///   - none: stands for nil and for what is not finite
+  ///   - decimals: the number of decimals
+  ///   - none: the text for nil and for numbers that are not finite
   /// - Returns: `3.14`
   package static func fixed(_ value: Double?, _ decimals: Int, none: String = "–") -> String {
     guard let value, value.isFinite else { return none }
     return String(format: "%.\(decimals)f", value)
   }
 
-  /// A share of 1 as a percentage: `12.5 %`.
+  /// Formats a fraction as a percentage: `12.5 %`.
   package static func percent(_ share: Double, _ decimals: Int = 0) -> String {
     fixed(100 * share, decimals) + " %"
   }
 
-  /// A number with a few significant digits, for axes: `0.0312`, `8192`, `1.2e-05`.
+  /// Formats a number with few significant digits, for axes: `0.0312`, `8192`, `1.2e-05`.
   package static func short(_ value: Double) -> String {
     guard value.isFinite else { return "–" }
     let size = abs(value)
@@ -31,12 +31,12 @@ package enum Numbers {
       decoding: digits.drop { $0 == UInt8(ascii: ".") }.reversed(), as: UTF8.self)
   }
 
-  /// A number in the notation of powers of ten: `1.25e-06`.
+  /// Formats a number in scientific notation: `1.25e-06`.
   package static func scientific(_ value: Double, _ decimals: Int) -> String {
     String(format: "%.\(decimals)e", value)
   }
 
-  /// A span of time in words: `40 seconds`, `12 minutes`, `3.2 hours`.
+  /// Formats a duration in words: `40 seconds`, `12 minutes`, `3.2 hours`.
   package static func duration(seconds: Double) -> String {
     guard seconds.isFinite, seconds >= 0 else { return "–" }
     func count(_ number: Double, _ unit: String) -> String {
@@ -48,7 +48,7 @@ package enum Numbers {
     return fixed(seconds / 3600, 1) + " hours"
   }
 
-  /// A span of time as a clock shows it: `1:02:03` or `2:03`.
+  /// Formats a duration like a clock: `1:02:03` or `2:03`.
   package static func clock(seconds: Double) -> String {
     guard seconds.isFinite, (0..<1e7).contains(seconds) else { return "?" }
     let s = Int(seconds.rounded(.up))
@@ -57,7 +57,7 @@ package enum Numbers {
       : String(format: "%d:%02d", s / 60, s % 60)
   }
 
-  /// A text with blanks before it, so that columns end where they should.
+  /// Right-aligns a text with blanks.
   package static func aligned(_ text: String, _ width: Int) -> String {
     String(repeating: " ", count: max(0, width - text.count)) + text
   }

@@ -1,7 +1,7 @@
 import Foundation
 
 extension Page {
-  /// The page as the text of its file.
+  /// The page as HTML.
   package var html: String {
     """
     <!doctype html>
@@ -23,7 +23,7 @@ extension Page {
     """
   }
 
-  // Each picture of a comparison is in the file once; whatever shows it refers to these rules.
+  // Each picture of a comparison is in the file once; its uses refer to these rules.
   private var pictureRules: String {
     parts.enumerated().map { index, part in
       guard case .comparison(let pair) = part else { return "" }
@@ -41,7 +41,7 @@ private func dataURL(_ bytes: [UInt8], _ type: String) -> String {
 }
 
 extension Page.Part {
-  /// The part's element; the index tells it from the others of the page.
+  /// Returns the part's HTML; the index distinguishes it from the page's other parts.
   fileprivate func html(index: Int) -> String {
     switch self {
     case .heading(let text): "<h2>\(escaped(text))</h2>"
@@ -66,7 +66,7 @@ extension Page.Part {
     Numbers.fixed(whole == 0 ? 0 : 100 * Double(part) / Double(whole), 2) + "%"
   }
 
-  /// Heights go by the square root, so that rare values are seen beside frequent ones.
+  /// Heights are square roots, so that rare values are visible beside frequent ones.
   private static func columns(_ values: [Int]) -> String {
     let most = Double(max(1, values.max() ?? 1))
     let columns = values.enumerated().map { index, value in
@@ -124,7 +124,7 @@ extension Page.Picture {
 }
 
 extension Page.Comparison {
-  // The difference is that of the two as the browser blends them.
+  // The browser blends the two pictures to show their difference.
   fileprivate func html(id: String) -> String {
     let name = escaped(name)
     return """

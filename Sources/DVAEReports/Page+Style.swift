@@ -1,5 +1,5 @@
 extension Page {
-  /// The looks of all pages.
+  /// The style sheet of all pages.
   static let style = """
     :root { color-scheme: light dark; --ink: #1d2329; --faint: #59646e; --line: #d5dbe0;
       --ground: #fff; --box: #f3f5f7; --first: #2a6f97; --second: #c23b4b; }

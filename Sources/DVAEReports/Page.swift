@@ -1,9 +1,9 @@
-/// A page of results, in one file that needs nothing beside itself and no script to be read.
+/// A page of results in one self-contained file that is readable without scripts.
 ///
-/// Its parts say what is shown. How that looks, in light and dark, on a wide screen and on a phone,
-/// is decided here for all pages.
+/// Its parts are content only. Their style, light and dark, on wide screens and phones, is the same
+/// for all pages.
 package struct Page: Sendable {
-  /// The heading, which is the window's title too.
+  /// The heading, which is also the window's title.
   package var title: String
   /// The parts of the page, from top to bottom.
   package var parts: [Part]
@@ -26,13 +26,13 @@ package struct Page: Sendable {
     case code(String)
     /// Numbers and texts in columns.
     case table(Table)
-    /// Curves, side by side where there is room.
+    /// Curves, side by side if there is room.
     case charts([LineChart])
     /// Many numbers as thin columns, without labels.
     case columns([Int])
     /// Some numbers as bars with labels.
     case bars([Bar])
-    /// How many of a whole entered a stage, and how many left it.
+    /// The numbers that entered and left a stage, out of a whole.
     case stage(whole: Int, entered: Int, left: Int)
     /// Pictures with a title above each.
     case pictures([Picture])
@@ -56,7 +56,7 @@ package struct Page: Sendable {
 
   /// A picture as the bytes of its file.
   package struct Picture: Sendable {
-    /// The title above it, which describes it to those who do not see it too.
+    /// The title above it, which is also its description for screen readers.
     package var title: String
     /// The file's bytes.
     package var bytes: [UInt8]
@@ -71,11 +71,11 @@ package struct Page: Sendable {
     }
   }
 
-  /// An original and what was made of it; both of one size.
+  /// An original and its reconstruction, of one size.
   package struct Comparison: Sendable {
     /// The name of the original.
     package var name: String
-    /// What is to be said about it.
+    /// The caption.
     package var caption: String
     /// Pixels per row.
     package var width: Int
@@ -83,7 +83,7 @@ package struct Page: Sendable {
     package var height: Int
     /// The original as a PNG file.
     package var original: [UInt8]
-    /// What was made of it, as a PNG file.
+    /// The reconstruction as a PNG file.
     package var reconstruction: [UInt8]
 
     /// Makes a comparison.
@@ -106,7 +106,7 @@ package struct Page: Sendable {
     package struct Column: Sendable {
       /// The heading.
       package var title: String
-      /// Whether numbers stand in it, which end at the right.
+      /// Whether the column holds numbers, which are right-aligned.
       package var isNumber: Bool
 
       /// Makes a heading.
@@ -120,7 +120,7 @@ package struct Page: Sendable {
     package struct Row: Sendable {
       /// One text per column.
       package var cells: [String]
-      /// Examples below the row, folded away: a text, and a note in small print.
+      /// Collapsed examples below the row: a text, and a note in small print.
       package var examples: [(text: String, note: String)]
 
       /// Makes a row.

@@ -1,13 +1,13 @@
 package import DVAEImages
 
 extension PixelImage {
-  /// Pictures of one size in rows.
+  /// Arranges pictures of one size in rows.
   ///
   /// - Parameters:
-  ///   - pictures: all of the size of the first
-  ///   - columns: pictures in a row, at least 1
-  ///   - gap: pixels between them
-  ///   - background: the grey of the gaps, and of what the last row lacks
+  ///   - pictures: all of the first one's size
+  ///   - columns: the number of pictures in a row, at least 1
+  ///   - gap: the pixels between them
+  ///   - background: the grey of the gaps and of empty places in the last row
   /// - Returns: one picture; nil for none
   package static func tiled(
     _ pictures: [PixelImage], columns: Int, gap: Int = 0, background: UInt8 = 0
@@ -33,7 +33,7 @@ extension PixelImage {
     return PixelImage(width: fullWidth, height: fullHeight, pixels: pixels)
   }
 
-  /// The distance from another picture of the same size, four times as bright.
+  /// Returns the absolute difference from another picture of the same size, times four.
   package func difference(from other: PixelImage) -> PixelImage {
     PixelImage(
       width: width, height: height,

@@ -1,19 +1,18 @@
 import DVAEFiles
 
-/// One event of TensorBoard's log, as the bytes of its record.
+/// One event of TensorBoard's log, encoded as a record.
 ///
-/// A log is a sequence of records: the length as 64 bits, its check, the event, its check; each
-/// check is a CRC-32C, rotated and offset so that checks of checks do no harm. An event is a message
-/// of Protocol Buffers (`tensorflow/core/util/event.proto`), of which a log of scalars and pictures
-/// needs seven fields.
+/// A log is a sequence of records: the length as 64 bits, its CRC, the event, its CRC; each is a
+/// CRC-32C, rotated and offset so that CRCs of CRCs are harmless. An event is a Protocol Buffers
+/// message (`tensorflow/core/util/event.proto`), of which scalars and pictures need seven fields.
 package struct TensorBoardEvent: Sendable {
-  /// What an event tells.
+  /// The content of an event.
   package enum Content: Sendable {
     /// The first event of every file.
     case version
-    /// The log goes on here: events of this step and later ones, from before, are void.
+    /// The log continues here: earlier events of this step and later ones are void.
     case start
-    /// Numbers by their tags: `train/loss`.
+    /// Scalars by their tags: `train/loss`.
     case scalars([(tag: String, value: Double)])
     /// A picture, encoded as PNG.
     case picture(tag: String, width: Int, height: Int, png: [UInt8])
@@ -21,9 +20,9 @@ package struct TensorBoardEvent: Sendable {
 
   /// Seconds since 1970.
   package var time: Double
-  /// The update that the event is about.
+  /// The update of the event.
   package var step: Int
-  /// What it tells.
+  /// The content.
   package var content: Content
 
   /// Makes an event.

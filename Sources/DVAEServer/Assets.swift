@@ -6,16 +6,16 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The files that the service sends as they are.
+/// The static files of the service.
 package struct Assets: Sendable {
   /// The files by their routes.
   let files: [Route: [UInt8]]
-  /// The Content-Security-Policy of the page: its own style and script, this host, nothing else.
+  /// The page's Content-Security-Policy: only its own style and script, and this host.
   package let pagePolicy: String
 
   /// Reads the files of a folder.
   ///
-  /// - Throws: a file that is missing.
+  /// - Throws: if a file is missing.
   package init(folder: String) throws(DVAEError) {
     var files: [Route: [UInt8]] = [:]
     for (route, name) in [
@@ -37,14 +37,14 @@ package struct Assets: Sendable {
       + "frame-ancestors 'none'"
   }
 
-  /// The files that come with the program.
+  /// Returns the files that come with the program.
   ///
-  /// - Throws: where they are not beside it.
+  /// - Throws: if they are not beside it.
   package static func ofProgram() throws(DVAEError) -> Assets {
     try Assets(folder: PackageResource.folder(of: "DVAEServer", with: "page.html"))
   }
 
-  /// The bytes between the tags of the only element of a name.
+  /// Returns the bytes between the tags of the only element with a name.
   private static func content(of element: String, in page: [UInt8]) -> [UInt8] {
     let text = String(decoding: page, as: UTF8.self)
     guard let start = text.firstRange(of: "<\(element)>"),

@@ -3,23 +3,23 @@ package import DVAEFiles
 extension DVAEError.Code {
   /// The path has no such method.
   static let methodNotAllowed = Self(rawValue: "method-not-allowed")
-  /// The client takes none of the media types that there are.
+  /// The client accepts none of the available media types.
   static let notAcceptable = Self(rawValue: "not-acceptable")
-  /// The request is addressed to another host, or comes from a page of another host.
+  /// The request is for another host, or comes from a page of another host.
   static let foreignHost = Self(rawValue: "foreign-host")
-  /// So many requests wait that no further one is taken.
+  /// The queue of requests is full.
   static let busy = Self(rawValue: "busy")
-  /// The service is about to end.
+  /// The service is shutting down.
   static let draining = Self(rawValue: "draining")
 }
 
 extension DVAEError {
-  /// The error of a request for which there is no room.
+  /// Returns the error of a request for which there is no room.
   static func busy(_ problem: String, seconds: Int) -> DVAEError {
     DVAEError(.inputOutput, code: .busy, problem, advice: "try again in \(seconds) s")
   }
 
-  /// The error of a body of more bytes than allowed.
+  /// Returns the error of a body that exceeds the size limit.
   static func bodyTooLarge(limit: Int) -> DVAEError {
     DVAEError(
       .badData, code: .tooManyBytes, "the body has more bytes than the limit of \(limit)",
@@ -28,7 +28,7 @@ extension DVAEError {
 }
 
 extension HTTPResponse {
-  /// The response to a request that failed: the line that the command line prints, as JSON.
+  /// Makes the response to a failed request: the line that the command would print, as JSON.
   package init(_ error: DVAEError) {
     let body = ErrorBody(
       error: .init(
@@ -38,9 +38,9 @@ extension HTTPResponse {
     self.init(status: Self.status(of: error), MediaType.json, text)
   }
 
-  /// The status that an error stands for.
+  /// Returns the HTTP status of an error.
   ///
-  /// This is the only place that decides it.
+  /// Only this function decides it.
   package static func status(of error: DVAEError) -> Int {
     switch error.code {
     case .methodNotAllowed: return 405

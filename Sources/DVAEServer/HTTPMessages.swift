@@ -1,17 +1,17 @@
-/// A request, without the socket that it came from.
+/// A request, independent of its socket.
 package struct HTTPRequest: Sendable {
-  /// GET, POST.
+  /// The method, such as GET or POST.
   package var method: String
-  /// The path, as the client sent it.
+  /// The path as the client sent it.
   package var path: String
-  /// The settings behind the question mark, in their order.
+  /// The query parameters in their order.
   package var query: [(name: String, value: String)]
-  /// The headers that the service reads, by their names in lower case.
+  /// The headers that the service uses, by their names in lower case.
   package var headers: [String: String]
   /// The body.
   package var body: [UInt8]
 
-  /// The headers that the service reads.
+  /// The names of the headers that the service uses.
   package static let readHeaders = ["accept", "content-length", "host", "origin"]
 
   /// Makes a request.
@@ -20,7 +20,7 @@ package struct HTTPRequest: Sendable {
   ///   - method: GET or POST, for example
   ///   - target: the path and the query
   ///   - headers: by their names in lower case
-  ///   - body: empty unless given
+  ///   - body: empty by default
   package init(
     _ method: String, _ target: String, headers: [String: String] = [:], body: [UInt8] = []
   ) {
@@ -41,9 +41,9 @@ package struct HTTPRequest: Sendable {
 
 /// A response.
 package struct HTTPResponse: Sendable {
-  /// The status: 200 if all is well.
+  /// The status; 200 for success.
   package var status: Int
-  /// Headers beside the media type and those of every response.
+  /// Headers in addition to the media type and those of every response.
   package var headers: [(name: String, value: String)] = []
   /// The media type of the body.
   package var mediaType: String
@@ -68,7 +68,7 @@ package enum MediaType {
   package static let png = "image/png"
   package static let safetensors = "application/x-safetensors"
 
-  /// Returns the type that a client wants most, the first of equals; nil if it takes none of them
+  /// Returns the type that a client prefers, the first of equals; nil if it accepts none of them
   /// (RFC 9110, section 12.5.1).
   package static func preferred(_ offered: [String], accept: String?) -> String? {
     guard let accept, !accept.isEmpty else { return offered.first }
@@ -83,7 +83,7 @@ package enum MediaType {
   }
 }
 
-/// One entry of an Accept header: a type, `image/*` or `*/*`, and how much it is wanted.
+/// One entry of an Accept header: a type, `image/*` or `*/*`, and its quality value.
 private struct AcceptedRange {
   let type: String
   let quality: Double
@@ -97,7 +97,7 @@ private struct AcceptedRange {
     self.quality = quality.map { Double($0.dropFirst(2)) ?? 0 } ?? 1
   }
 
-  /// The number of parts that are named.
+  /// The number of parts that are not wildcards.
   var precision: Int { type == "*/*" ? 0 : type.hasSuffix("/*") ? 1 : 2 }
 
   func covers(_ offered: String) -> Bool {

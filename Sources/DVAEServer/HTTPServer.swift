@@ -3,15 +3,15 @@ import CDVAEHTTPServer
 package import DVAEFiles
 import DVAEImages
 
-/// The sockets of a service.
+/// A server that connects a service to sockets.
 package final class HTTPServer: Sendable {
-  /// Bounds on connections.
+  /// The limits on connections.
   package struct Limits: Sendable {
     /// The number of connections; further ones wait in the system's queue.
     package var connections = 512
-    /// The time in which a request must arrive, and a response must be taken, in seconds.
+    /// The time limit for receiving a request and for sending a response, in seconds.
     package var seconds = 60
-    /// Bytes of all bodies together.
+    /// The memory for all bodies together, in bytes.
     package var bodies = 256 << 20
 
     /// The standard limits.
@@ -21,7 +21,7 @@ package final class HTTPServer: Sendable {
   private let server: Server
   private let service: Service
 
-  /// The pointer of the C functions, which any thread may use.
+  /// The pointer for the C functions, which any thread may use.
   private struct Server: @unchecked Sendable {
     let pointer: OpaquePointer
   }
@@ -29,11 +29,11 @@ package final class HTTPServer: Sendable {
   /// Starts to listen.
   ///
   /// - Parameters:
-  ///   - service: what answers
+  ///   - service: answers the requests
   ///   - host: a name or an address of this machine
-  ///   - port: 0 for a free one
-  ///   - limits: bounds on connections
-  /// - Throws: where the address cannot be taken.
+  ///   - port: the port; 0 chooses a free one
+  ///   - limits: the limits on connections
+  /// - Throws: if the address cannot be bound.
   package init(
     _ service: Service, host: String, port: UInt16, _ limits: Limits = Limits()
   ) throws(DVAEError) {
@@ -70,15 +70,15 @@ package final class HTTPServer: Sendable {
   /// The port that the server listens on.
   package var port: Int { Int(dvae_http_port(server.pointer)) }
 
-  /// The number of requests that have begun to arrive and whose response has not left.
+  /// The number of requests that have begun to arrive and whose response is not sent completely.
   package var active: Int { Int(dvae_http_active(server.pointer)) }
 
-  /// The number of requests that have arrived and have no response yet.
+  /// The number of requests that have arrived and are not answered yet.
   package var unanswered: Int { Int(dvae_http_unanswered(server.pointer)) }
 
-  /// Takes no further connections.
+  /// Accepts no further connections.
   ///
-  /// Requests that arrive on those that there are will be answered.
+  /// Requests on existing connections are still answered.
   package func close() {
     service.drain()
     dvae_http_close(server.pointer)
@@ -86,12 +86,12 @@ package final class HTTPServer: Sendable {
 
   /// Ends all connections.
   ///
-  /// No call may follow.
+  /// No other call may follow.
   package func stop() { dvae_http_stop(server.pointer) }
 
   // MARK: Requests
 
-  /// A request that outlives the call of the handler.
+  /// A request that is answered after the handler returns.
   private final class Pending: @unchecked Sendable {
     private let pointer: OpaquePointer
 

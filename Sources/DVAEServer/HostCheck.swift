@@ -2,10 +2,10 @@ package import DVAEFiles
 
 /// Decides whether a request is meant for this service.
 ///
-/// Other pages in the user's browser could otherwise use a service on the same machine: by a name of
-/// their own that leads to 127.0.0.1 (DNS rebinding), or by sending a form across origins.
+/// Otherwise, other pages in the user's browser could use a service on the same machine: through a
+/// name of theirs that resolves to 127.0.0.1 (DNS rebinding), or by sending a form across origins.
 package struct HostCheck: Sendable {
-  /// The names by which the service is called; nil if it answers to any.
+  /// The names of the service; nil accepts any.
   package var names: Set<String>?
 
   /// The names of this machine for itself.
@@ -16,7 +16,7 @@ package struct HostCheck: Sendable {
 
   /// Checks the headers Host and Origin.
   ///
-  /// - Throws: a request that is meant for another host, or comes from a page of another one.
+  /// - Throws: if the request is meant for another host or comes from a page of another host.
   package func check(_ request: HTTPRequest) throws(DVAEError) {
     let host = request.headers["host"]
     if let names, !names.contains(host.map(Self.name) ?? "") {
@@ -35,7 +35,7 @@ package struct HostCheck: Sendable {
     }
   }
 
-  /// A host without its port, in lower case.
+  /// Returns a host without its port, in lower case.
   static func name(of host: String) -> String {
     let end =
       host.hasPrefix("[")

@@ -1,8 +1,8 @@
 import DVAEKit
 
-/// What `/v1/model` says.
+/// The response of `/v1/model`.
 struct ModelDescription: Encodable {
-  /// The limits that requests must keep.
+  /// The limits of requests.
   struct Limits: Encodable {
     var bytes: Int
     var codes: Int

@@ -2,18 +2,18 @@ import DVAEFiles
 import Dispatch
 import Synchronization
 
-/// The requests that need the network, from their arrival to their response.
+/// The queue of requests that need the network, from their arrival to their response.
 ///
-/// Images are decoded and resized on a few threads, the network works on all requests that are ready
-/// by then, up to a batch, and the responses are encoded while it goes on.
+/// A few threads decode and resize images, the network computes all requests that are ready, up to
+/// a batch, and responses are encoded in the meantime.
 final class RequestQueue: Sendable {
   /// One request.
   struct Entry: Sendable {
-    /// Does what needs no network.
+    /// Does the work that does not need the network.
     var prepare: @Sendable () throws(DVAEError) -> ServiceTask
-    /// Whether the client has gone away.
+    /// Whether the client has closed its connection.
     var isGone: @Sendable () -> Bool
-    /// Takes the response.
+    /// Sends the response.
     var answer: @Sendable (HTTPResponse) -> Void
   }
 
@@ -23,12 +23,12 @@ final class RequestQueue: Sendable {
   private struct State {
     var waiting: [Entry] = []
     var ready: [(entry: Entry, task: ServiceTask)] = []
-    /// Requests that were taken and not answered.
+    /// The number of requests that are accepted and not answered.
     var count = 0
     var preparations = 0
     var isComputing = false
     var isDraining = false
-    /// The time that the network takes for one request, in seconds; a moving average.
+    /// A moving average of the network's time per request, in seconds.
     var seconds = 0.1
   }
 
@@ -47,24 +47,24 @@ final class RequestQueue: Sendable {
     self.metrics = metrics
   }
 
-  /// Whether no further request is taken.
+  /// Whether the queue is full.
   var isFull: Bool { current.withLock { $0.count >= capacity } }
 
-  /// Whether the service is about to end.
+  /// Whether the service is shutting down.
   var isDraining: Bool { current.withLock { $0.isDraining } }
 
-  /// The number of requests and of places for them.
+  /// The number of requests, and the capacity.
   var state: (count: Int, capacity: Int) { (current.withLock { $0.count }, capacity) }
 
-  /// The seconds after which there is likely to be a place: when half of the queue is done.
+  /// The estimated seconds until there is room: when half of the queue is done.
   var seconds: Int {
     current.withLock { min(60, max(1, Int((Double($0.count) / 2 * $0.seconds).rounded(.up)))) }
   }
 
-  /// Notes that the service is about to end.
+  /// Records that the service is shutting down.
   func drain() { current.withLock { $0.isDraining = true } }
 
-  /// Takes a request; false where there is no place for it.
+  /// Accepts a request; returns false if the queue is full.
   func submit(_ entry: Entry, compute: @escaping Computation) -> Bool {
     let (isTaken, starts) = current.withLock { state in
       guard state.count < capacity else { return (false, false) }
@@ -126,11 +126,11 @@ final class RequestQueue: Sendable {
     }
   }
 
-  /// Whether nobody waits for a request any more; it is then done.
+  /// Returns whether the client of a request has gone; the request is then finished.
   private func isAbandoned(_ entry: Entry) -> Bool {
     guard entry.isGone() else { return false }
     metrics.countCancelled()
-    // Nobody reads the response; it ends the connection.
+    // Nobody reads this response; it closes the connection.
     finish(entry, HTTPResponse(status: 499, MediaType.json, []))
     return true
   }

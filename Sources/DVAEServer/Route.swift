@@ -14,7 +14,7 @@ package enum Route: String, CaseIterable, Sendable {
   case reconstruct = "/v1/reconstruct"
   case patches = "/v1/patches"
 
-  /// The method that the path has; HEAD is answered where GET is.
+  /// The method of the path; where GET is allowed, HEAD is too.
   package var method: String {
     switch self {
     case .tokenize, .decode, .reconstruct, .patches: "POST"
@@ -22,7 +22,7 @@ package enum Route: String, CaseIterable, Sendable {
     }
   }
 
-  /// The media types of its responses; the first one unless the client wants another.
+  /// The media types of its responses; the first one is the default.
   package var mediaTypes: [String] {
     switch self {
     case .page: [MediaType.html]
@@ -37,7 +37,7 @@ package enum Route: String, CaseIterable, Sendable {
 
   /// Finds the route of a request.
   ///
-  /// - Throws: an unknown path or another method.
+  /// - Throws: for an unknown path or another method.
   init(_ request: HTTPRequest) throws(DVAEError) {
     guard let route = Route(rawValue: request.path) else {
       throw DVAEError(
@@ -55,9 +55,9 @@ package enum Route: String, CaseIterable, Sendable {
 
   /// Chooses the media type of the response.
   ///
-  /// A path with only one sends it whatever the client accepts.
+  /// A path with only one type ignores the client's preferences.
   ///
-  /// - Throws: a client that takes none of several.
+  /// - Throws: if the client accepts none of several.
   func mediaType(_ request: HTTPRequest) throws(DVAEError) -> String {
     if mediaTypes.count == 1 { return mediaTypes[0] }
     guard let type = MediaType.preferred(mediaTypes, accept: request.headers["accept"]) else {

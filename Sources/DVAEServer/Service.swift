@@ -3,34 +3,34 @@ package import DVAEImages
 package import DVAEKit
 import Synchronization
 
-/// The HTTP service without its sockets: requests to responses.
+/// The HTTP service without sockets: a function from requests to responses.
 ///
-/// `handle` answers one request at once. A server calls `respond`, which computes the requests that
-/// arrive together in one pass through the network; the responses are the same bytes.
+/// `handle` answers one request at once. A server calls `respond`, which batches requests that
+/// arrive together; the responses are the same bytes.
 package final class Service: Sendable {
-  /// What a service is and what it allows.
+  /// The settings and limits of a service.
   package struct Settings: Sendable {
-    /// What is done to an image first; requests choose the crop and whether it may be enlarged.
+    /// The preprocessing; requests choose the crop and whether small images are enlarged.
     package var preprocessing = Preprocessing()
-    /// Bounds on images.
+    /// The limits on images.
     package var limits = DecodingLimits(maximumPixels: 50_000_000, maximumBytes: 20 << 20)
-    /// The number of requests that go through the network together.
+    /// The largest number of requests in a batch.
     package var batchSize = 4
     /// The number of requests that may wait; further ones are refused.
     package var queue = 64
-    /// The number of images that are decoded and resized at a time.
+    /// The number of images that are decoded and resized in parallel.
     package var preparations = 2
-    /// The hosts that the service answers for.
+    /// The host names that the service accepts.
     package var hosts = HostCheck(names: HostCheck.loopback)
 
     /// The standard settings.
     package init() {}
 
-    /// The number of tokens that a grid to be decoded may have: four pictures of the resolution.
+    /// The largest grid to decode, in tokens: four images of the resolution.
     var mostTokens: Int { preprocessing.resolution * preprocessing.resolution / 16 }
   }
 
-  /// The number of codes in one request for patches.
+  /// The largest number of codes in one request for patches.
   static let mostPatches = 512
 
   package let settings: Settings
@@ -44,7 +44,7 @@ package final class Service: Sendable {
 
   /// Makes a service of a model.
   ///
-  /// - Throws: a model without one of its halves, or settings that no image can have.
+  /// - Throws: if the model lacks its encoder or decoder, or the settings are impossible.
   package init(_ vae: DiscreteVAE, _ settings: Settings, _ assets: Assets) throws {
     try settings.preprocessing.validate()
     guard settings.preprocessing.crop != .none else {
@@ -64,7 +64,7 @@ package final class Service: Sendable {
 
   // MARK: Requests
 
-  /// The response to a request whose body has not arrived yet; nil if the body is wanted.
+  /// Returns a response before the body is received; nil if the body is needed.
   package func refusal(of head: HTTPRequest) -> HTTPResponse? {
     do throws(DVAEError) {
       try settings.hosts.check(head)
@@ -82,11 +82,11 @@ package final class Service: Sendable {
     }
   }
 
-  /// The response to a request whose body a server gave up.
+  /// Returns the response to a request whose body the server discarded.
   ///
   /// - Parameters:
   ///   - head: the request without its body
-  ///   - isTooLarge: whether this body is the reason, and not all bodies together
+  ///   - isTooLarge: whether this body is too large, rather than all bodies together
   /// - Returns: 413 or 503
   package func refusal(of head: HTTPRequest, isTooLarge: Bool) -> HTTPResponse {
     let error: DVAEError =
@@ -96,7 +96,7 @@ package final class Service: Sendable {
     return finished(HTTPResponse(error), head)
   }
 
-  /// Answers a request at once, by this thread.
+  /// Answers a request at once, on this thread.
   package func handle(_ request: HTTPRequest) -> HTTPResponse {
     do throws(DVAEError) {
       try settings.hosts.check(request)
@@ -109,11 +109,11 @@ package final class Service: Sendable {
     }
   }
 
-  /// Answers a request, together with others where it needs the network.
+  /// Answers a request, batched with others if it needs the network.
   ///
   /// - Parameters:
   ///   - request: the request
-  ///   - isGone: whether the client has gone away; asked before work is done for it
+  ///   - isGone: whether the client has gone; called before work is done for it
   ///   - answer: called once, on any thread
   package func respond(
     to request: HTTPRequest, isGone: @escaping @Sendable () -> Bool,
@@ -137,7 +137,7 @@ package final class Service: Sendable {
     if !isTaken { finish(HTTPResponse(busy())) }
   }
 
-  /// From now on the health says that the service is about to end; requests are still answered.
+  /// From now on `/healthz` reports that the service is shutting down; requests are still answered.
   package func drain() { queue.drain() }
 
   private func busy() -> DVAEError {
@@ -172,7 +172,7 @@ package final class Service: Sendable {
     case task(ServiceTask)
   }
 
-  /// Does everything that needs no network.
+  /// Does the work that does not need the network.
   private func prepare(_ request: HTTPRequest) throws(DVAEError) -> Prepared {
     let route = try Route(request)
     let mediaType = try route.mediaType(request)
@@ -231,7 +231,7 @@ package final class Service: Sendable {
     return (image, provenance)
   }
 
-  /// Computes tasks in one pass through each half of the network.
+  /// Computes tasks in one batch per encoder and decoder.
   func compute(_ tasks: [ServiceTask]) -> [Result<ServiceResult, DVAEError>] {
     var results = [Result<ServiceResult, DVAEError>](
       repeating: .success(ServiceResult()), count: tasks.count)
@@ -253,7 +253,7 @@ package final class Service: Sendable {
         }
       }
     }
-    // Grids of one size fit into one pass.
+    // Grids of one size fit into one batch.
     for (_, group) in Dictionary(grouping: decoded, by: { [$0.grid.height, $0.grid.width] }) {
       let pictures = inOnePass(group.map(\.grid)) { try vae.decode($0) }
       for (item, picture) in zip(group, pictures) {
@@ -264,7 +264,7 @@ package final class Service: Sendable {
     return results
   }
 
-  /// Computes items together, or one by one where they do not fit into memory together.
+  /// Computes items as one batch, or one by one if memory does not suffice.
   private func inOnePass<Item, Output>(
     _ items: [Item], _ body: ([Item]) throws -> [Output]
   ) -> [Result<Output, DVAEError>] {
@@ -277,7 +277,7 @@ package final class Service: Sendable {
     }
   }
 
-  /// The patches of codes; each code is computed once.
+  /// Returns the patches of codes; each code is computed once.
   private func patches(of codes: [UInt16]) throws(DVAEError) -> [PixelImage] {
     var known = knownPatches.withLock { $0 }
     let missing = Array(Set(codes).subtracting(known.keys)).sorted()

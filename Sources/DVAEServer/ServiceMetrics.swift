@@ -1,7 +1,7 @@
 import DVAEKit
 import Synchronization
 
-/// The numbers that `/metrics` shows, in Prometheus' text format.
+/// The metrics of `/metrics`, in Prometheus' text format.
 package final class ServiceMetrics: Sendable {
   private struct Label: Hashable {
     var path: String
@@ -27,7 +27,7 @@ package final class ServiceMetrics: Sendable {
     }
   }
 
-  /// Counts a batch that went through the network.
+  /// Counts a batch.
   func count(batch: Int, images: Int, pictures: Int) {
     state.withLock { state in
       state.batches.add(Double(batch))
@@ -36,10 +36,10 @@ package final class ServiceMetrics: Sendable {
     }
   }
 
-  /// Counts a request whose client went away.
+  /// Counts a request whose client closed its connection.
   func countCancelled() { state.withLock { $0.cancelled += 1 } }
 
-  /// The text of `/metrics`.
+  /// Returns the text of `/metrics`.
   func text(_ queue: (count: Int, capacity: Int)) -> String {
     let state = state.withLock { $0 }
     var lines: [String] = []
@@ -67,9 +67,9 @@ package final class ServiceMetrics: Sendable {
   }
 }
 
-/// Counts of values up to given bounds.
+/// A histogram with fixed upper bounds.
 private struct Histogram {
-  /// Bounds for the times of requests, in seconds.
+  /// The bounds for request times, in seconds.
   static let times = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
   private let bounds: [Double]
@@ -88,7 +88,7 @@ private struct Histogram {
     count += 1
   }
 
-  /// The lines of the histogram behind its name.
+  /// Returns the lines of the histogram, with an optional label.
   func lines(_ label: String?) -> [String] {
     let others = label.map { $0 + "," } ?? ""
     let only = label.map { "{\($0)}" } ?? ""

@@ -8,18 +8,18 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The part of a request that needs the network, ready for it.
+/// The part of a request that needs the network.
 enum ServiceTask: Sendable {
-  /// The tokens of a preprocessed image, as a media type.
+  /// Tokenizes a preprocessed image, for a response in a media type.
   case tokenize(PixelImage, Provenance, mediaType: String)
-  /// The picture of the tokens of a preprocessed image.
+  /// Reconstructs a preprocessed image.
   case reconstruct(PixelImage, Provenance, mediaType: String)
-  /// The picture of tokens.
+  /// Decodes tokens.
   case decode(TokenGrid)
-  /// What codes paint by themselves.
+  /// Decodes the patches of codes.
   case patches([UInt16])
 
-  /// The image that has to be encoded.
+  /// The image to be encoded.
   var image: PixelImage? {
     switch self {
     case .tokenize(let image, _, _), .reconstruct(let image, _, _): image
@@ -28,7 +28,7 @@ enum ServiceTask: Sendable {
   }
 }
 
-/// The network's part of a response.
+/// The network's result for a response.
 struct ServiceResult: Sendable {
   var grid: TokenGrid?
   var picture: PixelImage?
@@ -38,7 +38,7 @@ struct ServiceResult: Sendable {
 /// The number of patches in a row of their sheet.
 private let patchesInRow = 32
 
-/// A reconstruction with its numbers, as JSON.
+/// A reconstruction with its measures, as JSON.
 private struct JSONReconstruction: Encodable {
   var input: String
   var output: String
@@ -50,7 +50,7 @@ private struct JSONReconstruction: Encodable {
 }
 
 extension ServiceTask {
-  /// The response that a result is.
+  /// Returns the response for a result.
   func response(_ result: ServiceResult) throws -> HTTPResponse {
     switch self {
     case .tokenize(_, let provenance, let mediaType):

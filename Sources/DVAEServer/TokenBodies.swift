@@ -7,21 +7,21 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Tokens that arrive in the body of a request.
+/// Tokens in the body of a request.
 enum TokenBody {
   /// The name of the body in errors.
   static let name = "tokens"
 
-  /// Reads a grid of tokens: JSON or `.npy`, which the content decides.
+  /// Reads a grid of tokens as JSON or `.npy`, detected from the content.
   ///
   /// In JSON, `tokens` are rows, or one list beside a `shape`. An array is [height, width] or
   /// [1, height, width].
   ///
   /// - Parameters:
   ///   - bytes: the body
-  ///   - most: the number of tokens that a grid may have
-  /// - Returns: the grid, whose tokens may be beyond the vocabulary
-  /// - Throws: what is wrong with it.
+  ///   - most: the largest number of tokens
+  /// - Returns: the grid, whose tokens may be outside the vocabulary
+  /// - Throws: if the body is malformed.
   static func grid(_ bytes: [UInt8], most: Int) throws(DVAEError) -> TokenGrid {
     guard !bytes.isEmpty else {
       throw DVAEError(
@@ -91,10 +91,10 @@ enum TokenBody {
   ///
   /// - Parameters:
   ///   - bytes: the body
-  ///   - most: the number of codes
-  ///   - vae: the model whose codes they are
+  ///   - most: the largest number of codes
+  ///   - vae: the model that defines the vocabulary
   /// - Returns: at least one code of the vocabulary
-  /// - Throws: what is wrong with it.
+  /// - Throws: if the body is malformed.
   static func codes(_ bytes: [UInt8], most: Int, of vae: DiscreteVAE) throws(DVAEError) -> [UInt16]
   {
     var codes: [UInt16] = []
@@ -145,7 +145,7 @@ private struct TokenList {
     var columns: Int?
     var isFlat = false
     while try reader.nextElement(isFirst: rows == 0 && tokens.isEmpty) {
-      // An element that is no list is a token.
+      // An element that is not a list is a token.
       let before = tokens.count
       if !isFlat, let row = try row(&reader, most: most - before) {
         guard columns == nil || columns == row.count, !row.isEmpty else {
@@ -181,14 +181,14 @@ private struct TokenList {
 struct TokenResponse {
   /// The tokens.
   let grid: TokenGrid
-  /// Where they come from.
+  /// The provenance of the tokens.
   let provenance: Provenance
 
-  /// The body in a media type of `Route.tokenize`.
+  /// Returns the body in a media type of `Route.tokenize`.
   func body(_ mediaType: String) throws -> [UInt8] {
     switch mediaType {
     case MediaType.npy:
-      // The shape and the bytes of the file that a bulk job of one image writes.
+      // The same shape and bytes as in the file of a bulk job with one image.
       return try NpyHeader(.uint16, shape: [1, grid.height, grid.width]).encoded()
         + grid.littleEndianBytes
     case MediaType.safetensors:

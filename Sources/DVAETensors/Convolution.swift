@@ -1,12 +1,12 @@
-/// The extent of one convolution: square odd kernel, stride 1, zero padding that keeps the size.
+/// The shape of one convolution: square odd kernel, stride 1, zero padding that keeps the size.
 ///
 /// Weights are laid out [output, input, row, column] (OIHW), as the released files hold them.
 package struct ConvolutionShape: Hashable, Sendable {
   /// Rows and columns of the kernel: 1, 3 or 7 in this network.
   package let kernel: Int
-  /// Channels read.
+  /// The number of input channels.
   package let inputChannels: Int
-  /// Channels written.
+  /// The number of output channels.
   package let outputChannels: Int
 
   /// Makes the shape; the kernel must be odd.
@@ -17,27 +17,28 @@ package struct ConvolutionShape: Hashable, Sendable {
     self.outputChannels = outputChannels
   }
 
-  /// Weights without the bias: O·I·k².
+  /// The number of weights without the bias: O·I·k².
   package var weightCount: Int { outputChannels * fanIn }
 
-  /// Numbers that one output sums: I·k².
+  /// The number of products that one output sums: I·k².
   package var fanIn: Int { inputChannels * kernel * kernel }
 
-  /// Multiply-adds of the direct algorithm over this many positions.
+  /// Returns the multiply-adds of the direct algorithm over this many positions.
   package func multiplyAdds(positions: Int) -> Int { weightCount * positions }
 }
 
-/// What a convolution does to each sum before it is stored, in this order.
+/// The operations on each sum of a convolution before it is stored, in this order.
 ///
 /// v = sum + bias; ReLU; zero where `mask` is not positive; y = skip + gain·v.
 package struct Epilogue<Value: Sendable>: Sendable {
   /// Replaces negative values by zero.
   package var relu: Bool
-  /// Zeroes the values where this tensor, of the output's shape, is not positive: ReLU's backward half.
+  /// Zeroes the values where this tensor, of the output's shape, is not positive: ReLU's backward
+  /// pass.
   package var mask: Value?
-  /// Is added after scaling; of the output's shape.
+  /// Added after scaling; of the output's shape.
   package var skip: Value?
-  /// Whether the result may take the skip's memory, because nobody reads the skip any more.
+  /// Whether the result may reuse the skip's memory, because the skip is no longer read.
   package var overwritesSkip: Bool
   /// Scales the value (also without a skip).
   package var gain: Float
@@ -60,7 +61,7 @@ package struct Epilogue<Value: Sendable>: Sendable {
   package static var relu: Self { Self(relu: true) }
 }
 
-/// What a prepared filter is going to be used for; an engine packs only for these.
+/// The operations that a filter is prepared for; an engine packs only for these.
 package struct FilterUses: OptionSet, Hashable, Sendable {
   /// The bits of the set.
   package let rawValue: Int

@@ -1,27 +1,27 @@
-/// The closed list of operations that the dVAE is made of.
+/// The closed list of operations from which the dVAE is built.
 ///
 /// The model is written once over this list. A `HostEngine` computes each operation when it is
 /// called; a recording engine writes the operation down, and the recording becomes a program for an
 /// accelerator or an ONNX file.
 ///
-/// Each operation stands beside its backward half, under the same stem and with the same letters:
-/// `x` is what it reads, `y` what it makes, `dx` and `dy` the loss's derivatives by them. All
-/// activations are [N, H, W, C] float32. `ReferenceEngine` defines what every operation means;
-/// any other engine agrees with it within the rounding of its sums, and gives the same bits for
-/// any number of threads. Shapes that do not fit are the caller's mistake and trap with both shapes.
+/// Each operation stands beside its backward operation, with the same stem and the same letters:
+/// `x` is the input, `y` the output, `dx` and `dy` the loss's derivatives by them. All activations
+/// are [N, H, W, C] float32. `ReferenceEngine` defines every operation; other engines agree with it
+/// within the rounding of their sums and give the same bits for any number of threads. Mismatched
+/// shapes are programming errors and trap with both shapes.
 package protocol Engine: Sendable {
-  /// An activation: a tensor, or an item of a recorded program.
+  /// An activation: a tensor, or a node of a recorded program.
   associatedtype Value: EngineValue
   /// A sum over all elements, or a number that a schedule sets for each update.
   associatedtype Scalar: EngineScalar
-  /// A place that operations read and write: a parameter, its gradient, its moments.
+  /// Storage that operations read and write: a parameter, its gradient, its moments.
   associatedtype Variable: Sendable
   /// One token for each position, row-major.
   associatedtype Tokens: Sendable
   /// A convolution's weights and bias in the engine's own layout.
   associatedtype Filter: Sendable
 
-  /// What the engine is and runs on, for provenance and benchmarks: `cpu avx512 2 threads`.
+  /// The engine and its hardware, for provenance and benchmarks: `cpu avx512 2 threads`.
   var name: String { get }
 
   // MARK: Convolution
@@ -36,8 +36,8 @@ package protocol Engine: Sendable {
   /// - Parameters:
   ///   - x: [N, H, W, I]
   ///   - filter: prepared for `.forward`
-  ///   - reluInput: reads max(x, 0) in x's place
-  ///   - epilogue: what happens to each sum
+  ///   - reluInput: whether to read max(x, 0) instead of x
+  ///   - epilogue: the operations on each sum
   /// - Returns: [N, H, W, O]
   func convolution(_ x: Value, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<Value>)
     -> Value
@@ -55,10 +55,10 @@ package protocol Engine: Sendable {
   /// Adds scale·dw and scale·db of `convolution` to the gradients.
   ///
   /// - Parameters:
-  ///   - x: [N, H, W, I], as the forward half read it
+  ///   - x: [N, H, W, I], the input of the forward pass
   ///   - dy: [N, H, W, O]
   ///   - shape: of the convolution
-  ///   - reluInput: the forward half read max(x, 0)
+  ///   - reluInput: whether the forward pass read max(x, 0)
   ///   - scale: multiplies both gradients (the residual gain)
   ///   - dWeights: OIHW, added to
   ///   - dBias: [O], added to
@@ -66,12 +66,12 @@ package protocol Engine: Sendable {
     _ x: Value, _ dy: Value, _ shape: ConvolutionShape, reluInput: Bool, scale: Float,
     dWeights: Variable, dBias: Variable)
 
-  /// argmax_o of a 1×1 convolution, the first of equals, without ever storing the logits.
+  /// argmax_o of a 1×1 convolution without storing the logits; of equal ones the lower o wins.
   ///
   /// - Returns: one token in 0..<O for each position, row-major over [N, H, W].
   func argmaxConvolution(_ x: Value, _ filter: Filter, reluInput: Bool) -> Tokens
 
-  /// argmax_k of logits, the first of equals.
+  /// argmax_k of logits; of equal ones the lower k wins.
   ///
   /// - Parameter logits: [N, H, W, K]
   /// - Returns: one token in 0..<K for each position, row-major over [N, H, W].
@@ -119,20 +119,20 @@ package protocol Engine: Sendable {
   /// q = softmax over channels, [N, H, W, K].
   func softmaxChannels(_ logits: Value) -> Value
 
-  /// The relaxed sample softmax((ℓ + g)/τ), g = −ln(−ln u), for each position. [N, H, W, K]
+  /// Returns the relaxed sample softmax((ℓ + g)/τ), g = −ln(−ln u), for each position. [N, H, W, K]
   func gumbelSoftmax(_ logits: Value, noise: GumbelNoise<Value>, temperature: Scalar) -> Value
 
   /// Σ over positions of KL(softmax(ℓ) ‖ uniform) = Σ_k q_k (ln q_k + ln K), in nats.
   func klToUniform(_ logits: Value) -> Scalar
 
-  /// dℓ of both consumers of the logits at once, so that the wide tensors are passed over once:
+  /// dℓ through the relaxed sample and the KL at once, which reads the wide tensors only once:
   /// dℓ = y⊙(dy − Σ_k dy·y)/τ + klScale · q⊙(ln q − Σ_k q·ln q).
   ///
   /// - Parameters:
   ///   - dy: derivative by the relaxed sample, [N, H, W, K]; the result may take its memory
   ///   - y: the relaxed sample
   ///   - logits: ℓ
-  ///   - temperature: τ of the forward half
+  ///   - temperature: τ of the forward pass
   ///   - klScale: derivative of the loss by the sum that `klToUniform` returns
   /// - Returns: dℓ, [N, H, W, K]
   func gumbelSoftmaxBackward(
@@ -166,9 +166,9 @@ package protocol Engine: Sendable {
   func sumOfSquares(_ x: Variable) -> Scalar
 }
 
-/// An activation with a known extent.
+/// An activation with a known shape.
 package protocol EngineValue: Sendable {
-  /// The extent, [N, H, W, C].
+  /// The shape, [N, H, W, C].
   var shape: Shape { get }
 }
 
@@ -178,15 +178,15 @@ extension Tensor: EngineValue {}
 package protocol EngineScalar: Sendable {
   /// Makes a constant.
   init(_ constant: Double)
-  /// The sum.
+  /// Returns the sum.
   static func + (a: Self, b: Self) -> Self
-  /// The product.
+  /// Returns the product.
   static func * (a: Self, b: Self) -> Self
-  /// The quotient.
+  /// Returns the quotient.
   static func / (a: Self, b: Self) -> Self
-  /// The square root.
+  /// Returns the square root.
   func squareRoot() -> Self
-  /// The smaller of two.
+  /// Returns the smaller of two.
   static func minimum(_ a: Self, _ b: Self) -> Self
 }
 
@@ -195,7 +195,7 @@ extension Double: EngineScalar {}
 /// An engine that computes each operation when it is called, on numbers in this process's memory.
 package protocol HostEngine: Engine
 where Value == Tensor, Scalar == Double, Variable == TensorSlice, Tokens == [Int32] {
-  /// A tensor of undefined contents, recycled where possible.
+  /// Returns a tensor of undefined contents, recycled if possible.
   func makeTensor(_ shape: Shape) -> Tensor
 }
 
@@ -212,19 +212,19 @@ extension HostEngine {
   }
 }
 
-/// Where the uniform numbers of the Gumbel noise come from.
+/// The source of the Gumbel noise's uniform numbers.
 package enum GumbelNoise<Value: Sendable>: Sendable {
   /// Given numbers in (0, 1), of the logits' shape: for tests against an oracle.
   case uniform(Value)
   /// Element i of the logits uses, with j = first + i, 32-bit word j mod 4 of Philox block ⌊j/4⌋ of
-  /// this stream (`SeededGenerator`), so it does not depend on threads and is never stored.
+  /// this stream (`SeededGenerator`). The noise is independent of threads and never stored.
   ///
-  /// Where the logits are a part of a batch, `first` is the element of the batch that they begin
-  /// with: then the noise does not depend on the partition.
+  /// If the logits are part of a batch, `first` is the index of their first element in the batch;
+  /// the noise is then independent of the partition.
   case seeded(seed: UInt64, stream: UInt64, first: UInt64 = 0)
 }
 
-/// The numbers of one AdamW update.
+/// The hyperparameters of one AdamW update.
 package struct AdamWStep<Scalar: EngineScalar>: Sendable {
   /// lr, after the schedule.
   package var learningRate: Scalar
@@ -238,7 +238,7 @@ package struct AdamWStep<Scalar: EngineScalar>: Sendable {
   package var weightDecay: Float
   /// γ of the exponential moving average.
   package var averageDecay: Float
-  /// Multiplies every gradient first: clipping and accumulation.
+  /// The factor of every gradient, for clipping and accumulation.
   package var gradientScale: Scalar
   /// 1 − β₁ᵗ for update t = 1, 2, …: the bias correction of the first moment.
   package var correction1: Scalar

@@ -6,16 +6,16 @@ public import Glibc
 public import Musl
 #endif
 
-// The C library's functions under names that do not clash with methods; the one place in the
-// numerical modules that knows which C library there is.
+// The C library's functions under names that do not clash with methods. Only this file of the
+// numerical modules knows the platform's C library.
 
 /// e to the power x.
 @inlinable package func exponential(_ x: Double) -> Double { exp(x) }
 
-/// The natural logarithm.
+/// Returns the natural logarithm.
 @inlinable package func naturalLogarithm(_ x: Double) -> Double { log(x) }
 
-/// The peak signal-to-noise ratio in decibels; infinite for no error at all.
+/// Returns the peak signal-to-noise ratio in decibels; infinite for equal images.
 ///
 /// - Parameters:
 ///   - meanSquare: the mean of the squared errors
@@ -26,10 +26,10 @@ package func peakSignalToNoiseRatio(meanSquare: Double, peak: Double) -> Double 
   return 10 * log(peak * peak / meanSquare) / log(10)
 }
 
-/// The cosine of an angle in radians.
+/// Returns the cosine of an angle in radians.
 @inlinable package func cosine(_ x: Double) -> Double { cos(x) }
 
-/// The sine of an angle in radians.
+/// Returns the sine of an angle in radians.
 @inlinable package func sine(_ x: Double) -> Double { sin(x) }
 
 /// x to the power y.

@@ -1,11 +1,11 @@
-// Inference in whole numbers. Between the layers of a residual branch run bytes; the residual stream
-// itself stays in float32, so a branch's rounding counts only as much as its gain.
+// int8 inference. The layers of a residual branch exchange bytes; the residual stream stays in
+// float32, so a branch's rounding errors are scaled down by its gain.
 
-/// 8-bit activations, [N, H, W, C]: an element stands for `scale · byte`, never negative.
+/// 8-bit activations, [N, H, W, C]: an element represents `scale · byte` and is never negative.
 ///
-/// The scale is the reading filter's. The rule of `Tensor` holds: who makes it writes it, once.
+/// The filter that reads them holds the scale. As with `Tensor`, only the creator writes it, once.
 package struct ByteTensor: Sendable {
-  /// The extent, [N, H, W, C].
+  /// The shape, [N, H, W, C].
   package let shape: Shape
   private let storage: Tensor
 
@@ -17,7 +17,7 @@ package struct ByteTensor: Sendable {
     self.storage = storage
   }
 
-  /// The shape of a tensor that has room for so many bytes.
+  /// Returns the shape of a tensor with room for these bytes.
   package static func storage(_ shape: Shape) -> Shape { Shape(1, 1, 1, (shape.count + 3) / 4) }
 
   /// The first of `shape.count` bytes, valid as long as the tensor lives.
@@ -29,11 +29,11 @@ package struct ByteTensor: Sendable {
   package var array: [UInt8] { Array(UnsafeBufferPointer(start: pointer, count: shape.count)) }
 }
 
-/// What a convolution in whole numbers reads.
+/// The input of a quantised convolution.
 package enum QuantizedInput: Sendable {
-  /// Bytes, as the layer before left them.
+  /// Bytes from the layer before.
   case bytes(ByteTensor)
-  /// Floats, of which 16-bit numbers are made on the way; with `relu` of max(x, 0).
+  /// Floats, quantised to int16 on the fly; with `relu`, max(x, 0) is read.
   case floats(Tensor, relu: Bool)
 
   /// [N, H, W, C].
@@ -45,11 +45,11 @@ package enum QuantizedInput: Sendable {
   }
 }
 
-/// A place of the residual stream, and max(y, 0) as bytes for the layers that read it so.
+/// A point of the residual stream, and max(y, 0) as bytes for the layers that read bytes.
 package struct QuantizedOutput: Sendable {
   /// [N, H, W, C].
   package let y: Tensor
-  /// The same shape; nil where they were not asked for.
+  /// The same shape; nil if they were not requested.
   package let bytes: ByteTensor?
 
   /// Joins the two.
@@ -59,47 +59,47 @@ package struct QuantizedOutput: Sendable {
   }
 }
 
-/// An engine that also computes an encoder's layers in whole numbers.
+/// An engine that can also compute the layers of an int8 encoder.
 ///
-/// The sums are exact, and every step around them is one rounded float32 operation of a fixed order.
-/// So all engines and instruction sets give the same bits, those that `ReferenceEngine` defines.
+/// The sums are exact, and every other step is one rounded float32 operation in a fixed order. So
+/// all engines and instruction sets give the bits that `ReferenceEngine` defines.
 package protocol QuantizedEngine: HostEngine {
-  /// A convolution's whole numbers in the engine's own layout.
+  /// A convolution's integer weights in the engine's own layout.
   associatedtype QuantizedFilter: Sendable
 
-  /// Prepares the weights for the operations below; which of them depends on their form.
+  /// Prepares the weights for the operations below that accept their form.
   func makeFilter(_ weights: QuantizedWeights) -> QuantizedFilter
 
-  /// The byte of max(sum · scaleₒ + bₒ, 0) / outputScale, by Winograd's F(4×4, 3×3).
+  /// Returns the byte of max(sum · scaleₒ + bₒ, 0) / outputScale, by Winograd's F(4×4, 3×3).
   ///
   /// - Parameters:
   ///   - x: [N, H, W, I]
-  ///   - filter: of weights in the form `.winograd`
-  ///   - outputScale: what one step of the result stands for
+  ///   - filter: weights in the form `.winograd`
+  ///   - outputScale: the value of one step of the result
   /// - Returns: [N, H, W, O]
   func convolution(_ x: ByteTensor, _ filter: QuantizedFilter, outputScale: Float) -> ByteTensor
 
   /// y = skip + gain·(sum · scaleₒ + bₒ).
   ///
   /// - Parameters:
-  ///   - x: [N, H, W, I]; bytes or floats as the weights' form says
-  ///   - filter: of weights in the form `.bytes` or `.pairs`
-  ///   - skip: [N, H, W, O], or nil for none; the result may take its memory
-  ///   - gain: multiplies what is added to the skip
-  ///   - outputScale: of the bytes of max(y, 0), or nil for none
+  ///   - x: [N, H, W, I]; bytes or floats, as the weights' form demands
+  ///   - filter: weights in the form `.bytes` or `.pairs`
+  ///   - skip: [N, H, W, O], or nil; the result may reuse its memory
+  ///   - gain: the factor of the sum that is added to the skip
+  ///   - outputScale: the scale of the bytes of max(y, 0); nil if no bytes are needed
   /// - Returns: [N, H, W, O]
   func convolution(
     _ x: QuantizedInput, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float?
   ) -> QuantizedOutput
 
-  /// argmax_o of a 1×1 convolution, in two steps: bytes say which outputs may be the largest, 16-bit
-  /// numbers which one is.
+  /// argmax_o of a 1×1 convolution in two steps: int8 selects candidates, int16 decides among them.
   ///
-  /// Of each `TokenSearch.group` outputs, in order, the first largest by bytes is taken; of these the
-  /// `TokenSearch.candidates` largest, earlier ones first; of these the first largest by 16 bits.
+  /// From each group of `TokenSearch.group` consecutive outputs the largest by int8 is taken; of
+  /// these the `TokenSearch.candidates` largest; of these the largest by int16. Of equal ones the
+  /// lower wins.
   /// - Parameters:
-  ///   - x: [N, H, W, I], with its bytes; of the floats max(x, 0) is read
-  ///   - coarse: of weights in the form `.bytes`
+  ///   - x: [N, H, W, I] with its bytes; of the floats, max(x, 0) is read
+  ///   - coarse: weights in the form `.bytes`
   ///   - fine: the same weights in the form `.pairs`
   /// - Returns: one token in 0..<O for each position, row-major over [N, H, W].
   func argmaxConvolution(
@@ -110,10 +110,10 @@ package protocol QuantizedEngine: HostEngine {
   func maxPool2x2(_ x: Tensor, outputScale: Float) -> QuantizedOutput
 }
 
-/// How `QuantizedEngine.argmaxConvolution` narrows its search.
+/// The sizes of the search in `QuantizedEngine.argmaxConvolution`.
 package enum TokenSearch {
-  /// Outputs of which one may be the largest.
+  /// Outputs of which only one becomes a candidate.
   package static let group = 64
-  /// Outputs that are looked at closely.
+  /// Candidates that are compared in int16.
   package static let candidates = 8
 }

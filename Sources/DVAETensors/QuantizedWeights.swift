@@ -1,24 +1,24 @@
 import Dispatch
 
-/// A convolution's weights as whole numbers, with a scale for each output channel.
+/// A convolution's weights as integers, with a scale for each output channel.
 ///
-/// The scale is the finest at which no sum can leave 32 bits, whatever the input.
+/// The scale is the finest for which no input can overflow a 32-bit sum.
 package struct QuantizedWeights: Sendable {
-  /// What the whole numbers are, and of what input.
+  /// The integer type of weights and input, and the layout.
   package enum Form: Hashable, Sendable {
-    /// 8-bit weights of bytes: [O][row][column][I].
+    /// int8 weights for byte inputs: [O][row][column][I].
     case bytes
-    /// 16-bit weights of 16-bit inputs of magnitude up to `mostShort`: [O][row][column][I].
+    /// int16 weights for int16 inputs of magnitude up to `mostShort`: [O][row][column][I].
     case pairs
-    /// 16-bit transformed 3×3 weights of bytes, [O][36][I]: U = G g Gᵀ of Winograd's F(4×4, 3×3),
-    /// all rows of G but the last times 4, so that one scale fits all 36.
+    /// int16 transformed 3×3 weights for byte inputs, [O][36][I]: U = G g Gᵀ of Winograd's F(4×4,
+    /// 3×3), with all rows of G but the last multiplied by 4, so that one scale fits all 36.
     case winograd
   }
 
-  /// Input channels over which a sum of the form `.winograd` is exact.
+  /// The number of input channels over which a sum of the form `.winograd` is exact.
   ///
-  /// The float32 of such sums are added in order: more in one sum would leave too few bits for the
-  /// weights.
+  /// Such sums are converted to float32 and added in order. Longer sums would leave too few bits
+  /// for the weights.
   package static let exactInputs = 256
   /// The largest magnitude of 16-bit inputs.
   package static let mostShort: Float = 4095
@@ -27,28 +27,29 @@ package struct QuantizedWeights: Sendable {
 
   /// The convolution.
   package let shape: ConvolutionShape
-  /// What the values are.
+  /// The weights' form.
   package let form: Form
-  /// What one step of the input stands for.
+  /// The value of one step of the input.
   package let inputScale: Float
-  /// The whole numbers, in the order that the form says.
+  /// The integer weights, in the order of the form.
   package let values: [Int16]
-  /// [O]: what multiplies each sum.
+  /// [O]: the factor of each sum.
   package let scales: [Float]
   /// [O].
   package let biases: [Float]
 
-  /// Numbers that one output channel's weights are.
+  /// The number of weights of one output channel.
   package var valuesPerOutput: Int { values.count / shape.outputChannels }
 
-  /// Rounds weights.
+  /// Quantises weights.
   ///
   /// - Parameters:
   ///   - shape: of the convolution
   ///   - weights: OIHW
   ///   - bias: [O]
   ///   - form: `.winograd` for 3×3, `.bytes` or `.pairs` for others
-  ///   - inputRange: the largest input, of magnitude or, for bytes, above 0; larger ones are cut off
+  ///   - inputRange: the largest input: its magnitude for int16, its value for bytes; larger ones
+  ///     are clamped
   package init(
     _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice, form: Form,
     inputRange: Float
@@ -60,7 +61,7 @@ package struct QuantizedWeights: Sendable {
     self.shape = shape
     self.form = form
     let steps = form == .pairs ? Self.mostShort : Self.mostByte
-    // A range of zero: the input is always zero, and any scale is right.
+    // With a range of zero the input is always zero, and any scale is right.
     let inputScale = inputRange > 0 ? inputRange / steps : 1
     self.inputScale = inputScale
     let outputs = shape.outputChannels
@@ -82,7 +83,7 @@ package struct QuantizedWeights: Sendable {
     biases = Array(bias.elements)
   }
 
-  /// One output channel; returns the whole numbers' steps per unit of the output's sum.
+  /// Quantises one output channel; returns the integer steps per unit of the output's sum.
   private static func round(
     _ weights: UnsafePointer<Float>, _ shape: ConvolutionShape, _ form: Form,
     to values: UnsafeMutableBufferPointer<Int16>
@@ -125,7 +126,7 @@ package struct QuantizedWeights: Sendable {
         }
       }
       factor *= 0.999
-      // Adding and so losing 1.5·2²³ rounds to a whole number, half to even.
+      // Adding and subtracting 1.5·2²³ rounds to the nearest integer, half to even.
       for k in 0..<values.count {
         let rounded = (exact[k] * factor + 12_582_912).bitPattern
         values[k] = Int16(truncatingIfNeeded: Int32(bitPattern: rounded))
@@ -150,14 +151,14 @@ package struct QuantizedWeights: Sendable {
     }
   }
 
-  /// Output channels write parts of their own.
+  /// Safe to share: each thread writes its own output channels.
   private struct Shared: @unchecked Sendable {
     let values: UnsafeMutableBufferPointer<Int16>
     let scales: UnsafeMutableBufferPointer<Float>
   }
 }
 
-/// The weights' side of F(4×4, 3×3) in whole numbers.
+/// The weight transform of F(4×4, 3×3) in integers.
 private enum Winograd {
   typealias Column = SIMD8<Float>
 
@@ -171,8 +172,8 @@ private enum Winograd {
       g0, ends - middle, ends + middle, ends2 + middle2, ends2 - middle2, g2, 0, 0)
   }
 
-  /// How many times the largest byte the input's transform can be, at one of the 36 places: the sums
-  /// of the transform's positive and of its negative coefficients, in both directions.
+  /// Returns the bound of the transformed input over the largest byte, at one of the 36 places: the
+  /// sums of the transform's positive and of its negative coefficients, in both directions.
   static func growth(_ place: Int) -> Float {
     let positive: [Float] = [5, 2, 5, 3, 3, 5]
     let negative: [Float] = [5, 8, 5, 3, 3, 5]

@@ -1,24 +1,24 @@
 /// A counter-based generator, Philox4x32-10.
 ///
 /// Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3".
-/// A draw is a pure function of (seed, stream, counter). So noise does not depend on who computes
-/// it or in which order, and the whole state of a generator is one saved number.
+/// A draw is a pure function of (seed, stream, counter), so noise does not depend on threads or
+/// order, and the state of a generator is one saved number.
 package struct SeededGenerator: RandomNumberGenerator, Hashable, Codable, Sendable {
   /// The key.
   package let seed: UInt64
-  /// An independent sequence under the same seed: an update, an epoch, a worker.
+  /// An independent sequence under the same seed, for example for an update, an epoch or a worker.
   package let stream: UInt64
-  /// 64-bit draws made so far; saving and restoring it resumes the sequence exactly.
+  /// The number of 64-bit draws so far; restoring it resumes the sequence exactly.
   package var position: UInt64
 
-  /// Makes the generator of a stream, at its start unless told otherwise.
+  /// Makes the generator of a stream, by default at its start.
   package init(seed: UInt64, stream: UInt64 = 0, position: UInt64 = 0) {
     self.seed = seed
     self.stream = stream
     self.position = position
   }
 
-  /// The next 64 random bits.
+  /// Returns the next 64 random bits.
   package mutating func next() -> UInt64 {
     let words = Self.block(seed: seed, stream: stream, counter: position / 2)
     let low = position % 2 == 0 ? words.0 : words.2
@@ -27,24 +27,24 @@ package struct SeededGenerator: RandomNumberGenerator, Hashable, Codable, Sendab
     return UInt64(low) | UInt64(high) << 32
   }
 
-  /// A float in the open interval (0, 1): 24 random bits, centred in their cell.
+  /// Draws a float in the open interval (0, 1): 24 random bits, centred in their cell.
   package mutating func uniform() -> Float { Self.uniform(UInt32(truncatingIfNeeded: next())) }
 
-  /// The float in (0, 1) that 32 random bits stand for: (⌊bits / 2⁸⌋ + ½) / 2²⁴, never 0 or 1
-  /// (the largest value rounds to 1 − 2⁻²⁴).
+  /// Maps 32 random bits to a float in (0, 1): (⌊bits / 2⁸⌋ + ½) / 2²⁴, never 0 or 1 (the largest
+  /// value rounds to 1 − 2⁻²⁴).
   package static func uniform(_ bits: UInt32) -> Float {
     let cell = Float(bits >> 8)
     return min((cell + 0.5) * 0x1p-24, 1 - 0x1p-24)
   }
 
-  /// A draw from the standard normal distribution (Box–Muller, in double).
+  /// Draws from the standard normal distribution (Box–Muller, in double).
   package mutating func normal() -> Float {
     let radius = (-2 * naturalLogarithm((Double(next() >> 11) + 0.5) * 0x1p-53)).squareRoot()
     let angle = 2 * Double.pi * (Double(next() >> 11) * 0x1p-53)
     return Float(radius * cosine(angle))
   }
 
-  /// The four 32-bit words of one Philox block.
+  /// Returns the four 32-bit words of one Philox block.
   package static func block(
     seed: UInt64, stream: UInt64, counter: UInt64
   ) -> (UInt32, UInt32, UInt32, UInt32) {

@@ -1,6 +1,7 @@
-/// The extent of a four-dimensional activation, in the one layout of this package: [N, H, W, C].
+/// The shape of an activation in the package's only layout, [N, H, W, C].
 ///
-/// Channels are contiguous; a flat array of `n` numbers (a parameter arena, say) is [1, 1, 1, n].
+/// Channels are contiguous; a flat array of `n` numbers, such as a parameter arena, is [1, 1, 1,
+/// n].
 package struct Shape: Hashable, Sendable, CustomStringConvertible {
   /// Images in the batch.
   package var batch: Int
@@ -22,13 +23,13 @@ package struct Shape: Hashable, Sendable, CustomStringConvertible {
     self.channels = channels
   }
 
-  /// Positions of the whole batch: N·H·W, the rows of the matrix that a 1×1 convolution multiplies.
+  /// Positions of the whole batch, N·H·W: the rows of the matrix in a 1×1 convolution.
   package var positions: Int { batch * height * width }
 
-  /// Elements in all: N·H·W·C.
+  /// The number of elements, N·H·W·C.
   package var count: Int { positions * channels }
 
-  /// The same positions with another number of channels.
+  /// Returns the same positions with another number of channels.
   package func with(channels: Int) -> Shape { Shape(batch, height, width, channels) }
 
   /// Half the height and width, rounded down, as after a 2×2 pooling.

@@ -1,11 +1,11 @@
 /// A block of float32 in [N, H, W, C] order, aligned to 64 bytes.
 ///
-/// A tensor is a reference: whoever holds it may write through `pointer`. The engines follow one
-/// rule that makes this safe to share: an operation writes only the tensor that it makes or that
-/// its documentation names as written, and no tensor is written while another thread reads it.
-/// That rule is why the class may be `Sendable` without a lock.
+/// A tensor is a reference that any holder may write through `pointer`. Sharing is safe because all
+/// engines follow one rule: an operation writes only the tensor that it makes or that its
+/// documentation names as written, and no thread reads a tensor while another writes it. Hence the
+/// unchecked `Sendable`, without a lock.
 package final class Tensor: @unchecked Sendable {
-  /// The extent, [N, H, W, C].
+  /// The shape, [N, H, W, C].
   package let shape: Shape
   /// The first of `shape.count` elements, valid as long as the tensor lives.
   package let pointer: UnsafeMutablePointer<Float>
@@ -16,9 +16,9 @@ package final class Tensor: @unchecked Sendable {
     self.init(shape, adopting: allocateFloats(shape.count)) { $0.deallocate() }
   }
 
-  /// Wraps memory that somebody else owns; `release` is called once, when the tensor dies.
+  /// Wraps memory of another owner; `release` is called once, when the tensor is freed.
   ///
-  /// Weights mapped from a file and recycled buffers arrive this way.
+  /// Used for weights mapped from a file and for recycled buffers.
   package init(
     _ shape: Shape, adopting pointer: UnsafeMutablePointer<Float>,
     release: @escaping @Sendable (UnsafeMutablePointer<Float>) -> Void
@@ -30,7 +30,7 @@ package final class Tensor: @unchecked Sendable {
 
   deinit { release(pointer) }
 
-  /// Elements in all.
+  /// The number of elements.
   package var count: Int { shape.count }
 
   /// The elements, valid as long as the tensor lives.
@@ -38,10 +38,10 @@ package final class Tensor: @unchecked Sendable {
     UnsafeMutableBufferPointer(start: pointer, count: count)
   }
 
-  /// The part of the elements that a range of flat indices names.
+  /// A range of the elements, in flat indices.
   package subscript(range: Range<Int>) -> TensorSlice { TensorSlice(self, range) }
 
-  /// All of the elements as a slice.
+  /// All elements as a slice.
   package var all: TensorSlice { TensorSlice(self, 0..<count) }
 }
 
@@ -64,7 +64,7 @@ extension Tensor {
   package var array: [Float] { Array(elements) }
 }
 
-/// A contiguous part of a tensor: one parameter within its arena, say.
+/// A contiguous part of a tensor, such as one parameter in its arena.
 package struct TensorSlice: Sendable {
   /// The tensor that owns the memory.
   package let tensor: Tensor
@@ -80,7 +80,7 @@ package struct TensorSlice: Sendable {
     self.range = range
   }
 
-  /// Elements in the slice.
+  /// The number of elements.
   package var count: Int { range.count }
 
   /// The first element of the slice; valid as long as the tensor lives.

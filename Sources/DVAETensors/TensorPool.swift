@@ -1,12 +1,12 @@
 import Synchronization
 
-/// Recycles the memory of tensors, so that the second image of a size allocates nothing.
+/// Recycles the memory of tensors: from the second image of a size on, nothing is allocated.
 ///
-/// A tensor returns its memory to the pool when its last reference goes; the network's own order of
-/// work is thereby the memory plan. A request takes the smallest idle block that holds it and is
-/// not more than twice too large, so that layers of different sizes share their memory.
+/// A tensor returns its memory to the pool when its last reference goes, so the network's own order
+/// of operations is the memory plan. A request takes the smallest idle block that fits and is at
+/// most twice too large; layers of different sizes thus share memory.
 package final class TensorPool: Sendable {
-  /// A block of memory, owned by exactly one side at a time; that is what lets it cross the lock.
+  /// A block of memory with exactly one owner at a time, so it may cross the lock.
   private struct Block: @unchecked Sendable {
     let pointer: UnsafeMutablePointer<Float>
     let capacity: Int
@@ -20,7 +20,7 @@ package final class TensorPool: Sendable {
 
   deinit { drain() }
 
-  /// A tensor of undefined contents whose memory returns here when it dies.
+  /// Returns a tensor of undefined contents whose memory comes back to the pool.
   package func tensor(_ shape: Shape) -> Tensor {
     let count = shape.count
     let recycled: Block? = idle.withLock { idle in
@@ -33,10 +33,10 @@ package final class TensorPool: Sendable {
     return Tensor(shape, adopting: block.pointer) { [self] _ in giveBack(block) }
   }
 
-  /// A flat scratch tensor of undefined contents.
+  /// Returns a flat scratch tensor of undefined contents.
   package func scratch(_ count: Int) -> Tensor { tensor(Shape(1, 1, 1, count)) }
 
-  /// Gives all idle memory back to the system.
+  /// Returns all idle memory to the system.
   package func drain() {
     idle.withLock { idle in
       for block in idle { block.pointer.deallocate() }

@@ -1,12 +1,12 @@
 extension TimedEngine: QuantizedEngine where Base: QuantizedEngine {
-  /// The other engine's whole numbers, and what they belong to.
+  /// The base engine's integer filter, with its operation's name.
   package struct QuantizedFilter: Sendable {
     let base: Base.QuantizedFilter
     let shape: ConvolutionShape
     let bits: String
   }
 
-  /// See `QuantizedEngine`; not measured, since it is done once.
+  /// See `QuantizedEngine`; not measured, because it happens once.
   package func makeFilter(_ weights: QuantizedWeights) -> QuantizedFilter {
     QuantizedFilter(
       base: base.makeFilter(weights), shape: weights.shape,

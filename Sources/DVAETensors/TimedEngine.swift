@@ -1,22 +1,22 @@
 import Synchronization
 
-/// An engine that measures how long another one takes for each operation.
+/// An engine that measures the time of each operation of another engine.
 ///
-/// It changes nothing else; `dvae benchmark` runs a network on it to show where the time goes.
+/// The results are unchanged; `dvae benchmark` runs a network on it to show where the time goes.
 package struct TimedEngine<Base: HostEngine>: HostEngine {
-  /// The other engine's prepared weights, and what they belong to.
+  /// The base engine's filter, with its operation's name.
   package struct Filter: Sendable {
     let base: Base.Filter
     let shape: ConvolutionShape
   }
 
-  /// What was measured of one operation at one size.
+  /// The measurements of one operation at one size.
   package struct Entry: Sendable {
     /// `convolution 3×3 256→64 on 256×256`.
     package let operation: String
     /// Multiply-adds of the direct algorithm in all calls; 0 for elementwise operations.
     package var multiplyAdds = 0
-    /// Calls.
+    /// The number of calls.
     package var calls = 0
     /// Wall time in all calls.
     package var time = Duration.zero
@@ -26,17 +26,17 @@ package struct TimedEngine<Base: HostEngine>: HostEngine {
     let entries = Mutex<[Entry]>([])
   }
 
-  /// The engine that does the work.
+  /// The engine that is measured.
   package let base: Base
   private let record = Record()
 
   /// Measures `base`.
   package init(_ base: Base) { self.base = base }
 
-  /// What was measured so far, in the order of first use.
+  /// The measurements so far, in order of first use.
   package var entries: [Entry] { record.entries.withLock { $0 } }
 
-  /// Forgets what was measured.
+  /// Clears the measurements.
   package func reset() { record.entries.withLock { $0.removeAll() } }
 
   func timed<R>(
@@ -71,13 +71,13 @@ package struct TimedEngine<Base: HostEngine>: HostEngine {
 }
 
 extension TimedEngine {
-  /// The other engine's name.
+  /// The base engine's name.
   package var name: String { base.name }
 
   /// See `Engine`.
   package func makeTensor(_ shape: Shape) -> Tensor { base.makeTensor(shape) }
 
-  /// See `Engine`; not measured, since it is done once.
+  /// See `Engine`; not measured, because it happens once.
   package func makeFilter(
     _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice, uses: FilterUses
   ) -> Filter {

@@ -1,12 +1,12 @@
 package import DVAETensors
 
-/// Where the images of a run come from: an endless sequence of batches that is a function of its
-/// seed and can be taken up anywhere.
+/// An endless sequence of training batches that is a function of its seed and can be resumed at any
+/// position.
 package protocol BatchSource {
-  /// The next images; waits until they are there.
+  /// Returns the next batch; waits until it is ready.
   ///
-  /// - Returns: mapped pixels, and where the sequence stands after them
-  /// - Throws: when no image can be had at all; single bad ones are passed over and counted
+  /// - Returns: mapped pixels, and the position after them
+  /// - Throws: if no image is usable; single unusable images are skipped and counted
   mutating func next() throws -> TrainingBatch
 }
 
@@ -14,7 +14,7 @@ package protocol BatchSource {
 package struct TrainingBatch: Sendable {
   /// Mapped pixels in (0, 1), [N, H, W, 3].
   package let images: Tensor
-  /// Where the sequence stands after these images.
+  /// The position after these images.
   package let position: DataPosition
 
   /// Makes a batch.
@@ -24,18 +24,18 @@ package struct TrainingBatch: Sendable {
   }
 }
 
-/// How far a run has come in its images.
+/// The position of a run in its images.
 package struct DataPosition: Hashable, Codable, Sendable {
-  /// Passes over all images that are complete.
+  /// The number of complete epochs.
   package var epoch: Int
-  /// Images of the present pass that are behind.
+  /// The number of images done in the current epoch.
   package var index: Int
-  /// Images that were passed over because they were damaged or too small, each time counted.
+  /// The number of images skipped as damaged or too small, counted in every epoch.
   package var skipped: Int
-  /// What tells this set of images from another; empty before the first batch.
+  /// The fingerprint of the set of images; empty before the first batch.
   package var fingerprint: String
 
-  /// The beginning.
+  /// The start of the sequence by default.
   package init(epoch: Int = 0, index: Int = 0, skipped: Int = 0, fingerprint: String = "") {
     self.epoch = epoch
     self.index = index

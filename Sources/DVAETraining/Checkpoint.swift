@@ -11,9 +11,9 @@ import Foundation
 
 /// The complete state of a run in one safetensors file.
 ///
-/// The tensors are called by role and parameter, `average.encoder.blocks.input.w`. The metadata hold
-/// the configuration, the update, the place in the data and two checksums: one over the tensors, one
-/// over the metadata.
+/// The tensors are named by role and parameter, `average.encoder.blocks.input.w`. The metadata hold
+/// the configuration, the update, the position in the data and two checksums: one over the tensors,
+/// one over the metadata.
 package enum Checkpoint {
   private static let format = "swift-dvae checkpoint 2"
   /// The format before the metadata had a checksum.
@@ -30,9 +30,9 @@ package enum Checkpoint {
     static let metadataChecksum = "metadata_crc32c"
   }
 
-  /// Writes a checkpoint; a kill at any moment leaves no half of it under this name.
+  /// Writes a checkpoint atomically: a kill never leaves a partial file under this name.
   ///
-  /// - Throws: `DVAEError` where the file cannot be written.
+  /// - Throws: `DVAEError` if the file cannot be written.
   package static func save(_ state: TrainingState, to path: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -58,11 +58,11 @@ package enum Checkpoint {
     try writeSafetensors(path, tensors: entries, metadata: metadata)
   }
 
-  /// Reads a checkpoint and checks every byte of it.
+  /// Reads a checkpoint and verifies every byte.
   ///
-  /// Nothing is allocated for the state before the file is known to hold all of its tensors.
+  /// Memory for the state is allocated only after the file is known to hold all tensors.
   ///
-  /// - Throws: `DVAEError` or `DVAEError.checkpoint` saying what is wrong.
+  /// - Throws: `DVAEError` or `DVAEError.checkpoint`, which names the damage.
   package static func load(_ path: String) throws -> TrainingState {
     func bad(_ problem: String) -> DVAEError { .checkpoint(path: path, problem: problem) }
     let file = try WeightsFile.open(path)
@@ -131,8 +131,8 @@ package enum Checkpoint {
     return crc.value
   }
 
-  /// The checksum of all metadata but itself: keys and values in the order of the keys, with a zero
-  /// byte after each.
+  /// Returns the checksum of all other metadata: keys and values in the order of the keys, with a
+  /// zero byte after each.
   private static func checksum(_ metadata: [String: String]) -> UInt32 {
     let pairs = metadata.filter { $0.key != Key.metadataChecksum }.sorted { $0.key < $1.key }
     return CRC32C.of(pairs.flatMap { Array($0.key.utf8) + [0] + Array($0.value.utf8) + [0] })
@@ -140,7 +140,7 @@ package enum Checkpoint {
 }
 
 extension DataPosition {
-  /// Whether a run can have come this far; larger numbers would overflow sums.
+  /// Whether a run can reach this position; larger numbers would overflow sums.
   fileprivate var isPlausible: Bool {
     [epoch, index, skipped].allSatisfy { (0...1 << 53).contains($0) }
   }

@@ -1,7 +1,7 @@
 import DVAEModel
 package import DVAETensors
 
-/// What the encoder's last layer reads at many places of the images: the codes' examples.
+/// Inputs of the encoder's last layer at many positions of the images: examples for the codes.
 package struct CodeExamples {
   /// [count, channels], row-major.
   private(set) var values: [Float] = []
@@ -13,12 +13,12 @@ package struct CodeExamples {
 
   package var count: Int { values.count / channels }
 
-  /// Adds those of a batch.
+  /// Adds the examples of a batch.
   ///
   /// - Parameters:
   ///   - images: mapped pixels, [N, H, W, 3]
-  ///   - state: whose encoder reads them
-  ///   - engine: what to compute with
+  ///   - state: the state whose encoder computes them
+  ///   - engine: the engine to compute with
   /// - Throws: `DVAEError` for images of another shape
   package mutating func add<E: HostEngine>(
     _ images: Tensor, _ state: TrainingState, engine: E
@@ -32,7 +32,7 @@ package struct CodeExamples {
     values[index * channels..<(index + 1) * channels]
   }
 
-  /// The mean row.
+  /// The mean over the examples.
   var mean: [Float] {
     var sums = [Double](repeating: 0, count: channels)
     for index in 0..<count {
@@ -43,23 +43,23 @@ package struct CodeExamples {
 }
 
 extension TrainingState {
-  /// Sets random weights so that every code stands for something from the first update on.
+  /// Initialises the codebook from examples, so that every code is usable from the first update on.
   ///
-  /// Each code gets an example f̄ₖ: what the untrained encoder's last layer reads at a random place
-  /// of the images, less the mean. The last layer's logits become s·(f̄ₖ·f̄ − |f̄ₖ|²/2), which are
-  /// largest for the nearest example; the decoder's first layer gets a random projection of the
-  /// examples beside its random weights, so that similar codes look similar to it. What is frozen
-  /// stays as it is.
+  /// Each code gets an example f̄ₖ: the untrained encoder's last-layer input at a random position
+  /// of the images, minus the mean. The last layer's logits become s·(f̄ₖ·f̄ − |f̄ₖ|²/2), which are
+  /// largest for the nearest example. To the random weights of the decoder's first layer a random
+  /// projection of the examples is added, so that similar codes look similar to it. Frozen
+  /// parameters stay as they are.
   ///
-  /// As drawn, the logits are nearly the same for any image, a handful of codes win everywhere, and
-  /// the decoder hardly sees them: a short run ends before the others are found. The paper's run
-  /// was long enough to do without.
+  /// With random weights, the logits are nearly equal for all images: a handful of codes win
+  /// everywhere, and the decoder barely distinguishes them. A short run ends before it uses the
+  /// others; the paper's run was long enough to do without.
   ///
   /// - Parameters:
-  ///   - spread: s is such that the KL term starts at spread²/2 nats, or at nine tenths of its
-  ///     largest value, which is ln vocabulary, if that is less
+  ///   - spread: determines s: the KL term starts at spread²/2 nats, or at nine tenths of its
+  ///     maximum ln vocabulary if that is less
   ///   - examples: at least as many as codes
-  ///   - engine: what to compute with
+  ///   - engine: the engine to compute with
   package func spreadCodes<E: HostEngine>(to spread: Double, over examples: CodeExamples, engine: E)
   {
     let codes = configuration.architecture.vocabulary
@@ -74,7 +74,7 @@ extension TrainingState {
     let chosen = places[..<codes].map(centred)
     let halfSquares = chosen.map { dot($0, $0) / 2 }
 
-    // Places to measure the KL term at: others than the examples as far as there are any.
+    // Measure the KL term at other positions than the codes' examples, as far as there are any.
     let measured = places.suffix(64).map(centred)
     let logits = Tensor(Shape(1, 1, measured.count, codes))
     for (at, place) in measured.enumerated() {
@@ -82,7 +82,7 @@ extension TrainingState {
         logits.elements[at * codes + code] = dot(chosen[code], place) - halfSquares[code]
       }
     }
-    // No factor reaches more than ln codes; only an infinite one reaches all of it.
+    // No finite factor reaches a KL of ln codes.
     let kl = min(spread * spread / 2, 0.9 * naturalLogarithm(Double(codes)))
     let scale = Self.scale(of: logits, toKL: kl, engine)
     change("encoder.blocks.output.conv.w") { at, _ in
@@ -96,7 +96,7 @@ extension TrainingState {
     let projection = (0..<size).map { _ in mean.map { _ in generator.normal() } }
     let projected = projection.map { row in chosen.map { dot(row, $0) } }
     let norm = projected.reduce(0) { $0 + dot($1, $1) } / Float(size * codes)
-    // The weights as drawn have variance 1/codes: with √codes, one code's have variance 1.
+    // Random weights have variance 1/codes; times √codes, the weights of one code have variance 1.
     let examplesPart = (0.5 / max(norm, 1e-30)).squareRoot()
     let drawnPart = Float(codes / 2).squareRoot()
     change("decoder.blocks.input.w") { at, drawn in
@@ -104,7 +104,7 @@ extension TrainingState {
     }
   }
 
-  /// The factor that gives softmax(factor · logits) this mean KL divergence from uniform, in nats.
+  /// Returns the factor for which softmax(factor · logits) has this mean KL from uniform, in nats.
   private static func scale<E: HostEngine>(
     of logits: Tensor, toKL target: Double, _ engine: E
   ) -> Float {

@@ -7,32 +7,33 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Processes that train one model together: each computes the gradients of its share of every batch.
+/// Processes that train one model by data parallelism: each computes its share of every batch.
 ///
-/// All of them hold the whole state and take the same steps; only process 0 writes. Every process
-/// takes part in each of the calls, in the same order.
+/// All hold the whole state and take the same steps; only process 0 writes. Every process makes the
+/// same calls in the same order.
 package protocol ProcessGroup: Sendable {
-  /// Which of the processes this is, from 0.
+  /// The number of this process, from 0.
   var rank: Int { get }
-  /// How many there are.
+  /// The number of processes.
   var count: Int { get }
-  /// Replaces the numbers by their sums over all processes, the same bits in each.
+  /// All-reduce: replaces the numbers by their sums over all processes, the same bits in each.
   func sum(_ numbers: UnsafeMutableBufferPointer<Float>)
-  /// Replaces the numbers by their sums over all processes, the same bits in each.
+  /// All-reduce: replaces the numbers by their sums over all processes, the same bits in each.
   func sum(_ numbers: UnsafeMutableBufferPointer<Double>)
   /// Replaces the bytes by those of process 0.
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer)
-  /// Leaves the others; the last call. Whoever fails must not make it: the others would wait.
+  /// Leaves the group; the last call. Do not call after a failure: it blocks on the other
+  /// processes.
   func end()
 }
 
-/// A process on its own.
+/// A single process.
 package struct SingleProcess: ProcessGroup {
-  /// The first and only one.
+  /// The only process.
   package let rank = 0
   /// One.
   package let count = 1
-  /// Makes it.
+  /// Makes the group.
   package init() {}
   /// Does nothing.
   package func sum(_ numbers: UnsafeMutableBufferPointer<Float>) {}
@@ -45,18 +46,18 @@ package struct SingleProcess: ProcessGroup {
 }
 
 extension ProcessGroup {
-  /// The sums of some numbers over all processes.
+  /// Returns the sums of some numbers over all processes.
   func sums(of numbers: [Double]) -> [Double] {
     var numbers = numbers
     numbers.withUnsafeMutableBufferPointer { sum($0) }
     return numbers
   }
 
-  /// Gives the state of process 0 to all.
+  /// Broadcasts the state of process 0.
   ///
-  /// - Parameter state: of process 0; nil in the others
-  /// - Returns: process 0's state, in each process a copy of its own
-  /// - Throws: where a process does not know the configuration, being another version
+  /// - Parameter state: the state in process 0; nil in the others
+  /// - Returns: process 0's state, copied to each process
+  /// - Throws: if a process of another version cannot read the configuration
   package func share(_ state: TrainingState?) throws -> TrainingState {
     guard count > 1 else {
       guard let state else { preconditionFailure("share: process 0 has no state") }
@@ -86,7 +87,7 @@ extension ProcessGroup {
     return mine
   }
 
-  /// Process 0's bytes, however many.
+  /// Broadcasts process 0's bytes, whose number the others do not know.
   private func broadcast(_ bytes: [UInt8]) -> [UInt8] {
     var length = bytes.count
     withUnsafeMutableBytes(of: &length) { broadcast($0) }
@@ -96,7 +97,7 @@ extension ProcessGroup {
   }
 }
 
-/// What a state is besides its arenas.
+/// The parts of a state other than its arenas.
 private struct Header: Codable {
   var configuration: TrainingConfiguration
   var update: Int

@@ -1,11 +1,11 @@
 package import DVAEModel
 import DVAETensors
 
-/// What one update did.
+/// The result of one update.
 public struct UpdateRecord: Hashable, Sendable {
-  /// Updates done, this one included.
+  /// The number of updates done, including this one.
   public var update: Int
-  /// Passes over all images that are complete.
+  /// The number of complete epochs.
   public var epoch: Int
   /// reconstruction + β/192 · KL, in nats.
   public var loss: Double
@@ -17,17 +17,17 @@ public struct UpdateRecord: Hashable, Sendable {
   public var temperature: Double
   /// β.
   public var klWeight: Double
-  /// The step size.
+  /// The learning rate.
   public var learningRate: Double
-  /// The gradient's norm over all trained parameters, before any limit.
+  /// The gradient's norm over all trained parameters, before clipping.
   public var gradientNorm: Double
-  /// Images passed over so far.
+  /// The number of images skipped so far.
   public var skipped: Int
-  /// Seconds that the update took.
+  /// The duration of the update in seconds.
   public var seconds: Double
-  /// Seconds of them that were spent waiting for images.
+  /// The part of `seconds` spent waiting for images.
   public var waiting: Double
-  /// Images of the update.
+  /// The number of images in the batch.
   public var images: Int
 
   package init(
@@ -50,14 +50,14 @@ public struct UpdateRecord: Hashable, Sendable {
     self.images = images
   }
 
-  /// Names of the columns of `row`.
+  /// The column names of `row`.
   package static let columns =
     "update,epoch,loss,reconstruction,kl,temperature,kl_weight,learning_rate,gradient_norm,"
     + "skipped,images_per_second,data_seconds"
 
-  /// The numbers as comma-separated values.
+  /// The values as comma-separated text.
   ///
-  /// All but the last two are the same for the same run on the same kind of machine.
+  /// All but the last two are reproducible on the same kind of machine.
   package var row: String {
     "\(update),\(epoch),\(loss),\(reconstruction),\(kl),\(temperature),\(klWeight),"
       + "\(learningRate),\(gradientNorm),\(skipped),\((Double(images) / seconds).rounded(to: 3)),"
@@ -65,9 +65,9 @@ public struct UpdateRecord: Hashable, Sendable {
   }
 }
 
-/// How good the averaged model is, through hard tokens, on the validation images.
+/// The quality of the averaged model with hard tokens on the validation images.
 package struct ValidationRecord: Hashable, Sendable {
-  /// Updates done.
+  /// The number of updates done.
   package var update: Int
   /// reconstruction + β/192 · KL with the β of the update, in nats.
   package var loss: Double
@@ -77,7 +77,7 @@ package struct ValidationRecord: Hashable, Sendable {
   package var kl: Double
   /// Mean over the images of the peak signal-to-noise ratio, in decibels.
   package var psnr: Double
-  /// Which tokens were used how often.
+  /// The number of uses of each token.
   package var codebook: CodebookUse
 
   package init(
@@ -92,11 +92,11 @@ package struct ValidationRecord: Hashable, Sendable {
     self.codebook = codebook
   }
 
-  /// Names of the columns of `row`.
+  /// The column names of `row`.
   package static let columns =
     "update,loss,reconstruction,kl,psnr,used_codes,dead_codes,entropy,perplexity"
 
-  /// The numbers as comma-separated values.
+  /// The values as comma-separated text.
   package var row: String {
     "\(update),\(loss),\(reconstruction),\(kl),\(psnr),\(codebook.used),\(codebook.dead),"
       + "\(codebook.entropy),\(codebook.perplexity)"
@@ -104,12 +104,12 @@ package struct ValidationRecord: Hashable, Sendable {
 }
 
 extension ValidationRecord {
-  /// A warning that says what to change where the codebook is collapsing; nil where it is not.
+  /// Returns advice if the codebook is collapsing, else nil.
   ///
-  /// Few codes in use mean that the encoder has settled on a few before the decoder could make
-  /// something of the others. A KL near zero means that the decoder does without the encoder.
+  /// Few used codes mean that the encoder settled on them before the decoder learned to use the
+  /// others. A KL near zero means that the decoder ignores the encoder.
   package func collapse(under configuration: TrainingConfiguration) -> String? {
-    // The first updates say little.
+    // The first updates are not representative.
     guard update >= configuration.updates / 20, update >= configuration.klWeight.updates else {
       return nil
     }
@@ -128,7 +128,7 @@ extension ValidationRecord {
 }
 
 extension Double {
-  /// The nearest number with so many decimals.
+  /// Rounds to this many decimals.
   fileprivate func rounded(to decimals: Int) -> Double {
     let scale = (0..<decimals).reduce(1.0) { scale, _ in scale * 10 }
     return (self * scale).rounded() / scale

@@ -7,18 +7,18 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The folder of a run: where its files are, which of its checkpoints is the newest sound one, and
-/// which may go.
+/// The folder of a run: the paths of its files, its newest intact checkpoint, and the removal of
+/// old ones.
 ///
-/// While a value of this type lives, no other process can open the folder for a run.
+/// As long as a value of this type lives, no other process can open the folder for training.
 package struct RunFolder: Sendable {
-  /// The folder.
+  /// The folder's path.
   package let path: String
   private let lock: RunLock
 
   /// Opens or creates a run's folder.
   ///
-  /// - Throws: where it cannot be created, or another process has it open.
+  /// - Throws: if it cannot be created or another process has it open.
   package init(_ path: String) throws {
     self.path = path
     for folder in [path, path + "/checkpoints", path + "/images"] {
@@ -32,9 +32,9 @@ package struct RunFolder: Sendable {
     lock = try RunLock(path + "/.run")
   }
 
-  /// Opens the folder of a run that has begun; nil where there is none.
+  /// Opens the folder of an existing run; nil if there is none.
   ///
-  /// - Throws: where another process has it open
+  /// - Throws: if another process has it open
   package static func existing(_ path: String) throws -> RunFolder? {
     let isBegun = ["/config.json", "/checkpoints"].contains {
       FileManager.default.fileExists(atPath: path + $0)
@@ -44,7 +44,7 @@ package struct RunFolder: Sendable {
 
   /// Creates the folder of a new run.
   ///
-  /// - Throws: where it cannot be created, or a run has been there or has come there meanwhile
+  /// - Throws: if it cannot be created, or already holds a run
   package static func new(_ path: String) throws -> RunFolder {
     let folder = try RunFolder(path)
     guard folder.checkpoints().isEmpty else {
@@ -53,12 +53,12 @@ package struct RunFolder: Sendable {
     return folder
   }
 
-  /// Opens the folder of a new run in the place of another, whose files are removed.
+  /// Removes the files of the folder's run and opens it for a new one.
   ///
-  /// - Throws: where it cannot be created, another process has it open, or a file cannot be removed
+  /// - Throws: if it cannot be created, another process has it open, or a file cannot be removed
   package static func replacing(_ path: String) throws -> RunFolder {
     let folder = try RunFolder(path)
-    // The checkpoints first: what is left after a kill is then a folder without a run.
+    // Checkpoints go first: after a kill, the folder then holds no run.
     for name in ["checkpoints", "images"] {
       try FileSystem.removeFolder(path + "/" + name)
       try FileSystem.makeFolder(path + "/" + name)
@@ -82,21 +82,21 @@ package struct RunFolder: Sendable {
   package var validation: String { path + "/validation.csv" }
   /// Pictures of the validation images.
   package var images: String { path + "/images" }
-  /// The page that shows how the run goes.
+  /// The HTML report.
   package var report: String { path + "/report.html" }
-  /// The description of the model.
+  /// The model card.
   package var modelCard: String { path + "/model-card.md" }
-  /// The averaged parameters in the form that `--weights` takes.
+  /// The averaged weights, which every command can load.
   package var weights: String { path + "/weights.safetensors" }
 
-  /// Where the checkpoint after so many updates is.
+  /// Returns the path of the checkpoint after this many updates.
   package func checkpoint(_ update: Int) -> String {
     let digits = "\(update)"
     let zeros = String(repeating: "0", count: max(0, 9 - digits.count))
     return "\(path)/checkpoints/\(zeros)\(digits)\(Self.checkpointSuffix)"
   }
 
-  /// Updates of the checkpoints that there are, the newest first.
+  /// Lists the update counts of the checkpoints, newest first.
   package func checkpoints() -> [Int] {
     let names = try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")
     return (names ?? []).compactMap { name in
@@ -106,14 +106,13 @@ package struct RunFolder: Sendable {
     }.sorted(by: >)
   }
 
-  /// The state of the newest sound checkpoint; nil in the folder of a new run.
+  /// Returns the state of the newest intact checkpoint; nil in the folder of a new run.
   ///
-  /// One that is damaged gets `.damaged` behind its name, so that it is never counted among those
-  /// that are kept.
+  /// A damaged checkpoint is renamed to `.damaged`, so that it does not count among those to keep.
   ///
-  /// - Parameter warn: told of each checkpoint that was passed over, and why
+  /// - Parameter warn: called with the reason for each checkpoint that was skipped
   /// - Returns: the state
-  /// - Throws: `DVAEError.noSoundCheckpoint` where all are damaged; where one cannot be opened
+  /// - Throws: `DVAEError.noSoundCheckpoint` if all are damaged; if one cannot be opened
   package func latest(warn: (String) -> Void) throws -> TrainingState? {
     let updates = checkpoints()
     for update in updates {

@@ -2,48 +2,48 @@ import DVAEFiles
 import DVAEModel
 package import DVAETensors
 
-/// Who watches a run: prints, writes files, asks it to stop.
+/// The observer of a run: it prints, writes files and can stop the run.
 ///
-/// What these methods throw ends the run.
+/// An error thrown by these methods ends the run.
 package protocol TrainingObserver {
-  /// Whether the run should write a checkpoint and end; asked before every update.
+  /// Whether the run should write a checkpoint and end; read before every update.
   var shouldStop: Bool { get }
-  /// Whether pictures of the validation images are wanted between validations; asked after every
-  /// update.
+  /// Whether reconstructions of the validation images are wanted between validations; read after
+  /// every update.
   var wantsPictures: Bool { get }
-  /// An update is done.
+  /// Called after an update.
   mutating func didUpdate(_ record: UpdateRecord) throws
-  /// The model has been validated.
+  /// Called after a validation.
   mutating func didValidate(_ record: ValidationRecord, _ pictures: ValidationPictures) throws
-  /// Pictures have been made because they were wanted.
+  /// Called with the reconstructions that `wantsPictures` asked for.
   mutating func didDraw(_ pictures: ValidationPictures, update: Int) throws
-  /// A checkpoint is safe.
+  /// Called after a checkpoint is safely on disk.
   mutating func didSave(_ path: String, update: Int) throws
-  /// Something is odd, though not wrong.
+  /// Called with a warning.
   mutating func didNotice(_ warning: String) throws
 }
 
 extension TrainingObserver {
-  /// None.
+  /// False.
   package var wantsPictures: Bool { false }
   /// Does nothing.
   package mutating func didDraw(_ pictures: ValidationPictures, update: Int) {}
 }
 
-/// How a call of `Trainer.run` ended.
+/// The outcome of `Trainer.run`.
 package enum TrainingOutcome: Hashable, Sendable {
   /// All updates are done.
   case finished
-  /// The observer asked for it; a checkpoint has been written unless there was nothing to keep.
+  /// The observer stopped the run; a checkpoint is written if there is progress to keep.
   case stopped
 }
 
 /// Trains a dVAE by the paper's recipe (A.2), one update after the other.
 ///
-/// What it computes is a function of the state, the images and the engine's instruction set alone:
-/// a run that is taken up from a checkpoint gives the same bits as one that never stopped.
+/// The result is a function of the state, the images and the engine's instruction set: a run
+/// resumed from a checkpoint gives the same bits as an uninterrupted one.
 package struct Trainer<E: HostEngine, Source: BatchSource> {
-  /// Everything that the rest of the run depends on.
+  /// The complete state of the run.
   package private(set) var state: TrainingState
   private let engine: E
   private var data: Source
@@ -52,22 +52,22 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
   private let processes: any ProcessGroup
   private let updater: any Updater
   private var lastCheckpoint: String?
-  /// The first batches, from which the codes were spread, last first.
+  /// The first batches, used to initialise the codebook, in reverse order.
   private var firstBatches: [TrainingBatch] = []
-  /// The batch of the next update, or the error that came in its place.
+  /// The batch of the next update, or the error instead of it.
   private var nextBatch: Result<TrainingBatch, any Error>?
   private var configuration: TrainingConfiguration { state.configuration }
 
-  /// Prepares to go on from a state.
+  /// Prepares to continue from a state.
   ///
   /// - Parameters:
-  ///   - state: new, or that of a checkpoint
-  ///   - engine: what to compute with
-  ///   - data: stands where the state says
-  ///   - validation: images that are not trained on; nil for no validation
-  ///   - folder: of the run; nil for no checkpoints
-  ///   - processes: that train the model together, all from the same state; the first alone has a
-  ///     folder and validates
+  ///   - state: new or from a checkpoint
+  ///   - engine: the engine to compute with
+  ///   - data: batches from the state's position on
+  ///   - validation: images for validation; nil for no validation
+  ///   - folder: the run's folder; nil for no checkpoints
+  ///   - processes: the processes that train together, all from the same state; only process 0 has
+  ///     a folder and validates
   package init(
     _ state: TrainingState, engine: E, data: Source, validation: ValidationSet?,
     folder: RunFolder?, processes: any ProcessGroup = SingleProcess()
@@ -77,7 +77,7 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
       processes: processes, updater: nil)
   }
 
-  /// Prepares to go on from a state, with updates computed elsewhere than on the engine.
+  /// Prepares to continue from a state, with an updater instead of the engine's.
   package init(
     _ state: TrainingState, engine: E, data: Source, validation: ValidationSet?,
     folder: RunFolder?, processes: any ProcessGroup, updater: (any Updater)?
@@ -93,14 +93,14 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
     lastCheckpoint = folder.flatMap { folder in folder.checkpoints().first.map(folder.checkpoint) }
   }
 
-  /// Does the updates that are left.
+  /// Runs the remaining updates.
   ///
-  /// - Parameter observer: told of everything as it happens
-  /// - Returns: how it ended
-  /// - Throws: `DVAEError.diverged`, and what the images, the files and the observer throw; the
-  ///   last checkpoint is sound then
+  /// - Parameter observer: called at every event
+  /// - Returns: the outcome
+  /// - Throws: `DVAEError.diverged`, and errors of images, files and the observer; the last
+  ///   checkpoint stays intact
   package mutating func run(_ observer: inout some TrainingObserver) throws -> TrainingOutcome {
-    // Nothing is worth a checkpoint before: a new run gives the same bits.
+    // No checkpoint is needed before: a new run gives the same bits.
     if state.needsCodeSpread, try !spreadCodes(observer) { return .stopped }
     while state.update < configuration.updates {
       if shouldStop(observer) {
@@ -127,17 +127,17 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
     return .finished
   }
 
-  /// Whether any of the processes is asked to stop: all stop after the same update.
+  /// Returns whether any process is asked to stop; all stop after the same update.
   private func shouldStop(_ observer: some TrainingObserver) -> Bool {
     processes.sums(of: [observer.shouldStop ? 1 : 0])[0] > 0
   }
 
-  /// Lets every code stand for an example of the first images.
+  /// Initialises the codebook from the first images.
   ///
-  /// - Returns: false where the observer asked to stop; the state is then as it was
+  /// - Returns: false if the observer stopped the run; the state is then unchanged
   private mutating func spreadCodes(_ observer: some TrainingObserver) throws -> Bool {
     var examples = CodeExamples(configuration)
-    // Batches of an earlier call that was stopped.
+    // Reuses the batches of an earlier call that was stopped.
     for batch in firstBatches.reversed() {
       try examples.add(batch.images, state, engine: engine)
     }
@@ -152,7 +152,7 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
     return true
   }
 
-  /// One update: images, gradients, their norm, a step of the optimizer.
+  /// Does one update: images, gradients, gradient norm, optimizer step.
   private mutating func update() throws -> UpdateRecord {
     let clock = ContinuousClock()
     let start = clock.now
@@ -185,7 +185,7 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
         return try? nextBatch?.get().images
       }
     } catch let error as DVAEError where error.kind == .inputOutput {
-      // The device failed: the state that it held is lost.
+      // The device failed; the state in its memory is lost.
       throw DVAEError(
         error.kind, code: error.code, file: error.file, error.problem,
         advice: lastCheckpoint.map { "the last checkpoint is \($0)" } ?? error.advice)

@@ -8,7 +8,7 @@ public import Foundation
 #endif
 
 extension TrainingConfiguration {
-  /// The configuration as JSON with sorted keys, for people and for `config.json`.
+  /// Returns the configuration as JSON with sorted keys, for people and for `config.json`.
   public func json() throws(DVAEError) -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -23,8 +23,8 @@ extension TrainingConfiguration {
   ///
   /// - Parameters:
   ///   - json: as `json()` writes it
-  ///   - path: names it in messages
-  /// - Throws: `DVAEError.configurationFile` saying where it is wrong
+  ///   - path: the file's name in errors
+  /// - Throws: `DVAEError.configurationFile` with the place of the error
   public init(json: Data, path: String) throws(DVAEError) {
     do {
       self = try JSONDecoder().decode(TrainingConfiguration.self, from: json)
@@ -33,13 +33,13 @@ extension TrainingConfiguration {
     }
   }
 
-  /// This configuration with some keys' values replaced.
+  /// Returns this configuration with the values of some keys replaced.
   ///
   /// - Parameters:
-  ///   - json: an object with any of the keys of a complete configuration, nested alike
-  ///   - path: names it in messages
+  ///   - json: an object with any keys of a complete configuration, nested in the same way
+  ///   - path: the file's name in errors
   /// - Returns: a complete configuration, not yet validated
-  /// - Throws: `DVAEError.configurationFile` for a key that there is not, or another type.
+  /// - Throws: `DVAEError.configurationFile` for an unknown key or a value of the wrong type.
   package func overlaid(json: Data, path: String) throws(DVAEError) -> TrainingConfiguration {
     do {
       let base = try Self.value(self.json(), path)
@@ -58,7 +58,7 @@ extension TrainingConfiguration {
         return try JSONEncoder().encode(value)
       }
       let data = try merged(overlay)
-      // The decoder does not say which value is of another kind: each is tried by itself.
+      // The decoder does not say which value has the wrong type, so each is tried separately.
       for (key, value) in members.sorted(by: { $0.key < $1.key }) {
         if case .object = value { continue }
         let alone = try merged(.object([key: value]))
@@ -77,19 +77,20 @@ extension TrainingConfiguration {
     }
   }
 
-  /// The settings of a new run: a preset, scaled to a number of updates, and a file over it.
+  /// Returns the settings of a new run: a preset, scaled to a number of updates, then a file's
+  /// values.
   ///
-  /// The preset's schedules scale along with the updates, whoever says how many there are; what the
-  /// file says of a schedule stays as it says.
+  /// The preset's schedules scale with the number of updates, wherever that comes from; schedules
+  /// in the file are not scaled.
   ///
   /// - Parameters:
-  ///   - preset: the preset's name; nil for the one that the file names, or else `starter`
-  ///   - updates: of the run; nil for what the file says, or else the preset's number
-  ///   - architecture: of weights to start from; nil for the preset's
-  ///   - json: an object with any of the keys of a complete configuration; nil for none
-  ///   - path: names the file in messages
+  ///   - preset: the preset's name; nil for the file's, or else `starter`
+  ///   - updates: the number of updates; nil for the file's, or else the preset's
+  ///   - architecture: the architecture of the initial weights; nil for the preset's
+  ///   - json: an object with any keys of a complete configuration; nil for none
+  ///   - path: the file's name in errors
   /// - Returns: a complete configuration, not yet validated
-  /// - Throws: `DVAEError` for a preset or a key that there is not, or a value of another type
+  /// - Throws: `DVAEError` for an unknown preset or key, or a value of the wrong type
   package static func newRun(
     preset: String?, updates: Int?, architecture: Architecture? = nil, json: Data? = nil,
     path: String = ""
@@ -139,15 +140,15 @@ extension TrainingConfiguration {
 }
 
 extension TrainingConfiguration {
-  /// Settings that say how long a run goes on and what is looked at and kept, not what it computes.
+  /// Settings that affect only a run's length, validation and files, not its results.
   ///
-  /// The images may have moved: the source of the batches checks that they are the same ones.
+  /// The images may have moved: the batch source checks that they are the same.
   static let harmless: Set<String> = [
     "updates", "data", "validation", "validation_images", "validation_resolution", "validate_every",
     "checkpoint_every", "keep", "folder",
   ]
 
-  /// The fields that differ from those of another configuration, in the order of their names.
+  /// Returns the fields that differ from another configuration's, in order of their names.
   package func changes(from other: TrainingConfiguration) throws(DVAEError) -> [SettingChange] {
     let old = try JSONValue(parsing: Array(other.json()), path: "config.json").leaves()
     let new = try JSONValue(parsing: Array(json()), path: "config.json").leaves()
@@ -157,11 +158,11 @@ extension TrainingConfiguration {
     }
   }
 
-  /// Checks that a run of another configuration may go on under this one and give the same bits.
+  /// Checks that a run of another configuration can resume under this one with the same bits.
   ///
-  /// How long it goes on, what it is validated with and what is kept may change.
+  /// Its length, validation and checkpoint settings may change.
   ///
-  /// - Throws: `DVAEError.settingsChanged` with all other differences.
+  /// - Throws: `DVAEError.settingsChanged` that lists the other differences.
   package func checkResumes(_ other: TrainingConfiguration, run: String) throws(DVAEError) {
     let changes = try changes(from: other).filter { change in
       let field = change.field.prefix { $0 != "." && $0 != "[" }
@@ -172,7 +173,7 @@ extension TrainingConfiguration {
 }
 
 extension JSONValue {
-  /// The member of a name; nil where there is none.
+  /// The member with a key; nil if there is none.
   fileprivate subscript(key: String) -> JSONValue? {
     if case .object(let members) = self { members[key] } else { nil }
   }
@@ -180,7 +181,7 @@ extension JSONValue {
   fileprivate var string: String? { if case .string(let value) = self { value } else { nil } }
   fileprivate var integer: Int? { if case .integer(let value) = self { value } else { nil } }
 
-  /// An object with null for those of some keys that it lacks.
+  /// Adds null for the keys that are missing from an object.
   fileprivate func withMembers(_ keys: [String]) -> JSONValue {
     guard case .object(let members) = self else { return self }
     return .object(members.merging(keys.map { ($0, .null) }) { member, _ in member })

@@ -5,20 +5,19 @@ import Foundation
 #endif
 
 extension TrainingConfiguration {
-  /// The path that leads from the current folder to what a path of `data`, `validation` or `init`
-  /// names.
+  /// Returns a path of `data`, `validation` or `init`, relative to the current folder.
   package func located(_ path: String) -> String {
     guard let folder, folder != Self.currentFolder else { return path }
     return Self.path(path, startingAt: folder)
   }
 
-  /// Replaces the paths of the images, and of the weights to start from, by ones that were given in
-  /// the current folder; remembers that folder where they need it.
+  /// Replaces the paths of the images and initial weights by paths relative to the current folder;
+  /// remembers that folder if one of them is relative.
   ///
   /// - Parameters:
-  ///   - data: the new paths; empty to keep those that there are
+  ///   - data: the new paths; empty keeps the old ones
   ///   - validation: the same
-  ///   - weights: the same; nil to keep
+  ///   - weights: the same; nil keeps the old one
   package mutating func setPaths(
     data: [String] = [], validation: [String] = [], initialWeights weights: String? = nil
   ) {
@@ -29,7 +28,7 @@ extension TrainingConfiguration {
     }
     if !data.isEmpty { self.data = data.map(given) }
     if !validation.isEmpty { self.validation = validation.map(given) }
-    // A name such as `starter` is no path; the same file by another path is no change.
+    // A name such as `starter` is not a path; the same file under another path is not a change.
     if let weights,
       Self.path(weights, startingAt: current)
         != Self.path(initialWeights, startingAt: folder ?? current)
@@ -45,7 +44,7 @@ extension TrainingConfiguration {
     if needsFolder { folder = current }
   }
 
-  /// A path, or `@` and the path of a list, from a folder on; an absolute one stays as it is.
+  /// Joins a folder and a path, or `@` and the path of a list; absolute paths stay unchanged.
   private static func path(_ path: String, startingAt folder: String) -> String {
     let isList = path.utf8.first == UInt8(ascii: "@")
     let name = path.utf8.dropFirst(isList ? 1 : 0)

@@ -6,10 +6,10 @@ extension TrainingConfiguration {
     "paper": paper, "starter": starter, "tiny": tiny,
   ]
 
-  /// The published recipe (DALL·E paper, A.2), number by number.
+  /// The recipe of the DALL·E paper (A.2).
   ///
-  /// A batch of 512 was 64 processes of 8 images: so many are computed at a time. Checkpoints,
-  /// validation and the like are ours.
+  /// The paper's batch of 512 was 64 processes of 8 images, hence the micro-batch. The settings of
+  /// checkpoints, validation and the like are ours.
   public static let paper = TrainingConfiguration(
     preset: "paper",
     architecture: .released,
@@ -39,14 +39,14 @@ extension TrainingConfiguration {
     checkpointEvery: 1_000,
     keep: 3)
 
-  /// Our choice for a model that one processor core trains in an hour from a few thousand photos.
+  /// A recipe for a model that one processor core trains in an hour on a few thousand photos.
   ///
-  /// A quarter of the released width and one block per group, all of the 8192 tokens, trained on
-  /// small crops. With so few updates the step size is larger behind a short warm-up, the gradient's
-  /// norm is limited, and the temperature falls over the whole run. Every code stands for an example
-  /// of the images from the start, and β, which keeps them in use while the temperature is high, is
-  /// at its end from the beginning: at half the width, after 800 updates of 64×64 crops, 20.4 dB and
-  /// 1008 codes in use on 16 validation images, against 18.4 dB and 105 from random weights.
+  /// A quarter of the released width, one block per group, all 8192 tokens, small crops. For so few
+  /// updates the learning rate is larger after a short warm-up, the gradient norm is clipped, and
+  /// the temperature falls over the whole run. The codebook is initialised from examples of the
+  /// images, and β, which keeps codes in use while the temperature is high, has its final value
+  /// from the start: at half the width, after 800 updates of 64×64 crops, 20.4 dB and 1008 used
+  /// codes on 16 validation images, against 18.4 dB and 105 from random weights.
   public static let starter = TrainingConfiguration(
     preset: "starter",
     architecture: .starter,
@@ -76,7 +76,7 @@ extension TrainingConfiguration {
     checkpointEvery: 250,
     keep: 3)
 
-  /// A model for trying things out: minutes on a laptop, recognisable pictures, no more.
+  /// A model for experiments: minutes on a laptop for recognisable pictures.
   public static let tiny = TrainingConfiguration(
     preset: "tiny",
     architecture: .tiny,

@@ -2,28 +2,29 @@ package import DVAEFiles
 public import DVAEModel
 import DVAETensors
 
-/// Everything that a training run is a function of, apart from the images themselves.
+/// The complete settings of a training run; its result depends only on them and the images.
 ///
-/// As JSON (`config.json` of a run) the keys are in snake case: `batch_size`, `learning_rate`. All
-/// of them are always written; `presets` holds complete values to start from.
+/// The keys of the JSON form (`config.json` of a run) are in snake case: `batch_size`,
+/// `learning_rate`. All are always written; `presets` holds complete values to start from.
 public struct TrainingConfiguration: Hashable, Codable, Sendable {
-  /// The preset that it was made from: `paper`, `starter` or `tiny`.
+  /// The preset that it is based on: `paper`, `starter` or `tiny`.
   public var preset: String
-  /// The numbers that fix the model's layers.
+  /// The model's hyperparameters.
   public var architecture: Architecture
-  /// Updates of the whole run.
+  /// The number of updates in the whole run.
   public var updates: Int
-  /// Images of one update.
+  /// The number of images in a batch.
   public var batchSize: Int
-  /// Images that are computed at a time; their gradients add up to those of the batch.
+  /// The number of images that are computed at a time; their gradients are accumulated over a
+  /// batch.
   ///
-  /// Memory grows with it; the result changes by rounding only.
+  /// It affects memory, and the result only by rounding.
   public var microBatch: Int
-  /// Side of the random crops that are trained on, in pixels; a multiple of 8.
+  /// The side of the random training crops in pixels; a multiple of 8.
   public var resolution: Int
-  /// The optimizer's step size.
+  /// The learning rate.
   public var learningRate: Schedule
-  /// Updates over which the step size rises linearly to its schedule; the paper has none.
+  /// Updates over which the learning rate rises linearly to its schedule; 0 in the paper.
   public var warmUp: Int
   /// β, the weight of the KL term.
   public var klWeight: Schedule
@@ -39,37 +40,36 @@ public struct TrainingConfiguration: Hashable, Codable, Sendable {
   public var weightDecay: Double
   /// γ of the exponential moving average of the parameters.
   public var averageDecay: Double
-  /// The gradient's largest norm over all parameters; 0 for no limit, as in the paper.
+  /// The limit of the gradient's norm over all parameters; 0 for no clipping, as in the paper.
   public var clipNorm: Double
-  /// Start of all random numbers.
+  /// The seed of all random numbers.
   public var seed: UInt64
-  /// Lets every code stand for an example from the start, with a KL term of codeSpread²/2 nats
-  /// before the first update, at most 0.9 ln vocabulary; 0 leaves the random weights as drawn, as in
-  /// the paper.
+  /// Initialises the codebook from examples of the images, with a KL term of codeSpread²/2 nats
+  /// before the first update, at most 0.9 ln vocabulary; 0 keeps the random weights, as in the
+  /// paper.
   public var codeSpread: Double
-  /// A weights file to start from; empty to start from random weights.
+  /// A file of initial weights; empty for random weights.
   public var initialWeights: String
-  /// Prefixes of the names of parameters that stay as they are: `encoder`,
-  /// `decoder.blocks.group_4`.
+  /// Prefixes of the names of frozen parameters: `encoder`, `decoder.blocks.group_4`.
   public var frozen: [String]
-  /// Where the images are.
+  /// The paths of the training images.
   public var data: [String]
-  /// Where the images to validate with are; those of `data` if there are none.
+  /// The paths of the validation images; empty for those of `data`.
   public var validation: [String]
-  /// Images to validate with.
+  /// The number of validation images.
   public var validationImages: Int
-  /// Side of the validation images, in pixels; a multiple of 8.
+  /// The side of the validation images in pixels; a multiple of 8.
   public var validationResolution: Int
-  /// Updates from one validation to the next.
+  /// The number of updates between validations.
   public var validateEvery: Int
-  /// Updates from one checkpoint to the next.
+  /// The number of updates between checkpoints.
   public var checkpointEvery: Int
-  /// Checkpoints that are kept, the newest.
+  /// The number of newest checkpoints to keep.
   public var keep: Int
-  /// The folder in which the run began: relative paths of `data`, `validation` and `init` start
-  /// there; nil for the current folder.
+  /// The folder in which the run began, to which relative paths of `data`, `validation` and `init`
+  /// refer; nil for the current folder.
   public var folder: String?
-  /// SHA-256 of the weights file whose encoder the run keeps as it is; nil where it trains one.
+  /// SHA-256 of the weights file whose encoder the run freezes; nil if the encoder is trained.
   public var frozenEncoder: String?
 
   enum CodingKeys: String, CodingKey {
@@ -100,12 +100,12 @@ public struct TrainingConfiguration: Hashable, Codable, Sendable {
     case frozenEncoder = "frozen_encoder"
   }
 
-  /// Keys that are left out where they have no value.
+  /// Keys that are omitted when they have no value.
   static let optionalKeys = [CodingKeys.folder, .frozenEncoder].map(\.rawValue)
 }
 
 extension TrainingConfiguration {
-  /// The same recipe with another number of updates: all spans scale along.
+  /// Returns the same recipe with another number of updates; all spans scale with it.
   public func scaled(toUpdates updates: Int) -> TrainingConfiguration {
     let ratio = Double(updates) / Double(max(1, self.updates))
     var scaled = self
@@ -117,29 +117,29 @@ extension TrainingConfiguration {
     return scaled
   }
 
-  /// The step size at an update, counted from 0: the schedule's, times (t + 1)/warmUp at first.
+  /// Returns the learning rate at an update, counted from 0: the schedule's, times (t + 1)/warmUp
+  /// at first.
   package func learningRate(at update: Int) -> Double {
     let rise = update < warmUp ? Double(update + 1) / Double(warmUp) : 1
     return rise * learningRate(update)
   }
 
-  /// Whether a parameter of this name stays as it is.
+  /// Returns whether the parameter with this name is frozen.
   ///
-  /// A prefix counts at whole components only: `encoder.blocks.group_1` has nothing to do with
+  /// Prefixes match whole components: `encoder.blocks.group_1` does not match
   /// `encoder.blocks.group_10`.
   package func isFrozen(_ name: String) -> Bool {
     frozen.contains { name == $0 || name.hasPrefix($0 + ".") }
   }
 
-  /// Whether the encoder stays as it is as a whole.
+  /// Whether the whole encoder is frozen.
   package var isEncoderFrozen: Bool {
     architecture.encoder.parameterShapes.allSatisfy { isFrozen($0.name) }
   }
 
-  /// What random numbers are for; each purpose has a seed of its own, so that no two of them ever
-  /// see the same numbers.
+  /// The purposes of random numbers; each has a seed of its own, so no two share random numbers.
   package enum Randomness: UInt64, Sendable {
-    /// The parameters before the first update.
+    /// The initial parameters.
     case parameters
     /// The noise of the relaxation.
     case noise
@@ -147,11 +147,11 @@ extension TrainingConfiguration {
     case order
     /// The random crops.
     case augmentation
-    /// Which examples the codes start from.
+    /// The examples that initialise the codebook.
     case codes
   }
 
-  /// The seed for one purpose.
+  /// Returns the seed for one purpose.
   package func seed(for purpose: Randomness) -> UInt64 {
     var generator = SeededGenerator(seed: seed, stream: .max - purpose.rawValue)
     return generator.next()
@@ -159,7 +159,7 @@ extension TrainingConfiguration {
 }
 
 extension TrainingConfiguration {
-  /// Checks that processes can share the batches: each computes whole micro-batches.
+  /// Checks that processes can share the batches; each computes whole micro-batches.
   ///
   /// - Throws: `DVAEError.configuration`
   package func checkShares(among processes: Int) throws(DVAEError) {
@@ -171,13 +171,13 @@ extension TrainingConfiguration {
     }
   }
 
-  /// The largest number of updates, images and the like: sums of a few of them are far from
-  /// overflowing.
+  /// The largest number of updates, images and similar counts: sums of a few of them cannot
+  /// overflow.
   static let mostUpdates = 1_000_000_000
 
   /// Checks every value by itself and against the others.
   ///
-  /// - Throws: `DVAEError.configuration` naming the first field that cannot be.
+  /// - Throws: `DVAEError.configuration` that names the first impossible field.
   package func validate() throws(DVAEError) {
     func check(_ condition: Bool, _ field: CodingKeys, _ problem: String) throws(DVAEError) {
       guard condition else { throw .configuration(field: field.rawValue, problem: problem) }

@@ -1,22 +1,22 @@
 public import DVAEFiles
 
 extension DVAEError.Code {
-  /// A run was started with other settings.
+  /// The run was started with other settings.
   public static let settingsChanged = Self(rawValue: "settings-changed")
 }
 
 extension DVAEError {
-  /// The error of a setting with an impossible value.
+  /// Returns the error of a setting with an impossible value.
   package static func configuration(field: String, problem: String) -> DVAEError {
     DVAEError(.usage, "setting '\(field)' \(problem)")
   }
 
-  /// The error of a file that is not a configuration.
+  /// Returns the error of a file that is not a configuration.
   package static func configurationFile(path: String, problem: String) -> DVAEError {
     DVAEError(.usage, file: path, problem)
   }
 
-  /// The error of a run that was started with other settings.
+  /// Returns the error of a run that was started with other settings.
   package static func settingsChanged(run: String, changes: [SettingChange]) -> DVAEError {
     DVAEError(
       .usage, code: .settingsChanged, file: run,
@@ -25,19 +25,19 @@ extension DVAEError {
       advice: "leave them out to resume it, or start a new run in another folder")
   }
 
-  /// The error of a checkpoint that is not one its run can go on from.
+  /// Returns the error of a checkpoint from which its run cannot resume.
   package static func checkpoint(path: String, problem: String) -> DVAEError {
     DVAEError(.badData, file: path, problem)
   }
 
-  /// The error of a folder whose checkpoints are all damaged.
+  /// Returns the error of a folder without an intact checkpoint.
   package static func noSoundCheckpoint(run: String) -> DVAEError {
     DVAEError(
       .badData, file: run, "none of its checkpoints can be read",
       advice: "restore one, or start a new run in another folder")
   }
 
-  /// The error of a loss, gradient or parameter that is no longer a number.
+  /// Returns the error of a loss, gradient or parameter that is no longer finite.
   package static func diverged(update: Int, what: String, lastCheckpoint: String?) -> DVAEError {
     DVAEError(
       .badData, "training diverged at update \(update): \(what)",
@@ -46,12 +46,12 @@ extension DVAEError {
         + "slowly")
   }
 
-  /// The error of initial weights of another architecture.
+  /// Returns the error of initial weights of another architecture.
   package static func initialWeights(path: String, problem: String) -> DVAEError {
     DVAEError(.badData, file: path, "cannot start from these weights: \(problem)")
   }
 
-  /// The error of images that are not those that the checkpoint counted.
+  /// Returns the error of images that differ from those that the checkpoint counted.
   package static func dataChanged(problem: String) -> DVAEError {
     DVAEError(
       .badData,
@@ -60,13 +60,13 @@ extension DVAEError {
   }
 }
 
-/// A setting that differs between a run and what was asked for.
+/// A setting whose value in the run differs from the requested one.
 package struct SettingChange: Hashable, Sendable, CustomStringConvertible {
   /// The path of the key: `learning_rate.start`.
   package let field: String
   /// The run's value.
   package let old: String
-  /// The value asked for.
+  /// The requested value.
   package let new: String
 
   /// `batch_size 8 → 16`.

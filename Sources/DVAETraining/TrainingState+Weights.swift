@@ -3,12 +3,12 @@ import DVAEModel
 import DVAEWeights
 
 extension TrainingState {
-  /// Writes the averaged parameters in the form that `--weights` takes: official names behind
+  /// Writes the averaged weights in the form that every command can load: official names after
   /// `encoder.` and `decoder.`, OIHW, float32, metadata with the architecture and the recipe.
   ///
-  /// - Throws: `DVAEError` where the file cannot be written
+  /// - Throws: `DVAEError` if the file cannot be written
   package func writeWeights(to path: String) throws {
-    // The folder on this machine is nobody else's business.
+    // The local folder is private.
     var configuration = configuration
     configuration.folder = nil
     var metadata = [
@@ -17,11 +17,11 @@ extension TrainingState {
       WeightsMetadata.training: try text(
         Training(dvae: DVAE.version, update: update, configuration: configuration)),
     ]
-    // Weights that grew out of others stay under the licence of those.
+    // Weights derived from others keep the others' licence.
     if !configuration.initialWeights.isEmpty {
       metadata[WeightsMetadata.licence] = WeightsFiles.licenceNote
     }
-    // Tokens of that encoder are tokens of this one.
+    // The encoder is unchanged, so tokens of the source's encoder are this model's tokens.
     metadata[WeightsMetadata.source(.encoder)] = configuration.frozenEncoder
     try writeSafetensors(
       path,

@@ -2,39 +2,38 @@ package import DVAEFiles
 package import DVAEModel
 import DVAETensors
 
-/// Everything that the rest of a run depends on.
+/// The complete state of a run.
 ///
-/// All random numbers are functions of the seed and of the numbers here, so there is no generator
-/// to save.
+/// All random numbers are functions of the seed and of these numbers, so no generator is saved.
 package struct TrainingState: Sendable {
   /// The run's settings.
   package var configuration: TrainingConfiguration
-  /// Updates done.
+  /// The number of updates done.
   package var update: Int
-  /// Where the images stand.
+  /// The position in the images.
   package var position: DataPosition
-  /// Whether the codes have yet to be spread over examples of the images, as `codeSpread` asks.
+  /// Whether the codebook has yet to be initialised from examples, as `codeSpread` asks.
   ///
-  /// False for every state that comes from a checkpoint: spreading happens once, before the first
-  /// update and the first checkpoint.
+  /// False for every state from a checkpoint: initialisation happens once, before the first update
+  /// and the first checkpoint.
   package internal(set) var needsCodeSpread: Bool
-  /// The loss scaling of a run in float16; nil before it was used.
+  /// The loss scaling of a float16 run; nil before its first use.
   package var lossScale: LossScale?
-  /// What is trained, and what came of it in each of the parameters' four roles.
+  /// The trained parameters.
   package let parameters: ParameterSet
-  /// AdamW's running mean of the gradients.
+  /// AdamW's moving average of the gradients.
   package let firstMoment: ParameterSet
-  /// AdamW's running mean of the squared gradients.
+  /// AdamW's moving average of the squared gradients.
   package let secondMoment: ParameterSet
-  /// The exponential moving average of the parameters: what the run is for.
+  /// The exponential moving average of the parameters, which is the result of the run.
   package let average: ParameterSet
 
-  /// The start of a run: random weights, or given ones.
+  /// Starts a run from random or given weights.
   ///
   /// - Parameters:
-  ///   - configuration: of the run
-  ///   - weights: both halves' parameters, of the configuration's architecture
-  /// - Throws: `DVAEError` for an impossible configuration or weights that do not fit it
+  ///   - configuration: the run's settings
+  ///   - weights: the encoder's and decoder's parameters, of the configuration's architecture
+  /// - Throws: `DVAEError` for an impossible configuration or weights that do not match it
   package init(
     _ configuration: TrainingConfiguration, startingFrom weights: ModelWeights? = nil
   ) throws(DVAEError) {
@@ -67,7 +66,7 @@ package struct TrainingState: Sendable {
     needsCodeSpread = weights == nil && configuration.codeSpread > 0
   }
 
-  /// A state whose numbers are yet to be read.
+  /// Makes a state whose values are yet to be read.
   init(zerosFor configuration: TrainingConfiguration, update: Int, position: DataPosition) {
     let plans = configuration.plans
     self.init(
@@ -91,10 +90,10 @@ package struct TrainingState: Sendable {
     self.average = average
   }
 
-  /// Updates done without those whose step was skipped.
+  /// The number of updates that were not skipped.
   var appliedUpdates: Int { update - (lossScale?.skipped ?? 0) }
 
-  /// The four roles with the names that they have in a checkpoint.
+  /// The four roles with their names in a checkpoint.
   var roles: [(name: String, set: ParameterSet)] {
     zip(Self.roleNames, [parameters, firstMoment, secondMoment, average]).map { ($0, $1) }
   }
@@ -104,6 +103,6 @@ package struct TrainingState: Sendable {
 }
 
 extension TrainingConfiguration {
-  /// The halves in the order of the arenas.
+  /// Encoder and decoder, in the order of the arenas.
   var plans: [NetworkPlan] { [architecture.encoder, architecture.decoder] }
 }

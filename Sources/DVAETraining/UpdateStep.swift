@@ -1,13 +1,13 @@
 package import DVAEModel
 package import DVAETensors
 
-/// What the schedules say for one update.
+/// The schedules' values at one update.
 package struct ScheduledValues: Hashable, Sendable {
   /// τ.
   package var temperature: Double
   /// β.
   package var klWeight: Double
-  /// The step size.
+  /// The learning rate.
   package var learningRate: Double
 
   package init(temperature: Double, klWeight: Double, learningRate: Double) {
@@ -18,7 +18,7 @@ package struct ScheduledValues: Hashable, Sendable {
 }
 
 extension TrainingConfiguration {
-  /// What the schedules say for the update after `update` others.
+  /// Returns the schedules' values at an update, counted from 0.
   package func values(at update: Int) -> ScheduledValues {
     ScheduledValues(
       temperature: temperature(update), klWeight: klWeight(update),
@@ -26,16 +26,16 @@ extension TrainingConfiguration {
   }
 }
 
-/// The three parts of an update: gradients, their norm, the optimizer's step.
+/// The three parts of an update: gradients, gradient norm, optimizer step.
 package struct UpdateStep<E: HostEngine>: Sendable {
   private let configuration: TrainingConfiguration
   private let engine: E
   private let processes: any ProcessGroup
-  /// Sums over the micro-batches of dLoss/dParameters, in one arena laid out like the parameters.
+  /// Sums of dLoss/dParameters over the micro-batches, in one arena in the parameters' order.
   package let gradients: ParameterSet
-  /// The part of `gradients` that is not frozen.
+  /// The gradients of the parameters that are not frozen.
   private let trained: ParameterSet
-  /// The parts of the arenas that are not frozen, each as long as can be.
+  /// The ranges of the arenas that are not frozen, each as long as possible.
   private let trainedRanges: [Range<Int>]
 
   package init(
@@ -59,13 +59,13 @@ package struct UpdateStep<E: HostEngine>: Sendable {
 
   private var microBatches: Int { configuration.batchSize / configuration.microBatch }
 
-  /// Sets `gradients` to the sums over the micro-batches, of which each process computes its share.
+  /// Sets `gradients` to the sums over the micro-batches; each process computes its share.
   ///
   /// - Parameters:
   ///   - images: mapped pixels, [batchSize, H, W, 3]
-  ///   - parameters: at which
+  ///   - parameters: the parameters to differentiate at
   ///   - values: τ and β
-  ///   - noise: of the first micro-batch; the others go on where it ends
+  ///   - noise: the first micro-batch's noise; the others continue after it
   /// - Returns: the loss of the batch
   /// - Throws: `DVAEError` for images of another shape
   package func computeGradients(
@@ -73,7 +73,7 @@ package struct UpdateStep<E: HostEngine>: Sendable {
     noise: GumbelNoise<Tensor>
   ) throws -> ObjectiveParts<Double> {
     gradients.arena?.elements.update(repeating: 0)
-    // The filters are packed anew, because the parameters have changed.
+    // Pack the filters again, because the parameters have changed.
     let objective = Objective(
       encoder: ImageEncoder(
         configuration.architecture, parameters: parameters, engine: engine, for: .training),
@@ -100,10 +100,11 @@ package struct UpdateStep<E: HostEngine>: Sendable {
     return ObjectiveParts(reconstruction: sums[0], kl: sums[1], klWeight: klWeight)
   }
 
-  /// The norm of the batch's gradient, which is the mean over the micro-batches.
+  /// Returns the norm of the batch's gradient, which is the mean over the micro-batches.
   package func gradientNorm() -> Double { optimizer.norm(ofSums: trainedParts(of: gradients)) }
 
-  /// AdamW and the average, on what is not frozen, with the gradient's norm limited.
+  /// Clips the gradient and applies AdamW and the moving average to the parameters that are not
+  /// frozen.
   package func apply(to state: TrainingState, norm: Double, _ values: ScheduledValues) {
     let roles = [
       state.parameters, gradients, state.firstMoment, state.secondMoment, state.average,
@@ -120,7 +121,7 @@ package struct UpdateStep<E: HostEngine>: Sendable {
     OptimizerStep(configuration: configuration, engine: engine)
   }
 
-  /// The parts of an arena that are not frozen.
+  /// Returns the slices of an arena that are not frozen.
   private func trainedParts(of set: ParameterSet) -> [TensorSlice] {
     guard let arena = set.arena else { preconditionFailure("UpdateStep: a role without an arena") }
     return trainedRanges.map { arena.tensor[$0] }
@@ -128,12 +129,12 @@ package struct UpdateStep<E: HostEngine>: Sendable {
 }
 
 extension GumbelNoise<Tensor> {
-  /// The noise of one of several micro-batches of an update.
+  /// Returns the noise of one micro-batch of an update.
   ///
   /// - Parameters:
-  ///   - part: which
-  ///   - count: how many there are
-  ///   - elements: logits of one of them
+  ///   - part: the micro-batch's index
+  ///   - count: the number of micro-batches
+  ///   - elements: the number of logits in one micro-batch
   /// - Returns: its noise
   fileprivate func part(_ part: Int, of count: Int, elements: Int) -> Self {
     switch self {
@@ -147,7 +148,7 @@ extension GumbelNoise<Tensor> {
 }
 
 extension Tensor {
-  /// Some of the images of a batch, sharing its memory.
+  /// Returns a range of a batch's images, sharing its memory.
   func images(_ range: Range<Int>) -> Tensor {
     let size = count / max(1, shape.batch)
     return Tensor(

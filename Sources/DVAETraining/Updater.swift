@@ -6,21 +6,21 @@ package protocol Updater: AnyObject {
   /// The engine or device, for people and model cards: `cpu avx2 2 threads`.
   var name: String { get }
 
-  /// Does the update after those that the state counts.
+  /// Does the next update of a state.
   ///
   /// - Parameters:
   ///   - images: mapped pixels, [batchSize, H, W, 3]
-  ///   - state: read, and changed where it is held in its memory
-  ///   - check: throws where a loss or the norm is not finite
+  ///   - state: read, and changed if the updater works in its memory
+  ///   - check: throws if a loss or the norm is not finite
   ///   - next: returns the images of the next update; called while this one is computed
-  /// - Returns: what the update came to
+  /// - Returns: the result of the update
   /// - Throws: what `check` throws, and the error of an engine or device
   func update(
     _ images: Tensor, _ state: TrainingState,
     check: (ObjectiveParts<Double>, Double) throws -> Void, next: () -> Tensor?
   ) throws -> UpdateResult
 
-  /// Brings the state's memory up to date.
+  /// Copies the state from the device into the state's memory.
   func fetch(_ state: TrainingState) throws
 
   /// Validates the averaged parameters.
@@ -29,13 +29,13 @@ package protocol Updater: AnyObject {
   ) throws -> (ValidationRecord, ValidationPictures)
 }
 
-/// The numbers of an update.
+/// The result of an update.
 package struct UpdateResult: Sendable {
-  /// Of the batch.
+  /// The terms of the batch's loss.
   package var loss: ObjectiveParts<Double>
-  /// The gradient's norm before it is limited; 0 where the step was skipped.
+  /// The gradient's norm before clipping; 0 if the update was skipped.
   package var norm: Double
-  /// The loss scaling from now on.
+  /// The loss scaling for the next update.
   package var lossScale: LossScale?
 }
 

@@ -1,17 +1,17 @@
 import DVAEModel
 package import DVAETensors
 
-/// Fixed images that show how good the averaged model is.
+/// Fixed images for measuring the quality of the averaged model.
 package struct ValidationSet: Sendable {
   /// Mapped pixels in (0, 1), [N, H, W, 3] each.
   package let batches: [Tensor]
 
-  /// Makes the set; the batches may be of different extents.
+  /// Takes the batches, whose shapes may differ.
   package init(_ batches: [Tensor]) { self.batches = batches }
 
   /// Validates the averaged parameters of a state.
   ///
-  /// - Returns: the measures, and pictures of the first images
+  /// - Returns: the measures, and reconstructions of the first images
   package func evaluate<E: HostEngine>(
     _ state: TrainingState, engine: E
   ) throws -> (ValidationRecord, ValidationPictures) {
@@ -19,9 +19,9 @@ package struct ValidationSet: Sendable {
     return try evaluate(state, on: &evaluator)
   }
 
-  /// The first images, and what the averaged model makes of them.
+  /// Reconstructs the first images with the averaged model.
   ///
-  /// - Returns: pictures as after a validation
+  /// - Returns: the same pictures as after a validation
   /// - Throws: `DVAEError` for images of another shape
   package func pictures<E: HostEngine>(
     _ state: TrainingState, engine: E
@@ -30,7 +30,7 @@ package struct ValidationSet: Sendable {
     return try pictures(state, &evaluator)
   }
 
-  /// Validates a state on anything that evaluates its averaged parameters.
+  /// Validates a state with any evaluator of its averaged parameters.
   func evaluate(
     _ state: TrainingState, on evaluator: inout some BatchEvaluator
   ) throws -> (ValidationRecord, ValidationPictures) {
@@ -56,7 +56,7 @@ package struct ValidationSet: Sendable {
     return (record, try pictures(state, &evaluator))
   }
 
-  /// The first images, and what the model makes of them.
+  /// Reconstructs the first images.
   private func pictures(
     _ state: TrainingState, _ evaluator: inout some BatchEvaluator
   ) throws -> ValidationPictures {
@@ -74,7 +74,7 @@ package struct ValidationSet: Sendable {
 
   private static let pictureCount = 8
 
-  /// One tensor per image, without the rest of the batch in memory.
+  /// Splits a batch into one tensor per image, so that the rest of the batch can be freed.
   private static func split(_ batch: Tensor) -> [Tensor] {
     (0..<batch.shape.batch).map { n in
       let image = batch.images(n..<n + 1)
@@ -82,9 +82,10 @@ package struct ValidationSet: Sendable {
     }
   }
 
-  /// sigmoid(μ), the likelihood's median: mapped pixels, [N, H, W, C] of [N, H, W, 2C].
+  /// Returns the likelihood's median, sigmoid(μ): mapped pixels, [N, H, W, C] from [N, H, W, 2C].
   ///
-  /// In double precision, unlike decoded pictures: tables and pictures of runs keep their bits.
+  /// In double precision, unlike decoded images, so that tables and pictures of runs keep their
+  /// bits.
   private static func medians(_ statistics: Tensor) -> Tensor {
     let colours = statistics.shape.channels / 2
     let y = Tensor(statistics.shape.with(channels: colours))
@@ -97,10 +98,10 @@ package struct ValidationSet: Sendable {
     return y
   }
 
-  /// The peak signal-to-noise ratio of each image in decibels, on pixel values in [0, 1].
+  /// Returns the peak signal-to-noise ratio of each image in decibels, on pixel values in [0, 1].
   ///
-  /// Mapped pixels span 0.8 (A.3, ε = 0.1); a reconstruction beyond black or white is cut off
-  /// there, as it is in a picture.
+  /// Mapped pixels span 0.8 (A.3, ε = 0.1); reconstructions beyond black or white are clamped, as
+  /// in an image file.
   static func psnr(_ statistics: Tensor, _ target: Tensor) -> [Double] {
     let medians = medians(statistics)
     let size = target.count / max(1, target.shape.batch)
@@ -111,7 +112,7 @@ package struct ValidationSet: Sendable {
         let difference = (y - Double(target.pointer[i])) / 0.8
         squares += difference * difference
       }
-      // 8-bit pixels cannot be told apart better than this.
+      // A smaller error is invisible in 8-bit pixels.
       let mean = max(squares / Double(size), 1e-10)
       return -10 * naturalLogarithm(mean) / naturalLogarithm(10)
     }
@@ -120,7 +121,7 @@ package struct ValidationSet: Sendable {
 
 /// Evaluates a model on batches of images.
 protocol BatchEvaluator {
-  /// Returns the parts of the loss, the most likely tokens and the decoder's statistics of them.
+  /// Returns the terms of the loss, the most likely tokens and the decoder's statistics of them.
   mutating func measures(
     of images: Tensor, beta: Double
   ) throws -> (parts: ObjectiveParts<Double>, tokens: [Int32], statistics: Tensor)
@@ -164,13 +165,13 @@ private struct EngineEvaluator<E: HostEngine>: BatchEvaluator {
   }
 }
 
-/// A few validation images and what the averaged model makes of them, as mapped pixels
-/// [1, H, W, 3].
+/// A few validation images and their reconstructions by the averaged model, as mapped pixels [1, H,
+/// W, 3].
 package struct ValidationPictures: Sendable {
   /// The images.
   package let originals: [Tensor]
   /// Decoded from a relaxed sample, as in training.
   package let soft: [Tensor]
-  /// Decoded from the most likely tokens, as in use.
+  /// Decoded from the most likely tokens, as at inference.
   package let hard: [Tensor]
 }

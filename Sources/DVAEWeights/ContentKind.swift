@@ -1,15 +1,15 @@
 import DVAEFiles
 
-/// What a file is, judged by its first bytes.
+/// The kind of a file, judged by its first bytes.
 enum ContentKind {
   case safetensors
   case zip
   case pickle
 
-  /// Tells the readable formats apart.
+  /// Detects the format.
   ///
-  /// - Throws: `unrecognised` with what the content looks like instead, because the usual mishap is
-  ///   a web page, a log or an archive under the name of weights.
+  /// - Throws: `unrecognised` with a description of the content, because the usual mistake is a web
+  ///   page, a log or an archive under the name of weights.
   static func of(_ file: MappedFile) throws(DVAEError) -> ContentKind {
     let head = UnsafeRawBufferPointer(rebasing: file.bytes.prefix(512))
     if head.starts(with: [0x50, 0x4B, 0x03, 0x04]) || head.starts(with: [0x50, 0x4B, 0x05, 0x06]) {
@@ -19,7 +19,7 @@ enum ContentKind {
     if head.count >= 9, head[8] == UInt8(ascii: "{"), !isText(head.prefix(8)) {
       return .safetensors
     }
-    // The oldest pickles are text. Their first instruction is enough to refuse them by name.
+    // The oldest pickles are text. Their first instruction suffices to refuse them by name.
     if head[0] == UInt8(ascii: "c") || head[0] == UInt8(ascii: "(") {
       try PickleMachine.refuseTextPickle(file)
     }

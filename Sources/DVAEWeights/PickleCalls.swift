@@ -1,10 +1,10 @@
 import DVAEFiles
 
-// What the few allowed names of a pickle mean when they are called, and what its persistent
-// identifiers mean. Every result is plain data.
+// The meaning of a pickle's allowed names when they are called, and of its persistent identifiers.
+// Every result is plain data.
 
 extension PickleMachine {
-  /// REDUCE and NEWOBJ: what a name makes of its arguments.
+  /// REDUCE and NEWOBJ: calls a name with its arguments.
   mutating func call(
     _ function: PickleValue, _ arguments: PickleValue
   ) throws(DVAEError) -> PickleValue {
@@ -23,7 +23,7 @@ extension PickleMachine {
       }
       return parameter
     case .rebuildWithType:
-      // (function, type, arguments, state); one within another would be recursion without a bound.
+      // (function, type, arguments, state); nesting one in another would allow unbounded recursion.
       guard arguments.count == 4, case .global(let inner) = arguments[0] else {
         throw malformed("makes a tensor with attributes of something else")
       }
@@ -39,7 +39,7 @@ extension PickleMachine {
     }
   }
 
-  /// The keys and values of a list of pairs, from which Python 2 made ordered dictionaries.
+  /// Returns keys and values of a list of pairs, from which Python 2 made ordered dictionaries.
   private func pairs(_ list: PickleValue?) throws(DVAEError) -> [PickleValue] {
     guard let list else { return [] }
     var items: [PickleValue] = []
@@ -52,7 +52,7 @@ extension PickleMachine {
     return items
   }
 
-  /// The tensor of `(storage, offset, size, stride, …)`.
+  /// Returns the tensor of `(storage, offset, size, stride, …)`.
   private func tensor(_ arguments: [PickleValue]) throws(DVAEError) -> PickleTensor {
     guard arguments.count >= 4, case .storage(let storage)? = object(arguments[0])?.kind,
       case .integer(let offset) = arguments[1],
@@ -61,7 +61,7 @@ extension PickleMachine {
     return PickleTensor(storage: storage, offset: offset, shape: shape, strides: strides)
   }
 
-  /// A tuple or list of integers.
+  /// Returns the integers of a tuple or list.
   private func integers(_ value: PickleValue) -> [Int]? {
     guard let items = object(value)?.items, items.count <= StoredTensor.maximumRank else {
       return nil
@@ -75,7 +75,7 @@ extension PickleMachine {
   }
 
   /// BINPERSID: `('storage', class, key, device, count[, view])`, or in the legacy container also
-  /// `('module', class, file, source)`, which stands for the class.
+  /// `('module', class, file, source)`, which represents the class.
   mutating func persistent(_ identifier: PickleValue) throws(DVAEError) -> PickleValue {
     guard let parts = object(identifier)?.items, case .text(let kind)? = parts.first else {
       throw malformed("has a persistent identifier that is no tuple")

@@ -1,24 +1,24 @@
 import DVAEFiles
 
-/// Runs a pickle that holds weights, executing nothing.
+/// Interprets a pickle of weights without executing anything.
 ///
-/// A pickle is a program for a stack machine, and Python's own machine calls whatever function the
-/// program names. This one knows the instructions that `torch.save` writes and the few names of
-/// `PickleGlobal`; it refuses everything else by name, and bounds how much a program can make.
+/// A pickle is a program for a stack machine; Python's own machine calls any function that the
+/// program names. This one knows the instructions that `torch.save` writes and the names of
+/// `PickleGlobal`. It refuses everything else by name and limits how much a program can make.
 struct PickleMachine {
-  /// Longest program; a model's pickle has kilobytes, whatever the size of its tensors.
+  /// The longest program; a model's pickle has kilobytes, for any size of its tensors.
   static let maximumBytes = 1 << 24
-  /// Most values that a program may make or copy; the encoder of DALL·E makes about 10,000.
+  /// The most values that a program may make or copy; DALL·E's encoder makes about 10,000.
   static let maximumValues = 1 << 21
-  /// Longest string; the longest in practice is a module's source code in the legacy container.
+  /// The longest string; in practice a module's source code in the legacy container.
   static let maximumText = 1 << 20
-  /// Longest name of a module, a storage or a tensor.
+  /// The longest name of a module, a storage or a tensor.
   ///
-  /// One text may be used as a name many times, and costs its length each time.
+  /// One string may be used as a name many times, and costs its length each time.
   static let maximumName = 1 << 10
 
   private(set) var objects: [PickleObject] = []
-  /// The storages that the program names, each once, in the order of their first use.
+  /// The storages of the program, each once, in the order of their first use.
   private(set) var storages: [PickleStorage] = []
   private var storagePositions: [Key: Int] = [:]
 
@@ -36,7 +36,7 @@ struct PickleMachine {
     start = cursor.offset
   }
 
-  /// Runs the program up to its STOP and returns its result; the cursor is then after it.
+  /// Runs the program to its STOP and returns its result; the cursor is then after it.
   mutating func run() throws(DVAEError) -> PickleValue {
     while true {
       let offset = cursor.offset - start
@@ -52,15 +52,15 @@ struct PickleMachine {
     }
   }
 
-  /// Throws when a text, which may be a pickle of the oldest kind, begins with a name or an
-  /// instruction that is refused.
+  /// Throws if a text, which may be a pickle of the oldest kind, begins with a refused name or
+  /// instruction.
   static func refuseTextPickle(_ file: MappedFile) throws(DVAEError) {
     guard var cursor = try? ByteCursor(file, part: "the pickle", count: file.count) else { return }
     while let opcode: UInt8 = try? cursor.next(), opcode == Instruction.mark.rawValue {}
     guard file.bytes[cursor.offset - 1] == Instruction.global.rawValue,
       let module = try? identifier(&cursor), let name = try? identifier(&cursor)
     else { return }
-    // A name in such a pickle is remembered ("p", "q") or called with what follows ("(", ")").
+    // A name in such a pickle is memoised ("p", "q") or called with what follows ("(", ")").
     guard let next: UInt8 = try? cursor.next(), "pq()".utf8.contains(next) else { return }
     throw .refusedName(path: file.path, name: "\(module).\(name)")
   }
@@ -142,7 +142,7 @@ struct PickleMachine {
     try add(items, to: target)
   }
 
-  /// Gives an inert object its attributes; the state of anything else means nothing here.
+  /// Sets the attributes of an inert object; the state of other objects is ignored.
   private mutating func build(_ state: PickleValue) throws(DVAEError) {
     let target = try top()
     guard case .instance = objects[target].kind, case .reference(let source) = state,
@@ -194,7 +194,7 @@ struct PickleMachine {
     return .integer(Int(truncatingIfNeeded: bits))
   }
 
-  /// A line that is a dotted Python name.
+  /// Reads a line that must be a dotted Python name.
   private static func identifier(_ cursor: inout ByteCursor) throws(DVAEError) -> String {
     let line = try cursor.line()
     let name = String(decoding: line, as: UTF8.self)
@@ -239,7 +239,7 @@ struct PickleMachine {
     return Array(stack[mark...])
   }
 
-  /// The object that is on top of the stack.
+  /// Returns the object on top of the stack.
   private func top() throws(DVAEError) -> Int {
     guard stack.count > marks.last ?? 0, case .reference(let object)? = stack.last else {
       throw malformed("changes something that is no object")
@@ -253,7 +253,7 @@ struct PickleMachine {
     try push(try new(kind, items))
   }
 
-  /// A new object.
+  /// Makes an object.
   mutating func new(
     _ kind: PickleObject.Kind, _ items: [PickleValue] = []
   ) throws(DVAEError) -> PickleValue {
@@ -267,7 +267,7 @@ struct PickleMachine {
     objects[object].items += items
   }
 
-  /// Notes that the program uses a storage; one key must always mean the same storage.
+  /// Records a storage; the same key must always mean the same storage.
   mutating func note(_ storage: PickleStorage) throws(DVAEError) {
     guard let position = storagePositions[Key(storage.key)] else {
       storagePositions[Key(storage.key)] = storages.count
@@ -280,7 +280,7 @@ struct PickleMachine {
     }
   }
 
-  /// The parts of an object; nil for a value that is none.
+  /// Returns the object of a reference; nil for other values.
   func object(_ value: PickleValue) -> PickleObject? {
     guard case .reference(let index) = value else { return nil }
     return objects[index]
@@ -302,7 +302,7 @@ struct PickleMachine {
   }
 }
 
-/// The instructions that `torch.save` writes, with every protocol from 2 on and from both Pythons.
+/// The instructions that `torch.save` writes, in all protocols from 2 on and from Python 2 and 3.
 private enum Instruction: UInt8 {
   case proto = 0x80
   case frame = 0x95

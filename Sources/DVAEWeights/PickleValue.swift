@@ -2,8 +2,8 @@ import DVAEFiles
 
 /// A value on the stack of the pickle machine.
 ///
-/// Everything with parts is a `reference` into the machine's list of objects. So values never
-/// contain each other, and a deeply nested or cyclic pickle costs no recursion and leaks nothing.
+/// Composite values are a `reference` into the machine's list of objects. So values never contain
+/// each other, and a deeply nested or cyclic pickle needs no recursion and leaks nothing.
 enum PickleValue {
   case none
   case boolean(Bool)
@@ -16,26 +16,26 @@ enum PickleValue {
   case reference(Int)
 }
 
-/// A name that a pickle may ask for; the list is closed.
+/// A name that a pickle may use; the list is closed.
 enum PickleGlobal {
-  /// `torch.FloatStorage` and its sisters.
+  /// `torch.FloatStorage` and the like.
   case storage(ElementType)
   /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`: a view of a storage.
   case rebuildTensor
-  /// `torch._utils._rebuild_parameter` and `_rebuild_parameter_with_state`: a tensor that is trained.
+  /// `torch._utils._rebuild_parameter` and `_rebuild_parameter_with_state`: a trainable tensor.
   case rebuildParameter
   /// `torch._tensor._rebuild_from_type_v2`: one of the above, with attributes.
   case rebuildWithType
   /// `collections.OrderedDict`.
   case orderedDictionary
-  /// `set` of either Python.
+  /// `set` of Python 2 or 3.
   case set
   /// `torch.Size`.
   case size
-  /// Anything else that is allowed: its instances hold their attributes and do nothing.
+  /// Any other allowed name: its instances hold their attributes and do nothing.
   case inert(String)
 
-  /// The global of a module and name; nil for everything that is not on the list.
+  /// The global of a module and name; nil if it is not on the list.
   init?(module: String, name: String) {
     switch (module, name) {
     case ("torch._utils", "_rebuild_tensor"), ("torch._utils", "_rebuild_tensor_v2"):
@@ -70,15 +70,15 @@ enum PickleGlobal {
   ]
 }
 
-/// Something with parts that a pickle has made.
+/// A composite object that a pickle has made.
 struct PickleObject {
   enum Kind {
     case list
     case tuple
     case set
-    /// `items` are keys and values in turn.
+    /// `items` alternates keys and values.
     case dictionary
-    /// An inert object of a class; `items` are its attributes' names and values in turn.
+    /// An inert object of a class; `items` alternates its attributes' names and values.
     case instance(String)
     case storage(PickleStorage)
     case tensor(PickleTensor)
@@ -88,17 +88,17 @@ struct PickleObject {
   var items: [PickleValue] = []
 }
 
-/// A block of elements that lies outside the pickle, under a key.
+/// A block of elements outside the pickle, under a key.
 struct PickleStorage {
   let key: String
   let elementType: ElementType
-  /// Elements of the whole block.
+  /// The number of elements in the whole block.
   let count: Int
-  /// The part of the block, in elements, that this is; only the oldest files use views.
+  /// The range of the block in elements; only the oldest files use views.
   let view: Range<Int>
 }
 
-/// A tensor as a pickle describes it; not yet checked against its storage.
+/// A pickle's description of a tensor, not yet checked against its storage.
 struct PickleTensor {
   let storage: PickleStorage
   let offset: Int

@@ -1,16 +1,16 @@
 import DVAEFiles
 
-/// Finds the tensors in what a pickle made, and names them as a state dict does.
+/// Finds the tensors in a pickle's result, and names them as in a state dict.
 struct PickledTensors {
   struct Found {
     let name: String
     let tensor: PickleTensor
   }
 
-  /// Deepest nesting of modules and dictionaries.
+  /// The deepest nesting of modules and dictionaries.
   static let maximumDepth = 64
-  /// Most values that the walk may pass, because shared modules can be reached along exponentially
-  /// many paths.
+  /// The most values that the walk may visit, because shared modules can be reached on
+  /// exponentially many paths.
   static let maximumSteps = 1 << 22
   static let maximumTensors = 1 << 16
 
@@ -56,7 +56,7 @@ struct PickledTensors {
     }
   }
 
-  /// A module's own parameters and buffers, then its children, as PyTorch orders a state dict.
+  /// Visits a module's own parameters and buffers, then its children, in a state dict's order.
   private mutating func walkModule(
     _ module: PickleObject, _ name: String, depth: Int
   ) throws(DVAEError) {
@@ -85,7 +85,7 @@ struct PickledTensors {
     }
   }
 
-  /// The names of buffers that a state dict leaves out.
+  /// Returns the names of buffers that a state dict omits.
   private mutating func temporaryBuffers(of module: PickleObject) -> Set<String> {
     let set = value("_non_persistent_buffers_set", of: module).flatMap(machine.object)
     let names = set?.items ?? []
@@ -99,7 +99,7 @@ struct PickledTensors {
       })
   }
 
-  /// The value that a dictionary or an inert object has under a name.
+  /// Returns the value of a dictionary's key or an inert object's attribute.
   private func value(_ name: String, of object: PickleObject) -> PickleValue? {
     for index in stride(from: 0, to: object.items.count - 1, by: 2).reversed() {
       if case .text(name) = object.items[index] { return object.items[index + 1] }
@@ -107,7 +107,7 @@ struct PickledTensors {
     return nil
   }
 
-  /// Keeps the class and the plain attributes of a pickled module, its architecture's numbers.
+  /// Records the class and the plain attributes of a pickled module: its hyperparameters.
   private mutating func describe(_ root: PickleValue) {
     guard let module = machine.object(root), case .instance(let name) = module.kind else { return }
     metadata["class"] = name

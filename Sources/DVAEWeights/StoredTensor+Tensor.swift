@@ -2,9 +2,10 @@ package import DVAEFiles
 package import DVAETensors
 
 extension StoredTensor {
-  /// The values as a tensor of shape [1, 1, 1, count], in the order of the file's own shape.
+  /// Returns the values as a tensor of shape [1, 1, 1, count], in the order of the file's own
+  /// shape.
   ///
-  /// Contiguous, aligned float32 is not copied: the tensor is the mapped file, copy on write.
+  /// Contiguous, aligned float32 is not copied: the tensor is the mapped file, copy-on-write.
   /// Everything else is converted.
   package func tensor() -> Tensor {
     let extent = Shape(1, 1, 1, count)
@@ -22,12 +23,12 @@ extension StoredTensor {
 }
 
 extension NpyArray {
-  /// The values as a tensor of shape [1, 1, 1, count], mapped where possible.
+  /// Returns the values as a tensor of shape [1, 1, 1, count], mapped if possible.
   package func tensor() -> Tensor { stored.tensor() }
 }
 
 extension SafetensorsEntry.Contents {
-  /// Values in row-major order that lie in a tensor, converted to the element type.
+  /// Values in row-major order from a tensor, converted to the element type.
   package static func slice(_ slice: TensorSlice) -> Self {
     .lent(count: slice.count) { try $0(UnsafeBufferPointer(slice.elements)) }
   }

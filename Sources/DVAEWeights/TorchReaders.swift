@@ -1,6 +1,6 @@
 import DVAEFiles
 
-/// Reads what `torch.save` writes since PyTorch 1.6: a zip archive with the pickle `data.pkl` and
+/// Reads the format of `torch.save` since PyTorch 1.6: a zip archive with the pickle `data.pkl` and
 /// one uncompressed entry per storage.
 enum TorchZipReader {
   static func read(_ file: MappedFile) throws(DVAEError) -> WeightsFile {
@@ -47,13 +47,13 @@ enum TorchZipReader {
       file, .pytorchZip, try PickledTensors(machine, root: root), ranges, archive)
   }
 
-  /// `data.pkl` at the top or in the archive's one folder.
+  /// Returns whether a name is `data.pkl` at the top or in the archive's only folder.
   private static func isPickle(_ name: String) -> Bool {
     name == "data.pkl" || name.hasSuffix("/data.pkl") && name.split(separator: "/").count == 2
   }
 }
 
-/// Reads what `torch.save` wrote before PyTorch 1.6: five pickles (a magic number, the protocol
+/// Reads the format of `torch.save` before PyTorch 1.6: five pickles (a magic number, the protocol
 /// version, facts about the machine, the object, the keys of the storages), then each storage as
 /// its number of elements and its bytes.
 enum TorchLegacyReader {
@@ -94,7 +94,7 @@ enum TorchLegacyReader {
     }
   }
 
-  /// Walks over the storages in the order of their keys and notes where each one's bytes are.
+  /// Finds each storage's bytes; storages follow in the order of their keys.
   private static func storages(
     _ cursor: inout ByteCursor, _ keys: [PickleValue], _ machine: PickleMachine
   ) throws(DVAEError) -> [String: Range<Int>] {
@@ -137,7 +137,7 @@ private func bigEndian(_ file: MappedFile) -> DVAEError {
     advice: "save them again on a little-endian one, or convert them to safetensors")
 }
 
-/// Joins the tensors that a pickle describes with the bytes of their storages.
+/// Joins a pickle's tensors with the bytes of their storages.
 private func weights(
   _ file: MappedFile, _ format: WeightsFile.Format, _ pickled: PickledTensors,
   _ ranges: [String: Range<Int>], _ archive: ZipArchive? = nil

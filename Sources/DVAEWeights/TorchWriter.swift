@@ -1,16 +1,16 @@
 import DVAEFiles
 package import DVAETensors
 
-/// Writes a state dict that `torch.load` reads, with `weights_only` too: float32 tensors by their
-/// names, in the order given.
+/// Writes a state dict that `torch.load` can read, also with `weights_only`: float32 tensors by
+/// name, in the given order.
 ///
-/// The file is what `torch.save` writes since PyTorch 1.6: a zip archive with a pickle of the names
-/// and shapes, and a member for each tensor's bytes, uncompressed and aligned.
+/// The format is that of `torch.save` since PyTorch 1.6: a zip archive with a pickle of the names
+/// and shapes, and an uncompressed, aligned member for each tensor's bytes.
 ///
 /// - Parameters:
 ///   - path: the file to create or replace, atomically
 ///   - tensors: names, shapes and values
-/// - Throws: where the file cannot be written.
+/// - Throws: if the file cannot be written.
 package func writeTorchStateDict(
   _ path: String, tensors: [(name: String, shape: [Int], values: TensorSlice)]
 ) throws {
@@ -26,12 +26,12 @@ package func writeTorchStateDict(
   try file.commit()
 }
 
-/// A zip archive of members without compression, below 4 GB.
+/// A zip archive of uncompressed members, below 4 GB.
 private struct StoredZipWriter {
   private let file: AtomicFile
   private var directory: [UInt8] = []
   private var count = 0
-  /// PyTorch maps the members' bytes.
+  /// PyTorch maps the members' bytes, so they must be aligned.
   private static let alignment = 64
   private static let limit = Int(UInt32.max)
 
@@ -44,7 +44,7 @@ private struct StoredZipWriter {
   mutating func add(_ name: String, _ bytes: UnsafeRawBufferPointer) throws {
     let offset = file.count
     let name = Array(name.utf8)
-    // The padding is an extra field of its own, of at least four bytes.
+    // The padding is an extra field, which has at least four bytes.
     let start = offset + 30 + name.count
     let padding = (2 * Self.alignment - (start + 4) % Self.alignment) % Self.alignment
     guard start + 4 + padding + bytes.count < Self.limit else {
@@ -54,7 +54,7 @@ private struct StoredZipWriter {
     let sizes =
       Self.number(CRC32.checksum(bytes)) + Self.number(UInt32(bytes.count))
       + Self.number(UInt32(bytes.count))
-    // Version 2.0, no flags, stored, the first date that there is.
+    // Version 2.0, no flags, stored, the earliest possible date.
     let head: [UInt8] = [20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0]
     let lengths = Self.number(UInt16(name.count))
     try file.write(

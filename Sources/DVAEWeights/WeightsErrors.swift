@@ -1,14 +1,14 @@
 package import DVAEFiles
 
 extension DVAEError {
-  /// The error of content that is neither safetensors nor written by `torch.save`.
+  /// Returns the error of content that is neither safetensors nor written by `torch.save`.
   package static func unrecognised(path: String, found: String) -> DVAEError {
     DVAEError(
       .badData, code: .unrecognised, file: path, expected: "safetensors or a file of torch.save",
       found: found)
   }
 
-  /// The error of a pickle that asks for a name that weights do not need; running it could do
+  /// Returns the error of a pickle with a name that weights do not need; executing it could do
   /// anything.
   package static func refusedName(path: String, name: String) -> DVAEError {
     DVAEError(
@@ -17,7 +17,7 @@ extension DVAEError {
       advice: "do not open this file with Python either unless you trust who made it")
   }
 
-  /// The error of a pickle with an instruction that `torch.save` does not write.
+  /// Returns the error of a pickle with an instruction that `torch.save` does not write.
   package static func refusedInstruction(path: String, opcode: UInt8, offset: Int) -> DVAEError {
     DVAEError(
       .badData, file: path,
@@ -26,7 +26,7 @@ extension DVAEError {
       advice: "save the weights again with torch.save or as safetensors")
   }
 
-  /// The error of a file without tensors.
+  /// Returns the error of a file without tensors.
   package static func noTensors(path: String) -> DVAEError {
     DVAEError(.badData, file: path, expected: "weights", found: "no tensor in the file")
   }

@@ -2,29 +2,29 @@ package import DVAEFiles
 import Dispatch
 import Synchronization
 
-/// The tensors of a weights file, found and checked but not yet read.
+/// The tensors of a weights file, located and checked but not yet read.
 ///
-/// Safetensors and both containers of `torch.save` are told apart by their content, not by their
-/// name. The file is mapped: opening reads only what describes the tensors, whatever its size.
-/// Nothing that a pickle asks for is executed.
+/// Safetensors and both containers of `torch.save` are distinguished by content, not by name. The
+/// file is mapped: opening reads only the descriptions of the tensors. Nothing in a pickle is
+/// executed.
 package struct WeightsFile: Sendable {
-  /// The containers that can be read.
+  /// The supported containers.
   package enum Format: String, Sendable {
     /// A JSON header, then the tensors' bytes.
     case safetensors
-    /// What `torch.save` writes since PyTorch 1.6.
+    /// The format of `torch.save` since PyTorch 1.6.
     case pytorchZip
-    /// What `torch.save` wrote before.
+    /// The format of `torch.save` before PyTorch 1.6.
     case pytorchLegacy
   }
 
-  /// The path as it was given.
+  /// The path as given.
   package let path: String
   /// The container.
   package let format: Format
   /// The tensors in the file's order.
   package let tensors: [StoredTensor]
-  /// What the file says about itself.
+  /// The file's metadata.
   ///
   /// Safetensors: the header's `__metadata__`. A pickled module: its `class` and its plain
   /// attributes, such as `n_hid`.
@@ -32,32 +32,32 @@ package struct WeightsFile: Sendable {
   private let positions: [Key: Int]
   private let archive: ZipArchive?
 
-  /// The tensor of a name; nil where there is none.
+  /// The tensor with a name; nil if there is none.
   package subscript(name: String) -> StoredTensor? { positions[Key(name)].map { tensors[$0] } }
 
   /// Opens a file of tensors in any of the formats.
   ///
-  /// - Throws: what is wrong with it; see `DVAEError`.
+  /// - Throws: `DVAEError` if the file is missing or malformed.
   package static func open(_ path: String) throws(DVAEError) -> WeightsFile {
     try parse(try MappedFile(path: path))
   }
 
-  /// Reads the content of a weights file that is already in memory; `path` names it in messages.
+  /// Parses a weights file from memory; `path` is its name in errors.
   ///
-  /// - Throws: what is wrong with it; see `DVAEError`.
+  /// - Throws: `DVAEError` if the content is malformed.
   package static func parse(
     _ bytes: [UInt8], path: String
   ) throws(DVAEError) -> WeightsFile {
     try parse(try MappedFile(copying: bytes, path: path))
   }
 
-  /// Reads the whole file and compares it with the checksums that it carries.
+  /// Reads the whole file and verifies its checksums.
   ///
-  /// Only the zip container has any; for the others there is nothing to compare. Opening a file
-  /// does not do this, because opening reads no values.
+  /// Only the zip container has checksums. Opening a file does not verify them, because opening
+  /// reads no values.
   ///
-  /// - Throws: `malformed` with the first part that differs; `changed` when the file has been
-  ///   shortened since it was opened.
+  /// - Throws: `malformed` with the first part that differs; `changed` if the file was truncated
+  ///   after it was opened.
   package func verifyChecksums() throws(DVAEError) {
     guard let archive else { return }
     try tensors.first?.checkFile()
@@ -86,7 +86,7 @@ package struct WeightsFile: Sendable {
       file: file, format: .safetensors, tensors: found.tensors, metadata: found.metadata)
   }
 
-  /// Collects what a reader found.
+  /// Collects the results of a reader.
   ///
   /// - Throws: `duplicateTensor`.
   init(

@@ -3,26 +3,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// An HTTP/1.1 server by libmicrohttpd behind a few functions, which exist where the package is built with
-// the trait Server. One thread of libmicrohttpd reads and writes all sockets and makes all calls of the handler; a
-// request is answered by any thread.
+// An HTTP/1.1 server on top of libmicrohttpd, if the package is built with the trait Server. One
+// thread of libmicrohttpd reads and writes all sockets and calls the handler; any thread may answer
+// a request.
 
 typedef struct dvae_http_server dvae_http_server;
 typedef struct dvae_http_request dvae_http_request;
 
-/// Bounds on what clients can take.
+/// The limits on clients.
 typedef struct {
   /// The number of connections; further ones wait in the system's queue.
   unsigned connections;
-  /// The time in which a request must arrive, and a response must be taken, in seconds.
+  /// The time limit for receiving a request and for sending a response, in seconds.
   unsigned seconds;
-  /// Bytes of one body.
+  /// The size limit of one body in bytes.
   size_t body;
-  /// Bytes of all bodies together.
+  /// The memory limit of all bodies together in bytes.
   size_t bodies;
 } dvae_http_limits;
 
-/// The functions that learn of requests.
+/// The handlers of requests.
 typedef struct {
   void *context;
   /// The head of a request has arrived. The body follows unless this function responds.
@@ -31,7 +31,8 @@ typedef struct {
   void (*body)(void *context, dvae_http_request *request);
 } dvae_http_handler;
 
-/// Listens on an address; port 0 takes a free one. Returns NULL and a text in `problem` where it cannot.
+/// Listens on an address; port 0 chooses a free one. On failure, returns NULL and a text in
+/// `problem`.
 dvae_http_server *dvae_http_start(const char *host, uint16_t port, dvae_http_limits limits,
                                   dvae_http_handler handler, char *problem, size_t problem_size);
 
@@ -39,23 +40,23 @@ dvae_http_server *dvae_http_start(const char *host, uint16_t port, dvae_http_lim
 const char *dvae_http_address(const dvae_http_server *server);
 uint16_t dvae_http_port(const dvae_http_server *server);
 
-/// Takes no further connections; those in the system's queue are still taken. From now on every response
+/// Stops listening; clients in the system's queue are still accepted. From now on every response
 /// closes its connection.
 void dvae_http_close(dvae_http_server *server);
 
-/// The number of requests whose first line has arrived and whose response has not left.
+/// The number of requests whose first line has arrived and whose response is not sent completely.
 unsigned dvae_http_active(dvae_http_server *server);
 
-/// The number of requests that have arrived and have no response yet.
+/// The number of requests that have arrived and are not answered yet.
 unsigned dvae_http_unanswered(dvae_http_server *server);
 
 /// The number of open connections.
 unsigned dvae_http_connections(dvae_http_server *server);
 
-/// Ends all connections and frees the server; requests that are retained stay valid.
+/// Ends all connections and frees the server; retained requests stay valid.
 void dvae_http_stop(dvae_http_server *server);
 
-/// Keeps a request valid after the call of the handler.
+/// Keeps a request valid after the handler returns.
 void dvae_http_retain(dvae_http_request *request);
 void dvae_http_release(dvae_http_request *request);
 
@@ -64,22 +65,22 @@ const char *dvae_http_method(const dvae_http_request *request);
 /// The path and the query as the client sent them.
 const char *dvae_http_target(const dvae_http_request *request);
 
-/// A header of the request, during a call of the handler only; NULL without it.
+/// A header of the request, only during a call of the handler; NULL if it is missing.
 const char *dvae_http_header(const dvae_http_request *request, const char *name);
 
-/// The body; NULL where it is empty.
+/// The body; NULL if it is empty.
 const void *dvae_http_body(const dvae_http_request *request, size_t *size);
 
 /// Frees the memory of the body.
 void dvae_http_drop_body(dvae_http_request *request);
 
-/// 413 for a body over its limit, 503 for one over the limit of all bodies, else 0.
+/// 413 for a body over its limit, 503 if all bodies exceed theirs, else 0.
 unsigned dvae_http_refusal(const dvae_http_request *request);
 
-/// Whether the client has closed its side while it waits for the response.
+/// Returns whether the client has closed its side while it waits for the response.
 int dvae_http_is_gone(dvae_http_request *request);
 
-/// Responds. `headers` holds a name and a value in turn, a newline behind each. A second response is
-/// ignored.
+/// Responds. `headers` alternates names and values, each followed by a newline. A second response
+/// is ignored.
 void dvae_http_respond(dvae_http_request *request, unsigned status, const char *headers,
                        const void *body, size_t size);

@@ -5,14 +5,15 @@
 #include <stdint.h>
 
 // The part of PJRT's C interface that this package uses: load a plugin, compile a program, move
-// tensors, run. PJRT is how XLA's compilers for GPUs, TPUs and CPUs are reached; a plugin is a shared
-// library with one symbol, `GetPjrtApi`, which returns a table of functions.
+// tensors, run. PJRT is the interface to XLA's compilers for GPUs, TPUs and CPUs; a plugin is a
+// shared library with one symbol, `GetPjrtApi`, which returns a table of functions.
 //
-// Every function takes one struct and returns an error or NULL. The first word of a struct is its size,
-// the second a chain of extensions, which stays NULL here. Since version 0.57 the table and the structs
-// only grow at their ends, so these declarations fit all later plugins. A plugin refuses a struct that
-// is shorter than its own and accepts a longer one. Every struct therefore ends in `dvae_pjrt_reserve`,
-// zeros that count in its size: a field that was added later reads as absent.
+// Every function takes one struct and returns an error or NULL. The first word of a struct is its
+// size, the second a chain of extensions, which is NULL here. Since version 0.57 the table and the
+// structs have only grown at their ends, so these declarations fit all later plugins. A plugin
+// refuses a struct that is shorter than its own and accepts a longer one. Every struct therefore
+// ends in `dvae_pjrt_reserve`, zeros that count in its size: a field that was added later reads as
+// absent.
 
 /// The positions of the functions in the table.
 enum {
@@ -50,7 +51,7 @@ enum {
   DVAE_PJRT_FUNCTION_COUNT,
 };
 
-/// Codes of errors, which are those of gRPC.
+/// Error codes, which are gRPC's.
 enum {
   DVAE_PJRT_INVALID_ARGUMENT = 3,
   DVAE_PJRT_RESOURCE_EXHAUSTED = 8,
@@ -58,7 +59,7 @@ enum {
   DVAE_PJRT_INTERNAL = 13,
 };
 
-/// The types of elements.
+/// Element types.
 enum {
   DVAE_PJRT_PRED = 1,
   DVAE_PJRT_S32 = 4,
@@ -71,7 +72,7 @@ enum {
   DVAE_PJRT_BF16 = 13,
 };
 
-/// How long the host leaves the memory of an upload alone: until the call returns.
+/// The time during which the host must not change an upload's memory: the call.
 enum { DVAE_PJRT_DURING_CALL = 0 };
 
 /// The types of options and attributes.
@@ -104,20 +105,20 @@ typedef struct {
   void *functions[DVAE_PJRT_FUNCTION_COUNT];
 } dvae_pjrt_api;
 
-/// Functions without an argument.
+/// Arguments of functions without parameters.
 typedef struct {
   dvae_pjrt_head head;
   dvae_pjrt_reserve reserve;
 } dvae_pjrt_nothing;
 
-/// Functions of one object that return nothing.
+/// Arguments of functions of one object without a result.
 typedef struct {
   dvae_pjrt_head head;
   void *object;
   dvae_pjrt_reserve reserve;
 } dvae_pjrt_object;
 
-/// Functions of one object that return text, without a NUL.
+/// Arguments of functions of one object that return text without a terminating NUL.
 typedef struct {
   dvae_pjrt_head head;
   void *object;
@@ -126,7 +127,7 @@ typedef struct {
   dvae_pjrt_reserve reserve;
 } dvae_pjrt_text;
 
-/// Functions of one object that return another one.
+/// Arguments of functions of one object that return another object.
 typedef struct {
   dvae_pjrt_head head;
   void *object;
@@ -134,7 +135,7 @@ typedef struct {
   dvae_pjrt_reserve reserve;
 } dvae_pjrt_related;
 
-/// Functions of one object that return a count.
+/// Arguments of functions of one object that return a count.
 typedef struct {
   dvae_pjrt_head head;
   void *object;
@@ -142,7 +143,7 @@ typedef struct {
   dvae_pjrt_reserve reserve;
 } dvae_pjrt_count;
 
-/// Functions of one object that return a code.
+/// Arguments of functions of one object that return a code.
 typedef struct {
   dvae_pjrt_head head;
   void *object;
@@ -150,7 +151,7 @@ typedef struct {
   dvae_pjrt_reserve reserve;
 } dvae_pjrt_code;
 
-/// Functions of one object that return a truth value.
+/// Arguments of functions of one object that return a Boolean.
 typedef struct {
   dvae_pjrt_head head;
   void *object;
@@ -158,7 +159,7 @@ typedef struct {
   dvae_pjrt_reserve reserve;
 } dvae_pjrt_flag;
 
-/// An option of a client or an attribute of a plugin. It stands in arrays, so its size is exact.
+/// An option of a client or an attribute of a plugin. It is an array element, so its size is exact.
 typedef struct {
   dvae_pjrt_head head;
   const char *name;
@@ -181,7 +182,7 @@ typedef struct {
   dvae_pjrt_reserve reserve;
 } dvae_pjrt_attributes;
 
-/// The functions for talking to other processes are NULL here.
+/// The functions for communication with other processes are NULL here.
 typedef struct {
   dvae_pjrt_head head;
   const dvae_pjrt_named_value *options;
@@ -200,7 +201,7 @@ typedef struct {
   dvae_pjrt_reserve reserve;
 } dvae_pjrt_devices;
 
-/// The memory of a device in bytes. A value counts where its flag is set.
+/// The memory of a device in bytes. A value is valid if its flag is set.
 typedef struct {
   dvae_pjrt_head head;
   void *device;
@@ -236,7 +237,7 @@ typedef struct {
   dvae_pjrt_reserve reserve;
 } dvae_pjrt_compile;
 
-/// A machine that is described and need not be there.
+/// A topology description, for a machine that need not exist.
 typedef struct {
   dvae_pjrt_head head;
   const char *name;
@@ -345,7 +346,7 @@ typedef struct {
   dvae_pjrt_reserve reserve;
 } dvae_pjrt_load;
 
-/// The version of the interface since which structs only grow, and the table's size that is needed.
+/// The version since which structs only grow, and the required size of the table.
 enum { DVAE_PJRT_OLDEST_MINOR = 57 };
 
 /// Calls the entry point of a plugin.

@@ -3,9 +3,9 @@ import DVAEModel
 import DVAETensors
 import DVAEReports
 
-/// How far each algorithm is from sums in float64 on the shapes of the encoder's layers.
+/// The error of each convolution algorithm against float64 sums, for the encoder's layer shapes.
 struct AccuracyReport: Encodable {
-  /// One shape; the errors are in standard deviations of the output.
+  /// One shape; errors are in standard deviations of the output.
   struct Row: Encodable {
     var layer: String
     var direct: Double
@@ -18,7 +18,7 @@ struct AccuracyReport: Encodable {
   private(set) var layers: [Row] = []
 
   /// Measures with random weights, w ~ N(0, 1/fan-in), on random inputs max(x, 0), x ~ N(0, 1), of
-  /// 16×16 positions; of an output's channels the first 32 tell enough.
+  /// 16×16 positions; only the first 32 output channels are measured.
   init(_ architecture: Architecture, _ engine: CPUEngine) {
     self.engine = engine.name
     var seen: Set<ConvolutionShape> = []
@@ -62,7 +62,7 @@ struct AccuracyReport: Encodable {
       int8: error(int8(x, weights, bias, shape, engine, exact), relu: isWinograd))
   }
 
-  /// Every step of the whole numbers: rounding the input, the weights and, of 3×3, the output.
+  /// All int8 errors: rounding the input, the weights and, of 3×3, the output.
   private static func int8(
     _ x: Tensor, _ weights: TensorSlice, _ bias: TensorSlice, _ shape: ConvolutionShape,
     _ engine: CPUEngine, _ exact: [Double]
@@ -110,7 +110,7 @@ struct AccuracyReport: Encodable {
     return sums
   }
 
-  /// For people.
+  /// The report as text.
   var text: String {
     var lines = [
       "\(engine): largest error against float64, in standard deviations of the output", "",

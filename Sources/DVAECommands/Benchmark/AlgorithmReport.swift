@@ -3,9 +3,9 @@ import DVAEModel
 import DVAETensors
 import DVAEReports
 
-/// How long each way to compute the encoder's 3×3 layers takes, and which one the engine chooses.
+/// The times of each algorithm for the encoder's 3×3 layers, and the engine's choice.
 struct AlgorithmReport: Encodable {
-  /// One layer; milliseconds, the least of the runs.
+  /// One layer; the fastest run in milliseconds.
   struct Row: Encodable {
     var layer: String
     var chosen: ConvolutionAlgorithm
@@ -16,7 +16,7 @@ struct AlgorithmReport: Encodable {
   let batchSize: Int
   private(set) var layers: [Row] = []
 
-  /// Measures every size of 3×3 layer once per run, all ways in turns.
+  /// Measures every size of 3×3 layer once per run, alternating between the algorithms.
   init(
     _ architecture: Architecture, _ engine: CPUEngine, resolution: Int, batchSize: Int, runs: Int
   ) {
@@ -61,7 +61,7 @@ struct AlgorithmReport: Encodable {
         + "\(x.shape.width)", chosen: engine.algorithm(shape), milliseconds: least)
   }
 
-  /// For people.
+  /// The report as text.
   var text: String {
     var lines = ["\(engine), batch \(batchSize): milliseconds", ""]
     let names = ConvolutionAlgorithm.allCases.map(\.rawValue)

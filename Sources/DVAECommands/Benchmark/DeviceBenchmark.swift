@@ -8,8 +8,8 @@ import DVAETensors
 import DVAETraining
 
 extension BenchmarkCommand {
-  /// Measures the work on a device: the tensors of the model stay there, and a batch and its results
-  /// are moved in every run.
+  /// Measures on a device: the model's tensors stay there, while every run transfers a batch and
+  /// its results.
   func deviceReport() throws -> BenchmarkReport {
     let accelerator = try Accelerator(Plugin.load(device.device), devices: 1)
     let (architecture, parameters) = try model(
@@ -28,7 +28,8 @@ extension BenchmarkCommand {
       multiplyAdds: multiplyAdds(architecture))
   }
 
-  /// The multiplications of a run; a layer's two gradients take as many as its sums each.
+  /// Returns the multiplications of a run; the two gradients of a layer take as many as the layer
+  /// each.
   private func multiplyAdds(_ architecture: Architecture) -> Int {
     let (encoder, decoder) = (architecture.encoder, architecture.decoder)
     let count = { (plan: NetworkPlan) in

@@ -6,21 +6,21 @@ import DVAETensors
 import DVAEImages
 import DVAEReports
 
-/// What `dvae benchmark --precision int8` found: float32 and int8 in turns on the same input.
+/// The result of `dvae benchmark --precision int8`: float32 and int8 in turns on the same input.
 struct PrecisionComparison: Encodable {
-  /// Seconds per image of each run of float32, in the order of time.
+  /// Seconds per image of each float32 run, in chronological order.
   let float32: [Double]
-  /// The same of int8: each stands beside its run of float32.
+  /// Seconds per image of the int8 run after each float32 run.
   let int8: [Double]
   /// int8 ÷ float32 of each pair, in ascending order.
   let ratios: [Double]
-  /// Tokens that were compared on photos.
+  /// The number of tokens compared on photos.
   let tokens: Int
-  /// Those that are the same.
+  /// The number of equal tokens.
   let equalTokens: Int
 
-  /// Compares the tokens of photos, then the times on x; the entries of `int8.engine` are then those
-  /// of its runs.
+  /// Compares the tokens of photos, then the times on x; leaves the entries of these runs in
+  /// `int8.engine`.
   init(
     _ float: ImageEncoder<CPUEngine>, _ int8: QuantizedEncoder<TimedEngine<CPUEngine>>, _ x: Tensor,
     runs: Int, photos: [String]
@@ -53,7 +53,7 @@ struct PrecisionComparison: Encodable {
     equalTokens = equal
   }
 
-  /// For people.
+  /// The comparison as text.
   var lines: [String] {
     let ratio = [ratios[ratios.count / 2], ratios[0], ratios[ratios.count - 1]]
       .map { Numbers.fixed($0, 3) }

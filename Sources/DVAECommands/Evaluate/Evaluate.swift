@@ -59,7 +59,7 @@ struct EvaluateCommand: AsyncParsableCommand {
 
   func validate() throws {
     if maxPixels < 1 { throw ValidationError("--max-pixels must be at least 1, not \(maxPixels)") }
-    // No image, archive or weights file has such a name, so none is ever replaced by the page.
+    // Requiring .html keeps the page from replacing an image, an archive or a weights file.
     if let html, !html.lowercased().hasSuffix(".html") {
       throw ValidationError("--html must end in .html: \(html)")
     }
@@ -70,7 +70,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     if let html { try overwrite.check(html) }
     let inputs = try BulkInputs(self.inputs, for: .jsonLines)
     let vae = try model.load()
-    // Opened first: hours of work should not end with a page that cannot be written.
+    // Open the page first, so that hours of work do not end with a page that cannot be written.
     let page = try html.map { try AtomicFile($0) }
     var report = EvaluationReport(
       evaluationProtocol, vae, weights: try vae.weightsProvenance(), inputs.fingerprint)

@@ -3,17 +3,17 @@ import DVAEKit
 import DVAEModel
 import DVAEReports
 
-/// The pictures of the worst and the best images, as many as a page should hold.
+/// The pictures of the images with the lowest and highest PSNR, limited to what a page can hold.
 struct ShownPictures {
-  /// From the worst to the best PSNR.
+  /// In ascending order of PSNR.
   private(set) var pictures: [(figures: ImageEvaluation, pictures: EvaluatedPictures)] = []
-  /// Where the best begin; nil while all images are there.
+  /// The position of the first of the best; nil while all images are there.
   private(set) var firstOfBest: Int?
   private static let most = 24
-  // Larger ones are shown by their middle, or the page would be too large to open.
+  // Larger images are cropped to their middle, to limit the size of the page.
   private static let longestSide = 1024
 
-  /// Takes an image; drops the middle one if there are too many.
+  /// Adds an image; drops the middle one if there are too many.
   mutating func add(_ figures: ImageEvaluation, _ pair: EvaluatedPictures) {
     let ratio = { (figures: ImageEvaluation) in figures.model.psnr ?? .infinity }
     let place =
@@ -41,10 +41,10 @@ extension Page {
   ///
   /// - Parameters:
   ///   - report: all figures
-  ///   - summary: those over all images
+  ///   - summary: the figures over all images
   ///   - codebook: the use of the codes
   ///   - shown: the pictures of some images
-  /// - Throws: where a picture cannot be encoded
+  /// - Throws: if a picture cannot be encoded
   init(
     _ report: EvaluationReport, _ summary: EvaluationSummary, _ codebook: CodebookUse,
     _ shown: ShownPictures
@@ -93,7 +93,7 @@ extension Page {
       [Table.Column("")] + numbers.map { Table.Column($0, isNumber: true) }, rows: rows)
   }
 
-  /// Codes by how often they were used, in classes that double.
+  /// Groups codes by their number of uses, in classes that double.
   private static func classes(_ codebook: CodebookUse) -> [Bar] {
     var classes = [Bar("never", codebook.dead)]
     var low = 1

@@ -2,9 +2,9 @@ import DVAEKit
 import DVAEReports
 import Foundation
 
-/// What a run of `dvae evaluate` found, for people and for programs.
+/// The results of `dvae evaluate`.
 struct EvaluationReport: Encodable {
-  /// The protocol in full, so that the figures explain themselves.
+  /// The complete protocol, so that the figures can be reproduced.
   struct Rules: Encodable {
     let name: String
     let preprocessing: String
@@ -19,7 +19,7 @@ struct EvaluationReport: Encodable {
   let `protocol`: Rules
   var images: [ImageEvaluation] = []
   var failed = 0
-  /// nil where no image could be done.
+  /// nil if every image failed.
   var summary: EvaluationSummary?
 
   init(
@@ -34,7 +34,7 @@ struct EvaluationReport: Encodable {
     self.inputs = inputs
   }
 
-  /// The summary for people; nil where no image could be done.
+  /// The summary as text; nil if every image failed.
   var text: String? {
     guard let summary else { return nil }
     var lines = ["\(`protocol`.name), \(Self.images(summary.images)), \(modelName), \(engine)", ""]
@@ -56,14 +56,14 @@ struct EvaluationReport: Encodable {
   /// The names of the weights' files.
   var modelName: String { Array(Set(weights.map(\.file))).sorted().joined(separator: " + ") }
 
-  /// What is to be said of a codec that did not get down to the tokens' bytes.
+  /// Returns a note for a codec that did not reach the tokens' bytes.
   static func note(_ row: EvaluationSummary.Row) -> String? {
     guard row.larger > 0 else { return nil }
     return "\(row.name): even the lowest quality takes more bytes than the tokens for "
       + "\(images(row.larger)); the figures are of those larger files"
   }
 
-  /// What the table does not say.
+  /// Returns the facts that are not in the table.
   static func sentences(_ summary: EvaluationSummary) -> [String] {
     var lines: [String] = []
     if let psnr = summary.model.psnr {
@@ -93,10 +93,10 @@ struct EvaluationReport: Encodable {
     return lines
   }
 
-  /// `1 image`, `24 images`.
+  /// Returns `1 image`, `24 images`.
   static func images(_ count: Int) -> String { "\(count) image\(count == 1 ? "" : "s")" }
 
-  /// A number in a column that ends at the right.
+  /// Returns a right-aligned number.
   private static func cell(
     _ value: Double?, _ decimals: Int, _ width: Int, none: String = "–"
   ) -> String {

@@ -2,7 +2,7 @@ import DVAEPreparation
 import DVAEReports
 
 extension Page {
-  /// The funnel as a page: a bar for each stage, and below it what was dropped, with examples.
+  /// The funnel as a page: a bar for each stage, and below it the drops with examples.
   init(_ funnel: Funnel) {
     func share(_ count: Int) -> String {
       Numbers.percent(funnel.entered == 0 ? 0 : Double(count) / Double(funnel.entered), 1)

@@ -41,7 +41,7 @@ extension SourceSettings.Layout: ExpressibleByArgument {}
 extension ImageSettings.Resize: ExpressibleByArgument {}
 extension ImageSettings.Encoding: ExpressibleByArgument {}
 
-/// Which filters are on, and their thresholds.
+/// The filters and their thresholds.
 struct FilterOptions: ParsableArguments {
   @Option(help: "The filters to begin with.")
   var preset = FilterSettings.Preset.dalle
@@ -122,7 +122,7 @@ struct FilterOptions: ParsableArguments {
         + "fewer.", valueName: "bits|off"))
   var nearDuplicates: Threshold<Int>?
 
-  /// The preset, with the file's filters in their place, and then the flags'.
+  /// Returns the preset, overridden by the file's filters, then by the flags.
   func settings() throws -> FilterSettings {
     var settings = FilterSettings(preset)
     if let config {
@@ -166,7 +166,7 @@ struct FilterOptions: ParsableArguments {
   }
 }
 
-/// How the sources are read.
+/// The options for reading sources.
 struct SourceOptions: ParsableArguments {
   @Option(help: "What the sources are; auto goes by the name and the first line.")
   var format = SourceSettings.Format.auto
@@ -221,7 +221,7 @@ struct SourceOptions: ParsableArguments {
   }
 }
 
-/// What becomes of the images.
+/// The options for writing images.
 struct PrepareImageOptions: ParsableArguments {
   @Option(help: "Make pictures smaller whose longer side has more pixels than this.")
   var maxSide: Int?
@@ -257,7 +257,7 @@ struct PrepareImageOptions: ParsableArguments {
   }
 }
 
-/// How images at addresses are fetched.
+/// The options for fetching images over HTTP.
 struct FetchOptions: ParsableArguments {
   @Option(help: "Fetches at a time.")
   var connections = FetchSettings().connections

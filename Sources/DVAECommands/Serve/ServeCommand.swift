@@ -87,7 +87,7 @@ struct ServeCommand: AsyncParsableCommand {
     let console = Console.current
     let vae = try model.load(precision: precision)
     let service = try Service(vae, settings, Assets.ofProgram())
-    // Before the socket is open, so that no signal ends the process with a request in it.
+    // Installed before the socket is open, so that no signal ends the process during a request.
     let signals = StopSignals(quiet.quiet ? .none : .drain)
     var limits = HTTPServer.Limits()
     limits.connections = connections
@@ -105,14 +105,14 @@ struct ServeCommand: AsyncParsableCommand {
     }
   }
 
-  /// Answers the requests that are there and ends the server.
+  /// Answers the pending requests and ends the server.
   ///
   /// - Returns: the number of requests that took too long
   private func end(_ server: HTTPServer) async throws -> Int {
     server.close()
     let clock = ContinuousClock()
     let latest = clock.now + .seconds(timeout)
-    // A connection may have been opened whose request is still on its way.
+    // A client may have connected without having sent its request yet.
     var quietSince = clock.now
     while clock.now < latest, clock.now - quietSince < .milliseconds(500) {
       try await Task.sleep(for: .milliseconds(20))

@@ -2,9 +2,9 @@ import DVAEKit
 import Foundation
 import Synchronization
 
-/// Where a command prints: results to one side, everything else to the other.
+/// The output of a command: results to one stream, everything else to the other.
 ///
-/// Tests put their own console in the task-local place and read what was printed.
+/// Tests set the task-local console to their own and read the output.
 package final class Console: Sendable {
   /// The console of the running command.
   @TaskLocal package static var current = Console.standard
@@ -14,9 +14,9 @@ package final class Console: Sendable {
     isTerminal: isatty(2) == 1, columns: { windowColumns(2) }, output: { write($0, to: 1) },
     errors: { write($0, to: 2) })
 
-  /// Whether a person watches the error side, so that a line may be redrawn.
+  /// Whether the error stream is a terminal, so that lines may be redrawn.
   package let isTerminal: Bool
-  /// The terminal's width at this moment; nil where it is not known.
+  /// The terminal's current width; nil if unknown.
   private let columns: @Sendable () -> Int?
   private let output: @Sendable (String) -> Bool
   private let errors: @Sendable (String) -> Bool
@@ -27,7 +27,7 @@ package final class Console: Sendable {
     var outputFailed = false
   }
 
-  /// Makes a console; the closures that write return whether the text could be written.
+  /// Makes a console; the write closures return whether they succeeded.
   package init(
     isTerminal: Bool, columns: @escaping @Sendable () -> Int? = { nil },
     output: @escaping @Sendable (String) -> Bool,
@@ -39,7 +39,8 @@ package final class Console: Sendable {
     self.errors = errors
   }
 
-  /// Whether a result could not be delivered, other than by a reader that went away on purpose.
+  /// Whether a result could not be delivered, other than to a reader that closed its end on
+  /// purpose.
   package var outputFailed: Bool { state.withLock { $0.outputFailed } }
 
   /// Prints a line of results.
@@ -50,7 +51,7 @@ package final class Console: Sendable {
     }
   }
 
-  /// Prints a line beside the results: a warning, an error.
+  /// Prints a line other than a result: a warning, an error.
   package func note(_ line: String) {
     state.withLock { state in
       clear(&state)
@@ -58,7 +59,7 @@ package final class Console: Sendable {
     }
   }
 
-  /// Draws over the last drawn line, as much as the terminal is wide; an empty line takes it away.
+  /// Replaces the last drawn line, truncated to the terminal's width; an empty line clears it.
   package func draw(_ line: String) {
     state.withLock { draw(line, &$0) }
   }
@@ -67,14 +68,14 @@ package final class Console: Sendable {
     if state.drawn > 0 { draw("", &state) }
   }
 
-  /// The width is asked for each time, because a window changes while a job runs.
+  /// The width is read each time, because a window can be resized during a job.
   private func draw(_ line: String, _ state: inout State) {
     let columns = max(1, columns() ?? .max)
-    // In the last column some terminals begin a new line.
+    // Some terminals wrap after writing the last column.
     let line = line.prefix(columns - 1)
     var text = "\r"
     if state.drawn > columns {
-      // The window is narrower now, and the last line takes several: go up to its start, clear all.
+      // The window is narrower now and the last line wraps: go up to its start and clear all.
       text = "\u{1B}[\((state.drawn - 1) / columns)A\r\u{1B}[J"
       state.drawn = 0
     }
@@ -86,7 +87,7 @@ package final class Console: Sendable {
   private static func windowColumns(_ descriptor: Int32) -> Int? {
     var size = winsize()
     #if canImport(Darwin)
-    // A macro that Swift does not import: _IOR('t', 104, struct winsize).
+    // Swift does not import this macro: _IOR('t', 104, struct winsize).
     let request: UInt = 0x4008_7468
     #else
     let request = UInt(TIOCGWINSZ)
@@ -95,7 +96,7 @@ package final class Console: Sendable {
     return Int(size.ws_col)
   }
 
-  // A reader that closed its end (`dvae … | head`) has what it wanted: not a failure.
+  // A reader that closed its end (`dvae … | head`) has all it needs, so this is not a failure.
   private static func write(_ text: String, to descriptor: Int32) -> Bool {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {

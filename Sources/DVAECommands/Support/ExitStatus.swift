@@ -7,7 +7,7 @@ import DVAETraining
 import DVAEImages
 import DVAEWeights
 
-/// The exit statuses, which are those of BSD's sysexits.
+/// The exit statuses of BSD's sysexits.
 enum ExitStatus {
   static let done: Int32 = 0
   static let usage: Int32 = 64
@@ -17,7 +17,7 @@ enum ExitStatus {
   static let cannotCreate: Int32 = 73
   static let inputOutput: Int32 = 74
 
-  /// The status that an error stands for; nil for those of the argument parser.
+  /// Returns the status of an error; nil for errors of the argument parser.
   static func of(_ error: any Error) -> Int32? {
     switch error {
     case let error as DVAEError: of(error.kind)
@@ -38,30 +38,30 @@ enum ExitStatus {
     }
   }
 
-  // The parser keeps its own errors to itself; their module's name is all there is to see.
+  // The parser's error types are not public; only their module's name identifies them.
   private static func isOfParser(_ error: any Error) -> Bool {
     String(reflecting: type(of: error)).hasPrefix("ArgumentParser.")
   }
 }
 
-/// A bulk job that is done but for some items, each of which has been reported.
+/// A bulk job in which some items failed, each of which has been reported.
 struct FinishedWithFailures: Error, CustomStringConvertible {
-  /// Items that failed.
+  /// The number of failed items.
   var failed: Int
-  /// Items in all.
+  /// The number of all items.
   var total: Int
-  /// What became of them.
+  /// The failure in words.
   var what = "could not be done"
-  /// What the program ends with.
+  /// The exit status.
   var status = ExitStatus.badData
 
   var description: String { "\(failed) of \(total) \(what)" }
 }
 
 extension DVAEError {
-  /// The line that the command line prints: the description, with the options of its advice.
+  /// The printed line: the description, with the options in its advice.
   ///
-  /// The library does not know them.
+  /// The library does not know the options.
   var line: String {
     switch code {
     case .exists, .settingsChanged: description + " (--overwrite)"
@@ -73,7 +73,7 @@ extension DVAEError {
 }
 
 extension ExitStatus {
-  /// Whether an error is of one item of a job, which then goes on.
+  /// Returns whether an error concerns one item of a job, which then continues.
   static func isOfItem(_ error: any Error) -> Bool {
     guard let error = error as? DVAEError else { return false }
     return error.kind == .badData

@@ -3,26 +3,26 @@ import DVAEImages
 import DVAEKit
 import DVAEModel
 
-/// Tells of the items of a job that cannot be done, in a line for each.
+/// Prints a line for each failed item of a job.
 ///
-/// A mistake in the settings hits many items alike: it is told for the first of them, and the others
+/// A wrong setting affects many items in the same way: only the first is printed, and the others
 /// are counted at the end.
 struct FailureNotes {
   private let console: Console
   private let toEnlarge: String
   private var repeats: [DVAEError.Code: Int] = [:]
 
-  /// Begins without a failure.
+  /// Begins without failures.
   ///
   /// - Parameters:
-  ///   - console: where to tell
-  ///   - toEnlarge: the option with which images that are too small can be used
+  ///   - console: the console to print on
+  ///   - toEnlarge: the option that enlarges images that are too small
   init(_ console: Console, toEnlarge: String = "--upscale") {
     self.console = console
     self.toEnlarge = toEnlarge
   }
 
-  /// Tells of an item, or counts it.
+  /// Prints or counts a failure.
   mutating func add(_ error: any Error) {
     guard let error = error as? DVAEError, let shared = shared(error.code) else {
       return console.note("dvae: \((error as? DVAEError)?.line ?? "\(error)")")
@@ -35,7 +35,7 @@ struct FailureNotes {
     }
   }
 
-  /// Tells how many items were counted.
+  /// Prints the number of counted failures.
   func finish() {
     for (code, count) in repeats.sorted(by: { $0.key.rawValue < $1.key.rawValue }) where count > 0 {
       guard let shared = shared(code) else { continue }

@@ -1,6 +1,6 @@
 import DVAEFiles
 
-/// A result as JSON for programs: keys in snake case and alphabetical order, one line.
+/// Returns a result as one line of JSON, with sorted keys in snake case.
 func reportText(_ value: some Encodable) throws -> String {
   String(decoding: try jsonText(value, .snakeCase), as: UTF8.self)
 }

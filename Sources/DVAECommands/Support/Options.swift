@@ -4,7 +4,7 @@ package import DVAEKit
 import DVAEModel
 package import DVAEImages
 
-/// Which model, and how it is run.
+/// The model and its precision.
 struct ModelOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -35,7 +35,7 @@ struct ModelOptions: ParsableArguments {
   }
 }
 
-/// Where a model computes.
+/// The device that computes.
 struct DeviceOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -44,7 +44,7 @@ struct DeviceOption: ParsableArguments {
   var device = "cpu"
 }
 
-/// What is done to an image before the encoder sees it.
+/// The preprocessing of images.
 struct ImageOptions: ParsableArguments {
   @Option(
     name: .customLong("preprocessing"),
@@ -103,7 +103,7 @@ extension Preprocessing.Name: ExpressibleByArgument {}
 extension Preprocessing.CropMode: ExpressibleByArgument {}
 extension Precision: ExpressibleByArgument {}
 
-/// What to do where an earlier run of the same job was interrupted.
+/// The options for the output of an interrupted run.
 struct InterruptedJobOptions: ParsableArguments {
   @Flag(help: "Go on where an interrupted run of the same job stopped.")
   var resume = false
@@ -118,20 +118,20 @@ struct InterruptedJobOptions: ParsableArguments {
   var start: JobStart { resume ? .resuming : restart ? .restarting : .fresh }
 }
 
-/// How much is said.
+/// The option to print less.
 struct QuietOption: ParsableArguments {
   @Flag(name: .shortAndLong, help: "Show no progress; errors are still reported.")
   var quiet = false
 }
 
-/// Results for programs.
+/// The option for machine-readable results.
 struct JSONOption: ParsableArguments {
   @Flag(help: "Print the results as JSON.")
   var json = false
 }
 
-/// Refuses an output without a name, which would be written into the root folder, and `-`, by which
-/// other programs mean standard output.
+/// Refuses an output without a name, which would go to the root folder, and `-`, which means
+/// standard output to other programs.
 func check(output path: String) throws {
   if path.isEmpty { throw ValidationError("--output must name a file or a folder") }
   if path == "-" {
@@ -139,7 +139,7 @@ func check(output path: String) throws {
   }
 }
 
-/// Refuses a number below 1, or so large that it can only be a mistake.
+/// Refuses a number below 1 or implausibly large.
 func check(_ flag: String, _ value: Int, atMost most: Int) throws {
   guard (1...most).contains(value) else {
     throw ValidationError("--\(flag) must be from 1 to \(most), not \(value)")

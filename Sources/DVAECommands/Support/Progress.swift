@@ -1,8 +1,8 @@
 import DVAEReports
 import Synchronization
 
-/// Tells on the error side how far a job is: one line that is redrawn on a terminal, a plain line
-/// now and then where the output goes to a file.
+/// Prints the progress of a job on the error stream: one line that is redrawn on a terminal, or
+/// occasional plain lines in a file.
 package final class Progress: Sendable {
   private let console: Console
   private let what: String
@@ -12,7 +12,7 @@ package final class Progress: Sendable {
   private let start = ContinuousClock.now
   private let state: Mutex<State>
 
-  /// What is counted.
+  /// The unit of the count.
   package enum Unit: Sendable {
     /// Images.
     case images
@@ -34,12 +34,12 @@ package final class Progress: Sendable {
   /// Starts to count.
   ///
   /// - Parameters:
-  ///   - what: what is going on, as `tokenizing`
-  ///   - total: how many there will be, if that is known
-  ///   - done: how many were there before the start; they do not count for the rate
-  ///   - unit: what is counted
-  ///   - quiet: says nothing
-  ///   - console: where to tell
+  ///   - what: the activity, such as `tokenizing`
+  ///   - total: the final count, if known
+  ///   - done: the count at the start; it does not enter the rate
+  ///   - unit: the unit of the count
+  ///   - quiet: prints nothing
+  ///   - console: the console to print on
   package init(
     _ what: String, of total: Int?, done: Int = 0, unit: Unit = .images, quiet: Bool,
     console: Console = .current
@@ -52,7 +52,7 @@ package final class Progress: Sendable {
     state = Mutex(State(first: done, done: done, shown: .now - Self.redraw))
   }
 
-  /// So many are done now.
+  /// Sets the count.
   package func update(_ done: Int, of total: Int? = nil) {
     guard !quiet else { return }
     let now = ContinuousClock.now
@@ -67,7 +67,7 @@ package final class Progress: Sendable {
     if console.isTerminal { console.draw(line) } else { console.note(line) }
   }
 
-  /// The job is over: takes the line away.
+  /// Clears the line at the end of the job.
   package func finish() {
     guard !quiet, console.isTerminal else { return }
     console.draw("")

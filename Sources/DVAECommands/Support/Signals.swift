@@ -2,12 +2,12 @@ import Foundation
 
 /// Signals from outside: Ctrl-C, kill, a scheduler.
 enum Signals {
-  /// Calls a function when a signal arrives, unless the signal was ignored when the program
-  /// started: `nohup` ignores SIGHUP, and a shell ignores SIGINT for the background jobs of a script.
+  /// Installs a signal handler, unless the signal was ignored when the program started: `nohup`
+  /// ignores SIGHUP, and a shell ignores SIGINT for the background jobs of a script.
   ///
   /// - Parameters:
   ///   - number: the signal
-  ///   - handler: may call nothing but what is safe within a signal handler
+  ///   - handler: may only call async-signal-safe functions
   /// - Returns: whether the signal is handled
   @discardableResult
   static func handle(_ number: Int32, _ handler: @escaping @convention(c) (Int32) -> Void) -> Bool {
@@ -27,7 +27,7 @@ enum Signals {
 
 /// Ctrl-C during a job that can be resumed.
 enum Interruption {
-  /// From now on an interruption says how to go on before it ends the program, as it always does.
+  /// From now on, an interruption prints how to continue before it ends the program.
   static func explain() {
     Signals.handle(SIGINT) { _ in
       Signals.write("\nInterrupted: the same command with --resume goes on.\n")

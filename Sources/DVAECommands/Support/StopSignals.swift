@@ -1,26 +1,26 @@
 import Foundation
 import Synchronization
 
-/// Turns the signals that ask a program to end into a flag, so that it can end in its own way; the
-/// second one ends the process at once.
+/// Turns the signals that ask a program to end into a flag, so that it can end gracefully; the
+/// second signal ends the process at once.
 ///
-/// The handler itself sets the flag. A thread or a dispatch queue in its place would wait for a
-/// processor core, and the only one may be computing.
+/// The handler sets the flag directly. A thread or dispatch queue would have to wait for a
+/// processor core while the program computes.
 final class StopSignals {
-  /// SIGUSR1 and SIGUSR2 are what schedulers send ahead of a time limit.
+  /// Schedulers send SIGUSR1 and SIGUSR2 before a time limit.
   private static let numbers = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]
   private let handled: [Int32]
 
-  /// The line on standard error that answers the first signal.
+  /// The line on standard error after the first signal.
   enum Answer: Int {
     case none
-    /// A run of training writes a checkpoint.
+    /// A training run writes a checkpoint.
     case checkpoint
-    /// A service answers the requests that it has.
+    /// A service answers its pending requests.
     case drain
   }
 
-  /// Starts to listen.
+  /// Installs the handlers.
   init(_ answer: Answer) {
     received.store(0, ordering: .sequentiallyConsistent)
     answers.store(answer.rawValue, ordering: .sequentiallyConsistent)
@@ -31,14 +31,14 @@ final class StopSignals {
     for number in handled { signal(number, SIG_DFL) }
   }
 
-  /// The first signal; nil before there was one.
+  /// The first signal; nil before any.
   var signalNumber: Int32? {
     let number = received.load(ordering: .sequentiallyConsistent)
     return number == 0 ? nil : number
   }
 }
 
-// A signal handler has no context: what it knows is global. The first signal, or 0.
+// The first signal, or 0. Global, because a signal handler has no context.
 private let received = Atomic<Int32>(0)
 private let answers = Atomic(StopSignals.Answer.none.rawValue)
 

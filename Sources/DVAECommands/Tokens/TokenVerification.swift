@@ -2,20 +2,20 @@ import DVAEFiles
 import DVAEKit
 import DVAEModel
 
-/// What is found when a file of tokens is checked.
+/// The result of checking a file of tokens.
 struct TokenVerification: Encodable {
   let path: String
-  /// Images that could be read.
+  /// The number of images that could be read.
   private(set) var images = 0
-  /// Whether there was a checksum to compare with.
+  /// Whether the file has a checksum.
   private(set) var hasChecksum = false
-  /// Whether the checksum covers keys, captions and provenance too.
+  /// Whether the checksum also covers keys, captions and provenance.
   private(set) var coversMetadata = false
-  /// Whether the file says where it comes from.
+  /// Whether the file has provenance.
   private(set) var hasProvenance = false
-  /// What is wrong, a line each; at most `mostProblems`, and a last line that counts the rest.
+  /// One line per problem; at most `mostProblems`, and a last line that counts the rest.
   private(set) var problems: [String] = []
-  /// Whether there is nothing to check at the path.
+  /// Whether the path does not exist.
   private(set) var isMissing = false
   private var unsaid = 0
   private var provenance: Provenance?
@@ -26,7 +26,7 @@ struct TokenVerification: Encodable {
     case path, images, hasChecksum, coversMetadata, hasProvenance, problems
   }
 
-  /// Reads a file from its first byte to its last.
+  /// Reads the complete file.
   init(_ path: String, vocabulary: Int?) {
     self.path = path
     do {
@@ -41,7 +41,7 @@ struct TokenVerification: Encodable {
       }
       readAll(reader, vocabulary ?? provenance?.architecture.vocabulary)
       try compareCount(reader.failures().count)
-      // A folder has none.
+      // A folder has no checksum.
       if hasProvenance, !hasChecksum, problems.isEmpty, reader.format != .folder {
         add("\(path): its checksum is missing: the file was cut or changed; copy or make it again")
       }
@@ -62,7 +62,7 @@ struct TokenVerification: Encodable {
         compare(item, vocabulary)
       } catch {
         add("\(error)")
-        // What is wrong with an item leaves the next ones; what is wrong with the disk does not.
+        // Damage to an item does not affect the next ones; a failing disk does.
         guard ExitStatus.of(error) == ExitStatus.badData else { return }
       }
     }
@@ -98,13 +98,13 @@ struct TokenVerification: Encodable {
     )
   }
 
-  // A mistake that stops the reading is met by everything that reads.
+  // An error that stops the reading is reported by several readers; keep it once.
   private mutating func add(_ problem: String) {
     guard !problems.contains(problem) else { return }
     if problems.count < Self.mostProblems { problems.append(problem) } else { unsaid += 1 }
   }
 
-  /// What is wrong with files as the shards of one job.
+  /// Returns the contradictions between files as the shards of one job.
   static func problems(ofShards files: [TokenVerification]) -> [String] {
     let shards = files.compactMap { file in
       file.provenance.flatMap { provenance in

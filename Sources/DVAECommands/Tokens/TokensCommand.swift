@@ -19,7 +19,7 @@ struct TokensCommand: AsyncParsableCommand {
     ])
 }
 
-/// How many codes there are, for files that do not say it themselves.
+/// The size of the codebook, for files that do not state it.
 struct VocabularyOption: ParsableArguments {
   @Option(help: "Codes of the model, for files without provenance.")
   var vocabulary: Int?

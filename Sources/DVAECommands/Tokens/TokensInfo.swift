@@ -25,13 +25,13 @@ struct TokensInfo: AsyncParsableCommand {
   }
 }
 
-/// What is said about a file of tokens.
+/// The description of a file of tokens.
 struct TokensReport: Encodable {
   var path: String
   var format: String
   var bytes: Int
   var images: Int
-  /// How many images have each grid, by `rows×columns`.
+  /// The number of images with each grid, by `rows×columns`.
   var grids: [String: Int]
   var failures: Int
   var provenance: Provenance?

@@ -42,7 +42,7 @@ struct TokensMosaic: AsyncParsableCommand {
 
   func validate() throws {
     if let columns { try check("columns", columns, atMost: 1 << 16) }
-    // No file of tokens or weights has such a name, so none is ever replaced by the picture.
+    // Requiring .png keeps the picture from replacing a file of tokens or weights.
     guard output.lowercased().hasSuffix(".png") else {
       throw ValidationError("--output must end in .png: \(output)")
     }

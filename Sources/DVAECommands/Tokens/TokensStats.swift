@@ -38,7 +38,7 @@ struct TokensStats: AsyncParsableCommand {
   }
 }
 
-/// How often each code is in some files.
+/// The number of uses of each code in some files.
 struct TokenCount {
   private(set) var images = 0
   private(set) var use: CodebookUse
@@ -83,7 +83,7 @@ struct TokenCount {
   }
 }
 
-/// What is said about the use of the codes.
+/// The statistics of the codes' use.
 struct TokenStatistics: Encodable {
   struct Code: Encodable {
     var code: Int
@@ -132,7 +132,7 @@ struct TokenStatistics: Encodable {
 }
 
 extension CodebookUse {
-  /// The codes that are used at all, the most used first; of equals the lower.
+  /// The used codes, the most used first; of equals the lower.
   var byUse: [Int] {
     counts.indices.filter { counts[$0] > 0 }
       .sorted { (counts[$1], $0) < (counts[$0], $1) }

@@ -5,20 +5,20 @@ import DVAEReports
 import DVAETraining
 import Foundation
 
-/// TensorBoard's log of a run: a file for every start of the program.
+/// The TensorBoard log of a run: a file for every start of the program.
 struct EventLog {
   private let file: OutputFile
-  /// Updates from one point of the curves to the next: a log of millions would take TensorBoard
-  /// minutes to read.
+  /// The number of updates between points of the curves: TensorBoard would take minutes to read
+  /// millions.
   private let interval: Int
 
   /// Begins a file in a folder.
   ///
   /// - Parameters:
-  ///   - folder: of the run
-  ///   - update: that the run goes on from; what older files say of later ones is void
-  ///   - updates: of the whole run
-  /// - Throws: where the file cannot be made
+  ///   - folder: the run's folder
+  ///   - update: the update to resume from; older files' later events become void
+  ///   - updates: the number of updates in the whole run
+  /// - Throws: if the file cannot be created
   init(_ folder: String, from update: Int, of updates: Int) throws {
     interval = max(1, updates / 10_000)
     let now = Date().timeIntervalSince1970

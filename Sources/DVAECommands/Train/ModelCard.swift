@@ -3,10 +3,10 @@ import DVAEReports
 import DVAETraining
 
 extension RunSummary {
-  /// The description of the model in Markdown, by the headings of the card that OpenAI published with
-  /// its own; behind the YAML head that model hubs read.
+  /// The model card in Markdown, with the headings of the card that OpenAI published for its model,
+  /// and the YAML front matter that model hubs read.
   ///
-  /// It names files without their folders, which are nobody else's business.
+  /// It names files without their folders, which are private.
   package var modelCard: String {
     """
     \(yamlHead)
@@ -126,13 +126,13 @@ extension RunSummary {
   }
 }
 
-/// The last part of a path that is not empty: `c` of `a/b/c/`.
+/// Returns the last non-empty component of a path: `c` of `a/b/c/`.
 private func lastPart(_ path: String) -> String {
   path.utf8.split(separator: UInt8(ascii: "/")).last.map { String(decoding: $0, as: UTF8.self) }
     ?? path
 }
 
-/// A text on one line: control characters are shown by their pictures.
+/// Returns a text on one line, with control characters replaced by their pictures.
 private func visible(_ text: String) -> String {
   var result = String.UnicodeScalarView()
   for scalar in text.unicodeScalars {
@@ -142,7 +142,7 @@ private func visible(_ text: String) -> String {
   return String(result)
 }
 
-/// A text as a string of YAML.
+/// Returns a text as a YAML string.
 private func quoted(_ text: String) -> String {
   var result = "\""
   for scalar in visible(text).unicodeScalars {
@@ -152,7 +152,7 @@ private func quoted(_ text: String) -> String {
   return result + "\""
 }
 
-/// A text as code within Markdown, between more backticks than stand in it.
+/// Returns a text as Markdown code, in more backticks than it contains.
 private func code(_ text: String) -> String {
   var (longest, run) = (0, 0)
   for scalar in text.unicodeScalars {
@@ -164,7 +164,7 @@ private func code(_ text: String) -> String {
   return fence + room + visible(text) + room + fence
 }
 
-/// A text within Markdown, where nothing in it is markup.
+/// Returns a text for Markdown with all markup escaped.
 private func inline(_ text: String) -> String {
   var result = ""
   for scalar in visible(text).unicodeScalars {

@@ -35,12 +35,12 @@ private struct MPIProcesses: ProcessGroup {
 }
 #endif
 
-/// The processes that take part in this run: those of mpirun where it started this one.
+/// Returns the processes of this run: those of mpirun if it started this one.
 ///
-/// - Throws: where mpirun did, and this program was built without MPI
+/// - Throws: if mpirun started this program, but it was built without MPI
 func startedProcesses() throws -> any ProcessGroup {
   let environment = ProcessInfo.processInfo.environment
-  // Set by Open MPI's and by MPICH's launcher.
+  // Set by the launchers of Open MPI and MPICH.
   guard let count = environment["OMPI_COMM_WORLD_SIZE"] ?? environment["PMI_SIZE"] else {
     return SingleProcess()
   }
@@ -57,7 +57,7 @@ func startedProcesses() throws -> any ProcessGroup {
   #endif
 }
 
-/// What a process that only computes its share is told and asked.
+/// The observer of a process that only computes its share.
 struct HelpingProcess: TrainingObserver {
   let signals: StopSignals
   var shouldStop: Bool { signals.signalNumber != nil }

@@ -8,10 +8,10 @@ struct RunHistory {
   private(set) var curves: [String: Curve] = [:]
   /// The newest row by the names of its columns; empty before the first.
   private(set) var lastRow: [String: Double] = [:]
-  /// Seconds that the updates took, for one image of each.
+  /// Seconds per image, summed over the updates.
   private(set) var secondsPerImage = 0.0
 
-  /// Begins with the rows that a table holds already.
+  /// Begins with the existing rows of a table.
   init(_ table: String, columns: String) {
     self.columns = columns.split(separator: ",").map(String.init)
     for name in self.columns.dropFirst() { curves[name] = Curve() }

@@ -6,19 +6,18 @@ import DVAEModel
 import DVAETraining
 import Foundation
 
-/// The settings and state that a run begins with, before anything of it is written.
+/// The settings and state at the start of a run, before anything is written.
 struct RunStart {
-  /// The folder of a run that goes on; nil for a new run, whose folder is made once everything else
-  /// is known to work.
+  /// The folder of a resumed run; nil for a new run, whose folder is created after all checks.
   var folder: RunFolder?
-  /// The settings, complete and valid.
+  /// The complete and valid settings.
   var configuration: TrainingConfiguration
-  /// The newest checkpoint's state; nil before the first.
+  /// The state of the newest checkpoint; nil before the first.
   var saved: TrainingState?
-  /// The weights that a new run starts from.
+  /// The initial weights of a new run.
   var weights: ModelWeights?
 
-  /// The state to go on from.
+  /// Returns the state to continue from.
   func state() throws -> TrainingState {
     guard var state = saved else {
       return try TrainingState(configuration, startingFrom: weights)
@@ -32,11 +31,11 @@ extension TrainCommand {
   /// Finds the run in a folder, or the settings of a new one.
   ///
   /// - Parameters:
-  ///   - output: the folder; nil to look only at the settings of a new run
-  ///   - processes: that will share the batches
-  ///   - note: told what is odd, and what was changed
-  /// - Returns: what the run begins with; nothing has been written
-  /// - Throws: what is wrong with a setting, a file or the newest checkpoints
+  ///   - output: the folder; nil to check only the settings of a new run
+  ///   - processes: the processes that will share the batches
+  ///   - note: called with warnings and changed settings
+  /// - Returns: the start of the run; nothing has been written
+  /// - Throws: if a setting, a file or the newest checkpoints are wrong
   func start(
     _ output: String?, processes: Int, note: (String) -> Void
   ) throws -> RunStart {
@@ -44,7 +43,7 @@ extension TrainCommand {
       return try newRun(in: nil, over: nil, processes, note)
     }
     guard let saved = try folder.latest(warn: note) else {
-      // A run that ended before its first checkpoint: its settings are all there is of it.
+      // The run ended before its first checkpoint and consists only of its settings.
       let settings = data.isEmpty ? folder.configuration : nil
       return try newRun(in: folder, over: settings, processes, note)
     }
@@ -69,7 +68,7 @@ extension TrainCommand {
     in folder: RunFolder?, over settings: String?, _ processes: Int, _ note: (String) -> Void
   ) throws -> RunStart {
     let file = options.config ?? settings
-    // The weights, which the file of settings may name too, bring their architecture.
+    // The initial weights, which the settings file may name too, determine the architecture.
     var configuration = try options.newConfiguration(file: file, architecture: nil)
     configuration.setPaths(initialWeights: options.initialWeights)
     let start = configuration.initialWeights
@@ -99,7 +98,7 @@ extension TrainCommand {
     return RunStart(folder: folder, configuration: configuration, weights: files?.model)
   }
 
-  /// Refuses a run within a folder of images: its own pictures would be trained on.
+  /// Refuses a run inside a folder of training images, because its pictures would be trained on.
   func refuseInput(_ configuration: TrainingConfiguration, _ output: String) throws {
     let above = FileIdentity.above(output)
     let inputs = (configuration.data + configuration.validation).filter {
@@ -115,13 +114,13 @@ extension TrainCommand {
 }
 
 extension TrainOptions {
-  /// The settings of a new run.
+  /// Returns the settings of a new run.
   ///
   /// - Parameters:
-  ///   - file: JSON with some settings, over the preset and below the flags
-  ///   - architecture: of weights to start from
+  ///   - file: JSON with some settings, which override the preset and yield to the flags
+  ///   - architecture: the architecture of the initial weights
   /// - Returns: the settings, not yet validated
-  /// - Throws: `ValidationError` for an impossible flag, and what is wrong with the file
+  /// - Throws: `ValidationError` for an impossible flag, and errors in the file
   func newConfiguration(
     file: String?, architecture: Architecture?
   ) throws -> TrainingConfiguration {
@@ -132,7 +131,7 @@ extension TrainOptions {
     return configuration
   }
 
-  /// The settings of a run that goes on: its own, and what is asked for now.
+  /// Returns the settings of a resumed run: its own, with the requested changes.
   func resumedConfiguration(_ saved: TrainingConfiguration) throws -> TrainingConfiguration {
     var configuration = saved
     if let config {
@@ -143,7 +142,7 @@ extension TrainOptions {
     return configuration
   }
 
-  /// The schedules that `config` sets otherwise than `updates` would have scaled them.
+  /// Returns the schedules that the config file sets, which `updates` does not scale.
   func fixedSchedules(_ configuration: TrainingConfiguration) throws -> [String] {
     guard config != nil, updates != nil else { return [] }
     var scaled = try TrainingConfiguration.newRun(preset: configuration.preset, updates: updates)
@@ -156,7 +155,7 @@ extension TrainOptions {
   }
 }
 
-/// The bytes of a file of settings.
+/// Returns the bytes of a file of settings.
 private func read(_ path: String) throws -> Data {
   guard let json = FileManager.default.contents(atPath: path) else {
     throw DVAEError(.missing, "\(path): cannot read this file; check the path")

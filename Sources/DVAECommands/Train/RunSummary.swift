@@ -2,9 +2,9 @@ package import DVAEModel
 package import DVAEReports
 package import DVAETraining
 
-/// The state of a run at some moment; its page, its card and its JSON are made from it.
+/// The state of a run at some moment, from which its page, model card and JSON are made.
 package struct RunSummary {
-  /// How well the averaged model did on the validation images.
+  /// The measures of the averaged model on the validation images.
   package struct Validation: Encodable {
     let update: Int
     let loss: Double
@@ -14,7 +14,7 @@ package struct RunSummary {
     let usedCodes: Int
     let perplexity: Double
 
-    /// Takes the numbers of a validation.
+    /// Takes the values of a validation.
     package init(_ record: ValidationRecord) {
       update = record.update
       loss = record.loss
@@ -25,7 +25,7 @@ package struct RunSummary {
       perplexity = record.codebook.perplexity
     }
 
-    /// Takes the numbers of a row of the validation's table; nil where one is missing.
+    /// Takes the values of a row of the validation table; nil if one is missing.
     init?(_ row: [String: Double]) {
       guard let update = row["update"], let loss = row["loss"],
         let reconstruction = row["reconstruction"], let kl = row["kl"], let psnr = row["psnr"],
@@ -45,26 +45,26 @@ package struct RunSummary {
   package var name: String
   /// The settings.
   package var configuration: TrainingConfiguration
-  /// Updates done.
+  /// The number of updates done.
   package var update: Int
-  /// Images that the run chooses from.
+  /// The number of training images.
   package var images: Int
-  /// Seconds of computing.
+  /// The computing time in seconds.
   package var seconds: Double
-  /// The engine: `cpu avx512 2 threads`.
+  /// The engine and its hardware: `cpu avx512 2 threads`.
   package var machine: String
   /// Columns of the metrics by their names.
   package var training: [String: Curve] = [:]
   /// Columns of the validation by their names.
   package var validation: [String: Curve] = [:]
-  /// Pictures of the validation images, the newest first.
+  /// Pictures of the validation images, newest first.
   package var pictures: [Page.Picture] = []
   /// The newest validation; nil before the first.
   package var validated: Validation?
   /// The use of the codes in the newest validation since the program started.
   package var codebook: CodebookUse?
 
-  /// Makes a summary of a run that has neither curves nor pictures.
+  /// Makes a summary without curves and pictures.
   package init(
     name: String, configuration: TrainingConfiguration, update: Int, images: Int, seconds: Double,
     machine: String
@@ -77,7 +77,7 @@ package struct RunSummary {
     self.machine = machine
   }
 
-  /// The page that shows how the run goes.
+  /// The HTML report.
   package var page: Page {
     var page = Page(title: "dVAE training: \(name)", [.paragraph(status), .charts(charts)])
     if let codebook, codebook.total > 0 {

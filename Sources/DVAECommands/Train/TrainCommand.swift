@@ -99,7 +99,7 @@ struct TrainCommand: AsyncParsableCommand {
     let validation = isFirst ? try ValidationSet(imagesOf: configuration, warn: note) : nil
     let engine = try CPUEngine(threads: threads)
     let updater = try device.updater(configuration, processes)
-    // All that can be wrong has been looked at: a mistake leaves no folder behind.
+    // Everything is checked before the folder is created, so that an error leaves no folder behind.
     let folder = try start.map { start in
       if overwrite.overwrite { return try RunFolder.replacing(output) }
       return try start.folder ?? RunFolder.new(output)
@@ -155,7 +155,7 @@ struct TrainCommand: AsyncParsableCommand {
 /// The result that `dvae train --json` prints at the end.
 struct TrainReport: Encodable {
   let output: String
-  /// The file to give to `--weights`; nil before the first update.
+  /// The file for `--weights`; nil before the first update.
   let weights: String?
   let update: Int
   let updates: Int

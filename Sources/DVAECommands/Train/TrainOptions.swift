@@ -3,7 +3,7 @@ import ArgumentParser
 import DVAEModel
 import DVAETraining
 
-/// Where the settings of a run come from: a preset, a file, flags; each overrides the one before.
+/// The settings of a run from a preset, a file and flags; each overrides the one before.
 struct TrainOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -95,7 +95,7 @@ struct TrainOptions: ParsableArguments {
   @Option(help: "Side of the validation images in pixels; a multiple of 8.")
   var validationResolution: Int?
 
-  /// Sets what the flags say.
+  /// Applies the flags.
   func apply(to configuration: inout TrainingConfiguration) throws {
     func set<Value>(_ value: Value?, _ path: WritableKeyPath<TrainingConfiguration, Value>) {
       if let value { configuration[keyPath: path] = value }
@@ -110,7 +110,7 @@ struct TrainOptions: ParsableArguments {
     }
     set(updates, \.updates)
     set(batchSize, \.batchSize)
-    // As many at a time as the recipe says, if the batch can be cut so.
+    // Keep the recipe's micro-batch if it divides the batch.
     if batchSize != nil, microBatch == nil, configuration.batchSize > 0 {
       configuration.microBatch =
         (1...max(1, configuration.microBatch)).last { configuration.batchSize % $0 == 0 } ?? 1

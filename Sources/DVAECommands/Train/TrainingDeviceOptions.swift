@@ -3,7 +3,7 @@ import DVAEAccelerator
 import DVAEProgram
 import DVAETraining
 
-/// Where updates are computed.
+/// The devices that compute updates.
 struct TrainingDeviceOptions: ParsableArguments {
   @OptionGroup var option: DeviceOption
 

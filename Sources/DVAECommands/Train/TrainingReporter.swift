@@ -7,7 +7,7 @@ import DVAETraining
 import DVAEWeights
 import Foundation
 
-/// Watches a run: the line on the console, the tables, pictures and pages in its folder.
+/// Reports a run: the line on the console, and the tables, pictures and pages in its folder.
 struct TrainingReporter: TrainingObserver {
   private let folder: RunFolder
   private let configuration: TrainingConfiguration
@@ -24,7 +24,7 @@ struct TrainingReporter: TrainingObserver {
   private var shown = ContinuousClock.now - .seconds(60)
   private var pace = Pace()
 
-  /// Opens the files of a run, cut back to the update that it goes on from.
+  /// Opens the files of a run, truncated to the update that it resumes from.
   init(
     _ folder: RunFolder, _ configuration: TrainingConfiguration, from update: Int,
     images: Int, machine: String, signals: StopSignals, quiet: Bool, _ console: Console
@@ -44,7 +44,7 @@ struct TrainingReporter: TrainingObserver {
       name: Path(folder.path).name, configuration: configuration, update: update,
       images: images, seconds: 0, machine: machine)
     summary.validated = RunSummary.Validation(validationHistory.lastRow)
-    // A run that goes on keeps its pages until there is something new to tell.
+    // A resumed run keeps its pages until there is something new.
     if update == 0 { try writePages() }
   }
 
@@ -108,13 +108,13 @@ struct TrainingReporter: TrainingObserver {
 
   mutating func didNotice(_ warning: String) throws { console.note("warning: \(warning)") }
 
-  /// Brings the pages up to date, and takes the line away.
+  /// Updates the pages and clears the line.
   mutating func finish() throws {
     try writePages()
     if !quiet, console.isTerminal { console.draw("") }
   }
 
-  /// The first pictures and the latest tell enough.
+  /// Only the first pictures and the latest are shown.
   private mutating func show(_ grid: PixelImage, _ update: Int) throws {
     let picture = Page.Picture(
       title: "After update \(update)", bytes: try encodeJPEG(grid, quality: 85), type: "image/jpeg")
@@ -122,7 +122,7 @@ struct TrainingReporter: TrainingObserver {
     schedule.drew(at: .now)
   }
 
-  /// Rewrites the page and the card.
+  /// Rewrites the page and the model card.
   private mutating func writePages() throws {
     summary.training = history.curves
     summary.validation = validationHistory.curves
@@ -138,7 +138,7 @@ struct TrainingReporter: TrainingObserver {
     try file.commit()
   }
 
-  /// Returns the progress line, the most important numbers first: a narrow terminal cuts the rest.
+  /// Returns the progress line, most important numbers first, because narrow terminals truncate it.
   private func line(_ record: UpdateRecord) -> String {
     let left = Double(configuration.updates - record.update) * pace.seconds
     let parts = [
@@ -156,39 +156,39 @@ struct TrainingReporter: TrainingObserver {
   }
 }
 
-/// When the pages of a run are rewritten, and pictures are made between validations.
+/// The schedule for rewriting the pages of a run and for pictures between validations.
 package struct ReportSchedule {
   private var pages: ContinuousClock.Instant?
   private var pictures: ContinuousClock.Instant?
   private let start: ContinuousClock.Instant
 
   private static let pageInterval = Duration.seconds(60)
-  // Pictures cost about as much as an update: soon once, then seldom.
+  // Pictures cost about as much as an update: soon the first time, then rarely.
   private static let firstPictures = Duration.seconds(20)
   private static let pictureInterval = Duration.seconds(600)
 
-  /// Begins.
+  /// Starts the schedule.
   package init(start: ContinuousClock.Instant) { self.start = start }
 
-  /// Whether the pages are to be rewritten.
+  /// Returns whether the pages should be rewritten.
   package func wantsPages(at now: ContinuousClock.Instant) -> Bool {
     pages.map { now - $0 >= Self.pageInterval } ?? true
   }
 
-  /// Whether pictures are wanted.
+  /// Returns whether pictures are wanted.
   package func wantsPictures(at now: ContinuousClock.Instant) -> Bool {
     pictures.map { now - $0 >= Self.pictureInterval } ?? (now - start >= Self.firstPictures)
   }
 
-  /// The pages have been written.
+  /// Records that the pages were written.
   package mutating func wrote(at now: ContinuousClock.Instant) { pages = now }
 
-  /// Pictures have been made.
+  /// Records that pictures were made.
   package mutating func drew(at now: ContinuousClock.Instant) { pictures = now }
 }
 
 extension ValidationPictures {
-  /// One image: a row per image; original, soft, hard and the error of hard.
+  /// A row per image: original, soft, hard and the error of hard; nil without images.
   fileprivate var grid: PixelImage? {
     let rows = zip(originals, zip(soft, hard)).flatMap { original, made in
       let row = [original, made.0, made.1].map { mapped in
@@ -202,7 +202,7 @@ extension ValidationPictures {
   }
 }
 
-/// Seconds per update of late.
+/// The recent seconds per update.
 private struct Pace {
   var seconds = 0.0
   var waiting = 0.0
@@ -215,9 +215,9 @@ private struct Pace {
   }
 }
 
-/// A table whose rows begin with the update that they are about.
+/// A table whose rows begin with their update.
 enum Table {
-  /// Opens a table to append to it; rows after `update`, and half of a row, are cut off.
+  /// Opens a table for appending; rows after `update` and an incomplete last row are removed.
   static func open(_ path: String, columns: String, upTo update: Int) throws -> OutputFile {
     let file = try OutputFile(path, emptied: false)
     let header = Array((columns + "\n").utf8)

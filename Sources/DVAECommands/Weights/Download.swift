@@ -8,39 +8,39 @@ import DVAEWeights
 import FoundationNetworking
 #endif
 
-/// Fetches one file over HTTP into place: continues what an earlier attempt left, checks the
-/// length, has the content verified, and only then gives the file its name.
+/// Downloads one file over HTTP: resumes an earlier attempt, checks the length, verifies the
+/// content, and only then renames the file.
 ///
-/// While it runs the bytes are in `DESTINATION.partial`, and `DESTINATION.partial.json` says which
-/// version of which address they are of, so that two versions are never glued together.
+/// During the download the bytes are in `DESTINATION.partial`; `DESTINATION.partial.json` records
+/// their address and version, so that two versions are never joined.
 package struct Download: Sendable {
-  /// What to fetch.
+  /// The address.
   package var url: URL
-  /// Where the file goes.
+  /// The path of the finished file.
   package var destination: String
-  /// Times to connect before giving up; every one continues where the last was cut.
+  /// The number of connections before giving up; each one resumes where the last one ended.
   package var attempts = 4
-  /// Seconds without a byte after which a connection counts as dead.
+  /// The seconds without a byte after which a connection counts as dead.
   package var timeout: TimeInterval = 60
-  /// Seconds to wait before the second attempt; twice as many before each further one.
+  /// The seconds before the second attempt; they double before each further one.
   package var pause: TimeInterval = 1
 
-  /// Makes a download that has not begun.
+  /// Makes a download without starting it.
   package init(_ url: URL, to destination: String) {
     self.url = url
     self.destination = destination
   }
 
-  /// Where the bytes are until they are complete.
+  /// The path of the bytes until they are complete.
   package var partial: String { destination + ".partial" }
   private var validatorPath: String { partial + ".json" }
 
   /// Fetches, verifies and renames.
   ///
   /// - Parameters:
-  ///   - progress: told the bytes that are here and, where the server says so, those in all
-  ///   - verify: throws when the file at the path is not what it should be; it is then removed
-  /// - Throws: what the server, the network, `verify` or the file system object to
+  ///   - progress: called with the bytes received and, if known, the total
+  ///   - verify: throws if the file at the path is wrong; it is then removed
+  /// - Throws: errors of the server, the network, `verify` and the file system
   package func run(
     progress: @escaping @Sendable (Int, Int?) -> Void, verify: (String) throws -> Void
   ) async throws {
@@ -80,7 +80,7 @@ package struct Download: Sendable {
     let file = try OutputFile(partial, emptied: false)
     let known = savedValidator()
     if known == nil { try file.truncate(to: 0) }
-    // A kill may have come after the last byte; a server would refuse to continue from there.
+    // The program may have been killed after the last byte; a server would refuse to resume there.
     if let length = known?.length, file.size == length { return }
     var request = URLRequest(url: url, timeoutInterval: timeout)
     request.setValue("identity", forHTTPHeaderField: "Accept-Encoding")
@@ -102,7 +102,7 @@ package struct Download: Sendable {
     return saved
   }
 
-  // Without a tag there is no way to know that the rest is of the same version: start over.
+  // Without a tag, the rest may be of another version: start over.
   private func remember(_ validator: Validator?) throws {
     guard let validator else { return try FileSystem.remove(validatorPath) }
     let file = try AtomicFile(validatorPath)
@@ -111,17 +111,17 @@ package struct Download: Sendable {
   }
 }
 
-/// Which version of a file the bytes are of.
+/// The version of a partial file.
 struct Validator: Codable, Sendable {
   /// The address.
   var url: String
-  /// The server's entity tag, or the date of its last change.
+  /// The server's entity tag, or the date of the last change.
   var tag: String
-  /// Bytes in all, where known.
+  /// The total size in bytes, if known.
   var length: Int?
 }
 
-/// A connection that ended before its time; trying again may help.
+/// An interrupted connection; another attempt may succeed.
 struct Cut: Error {
   var reason: String
 }
@@ -233,7 +233,7 @@ private final class Transfer: NSObject, URLSessionDataDelegate, Sendable {
       }
       state.total = range.total
     case 416:
-      // Everything was here already, or more than there is: the next attempt starts over.
+      // The file was complete or too long: the next attempt starts over.
       try state.remember(nil)
       throw Cut(reason: "the server refused to continue the file")
     case 408, 429, 500...599:
@@ -255,7 +255,7 @@ private final class Transfer: NSObject, URLSessionDataDelegate, Sendable {
     }
   }
 
-  // A weak tag may stand for different bytes; HTTP forbids it in If-Range.
+  // A weak tag may apply to different bytes; HTTP forbids it in If-Range.
   private func validator(_ response: HTTPURLResponse, _ total: Int?) -> Validator? {
     let tag =
       response.value(forHTTPHeaderField: "ETag").flatMap { $0.hasPrefix("W/") ? nil : $0 }

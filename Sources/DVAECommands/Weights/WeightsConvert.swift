@@ -43,7 +43,7 @@ struct WeightsConvert: AsyncParsableCommand {
     case official = "dall_e"
     case flava
 
-    /// Another package's layout; nil for our own.
+    /// Another package's layout; nil for this package's own.
     var layout: WeightsLayout? { WeightsLayout(rawValue: rawValue) }
   }
 
@@ -102,7 +102,7 @@ struct WeightsConvert: AsyncParsableCommand {
     if failed > 0 { throw FinishedWithFailures(failed: failed, total: total) }
   }
 
-  /// Returns how many of the photos could not be used.
+  /// Returns the number of unusable photos.
   private func measure(_ photos: BulkInputs, with meter: inout RangeMeter) throws -> Int {
     var failed = 0
     for item in photos.items() {

@@ -31,7 +31,7 @@ struct WeightsInfo: AsyncParsableCommand {
   }
 }
 
-/// What is said about weights.
+/// The description of weights.
 struct WeightsReport: Encodable {
   /// One file.
   struct File: Encodable {
@@ -43,7 +43,7 @@ struct WeightsReport: Encodable {
     var metadata: [String: String]
   }
 
-  /// One half.
+  /// The encoder or decoder.
   struct Half: Encodable {
     var parameters: Int
     var tensors: Int

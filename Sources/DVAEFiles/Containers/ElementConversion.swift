@@ -1,8 +1,8 @@
-/// Conversions between stored elements and the package's own numbers.
+/// Conversions between the element types of files and of this package.
 ///
-/// Half precision goes through its bits, because Swift has no `Float16` on Intel Macs.
+/// Half precision is converted from bits, because Swift has no `Float16` on Intel Macs.
 package enum ElementConversion {
-  /// The values of contiguous elements, rounded to nearest where float32 is narrower.
+  /// Converts contiguous elements to float32, rounding wider types to nearest.
   static func floats(_ bytes: UnsafeRawBufferPointer, _ type: ElementType) -> [Float] {
     let count = bytes.count / type.byteCount
     return [Float](unsafeUninitializedCapacity: count) { output, initialized in
@@ -11,7 +11,7 @@ package enum ElementConversion {
     }
   }
 
-  /// The values of contiguous elements, into uninitialised memory of the same number of floats.
+  /// Converts contiguous elements into uninitialised memory for the same number of floats.
   package static func convert(
     _ bytes: UnsafeRawBufferPointer, _ type: ElementType,
     to output: UnsafeMutableBufferPointer<Float>
@@ -33,8 +33,8 @@ package enum ElementConversion {
     }
   }
 
-  /// The values of contiguous integers; nil for floating-point elements and for unsigned numbers
-  /// beyond Int64.
+  /// Converts contiguous integers; nil for floating-point elements and unsigned values beyond
+  /// Int64.
   static func int64s(_ bytes: UnsafeRawBufferPointer, _ type: ElementType) -> [Int64]? {
     switch type {
     case .float16, .bfloat16, .float32, .float64: nil
@@ -74,7 +74,7 @@ package enum ElementConversion {
     }
   }
 
-  /// The value of a half-precision number.
+  /// Converts half precision to single.
   @inline(__always)
   package static func float(halfBits bits: UInt16) -> Float {
     let sign = UInt32(bits & 0x8000) << 16
@@ -90,7 +90,7 @@ package enum ElementConversion {
     return Float(bitPattern: absolute | sign)
   }
 
-  /// The nearest half-precision number, ties to even; beyond 65,504 it is infinite.
+  /// Rounds to half precision, ties to even; values beyond 65,504 become infinite.
   @inline(__always)
   package static func halfBits(_ value: Float) -> UInt16 {
     let sign = UInt16(truncatingIfNeeded: value.bitPattern >> 16 & 0x8000)

@@ -1,4 +1,4 @@
-/// How the numbers of a stored tensor are written; always little-endian.
+/// The element type of a stored tensor; always little-endian.
 package enum ElementType: String, Hashable, Codable, CaseIterable, Sendable {
   /// IEEE 754 half precision.
   case float16
@@ -27,7 +27,7 @@ package enum ElementType: String, Hashable, Codable, CaseIterable, Sendable {
   /// One byte, 0 or 1.
   case bool
 
-  /// Bytes of one element.
+  /// The size of one element in bytes.
   package var byteCount: Int {
     switch self {
     case .uint8, .int8, .bool: 1

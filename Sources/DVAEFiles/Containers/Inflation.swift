@@ -1,20 +1,20 @@
 internal import CDVAEZLib
 
-/// Decompresses a raw deflate stream that must end where its input ends, and give so many bytes;
-/// nil if it does not.
+/// Decompresses a raw deflate stream; nil unless it ends exactly where its input ends and gives
+/// `size` bytes.
 func inflate(_ input: UnsafeRawBufferPointer, to size: Int) -> [UInt8]? {
   guard let inputCount = UInt32(exactly: input.count), let count = UInt32(exactly: size),
     let source = input.bindMemory(to: UInt8.self).baseAddress
   else { return nil }
   var stream = z_stream()
-  // No header and no checksum of its own: the window's size, negated.
+  // A negative window size selects a stream without header and checksum.
   guard
     inflateInit2_(&stream, -MAX_WBITS, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK
   else { return nil }
   defer { inflateEnd(&stream) }
   var isComplete = false
   let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
-    // zlib wants a place even where nothing is to be written.
+    // zlib requires an output buffer even if the output is empty.
     var nowhere: UInt8 = 0
     withUnsafeMutablePointer(to: &nowhere) { nowhere in
       stream.next_in = UnsafeMutablePointer(mutating: source)

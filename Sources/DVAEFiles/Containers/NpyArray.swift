@@ -1,27 +1,28 @@
 /// An array of a `.npy` file, NumPy's own format.
 package struct NpyArray: Sendable {
-  /// The array as a stored tensor without a name; its strides tell row-major from column-major.
+  /// The array as a stored tensor without a name; its strides distinguish row-major from
+  /// column-major.
   package let stored: StoredTensor
 
   /// The type of the elements.
   package var elementType: ElementType { stored.elementType }
-  /// The extents: [N, H/8, W/8] for tokens.
+  /// The dimensions: [N, H/8, W/8] for tokens.
   package var shape: [Int] { stored.shape }
-  /// Elements in all.
+  /// The number of elements.
   package var count: Int { stored.count }
 
   /// Maps the array of a file.
   ///
-  /// - Throws: what is wrong with the file; see `DVAEError`.
+  /// - Throws: `DVAEError` if the file is missing or malformed.
   package static func open(_ path: String) throws(DVAEError) -> NpyArray {
     try NpyArray(try MappedFile(path: path))
   }
 
-  /// Reads an array whose bytes are in memory, such as a member of an archive.
+  /// Parses an array from memory, such as a member of an archive.
   ///
-  /// `path` names it in messages.
+  /// `path` is its name in errors.
   ///
-  /// - Throws: what is wrong with the bytes; see `DVAEError`.
+  /// - Throws: `DVAEError` if the bytes are malformed.
   package static func parse(_ bytes: [UInt8], path: String) throws(DVAEError) -> NpyArray {
     try NpyArray(try MappedFile(copying: bytes, path: path))
   }
@@ -52,19 +53,19 @@ package struct NpyArray: Sendable {
       storage: cursor.offset..<file.count)
   }
 
-  /// The values in row-major order as float32.
+  /// Returns the values in row-major order as float32.
   ///
-  /// - Throws: `DVAEError.changed` when the file has been shortened since it was opened.
+  /// - Throws: `DVAEError.changed` if the file was truncated after it was opened.
   package func floats() throws(DVAEError) -> [Float] { try stored.floats() }
 
-  /// The values of integers in row-major order.
+  /// Returns the values of an integer array in row-major order.
   ///
-  /// - Throws: `invalidTensor` for an array of floating-point numbers; `changed` when the file has
-  ///   been shortened since it was opened.
+  /// - Throws: `invalidTensor` for an array of floating-point numbers; `changed` if the file was
+  ///   truncated after it was opened.
   package func int64s() throws(DVAEError) -> [Int64] { try stored.int64s() }
 
-  /// The bytes of a `.npy` file with values in row-major order; there must be as many as the shape
-  /// has elements.
+  /// Returns the bytes of a `.npy` file with values in row-major order, as many as the shape has
+  /// elements.
   package static func encoded<Element: NpyElement>(_ values: [Element], shape: [Int]) -> [UInt8] {
     precondition(
       shape.allSatisfy { $0 >= 0 } && StoredTensor.product(shape) == values.count,
@@ -74,8 +75,8 @@ package struct NpyArray: Sendable {
     return header + values.withUnsafeBytes(Array.init)
   }
 
-  /// Writes values in row-major order to a `.npy` file, atomically; there must be as many as the
-  /// shape has elements.
+  /// Writes values in row-major order to a `.npy` file, atomically; as many as the shape has
+  /// elements.
   ///
   /// - Throws: `cannotCreate` or `cannotWrite`.
   package static func write<Element: NpyElement>(

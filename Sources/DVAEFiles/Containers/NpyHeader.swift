@@ -1,14 +1,14 @@
 /// The header of a `.npy` file (NumPy Enhancement Proposal 1): a type, a shape and the order of the
 /// elements.
 ///
-/// Its encoded size does not depend on the first extent, so that a writer can stream rows, and put
-/// the count of them into the header when it knows it (`AtomicFile.overwrite`).
+/// Its encoded size does not depend on the first dimension, so a writer can stream rows and then
+/// set their count (`AtomicFile.overwrite`).
 package struct NpyHeader: Hashable, Sendable {
   /// The type of the elements; NumPy has no bfloat16.
   package var elementType: ElementType
-  /// The extents.
+  /// The dimensions.
   package var shape: [Int]
-  /// Whether the first index runs fastest in the file.
+  /// Whether the first index varies fastest in the file.
   package var isColumnMajor: Bool
 
   /// Describes an array.
@@ -18,7 +18,7 @@ package struct NpyHeader: Hashable, Sendable {
     self.isColumnMajor = isColumnMajor
   }
 
-  /// The header's bytes, a multiple of 64 of them: the same that `numpy.save` writes.
+  /// Returns the header's bytes, a multiple of 64, the same as `numpy.save` writes.
   ///
   /// - Throws: `invalidTensor` for a type that NumPy does not have.
   package func encoded() throws(DVAEError) -> [UInt8] {
@@ -29,7 +29,7 @@ package struct NpyHeader: Hashable, Sendable {
     let extents = shape.map(String.init).joined(separator: ", ") + (shape.count == 1 ? "," : "")
     let order = isColumnMajor ? "True" : "False"
     var text = "{'descr': '\(type)', 'fortran_order': \(order), 'shape': (\(extents)), }"
-    // As NumPy does, leave room for the growing extent to have 21 digits.
+    // Like NumPy, reserve 21 digits for the dimension that may grow.
     if let growing = isColumnMajor ? shape.last : shape.first {
       text += String(repeating: " ", count: max(0, 21 - "\(growing)".count))
     }
@@ -45,7 +45,7 @@ package struct NpyHeader: Hashable, Sendable {
   static let magic: [UInt8] = [0x93] + Array("NUMPY".utf8)
   private static let maximumLength = 1 << 20
 
-  /// Reads the header that the cursor is at.
+  /// Reads the header at the cursor.
   init(_ cursor: inout ByteCursor) throws(DVAEError) {
     let path = cursor.file.path
     let start = try cursor.bytes(min(8, cursor.remaining))
@@ -78,7 +78,7 @@ package struct NpyHeader: Hashable, Sendable {
   }
 }
 
-/// Parses the one Python dictionary that a `.npy` header is.
+/// Parses the Python dictionary literal of a `.npy` header.
 private struct NpyHeaderParser {
   struct Fields {
     var type: String

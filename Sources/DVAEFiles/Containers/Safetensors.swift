@@ -1,5 +1,5 @@
-/// A safetensors file: eight bytes with the header's length, the header as JSON, then the bytes of all
-/// tensors without gaps.
+/// A safetensors file: the header's length in eight bytes, the header as JSON, then the bytes of
+/// all tensors without gaps.
 package struct Safetensors {
   /// The tensors in the order of the file.
   package let tensors: [StoredTensor]
@@ -8,10 +8,10 @@ package struct Safetensors {
 
   /// The longest header that the format's own library accepts.
   package static let maximumHeader = 100_000_000
-  /// The most tensors of a file.
+  /// The largest number of tensors in a file.
   package static let maximumTensors = 1 << 20
 
-  /// Reads the header and checks it; no tensor is read.
+  /// Reads and checks the header; no tensor is read.
   package init(_ file: MappedFile) throws(DVAEError) {
     var cursor = try ByteCursor(file, part: "the safetensors header", count: file.count)
     let announced: UInt64 = try cursor.next()
@@ -26,8 +26,8 @@ package struct Safetensors {
     metadata = header.metadata
   }
 
-  /// Checks that the tensors cover the data without overlap and without gaps, as the format
-  /// demands, and puts them into the order of the file.
+  /// Checks that the tensors cover the data without overlaps and gaps, as the format demands, and
+  /// sorts them by position.
   private static func place(
     _ entries: [SafetensorsHeader.Entry], in file: MappedFile, from dataStart: Int
   ) throws(DVAEError) -> [StoredTensor] {

@@ -1,6 +1,6 @@
 /// The JSON of a safetensors header, which has exactly two levels.
 ///
-/// Two equal keys are refused, and the order of the keys is kept: a general dictionary would lose both.
+/// Duplicate keys are errors, and the order of keys is kept; a dictionary would lose both.
 struct SafetensorsHeader {
   struct Entry {
     let name: String
@@ -72,7 +72,7 @@ struct SafetensorsHeader {
     return Entry(name: name, type: type, shape: shape, begin: offsets[0], end: offsets[1])
   }
 
-  /// A list of whole numbers that are not negative.
+  /// Returns a list of non-negative integers.
   private static func sizes(
     _ reader: inout JSONReader, limit: Int
   ) throws(JSONReader.Problem) -> [Int] {
@@ -87,16 +87,16 @@ struct SafetensorsHeader {
   }
 }
 
-/// Makes the header of a safetensors file, tensor by tensor in the order of their bytes.
+/// Builds the header of a safetensors file, tensor by tensor in the order of their bytes.
 package struct SafetensorsLayout {
-  /// The number of bytes that all tensors so far take.
+  /// The size of all tensors so far in bytes.
   package private(set) var dataSize = 0
   private var members: [UInt8] = []
 
   /// Starts without tensors.
   package init() {}
 
-  /// Adds a tensor behind those that there are.
+  /// Appends a tensor.
   package mutating func add(_ name: String, _ type: ElementType, shape: [Int]) {
     let end = dataSize + shape.reduce(type.byteCount, *)
     let extents = shape.map(String.init).joined(separator: ",")
@@ -108,7 +108,7 @@ package struct SafetensorsLayout {
     dataSize = end
   }
 
-  /// Returns the header's JSON, with blanks at its end so that the data begin at a multiple of
+  /// Returns the header's JSON, padded with blanks so that the data begin at a multiple of
   /// `alignment` bytes.
   package func json(metadata: [String: String], alignment: Int) -> [UInt8] {
     var text: [UInt8] = [UInt8(ascii: "{")]
@@ -124,7 +124,7 @@ package struct SafetensorsLayout {
     return text + [UInt8](repeating: UInt8(ascii: " "), count: rest == 0 ? 0 : alignment - rest)
   }
 
-  /// Returns the head of the file: the length of the JSON, and the JSON.
+  /// Returns the start of the file: the length of the JSON, and the JSON.
   package static func head(_ json: [UInt8]) -> [UInt8] {
     withUnsafeBytes(of: UInt64(json.count).littleEndian, Array.init) + json
   }

@@ -1,25 +1,25 @@
-/// A tensor on its way into a safetensors file.
+/// A tensor to be written into a safetensors file.
 package struct SafetensorsEntry: Sendable {
-  /// Where the values come from; none is copied before it is written.
+  /// The source of the values; none is copied before it is written.
   package enum Contents: Sendable {
     /// Values in row-major order, converted to the element type.
     case floats([Float])
-    /// So many values in row-major order that lie elsewhere, converted to the element type; the
-    /// function lends them.
+    /// Values in row-major order in other memory, converted to the element type; the function lends
+    /// them.
     case lent(
       count: Int,
       _ lend: @Sendable ((UnsafeBufferPointer<Float>) throws -> Void) throws -> Void)
-    /// The values of a tensor in another file, converted unless the type is the same.
+    /// The values of a tensor in another file, converted if the type differs.
     case stored(StoredTensor)
-    /// The bytes as they are to be written: row-major, little-endian.
+    /// The bytes in their final form: row-major, little-endian.
     case bytes([UInt8])
   }
 
   /// The tensor's name.
   package let name: String
-  /// How the values are to be written; conversions lead to float32 and float16.
+  /// The element type in the file; conversions to float32 and float16 are supported.
   package let elementType: ElementType
-  /// The extents: [O, I, H, W] for a convolution's weights.
+  /// The dimensions: [O, I, H, W] for a convolution's weights.
   package let shape: [Int]
   /// The values.
   package let contents: Contents
@@ -37,7 +37,7 @@ package struct SafetensorsEntry: Sendable {
     self.init(name, .float32, shape: shape, .floats(floats))
   }
 
-  /// A tensor of another file, in its own element type or in another one.
+  /// A tensor of another file, converted if another element type is given.
   package init(_ tensor: StoredTensor, name: String? = nil, as elementType: ElementType? = nil) {
     self.init(
       name ?? tensor.name, elementType ?? tensor.elementType, shape: tensor.shape, .stored(tensor))
@@ -46,8 +46,9 @@ package struct SafetensorsEntry: Sendable {
 
 /// Writes a safetensors file, tensor by tensor and atomically (see `AtomicFile`).
 ///
-/// Wider element types come first, else in the order given, without gaps as the format demands. The
-/// data begins at a multiple of 64 bytes, so that reading the file back maps it without a copy.
+/// Wider element types come first, otherwise the given order is kept, without gaps as the format
+/// demands. The data begin at a multiple of 64 bytes, so that a reader can map the file without a
+/// copy.
 ///
 /// - Parameters:
 ///   - path: the file to create or replace.
@@ -58,7 +59,7 @@ package struct SafetensorsEntry: Sendable {
 package func writeSafetensors(
   _ path: String, tensors: [SafetensorsEntry], metadata: [String: String] = [:]
 ) throws(DVAEError) {
-  // A stable sort: tensors of one width keep their order.
+  // A stable sort: tensors of the same element size keep their order.
   let ordered = tensors.enumerated().sorted {
     ($1.element.elementType.byteCount, $0.offset) < ($0.element.elementType.byteCount, $1.offset)
   }.map(\.element)
@@ -73,7 +74,7 @@ package func writeSafetensors(
 private struct SafetensorsWriter {
   let path: String
 
-  /// The header's length and its JSON.
+  /// Returns the header's length and its JSON.
   func head(
     _ tensors: [SafetensorsEntry], _ metadata: [String: String]
   ) throws(DVAEError) -> [UInt8] {

@@ -1,27 +1,27 @@
-/// A tensor that lies in a file: its name, type, shape and strides, and the way to its values.
+/// A tensor in a file: its name, type, shape and strides, and access to its values.
 ///
-/// Nothing is read until values are asked for. The file stays mapped as long as a stored tensor or
-/// a `Tensor` made from one lives.
+/// Values are read only on request. The file stays mapped as long as a stored tensor or a `Tensor`
+/// made from one exists.
 package struct StoredTensor: Sendable {
   /// The tensor's name: `blocks.group_1.block_1.res_path.conv_1.w`.
   package let name: String
   /// The type of the elements in the file.
   package let elementType: ElementType
-  /// The extents as stored: [O, I, H, W] for a convolution's weights, none for a scalar.
+  /// The dimensions in the file: [O, I, H, W] for a convolution's weights, none for a scalar.
   package let shape: [Int]
-  /// Elements from one index to the next along each dimension.
+  /// The distance in elements between adjacent indices of each dimension.
   package let strides: [Int]
-  /// Elements in all.
+  /// The number of elements.
   package let count: Int
 
   package let file: MappedFile
-  /// Where in the file the first element is, in bytes.
+  /// The position of the first element in the file, in bytes.
   package let byteOffset: Int
 
-  /// Describes a tensor in a file after checking that each of its elements lies in its storage.
+  /// Describes a tensor in a file after checking that all elements lie in its storage.
   ///
-  /// `storage` is the part of the file, in bytes, that holds the tensor's storage; `elementOffset`
-  /// counts the storage's elements before the tensor's first. Without strides it is row-major.
+  /// `storage` is the byte range of the tensor's storage in the file; `elementOffset` counts the
+  /// storage's elements before the tensor's first. Without strides it is row-major.
   ///
   /// - Throws: `invalidTensor` or `truncated`.
   package init(
@@ -51,8 +51,8 @@ package struct StoredTensor: Sendable {
         "of shape \(shape), strides \(strides) and offset \(elementOffset) "
           + "reaches beyond its storage of \(capacity) elements")
     }
-    // Strides of zero repeat elements. A small tensor may; a huge one is an attempt to make a few
-    // bytes fill the memory.
+    // Strides of zero repeat elements. A huge tensor of this kind could fill the memory from a few
+    // bytes.
     guard count <= max(capacity, Self.maximumRepeated) else {
       throw invalid("repeats its \(capacity) stored elements to \(count)")
     }
@@ -65,7 +65,7 @@ package struct StoredTensor: Sendable {
     byteOffset = storage.lowerBound + elementOffset * elementType.byteCount
   }
 
-  /// Whether the elements lie next to each other in row-major order.
+  /// Whether the elements are contiguous in row-major order.
   package var isContiguous: Bool {
     if count == 0 { return true }
     var expected = 1
@@ -78,10 +78,10 @@ package struct StoredTensor: Sendable {
 
   /// Calls `body` with the tensor's bytes in row-major order.
   ///
-  /// They are those of the file where they are contiguous, else a copy, and valid during the call
-  /// only.
+  /// The bytes are the file's if they are contiguous, else a copy; they are valid only during the
+  /// call.
   ///
-  /// - Throws: `DVAEError.changed` when the file has been shortened, and what `body` throws.
+  /// - Throws: `DVAEError.changed` if the file was truncated, and errors of `body`.
   package func withBytes<Result>(
     _ body: (UnsafeRawBufferPointer) throws -> Result
   ) throws -> Result {
@@ -89,18 +89,18 @@ package struct StoredTensor: Sendable {
     return try withUncheckedBytes(body)
   }
 
-  /// The values in row-major order as float32, converted from any element type.
+  /// Returns the values in row-major order as float32, converted from any element type.
   ///
-  /// - Throws: `DVAEError.changed` when the file has been shortened since it was opened.
+  /// - Throws: `DVAEError.changed` if the file was truncated after it was opened.
   package func floats() throws(DVAEError) -> [Float] {
     try checkFile()
     return withUncheckedBytes { ElementConversion.floats($0, elementType) }
   }
 
-  /// The values of integers in row-major order.
+  /// Returns the values of an integer tensor in row-major order.
   ///
   /// - Throws: `invalidTensor` for floating-point elements and for values beyond Int64; `changed`
-  ///   when the file has been shortened since it was opened.
+  ///   if the file was truncated after it was opened.
   package func int64s() throws(DVAEError) -> [Int64] {
     try checkFile()
     guard let values = withUncheckedBytes({ ElementConversion.int64s($0, elementType) }) else {
@@ -111,7 +111,7 @@ package struct StoredTensor: Sendable {
     return values
   }
 
-  /// The most dimensions that PyTorch and NumPy can have.
+  /// The largest rank that PyTorch and NumPy support.
   package static let maximumRank = 64
   /// The most elements that a tensor with repeated elements may have beyond its storage.
   static let maximumRepeated = 1 << 20
@@ -129,7 +129,7 @@ package struct StoredTensor: Sendable {
     return try body(UnsafeRawBufferPointer(rebasing: file.bytes[byteOffset..<end]))
   }
 
-  /// The elements copied into row-major order.
+  /// Copies the elements into row-major order.
   private func gathered() -> [UInt8] {
     let size = elementType.byteCount
     return [UInt8](unsafeUninitializedCapacity: count * size) { output, initialized in
@@ -148,7 +148,7 @@ package struct StoredTensor: Sendable {
     _ type: Bits.Type, into output: UnsafeMutableRawBufferPointer
   ) {
     let size = MemoryLayout<Bits>.size
-    // Where there is one index only, its stride means nothing and may be anything.
+    // The stride of a dimension of size 1 has no meaning and may be arbitrary.
     let steps = zip(shape, strides).map { $0 == 1 ? 0 : $1 * size }
     guard count > 0, let row = shape.last, let step = steps.last else { return }
     var index = [Int](repeating: 0, count: shape.count - 1)
@@ -158,7 +158,7 @@ package struct StoredTensor: Sendable {
         let bits = file.bytes.loadUnaligned(fromByteOffset: start + column * step, as: type)
         output.storeBytes(of: bits, toByteOffset: (first + column) * size, as: type)
       }
-      // The next row: count up the other indices from the last one.
+      // Advance to the next row: increment the other indices from the last one.
       for axis in index.indices.reversed() {
         index[axis] += 1
         start += steps[axis]
@@ -169,7 +169,7 @@ package struct StoredTensor: Sendable {
     }
   }
 
-  /// The product of non-negative extents; nil where it overflows.
+  /// Returns the product of non-negative dimensions; nil on overflow.
   static func product(_ extents: [Int]) -> Int? {
     if extents.contains(0) { return 0 }
     var product = 1
@@ -191,7 +191,7 @@ package struct StoredTensor: Sendable {
     return strides.map { max(0, $0) }
   }
 
-  /// The element after the last one that is touched; nil where it overflows.
+  /// Returns the position after the last element; nil on overflow.
   private static func end(_ shape: [Int], _ strides: [Int], offset: Int) -> Int? {
     if shape.contains(0) { return offset }
     var last = offset

@@ -1,8 +1,9 @@
-/// One file in a tar archive: a regular one, a sparse one, or a link to another file of the archive.
+/// One file in a tar archive: a regular file, a sparse file, or a link to another file of the
+/// archive.
 package struct TarEntry: Sendable, Hashable {
-  /// A run of bytes that the archive holds of a sparse file.
+  /// A contiguous run of stored bytes of a sparse file.
   package struct Piece: Sendable, Hashable {
-    /// Where the run belongs in the contents.
+    /// The position of the run in the contents.
     package var position: Int
     /// The number of bytes.
     package var count: Int
@@ -14,26 +15,25 @@ package struct TarEntry: Sendable, Hashable {
     }
   }
 
-  /// The path stored in the archive.
+  /// The path in the archive.
   package let name: String
-  /// Where its first header starts, in bytes; extension headers count as its own.
+  /// The position of its first header in bytes, extension headers included.
   package let start: Int
-  /// Where its contents start, in bytes; for a link those of its target.
+  /// The position of its contents in bytes; for a link, its target's.
   package let offset: Int
-  /// The number of bytes in its contents, holes included.
+  /// The size of its contents in bytes, including holes.
   package let size: Int
-  /// Where the next header starts, in bytes.
+  /// The position of the next header in bytes.
   package let end: Int
-  /// What the archive holds of a sparse file, in order; nil for a file without holes.
+  /// The stored runs of a sparse file, in order; nil for a file without holes.
   package let pieces: [Piece]?
-  /// Why there are no contents; nil if there are.
+  /// The reason for missing contents; nil if there are contents.
   package let problem: String?
 
-  /// Whether the archive holds the contents in one run: not those of a sparse file, nor of a link that
-  /// leads nowhere.
+  /// Whether the contents are one run: not for sparse files and links without a target.
   package var isWhole: Bool { pieces == nil && problem == nil }
 
-  /// Makes an entry of what was found before.
+  /// Makes an entry.
   package init(
     name: String, start: Int, offset: Int, size: Int, end: Int, pieces: [Piece]? = nil,
     problem: String? = nil
@@ -48,10 +48,10 @@ package struct TarEntry: Sendable, Hashable {
   }
 }
 
-/// The layout that the reader and the writer of tar archives share.
+/// The layout shared by the reader and the writer of tar archives.
 enum TarFormat {
   static let block = 512
 
-  /// A size rounded up to whole blocks.
+  /// Returns a size rounded up to whole blocks.
   static func padded(_ size: Int) -> Int { size + (block - size % block) % block }
 }

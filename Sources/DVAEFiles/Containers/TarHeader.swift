@@ -1,11 +1,11 @@
-/// The fields of one 512-byte header that matter here.
+/// The relevant fields of one 512-byte header.
 struct TarHeader {
   let name: String
   let size: Int
   let kind: Unicode.Scalar
-  /// The path that a link leads to.
+  /// The target path of a link.
   let link: String
-  /// The size and the map of a sparse file in GNU's oldest form, and whether blocks with more follow.
+  /// The size and map of a sparse file in GNU's oldest form, and whether map blocks follow.
   var sparse: (size: Int, pieces: [TarEntry.Piece], continues: Bool)? {
     guard let size = Self.number(block[483..<495]), let pieces = Self.pieces(block[386..<482])
     else { return nil }
@@ -14,10 +14,10 @@ struct TarHeader {
 
   private let block: [UInt8]
 
-  /// The most runs of bytes that a sparse file may have.
+  /// The largest number of runs in a sparse file.
   static let maximumPieces = 1 << 16
 
-  /// Fails where the checksum or the size is not sound.
+  /// Fails if the checksum or the size is invalid.
   init?(_ block: [UInt8]) {
     // The checksum counts its own field as spaces; ancient writers summed signed bytes.
     var (unsigned, signed) = (0, 0)
@@ -32,7 +32,7 @@ struct TarHeader {
     else { return nil }
     var name = Self.text(block[0..<100])
     let prefix = Self.text(block[345..<500])
-    // GNU's older format uses the prefix for other things and has another magic.
+    // GNU's older format uses the prefix field otherwise and has another magic.
     if block[257..<263].elementsEqual("ustar\0".utf8) && !prefix.isEmpty {
       name = prefix + "/" + name
     }
@@ -43,7 +43,7 @@ struct TarHeader {
     kind = Unicode.Scalar(block[156])
   }
 
-  /// The runs of a sparse file: pairs of fields of twelve bytes; nil where they are malformed.
+  /// Parses the runs of a sparse file, pairs of 12-byte fields; nil if they are malformed.
   static func pieces(_ fields: ArraySlice<UInt8>) -> [TarEntry.Piece]? {
     var pieces: [TarEntry.Piece] = []
     for start in stride(from: fields.startIndex, to: fields.endIndex, by: 24) {
@@ -59,7 +59,7 @@ struct TarHeader {
     String(decoding: field.prefix { $0 != 0 }, as: UTF8.self)
   }
 
-  /// Octal digits among spaces, or GNU's base 256 behind a high bit; never negative.
+  /// Parses octal digits among spaces, or GNU's base 256 marked by a high bit; never negative.
   private static func number(_ field: ArraySlice<UInt8>) -> Int? {
     if let first = field.first, first & 0x80 != 0 {
       guard first == 0x80 else { return nil }
@@ -76,19 +76,19 @@ struct TarHeader {
   }
 }
 
-/// The fields that extension headers set for the entry after them.
+/// The fields that extension headers set for the next entry.
 struct TarOverrides {
   var path: String?
   var link: String?
   var size: Int?
-  /// The size of a sparse file with its holes.
+  /// The size of a sparse file including its holes.
   var sparseSize: Int?
   /// The runs of a sparse file; nil for other files.
   var sparseMap: [TarEntry.Piece]?
-  /// Whether the map of a sparse file stands before its contents.
+  /// Whether the map of a sparse file precedes its contents.
   var hasMapInContents = false
 
-  /// Takes what matters from pax records, "LENGTH KEY=VALUE\n" each; false where they are broken.
+  /// Reads pax records, "LENGTH KEY=VALUE\n" each; false if they are malformed.
   mutating func read(pax bytes: [UInt8]) -> Bool {
     var rest = bytes[...]
     var sparsePath: String?
@@ -127,7 +127,7 @@ struct TarOverrides {
       default: break
       }
     }
-    // The path of the header is then one that only old programs see.
+    // The path of the header is then only for programs without pax support.
     path = sparsePath ?? path
     return true
   }

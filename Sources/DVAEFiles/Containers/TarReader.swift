@@ -1,14 +1,14 @@
 /// Reads the files of a tar archive in order: ustar, GNU long names, pax paths and sizes, sparse files
 /// in GNU's four forms, hard and symbolic links to files of the same archive.
 ///
-/// Only headers are read, so memory does not grow with the archive; an index of 16 bytes for each file
-/// is made where there are links. Archives that follow each other in one file are read on, as Python's
-/// `tarfile` does with `ignore_zeros`. Folders and devices are passed over. Nothing in the archive is
-/// trusted: sizes are checked against the file's own.
+/// Only headers are read, so memory does not grow with the archive; archives with links need an
+/// index of 16 bytes per file. Concatenated archives are read on, as Python's `tarfile` does with
+/// `ignore_zeros`. Folders and devices are skipped. Nothing in the archive is trusted: sizes are
+/// checked against the file's own.
 package struct TarReader: Sendable {
   /// The archive.
   package let file: InputFile
-  /// True after the archive's end mark has been met, as at the end of every complete archive.
+  /// Whether the end mark was reached, which every complete archive has.
   package private(set) var isTerminated = false
   /// The end of the last entry returned, in bytes.
   package private(set) var lastEnd = 0
@@ -16,9 +16,9 @@ package struct TarReader: Sendable {
   private var isDone = false
   private var targets: TarLinkTargets?
 
-  /// Long names and pax records may not be larger than this.
+  /// The size limit of long names and pax records.
   private static let maximumExtension = 1 << 20
-  /// A link may lead to another one, so often at most.
+  /// The longest chain of links to links.
   private static let maximumHops = 16
 
   /// Opens an archive.
@@ -26,9 +26,9 @@ package struct TarReader: Sendable {
     file = try InputFile(path: path)
   }
 
-  /// The next file, or nil at the end.
+  /// Returns the next file, or nil at the end.
   ///
-  /// - Throws: `badTar` where the archive is damaged or cut off; after that the reader is at its end.
+  /// - Throws: `badTar` if the archive is damaged or truncated; the reader is then at its end.
   package mutating func next() throws(DVAEError) -> TarEntry? {
     guard !isDone else { return nil }
     isDone = true
@@ -38,22 +38,22 @@ package struct TarReader: Sendable {
     return found.link == nil ? found.entry : try resolved(found)
   }
 
-  /// The contents of an entry of this archive.
+  /// Reads the contents of an entry of this archive.
   ///
-  /// - Throws: `tooManyBytes` where it is larger than `limit`, before any is read.
+  /// - Throws: `tooManyBytes` if they exceed `limit`, before reading any.
   package func bytes(of entry: TarEntry, limit: Int = 1 << 30) throws(DVAEError) -> [UInt8] {
     try file.contents(of: entry, limit: limit)
   }
 
   // MARK: Entries
 
-  /// An entry, and the path that it links to.
+  /// An entry, and its link's target path.
   struct Found {
     var entry: TarEntry
     var link: String?
   }
 
-  /// The next file or link without looking for the link's target.
+  /// Returns the next file or link without resolving the link.
   mutating func advance() throws(DVAEError) -> Found? {
     var start = position
     var overrides = TarOverrides()
@@ -73,14 +73,14 @@ package struct TarReader: Sendable {
       case "1", "2":
         let name = overrides.path ?? header.name
         let link = overrides.link ?? header.link
-        // Links have no contents, whatever their size says.
+        // Links have no contents, even if their size is not zero.
         let entry = TarEntry(name: name, start: start, offset: offset, size: 0, end: offset)
         return Found(
           entry: entry,
           link: header.kind == "1" ? link : (Path(name).folder / link).text)
       case "3", "4", "5", "6": break
       default:
-        // Before POSIX a folder was a file whose name ends so.
+        // Before POSIX, a folder was a file whose name ends with a slash.
         let name = overrides.path ?? header.name
         let isFile = "0\07S".unicodeScalars.contains(header.kind) && !Path(name).endsWithSlash
         let entry = try contents(of: header, name: name, start: start, overrides)
@@ -92,7 +92,7 @@ package struct TarReader: Sendable {
     return nil
   }
 
-  /// Passes over the contents of a file, and says where they are.
+  /// Skips the contents of a file and returns their position.
   private mutating func contents(
     of header: TarHeader, name: String, start: Int, _ overrides: TarOverrides
   ) throws(DVAEError) -> TarEntry {
@@ -135,7 +135,7 @@ package struct TarReader: Sendable {
       name: name, start: start, offset: offset, size: size, end: end, pieces: pieces)
   }
 
-  /// Whether the pieces follow each other within the contents and are all in the archive.
+  /// Returns whether the pieces are in order within the contents and inside the archive.
   private static func fits(_ pieces: [TarEntry.Piece], size: Int, stored: Int) -> Bool {
     var (position, count) = (0, 0)
     for piece in pieces {
@@ -148,7 +148,7 @@ package struct TarReader: Sendable {
     return true
   }
 
-  /// Reads the map that stands before the contents: decimal numbers in lines, padded to whole blocks.
+  /// Reads the map before the contents: decimal numbers in lines, padded to whole blocks.
   private func mapInContents(
     at offset: Int, count: Int
   ) throws(DVAEError) -> (pieces: [TarEntry.Piece], end: Int)? {
@@ -173,7 +173,7 @@ package struct TarReader: Sendable {
 
   // MARK: Links
 
-  /// The entry of a link with the contents of the file that it leads to.
+  /// Returns the entry of a link with its target's contents.
   private mutating func resolved(_ found: Found) throws(DVAEError) -> TarEntry {
     if targets == nil { targets = try TarLinkTargets(file) }
     guard let targets else { return found.entry }
@@ -202,7 +202,7 @@ package struct TarReader: Sendable {
 
   // MARK: Headers
 
-  /// Reads the header at the position, or behind end marks; nil at the end of the file.
+  /// Reads the header at the position, or after end marks; nil at the end of the file.
   private mutating func nextHeader(_ start: inout Int) throws(DVAEError) -> TarHeader? {
     while true {
       let block = try file.read(at: position, count: TarFormat.block)
@@ -239,9 +239,9 @@ package struct TarReader: Sendable {
     return try file.read(at: offset, count: header.size)
   }
 
-  /// Moves past the contents and their padding, which must be there.
+  /// Skips the contents and their padding, which must exist.
   private mutating func skip(_ size: Int, _ header: TarHeader) throws(DVAEError) {
-    // Compared without padding first, which could overflow.
+    // Compare without padding first, because the padded size could overflow.
     let left = file.size - position
     guard size <= left && TarFormat.padded(size) <= left else {
       throw bad(
@@ -261,7 +261,7 @@ package struct TarReader: Sendable {
 }
 
 extension InputFile {
-  /// The contents of an entry of this tar archive, all of them; the holes of a sparse file are zeros.
+  /// Reads the contents of an entry of this tar archive; the holes of a sparse file are zeros.
   package func contents(of entry: TarEntry, limit: Int) throws(DVAEError) -> [UInt8] {
     if let problem = entry.problem {
       throw DVAEError(.badData, code: .badTar, file: "\(path): \(entry.name)", problem)
@@ -288,14 +288,14 @@ extension InputFile {
   }
 }
 
-/// Where the files of an archive are by a hash of their names; made when the first link is met.
+/// An index of an archive's files by the hash of their names, built at the first link.
 final class TarLinkTargets: Sendable {
   private struct Place {
     let hash: Int
     let start: Int
   }
 
-  // In the order of hashes, then of places.
+  // Sorted by hash, then by position.
   private let places: [Place]
 
   /// Reads all headers of an archive; damage ends it early.
@@ -309,7 +309,8 @@ final class TarLinkTargets: Sendable {
     self.places = places
   }
 
-  /// The header of the last file of a name before a place, else of the last one behind it.
+  /// Returns the header of the last file with a name before a position, else of the last one after
+  /// it.
   func start(of name: String, before place: Int) -> Int? {
     let hash = Self.hash(name)
     var (low, high) = (0, places.count)
@@ -326,7 +327,7 @@ final class TarLinkTargets: Sendable {
     return behind?.start
   }
 
-  /// Whether two paths are the same but for `.` and doubled slashes.
+  /// Returns whether two paths are equal apart from `.` and doubled slashes.
   static func same(_ left: String, _ right: String) -> Bool { normal(left) == normal(right) }
 
   private static func hash(_ name: String) -> Int { normal(name).hashValue }

@@ -1,14 +1,14 @@
 /// Writes a tar archive of regular files to any byte sink.
 ///
-/// The bytes are a function of names and contents alone: ustar headers with mode 0644 and zero for
-/// owner, group and time; a pax header where a name or a size does not fit.
+/// The bytes are a function of names and contents: ustar headers with mode 0644 and zero for owner,
+/// group and time; a pax header if a name or a size does not fit.
 package struct TarWriter {
-  /// Bytes written so far, the starting offset included.
+  /// The number of bytes written so far, including the starting offset.
   package private(set) var offset: Int
   private let sink: ([UInt8]) throws -> Void
 
-  /// Makes a writer; `offset` is not zero where it goes on after the entries of an older archive
-  /// (`TarRecovery` tells where).
+  /// Makes a writer; `offset` is not zero if it continues an older archive (`TarRecovery` finds
+  /// it).
   package init(offset: Int = 0, sink: @escaping ([UInt8]) throws -> Void) {
     self.offset = offset
     self.sink = sink
@@ -17,7 +17,7 @@ package struct TarWriter {
   /// Appends one file.
   ///
   /// - Throws: an error of the kind `usage` for a name that is empty or holds a zero byte, and
-  ///   whatever the sink throws.
+  ///   errors of the sink.
   package mutating func append(name: String, _ bytes: [UInt8]) throws {
     try write(Self.headers(name: name, size: bytes.count))
     try write(bytes)
@@ -61,7 +61,7 @@ package struct TarWriter {
     return blocks
   }
 
-  /// The two name fields of a header; nil where the path does not fit into them.
+  /// Splits a path into the two name fields of a header; nil if it does not fit.
   private static func split(_ path: [UInt8]) -> (prefix: [UInt8], name: [UInt8])? {
     if path.count <= 100 { return ([], path) }
     for slash in path.indices where path[slash] == UInt8(ascii: "/") {
@@ -73,7 +73,7 @@ package struct TarWriter {
     return nil
   }
 
-  /// A pax record; its length counts the digits of the length itself.
+  /// Returns a pax record; its length includes the digits of the length itself.
   private static func record(_ key: String, _ value: [UInt8]) -> [UInt8] {
     let body = Array(" \(key)=".utf8) + value + Array("\n".utf8)
     var length = body.count

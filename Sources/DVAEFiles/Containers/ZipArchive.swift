@@ -1,7 +1,7 @@
-/// The directory of a zip archive, with Zip64; the container of `torch.save` since PyTorch 1.6, which
-/// stores its entries uncompressed.
+/// The directory of a zip archive, including Zip64; `torch.save` has used this container since
+/// PyTorch 1.6, with uncompressed entries.
 package struct ZipArchive {
-  /// How the bytes of an entry are kept, by zip's number.
+  /// The compression of an entry, by zip's number.
   package enum Method: UInt16 {
     case stored = 0
     case deflated = 8
@@ -10,11 +10,11 @@ package struct ZipArchive {
   package struct Entry {
     package let name: String
     package let method: Method
-    /// Where the entry's bytes, as they are kept, are in the file.
+    /// The range of the entry's stored bytes in the file.
     package let range: Range<Int>
-    /// How many they are before they are compressed.
+    /// The uncompressed size.
     package let size: Int
-    /// The CRC-32 of the bytes; PyTorch writes 0 where it is told not to compute any.
+    /// The CRC-32 of the bytes; PyTorch can be told to write 0 instead.
     package let checksum: UInt32
   }
 
@@ -47,7 +47,7 @@ package struct ZipArchive {
     try checkOverlaps()
   }
 
-  /// Entries that share bytes make a small file as large to read as its size times their number.
+  /// Entries that share bytes would multiply the work of reading a small file.
   private func checkOverlaps() throws(DVAEError) {
     let ordered = entries.sorted { $0.range.lowerBound < $1.range.lowerBound }
     for (entry, next) in zip(ordered, ordered.dropFirst())
@@ -57,14 +57,14 @@ package struct ZipArchive {
     }
   }
 
-  /// Compares a stored entry's bytes with its checksum, where it has one.
+  /// Verifies a stored entry's checksum, if it has one.
   package func verify(_ entry: Entry) throws(DVAEError) {
     guard entry.checksum != 0 else { return }
     let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
     try verify(entry, checksum: CRC32.checksum(bytes))
   }
 
-  /// Compares the checksum of the bytes that an entry has given with its own, where it has one.
+  /// Verifies the checksum of an entry's bytes, if it has one.
   package func verify(_ entry: Entry, checksum: UInt32) throws(DVAEError) {
     guard entry.checksum == 0 || checksum == entry.checksum else {
       throw .malformed(
@@ -72,7 +72,7 @@ package struct ZipArchive {
     }
   }
 
-  /// Reads one entry of the directory and the local header that it points to.
+  /// Reads one entry of the directory and its local header.
   private static func entry(
     _ cursor: inout ByteCursor, in file: MappedFile, _ methods: Set<Method>
   ) throws(DVAEError) -> Entry {
@@ -123,7 +123,7 @@ package struct ZipArchive {
       name: name, method: method, range: start..<start + count, size: size, checksum: checksum)
   }
 
-  /// The first byte after an entry's local header, which must name the same entry.
+  /// Returns the position after an entry's local header, which must name the same entry.
   private static func dataStart(
     _ headerOffset: UInt64, _ name: UnsafeRawBufferPointer, in file: MappedFile
   ) throws(DVAEError) -> Int {
@@ -155,7 +155,7 @@ private struct EntrySizes {
     self.uncompressed = UInt64(uncompressed)
   }
 
-  /// Replaces the fields that are all ones by those of the Zip64 extra field, in its fixed order.
+  /// Replaces fields of all ones by the Zip64 extra field's, in its fixed order.
   mutating func applyZip64(_ extra: ByteCursor) throws(DVAEError) {
     var extra = extra
     let absent = UInt64(UInt32.max)
@@ -174,7 +174,7 @@ private struct EntrySizes {
   }
 }
 
-/// Where the directory of a zip archive is, from the record at the file's end.
+/// The location of a zip archive's directory, from the record at the file's end.
 private struct Directory {
   let entries: Int
   let size: Int

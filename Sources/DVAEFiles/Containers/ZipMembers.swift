@@ -9,9 +9,9 @@ package final class ZipMembers: Sendable {
     archive = try ZipArchive(file, methods: [.stored, .deflated])
   }
 
-  /// The bytes of a member, compared with its checksum; nil if there is none of the name.
+  /// Reads a member and verifies its checksum; nil if there is no such member.
   ///
-  /// - Throws: `limitExceeded` for a member of more bytes than `limit`, before any is read
+  /// - Throws: `limitExceeded` for a member larger than `limit`, before reading any byte
   package func contents(of name: String, limit: Int) throws(DVAEError) -> [UInt8]? {
     guard let entry = archive[name] else { return nil }
     guard file.isIntact else { throw .changed(path: file.path) }

@@ -13,39 +13,39 @@ public struct DVAEError: Error, Sendable {
   public enum Kind: String, Hashable, Sendable {
     /// A wrong value, or settings that contradict each other.
     case usage
-    /// A file was read, and its content is not what it should be.
+    /// A file was read, but its content is wrong.
     case badData
     /// An input cannot be opened.
     case missing
     /// An output cannot be created, or must not be.
     case cannotCreate
-    /// Reading or writing failed on the way, for example because the disk is full.
+    /// Reading or writing failed midway, for example because the disk is full.
     case inputOutput
     /// A mistake in this package.
     case `internal`
   }
 
-  /// A stable name of what happened, such as `truncated`, for code that decides by it.
+  /// A stable name of the error, such as `truncated`, for code that handles it.
   public struct Code: RawRepresentable, Hashable, Sendable {
     /// The name.
     public let rawValue: String
 
-    /// Makes a code of a name.
+    /// Makes a code from a name.
     public init(rawValue: String) { self.rawValue = rawValue }
 
-    /// An error that no code decides by.
+    /// An error without a code of its own.
     public static let other = Code(rawValue: "other")
   }
 
   /// The category.
   public let kind: Kind
-  /// The name of what happened.
+  /// The stable name of the error.
   public let code: Code
   /// The file, or the name of the item, that the error is about.
   public let file: String?
   /// The problem in one sentence.
   public let problem: String
-  /// The way to mend it.
+  /// The remedy.
   public let advice: String?
   /// The error behind this one.
   public let cause: (any Error)?
@@ -54,10 +54,10 @@ public struct DVAEError: Error, Sendable {
   ///
   /// - Parameters:
   ///   - kind: the category
-  ///   - code: the name of what happened
+  ///   - code: the stable name of the error
   ///   - file: the file, or the name of the item
-  ///   - problem: what is wrong, in one sentence without a full stop
-  ///   - advice: what to do about it
+  ///   - problem: the problem in one sentence without a full stop
+  ///   - advice: the remedy
   ///   - cause: the error behind this one
   public init(
     _ kind: Kind, code: Code = .other, file: String? = nil, _ problem: String,
@@ -75,11 +75,11 @@ public struct DVAEError: Error, Sendable {
   ///
   /// - Parameters:
   ///   - kind: the category
-  ///   - code: the name of what happened
+  ///   - code: the stable name of the error
   ///   - file: the file, or the name of the item
   ///   - expected: what it should be
   ///   - found: what it is
-  ///   - advice: what to do about it
+  ///   - advice: the remedy
   ///   - cause: the error behind this one
   public init(
     _ kind: Kind, code: Code = .other, file: String? = nil, expected: String, found: String,
@@ -90,7 +90,7 @@ public struct DVAEError: Error, Sendable {
       cause: cause)
   }
 
-  /// The same error about a file, unless it names one.
+  /// Returns the same error about a file, unless it already names one.
   public func about(_ file: String) -> DVAEError {
     self.file != nil
       ? self
@@ -99,28 +99,28 @@ public struct DVAEError: Error, Sendable {
 }
 
 extension DVAEError: CustomStringConvertible, LocalizedError {
-  /// One line: the file, what is wrong, what to do.
+  /// One line: the file, the problem, the remedy.
   public var description: String {
     oneLine((file.map { $0 + ": " } ?? "") + problem + (advice.map { "; " + $0 } ?? ""))
   }
 
-  /// The same line.
+  /// The same as `description`.
   public var errorDescription: String? { description }
 }
 
 extension DVAEError: Hashable {
-  /// Whether two errors say the same; causes are not compared.
+  /// Returns whether two errors are equal; causes are not compared.
   public static func == (left: DVAEError, right: DVAEError) -> Bool {
     left.kind == right.kind && left.code == right.code && left.description == right.description
   }
 
-  /// Feeds what equality compares.
+  /// Hashes the compared properties.
   public func hash(into hasher: inout Hasher) { hasher.combine(description) }
 }
 
-/// Text made safe to print: one line of at most `limit` scalars, without control characters.
+/// Makes text safe to print: one line of at most `limit` scalars, without control characters.
 ///
-/// They are shown as `\u{1b}`, so that a name from a file cannot move the cursor of a terminal.
+/// Control characters become `\u{1b}`, so that a name from a file cannot move a terminal's cursor.
 package func oneLine(_ text: String, limit: Int = 1000) -> String {
   var line = String.UnicodeScalarView()
   for (count, scalar) in text.unicodeScalars.enumerated() {

@@ -1,13 +1,13 @@
-/// A file that appears under its name only once it is complete.
+/// A file that gets its name only when it is complete.
 ///
-/// The bytes go to a temporary name in the same folder; `commit` flushes them to the disk, renames
-/// the file and flushes the folder. A kill at any moment leaves the old file or the new one. The
-/// temporary name is the same every time, so that what a kill leaves behind is used up by the next
-/// attempt; a lock keeps two writers of one file apart.
+/// The bytes go to a temporary name in the same folder; `commit` flushes them to disk, renames the
+/// file and flushes the folder. After a kill, either the old file or the new one is there. The
+/// temporary name is always the same, so the next attempt reuses the leftovers of a kill; a lock
+/// keeps two writers of one file apart.
 package final class AtomicFile {
-  /// Where the file will be.
+  /// The final path.
   package let path: String
-  /// Bytes written so far.
+  /// The number of bytes written so far.
   package private(set) var count = 0
 
   private let destination: String
@@ -16,13 +16,13 @@ package final class AtomicFile {
   private var buffer: [UInt8] = []
   private static let bufferSize = 1 << 18
 
-  /// Starts a file; until `commit` only its temporary neighbour exists.
+  /// Starts a file; until `commit` only its temporary file exists.
   ///
-  /// - Throws: `cannotCreate` where the folder is missing or not writable, where the path leads to
-  ///   something else than a file, or where another process is writing the same file.
+  /// - Throws: `cannotCreate` if the folder is missing or not writable, the path is not a file, or
+  ///   another process is writing the same file.
   package init(_ path: String) throws(DVAEError) {
     self.path = path
-    // A link keeps pointing to its file: the file behind it is replaced.
+    // A link is kept: its target is replaced.
     var destination = path
     if let status = try? SystemFile.status(at: path), status.kind == .link {
       destination = SystemFile.resolved(path) ?? path
@@ -62,7 +62,7 @@ package final class AtomicFile {
 
   /// Appends bytes.
   ///
-  /// - Throws: `cannotWrite`, when the disk is full for instance.
+  /// - Throws: `cannotWrite`, for example if the disk is full.
   package func write(_ bytes: UnsafeRawBufferPointer) throws(DVAEError) {
     guard descriptor != nil else { throw closed }
     if buffer.count + bytes.count > Self.bufferSize { try flush() }
@@ -76,19 +76,19 @@ package final class AtomicFile {
 
   /// Appends bytes.
   ///
-  /// - Throws: `cannotWrite`, when the disk is full for instance.
+  /// - Throws: `cannotWrite`, for example if the disk is full.
   package func write(_ bytes: [UInt8]) throws(DVAEError) {
     try bytes.withRawBytes { (buffer) throws(DVAEError) in try write(buffer) }
   }
 
   /// Appends text as UTF-8.
   ///
-  /// - Throws: `cannotWrite`, when the disk is full for instance.
+  /// - Throws: `cannotWrite`, for example if the disk is full.
   package func write(_ text: String) throws(DVAEError) { try write(Array(text.utf8)) }
 
-  /// Replaces bytes that have been written already: a header's count, once it is known.
+  /// Overwrites bytes that are already written, such as a header's count.
   ///
-  /// - Throws: `cannotWrite`, also where the bytes would reach beyond those written so far.
+  /// - Throws: `cannotWrite`, also if the range reaches beyond the bytes written so far.
   package func overwrite(at position: Int, with bytes: [UInt8]) throws(DVAEError) {
     guard position >= 0, position <= count - bytes.count else {
       throw .cannotWrite(path: path, reason: "no bytes at \(position) to overwrite")
@@ -99,11 +99,11 @@ package final class AtomicFile {
     }
   }
 
-  /// Makes the file durable and gives it its name.
+  /// Makes the file durable and renames it to its final path.
   ///
   /// After this, nothing more can be written.
   ///
-  /// - Throws: `cannotWrite`; the file that was there before is then unchanged.
+  /// - Throws: `cannotWrite`; the previous file is then unchanged.
   package func commit() throws(DVAEError) {
     try flush()
     guard let descriptor else { throw closed }
@@ -119,11 +119,11 @@ package final class AtomicFile {
     SystemFile.flushFolder(Path(destination).folder.text)
   }
 
-  /// Gives the file up and removes the temporary one, as happens by itself without a `commit`.
+  /// Removes the temporary file; this also happens without a `commit`.
   package func discard() {
     guard let descriptor else { return }
     self.descriptor = nil
-    // Removed before the lock goes with the descriptor, else it could be another writer's.
+    // Remove before the descriptor releases the lock, or it could be another writer's file.
     try? SystemFile.remove(temporary)
     SystemFile.close(descriptor)
   }

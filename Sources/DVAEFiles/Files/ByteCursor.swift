@@ -1,9 +1,9 @@
-/// Bytes that are not trusted: every access checks that what it reads is there.
+/// Untrusted bytes: every access checks its bounds.
 package struct ByteView {
   private let bytes: UnsafeRawBufferPointer
   private let littleEndian: Bool
 
-  /// Looks at bytes that stay where they are as long as the view is used.
+  /// Makes a view of bytes that must outlive it.
   package init(_ bytes: UnsafeRawBufferPointer, littleEndian: Bool = false) {
     self.bytes = bytes
     self.littleEndian = littleEndian
@@ -12,7 +12,7 @@ package struct ByteView {
   /// The number of bytes.
   package var count: Int { bytes.count }
 
-  /// The unsigned number of `size` (at most 4) bytes at an offset; nil beyond the end.
+  /// Reads an unsigned number of `size` (at most 4) bytes at an offset; nil beyond the end.
   package func number(at offset: Int, size: Int) -> Int? {
     guard let field = slice(at: offset, count: size) else { return nil }
     var value = 0
@@ -22,14 +22,14 @@ package struct ByteView {
     return value
   }
 
-  /// `count` bytes at an offset; nil where they are not all there.
+  /// Returns `count` bytes at an offset; nil if they are not all there.
   package func slice(at offset: Int, count: Int) -> UnsafeRawBufferPointer? {
     guard offset >= 0 && count >= 0 && offset <= bytes.count && count <= bytes.count - offset
     else { return nil }
     return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count])
   }
 
-  /// Whether the bytes at an offset are those of `text`.
+  /// Returns whether the bytes at an offset equal `text`.
   package func matches(_ text: StaticString, at offset: Int) -> Bool {
     guard let field = slice(at: offset, count: text.utf8CodeUnitCount) else { return false }
     return field.elementsEqual(
@@ -37,20 +37,19 @@ package struct ByteView {
   }
 }
 
-/// Reads a part of a mapped file from front to back; nothing is read without a check that it is
-/// there.
+/// Reads a part of a mapped file from front to back; every read checks its bounds.
 package struct ByteCursor {
   package let file: MappedFile
-  /// The name of the part being read, for messages: "the zip directory".
+  /// The name of the part in error messages: "the zip directory".
   package let part: String
-  /// The next byte, counted from the start of the file.
+  /// The position of the next byte in the file.
   package private(set) var offset: Int
-  /// The byte after the last one.
+  /// The position after the last byte.
   package let end: Int
 
-  /// A cursor over a part of the file.
+  /// Makes a cursor over a part of the file.
   ///
-  /// - Throws: `truncated` where the file does not have that part.
+  /// - Throws: `truncated` if the file does not contain the part.
   package init(
     _ file: MappedFile, part: String, from offset: Int = 0, count: Int
   ) throws(DVAEError) {
@@ -66,7 +65,7 @@ package struct ByteCursor {
 
   package var remaining: Int { end - offset }
 
-  /// The next `count` bytes, valid as long as the file lives.
+  /// Returns the next `count` bytes, valid as long as the file lives.
   package mutating func bytes(_ count: Int) throws(DVAEError) -> UnsafeRawBufferPointer {
     guard count >= 0, count <= remaining else {
       throw .truncated(path: file.path, part: part, needed: count, available: remaining)
@@ -75,14 +74,14 @@ package struct ByteCursor {
     return UnsafeRawBufferPointer(rebasing: file.bytes[offset..<offset + count])
   }
 
-  /// The next unsigned or signed number, little-endian.
+  /// Reads the next unsigned or signed number, little-endian.
   package mutating func next<Number: FixedWidthInteger & BitwiseCopyable>(
     _ type: Number.Type = Number.self
   ) throws(DVAEError) -> Number {
     Number(littleEndian: try bytes(MemoryLayout<Number>.size).loadUnaligned(as: Number.self))
   }
 
-  /// The next 64-bit number as a size or position.
+  /// Reads the next 64-bit number as a size or position.
   package mutating func nextSize() throws(DVAEError) -> Int {
     let number: UInt64 = try next()
     guard let size = Int(exactly: number) else {
@@ -91,7 +90,7 @@ package struct ByteCursor {
     return size
   }
 
-  /// The bytes up to the next line feed, which is skipped.
+  /// Reads the bytes up to the next line feed, which is skipped.
   package mutating func line() throws(DVAEError) -> UnsafeRawBufferPointer {
     let rest = UnsafeRawBufferPointer(rebasing: file.bytes[offset..<end])
     guard let length = rest.prefix(1 << 16).firstIndex(of: UInt8(ascii: "\n")) else {

@@ -1,16 +1,16 @@
-/// The kind of thing that a path leads to, through symbolic links.
+/// The kind of file at a path; symbolic links are followed.
 package enum FileKind: Sendable {
-  /// Nothing is there.
+  /// The path does not exist.
   case missing
   /// A folder.
   case folder
-  /// A file, or something that reads like one.
+  /// A file, or something that can be read like one.
   case file
 }
 
-/// Questions and moves about whole files.
+/// Operations on whole files and folders.
 package enum FileSystem {
-  /// Returns what a path leads to.
+  /// Returns the kind of file at a path.
   package static func kind(_ path: String) -> FileKind {
     guard let status = try? SystemFile.status(at: path, followingLinks: true) else {
       return .missing
@@ -18,25 +18,25 @@ package enum FileSystem {
     return status.kind == .folder ? .folder : .file
   }
 
-  /// Whether something has this name, even a link that leads nowhere.
+  /// Returns whether the path exists, even as a dangling link.
   package static func exists(_ path: String) -> Bool { (try? SystemFile.status(at: path)) != nil }
 
-  /// Whether the path is a symbolic link itself.
+  /// Returns whether the path is a symbolic link.
   package static func isLink(_ path: String) -> Bool {
     (try? SystemFile.status(at: path))?.kind == .link
   }
 
-  /// Returns the number of bytes in a file, nil if it is not there.
+  /// Returns the size of a file in bytes; nil if it does not exist.
   package static func size(_ path: String) -> Int? {
     (try? SystemFile.status(at: path, followingLinks: true))?.size
   }
 
-  /// Returns when a file was last changed, in seconds since 1970; nil if it is not there.
+  /// Returns the modification time of a file in seconds since 1970; nil if it does not exist.
   package static func changed(_ path: String) -> Double? {
     (try? SystemFile.status(at: path, followingLinks: true))?.changed
   }
 
-  /// Makes a folder and those above it; one that exists is fine.
+  /// Creates a folder and its parents; existing ones are fine.
   package static func makeFolder(_ path: String) throws(DVAEError) {
     if path.isEmpty || kind(path) == .folder { return }
     let parent = Path(path).folder.text
@@ -44,7 +44,7 @@ package enum FileSystem {
     do throws(SystemError) {
       try SystemFile.makeFolder(path)
     } catch {
-      // Another process may have made it meanwhile.
+      // Another process may have created it in the meantime.
       guard kind(path) != .folder else { return }
       throw DVAEError(
         .cannotCreate, code: error.isOfName || exists(path) ? .impossibleName : .other, file: path,
@@ -52,7 +52,7 @@ package enum FileSystem {
     }
   }
 
-  /// Moves a file or folder onto another name in one step, and makes the move durable.
+  /// Renames a file or folder atomically and makes the rename durable.
   package static func rename(_ old: String, to new: String) throws(DVAEError) {
     do throws(SystemError) {
       try SystemFile.rename(old, to: new)
@@ -63,11 +63,11 @@ package enum FileSystem {
     SystemFile.flushFolder(Path(new).folder.text)
   }
 
-  /// Gives a finished folder its name, in the place of an older folder, which is removed after that.
+  /// Replaces a folder by a finished one; the old folder is removed last.
   package static func replaceFolder(_ path: String, with new: String) throws(DVAEError) {
     let old = path + ".replaced"
     if exists(path) {
-      // What a kill has left in between.
+      // Remove the leftovers of a kill.
       try removeFolder(old)
       try rename(path, to: old)
     }
@@ -75,10 +75,10 @@ package enum FileSystem {
     try removeFolder(old)
   }
 
-  /// Makes the names in a folder durable, where the file system can do that.
+  /// Flushes the names in a folder to disk, if the file system supports it.
   package static func flushFolder(_ path: String) { SystemFile.flushFolder(path) }
 
-  /// Removes a file; one that is not there is fine.
+  /// Removes a file; a missing one is fine.
   package static func remove(_ path: String) throws(DVAEError) {
     do throws(SystemError) {
       try SystemFile.remove(path)
@@ -87,9 +87,9 @@ package enum FileSystem {
     } catch {}
   }
 
-  /// Removes a folder with everything in it; one that is not there is fine.
+  /// Removes a folder with its contents; a missing one is fine.
   ///
-  /// A symbolic link is refused, and links inside of the folder are removed, never followed.
+  /// A symbolic link is an error; links inside the folder are removed, never followed.
   package static func removeFolder(_ path: String) throws(DVAEError) {
     guard exists(path) else { return }
     guard !isLink(path) else {
@@ -110,7 +110,7 @@ package enum FileSystem {
     } catch {}
   }
 
-  /// Returns the entries of a folder in the order of their names' bytes.
+  /// Returns the entries of a folder, sorted by the bytes of their names.
   package static func entries(of path: String) throws(DVAEError) -> [FolderEntry] {
     do throws(SystemError) {
       return try SystemFile.entries(path).sorted { Path($0.name) < Path($1.name) }
@@ -120,7 +120,7 @@ package enum FileSystem {
     }
   }
 
-  /// Returns the names in a folder in the order of their bytes; none if it is not there.
+  /// Returns the names in a folder, sorted by their bytes; none if it does not exist.
   package static func names(in path: String) throws(DVAEError) -> [String] {
     kind(path) == .missing ? [] : try entries(of: path).map(\.name)
   }

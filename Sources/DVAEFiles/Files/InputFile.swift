@@ -1,6 +1,6 @@
-/// A regular file that is read at offsets; threads may share it.
+/// A regular file for reading at offsets; threads may share it.
 package final class InputFile: Sendable {
-  /// The path it was opened with, for messages.
+  /// The path in error messages.
   package let path: String
   /// The number of bytes in the file when it was opened.
   package let size: Int
@@ -8,7 +8,7 @@ package final class InputFile: Sendable {
 
   /// Opens a regular file.
   ///
-  /// - Throws: `missing` where nothing is there or the system refuses.
+  /// - Throws: `missing` if it does not exist or the system refuses.
   package init(path: String) throws(DVAEError) {
     self.path = path
     do throws(SystemError) {
@@ -26,7 +26,7 @@ package final class InputFile: Sendable {
 
   deinit { SystemFile.close(descriptor) }
 
-  /// Returns the bytes from an offset on: `count` of them, or fewer where the file ends.
+  /// Returns `count` bytes from an offset on, or fewer at the end of the file.
   package func read(at offset: Int, count: Int) throws(DVAEError) -> [UInt8] {
     do throws(SystemError) {
       let available = offset > size ? 0 : max(0, min(count, size - offset))
@@ -38,7 +38,7 @@ package final class InputFile: Sendable {
 
   /// Returns all bytes of a file of at most `limit` bytes.
   ///
-  /// - Throws: also `limitExceeded`, before anything is read.
+  /// - Throws: also `limitExceeded`, before reading.
   package static func contents(of path: String, limit: Int) throws(DVAEError) -> [UInt8] {
     let file = try InputFile(path: path)
     guard file.size <= limit else {
@@ -49,9 +49,9 @@ package final class InputFile: Sendable {
 }
 
 extension InputFile {
-  /// Returns what standard input gives up to its end, at most `limit` bytes.
+  /// Reads standard input to its end, at most `limit` bytes.
   ///
-  /// - Throws: also `tooManyBytes`, once more have come.
+  /// - Throws: also `tooManyBytes` if there are more.
   package static func standardInput(limit: Int) throws(DVAEError) -> [UInt8] {
     let name = "standard input"
     var bytes: [UInt8] = []
@@ -70,7 +70,7 @@ extension InputFile {
 }
 
 extension FileHash {
-  /// Returns the hash of a file's bytes, or of a part of them: what `sha256sum` prints.
+  /// Returns the SHA-256 of a file's bytes or of a range, as `sha256sum` prints it.
   package static func of(_ path: String, _ range: Range<Int>? = nil) throws(DVAEError) -> String {
     let file = try InputFile(path: path)
     return try of(range ?? 0..<file.size) { (offset, count) throws(DVAEError) in
@@ -78,12 +78,12 @@ extension FileHash {
     }
   }
 
-  /// Returns the hash of everything that was written to a file.
+  /// Returns the SHA-256 of everything that was written to a file.
   package static func of(_ file: OutputFile) throws(DVAEError) -> String {
     try of(0..<file.size) { (offset, count) throws(DVAEError) in try file.read(count, at: offset) }
   }
 
-  // Piece by piece, whatever the file's length.
+  // Reads in pieces, so that memory does not grow with the file.
   private static func of(
     _ range: Range<Int>, read: (_ offset: Int, _ count: Int) throws(DVAEError) -> [UInt8]
   ) throws(DVAEError) -> String {

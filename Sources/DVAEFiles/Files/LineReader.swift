@@ -1,23 +1,23 @@
-/// Reads a file of lines piece by piece, so that its length does not matter.
+/// Reads a file line by line; memory does not grow with the file.
 package struct LineReader {
   private let path: String
-  // Whether a last line without a newline counts.
+  // Returns a last line without a newline if true.
   private let givesRest: Bool
   private let read: (_ count: Int, _ offset: Int) throws -> [UInt8]
   private var buffer: [UInt8] = []
   private var start = 0
   private var offset = 0
-  /// Byte offset of the line that `next` gives next.
+  /// The byte offset of the next line.
   package private(set) var position = 0
 
   private static let pieceSize = 1 << 16
-  // A line that is longer is refused.
+  // The longest line that is accepted.
   private let longest: Int
   // The longest line that this package writes.
   private static let longestWritten = 1 << 28
 
-  /// Reads from the start of a file that is being written: a last line without a newline is torn,
-  /// and is not given.
+  /// Reads from the start of a file that is still written: a last line without a newline is
+  /// incomplete and is not returned.
   package init(_ file: OutputFile) {
     path = file.path
     longest = Self.longestWritten
@@ -25,8 +25,9 @@ package struct LineReader {
     read = { try file.read($0, at: $1) }
   }
 
-  /// Reads whatever gives bytes in order, `read` being asked for a number of them at an offset, or
-  /// fewer at the end; the last line may lack its newline.
+  /// Reads from any source, whose last line may lack its newline.
+  ///
+  /// `read` returns the given number of bytes at an offset, or fewer at the end.
   package init(
     _ name: String, longest: Int? = nil,
     read: @escaping (_ count: Int, _ offset: Int) throws -> [UInt8]
@@ -37,7 +38,7 @@ package struct LineReader {
     self.read = read
   }
 
-  /// The next line without its newline; nil at the end.
+  /// Returns the next line without its newline; nil at the end.
   package mutating func next() throws -> ArraySlice<UInt8>? {
     var searched = start
     while true {

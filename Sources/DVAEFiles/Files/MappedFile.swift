@@ -1,14 +1,14 @@
-/// The bytes of a file, mapped and never copied as a whole; or of a buffer in memory.
+/// The bytes of a file, memory-mapped without a copy; or a buffer in memory.
 ///
-/// The bytes live as long as somebody holds this object. A mapping is copy on write, so the file
-/// on the disk cannot change through it. Should another process shorten the file, touching the
-/// missing pages would be fatal, which is why readers of whole tensors ask `isIntact` first.
+/// The bytes live as long as this object. The mapping is copy-on-write, so the file on disk cannot
+/// change through it. If another process truncates the file, touching the missing pages is fatal;
+/// readers of whole tensors therefore check `isIntact` first.
 package final class MappedFile: @unchecked Sendable {
-  // Unchecked: after init nothing here changes, and the bytes are only read.
+  // Unchecked: nothing changes after init, and the bytes are only read.
 
-  /// The path to name in messages.
+  /// The path in error messages.
   package let path: String
-  /// All of the bytes, at least one.
+  /// All bytes, at least one.
   package let bytes: UnsafeMutableRawBufferPointer
   /// The open file; nil for a buffer in memory.
   private let descriptor: Int32?
@@ -28,7 +28,7 @@ package final class MappedFile: @unchecked Sendable {
     self.descriptor = descriptor
   }
 
-  /// Copies a buffer, for content that did not come from a file.
+  /// Copies a buffer, for content that is not from a file.
   package init(copying buffer: [UInt8], path: String) throws(DVAEError) {
     guard !buffer.isEmpty else { throw .empty(path: path) }
     self.path = path
@@ -45,7 +45,7 @@ package final class MappedFile: @unchecked Sendable {
 
   package var count: Int { bytes.count }
 
-  /// Whether the file still has all of the bytes that were mapped.
+  /// Whether the file still has all bytes that were mapped.
   package var isIntact: Bool {
     guard let descriptor else { return true }
     guard let status = try? SystemFile.status(of: descriptor) else { return false }
@@ -70,7 +70,7 @@ package final class MappedFile: @unchecked Sendable {
     return UnsafeMutableRawBufferPointer(start: start, count: status.size)
   }
 
-  /// Turns the system's error into one that names the file.
+  /// Converts the system's error into one that names the file.
   private static func reporting<Result>(
     _ path: String, _ body: () throws(SystemError) -> Result
   ) throws(DVAEError) -> Result {

@@ -1,4 +1,4 @@
-/// A file that grows at its end, is cut back to a known length, and is flushed on demand.
+/// A file that can be appended to, truncated to a known length, and flushed on demand.
 package final class OutputFile {
   /// The path of the file.
   package let path: String
@@ -6,15 +6,15 @@ package final class OutputFile {
   package private(set) var size: Int
   private let descriptor: Int32
 
-  /// Opens a file for writing at its end, creating it where there is none.
+  /// Opens a file for appending; creates it if it does not exist.
   ///
   /// - Parameters:
-  ///   - path: of the file; its folder must exist
-  ///   - emptied: whether to throw away the content of an existing file
-  ///   - locked: whether to take the file for this process alone for as long as it is open
-  ///   - patience: how long to wait for the lock
-  /// - Throws: `cannotCreate` where the file system refuses, where the path is a symbolic link, and
-  ///   where another process has the lock.
+  ///   - path: the file's path; its folder must exist
+  ///   - emptied: whether to discard existing content
+  ///   - locked: whether to lock the file against other processes while it is open
+  ///   - patience: the time to wait for the lock
+  /// - Throws: `cannotCreate` if the file system refuses, the path is a symbolic link, or another
+  ///   process holds the lock.
   package init(
     _ path: String, emptied: Bool, locked: Bool = false, patience: Duration = .milliseconds(500)
   ) throws(DVAEError) {
@@ -42,13 +42,13 @@ package final class OutputFile {
 
   deinit { SystemFile.close(descriptor) }
 
-  /// Writes all of the bytes at the end.
+  /// Appends all bytes.
   package func append(_ bytes: some Collection<UInt8>) throws(DVAEError) {
     try write(bytes, at: size)
     size += bytes.count
   }
 
-  /// Writes all of the bytes over those at an offset.
+  /// Overwrites bytes at an offset.
   package func write(_ bytes: some Collection<UInt8>, at offset: Int) throws(DVAEError) {
     try reporting("written") { () throws(SystemError) in
       try Array(bytes).withRawBytes { (bytes) throws(SystemError) in
@@ -64,7 +64,7 @@ package final class OutputFile {
     }
   }
 
-  /// Cuts the file back to a length.
+  /// Truncates the file to a length.
   package func truncate(to length: Int) throws(DVAEError) {
     try reporting("cut to \(length) bytes") { () throws(SystemError) in
       try SystemFile.truncate(descriptor, to: length)
@@ -72,7 +72,7 @@ package final class OutputFile {
     size = length
   }
 
-  /// Returns when the bytes are on the disk.
+  /// Flushes the bytes to disk.
   package func sync() throws(DVAEError) {
     try reporting("flushed to the disk") { () throws(SystemError) in
       try SystemFile.flush(descriptor)

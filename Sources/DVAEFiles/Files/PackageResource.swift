@@ -4,20 +4,20 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The files that come with the program.
+/// The resource files that come with the program.
 package enum PackageResource {
-  /// Finds the folder of a target's resources: beside the program, where SwiftPM puts them, or where
-  /// an installer does.
+  /// Finds the folder of a target's resources beside the program, where SwiftPM or an installer put
+  /// it.
   ///
   /// - Parameters:
   ///   - target: the target that owns the resources
   ///   - name: a file that must be in the folder
   /// - Returns: the folder's path
-  /// - Throws: `missing` where there is no such file.
+  /// - Throws: `missing` if there is no such file.
   package static func folder(of target: String, with name: String) throws(DVAEError) -> String {
     var folders = [Path(executable).folder.text]
     #if canImport(Darwin)
-    // An app keeps resources apart from its program; a bundle of tests is loaded by another program.
+    // Apps keep resources apart from the program; test bundles are loaded by another program.
     for bundle in [Bundle.main, Bundle(for: BundleMark.self)] {
       folders += [bundle.resourceURL, bundle.bundleURL.deletingLastPathComponent()]
         .compactMap { $0?.path }
@@ -39,7 +39,7 @@ package enum PackageResource {
     return found
   }
 
-  /// The running program: on Linux also where it was found through PATH.
+  /// The path of the running program, also if it was found through PATH (Linux).
   private static var executable: String {
     let name = CommandLine.arguments.first ?? ""
     #if os(Linux)
@@ -52,6 +52,6 @@ package enum PackageResource {
 }
 
 #if canImport(Darwin)
-/// Tells which bundle this code is in.
+/// Identifies the bundle of this code.
 private final class BundleMark {}
 #endif

@@ -6,24 +6,24 @@ import Glibc
 import Musl
 #endif
 
-// The one place in this package that talks to the operating system about files. Everything above it
-// sees typed errors and whole operations only.
+// The only file of this package with system calls on files. All other code sees typed errors and
+// complete operations.
 
 /// A failed system call.
 struct SystemError: Error, Sendable {
   let code: Int32
 
-  /// The system's own words, "No space left on device" for instance.
+  /// The system's message, such as "No space left on device".
   var reason: String { String(cString: strerror(code)) }
   var isMissing: Bool { code == ENOENT || code == ENOTDIR }
-  /// Whether the name is to blame, and another would do.
+  /// Whether the error is due to the name, so that another name could work.
   var isOfName: Bool { [ENAMETOOLONG, ENOTDIR, EISDIR, EILSEQ].contains(code) }
   var isLocked: Bool { code == EWOULDBLOCK || code == EAGAIN }
 
   static var last: SystemError { SystemError(code: errno) }
 }
 
-/// System calls on files, each finished: interrupted calls are repeated, short writes continued.
+/// System calls on files; interrupted calls are repeated and short writes continued.
 enum SystemFile {
   enum Kind: Sendable { case regular, folder, link, other }
 
@@ -31,18 +31,18 @@ enum SystemFile {
     let kind: Kind
     let size: Int
     let identity: FileIdentity
-    /// The time of the last change, in seconds since 1970.
+    /// The modification time in seconds since 1970.
     let changed: Double
   }
 
-  /// Opens for reading, without waiting for the other end of a named pipe.
+  /// Opens for reading; does not block on a named pipe.
   static func openToRead(_ path: String) throws(SystemError) -> Int32 {
     try repeating { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
   }
 
-  /// Opens for reading and writing, creating the file where there is none.
+  /// Opens for reading and writing; creates the file if it does not exist.
   ///
-  /// It is not truncated, and a symbolic link is refused: the target would be written over.
+  /// It is not truncated. A symbolic link is an error, because its target would be overwritten.
   static func openToWrite(_ path: String) throws(SystemError) -> Int32 {
     try repeating { open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666) }
   }
@@ -63,21 +63,21 @@ enum SystemFile {
     return Status(found)
   }
 
-  /// The status of what is at a path, with or without following a symbolic link.
+  /// Returns the status of a path, optionally following a symbolic link.
   static func status(at path: String, followingLinks: Bool = false) throws(SystemError) -> Status {
     var found = stat()
     _ = try repeating { followingLinks ? stat(path, &found) : lstat(path, &found) }
     return Status(found)
   }
 
-  /// The path with all symbolic links resolved; nil where something on the way is missing.
+  /// Returns the path with all symbolic links resolved; nil if a component does not exist.
   static func resolved(_ path: String) -> String? {
     guard let buffer = realpath(path, nil) else { return nil }
     defer { free(buffer) }
     return String(cString: buffer)
   }
 
-  /// Maps a whole file, copy on write: whoever writes to the memory changes nothing on the disk.
+  /// Maps a whole file copy-on-write: writes to the memory do not change the file.
   static func map(_ descriptor: Int32, count: Int) throws(SystemError) -> UnsafeMutableRawPointer {
     guard
       let start = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0),
@@ -88,12 +88,12 @@ enum SystemFile {
 
   static func unmap(_ start: UnsafeMutableRawPointer, count: Int) { munmap(start, count) }
 
-  /// Opens a file for writing and takes its advisory lock for this process alone.
+  /// Opens a file for writing and takes its exclusive advisory lock.
   ///
-  /// Between opening and locking, another process may have renamed or removed the file. The lock is
-  /// then on a file of another name, so identity is checked after locking. The system drops the lock
-  /// when the descriptor closes or its process dies. A file system without locks is not an error. A
-  /// process that is being started holds its parent's locks for a moment, hence the patience.
+  /// Another process may rename or remove the file between opening and locking, so its identity is
+  /// checked after locking. The system releases the lock when the descriptor closes or its process
+  /// dies. A file system without locks is not an error. A process that is being spawned briefly
+  /// holds its parent's locks, hence the patience.
   static func openLocked(
     _ path: String, patience: Duration
   ) throws(SystemError) -> Int32 {
@@ -128,7 +128,7 @@ enum SystemFile {
     _ = try repeating { ftruncate(descriptor, off_t(size)) }
   }
 
-  /// Writes all of the bytes at a position of the file.
+  /// Writes all bytes at a position of the file.
   static func write(
     _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at position: Int
   ) throws(SystemError) {
@@ -144,7 +144,7 @@ enum SystemFile {
   static func read(_ descriptor: Int32, count: Int) throws(SystemError) -> [UInt8] {
     var failure: SystemError?
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-      // Not `read`, which is this method to Swift.
+      // Not `read`: Swift would take that for this method.
       var part = iovec(iov_base: buffer.baseAddress, iov_len: count)
       do throws(SystemError) {
         filled = try repeating { readv(descriptor, &part, 1) }
@@ -183,9 +183,9 @@ enum SystemFile {
     _ = try repeating { fsync(descriptor) }
   }
 
-  /// Makes the names in a folder durable.
+  /// Flushes the names in a folder to disk.
   ///
-  /// Some file systems refuse it for folders, and then there is nothing more to be done.
+  /// Some file systems do not support this for folders; nothing more can be done then.
   static func flushFolder(_ path: String) {
     guard let descriptor = try? openToRead(path) else { return }
     try? flush(descriptor)
@@ -212,13 +212,13 @@ enum SystemFile {
     _ = try repeating { mkdir(path, 0o777) }
   }
 
-  /// The names in a folder, without `.` and `..`, in no order.
+  /// Returns the names in a folder, without `.` and `..`, in no particular order.
   static func entries(_ path: String) throws(SystemError) -> [FolderEntry] {
     guard let folder = opendir(path) else { throw .last }
     defer { closedir(folder) }
     var entries: [FolderEntry] = []
     while let entry = readdir(folder) {
-      // Some file systems have longer names than the declared type: read it in place.
+      // Some file systems have longer names than the declared type, so read it in place.
       let (name, isUTF8) = withUnsafePointer(to: &entry.pointee.d_name) {
         $0.withMemoryRebound(to: CChar.self, capacity: 1) {
           (String(cString: $0), String(validatingCString: $0) != nil)
@@ -230,7 +230,7 @@ enum SystemFile {
       case Int32(DT_DIR): isFolder = true
       case Int32(DT_REG): break
       default:
-        // Links, and file systems that do not tell.
+        // For links, and for file systems that do not report the type.
         if let status = try? status(at: path + "/" + name, followingLinks: true) {
           isFolder = status.kind == .folder
         }
@@ -257,11 +257,11 @@ package struct FolderEntry: Sendable {
   package let name: String
   /// Whether the name is valid UTF-8.
   package let isUTF8: Bool
-  /// Whether it leads to a folder, through links too.
+  /// Whether it is a folder, or a link to one.
   package let isFolder: Bool
 }
 
-/// Device and inode: two paths with one identity lead to one file or folder.
+/// Device and inode: paths with equal identities lead to the same file or folder.
 package struct FileIdentity: Hashable, Sendable {
   private let device: UInt64
   private let node: UInt64
@@ -271,15 +271,15 @@ package struct FileIdentity: Hashable, Sendable {
     node = UInt64(status.st_ino)
   }
 
-  /// The identity of what a path leads to, through links; nil where nothing is there.
+  /// The identity of a path's target; nil if it does not exist.
   package init?(_ path: String) {
     guard let status = try? SystemFile.status(at: path, followingLinks: true) else { return nil }
     self = status.identity
   }
 
-  /// The folder at a path and all folders above it.
+  /// Returns the identities of a folder and all its ancestors.
   ///
-  /// A folder that does not exist yet stands for the first folder above it that does.
+  /// A folder that does not exist yet is represented by its first existing ancestor.
   package static func above(_ path: String) -> Set<FileIdentity> {
     var folder = path.isEmpty ? "." : path
     while FileSystem.kind(folder) == .missing { folder = Path(folder).folder.text }

@@ -1,6 +1,6 @@
 /// A cyclic redundancy check of 32 bits, reflected, eight bytes at a time.
 private struct CyclicCheck: Sendable {
-  /// Entry b of table k is the check's change by byte b followed by k zero bytes.
+  /// Entry b of table k is the effect of byte b followed by k zero bytes.
   private let tables: [UInt32]
 
   init(polynomial: UInt32) {
@@ -38,17 +38,17 @@ private struct CyclicCheck: Sendable {
   }
 }
 
-/// The check of zip archives and of gzip, by the polynomial 0x04C11DB7.
+/// The CRC of zip archives and gzip, polynomial 0x04C11DB7.
 package enum CRC32 {
   private static let check = CyclicCheck(polynomial: 0xEDB8_8320)
 
-  /// Returns the check of some bytes.
+  /// Returns the CRC of some bytes.
   package static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
     ~check.update(.max, bytes)
   }
 }
 
-/// The check of Castagnoli's polynomial, 0x1EDC6F41, which TensorBoard's records and checkpoints carry.
+/// The CRC with Castagnoli's polynomial, 0x1EDC6F41, used by TensorBoard's records and checkpoints.
 ///
 ///     CRC32C.of(Array("123456789".utf8))  // 0xE3069283
 package struct CRC32C {
@@ -58,15 +58,15 @@ package struct CRC32C {
   /// Starts with no bytes.
   package init() {}
 
-  /// The check of all bytes so far.
+  /// The CRC of all bytes so far.
   package var value: UInt32 { ~state }
 
-  /// Takes more bytes.
+  /// Adds bytes.
   package mutating func update(_ bytes: UnsafeRawBufferPointer) {
     state = Self.check.update(state, bytes)
   }
 
-  /// Returns the check of one array.
+  /// Returns the CRC of one array.
   package static func of(_ bytes: [UInt8]) -> UInt32 {
     ~bytes.withUnsafeBytes { check.update(.max, $0) }
   }

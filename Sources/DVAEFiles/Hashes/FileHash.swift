@@ -4,7 +4,7 @@ private import CryptoKit
 private import CDVAECrypto
 #endif
 
-/// SHA-256 (FIPS 180-4) of bytes that arrive in pieces, by the system's library.
+/// SHA-256 (FIPS 180-4) of a stream of bytes, computed by the system's library.
 package struct FileHash {
   private var digest = Digest()
 
@@ -55,7 +55,7 @@ private final class Digest {
   func finish() -> [UInt8] { Array(hash.finalize()) }
 }
 #else
-/// The state of a hash in libcrypto, which fails only where there is no memory.
+/// The state of a hash in libcrypto, which fails only without memory.
 private final class Digest {
   private let context = EVP_MD_CTX_new()
 

@@ -1,22 +1,22 @@
 /// Reads JSON (RFC 8259) from front to back in time linear in its length.
 ///
-/// Nesting is bounded, numbers are exact, and nothing is copied but the text of strings. The lenient
-/// form also reads what Python's `json` reads: `NaN`, `Infinity` and `-Infinity`, numbers beyond the
-/// range of a Double, and halves of surrogate pairs, which become U+FFFD.
+/// Nesting is bounded, numbers are exact, and only strings are copied. The lenient form also
+/// accepts the extensions of Python's `json`: `NaN`, `Infinity` and `-Infinity`, numbers beyond the
+/// range of a Double, and unpaired surrogates, which become U+FFFD.
 package struct JSONReader {
-  /// What is wrong with a text, and where.
+  /// A syntax error and its place.
   package struct Problem: Error {
-    /// The text that was found.
+    /// The unexpected text.
     package let found: String
-    /// The byte that it was found at.
+    /// The byte offset of the text.
     package let offset: Int
   }
 
-  /// How strictly the text is taken.
+  /// The strictness of the reader.
   package enum Form {
-    /// As the standard says.
+    /// The standard.
     case strict
-    /// As Python's `json` does.
+    /// The extensions of Python's `json`.
     case lenient
   }
 
@@ -28,7 +28,7 @@ package struct JSONReader {
   private var position = 0
   private var depth = 0
 
-  /// Reads text that stays where it is as long as the reader is used.
+  /// Reads text that must outlive the reader.
   package init(_ text: UnsafeRawBufferPointer, _ form: Form = .strict) {
     self.text = text
     self.form = form
@@ -36,7 +36,7 @@ package struct JSONReader {
 
   // MARK: Values
 
-  /// Any value.
+  /// Reads any value.
   package mutating func value() throws(Problem) -> JSONValue {
     skipSpace()
     guard position < text.count else { throw problem("an end in place of a value") }
@@ -57,7 +57,7 @@ package struct JSONReader {
     }
   }
 
-  /// Passes over any value.
+  /// Skips any value.
   package mutating func skipValue() throws(Problem) {
     skipSpace()
     guard position < text.count else { throw problem("an end in place of a value") }
@@ -78,7 +78,7 @@ package struct JSONReader {
     }
   }
 
-  /// Passes over any value, and returns its bytes as they are.
+  /// Skips any value and returns its bytes unchanged.
   package mutating func rawValue() throws(Problem) -> [UInt8] {
     skipSpace()
     let start = position
@@ -106,7 +106,7 @@ package struct JSONReader {
     try list("]", element)
   }
 
-  /// Goes to the next element of a list that is read piece by piece; false at its end.
+  /// Advances to the next element of a list that is read in pieces; false at its end.
   package mutating func nextElement(isFirst: Bool) throws(Problem) -> Bool {
     if isFirst {
       try expect("[")
@@ -117,13 +117,13 @@ package struct JSONReader {
     return false
   }
 
-  /// Checks that nothing but blanks follows.
+  /// Checks that only blanks follow.
   package mutating func end() throws(Problem) {
     skipSpace()
     guard position == text.count else { throw problem("more behind the value") }
   }
 
-  /// A text.
+  /// Reads a string.
   package mutating func string() throws(Problem) -> String {
     try expect("\"")
     let start = position
@@ -149,7 +149,7 @@ package struct JSONReader {
     throw problem("a string without an end")
   }
 
-  /// A whole number that is not negative.
+  /// Reads a non-negative integer.
   package mutating func size() throws(Problem) -> Int {
     guard case .integer(let size) = try number(), size >= 0 else {
       throw problem("no non-negative integer of 64 bits")
@@ -195,7 +195,7 @@ package struct JSONReader {
     throw problem("a string without an end")
   }
 
-  /// What follows a backslash, as UTF-8.
+  /// Reads the escape sequence after a backslash; returns UTF-8.
   private mutating func escape() throws(Problem) -> [UInt8] {
     guard position < text.count else { throw problem("a string without an end") }
     let byte = text[position]
@@ -253,7 +253,7 @@ package struct JSONReader {
 
   // MARK: Numbers
 
-  /// A number, exactly: as an integer where it is one, else as the nearest Double.
+  /// Reads a number exactly: an integer if possible, else the nearest Double.
   private mutating func number() throws(Problem) -> JSONValue {
     skipSpace()
     if form == .lenient {
@@ -274,7 +274,7 @@ package struct JSONReader {
     return .number(number)
   }
 
-  /// Where a number stands, and whether it is whole and without an exponent.
+  /// Returns the range of a number, and whether it is an integer without an exponent.
   private mutating func numeral() throws(Problem) -> (range: Range<Int>, isInteger: Bool) {
     let start = position
     _ = take("-")
@@ -312,7 +312,7 @@ package struct JSONReader {
     }
   }
 
-  /// Passes over a word that stands here.
+  /// Skips a word that must stand here.
   private mutating func take(_ word: StaticString) -> Bool {
     let count = word.utf8CodeUnitCount
     guard count <= text.count - position else { return false }
@@ -332,6 +332,6 @@ package struct JSONReader {
     guard skip(token) else { throw problem("no '\(token)'") }
   }
 
-  /// What is wrong at this place.
+  /// Makes the error for this place.
   package func problem(_ found: String) -> Problem { Problem(found: found, offset: position) }
 }

@@ -4,9 +4,9 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// How JSON is written.
+/// The formatting of JSON.
 ///
-/// Keys are always in alphabetical order, so that the same value is the same bytes.
+/// Keys are always sorted, so that equal values give equal bytes.
 package enum JSONStyle: Sendable {
   /// No blanks and no line breaks.
   case compact

@@ -10,11 +10,11 @@ package enum JSONValue: Hashable, Encodable, Sendable {
   case null
   /// True or false.
   case bool(Bool)
-  /// A whole number.
+  /// An integer.
   case integer(Int)
-  /// A whole number that no `Int` holds.
+  /// An integer that only fits into `UInt64`.
   case unsigned(UInt64)
-  /// The digits of a whole number beyond 64 bits.
+  /// The digits of an integer beyond 64 bits.
   case digits(String)
   /// Any other number.
   case number(Double)
@@ -25,9 +25,9 @@ package enum JSONValue: Hashable, Encodable, Sendable {
   /// Members by name.
   case object([String: JSONValue])
 
-  /// Reads JSON as Python's `json` does; a byte order mark in front of it is passed over.
+  /// Parses JSON as Python's `json` does; a leading byte order mark is skipped.
   ///
-  /// - Throws: `malformed` with the place of the first mistake
+  /// - Throws: `malformed` with the place of the first error
   package init(parsing bytes: [UInt8], path: String) throws(DVAEError) {
     do throws(JSONReader.Problem) {
       self = try bytes.withRawBytes { (text) throws(JSONReader.Problem) in
@@ -44,7 +44,7 @@ package enum JSONValue: Hashable, Encodable, Sendable {
     }
   }
 
-  /// Writes the value as it is; numbers that JSON does not have become null.
+  /// Encodes the value; numbers that JSON cannot express become null.
   package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {
@@ -61,8 +61,8 @@ package enum JSONValue: Hashable, Encodable, Sendable {
     }
   }
 
-  /// Objects are merged key by key, everything else is replaced; `unknown` makes the error for a
-  /// key that is not here.
+  /// Merges objects key by key and replaces everything else; `unknown` makes the error for an
+  /// unknown key.
   package func overlaid(
     by other: JSONValue, at path: String = "", unknown: (String) -> any Error
   ) throws -> JSONValue {
@@ -74,7 +74,7 @@ package enum JSONValue: Hashable, Encodable, Sendable {
     return .object(members)
   }
 
-  /// The text of every value below, by its path; a list is one value.
+  /// Returns the text of every value below, by its path; a list is one value.
   package func leaves(at path: String = "") -> [String: String] {
     guard case .object(let members) = self else { return [path: text] }
     return members.reduce(into: [:]) { leaves, member in
@@ -83,7 +83,7 @@ package enum JSONValue: Hashable, Encodable, Sendable {
     }
   }
 
-  /// The value for people; an object is only named.
+  /// The value for display; objects only by name.
   package var text: String {
     switch self {
     case .null: "null"
@@ -99,16 +99,16 @@ package enum JSONValue: Hashable, Encodable, Sendable {
   }
 }
 
-/// The mark with which some programs begin UTF-8.
+/// The byte order mark with which some programs begin UTF-8.
 package enum ByteOrderMark {
   private static let utf8: [UInt8] = [0xEF, 0xBB, 0xBF]
 
-  /// The number of bytes that the mark at the head of a text has: 3 or 0.
+  /// Returns the length of the mark at the start of a text: 3 or 0.
   package static func count(in bytes: some Sequence<UInt8>) -> Int {
     bytes.starts(with: utf8) ? utf8.count : 0
   }
 
-  /// The bytes without a mark in front.
+  /// Returns the bytes without a leading mark.
   package static func removed(from bytes: [UInt8]) -> [UInt8] {
     Array(bytes.dropFirst(count(in: bytes)))
   }

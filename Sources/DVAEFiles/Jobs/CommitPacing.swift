@@ -1,21 +1,21 @@
-/// Decides when a job commits: often enough to lose little, seldom enough to cost little.
+/// Decides when a job commits: often enough to lose little work, rarely enough to cost little time.
 package struct CommitPacing {
   private var last = ContinuousClock.now
   private var pause = shortest
 
-  // Work between two commits, as a multiple of the time that a commit takes: 5 % of it at most.
+  // The work between two commits, in multiples of a commit's duration, so commits take at most 5 %.
   private static let workPerCommit = 20
   private static let shortest = Duration.milliseconds(100)
-  // A slow disk must not put the commits further and further apart.
+  // The limit for slow disks, where commits would otherwise become ever rarer.
   private static let longest = Duration.seconds(5)
 
-  /// Starts with a commit that has just been made.
+  /// Starts as if a commit had just been made.
   package init() {}
 
-  /// Whether it is time to commit.
+  /// Whether a commit is due.
   package var isDue: Bool { ContinuousClock.now - last >= pause }
 
-  /// Makes a commit, and decides by the time it takes when the next one is due.
+  /// Commits, and derives the time of the next commit from the duration of this one.
   package mutating func commit(_ body: () throws -> Void) rethrows {
     let start = ContinuousClock.now
     try body()

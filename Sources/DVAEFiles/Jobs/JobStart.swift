@@ -1,9 +1,9 @@
-/// What a job does about an unfinished output of an earlier run.
+/// The treatment of an earlier run's unfinished output.
 public enum JobStart: Sendable {
-  /// Refuse to touch it.
+  /// Do not touch it; fail.
   case fresh
-  /// Go on where it stopped; where there is none, begin.
+  /// Continue it; if there is none, begin.
   case resuming
-  /// Throw it away.
+  /// Discard it.
   case restarting
 }

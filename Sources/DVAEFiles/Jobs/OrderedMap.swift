@@ -1,8 +1,8 @@
-/// Works on many inputs in parallel and gives the results in the order of the inputs.
+/// Maps many inputs in parallel and yields the results in the order of the inputs.
 ///
-/// At most `window` inputs are held at a time, whatever their number; an input is begun when a result
-/// is asked for. If the task is cancelled, the work under way is cancelled and awaited; if the loop is
-/// left in another way, it is cancelled.
+/// At most `window` inputs are in memory; an input is started when a result is requested. If the
+/// task is cancelled, the running work is cancelled and awaited; if the loop exits otherwise, it is
+/// cancelled.
 ///
 /// ```swift
 /// for try await picture in OrderedMap(paths, window: 8, work: read) { … }
@@ -12,12 +12,12 @@ package struct OrderedMap<Input: Sendable, Output: Sendable>: AsyncSequence {
   private let inputs: () throws -> Input?
   private let work: @Sendable (Input) async -> Output
 
-  /// Prepares the work on inputs that are made as they are needed.
+  /// Prepares the work on inputs that are generated on demand.
   ///
   /// - Parameters:
-  ///   - window: the largest number of inputs between the first that is not taken and the last begun
-  ///   - inputs: gives the next input; nil at the end
-  ///   - work: what is done in parallel
+  ///   - window: the largest number of inputs that are started and not yet taken
+  ///   - inputs: returns the next input; nil at the end
+  ///   - work: runs in parallel
   package init(
     window: Int, inputs: @escaping () throws -> Input?,
     work: @escaping @Sendable (Input) async -> Output
@@ -36,12 +36,12 @@ package struct OrderedMap<Input: Sendable, Output: Sendable>: AsyncSequence {
     self.init(window: window, inputs: { iterator.next() }, work: work)
   }
 
-  /// Begins.
+  /// Starts the iteration.
   package func makeAsyncIterator() -> Iterator {
     Iterator(window: window, inputs: inputs, work: work)
   }
 
-  /// The work under way.
+  /// The iteration and its running work.
   package struct Iterator: AsyncIteratorProtocol {
     fileprivate let window: Int
     fileprivate let inputs: () throws -> Input?
@@ -58,18 +58,18 @@ package struct OrderedMap<Input: Sendable, Output: Sendable>: AsyncSequence {
       self.work = work
     }
 
-    /// The next result; nil after the last.
+    /// Returns the next result; nil after the last.
     ///
-    /// - Throws: `CancellationError`, and what giving an input throws
+    /// - Throws: `CancellationError`, and errors of `inputs`
     package mutating func next() async throws -> Output? {
       try await next(isolation: nil)
     }
 
     /// Waits for the next result.
     ///
-    /// - Parameter actor: the actor that the inputs are given on; the caller's
+    /// - Parameter actor: the caller's actor, on which the inputs are generated
     /// - Returns: the result; nil after the last
-    /// - Throws: `CancellationError`, and what giving an input throws
+    /// - Throws: `CancellationError`, and errors of `inputs`
     package mutating func next(
       isolation actor: isolated (any Actor)?
     ) async throws -> Output? {
@@ -95,7 +95,7 @@ package struct OrderedMap<Input: Sendable, Output: Sendable>: AsyncSequence {
       return output
     }
 
-    /// The tasks that have begun and are not taken, in order; cancelled with the loop that left them.
+    /// The started tasks whose results are not yet taken, in order; cancelled on deallocation.
     private final class UnderWay {
       var tasks: [Task<Output, Never>] = []
 

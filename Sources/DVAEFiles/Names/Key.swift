@@ -1,15 +1,15 @@
-/// A name inside of a file or a job (a sample's key, a tensor's name, a member of an archive),
-/// compared over its UTF-8 bytes; see `Path` for the reason.
+/// A name inside a file or a job (a sample's key, a tensor's name, a member of an archive),
+/// compared by its UTF-8 bytes; see `Path` for the reason.
 package struct Key: Hashable, Comparable, Sendable, CustomStringConvertible {
   /// The name.
   package let text: String
 
-  /// Makes a key of a name as it is.
+  /// Makes a key from a name, unchanged.
   package init(_ text: String) { self.text = text }
 
-  /// Makes a key that is a relative path and cannot lead out of a folder; empty if nothing is left.
+  /// Makes a key that is a relative path and cannot escape its folder; empty if nothing is left.
   ///
-  /// NUL bytes are removed first, since they would otherwise hide a `..` from the check.
+  /// NUL bytes are removed first, because they could hide a `..` from the check.
   package init(insideFolder name: String) {
     let bytes = name.utf8.filter { $0 != 0 }
     let parts = bytes.split(separator: UInt8(ascii: "/")).filter {
@@ -18,7 +18,7 @@ package struct Key: Hashable, Comparable, Sendable, CustomStringConvertible {
     text = String(decoding: Array(parts.joined(separator: [UInt8(ascii: "/")])), as: UTF8.self)
   }
 
-  /// Makes a key of path components that cannot lead out of a folder; empty if nothing is left.
+  /// Makes a key from path components that cannot escape its folder; empty if nothing is left.
   package init(insideFolder components: some Sequence<String>) {
     self.init(insideFolder: components.joined(separator: "/"))
   }
@@ -26,17 +26,17 @@ package struct Key: Hashable, Comparable, Sendable, CustomStringConvertible {
   /// The name.
   package var description: String { text }
 
-  /// Whether two keys have the same bytes.
+  /// Returns whether two keys have the same bytes.
   package static func == (left: Key, right: Key) -> Bool {
     left.text.utf8.elementsEqual(right.text.utf8)
   }
 
-  /// Whether the bytes of one key come before those of another.
+  /// Returns whether one key sorts before another by its bytes.
   package static func < (left: Key, right: Key) -> Bool {
     left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
   }
 
-  /// Feeds the bytes.
+  /// Hashes the bytes.
   package func hash(into hasher: inout Hasher) { text.hashBytes(into: &hasher) }
 }
 
@@ -46,10 +46,10 @@ extension String {
     text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
   }
 
-  /// Whether the text begins with the bytes of another.
+  /// Returns whether the text begins with the bytes of another.
   package func hasBytePrefix(_ prefix: String) -> Bool { utf8.starts(with: prefix.utf8) }
 
-  /// Whether the text ends with the bytes of another.
+  /// Returns whether the text ends with the bytes of another.
   package func hasByteSuffix(_ suffix: String) -> Bool {
     utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8)
   }

@@ -4,19 +4,19 @@ package import FoundationEssentials
 package import Foundation
 #endif
 
-/// A path in the file system, compared and cut over its UTF-8 bytes.
+/// A path in the file system, compared and split by its UTF-8 bytes.
 ///
-/// Swift's `String` compares by canonical equivalence and cuts between grapheme clusters: to it, a
-/// slash with a combining mark behind it is no slash, and `é` in one code point is `é` in two. To a
-/// file system they are different bytes, so `String` must not decide about a file.
+/// Swift's `String` compares by canonical equivalence and splits between grapheme clusters: it does
+/// not see a slash before a combining mark, and it equates the two encodings of `é`. To a file
+/// system they are different bytes, so files must not be identified by `String`.
 package struct Path: Hashable, Comparable, Sendable, CustomStringConvertible {
-  /// The path as system calls take it.
+  /// The path for system calls.
   package let text: String
 
   /// Makes a path.
   package init(_ text: String) { self.text = text }
 
-  /// Makes the path that a file URL names, byte for byte; of another URL, one that names no file.
+  /// Makes the path of a file URL, byte for byte; for another URL, a path that names no file.
   package init(_ url: URL) {
     text = url.withUnsafeFileSystemRepresentation { bytes in
       bytes.map { String(cString: $0) } ?? url.absoluteString
@@ -35,7 +35,7 @@ package struct Path: Hashable, Comparable, Sendable, CustomStringConvertible {
     return String(decoding: text.utf8[text.utf8.index(after: last)...], as: UTF8.self)
   }
 
-  /// The folder that the path lies in: `a/b` of `a/b/c`, `.` of a bare name.
+  /// The path's folder: `a/b` of `a/b/c`, `.` of a bare name.
   package var folder: Path {
     guard let last = text.utf8.lastIndex(of: slash) else { return Path(".") }
     guard last != text.utf8.startIndex else { return Path("/") }
@@ -67,14 +67,14 @@ package struct Path: Hashable, Comparable, Sendable, CustomStringConvertible {
   /// Whether the path ends with a slash.
   package var endsWithSlash: Bool { text.utf8.last == slash }
 
-  /// The path without slashes at its end; the root stays.
+  /// The path without trailing slashes; the root stays.
   package var withoutTrailingSlashes: Path {
     var bytes = Array(text.utf8)
     while bytes.count > 1, bytes.last == slash { bytes.removeLast() }
     return Path(String(decoding: bytes, as: UTF8.self))
   }
 
-  /// A path as seen from a folder; an absolute one stays as it is.
+  /// Joins a folder and a path; an absolute path stays unchanged.
   package static func / (folder: Path, path: String) -> Path {
     if Path(path).isAbsolute || folder.text.utf8.elementsEqual(".".utf8) { return Path(path) }
     return Path(folder.endsWithSlash ? folder.text + path : folder.text + "/" + path)
@@ -83,17 +83,17 @@ package struct Path: Hashable, Comparable, Sendable, CustomStringConvertible {
   /// The text.
   package var description: String { text }
 
-  /// Whether two paths have the same bytes.
+  /// Returns whether two paths have the same bytes.
   package static func == (left: Path, right: Path) -> Bool {
     left.text.utf8.elementsEqual(right.text.utf8)
   }
 
-  /// Whether the bytes of one path come before those of another.
+  /// Returns whether one path sorts before another by its bytes.
   package static func < (left: Path, right: Path) -> Bool {
     left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
   }
 
-  /// Feeds the bytes.
+  /// Hashes the bytes.
   package func hash(into hasher: inout Hasher) { text.hashBytes(into: &hasher) }
 }
 

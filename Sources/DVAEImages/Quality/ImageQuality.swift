@@ -1,17 +1,17 @@
 import DVAETensors
 
-/// How near one picture is to another, both 8-bit with the same size and interleaved channels.
+/// PSNR and SSIM of two 8-bit images with the same size and interleaved channels.
 ///
 /// The protocol is scikit-image's: PSNR over all channels together; SSIM (Wang et al. 2004) with a
 /// Gaussian window of σ = 1.5 and 11×11, population covariance, K₁ = 0.01, K₂ = 0.03, a range of
-/// 255, the mean over the places where the whole window fits, then over the channels.
+/// 255, averaged over the positions where the window fits completely, then over the channels.
 package struct ImageQuality: Hashable, Sendable {
-  /// Peak signal-to-noise ratio in decibels; infinite for equal pictures.
+  /// Peak signal-to-noise ratio in decibels; infinite for equal images.
   package let psnr: Double
-  /// Mean structural similarity, at most 1; nil for pictures smaller than the window.
+  /// Mean structural similarity, at most 1; nil for images smaller than the window.
   package let ssim: Double?
 
-  /// Compares two pictures.
+  /// Compares two images.
   ///
   /// - Parameters:
   ///   - picture: [height, width, channels], 8-bit
@@ -37,7 +37,7 @@ package struct ImageQuality: Hashable, Sendable {
     ssim = sum.map { $0 / Double(channels) }
   }
 
-  /// The mean of the squared differences of bytes.
+  /// Returns the mean of the squared differences of bytes.
   static func meanSquare(_ a: [UInt8], _ b: [UInt8]) -> Double {
     var squares = 0
     for (x, y) in zip(a, b) { squares += (Int(x) - Int(y)) * (Int(x) - Int(y)) }

@@ -1,15 +1,15 @@
 import DVAETensors
 
-/// How near one 8-bit picture is to another, by every measure of `dvae evaluate`.
+/// The similarity of two 8-bit images by every measure of `dvae evaluate`.
 public struct PictureMeasures: Hashable, Sendable, Codable {
   /// Mean of the squared differences of bytes.
   public let meanSquare: Double
-  /// Peak signal-to-noise ratio in decibels, peak 255, over all colours; nil for equal pictures,
-  /// whose ratio is infinite.
+  /// Peak signal-to-noise ratio in decibels, peak 255, over all colours; nil for equal images,
+  /// where it is infinite.
   public let psnr: Double?
-  /// Mean absolute difference over all colours, where the range of bytes counts as 1.
+  /// Mean absolute difference over all colours, with the range of bytes scaled to 1.
   public let l1: Double
-  /// Structural similarity as in `ImageQuality`: Gaussian window 11×11, σ = 1.5; nil for a picture
+  /// Structural similarity as in `ImageQuality`: Gaussian window 11×11, σ = 1.5; nil for an image
   /// smaller than the window.
   public let ssim: Double?
   /// Structural similarity with a uniform 7×7 window and sample covariance, scikit-image's default.

@@ -1,6 +1,6 @@
 import DVAETensors
 
-/// One colour of a picture, as numbers.
+/// One colour channel of an image.
 struct Plane {
   let height: Int
   let width: Int
@@ -12,7 +12,7 @@ struct Plane {
     self.values = values
   }
 
-  /// A channel of interleaved bytes.
+  /// Extracts a channel from interleaved bytes.
   init(_ bytes: [UInt8], _ channel: Int, of channels: Int, height: Int, width: Int) {
     self.init(
       height: height, width: width,
@@ -21,7 +21,7 @@ struct Plane {
       })
   }
 
-  /// Half as high and wide: the means of 2×2 pixels; an odd last row or column is left out.
+  /// The plane at half size: means of 2×2 pixels; an odd last row or column is omitted.
   var halved: Plane {
     let (h, w) = (height / 2, width / 2)
     var means = [Double](repeating: 0, count: h * w)
@@ -38,29 +38,29 @@ struct Plane {
   }
 }
 
-/// The window through which structural similarity looks, and what it finds.
+/// The window of structural similarity.
 ///
-/// The measure of Wang, Bovik, Sheikh and Simoncelli (2004) with K₁ = 0.01, K₂ = 0.03 and a
-/// range of 255; the means are over the places where the whole window fits.
+/// The measure is that of Wang, Bovik, Sheikh and Simoncelli (2004) with K₁ = 0.01, K₂ = 0.03 and a
+/// range of 255; means are over the positions where the window fits completely.
 struct SimilarityWindow: Sendable {
-  /// Along one axis, sum 1; the window is the product of two.
+  /// The weights along one axis, with sum 1; the window is the product of both axes.
   let weights: [Double]
-  /// What the variances within the window are multiplied with.
+  /// The factor of the variances within the window.
   let covarianceScale: Double
 
-  /// 11×11, σ = 1.5, with the variances of a population.
+  /// 11×11, σ = 1.5, with population variances.
   static let gaussian: SimilarityWindow = {
     let weights = (-5...5).map { exponential(-0.5 * Double($0 * $0) / (1.5 * 1.5)) }
     let sum = weights.reduce(0, +)
     return SimilarityWindow(weights: weights.map { $0 / sum }, covarianceScale: 1)
   }()
 
-  /// 7×7 without weights and with the variances of a sample: scikit-image's default.
+  /// 7×7 with equal weights and sample variances: scikit-image's default.
   static let uniform = SimilarityWindow(
     weights: [Double](repeating: 1.0 / 7, count: 7), covarianceScale: 49.0 / 48)
 
-  /// The mean similarity of two planes of one size, and the mean of its factor for contrast and
-  /// structure; nil where the window does not fit.
+  /// Returns the mean similarity of two planes of one size, and the mean of its contrast-structure
+  /// factor; nil if the window does not fit.
   func compare(_ x: Plane, _ y: Plane) -> (similarity: Double, contrast: Double)? {
     guard min(x.height, x.width) >= weights.count else { return nil }
     let (ux, uy) = (means(x), means(y))
@@ -78,17 +78,17 @@ struct SimilarityWindow: Sendable {
     return (similarity / Double(ux.count), contrast / Double(ux.count))
   }
 
-  /// The multi-scale similarity of two planes.
+  /// Returns the multi-scale similarity of two planes.
   ///
-  /// By Wang, Simoncelli and Bovik (2003): contrast and structure at five scales, halved from one to
-  /// the next, and the whole similarity at the last, each to the power of its weight; a negative
-  /// one counts as 0.
+  /// Wang, Simoncelli and Bovik (2003): contrast and structure at five scales, each half the size
+  /// of the one before, and the full similarity at the last, each to the power of its weight;
+  /// negative values count as 0.
   ///
   /// - Parameters:
   ///   - x: a plane
-  ///   - y: one of the same size
-  ///   - first: what `compare` found at full size
-  /// - Returns: nil where the window does not fit at the last scale: sides below 176 pixels
+  ///   - y: a plane of the same size
+  ///   - first: the result of `compare` at full size
+  /// - Returns: nil if the window does not fit at the last scale: sides below 176 pixels
   func multiScale(
     _ x: Plane, _ y: Plane, first: (similarity: Double, contrast: Double)
   ) -> Double? {
@@ -112,7 +112,7 @@ struct SimilarityWindow: Sendable {
     means(Plane(height: x.height, width: x.width, values: zip(x.values, y.values).map { $0 * $1 }))
   }
 
-  // The weighted mean of every window that fits: rows first, then columns.
+  // Returns the weighted mean of every window that fits: rows first, then columns.
   private func means(_ x: Plane) -> [Double] {
     let (h, w) = (x.height - weights.count + 1, x.width - weights.count + 1)
     var rows = [Double](repeating: 0, count: h * x.width)

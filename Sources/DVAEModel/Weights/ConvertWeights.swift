@@ -2,19 +2,19 @@ import DVAEFiles
 import DVAEWeights
 
 extension WeightsFiles {
-  /// The note that goes with weights: OpenAI's licence of its release asks for it.
+  /// The note that OpenAI's licence of its release requires beside the weights.
   package static let licenceNote =
     "OpenAI's release of the DALL·E dVAE asks you to indicate that the model was used "
     + "(modified MIT licence, https://github.com/openai/DALL-E/blob/master/LICENSE)."
 
-  /// Writes all halves into one safetensors file: official names behind `encoder.` and `decoder.`,
+  /// Writes all parts into one safetensors file: official names after `encoder.` and `decoder.`,
   /// OIHW, metadata with the architecture, the hashes of the sources and the licence note.
   ///
   /// - Parameters:
   ///   - path: the file to create or replace, atomically
-  ///   - float16: half precision, half the size; some tokens then differ
-  ///   - ranges: of the encoder's activations, for int8; those of the files unless given
-  /// - Throws: where it cannot be written, or a number is beyond float16.
+  ///   - float16: half precision and half the size; some tokens differ
+  ///   - ranges: the encoder's int8 calibration; by default the files' own
+  /// - Throws: if the file cannot be written or a value exceeds float16.
   package func convert(
     to path: String, float16: Bool = false, ranges: ActivationRanges? = nil
   ) throws {
@@ -41,10 +41,10 @@ extension WeightsFiles {
     try writeSafetensors(path, tensors: entries, metadata: metadata)
   }
 
-  /// How weights of our own training were trained.
+  /// How this package trained the weights, as JSON; nil for other weights.
   private var training: String? { written(WeightsMetadata.training) }
 
-  /// The licence that the files state, else the note on OpenAI's release where they are it.
+  /// The licence that the files state, else the note on OpenAI's release if they are OpenAI's.
   ///
   /// OpenAI's files are pickled modules of its own package; a state dict is somebody else's model.
   package var licence: String? {
@@ -52,9 +52,9 @@ extension WeightsFiles {
     return written(WeightsMetadata.licence) ?? (isRelease ? Self.licenceNote : nil)
   }
 
-  /// Metadata that this package has written.
+  /// Returns metadata that this package has written.
   ///
-  /// A pickled module has an attribute `training` too, which means something else.
+  /// A pickled module also has an attribute `training`, with another meaning.
   private func written(_ key: String) -> String? {
     files.filter { $0.format == .safetensors }.compactMap { $0.metadata[key] }.first
   }

@@ -7,22 +7,22 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The files of a model, opened and checked: what `WeightsLocation` found.
+/// A model's files, opened and checked; `WeightsLocation` finds them.
 package struct WeightsFiles: Sendable {
   /// One file, or the encoder's and the decoder's.
   package let files: [WeightsFile]
   /// Their parameters.
   package let model: ModelWeights
 
-  /// Opens one file, or one of each half in any order.
+  /// Opens one file, or an encoder file and a decoder file in either order.
   ///
-  /// - Throws: what is missing, damaged or wrong, by name; other numbers of files.
+  /// - Throws: for files that are missing, damaged or wrong, by name; for more than two files.
   package init(files paths: [String], verifying half: NetworkPlan.Half? = nil) throws {
     files = try paths.map { try WeightsFile.open($0) }
     switch files.count {
     case 1: model = try ModelWeights(files[0])
     case 2:
-      // The wrong way round is as clear as the right one.
+      // The files may come in either order.
       let swapped = try ModelWeights(files[0]).encoder == nil
       model = try ModelWeights(encoder: files[swapped ? 1 : 0], decoder: files[swapped ? 0 : 1])
     default:
@@ -33,14 +33,14 @@ package struct WeightsFiles: Sendable {
     for file in used { try file.verifyChecksums() }
   }
 
-  /// The parameters of one half; nil where no file holds it.
+  /// Returns the parameters of the encoder or decoder; nil if no file holds it.
   package func parameters(_ half: NetworkPlan.Half) -> ParameterSet? {
     half == .encoder ? model.encoder : model.decoder
   }
 
-  /// The file of one half, hashed; this reads all of it.
+  /// Hashes the file of the encoder or decoder; this reads all of it.
   ///
-  /// - Throws: where the file cannot be read, or no file holds the half.
+  /// - Throws: if the file cannot be read or no file holds that part.
   package func provenance(of half: NetworkPlan.Half) throws -> WeightsProvenance {
     guard parameters(half) != nil, let file = try file(of: half) else {
       throw DVAEError(.missing, file: files[0].path, "no \(half.rawValue) in there")
@@ -60,9 +60,9 @@ package struct WeightsFiles: Sendable {
 }
 
 extension WeightsFiles {
-  /// The ranges of the encoder's activations that `convert` wrote; nil where it did not.
+  /// Returns the int8 calibration that `convert` wrote; nil if there is none.
   ///
-  /// - Throws: ranges that do not fit the encoder.
+  /// - Throws: if the ranges do not fit the encoder.
   package func activationRanges() throws -> ActivationRanges? {
     for file in files where file.format == .safetensors {
       guard let text = file.metadata[WeightsMetadata.ranges] else { continue }
@@ -79,22 +79,22 @@ extension WeightsFiles {
   }
 }
 
-/// What this package writes into the metadata of a safetensors file of weights.
+/// The metadata keys that this package writes into a safetensors file of weights.
 package enum WeightsMetadata {
-  /// Names the meaning of the others: `dvae.weights/1`.
+  /// The version of the other keys: `dvae.weights/1`.
   package static let format = "format"
   /// The format of this version.
   package static let currentFormat = "dvae.weights/1"
   /// The architecture as JSON.
   package static let architecture = "architecture"
-  /// How the weights were trained, as JSON: the recipe and the updates done.
+  /// The training of the weights, as JSON: recipe and number of updates.
   package static let training = "training"
-  /// The ranges of the encoder's activations on photos, as JSON, for int8.
+  /// The int8 calibration, as JSON: the ranges of the encoder's activations on photos.
   package static let ranges = "int8.ranges"
-  /// Who may do what with the weights.
+  /// The licence of the weights.
   package static let licence = "licence"
 
-  /// SHA-256 of the file that a half was converted from.
+  /// Returns the key for the SHA-256 of the file that a part was converted from.
   package static func source(_ half: NetworkPlan.Half) -> String {
     "\(half.rawValue).source_sha256"
   }

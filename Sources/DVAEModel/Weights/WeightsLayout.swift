@@ -1,24 +1,23 @@
 import DVAEFiles
 import DVAEWeights
 
-/// The layouts in which other packages read weights: a folder of files each.
+/// The layouts in which other packages read weights, each a folder of files.
 package enum WeightsLayout: String, Hashable, Sendable, CaseIterable {
   /// OpenAI's package: the state dicts `encoder.pt` and `decoder.pt`.
   case official = "dall_e"
-  /// Hugging Face's `FlavaImageCodebook`, which is the encoder alone: `model.safetensors` and
-  /// `config.json`.
+  /// Hugging Face's `FlavaImageCodebook`, only the encoder: `model.safetensors` and `config.json`.
   case flava
 }
 
 extension WeightsFiles {
-  /// Writes the weights in the layout of another package; files of the same names are replaced.
+  /// Writes the weights in another package's layout; files of the same names are replaced.
   ///
   /// Conversions of OpenAI's own weights get the note on its licence, as `NOTICE.txt`.
   ///
   /// - Parameters:
-  ///   - folder: made where it is missing
-  ///   - layout: whose
-  /// - Throws: a half that the layout needs and the weights lack; where a file cannot be written.
+  ///   - folder: created if missing
+  ///   - layout: the target layout
+  /// - Throws: if the weights lack a part that the layout needs, or a file cannot be written.
   package func write(to folder: String, as layout: WeightsLayout) throws {
     if layout == .flava, parameters(.encoder) == nil {
       throw DVAEError(.missing, file: files[0].path, "no encoder in there")
@@ -36,7 +35,7 @@ extension WeightsFiles {
       let tensors = (parameters(.encoder)?.parameters ?? []).map {
         SafetensorsEntry($0.flavaName(in: .encoder), .float32, shape: $0.shape, .slice($0.values))
       }
-      // The reader wants to be told for which framework the file is.
+      // Hugging Face's reader requires the framework in the metadata.
       try writeSafetensors(
         folder + "/model.safetensors", tensors: tensors, metadata: ["format": "pt"])
       try write(
@@ -57,7 +56,7 @@ extension WeightsFiles {
   }
 }
 
-/// What `transformers` needs to know of a codebook.
+/// The configuration that `transformers` needs for a codebook.
 private struct FlavaConfiguration: Encodable {
   var architectures = ["FlavaImageCodebook"]
   var modelType = "flava_image_codebook"

@@ -1,10 +1,10 @@
-/// The weights of one half, and the file that held them.
+/// The weights of the encoder or decoder, and the file that held them.
 public struct WeightsProvenance: Codable, Hashable, Sendable {
   /// The file's name, without its folder.
   public var file: String
   /// SHA-256 of the file, in hexadecimal.
   public var sha256: String
-  /// SHA-256 of the file that it was converted from, where it was.
+  /// SHA-256 of the file that it was converted from; nil if it was not converted.
   public var source: String?
 
   /// Makes the record.
@@ -14,7 +14,7 @@ public struct WeightsProvenance: Codable, Hashable, Sendable {
     self.source = source
   }
 
-  /// Whether both are the same weights, perhaps one converted from the other.
+  /// Returns whether both are the same weights, even if one was converted from the other.
   public func agrees(with other: WeightsProvenance) -> Bool {
     !Set([sha256, source].compactMap(\.self)).isDisjoint(
       with: [other.sha256, other.source].compactMap(\.self))

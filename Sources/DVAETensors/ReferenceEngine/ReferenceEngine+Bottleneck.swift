@@ -59,7 +59,7 @@ extension ReferenceEngine {
     return (0..<channels).map { Double(x.pointer[position * channels + $0]) }
   }
 
-  /// Replaces each position's channels by `body(channels, index of the first)`.
+  /// Replaces each position's channels by `body(channels, index of the first channel)`.
   private func mapRows(_ x: Tensor, _ body: ([Double], Int) -> [Double]) -> Tensor {
     let y = makeTensor(x.shape)
     for position in 0..<x.shape.positions {

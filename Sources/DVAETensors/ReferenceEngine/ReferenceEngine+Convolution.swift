@@ -1,5 +1,5 @@
 extension ReferenceEngine {
-  /// Keeps the slices; nothing is packed ahead.
+  /// Keeps the slices without packing.
   package func makeFilter(
     _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice, uses: FilterUses
   ) -> Filter {
@@ -19,8 +19,8 @@ extension ReferenceEngine {
       kernel: filter.shape.kernel, reluInput: reluInput, epilogue: epilogue)
   }
 
-  /// dx[n,h,w,i] = epilogue(Σ_{o,r,c} dy[n, h−r+p, w−c+p, o] · w[o,i,r,c]): each dy goes back to
-  /// the inputs it was made from, which is a convolution with the kernel turned by 180 degrees.
+  /// dx[n,h,w,i] = epilogue(Σ_{o,r,c} dy[n, h−r+p, w−c+p, o] · w[o,i,r,c]): each dy flows back to
+  /// its inputs, which is a convolution with the kernel rotated by 180 degrees.
   package func convolutionBackwardInput(
     _ dy: Tensor, _ filter: Filter, epilogue: Epilogue<Tensor>
   ) -> Tensor {
@@ -70,7 +70,7 @@ extension ReferenceEngine {
     }
   }
 
-  /// The first largest logit of each position.
+  /// argmax of the logits; of equal ones the lower wins.
   package func argmaxConvolution(_ x: Tensor, _ filter: Filter, reluInput: Bool) -> [Int32] {
     let logits = convolution(x, filter, reluInput: reluInput, epilogue: .bias)
     let channels = logits.shape.channels
@@ -101,7 +101,7 @@ extension ReferenceEngine {
 // MARK: Loops
 
 extension ReferenceEngine {
-  /// The one convolution loop: every output channel's sum grows side by side.
+  /// The one convolution loop; it accumulates the sums of all output channels side by side.
   private func correlate(
     _ x: Tensor, taps: [Double], bias: [Double], kernel: Int, reluInput: Bool,
     epilogue: Epilogue<Tensor>
@@ -165,14 +165,14 @@ extension ReferenceEngine {
     }
   }
 
-  /// The weights as [r][c][i][o] doubles: the order in which `correlate` walks.
+  /// Returns the weights as [r][c][i][o] doubles, the order in which `correlate` reads them.
   private func taps(_ filter: Filter) -> [Double] {
     var taps = [Double](repeating: 0, count: filter.shape.weightCount)
     forEachTap(filter.shape) { taps[$0] = Double(filter.weights.pointer[$1]) }
     return taps
   }
 
-  /// The weights as [k−1−r][k−1−c][o][i] doubles: what carries dy back to dx.
+  /// Returns the weights as [k−1−r][k−1−c][o][i] doubles, for dx from dy.
   private func flippedTaps(_ filter: Filter) -> [Double] {
     let (kernel, inputs, outputs) =
       (filter.shape.kernel, filter.shape.inputChannels, filter.shape.outputChannels)
@@ -193,7 +193,7 @@ extension ReferenceEngine {
 }
 
 extension Epilogue<Tensor> {
-  /// The stored value of element `index`, from its sum with the bias already added.
+  /// Returns the stored value of element `index`, from its sum with the bias already added.
   func value(_ sum: Double, at index: Int) -> Float {
     var value = sum
     if relu, value < 0 { value = 0 }

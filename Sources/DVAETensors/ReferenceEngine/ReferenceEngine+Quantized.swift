@@ -1,11 +1,11 @@
-// The definition of inference in whole numbers: integer sums that trap if they ever left 32 bits,
-// and float32 steps, each rounded by itself, in the one order that every engine follows.
+// The definition of int8 inference: integer sums that trap on 32-bit overflow, and float32 steps,
+// each rounded separately, in the order that every engine follows.
 
 extension ReferenceEngine: QuantizedEngine {
-  /// Keeps the whole numbers as they are.
+  /// Keeps the weights as they are.
   package func makeFilter(_ weights: QuantizedWeights) -> QuantizedWeights { weights }
 
-  /// The byte of max(sum · scaleₒ + bₒ, 0) / outputScale, tile by tile of 4×4 outputs.
+  /// Returns the byte of max(sum · scaleₒ + bₒ, 0) / outputScale, tile by tile of 4×4 outputs.
   package func convolution(
     _ x: ByteTensor, _ filter: QuantizedWeights, outputScale: Float
   ) -> ByteTensor {
@@ -50,7 +50,7 @@ extension ReferenceEngine: QuantizedEngine {
     return QuantizedOutput(y: y, bytes: outputScale.map { bytes(y, scale: $0) })
   }
 
-  /// The first largest by 16-bit numbers of those that are largest by bytes.
+  /// Returns the largest by int16 among the candidates by int8.
   package func argmaxConvolution(
     _ x: QuantizedOutput, coarse: QuantizedWeights, fine: QuantizedWeights
   ) -> [Int32] {
@@ -64,7 +64,7 @@ extension ReferenceEngine: QuantizedEngine {
           logits[$1] > logits[$0] ? $1 : $0
         }
       }
-      // Equal ones in their order.
+      // Equal logits keep their order.
       let best = winners.sorted { (-logits[$0], $0) < (-logits[$1], $1) }
       candidates.append(best.prefix(TokenSearch.candidates).sorted())
     }
@@ -77,7 +77,7 @@ extension ReferenceEngine: QuantizedEngine {
     return tokens
   }
 
-  /// The 2×2 maximum, and its bytes.
+  /// Returns the 2×2 maximum, and its bytes.
   package func maxPool2x2(_ x: Tensor, outputScale: Float) -> QuantizedOutput {
     let y = maxPool2x2(x)
     return QuantizedOutput(y: y, bytes: bytes(y, scale: outputScale))
@@ -116,7 +116,7 @@ extension ReferenceEngine {
 // MARK: Sums
 
 extension ReferenceEngine {
-  /// Calls `body` with the whole numbers around each position, in the weights' order.
+  /// Calls `body` with the integers around each position, in the weights' order.
   private func forEachPatch(
     _ x: QuantizedInput, _ filter: QuantizedWeights, _ body: (_ position: Int, [Int32]) -> Void
   ) {
@@ -185,7 +185,7 @@ extension ReferenceEngine {
     ]
   }
 
-  /// The 36 sums of one output channel, [6][6].
+  /// Returns the 36 sums of one output channel, [6][6].
   private func products(_ v: [[Int32]], _ filter: QuantizedWeights, _ o: Int) -> [[Float]] {
     (0..<6).map { r in
       (0..<6).map { c in
@@ -205,7 +205,7 @@ extension ReferenceEngine {
   }
 
   /// Aᵀ M A, [4][4]; the weights' transform left out powers of two, of which 4 for the last row and
-  /// column come back here and the rest in the scale.
+  /// column return here and the rest in the scale.
   private func transformedOutput(_ m: [[Float]]) -> [[Float]] {
     let columns = (0..<6).map { c in
       let column = outputColumn((0..<6).map { $0 == 5 ? 4 * m[5][c] : m[$0][c] })

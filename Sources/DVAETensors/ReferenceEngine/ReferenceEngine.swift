@@ -1,9 +1,9 @@
-/// The engine that defines what every operation means: plain loops, sums in double, one thread.
+/// The engine that defines every operation: plain loops, sums in double, one thread.
 ///
-/// It is written to be read and to be right. Every result is computed in double and rounded to
-/// float once, so any other engine's distance from it is that engine's own rounding.
+/// It is written for clarity. Every result is computed in double and rounded to float once, so
+/// another engine's distance from it is that engine's own rounding error.
 package struct ReferenceEngine: HostEngine {
-  /// A convolution's parameters as they came.
+  /// A convolution's parameters, unpacked.
   package struct Filter: Sendable {
     let shape: ConvolutionShape
     let weights: TensorSlice
@@ -16,14 +16,14 @@ package struct ReferenceEngine: HostEngine {
   /// Makes the engine; it has no state.
   package init() {}
 
-  /// A tensor of undefined contents.
+  /// Returns a tensor of undefined contents.
   package func makeTensor(_ shape: Shape) -> Tensor { Tensor(shape) }
 }
 
 // MARK: Elementwise
 
 extension ReferenceEngine {
-  /// max(x, 0); a NaN stays one.
+  /// max(x, 0); a NaN stays NaN.
   package func relu(_ x: Tensor) -> Tensor {
     map(x.shape) { rectified(x.pointer[$0]) }
   }
@@ -45,24 +45,24 @@ extension ReferenceEngine {
     map(x.shape) { 1 / (1 + exponential(-Double(x.pointer[$0]))) }
   }
 
-  /// A tensor whose element i is `value(i)`, rounded.
+  /// Returns a tensor whose element i is `value(i)`, rounded.
   func map(_ shape: Shape, _ value: (Int) -> Double) -> Tensor {
     let y = makeTensor(shape)
     for i in 0..<shape.count { y.pointer[i] = Float(value(i)) }
     return y
   }
 
-  /// max(x, 0); a NaN stays one.
+  /// max(x, 0); a NaN stays NaN.
   @inline(__always)
   func rectified(_ x: Float) -> Double { x < 0 ? 0 : Double(x) }
 }
 
-/// Traps where two shapes that an operation needs equal are not; the message names both.
+/// Traps if two shapes that an operation needs equal differ; the message names both.
 func requireEqual(_ a: Shape, _ b: Shape, _ operation: StaticString) {
   precondition(a == b, "\(operation): shapes \(a) and \(b) differ")
 }
 
-/// Traps where a tensor has another number of channels than the operation needs.
+/// Traps if a tensor's channel count differs from the operation's.
 func requireChannels(_ x: Shape, _ channels: Int, _ operation: StaticString) {
   precondition(
     x.channels == channels, "\(operation): shape \(x) where \(channels) channels are needed")

@@ -2,7 +2,7 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// Makes the next batches on a thread of its own while the present one is trained on.
+/// Prepares the next batches on a thread of its own during the current update.
 package final class PrefetchedImages: BatchSource, Sendable {
   private let queue: Queue
 
@@ -10,8 +10,8 @@ package final class PrefetchedImages: BatchSource, Sendable {
   ///
   /// - Parameters:
   ///   - images: the sequence
-  ///   - position: where to begin
-  ///   - depth: batches that are made ahead
+  ///   - position: the position to start from
+  ///   - depth: the number of batches prepared ahead
   package init(_ images: TrainingImages, from position: DataPosition, depth: Int = 4) {
     let queue = Queue(depth: depth)
     self.queue = queue
@@ -30,10 +30,10 @@ package final class PrefetchedImages: BatchSource, Sendable {
 
   deinit { queue.close() }
 
-  /// The next batch; an error ends the sequence.
+  /// Returns the next batch; an error ends the sequence.
   package func next() throws -> TrainingBatch { try queue.take().get() }
 
-  /// A bounded queue between one maker and one taker.
+  /// A bounded queue with one producer and one consumer.
   private final class Queue: Sendable {
     private struct State {
       var batches: [Result<TrainingBatch, any Error>] = []
@@ -48,7 +48,7 @@ package final class PrefetchedImages: BatchSource, Sendable {
       for _ in 0..<depth { room.signal() }
     }
 
-    /// False once nobody takes any more.
+    /// Returns false once the consumer is gone.
     func waitForRoom() -> Bool {
       room.wait()
       return state.withLock { !$0.isClosed }

@@ -1,14 +1,14 @@
 import DVAEFiles
 import DVAEImages
 
-/// Where every image of a data set lies: small enough to hold millions of them.
+/// The locations of all images of a data set, compact enough for millions of images.
 package struct SampleIndex: Sendable {
   private struct Sample {
-    /// Into `paths`.
+    /// An index into `paths`.
     var file: UInt32
-    /// Bytes before the image in its archive; -1 where the file is the image.
+    /// The offset of the image in its archive; -1 if the file is the image.
     var offset: Int
-    /// Bytes of the image.
+    /// The size of the image in bytes.
     var size: Int
   }
 
@@ -20,8 +20,8 @@ package struct SampleIndex: Sendable {
   ///
   /// - Parameters:
   ///   - inputs: image files, folders, WebDataset archives, @lists of paths
-  ///   - warn: told of every input that cannot be read
-  /// - Throws: an input that is not there, or where no image is found
+  ///   - warn: called for every input that cannot be read
+  /// - Throws: if an input is missing or no image is found
   package init(_ inputs: [String], warn: (String) -> Void) throws {
     var images = try ImageInputs(inputs)
     var indices: [Path: UInt32] = [:]
@@ -61,13 +61,13 @@ package struct SampleIndex: Sendable {
     }
   }
 
-  /// Images in all.
+  /// The number of images.
   package var count: Int { samples.count }
 
-  /// What tells this set from another: how many images, and their keys and sizes in order.
+  /// The fingerprint of the set: the number of images and a hash of their keys and sizes in order.
   package var fingerprint: String { "\(count)-\(String(hash, radix: 16))" }
 
-  /// What messages call an image.
+  /// Returns the name of an image in messages.
   func name(_ index: Int) -> String {
     let sample = samples[index]
     let path = paths[Int(sample.file)]
@@ -89,7 +89,7 @@ package struct SampleIndex: Sendable {
 
   private mutating func add(_ sample: Sample, key: String) {
     samples.append(sample)
-    // FNV-1a; the keys alone would not tell a set from another one that is numbered alike.
+    // FNV-1a; keys alone would not distinguish two sets that are numbered alike.
     for byte in key.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
     hash = (hash ^ UInt64(truncatingIfNeeded: sample.size)) &* 0x100_0000_01B3
   }

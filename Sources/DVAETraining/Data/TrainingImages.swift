@@ -4,21 +4,21 @@ import DVAETensors
 import Dispatch
 import Synchronization
 
-/// The batches of a run as a pure function of a place in the sequence: shuffled anew for every pass,
-/// each image cropped by random numbers of its own.
+/// The batches of a run as a pure function of the position: reshuffled for every epoch, each image
+/// cropped with random numbers of its own.
 ///
-/// Which thread makes a batch, and how many make it, never shows in its bits.
+/// The number of worker threads never affects the bits.
 package struct TrainingImages: Sendable {
   private let index: SampleIndex
   private let batchSize: Int
   private let augmentation: TrainingAugmentation
   private let orderSeed: UInt64
   private let augmentationSeed: UInt64
-  /// Threads that decode.
+  /// The number of decoding threads.
   private let workers: Int
-  /// Unusable images that are named.
+  /// The most unusable images that are named in warnings.
   private static let named = 100
-  /// Told of images that cannot be used, of each once.
+  /// Called once for each unusable image.
   private let warn: @Sendable (String) -> Void
   private let memory: Memory
 
@@ -26,10 +26,10 @@ package struct TrainingImages: Sendable {
   ///
   /// - Parameters:
   ///   - index: the images
-  ///   - configuration: of the run
-  ///   - workers: threads that decode
-  ///   - cached: whether images stay in memory once they are decoded, as 8-bit pixels
-  ///   - warn: told of images that cannot be used, of each once and of the first hundred by name
+  ///   - configuration: the run's settings
+  ///   - workers: the number of decoding threads
+  ///   - cached: whether decoded images stay in memory, as 8-bit pixels
+  ///   - warn: called once for each unusable image; only the first hundred are named
   package init(
     _ index: SampleIndex, _ configuration: TrainingConfiguration, workers: Int, cached: Bool,
     warn: @escaping @Sendable (String) -> Void
@@ -44,10 +44,10 @@ package struct TrainingImages: Sendable {
     memory = Memory(cached: cached)
   }
 
-  /// Images to choose from.
+  /// The number of images.
   package var count: Int { index.count }
 
-  /// Checks that a place in the sequence is one of these images' sequence.
+  /// Checks that a position belongs to these images.
   ///
   /// - Throws: `DVAEError.dataChanged`
   package func check(_ position: DataPosition) throws {
@@ -58,9 +58,9 @@ package struct TrainingImages: Sendable {
         + (old == "\(index.count)" ? ", with other names or sizes" : ""))
   }
 
-  /// The batch that follows a place in the sequence; unusable images are passed over and counted.
+  /// Returns the batch after a position; unusable images are skipped and counted.
   ///
-  /// - Throws: where a whole pass has no usable image
+  /// - Throws: if a whole epoch has no usable image
   package func batch(after position: DataPosition) throws -> TrainingBatch {
     var position = position
     position.fingerprint = index.fingerprint
@@ -81,7 +81,7 @@ package struct TrainingImages: Sendable {
     return TrainingBatch(images: mappedTensor(pictures), position: position)
   }
 
-  /// An image to be cropped, and the stream of its random numbers.
+  /// An image to crop, and the stream of its random numbers.
   private struct Draw: Sendable {
     var sample: Int
     var stream: UInt64
@@ -100,7 +100,7 @@ package struct TrainingImages: Sendable {
     }
   }
 
-  /// One crop per draw; nil for images that cannot be used.
+  /// Returns one crop per draw; nil for unusable images.
   private func crops(_ draws: [Draw]) -> [PixelImage?] {
     let results = Mutex([PixelImage?](repeating: nil, count: draws.count))
     let next = Atomic(0)
@@ -133,8 +133,8 @@ package struct TrainingImages: Sendable {
   }
 }
 
-/// What the batches' makers remember: the order of the present pass, decoded images, and which
-/// images have been complained about.
+/// State shared between batches: the order of the current epoch, decoded images, and the images
+/// already reported as unusable.
 private final class Memory: Sendable {
   private struct State {
     var epoch = -1
@@ -148,7 +148,7 @@ private final class Memory: Sendable {
 
   init(cached: Bool) { self.cached = cached }
 
-  /// The shuffled order of a pass (Fisher and Yates).
+  /// Returns the shuffled order of an epoch (Fisher and Yates).
   func order(_ epoch: Int, count: Int, seed: UInt64) -> (Int) -> Int {
     let order = state.withLock { state in
       guard state.epoch != epoch else { return state.order }
@@ -170,7 +170,7 @@ private final class Memory: Sendable {
     return image
   }
 
-  /// How many images failed so far, this one included; nil where it was counted before.
+  /// Returns the number of failed images including this one; nil if it was counted before.
   func failures(including sample: Int) -> Int? {
     state.withLock { $0.failed.insert(sample).inserted ? $0.failed.count : nil }
   }

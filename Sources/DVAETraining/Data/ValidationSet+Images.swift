@@ -2,13 +2,12 @@ import DVAEFiles
 import DVAEImages
 
 extension ValidationSet {
-  /// The fixed images that a run is validated with: the first usable ones, as `dvae tokenize` would
-  /// see them.
+  /// Loads the validation images of a run: the first usable ones, preprocessed as for inference.
   ///
   /// - Parameters:
-  ///   - configuration: of the run
-  ///   - warn: told of every image that cannot be used
-  /// - Throws: where there is none at all
+  ///   - configuration: the run's settings
+  ///   - warn: called for every unusable image
+  /// - Throws: if no image is usable
   package init(imagesOf configuration: TrainingConfiguration, warn: (String) -> Void) throws {
     let inputs = configuration.validation.isEmpty ? configuration.data : configuration.validation
     let index = try SampleIndex(inputs.map(configuration.located), warn: warn)

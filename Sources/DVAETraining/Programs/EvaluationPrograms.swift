@@ -4,8 +4,8 @@ package import DVAETensors
 
 /// Validation as programs for an accelerator, over inputs `average.…` of all parameters.
 package enum EvaluationPrograms {
-  /// The measures of a batch: inputs `images` (mapped pixels) and `numbers` (β); outputs `losses`
-  /// (reconstruction, KL, the KL's weight), `tokens` and the `statistics` that they stand for.
+  /// Records the measures of a batch: inputs `images` (mapped pixels) and `numbers` (β); outputs
+  /// `losses` (reconstruction, KL, the KL's weight), `tokens` and their `statistics`.
   package static func measures(_ architecture: Architecture, _ shape: Shape) throws -> Recording {
     let (recording, objective) = objective(architecture)
     let found = try objective.evaluate(
@@ -17,8 +17,8 @@ package enum EvaluationPrograms {
     return recording
   }
 
-  /// Pictures of a batch: inputs `images`, `numbers` (τ) and `noise`; outputs `soft` and `hard`, the
-  /// statistics of a relaxed sample and of the most likely tokens.
+  /// Records the pictures of a batch: inputs `images`, `numbers` (τ) and `noise`; outputs `soft`
+  /// and `hard`, the statistics of a relaxed sample and of the most likely tokens.
   package static func pictures(_ architecture: Architecture, _ shape: Shape) throws -> Recording {
     let (recording, objective) = objective(architecture)
     let engine = objective.encoder.engine

@@ -4,14 +4,14 @@ import DVAEModel
 import DVAEProgram
 import DVAETensors
 
-/// Evaluates the averaged parameters on a device, with a program for each size of images.
+/// Evaluates the averaged parameters on a device, with a program for each image size.
 struct ProgramEvaluator: BatchEvaluator {
   private let architecture: Architecture
   private let accelerator: Accelerator
   private let precision: ProgramPrecision
   private var measures: [Shape: RecordedProgram] = [:]
   private var pictures: [Shape: RecordedProgram] = [:]
-  /// The averaged parameters by the names of the programs' inputs.
+  /// The averaged parameters by the programs' input names.
   var averages: [String: DeviceBuffer] = [:]
 
   init(
@@ -86,7 +86,7 @@ extension Accelerator {
 }
 
 extension [String: DeviceBuffer] {
-  /// The float32 numbers of an output.
+  /// Copies a float32 output.
   func array(_ name: String, count: Int) throws(DVAEError) -> [Float] {
     guard let buffer = self[name] else {
       throw DVAEError(.internal, "the program gives no '\(name)'")
@@ -94,7 +94,7 @@ extension [String: DeviceBuffer] {
     return try buffer.array(of: Float.self, count: count)
   }
 
-  /// An output as a tensor.
+  /// Copies an output to a tensor.
   func tensor(_ name: String, _ shape: Shape) throws(DVAEError) -> Tensor {
     guard let buffer = self[name] else {
       throw DVAEError(.internal, "the program gives no '\(name)'")

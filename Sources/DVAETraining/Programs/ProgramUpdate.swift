@@ -6,9 +6,9 @@ package import DVAETensors
 
 /// Updates on the devices of an accelerator.
 ///
-/// Parameters, moments and averages stay on the devices. A batch and a few numbers go in, the losses
-/// come out; the state is fetched for checkpoints alone. Every device holds the whole state and
-/// computes whole micro-batches; the programs add up the gradients of the devices.
+/// Parameters, moments and averages stay on the devices. A batch and a few numbers go in, the
+/// losses come out; the state is fetched only for checkpoints. Every device holds the whole state
+/// and computes whole micro-batches; the programs all-reduce the gradients between the devices.
 package final class ProgramUpdate: Updater {
   package let name: String
   private let configuration: TrainingConfiguration
@@ -18,8 +18,8 @@ package final class ProgramUpdate: Updater {
   private let scalesLoss: Bool
   private let training: Training
   private var evaluator: ProgramEvaluator
-  /// The tensors of the state on each device by the names of the programs' inputs; empty before the
-  /// first update.
+  /// The tensors of the state on each device by the programs' input names; empty before the first
+  /// update.
   private var tensors: [[String: DeviceBuffer]] = []
   /// The images of the next update on each device, for each of its micro-batches.
   private var staged: [[DeviceBuffer]]?
@@ -29,7 +29,7 @@ package final class ProgramUpdate: Updater {
     case split(accumulate: RecordedProgram, apply: RecordedProgram)
   }
 
-  /// The micro-batches that a device computes in an update.
+  /// The number of micro-batches per device in an update.
   private var rounds: Int {
     configuration.batchSize / configuration.microBatch / (devices * processes.count)
   }
@@ -37,11 +37,11 @@ package final class ProgramUpdate: Updater {
   /// Compiles the programs of a run.
   ///
   /// - Parameters:
-  ///   - configuration: of the run; each device gets as many whole micro-batches as every other
+  ///   - configuration: the run's settings; each device gets equally many whole micro-batches
   ///   - accelerator: the devices; all are used
   ///   - precision: the precision of activations
-  ///   - processes: that train the model together, each on devices of its own
-  /// - Throws: `usage` for micro-batches that cannot be shared, and what the plugin refuses
+  ///   - processes: the processes that train together, each on devices of its own
+  /// - Throws: `usage` for micro-batches that cannot be shared, and the plugin's errors
   package init(
     _ configuration: TrainingConfiguration, on accelerator: Accelerator,
     _ precision: ProgramPrecision, processes: any ProcessGroup = SingleProcess()
@@ -88,7 +88,7 @@ package final class ProgramUpdate: Updater {
       }
     }
     let found: (losses: [Float], norm: Float)
-    // A run that is let go of is waited for, so all are held until the last one's numbers are there.
+    // Releasing a run waits for it, so all are held until the last one's results have arrived.
     var runs: [DeviceRun] = []
     switch training {
     case .whole(let program):
@@ -145,8 +145,7 @@ package final class ProgramUpdate: Updater {
     return try start(program, &runs)
   }
 
-  /// Starts a program on the state, which becomes the program's outputs; returns those of the first
-  /// device.
+  /// Starts a program on the state, which its outputs replace; returns the first device's outputs.
   private func start(
     _ program: RecordedProgram, _ runs: inout [DeviceRun]
   ) throws -> [String: DeviceBuffer] {
@@ -164,7 +163,7 @@ package final class ProgramUpdate: Updater {
     for device in tensors.indices { tensors[device][name] = try tensor(device) }
   }
 
-  /// Uploads this process's part of a batch, a micro-batch at a time, in the order of the noise.
+  /// Uploads this process's share of a batch by micro-batches, in the order of the noise.
   private func stage(_ images: Tensor) throws(DVAEError) -> [[DeviceBuffer]] {
     let size = configuration.microBatch
     let first = processes.rank * rounds * devices
@@ -181,7 +180,7 @@ package final class ProgramUpdate: Updater {
     return staged
   }
 
-  /// Adds the gradients of the same device of every process; the program adds those of the devices.
+  /// All-reduces each device's gradients across processes; the program all-reduces across devices.
   private func addGradientsOfOtherProcesses() throws(DVAEError) {
     guard processes.count > 1 else { return }
     for parameter in state(configuration) {

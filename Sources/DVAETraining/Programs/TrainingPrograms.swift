@@ -4,9 +4,9 @@ import DVAETensors
 
 /// One update of the recipe as programs for an accelerator.
 ///
-/// The programs hold the state of the run in inputs that are called as in a checkpoint
+/// The state of the run is in inputs with the names of a checkpoint
 /// (`parameters.encoder.blocks.input.w`, `first_moment.…`, `second_moment.…`, `average.…`), and in
-/// outputs of the same names that take their memory. The other inputs:
+/// outputs of the same names that reuse their memory. The other inputs:
 ///
 /// | input | is |
 /// | --- | --- |
@@ -16,27 +16,27 @@ import DVAETensors
 /// | `gradients.…` | sums over micro-batches, zeros before the first update |
 /// | `loss_scale` | the factor of the loss, where it is scaled |
 ///
-/// With several replicas each gets `images` of its own and the same of everything else; its
-/// noise begins where the replica before it ends. Losses and norm are those of all replicas.
+/// Several replicas get different `images` and otherwise the same inputs; the noise of a replica
+/// continues after the one before it. Losses and norm are those of all replicas.
 ///
-/// Where the loss is scaled, gradients that are not finite leave the state as it was; the norm is not
-/// finite then.
+/// With loss scaling, gradients that are not finite leave the state unchanged, and the norm is not
+/// finite.
 package enum TrainingPrograms: Sendable {
-  /// One program, where each replica computes one micro-batch of an update. Beside the state it gives
+  /// One program in which each replica computes one micro-batch. Besides the state it returns
   /// `report`: reconstruction, KL, the KL's weight, and the gradient's norm.
   case whole(Recording)
-  /// `accumulate` for each micro-batch adds to `gradients.…` in place and gives `losses`:
-  /// reconstruction, KL, the KL's weight. Then `apply` takes the step, gives `norm`, and sets the
-  /// gradients to zero. The parameters alone are inputs of both.
+  /// `accumulate` adds a micro-batch's gradients to `gradients.…` in place and returns `losses`:
+  /// reconstruction, KL, the KL's weight. Then `apply` takes the step, returns `norm`, and zeroes
+  /// the gradients. Only the parameters are inputs of both.
   case split(accumulate: Recording, apply: Recording)
 
   /// Records the programs.
   ///
   /// - Parameters:
-  ///   - configuration: of the run
-  ///   - replicas: devices that share each batch
-  ///   - isSplit: whether the gradients are needed between the two parts, as where other processes
-  ///     add theirs; the parts are separate anyway where a replica has several micro-batches
+  ///   - configuration: the run's settings
+  ///   - replicas: the number of devices that share each batch
+  ///   - isSplit: whether the gradients are needed between the two parts, for an all-reduce with
+  ///     other processes; the parts are also separate if a replica has several micro-batches
   ///   - scalesLoss: whether the loss is scaled
   /// - Throws: `DVAEError` for images of an impossible shape
   package init(
@@ -68,9 +68,9 @@ package enum TrainingPrograms: Sendable {
   }
 }
 
-/// The noise's place in its stream, as `Recording.uniform` reads it.
+/// The position of the noise in its stream, as `Recording.uniform` reads it.
 package struct NoiseState: Hashable, Sendable {
-  /// Six words of 32 bits, the lower half of each number first: seed, stream, block.
+  /// Six 32-bit words, the lower half of each number first: seed, stream, block.
   package let words: [UInt32]
 
   /// The noise of `GumbelNoise.seeded`; `first` must be a multiple of 4.
@@ -82,14 +82,14 @@ package struct NoiseState: Hashable, Sendable {
   }
 }
 
-/// Writes the parts of an update down.
+/// Records the parts of an update.
 private struct ProgramWriter {
   let configuration: TrainingConfiguration
   let recording: Recording
   let engine: RecordingEngine
   let parameters: Parameters<RecordedVariable>
   private let replicas: Int
-  /// The factor of the loss; nil where it is not scaled.
+  /// The factor of the loss; nil without loss scaling.
   private let lossScale: RecordedScalar?
   private let optimizer: OptimizerStep<RecordingEngine>
 
@@ -103,10 +103,10 @@ private struct ProgramWriter {
     parameters = Self.variables("parameters", configuration.plans, recording) { _ in true }
   }
 
-  /// Tells whether a parameter is trained.
+  /// Returns whether a parameter is trained.
   func trained(_ name: String) -> Bool { !configuration.isFrozen(name) }
 
-  /// Inputs of a role, in the order of the plans.
+  /// Returns the inputs of a role, in the order of the plans.
   func variables(
     _ role: String, _ isIncluded: (String) -> Bool
   ) -> Parameters<RecordedVariable> {
@@ -125,7 +125,7 @@ private struct ProgramWriter {
     Parameters(configuration.plans, trained) { _, shape in recording.zeros(shape) }
   }
 
-  /// Gives a role in the memory of its inputs.
+  /// Outputs a role in the memory of its inputs.
   func output(_ role: String, _ set: Parameters<RecordedVariable>) {
     for parameter in set.parameters {
       let name = "\(role).\(parameter.name)"
@@ -133,7 +133,7 @@ private struct ProgramWriter {
     }
   }
 
-  /// The gradients of a micro-batch on each replica; returns the losses' means.
+  /// Accumulates the gradients of a micro-batch on each replica; returns the losses' means.
   func addGradients(
     to gradients: Parameters<RecordedVariable>, _ numbers: UpdateNumbers<RecordedScalar>
   ) throws -> [RecordedScalar] {
@@ -158,7 +158,7 @@ private struct ProgramWriter {
     ]
   }
 
-  /// The optimizer's step; returns the gradient's norm.
+  /// Takes the optimizer's step; returns the gradient's norm.
   func apply(
     _ gradients: Parameters<RecordedVariable>, _ numbers: UpdateNumbers<RecordedScalar>
   ) -> RecordedScalar {

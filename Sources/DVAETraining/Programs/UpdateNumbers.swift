@@ -1,22 +1,22 @@
 package import DVAETensors
 
-/// The numbers that change from update to update, on any engine.
+/// The values that change with every update, on any engine.
 package struct UpdateNumbers<Scalar: EngineScalar>: Sendable {
   /// τ.
   package var temperature: Scalar
   /// β.
   package var klWeight: Scalar
-  /// The step size.
+  /// The learning rate.
   package var learningRate: Scalar
   /// 1 − β₁ᵗ, the bias correction of the first moment.
   package var correction1: Scalar
   /// 1 − β₂ᵗ, the bias correction of the second moment.
   package var correction2: Scalar
 
-  /// How many there are.
+  /// The number of values.
   package static var count: Int { 5 }
 
-  /// Takes them from a list in the order of the properties.
+  /// Takes the values from a list in the order of the properties.
   package init(_ list: [Scalar]) {
     precondition(list.count == Self.count, "UpdateNumbers: \(list.count) numbers")
     temperature = list[0]
@@ -26,12 +26,12 @@ package struct UpdateNumbers<Scalar: EngineScalar>: Sendable {
     correction2 = list[4]
   }
 
-  /// The numbers in the order of the properties.
+  /// The values in the order of the properties.
   package var list: [Scalar] { [temperature, klWeight, learningRate, correction1, correction2] }
 }
 
 extension UpdateNumbers<Double> {
-  /// The numbers of the update after `update` others, as float32 holds them.
+  /// The values at an update, counted from 0, rounded to float32.
   package init(_ configuration: TrainingConfiguration, _ values: ScheduledValues, after update: Int)
   {
     let t = Double(update + 1)
@@ -43,13 +43,13 @@ extension UpdateNumbers<Double> {
   }
 }
 
-/// The optimizer's part of an update, on any engine: the gradient's norm, its limit, AdamW and the
+/// The optimizer's part of an update, on any engine: gradient norm, clipping, AdamW and the moving
 /// average.
 struct OptimizerStep<E: Engine>: Sendable {
   let configuration: TrainingConfiguration
   let engine: E
 
-  /// One of the places that are trained, and its places in the other roles.
+  /// A trained variable and its variables in the other roles.
   struct Place: Sendable {
     let parameters, gradients, firstMoment, secondMoment, average: E.Variable
   }
@@ -58,13 +58,13 @@ struct OptimizerStep<E: Engine>: Sendable {
     Double(configuration.batchSize / configuration.microBatch)
   }
 
-  /// The norm of the batch's gradient, which is the mean over the micro-batches.
+  /// Returns the norm of the batch's gradient, which is the mean over the micro-batches.
   func norm(ofSums gradients: [E.Variable], lossScale: E.Scalar = E.Scalar(1)) -> E.Scalar {
     let squares = gradients.reduce(E.Scalar(0)) { $0 + engine.sumOfSquares($1) }
     return squares.squareRoot() / E.Scalar(microBatches) / lossScale
   }
 
-  /// Changes all places, with the gradient's norm limited.
+  /// Updates all places, with the gradient clipped.
   func apply(
     to places: [Place], norm: E.Scalar, _ numbers: UpdateNumbers<E.Scalar>,
     lossScale: E.Scalar = E.Scalar(1)

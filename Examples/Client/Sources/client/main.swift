@@ -1,4 +1,4 @@
-// Everything that the library offers, from top-level code: swift run client PHOTOS
+// A tour of the library from top-level code: swift run client PHOTOS
 import CSQLite
 import DVAEKit
 import Foundation
@@ -9,7 +9,7 @@ let work = FileManager.default.temporaryDirectory.appending(
 try FileManager.default.createDirectory(at: work, withIntermediateDirectories: true)
 defer { try? FileManager.default.removeItem(at: work) }
 
-// A photo becomes tokens, and tokens a picture.
+// Convert a photo to tokens, and back.
 let vae = try DiscreteVAE.load(.starter)
 let files = try FileManager.default.contentsOfDirectory(
   at: URL(fileURLWithPath: photos), includingPropertiesForKeys: nil
@@ -22,17 +22,17 @@ print(
   "\(files[0].lastPathComponent): \(tokens.height)×\(tokens.width) tokens, \(Set(tokens).count) codes"
 )
 
-// The same in asynchronous code, on a thread of its own.
+// The same with the asynchronous forms.
 func painted(_ photo: PixelImage, by vae: DiscreteVAE) async throws -> PixelImage {
   try await vae.decode(vae.tokenize(photo))
 }
 guard try await painted(photo, by: vae) == back else { fatalError("another picture") }
 
-// Tokens are JSON, and a collection.
+// Tokens are Codable and a collection.
 let json = try JSONEncoder().encode(tokens)
 guard try JSONDecoder().decode(TokenGrid.self, from: json) == tokens else { fatalError("JSON") }
 
-// Many images, one result at a time.
+// Process many images, one result at a time.
 let inputs = try BulkInputs([photos])
 var tokenizer = BulkTokenizer(vae)
 tokenizer.batchSize = 2
@@ -45,7 +45,7 @@ for try await item in tokenizer.results(of: inputs) {
 }
 print("\(grids.count) images streamed")
 
-// The same into a file; cancelled in the middle, then resumed.
+// Write tokens to a file; cancel midway, then resume.
 let output = work.appending(path: "tokens.npy").path
 let provenance = try vae.provenance(preprocessing: Preprocessing(), inputs: inputs.fingerprint)
 let job = Task { [tokenizer] in
@@ -66,7 +66,7 @@ guard try TokenReader(contentsOf: output).map({ try $0.get().grid }) == grids el
 }
 print("\(grids.count) images in tokens.npy")
 
-// Two updates of training, and the model that comes out.
+// Train for two updates, and load the resulting model.
 var configuration = TrainingConfiguration.tiny.scaled(toUpdates: 2)
 configuration.architecture = try Architecture(
   hidden: 8, blocksPerGroup: 1, vocabulary: 64, initial: 8)
@@ -77,12 +77,12 @@ try await run.train { print("update \($0.update): loss \($0.loss)") }
 let trained = try DiscreteVAE.load(.file(run.weights))
 print("trained a model of \(trained.architecture.vocabulary) codes")
 
-// Errors say what to do.
+// Errors carry advice.
 do {
   _ = try DiscreteVAE.load(.folder(URL(fileURLWithPath: "/no/such/model")), only: .encoder)
 } catch {
   print(error.localizedDescription)
 }
 
-// Another library of the system, which this package binds too.
+// Use a system library that this package also binds.
 print("SQLite \(String(cString: sqlite3_libversion()))")
