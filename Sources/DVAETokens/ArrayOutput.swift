@@ -2,8 +2,8 @@ import DVAEModel
 import DVAEFiles
 import DVAEWeights
 
-/// One image after the other in one file, and a sidecar that says which is which: `.npy`, the flat
-/// `.bin`, `.packed`, and Megatron's `.bin` and `.idx`.
+/// All images in one file, and a sidecar with their keys: `.npy`, the flat `.bin`, `.packed`, and
+/// Megatron's `.bin` and `.idx`.
 final class ArrayOutput: PartialOutput {
   private let file: OutputFile
   private let format: TokenFormat
@@ -20,7 +20,7 @@ final class ArrayOutput: PartialOutput {
     file = try OutputFile(partial, emptied: journal.done == 0)
     grid = provenance.grid
     if grid == nil { try journal.forEach { grid = grid ?? $0.grid } }
-    // The count is not known before the end; until then the header's place is kept.
+    // The count is known only at the end; until then the header's space is reserved.
     if format == .npy, file.size == 0 { try file.append(header(count: 0)) }
   }
 
@@ -57,9 +57,9 @@ final class ArrayOutput: PartialOutput {
     let sidecar = ArraySidecar(
       bits: format == .packed ? bits : nil, count: count, provenance: provenance,
       sha256: try FileHash.of(file), shape: [count] + (grid ?? [0, 0]))
-    // An array of an earlier job would be taken for the one that the new sidecar lists, were this
-    // run killed between the two. It is renamed last: as long as the partial file is there, the
-    // job can be resumed.
+    // If this run were killed between the two renames, the new sidecar could stand beside an older
+    // job's array. The array is renamed last: while the partial file exists, the job can be
+    // resumed.
     let data = format.dataPath(path)
     try FileSystem.remove(data)
     try sidecar.write(path + ".json", journal)
@@ -67,7 +67,7 @@ final class ArrayOutput: PartialOutput {
     try FileSystem.rename(file.path, to: data)
   }
 
-  // As long for any count.
+  // The same length for any count.
   private func header(count: Int) throws -> [UInt8] {
     try NpyHeader(.uint16, shape: [count] + (grid ?? [0, 0])).encoded()
   }

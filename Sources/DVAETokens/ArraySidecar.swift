@@ -7,27 +7,27 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// What stands in `NAME.json` beside an array of tokens.
+/// The sidecar `NAME.json` of an array of tokens.
 struct ArraySidecar: Decodable {
-  /// Bits of a token, where they are packed.
+  /// The number of bits per token, if they are packed.
   var bits: Int?
-  /// Images in the array.
+  /// The number of images in the array.
   var count: Int?
-  /// Items that are not in it.
+  /// The items that are missing from it.
   var failures: [Failure]?
-  /// Rows and columns of each image, where they differ.
+  /// Rows and columns of each image, if they differ.
   var grids: [[Int]]?
-  /// The name of each image.
+  /// The key of each image.
   var keys: [String]?
   /// The checksum of the sidecar itself; see `MetadataChecksum`.
   var metadataSHA256: String?
-  /// Where the tokens come from.
+  /// The provenance of the tokens.
   var provenance: Provenance?
-  /// Of the array's file, in hexadecimal.
+  /// SHA-256 of the array's file, in hexadecimal.
   var sha256: String?
   /// [images, rows, columns].
   var shape: [Int]?
-  // Where it was read.
+  // The sidecar's path.
   private var path = ""
 
   private enum CodingKeys: String, CodingKey {
@@ -35,7 +35,7 @@ struct ArraySidecar: Decodable {
     case metadataSHA256 = "metadata_sha256"
   }
 
-  /// Reads the sidecar of an array; nil where there is none.
+  /// Reads the sidecar of an array; nil if there is none.
   init?(of path: String) throws {
     let name = path + ".json"
     guard FileSystem.kind(name) == .file else { return nil }
@@ -54,16 +54,16 @@ struct ArraySidecar: Decodable {
     (self.sha256, self.shape) = (sha256, shape)
   }
 
-  /// The keys of so many images; those of a file without a list are numbered.
+  /// Returns the keys of `count` images; without a list, the images are numbered.
   func checkedKeys(_ count: Int, _ path: String) throws(DVAEError) -> [String]? {
     guard let keys, keys.count != count else { return keys }
     throw DVAEError(
       .badData, "\(path).json: lists \(keys.count) keys for \(count) images in \(path)")
   }
 
-  /// Reads the captions and descriptions of so many images, one dictionary for each.
+  /// Reads the captions and descriptions of `count` images, one dictionary for each.
   ///
-  /// - Throws: lists of other lengths.
+  /// - Throws: if the lists have other lengths.
   func companions(_ count: Int) throws -> [[String: [UInt8]]] {
     let file = try InputFile(path: path)
     let bytes = try file.read(at: 0, count: file.size)
@@ -103,14 +103,14 @@ struct ArraySidecar: Decodable {
     }
   }
 
-  /// Compares the sidecar with the checksum of itself, where it carries one.
+  /// Verifies the sidecar's checksum of itself, if it has one.
   func checkMetadata() throws {
     guard let metadataSHA256 else { return }
     let file = try InputFile(path: path)
     try MetadataChecksum.check(file.read(at: 0, count: file.size), metadataSHA256, in: path)
   }
 
-  /// What an image without a name is called: the file's own name, numbered if it holds several.
+  /// Returns the key of an image without one: the file's name, numbered if it holds several images.
   static func numberedKey(_ index: Int, of count: Int, in path: String) -> String {
     let stem = String(Path(path).name.prefix { $0 != "." })
     guard count > 1 else { return stem }
@@ -118,7 +118,7 @@ struct ArraySidecar: Decodable {
     return stem + "-" + String(repeating: "0", count: max(0, 6 - number.count)) + number
   }
 
-  /// Writes the sidecar with the lists of the journal, piece by piece: keys may be millions.
+  /// Writes the sidecar with the journal's lists in pieces, because there may be millions of keys.
   func write(_ path: String, _ journal: Journal) throws {
     var (sizes, captioned, described): (Set<[Int]>, Bool, Bool) = ([], false, false)
     try journal.forEach { entry in
@@ -172,11 +172,11 @@ struct ArraySidecar: Decodable {
   }
 }
 
-/// The captions and descriptions beside an array, read when the first is asked for.
+/// The captions and descriptions of an array, read on first use.
 struct SidecarCompanions {
   private var all: [[String: [UInt8]]]?
 
-  /// The caption and the description of one of `count` images; none without a sidecar.
+  /// Returns the caption and description of one of `count` images; none without a sidecar.
   mutating func at(
     _ index: Int, of count: Int, _ sidecar: ArraySidecar?
   ) throws -> [String: [UInt8]] {
@@ -187,10 +187,10 @@ struct SidecarCompanions {
   }
 }
 
-/// An item that could not be done, as files record it.
+/// A failed item, as files record it.
 struct Failure: Codable, Hashable {
-  /// The item.
+  /// The item's key.
   var key: String
-  /// Why, in one line.
+  /// The reason, in one line.
   var error: String
 }

@@ -8,8 +8,8 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// [N, H, W], [H, W] for a single image, or [N, H·W] with a grid in each row, as language models take
-/// sequences; keys from the sidecar, or numbered.
+/// [N, H, W], [H, W] for a single image, or [N, H·W] with a grid per row, the form of language
+/// models' sequences; keys from the sidecar, or numbered.
 struct NpySource: TokenSource {
   let provenance: Provenance?
   let extent: TokenExtent?
@@ -24,12 +24,12 @@ struct NpySource: TokenSource {
   private var converted: [Int64]?
   private var index = 0
 
-  /// Opens a file; without a grid, rows of as many tokens as a square grid has are such grids.
+  /// Opens a file; without a grid, rows with a square number of tokens become square grids.
   init(_ path: String, grid: TokenExtent.Grid? = nil) throws {
     self.path = path
     array = try NpyArray.open(path)
     (count, self.grid) = try Self.layout(array.shape, grid, path)
-    // Without this, a header alone could promise images without end.
+    // Otherwise a header alone could claim any number of images.
     guard count == 0 || array.count > 0 else {
       throw DVAEError(.badData, file: path, "no tokens in an array of shape \(array.shape)")
     }
@@ -39,11 +39,11 @@ struct NpySource: TokenSource {
     extent = TokenExtent(count: count, grid: self.grid)
   }
 
-  /// Whether rows were taken as square grids, without having been told.
+  /// Whether rows were taken as square grids without a given shape.
   var takesRowsAsGrids: Bool { array.shape.suffix(2) != grid[...] }
 
-  // 14×14 is the smallest grid that models are trained on. A picture of so many tokens in a row is at
-  // least 1568 pixels wide.
+  // 14×14 is the smallest grid that models are trained on. As a single row, so many tokens would be
+  // an image at least 1568 pixels wide.
   private static let smallestSquare = 14
 
   private static func layout(
@@ -96,7 +96,7 @@ struct NpySource: TokenSource {
       companions: readsCompanions ? companions.at(index, of: count, sidecar) : [:])
   }
 
-  // uint16, as this package writes it, is read where it lies, however long the array is.
+  // uint16, as this package writes it, is read in place, for any length of the array.
   private mutating func values(_ range: Range<Int>) throws -> [Int64] {
     guard array.elementType == .uint16, array.stored.isContiguous else {
       let all = try converted ?? array.int64s()
@@ -114,7 +114,7 @@ struct SafetensorsSource: TokenSource {
   let provenance: Provenance?
   let extent: TokenExtent? = nil
   private let file: WeightsFile
-  // The form has no place for captions.
+  // The form cannot hold captions.
   var readsCompanions = false
   private var index = 0
 
@@ -148,7 +148,7 @@ struct SafetensorsSource: TokenSource {
     while index < file.tensors.count {
       let tensor = file.tensors[index]
       index += 1
-      // Keys beside soft tokens have no dots.
+      // With soft tokens, keys have no dots.
       if isSoft, SoftTokens.names.contains(where: { tensor.name.hasByteSuffix("." + $0) }) {
         continue
       }
@@ -162,8 +162,8 @@ struct SafetensorsSource: TokenSource {
   }
 }
 
-/// A line per image; lines of failures, checksums and further lines of provenance (of files that
-/// were put together) are passed over.
+/// One line per image; lines of failures, checksums and further provenance (in concatenated files)
+/// are skipped.
 struct JSONLinesSource: TokenSource {
   let provenance: Provenance?
   let extent: TokenExtent? = nil
@@ -196,9 +196,9 @@ struct JSONLinesSource: TokenSource {
     var (found, position) = (false, 0)
     while let text = try lines.next() {
       defer { position = lines.position }
-      // Only short lines can be checksums; those of tokens need not be parsed.
+      // Checksums are short lines; long lines, which hold tokens, need not be parsed.
       guard text.count < 200, let line = try? Self.line(text), let sum = line.sha256 else {
-        // What follows a checksum is not under it.
+        // Bytes after a checksum are not covered by it.
         found = found && text.isEmpty
         continue
       }
@@ -234,7 +234,7 @@ struct JSONLinesSource: TokenSource {
     return nil
   }
 
-  /// The bytes of the description in a line; nil where there is none.
+  /// Returns the bytes of a line's description; nil if there is none.
   private static func description(_ line: ArraySlice<UInt8>) -> [UInt8]? {
     Array(line).withRawBytes { text in
       var reader = JSONReader(text)

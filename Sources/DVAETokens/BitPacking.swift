@@ -1,16 +1,16 @@
-/// Tokens as a stream of bits: token i takes bits i·`bits` and on, the least significant first, and
+/// Tokens as a bit stream: token i takes the bits from i·`bits` on, least significant first, and
 /// bit j of the stream is bit j mod 8 of byte j / 8.
 ///
-/// With 16 bits that is an array of little-endian uint16. Every image starts at a whole byte, so that
-/// any of them can be read alone.
+/// With 16 bits this is an array of little-endian uint16. Every image starts at a whole byte, so
+/// that it can be read separately.
 enum BitPacking {
-  /// Bytes of an image; nil where the numbers are impossible.
+  /// Returns the size of an image in bytes; nil for impossible numbers.
   static func byteCount(_ tokens: Int, bits: Int) -> Int? {
     let (product, overflow) = tokens.multipliedReportingOverflow(by: bits)
     return overflow || product > .max - 7 ? nil : (product + 7) / 8
   }
 
-  /// The bytes of one image; nil where a token does not fit into so many bits.
+  /// Returns the bytes of one image; nil if a token does not fit into `bits`.
   static func pack(_ tokens: [UInt16], bits: Int) -> [UInt8]? {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(tokens.count * 2)
@@ -29,7 +29,7 @@ enum BitPacking {
     return bytes
   }
 
-  /// `count` tokens of an image, whose bytes must be all there.
+  /// Returns `count` tokens of an image, all of whose bytes must be given.
   static func unpack(_ bytes: [UInt8], count: Int, bits: Int) -> [UInt16] {
     var (waiting, available): (UInt32, Int) = (0, 0)
     var next = bytes.makeIterator()

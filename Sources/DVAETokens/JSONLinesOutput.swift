@@ -1,6 +1,6 @@
 import DVAEFiles
 
-/// A line of provenance, then a line for each item, then the checksum of them all.
+/// A line of provenance, a line for each item, and a checksum line.
 final class JSONLinesOutput: PartialOutput {
   private let file: OutputFile
   private var pending: [UInt8] = []
@@ -24,7 +24,7 @@ final class JSONLinesOutput: PartialOutput {
     }
     pending += try jsonText(line)
     if record.grid != nil, let description = try record.description() {
-      // As it is: a parser and an encoder between could change numbers.
+      // Copied unchanged: parsing and encoding could change numbers.
       pending.removeLast()
       pending += Array(",\"json\":\(description)}".utf8)
     }
@@ -46,7 +46,7 @@ final class JSONLinesOutput: PartialOutput {
   }
 }
 
-/// A line of the file, as it is written and read.
+/// A line of the file.
 struct JSONTokenLine: Codable {
   var key: String?
   var shape: [Int]?
@@ -54,21 +54,21 @@ struct JSONTokenLine: Codable {
   var text: String?
   var error: String?
   var provenance: Provenance?
-  /// With `bytes`: the checksum of all lines before this one.
+  /// With `bytes`: the checksum of all preceding lines.
   var sha256: String?
   var bytes: Int?
 }
 
-/// What closes a file that grew line by line or member by member.
+/// The checksum at the end of a file that was written sequentially.
 struct Checksum: Codable {
-  /// Bytes that it covers, from the start of the file.
+  /// The number of bytes that it covers, from the start of the file.
   var bytes: Int
   /// Their SHA-256 in hexadecimal.
   var sha256: String
 
-  /// Compares it with a file, in which it begins at a byte.
+  /// Verifies a file, in which the checksum begins at `position`.
   ///
-  /// - Throws: what differs.
+  /// - Throws: an error that names the difference.
   func check(_ path: String, at position: Int) throws {
     guard bytes == position else {
       throw DVAEError(
@@ -80,7 +80,7 @@ struct Checksum: Codable {
   }
 }
 
-/// Compares a part of a file with its checksum.
+/// Returns whether a range of a file matches its checksum.
 func sha256Matches(_ path: String, _ range: Range<Int>?, _ expected: String) throws {
   let found = try FileHash.of(path, range)
   guard found == expected else {

@@ -1,9 +1,9 @@
 import DVAEFiles
 
-/// JSON as it is, but in one line; nil for what is not JSON (RFC 8259).
+/// Returns JSON unchanged but on one line; nil if it is not JSON (RFC 8259).
 ///
-/// Nothing is decoded, so that numbers and escapes stay what they were. A line break can only stand
-/// between the parts of JSON, never within a string.
+/// Nothing is decoded, so numbers and escapes keep their form. Line breaks can occur only between
+/// the tokens of JSON, never within a string.
 func validJSON(_ bytes: [UInt8]) -> String? {
   let isValid: Void? = bytes.withUnsafeBytes { text in
     var reader = JSONReader(text)

@@ -6,31 +6,31 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// What became of one item: a line of the journal.
+/// The outcome of one item: a line of the journal.
 struct JournalEntry: Codable {
-  /// The item.
+  /// The item's key.
   var key: String
-  /// Rows and columns of its tokens, if it was done.
+  /// Rows and columns of its tokens, if it succeeded.
   var grid: [Int]?
-  /// Why it could not be done, in one line.
+  /// The error in one line, if it failed.
   var error: String?
-  /// Its caption, where the output has no other place for it before the end.
+  /// Its caption, if the output cannot store it before the end.
   var text: String?
   /// Its description, one line of JSON, likewise.
   var json: String?
 }
 
-/// The diary of a bulk output, kept beside the unfinished file.
+/// The journal of a bulk output, beside the unfinished file.
 ///
-/// Its first line is the job's provenance; then one line for each item, in order; and after the
-/// items of a batch, once their bytes are on the disk, one line that commits them. Whatever stands
-/// after the last commit never happened: on resumption both files are cut back to it.
+/// The first line is the job's provenance; then there is one line per item, in order; after the
+/// items of a batch, once their bytes are on disk, one line commits them. Everything after the last
+/// commit is void: a resumed job truncates both files to it.
 final class Journal {
-  /// Items that are done for good.
+  /// The number of committed items.
   private(set) var done = 0
-  /// Those of them that failed.
+  /// The number of failed items among them.
   private(set) var failed = 0
-  /// Bytes of the output that hold them.
+  /// The size of the output that holds them, in bytes.
   private(set) var bytes = 0
 
   private let file: OutputFile
@@ -47,7 +47,7 @@ final class Journal {
     var bytes: Int
   }
 
-  /// Starts a journal, over an old one if there is any.
+  /// Starts a journal and replaces an old one.
   init(starting path: String, _ provenance: Provenance) throws(DVAEError) {
     file = try Self.openLocked(path)
     try file.truncate(to: 0)
@@ -55,9 +55,9 @@ final class Journal {
     try file.sync()
   }
 
-  /// Continues a journal; nil if it holds no readable first line, so that nothing is committed.
+  /// Continues a journal; nil if its first line is unreadable, so that nothing is committed.
   ///
-  /// A journal of a job with other settings is refused.
+  /// A journal of a job with other settings is an error.
   init?(continuing path: String, _ provenance: Provenance) throws {
     file = try Self.openLocked(path)
     var lines = LineReader(file)
@@ -98,14 +98,14 @@ final class Journal {
     try file.truncate(to: end)
   }
 
-  /// Notes an item, to be committed.
+  /// Adds an item, which is not committed yet.
   func note(_ entry: JournalEntry) throws(DVAEError) {
     pending += try jsonLine(entry)
     pendingCount += 1
     failed += entry.error == nil ? 0 : 1
   }
 
-  /// Commits the noted items; their bytes, `bytes` in all, must be on the disk.
+  /// Commits the added items; their bytes, `bytes` in all, must be on disk.
   func commit(bytes: Int) throws(DVAEError) {
     guard pendingCount > 0 || bytes != self.bytes else { return }
     done += pendingCount
@@ -116,7 +116,7 @@ final class Journal {
     pendingCount = 0
   }
 
-  /// Goes through the committed items, in order.
+  /// Calls `body` with the committed items, in order.
   func forEach(_ body: (JournalEntry) throws -> Void) throws {
     let decoder = JSONDecoder()
     var lines = LineReader(file)

@@ -2,24 +2,25 @@ import DVAEFiles
 import DVAEImages
 import DVAEWeights
 
-/// The `.idx` of Megatron's indexed data sets, version 1: one sequence per image, each a document.
+/// The `.idx` of Megatron's indexed data sets, version 1, with each image as a document of one
+/// sequence.
 ///
 /// All numbers are little-endian: the magic `MMIDIDX\0\0`; version 1 as uint64; the code of the
-/// `.bin`'s number type as uint8 (8 is uint16); the number of sequences n and that of document bounds
-/// as uint64; then the n lengths in numbers as int32, the n offsets in bytes as int64, and the bounds
-/// 0, 1, … n of the documents as int64.
+/// `.bin`'s number type as uint8 (8 is uint16); the number n of sequences and that of document
+/// bounds as uint64; the n lengths in numbers as int32; the n offsets in bytes as int64; and the
+/// document bounds 0, 1, … n as int64.
 struct MegatronIndex {
   private static let magic = Array("MMIDIDX\0\0".utf8)
   private static let headerSize = 34
   private static let uint16Code: UInt8 = 8
-  // Of Megatron's codes those of integers: bytes, and whether they have a sign.
+  // Megatron's codes of integer types: size in bytes, and signedness.
   private static let types: [UInt8: (bytes: Int, isSigned: Bool)] = [
     1: (1, false), 2: (1, true), 3: (2, true), 4: (4, true), 5: (8, true), 8: (2, false),
   ]
 
-  /// Sequences.
+  /// The number of sequences.
   let count: Int
-  /// Bytes of a number in the `.bin`.
+  /// The size of a number in the `.bin`, in bytes.
   let width: Int
   private let isSigned: Bool
   private let file: InputFile
@@ -54,7 +55,7 @@ struct MegatronIndex {
     }
   }
 
-  /// Where a sequence lies in the `.bin`: offset in bytes and length in numbers.
+  /// Returns the position of a sequence in the `.bin`: offset in bytes and length in numbers.
   func place(_ index: Int) throws -> (offset: Int, length: Int) {
     let lengths = try file.read(at: Self.headerSize + 4 * index, count: 4)
     let offsets = try file.read(at: Self.headerSize + 4 * count + 8 * index, count: 8)
@@ -64,7 +65,7 @@ struct MegatronIndex {
     return (Self.number(offsets[...]), Self.number(lengths[...]))
   }
 
-  /// The numbers of a sequence's bytes.
+  /// Decodes the numbers of a sequence.
   func values(_ bytes: [UInt8]) -> [Int64] {
     stride(from: 0, to: bytes.count - bytes.count % width, by: width).map {
       let value = Self.number(bytes[$0..<$0 + width])
@@ -77,7 +78,7 @@ struct MegatronIndex {
     Int(truncatingIfNeeded: bytes.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
   }
 
-  /// Writes the index of the images that a journal lists as done.
+  /// Writes the index of the images that succeeded according to a journal.
   static func write(_ path: String, _ journal: Journal) throws {
     var lengths: [Int] = []
     try journal.forEach { entry in
@@ -88,7 +89,7 @@ struct MegatronIndex {
     try file.commit()
   }
 
-  /// Compares the index with the one that is written for sequences of these lengths.
+  /// Compares the index with the expected one for sequences of these lengths.
   ///
   /// - Throws: `badData` at the first difference.
   func check(_ lengths: [Int]) throws {
@@ -104,7 +105,7 @@ struct MegatronIndex {
     }
   }
 
-  // The bytes of an index, piece by piece. Lengths of a sidecar may be any numbers.
+  // Encodes an index in pieces. The lengths may come from a sidecar, so they may be any numbers.
   private static func encode(_ lengths: [Int], _ write: ([UInt8]) throws -> Void) throws {
     let count = lengths.count
     try write(magic + bytes(1, 8) + [uint16Code] + bytes(count, 8) + bytes(count + 1, 8))

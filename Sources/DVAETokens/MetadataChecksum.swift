@@ -1,15 +1,15 @@
 import DVAEFiles
 import DVAEWeights
 
-/// A checksum that stands within the JSON that it covers, as `"metadata_sha256":"…"`: the SHA-256 of
-/// all its bytes, with zeros in the place of the checksum's own 64 digits.
+/// A checksum inside the JSON that it covers, as `"metadata_sha256":"…"`: the SHA-256 of all bytes,
+/// with zeros in place of the checksum's own 64 digits.
 enum MetadataChecksum {
-  /// What the member is called.
+  /// The name of the member.
   static let name = "metadata_sha256"
-  /// What stands in the place of the digits while they are computed.
+  /// The placeholder for the digits while they are computed.
   static let blank = String(repeating: "0", count: 64)
 
-  /// JSON that has blank digits, with the digits of its checksum.
+  /// Replaces the placeholder in JSON by the checksum's digits.
   static func filled(_ json: [UInt8]) -> [UInt8] {
     guard let place = place(of: blank, in: json) else { return json }
     var filled = json
@@ -17,9 +17,9 @@ enum MetadataChecksum {
     return filled
   }
 
-  /// Compares JSON with the digits that stand in it.
+  /// Verifies JSON against the digits in it.
   ///
-  /// - Throws: `badData` where it has been changed.
+  /// - Throws: `badData` if it has been changed.
   static func check(_ json: [UInt8], _ digits: String, in path: String) throws(DVAEError) {
     var blanked = json
     if let place = place(of: digits, in: json) {
@@ -40,7 +40,7 @@ enum MetadataChecksum {
     return hash.finished()
   }
 
-  // Quotes within strings are escaped, so that this can only be the member itself.
+  // Quotes within strings are escaped, so this can only match the member itself.
   private static func place(of digits: String, in json: [UInt8]) -> Range<Int>? {
     let member = Array("\"\(name)\":\"\(digits)\"".utf8)
     guard json.count >= member.count else { return nil }
@@ -56,13 +56,13 @@ enum MetadataChecksum {
   }
 }
 
-/// A file of JSON that is written piece by piece, with its checksum in it.
+/// A JSON file that is written in pieces and contains its own checksum.
 final class ChecksummedFile {
   private let file: AtomicFile
   private var hash = FileHash()
   private var place: Int?
 
-  /// Starts the file; until `commit` there is none.
+  /// Starts the file, which appears only on `commit`.
   init(_ path: String) throws { file = try AtomicFile(path) }
 
   /// Adds bytes.
@@ -81,7 +81,7 @@ final class ChecksummedFile {
     try write(MetadataChecksum.blank + "\"")
   }
 
-  /// Fills the checksum in, and gives the file its name.
+  /// Inserts the checksum and renames the file to its final name.
   func commit() throws {
     if let place { try file.overwrite(at: place, with: Array(hash.finished().utf8)) }
     try file.commit()

@@ -69,8 +69,8 @@ struct RowSource: TokenSource {
   }
 }
 
-/// Megatron's `.bin` by its `.idx`; without a sidecar a sequence of n² numbers is a grid n×n, any
-/// other one a single row.
+/// Megatron's `.bin` with its `.idx`; without a sidecar, a sequence of n² numbers is an n×n grid,
+/// and any other a single row.
 struct MegatronSource: TokenSource {
   let provenance: Provenance?
   let extent: TokenExtent?

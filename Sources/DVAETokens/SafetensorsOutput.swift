@@ -3,14 +3,14 @@ import DVAEWeights
 
 /// One tensor per key.
 ///
-/// The header, which comes first in the file, needs all keys: until the end the tokens alone are in
-/// the partial file, and the header is made from the journal.
+/// The header is at the start of the file but needs all keys: until the end the partial file holds
+/// only the tokens, and the header is then made from the journal.
 final class SafetensorsOutput: PartialOutput {
   private let file: OutputFile
   private let provenance: Provenance
   private var headerSize = 0
 
-  // What readers accept, less room for the metadata.
+  // The limit of readers, minus room for the metadata.
   private static let largestHeader = 90_000_000
 
   init(_ partial: String, _ provenance: Provenance, _ journal: Journal) throws {
@@ -34,7 +34,7 @@ final class SafetensorsOutput: PartialOutput {
       tokens.littleEndianBytes + (record.soft?.fields(tokens) ?? []).flatMap(\.bytes))
   }
 
-  // Key, type, shape and two offsets of each tensor: an upper bound.
+  // Returns an upper bound for a tensor's key, type, shape and two offsets.
   private func entrySize(_ key: String) -> Int {
     (key.utf8.count + 130) * (1 + (provenance.soft?.fields.count ?? 0))
   }

@@ -2,36 +2,36 @@ import DVAEFiles
 package import DVAEModel
 import DVAEWeights
 
-/// What the encoder thinks of every position of an image, beside its most likely token.
+/// The encoder's probabilities for every position of an image, beside its most likely token.
 public struct SoftTokens: Hashable, Sendable {
-  /// What is kept; a part of the provenance.
+  /// The values to keep; part of the provenance.
   public struct Settings: Codable, Hashable, Sendable {
-    /// So many tokens of each position with their log-probabilities, the most likely first.
+    /// The number of most likely tokens to keep per position, with their log-probabilities.
     public var topK: Int?
-    /// Whether the distance between the largest two logits of each position is kept.
+    /// Whether to keep the difference between the two largest logits of each position.
     public var margin: Bool
 
-    /// Chooses what is kept; nil for nothing.
+    /// Chooses the values to keep; nil for none.
     public init?(topK: Int?, margin: Bool) {
       guard topK != nil || margin else { return nil }
       self.topK = topK
       self.margin = margin
     }
 
-    /// How many tokens have to be ranked for it.
+    /// The number of tokens that have to be ranked.
     package var ranks: Int { max(topK ?? 1, margin ? 2 : 1) }
   }
 
-  /// The most likely tokens: `count` for each position, row-major, the most likely first.
+  /// The most likely tokens: `count` per position, row-major, in descending order.
   public struct Top: Hashable, Sendable {
-    /// Tokens of each position.
+    /// The number of tokens per position.
     public let count: Int
     /// The tokens.
     public let ids: [UInt16]
-    /// ln q of each, at most 0.
+    /// ln q of each token, at most 0.
     public let logProbabilities: [Float]
 
-    /// Joins the lists, which must be of one length.
+    /// Joins the lists, which must have the same length.
     public init(count: Int, ids: [UInt16], logProbabilities: [Float]) {
       precondition(ids.count == logProbabilities.count, "SoftTokens: lists of two lengths")
       self.count = count
@@ -40,12 +40,12 @@ public struct SoftTokens: Hashable, Sendable {
     }
   }
 
-  /// The most likely tokens, where they are kept.
+  /// The most likely tokens, if they are kept.
   public let top: Top?
-  /// How far each position's second largest logit lies below the largest, where that is kept.
+  /// The difference between each position's two largest logits, if it is kept.
   public let margins: [Float]?
 
-  /// Joins what is kept.
+  /// Joins the values.
   public init(top: Top?, margins: [Float]?) {
     self.top = top
     self.margins = margins
@@ -53,8 +53,7 @@ public struct SoftTokens: Hashable, Sendable {
 }
 
 extension SoftTokens {
-  /// An array that is kept beside the tokens: its name behind the key, and the extents behind rows
-  /// and columns.
+  /// An array beside the tokens: its name after the key, and its dimensions after rows and columns.
   struct Field {
     var name: String
     var type: ElementType
@@ -64,7 +63,7 @@ extension SoftTokens {
   /// Names of the arrays.
   static let names = ["topk", "logprobs", "margin"]
 
-  /// The part of an image in a batch.
+  /// Splits the result of a batch into images.
   package static func split(
     _ ranked: RankedTokens, _ positions: Range<Int>, height: Int, _ settings: Settings
   ) -> (grid: TokenGrid, soft: SoftTokens) {
@@ -82,7 +81,7 @@ extension SoftTokens {
     return (grid, SoftTokens(top: top, margins: margins))
   }
 
-  /// The arrays of an image, as bytes and as `.npy`.
+  /// Returns the arrays of an image, as bytes and as `.npy`.
   func fields(_ grid: TokenGrid) -> [(name: String, bytes: [UInt8], npy: [UInt8])] {
     let shape = [grid.height, grid.width]
     let settings = Settings(topK: top?.count, margin: margins != nil)
@@ -105,10 +104,10 @@ extension SoftTokens {
   /// Reads the arrays beside an image's tokens.
   ///
   /// - Parameters:
-  ///   - name: of the image in messages
-  ///   - grid: its tokens, which the first of the most likely have to be
-  ///   - array: the array of a name; nil where there is none
-  /// - Throws: arrays of other shapes, or that contradict the tokens.
+  ///   - name: the image's name in messages
+  ///   - grid: its tokens, which must equal the first of the most likely
+  ///   - array: returns the array of a name; nil if there is none
+  /// - Throws: if an array has the wrong shape or contradicts the tokens.
   init(
     reading name: String, _ grid: TokenGrid, _ array: (String) throws -> StoredTensor?
   ) throws {

@@ -2,7 +2,7 @@ import DVAEFiles
 import DVAEImages
 import DVAEWeights
 
-/// The files that stand for an item in a WebDataset, by name; none for a failed one.
+/// Returns the files of an item in a WebDataset, by name; none for a failed one.
 private func files(of record: TokenRecord) -> [(name: String, bytes: [UInt8])] {
   guard let grid = record.grid else { return [] }
   let tokens = NpyArray.encoded(grid.tokens, shape: [grid.height, grid.width])
@@ -12,7 +12,7 @@ private func files(of record: TokenRecord) -> [(name: String, bytes: [UInt8])] {
     + record.companions.sorted { $0.key < $1.key }.map { ("\(record.key).\($0.key)", $0.value) }
 }
 
-/// What a WebDataset says about itself, under names that its readers pass over.
+/// The names of a WebDataset's metadata, which its readers skip.
 enum WebDatasetNotes {
   static let provenance = ".provenance.json"
   static let failures = ".failures.json"
@@ -72,10 +72,10 @@ final class TarOutput: PartialOutput {
 
 /// WebDataset in a folder.
 ///
-/// Files that a killed run has written after its last commit are written again.
+/// Files that a killed run wrote after its last commit are written again.
 final class FolderOutput: PartialOutput {
   private let folder: String
-  // Files that are written and may not be on the disk yet.
+  // Files that are written and possibly not yet flushed.
   private var pending: [String] = []
   private(set) var size: Int
 
@@ -96,7 +96,7 @@ final class FolderOutput: PartialOutput {
     do {
       for (name, bytes) in files { try write(bytes, to: name) }
     } catch {
-      // All files of an item or none.
+      // Keep all files of an item or none.
       for path in pending[before...] { try FileSystem.remove(path) }
       pending.removeSubrange(before...)
       throw error

@@ -51,7 +51,7 @@ struct TarSource: TokenSource {
     var members = try TarReader(path: path)
     var last: TarEntry?
     while let member = try members.next() { last = member }
-    // What follows a checksum is not under it.
+    // Bytes after a checksum are not covered by it.
     guard let note = last, note.name == WebDatasetNotes.checksum else { return false }
     let bytes = try members.bytes(of: note)
     guard let checksum = try? JSONDecoder().decode(Checksum.self, from: Data(bytes)) else {
@@ -100,7 +100,7 @@ struct FolderSource: TokenSource {
   let extent: TokenExtent? = nil
   private let folder: String
   var readsCompanions = false
-  // Paths within the folder that have not been looked at, the next one last.
+  // Paths in the folder that are still to be visited, the next one last.
   private var waiting: [String]
 
   init(_ path: String) throws {

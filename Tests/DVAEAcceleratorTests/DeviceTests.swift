@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Programs on XLA's CPU plugin", .enabled(if: TestDevice.isInstalled, TestDevice.advice))
 struct DeviceTests {
-  /// y = a + b, of three numbers; `alias` donates an argument.
+  /// y = a + b, of three numbers each; `alias` donates an argument.
   private func addition(_ alias: String = "") -> [UInt8] {
     Array(
       """
@@ -103,7 +103,7 @@ struct DeviceTests {
     #expect(device.deviceCount == 2)
     let folder = TestFolder()
     let cache = ProgramCache(folder.path)
-    // The second time the program comes from the cache.
+    // The second time, the program comes from the cache.
     for _ in 0..<2 {
       let reduce = try device.compile(
         Array(program.utf8), CompileOptions(replicas: 2), cache: cache)
@@ -160,7 +160,7 @@ struct DeviceTests {
     }
     #expect(try FileSystem.names(in: folder.path) == names)
     #expect(try OutputFile(path, emptied: false).read(1, at: whole / 2) != [0xff])
-    // Another program and other options have files of their own.
+    // Another program and other options have their own files.
     _ = try device.compile(addition("{tf.aliasing_output = 0 : i32}"), cache: cache)
     #expect(try FileSystem.names(in: folder.path).count == 2)
   }

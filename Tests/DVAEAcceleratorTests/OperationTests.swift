@@ -6,8 +6,8 @@ import Testing
 
 @Suite("Operations on XLA's CPU plugin", .enabled(if: TestDevice.isInstalled, TestDevice.advice))
 struct OperationTests {
-  /// A row of every kernel, epilogue and operation: every row is several programs to compile, and
-  /// the table's many sizes are there for the CPU engine's own tiles and blocks.
+  /// One row per kernel, epilogue and operation: every row compiles several programs, and the
+  /// table's many sizes are meant for the CPU engine's tiles and blocks.
   @Test("Every operation agrees with the reference engine") func parity() throws {
     let engine = ProgramEngine(accelerator: try TestDevice.open())
     checkParity(of: engine, cases: OperationTable.few, except: ["sumOfSquares"])

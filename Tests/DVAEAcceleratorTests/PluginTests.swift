@@ -59,7 +59,7 @@ struct PluginTests {
   #if os(Linux)
   @Test("A library without the entry point is refused")
   func otherLibrary() throws {
-    // The file has no size, so it is read to its end.
+    // The file reports no size, so it is read to its end.
     let file = try #require(FileHandle(forReadingAtPath: "/proc/self/maps"))
     let maps = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
     let library = try #require(

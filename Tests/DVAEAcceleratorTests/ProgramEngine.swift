@@ -3,9 +3,9 @@ import DVAEProgram
 import DVAETensors
 import Synchronization
 
-/// An engine that records every operation as a program of its own and runs it on a device.
+/// An engine that records every operation as a separate program and runs it on a device.
 ///
-/// It is far too slow for use; it holds the programs to the table of operations.
+/// It is far too slow for use; it checks the programs against the table of operations.
 struct ProgramEngine: HostEngine {
   struct Filter: Sendable {
     let shape: ConvolutionShape
@@ -198,7 +198,7 @@ struct ProgramEngine: HostEngine {
   }
 }
 
-/// One operation as a program, with the tensors that it is given and those that it changes.
+/// One operation as a program, with its input tensors and those that it changes.
 final class ProgramCall: Sendable {
   private struct State {
     var inputs: [String: @Sendable (Accelerator) throws -> DeviceBuffer] = [:]

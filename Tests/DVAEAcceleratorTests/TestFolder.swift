@@ -1,7 +1,7 @@
 import DVAEFiles
 import Foundation
 
-/// A folder of a test's own, removed with it.
+/// A temporary folder of one test.
 final class TestFolder: Sendable {
   let path: String
 
@@ -12,7 +12,7 @@ final class TestFolder: Sendable {
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
-  /// Makes a file, and the folders above it.
+  /// Writes a file and creates its folder.
   func write(_ text: String, to name: String) throws -> String {
     let file = URL(filePath: path).appending(path: name)
     try FileManager.default.createDirectory(
@@ -22,7 +22,7 @@ final class TestFolder: Sendable {
   }
 }
 
-/// The error that a closure throws.
+/// Returns the error that a closure throws.
 func error(_ body: () throws -> Void) -> DVAEError? {
   do {
     try body()

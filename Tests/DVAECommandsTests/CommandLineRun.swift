@@ -4,7 +4,7 @@ import Synchronization
 
 /// Runs a command line in this process.
 ///
-/// - Returns: the exit status and what was printed to both sides.
+/// - Returns: the exit status and the output on both streams.
 func dvae(_ arguments: String...) async -> (status: Int32, output: String, errors: String) {
   await dvae(arguments)
 }

@@ -2,10 +2,10 @@ import DVAETestSupport
 import Foundation
 import Testing
 
-/// The scripts with which shells complete command lines.
+/// The completion scripts of the shells.
 @Suite struct CompletionTests {
-  /// Every value that is a path is completed by the names of files; in zsh's script an option that
-  /// ends in a colon is completed by nothing.
+  /// Every value that is a path completes to file names; in zsh's script, an option that ends in a
+  /// colon completes to nothing.
   @Test func pathsAreCompleted() async throws {
     let script = await dvae("--generate-completion-script", "zsh").output
     let paths = #/:(path|file|folder|output|inputs|sources|tokens|weights):'?$/#

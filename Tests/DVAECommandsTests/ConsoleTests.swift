@@ -4,9 +4,9 @@ import Foundation
 import Synchronization
 import Testing
 
-/// What is drawn on terminals of several widths.
+/// Progress lines on terminals of several widths.
 @Suite struct ConsoleTests {
-  /// A terminal that notes what it is given.
+  /// A terminal that records its output.
   private final class Terminal: Sendable {
     let texts = Mutex<[String]>([])
     let columns: Mutex<Int?>
@@ -22,7 +22,7 @@ import Testing
         })
     }
 
-    /// What stands on the line of each drawing.
+    /// The text on the line after each drawing.
     var lines: [String] {
       texts.withLock(\.self).flatMap { $0.split(whereSeparator: \.isNewline) }.flatMap {
         $0.split(separator: "\r")
@@ -37,7 +37,7 @@ import Testing
     let terminal = Terminal(columns)
     let console = terminal.console
     for line in [long, "short", long, "β×∞"] { console.draw(line) }
-    // The last column stays free: some terminals begin a new line there.
+    // The last column stays free, because some terminals wrap there.
     #expect(terminal.lines.allSatisfy { $0.count < columns })
     #expect(terminal.texts.withLock { $0[0] } == "\r" + long.prefix(columns - 1))
   }
@@ -54,7 +54,7 @@ import Testing
     console.draw(long)
     terminal.columns.withLock { $0 = 20 }
     console.draw(long)
-    // 79 characters stood there, which are four lines of 20: up to the first of them.
+    // The old line of 79 characters wraps to four lines of 20: go up to the first.
     #expect(terminal.texts.withLock { $0[1] } == "\u{1B}[3A\r\u{1B}[J" + long.prefix(19))
     terminal.columns.withLock { $0 = 10 }
     console.note("done")
@@ -75,7 +75,7 @@ import Testing
         return max(tokenized, trained)
       }
       #expect(status == 0)
-      // What is drawn over has no newline; notes, such as the last line of a run, may be long.
+      // Drawn lines have no newline; notes, such as the last line of a run, may be long.
       let drawn = terminal.texts.withLock { $0.filter { !$0.hasSuffix("\n") } }
       #expect(drawn.contains { $0.contains("tokenizing") } && drawn.contains { $0.contains("1/2") })
       for text in drawn {

@@ -6,7 +6,7 @@ import DVAEImages
 import Testing
 import DVAEWeights
 
-/// `dvae decode` from files of tokens to pictures.
+/// `dvae decode` from files of tokens to images.
 @Suite struct DecodeTests {
   let folder = TemporaryFolder()
 

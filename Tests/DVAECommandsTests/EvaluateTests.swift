@@ -69,7 +69,7 @@ import DVAEWeights
     #expect(codebook["bits_per_image"] == 7168.0)
   }
 
-  /// The parts, from the arrays that the reference made of the same image.
+  /// Compares the terms with the arrays that the reference computed for the same image.
   private func expectLikelihood(_ name: String, _ image: [String: Any]) throws {
     let likelihood = try #require(image["likelihood"] as? [String: Double])
     let floats = { (kind: String) -> [Double] in
@@ -109,7 +109,7 @@ import DVAEWeights
     for format in ImageCodecRow.formats {
       let row = try #require(ImageCodecRow(format, of: photo, bytes: 6000))
       #expect(row.fits && row.bytes <= 6000 && row.bytes > 4000)
-      // The next quality would not have fitted.
+      // The next quality does not fit.
       let next =
         format == .jpeg
         ? try encodeJPEG(photo, quality: row.quality + 1)
@@ -158,7 +158,7 @@ import DVAEWeights
     }
   }
 
-  /// Cutting off gives at most the byte that rounding gives, and at least the one below.
+  /// Truncation gives at most the byte of rounding, and at least the byte below it.
   @Test func bytesAreCutOffOrRoundedByTheProtocol() throws {
     let vae = try DiscreteVAE.load(WeightsLocation(Fixture.tiny))
     let photo = try Preprocessing().apply(
@@ -166,7 +166,7 @@ import DVAEWeights
     let picture = { (name: EvaluationProtocol) in
       try vae.evaluate(photo, by: name, key: "photo").pictures.reconstruction.pixels
     }
-    // At 256×256 no protocol changes the photo.
+    // At 256×256 no protocol resizes the photo.
     let (cut, rounded) = (try picture(.native), try picture(.bilinear256))
     #expect(try cut == vae.reconstruct(photo).output.pixels)
     let differences = Set(zip(rounded, cut).map { Int($0) - Int($1) })

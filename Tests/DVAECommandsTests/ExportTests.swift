@@ -6,7 +6,7 @@ import DVAEWeights
 import Foundation
 import Testing
 
-/// A message of Protocol Buffers, as a reader of its own: fields by number.
+/// A minimal reader of Protocol Buffers messages: fields by number.
 private struct Message {
   var numbers: [Int: [Int]] = [:]
   var contents: [Int: [ArraySlice<UInt8>]] = [:]
@@ -53,7 +53,7 @@ private struct Message {
     return try bytes(path)
   }
 
-  /// The names of values with their types and extents, 0 for open ones.
+  /// Returns the names of values with their types and dimensions, 0 for dynamic ones.
   private func values(_ messages: [Message]) throws -> [String: [Int]] {
     try Dictionary(
       uniqueKeysWithValues: messages.map { value in
@@ -96,7 +96,7 @@ private struct Message {
     let graph = try #require(try model.messages(7).first)
     #expect(try values(graph.messages(11)) == inputs)
     #expect(try values(graph.messages(12)) == outputs)
-    // Every value is made before it is read, once; every constant is read.
+    // Every value is produced once, before it is read; every constant is read.
     var known = Set(inputs.keys)
     var constants: Set<String> = []
     for tensor in try graph.messages(5) {
@@ -114,7 +114,7 @@ private struct Message {
     }
     #expect(known.isSuperset(of: outputs.keys))
     #expect(constants.isSubset(of: read))
-    // All of the half's parameters, but for those that a table replaces.
+    // All parameters of the part, except those that a table replaces.
     let parameters = constants.filter { $0.hasPrefix(half + ".") }
     #expect(parameters.count == (half == "encoder" ? 42 : 40))
     let kinds = try graph.messages(1).map { $0.texts(4)[0] }

@@ -2,9 +2,9 @@ import DVAETestSupport
 import Foundation
 import Testing
 
-/// Every command's help, word for word: `Tests/Fixtures/help/NAME.txt`.
+/// Every command's help must equal `Tests/Fixtures/help/NAME.txt`.
 ///
-/// After a change on purpose, write them anew with `dvae NAME --help`.
+/// After an intended change, rewrite them with `dvae NAME --help`.
 @Suite struct HelpTests {
   static let commands = [
     "", "tokenize", "decode", "reconstruct", "evaluate", "weights", "weights info",

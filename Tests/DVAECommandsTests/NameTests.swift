@@ -4,7 +4,7 @@ import DVAEKit
 import Foundation
 import Testing
 
-/// Names are bytes: what Unicode calls equal or one character must not decide about a file.
+/// Files are identified by the bytes of their names, not by Unicode equality or characters.
 @Suite struct NameTests {
   private static let composed = "caf\u{E9}"
   private static let decomposed = "cafe\u{301}"
@@ -16,7 +16,7 @@ import Testing
     #expect(Key(Self.decomposed) < Key(Self.composed))
   }
 
-  /// A combining mark, U+0600 or a joiner glues a slash to its neighbour, for Character only.
+  /// To Character, a combining mark, U+0600 or a joiner merges with the slash beside it.
   @Test(arguments: ["\u{301}", "\u{600}", "\u{200D}", "\u{FE0F}"])
   func aSlashIsASlash(_ mark: String) {
     let path = Path("a/" + mark + "b" + mark + "/c.png")
@@ -43,7 +43,7 @@ import Testing
     #expect(path.withoutExtension.text == stem)
   }
 
-  /// A key from a file must not lead out of the folder that results are written to.
+  /// A key from a file must not escape the folder of the results.
   @Test(arguments: [
     ".\0./.\0./pwned", "../../pwned", "/pwned", "./.\0./\0/pwned\0", "..//..//pwned", "pwned/..",
   ])

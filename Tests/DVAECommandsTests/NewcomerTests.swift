@@ -5,7 +5,7 @@ import DVAEKit
 import Foundation
 import Testing
 
-/// What a new user does in the first hours, and the slips that are made then.
+/// The first hours of a new user, with the usual mistakes.
 @Suite struct NewcomerTests {
   let folder = TemporaryFolder()
 
@@ -13,7 +13,7 @@ import Testing
 
   private func lines(_ text: String) -> [String] { text.split(separator: "\n").map(String.init) }
 
-  /// One resolution too many: told once with the way out, and counted.
+  /// A too large resolution is reported once, with the remedy, and counted.
   @Test(arguments: ["tokenize", "reconstruct"]) func smallImagesAreToldOnce(
     _ command: String
   ) async {
@@ -51,7 +51,7 @@ import Testing
       .write(toFile: folder("t.npy"))
   }
 
-  /// Pictures of formats that are not read are failures, not nothing.
+  /// Images of unsupported formats are failures, not ignored.
   @Test func otherFormatsAreCounted() async throws {
     for name in ["a.gif", "b.bmp", "c.TIFF"] {
       try [UInt8](repeating: 1, count: 64).write(toFile: folder(name))
@@ -76,7 +76,7 @@ import Testing
     #expect(run.output == expected + "\n")
   }
 
-  /// Sequences of a language model: a row for each image.
+  /// Sequences of a language model: one row per image.
   @Test func rowsOfTokensAreSquareGrids() async throws {
     let tokens = (0..<2 * 196).map { UInt16($0 % 128) }
     func decode(_ shape: [Int], _ options: String...) async throws -> [[Int]] {
@@ -104,7 +104,7 @@ import Testing
     }
   }
 
-  /// By `-` other programs mean standard output.
+  /// Other programs use `-` for standard output.
   @Test(arguments: [
     ["tokenize", "x.png"], ["decode", "x.npy"], ["reconstruct", "x.png"], ["prepare", "x.tsv"],
     ["export", "--half", "encoder"], ["weights", "convert", "x.pkl", "--format", "flava"],
@@ -128,7 +128,7 @@ import Testing
     #expect(try TokenReader(contentsOf: folder("t.npy")).extent?.count == 3)
   }
 
-  /// A wrong column is found before there is an output, so that the corrected command runs.
+  /// A wrong column is found before there is an output, so the corrected command can run.
   @Test func aMistakeInPrepareLeavesNothing() async throws {
     try bytes(Fixture.imageFiles[2]).write(toFile: folder("a.png"))
     try Array("caption,image\na dog on a beach,a.png\n".utf8).write(toFile: folder("t.csv"))
@@ -142,9 +142,9 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  /// Without a network nothing is known of the images: a failure, and the next run tries again.
+  /// Without a network, images are failures, and the next run tries again.
   @Test func prepareWithoutNetworkIsAFailure() async throws {
-    // A port that nobody listens on.
+    // A port without a server.
     let address = "http://127.0.0.1:9/a.png"
     try Array("a dog on a beach\t\(address)\na cat in the sun\t\(address)\n".utf8)
       .write(toFile: folder("t.tsv"))
@@ -161,11 +161,11 @@ import Testing
     }
   }
 
-  /// Names that no file can have fail their item and nothing else.
+  /// Impossible file names make their item fail and nothing else.
   @Test(arguments: ["reconstruct", "tokenize", "decode"]) func impossibleNamesFailAlone(
     _ command: String
   ) async throws {
-    // A folder in the way of a file and a file in the way of a folder, as written for each command.
+    // For each command, a folder where a file must go, and a file where a folder must go.
     let ending = command == "tokenize" ? ".tokens.npy" : ".png"
     let deep = String(repeating: String(repeating: "d", count: 190) + "/", count: 24)
     let keys = ["a", "a\(ending)/y", "\(deep)z", "z\(ending)/q", "z", "last"]

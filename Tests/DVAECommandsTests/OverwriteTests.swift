@@ -2,7 +2,7 @@ import DVAETestSupport
 import Foundation
 import Testing
 
-/// A finished output stays unless `--overwrite` is given, in every command that writes.
+/// A finished output is kept unless `--overwrite` is given, in every command that writes.
 @Suite struct OverwriteTests {
   let folder = TemporaryFolder()
 
@@ -10,7 +10,7 @@ import Testing
   private static let tiny = ["--weights", Fixture.tiny, "--quiet"]
   private static let crop = ["--resolution", "16"]
 
-  /// A command without its output, what the output is called, and the file in it that is looked at.
+  /// A command without its output, the output's name, and the file in it to compare.
   private static let commands: [(arguments: [String], option: String, name: String, file: String)] =
     [
       (["tokenize", photo] + tiny + crop, "--output", "t.npy", "t.npy"),
@@ -39,7 +39,7 @@ import Testing
       arguments.map { $0 == "TOKENS" ? tokens : $0 } + [option, folder(name)]
     let first = await dvae(command)
     #expect(first.status == 0, "\(first.errors)")
-    // Another output of the same name; what comes next must not look at it, or must replace it.
+    // Another output of the same name, which the next command must ignore or replace.
     let original = try bytes(folder(file))
     try write(Array("mine".utf8), to: folder(file))
     let refused = await dvae(command)
@@ -52,7 +52,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: folder(name) + ".replaced"))
   }
 
-  /// Of many pictures one is there: nothing is written before that is known.
+  /// If one of many images exists, nothing is written.
   @Test func onePictureStopsTheOthers() async throws {
     let arguments = ["reconstruct", Fixture.images, "--output", folder("p")] + Self.tiny
     try FileManager.default.createDirectory(
@@ -69,7 +69,7 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder("p")).count == 1)
   }
 
-  /// `--resume` says that a job is done; the output of another job is replaced only if asked for.
+  /// `--resume` reports a finished job; another job's output is replaced only on request.
   @Test(arguments: ["tokenize", "prepare"]) func resumingReplacesNothing(
     _ command: String
   ) async throws {
@@ -87,7 +87,7 @@ import Testing
 
   private static let folderOfImages = Fixture.images
 
-  /// Only prepared data is replaced by prepared data.
+  /// `--overwrite` replaces only prepared data by prepared data.
   @Test func otherFoldersAreNotPreparedData() async throws {
     try write(Array("mine".utf8), to: folder("mine"))
     let run = await dvae(
@@ -96,7 +96,7 @@ import Testing
     #expect(try bytes(folder("mine")) == Array("mine".utf8))
   }
 
-  /// A run goes on with the same command; with `--overwrite` another begins in its place.
+  /// The same command resumes a run; with `--overwrite` it starts a new one.
   @Test func aRunBeginsAnew() async throws {
     let command = [
       "train", "--data", Fixture.images, "--output", folder("run"), "--preset", "tiny",

@@ -29,7 +29,7 @@ import DVAEWeights
     #expect(try files.activationRanges() == meter.ranges)
     #expect(meter.ranges.cover(files.model.architecture))
     #expect(try WeightsFiles(WeightsLocation(Fixture.tiny)).activationRanges() == nil)
-    // A conversion of the conversion keeps them.
+    // Converting a conversion keeps them.
     try files.convert(to: folder("again.safetensors"))
     #expect(
       try WeightsFiles(WeightsLocation(folder("again.safetensors"))).activationRanges()
@@ -54,7 +54,7 @@ import DVAEWeights
     let float = await tokenize("f.jsonl", "--weights", Fixture.tiny)
     #expect(float.status == 0)
     #expect(try TokenReader(contentsOf: folder("f.jsonl")).provenance?.precision == nil)
-    // Soft tokens are of float32.
+    // Soft tokens require float32.
     let soft = await tokenize(
       "s.tar", "--weights", Fixture.tiny, "--precision", "int8", "--margin")
     #expect(soft.status == 64)
@@ -62,7 +62,7 @@ import DVAEWeights
     let photo = PixelImage(width: 8, height: 8, pixels: [UInt8](repeating: 9, count: 192))
     let margin = try #require(SoftTokens.Settings(topK: nil, margin: true))
     #expect(throws: DVAEError.self) { try vae.softTokens(of: [photo], margin) }
-    // A job goes on in its own precision only.
+    // A job can only resume in its own precision.
     let other = await tokenize("t.jsonl", "--weights", Fixture.tiny, "--resume")
     #expect(other.status != 0 && other.errors.contains("other precision"), "\(other.errors)")
   }

@@ -39,7 +39,7 @@ import Testing
       "1000 images, each seen about 4.0 times", "- `photos-1.tar`", "- `more`", " dB |",
       "| perplexity of the codes | ", "\"code_spread\" : ",
     ] { #expect(text.contains(fact), "\(fact)") }
-    // Tables are broken by an empty line within them.
+    // An empty line would break a table.
     #expect(!text.contains("|\n\n|"))
   }
 

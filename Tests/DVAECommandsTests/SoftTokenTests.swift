@@ -6,7 +6,7 @@ import DVAEImages
 import Testing
 import DVAEWeights
 
-/// The most likely tokens and the margins, from the logits to the files.
+/// Ranked tokens and margins, from the logits to the files.
 @Suite struct SoftTokenTests {
   let folder = TemporaryFolder()
 
@@ -40,7 +40,7 @@ import DVAEWeights
       #expect(item.grid == plain[key]?.grid)
       let top = try #require(item.soft?.top)
       #expect(top.count == 3 && top.ids.count == 3 * 256)
-      // The margin is the distance of the first two, in log-probabilities as in logits.
+      // The margin is the difference of the first two, in log-probabilities as in logits.
       let margins = try #require(item.soft?.margins)
       for position in 0..<256 {
         let distance = top.logProbabilities[3 * position] - top.logProbabilities[3 * position + 1]
@@ -81,7 +81,7 @@ import DVAEWeights
     let many = await tokenize("--output", folder("t.tar"), "--top-k", "129")
     #expect(many.status == 64)
     #expect(many.errors.contains("1 to 128"))
-    // Nothing unfinished is in the way of the corrected command.
+    // No unfinished output blocks the corrected command.
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [])
     #expect(await tokenize("--output", folder("u.tar"), "--top-k", "2").status == 0)
     let other = await tokenize("--output", folder("u.tar"), "--top-k", "3", "--resume")

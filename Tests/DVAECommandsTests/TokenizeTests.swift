@@ -47,7 +47,8 @@ import DVAEWeights
     for name in Fixture.names { try expectPicture(folder("back/\(name).png"), name) }
   }
 
-  /// Within 1 of the reference, which may round the other way before it cuts to bytes.
+  /// Allows a difference of 1 from the reference, which may round differently before truncation to
+  /// bytes.
   private func expectPicture(_ path: String, _ name: String) throws {
     let made = try PixelImage(contentsOf: path)
     let reference = try PixelImage(contentsOf: Fixture.tiny + "/\(name).recon.png")
@@ -72,7 +73,7 @@ import DVAEWeights
     }
   }
 
-  /// A folder of images with texts beside some of them, and of shards: all texts are carried over.
+  /// A folder of images, some with captions beside them, and of shards: all captions are kept.
   @Test func captionsBesideImagesAreKept() async throws {
     let images = folder("in")
     try FileManager.default.createDirectory(
@@ -116,7 +117,7 @@ import DVAEWeights
   @Test func damagedArchivesGiveWhatTheyStillHave() async throws {
     try archive(folder("in.tar"))
     let whole = try bytes(folder("in.tar"))
-    // Cut within the second image.
+    // Truncated within the second image.
     try write(Array(whole[..<(whole.count / 2)]), to: folder("in.tar"))
     let run = await tokenize(
       folder("in.tar"), Fixture.imageFiles[2], "--output", folder("out.jsonl"), "--quiet")
@@ -219,7 +220,7 @@ import DVAEWeights
     #expect(lines.count == 10)
   }
 
-  /// The same few photos again and again, which makes their keys collide.
+  /// Repeats the same few photos, so that their keys collide.
   private func listOfImages(_ count: Int) throws {
     let paths = (0..<count).map { Fixture.imageFiles[$0 % 3] + "\n" }
     try write(Array(paths.joined().utf8), to: folder("list.txt"))

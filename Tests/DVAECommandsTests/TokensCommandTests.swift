@@ -56,7 +56,7 @@ import DVAEWeights
     #expect((report["provenance"] as? [String: Any])?["weights"] != nil)
   }
 
-  /// Whatever follows a file's end is noticed, an archive of the same form too.
+  /// Bytes after a file's end are noticed, even an archive of the same form.
   @Test(arguments: names.filter { $0 != "t" }) func bytesBehindTheEndAreNoticed(
     _ name: String
   ) async throws {
@@ -98,11 +98,11 @@ import DVAEWeights
     try DVAETestSupport.write(Array(text.utf8), to: folder("d.jsonl"))
     await expectProblem("d.jsonl", "k0: twice in there")
     await expectProblem("d.jsonl", "SHA-256")
-    // Cut between two lines: every line that is left is sound.
+    // Truncated between two lines: every remaining line is intact.
     let lines = text.split(separator: "\n").prefix(2).joined(separator: "\n") + "\n"
     try DVAETestSupport.write(Array(lines.utf8), to: folder("d.jsonl"))
     await expectProblem("d.jsonl", "1 images and 0 failures, but the job had 2 inputs")
-    // One bad file does not keep the next from being checked.
+    // One bad file does not prevent the check of the next.
     try write("e.npy", Self.grids)
     let both = await dvae("tokens", "verify", folder("gone.npy"), folder("e.npy"))
     #expect(both.status == 66)
@@ -128,7 +128,7 @@ import DVAEWeights
     }
   }
 
-  /// A part of a job that has more parts than images is sound without any.
+  /// A shard without images is valid if the job has more shards than images.
   @Test func emptyShardsAreSound() async throws {
     try write("t.jsonl", [])
     let run = await dvae("tokens", "verify", folder("t.jsonl"))
@@ -139,7 +139,7 @@ import DVAEWeights
     try write("t.jsonl", Self.grids)
     let lines = try String(decoding: bytes(folder("t.jsonl")), as: UTF8.self)
       .split(separator: "\n")
-    // The last line is gone, or another one follows it.
+    // The last line is missing, or followed by another one.
     for kept in [Array(lines.dropLast()), lines + [lines[0]]] {
       let text = kept.joined(separator: "\n") + "\n"
       try DVAETestSupport.write(Array(text.utf8), to: folder("t.jsonl"))
@@ -162,7 +162,7 @@ import DVAEWeights
     #expect(run.status == 65 && run.errors.contains("checksum is missing"), "\(run)")
   }
 
-  /// Replaces the first place, or the last one, that a text has in a file.
+  /// Replaces the first or last occurrence of a text in a file.
   private func replace(_ old: String, _ new: String, last: Bool = false, in name: String) throws {
     var content = try Data(bytes(folder(name)))
     let found = content.range(of: Data(old.utf8), options: last ? .backwards : [])
@@ -200,7 +200,7 @@ import DVAEWeights
     #expect(run.output.contains("checksum right (keys are not under it)"))
   }
 
-  /// Every number of the index has one right value.
+  /// Every number of the index has exactly one valid value.
   @Test func everyByteOfMegatronsIndexIsCompared() async throws {
     try write("t.idx", Self.grids)
     let index = try bytes(folder("t.idx"))

@@ -19,7 +19,7 @@ import Testing
     #"{"n":1e400,"s":"\ud83d"}"#, #"{"n":12345678901234567890123}"#, nil,
   ]
 
-  /// Three images and a failure, with captions and descriptions.
+  /// Makes three images and a failure, with captions and descriptions.
   private func make(
     _ name: String, keys: String = "abc", shard: Shard = .whole, sha256: String = "ab"
   ) throws {
@@ -41,7 +41,7 @@ import Testing
     try writer.finish()
   }
 
-  /// The bytes of all files of an output, by name.
+  /// Returns the bytes of all files of an output, by name.
   private func contents(_ name: String) throws -> [String: [UInt8]] {
     var found: [String: [UInt8]] = [:]
     for part in try FileManager.default.subpathsOfDirectory(atPath: folder.path)
@@ -53,7 +53,7 @@ import Testing
     return found
   }
 
-  /// There and back through every form that holds everything gives the bytes of the first file.
+  /// Converting to every lossless form and back gives the bytes of the original file.
   @Test(arguments: names.filter { $0 != "t.safetensors" })
   func formsGiveEachOtherBack(_ name: String) async throws {
     try make(name)

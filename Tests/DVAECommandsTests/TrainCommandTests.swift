@@ -5,7 +5,7 @@ import Foundation
 import DVAETensors
 import Testing
 
-/// Whole runs of `dvae train`, small enough for a test.
+/// Complete runs of `dvae train`, small enough for a test.
 @Suite struct TrainCommandTests {
   let folder = TemporaryFolder()
   private var run: String { folder("run") }
@@ -58,7 +58,7 @@ import Testing
   @Test func aRunGoesOnByItself() async throws {
     let first = await start()
     #expect(first.status == 0, "\(first.errors)")
-    // More updates, with no need to say anything else again; the schedules stay.
+    // More updates need no other setting again; the schedules stay.
     let second = await train(["--updates", "8"])
     #expect(second.status == 0, "\(second.errors)")
     #expect(second.errors.contains("going on after update 6"))
@@ -188,7 +188,7 @@ import Testing
     #expect(result.status == 0, "\(result.errors)")
     let printed = try TrainingConfiguration(json: Data(result.output.utf8), path: "printed")
     #expect(printed == TrainingConfiguration.tiny.scaled(toUpdates: 500))
-    // Of a run: its own, with what the flags change.
+    // The settings of a run, with the changes of the flags.
     #expect(await start().status == 0)
     let own = await train(["--keep", "5", "--print-config"])
     let saved = try TrainingConfiguration(json: Data(own.output.utf8), path: "printed")

@@ -2,7 +2,7 @@ import DVAETestSupport
 import Foundation
 import Testing
 
-/// The listings of the tutorials, run as they stand but for the number of updates.
+/// Runs the tutorials' listings unchanged, except for the number of updates.
 @Suite struct TutorialTests {
   private static let package =
     Fixture.directory.deletingLastPathComponent().deletingLastPathComponent()
@@ -12,7 +12,7 @@ import Testing
     return try String(decoding: bytes(path), as: UTF8.self)
   }
 
-  /// The contents of a page's blocks of one language.
+  /// Returns a page's code blocks in one language.
   private static func listings(_ page: String, _ language: String) -> [String] {
     page.components(separatedBy: "```\(language)\n").dropFirst()
       .compactMap { $0.components(separatedBy: "```").first }

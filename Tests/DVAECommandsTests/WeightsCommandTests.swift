@@ -49,7 +49,7 @@ import DVAEWeights
 
   @Test func conversionKeepsEveryNumber() async throws {
     let path = folder("dvae.safetensors")
-    // The decoder first: the order does not matter.
+    // The decoder first, because the order must not matter.
     let run = await dvae(
       "weights", "convert", Fixture.tiny + "/decoder.pkl", Fixture.tiny + "/encoder.pkl",
       "--output", path)
@@ -69,7 +69,7 @@ import DVAEWeights
     #expect(metadata["format"] == "dvae.weights/1")
     #expect(metadata["licence"]?.contains("indicate that the model was used") == true)
     #expect(metadata["architecture"]?.contains("\"vocab_size\":128") == true)
-    // A second conversion still names the first source.
+    // Converting again keeps the name of the first source.
     try converted.convert(to: folder("again.safetensors"))
     let again = try WeightsFiles(WeightsLocation(folder("again.safetensors")))
     #expect(
@@ -80,7 +80,7 @@ import DVAEWeights
       try !again.provenance(of: .decoder).agrees(with: original.provenance(of: .encoder)))
   }
 
-  /// The names are those that the packages look for; OpenAI's request goes with its weights alone.
+  /// File names are the packages' own; OpenAI's notice accompanies only its own weights.
   @Test(arguments: ["dall_e", "flava"]) func otherPackagesReadTheirLayout(
     _ format: String
   ) async throws {
@@ -105,7 +105,7 @@ import DVAEWeights
         #expect(x.name == y.name && x.values.elements.elementsEqual(y.values.elements))
       }
     }
-    // Fixtures that the packages themselves wrote.
+    // Fixtures written by the packages themselves.
     let reference =
       Fixture.tiny + (format == "flava" ? "/encoder_flava.safetensors" : "/encoder_state_dict.pt")
     let file = output + (format == "flava" ? "/model.safetensors" : "/encoder.pt")
@@ -118,7 +118,7 @@ import DVAEWeights
       #expect(fields["hidden_size"] as? Int == 16 && fields["vocab_size"] as? Int == 128)
       #expect(fields["num_blocks_per_group"] as? Int == 1 && fields["num_groups"] as? Int == 4)
     }
-    // A state dict is somebody else's model; the notice of the one before it must go.
+    // A state dict is not OpenAI's; the notice of the previous conversion must be removed.
     let own = await convert(Fixture.tiny + "/encoder_state_dict.pt")
     #expect(own.status == 0, "\(own.errors)")
     #expect(!FileManager.default.fileExists(atPath: output + "/NOTICE.txt"))
@@ -176,7 +176,7 @@ import DVAEWeights
 
   @Test func maliciousFilesAreOneLine() async throws {
     let touched = folder("touched")
-    // What os.system("touch …") looks like in the container of PyTorch before 1.6, and alone.
+    // A pickle of os.system("touch …") in the container of PyTorch before 1.6, and on its own.
     let command = "cos\nsystem\n(S'touch \(touched)'\ntR."
     let magic: [UInt8] = [0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50]
     let files: [(String, [UInt8])] = [

@@ -24,7 +24,7 @@ struct CPUEngineTests {
     }
   }
 
-  /// Bounds grow with the positions; whole numbers show a lost step however many there are.
+  /// Bounds grow with the number of positions; integers reveal a lost step for any number.
   @Test(
     "Weight gradients over many positions: whole numbers come out whole",
     arguments: [
@@ -49,7 +49,7 @@ struct CPUEngineTests {
     #expect(found == gradients(by: ReferenceEngine()))
   }
 
-  /// Another cut of the work, and for 3×3 the other order.
+  /// Other block sizes, and for 3×3 the other schedule.
   @Test("The bits do not depend on the caches", arguments: InstructionSet.supported)
   func caches(instructionSet: InstructionSet) throws {
     let engines = try [

@@ -2,12 +2,12 @@ import DVAETestSupport
 import DVAETensors
 import Testing
 
-/// Every backward half of the reference engine against finite differences of its forward half.
+/// Every backward pass of the reference engine against finite differences of its forward pass.
 @Suite("The reference engine's gradients")
 struct GradientTests {
   let engine = ReferenceEngine()
 
-  /// Σ weight·y and Σ |weight·y|: a loss whose derivative by y is `weight`.
+  /// Returns Σ weight·y and Σ |weight·y|: a loss whose derivative by y is `weight`.
   private func weighted(_ y: Tensor, by weight: Tensor) -> Double {
     zip(y.doubles, weight.doubles).reduce(0) { $0 + $1.0 * $1.1 }
   }

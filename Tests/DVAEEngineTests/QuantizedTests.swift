@@ -3,7 +3,7 @@ import DVAECPUEngine
 import DVAETensors
 import Testing
 
-/// Inference in whole numbers: the same bits on every engine, and close to float32.
+/// int8 inference: the same bits on every engine, and close to float32.
 @Suite("Whole numbers")
 struct QuantizedTests {
   static let engines: [CPUEngine] = InstructionSet.supported.flatMap { set in
@@ -16,7 +16,7 @@ struct QuantizedTests {
   }
   let reference = ReferenceEngine()
 
-  /// Random numbers that do not depend on the test before.
+  /// Returns random numbers that do not depend on other tests.
   private func floats(_ shape: Shape, _ seed: UInt64, scale: Float = 1) -> Tensor {
     var generator = SeededGenerator(seed: seed, stream: 0)
     return Tensor(shape, (0..<shape.count).map { _ in scale * generator.normal() })
@@ -45,7 +45,7 @@ struct QuantizedTests {
       Shape(1, 1, 1, shape.weightCount), seed, scale: 1 / Float(shape.fanIn).squareRoot())
   }
 
-  // The last has so many weights that tasks share the tiles and take some of the weights each.
+  // The last one has so many weights that tasks share the tiles and divide the weights.
   static let winogradCases: [(Shape, Int)] = [
     (Shape(1, 1, 1, 1), 1), (Shape(2, 5, 7, 3), 5), (Shape(1, 9, 6, 40), 70),
     (Shape(1, 5, 4, 300), 12),
@@ -75,7 +75,7 @@ struct QuantizedTests {
     var outputScale: Float? = 0.02
   }
 
-  // The wide ones are cut into bands of outputs, the tall ones into blocks of rows.
+  // Wide products are split into bands of outputs, tall ones into blocks of rows.
   static let productCases = [
     Product(x: Shape(2, 3, 5, 3), outputs: 7, form: .bytes),
     Product(x: Shape(1, 20, 10, 64), outputs: 96, form: .bytes),
@@ -112,7 +112,7 @@ struct QuantizedTests {
     let y = floats(shape, 6)
     let convolution = ConvolutionShape(
       kernel: 1, inputChannels: shape.channels, outputChannels: vocabulary)
-    // Every second output is the one before it again.
+    // Every second output repeats the one before it.
     let exact = exact(convolution, 7)
     let bias = floats(Shape(1, 1, 1, vocabulary), 8, scale: 0.1)
     for o in stride(from: 1, to: vocabulary, by: 2) {
@@ -133,7 +133,7 @@ struct QuantizedTests {
       let found = engine.argmaxConvolution(x, coarse: engine.makeFilter(forms[0]), fine: forms[1])
       #expect(found == expected, "\(engine.name)")
     }
-    // Nearly all are float32's own.
+    // Nearly all equal float32's.
     let float = reference.argmaxConvolution(
       y, reference.makeFilter(convolution, weights: exact.all, bias: bias.all, uses: .forward),
       reluInput: true)
@@ -153,7 +153,7 @@ struct QuantizedTests {
 
   @Test("No sum leaves 32 bits, whatever the weights and the input")
   func extremes() {
-    // The reference traps if one did.
+    // The reference traps on overflow.
     for (kernel, form) in [(3, QuantizedWeights.Form.winograd), (1, .pairs), (1, .bytes)] {
       let shape = ConvolutionShape(kernel: kernel, inputChannels: 512, outputChannels: 3)
       let exact = Tensor(Shape(1, 1, 1, shape.weightCount), repeating: 1e-3)

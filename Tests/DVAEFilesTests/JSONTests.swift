@@ -2,7 +2,7 @@ import DVAEFiles
 import Foundation
 import Testing
 
-/// The one reader and the one writer of JSON.
+/// The JSON reader and writer.
 @Suite struct JSONTests {
   private func value(_ text: String) throws(DVAEError) -> JSONValue {
     try JSONValue(parsing: Array(text.utf8), path: "a.json")
@@ -15,7 +15,7 @@ import Testing
     ("0.1", .number(0.1)), ("1e2", .number(100)), ("1e400", .number(.infinity)),
     ("-Infinity", .number(-.infinity)), ("Infinity", .number(.infinity)),
     ("\"a\\u00e9\\ud83d\\ude00\\n\\/\"", .string("aé😀\n/")),
-    // Halves of surrogate pairs, alone and before another escape.
+    // Unpaired surrogates, alone and before another escape.
     (#""\ud800""#, .string("\u{FFFD}")), (#""\udc00x""#, .string("\u{FFFD}x")),
     (#""\ud800\u0041""#, .string("\u{FFFD}A")),
     ("\u{FEFF}[1, {\"a\": []}]", .array([.integer(1), .object(["a": .array([])])])),
@@ -48,7 +48,7 @@ import Testing
     #expect(throws: DVAEError.self) { try value(String(repeating: "[{\"a\":", count: 1_000_000)) }
   }
 
-  /// Numbers are exact on the way through, and the output is JSON whatever the input was.
+  /// Numbers are preserved exactly, and the output is JSON for any input.
   @Test func valuesAreWrittenAsTheyWere() throws {
     let text = #"{"a":[0.1,123456789012345678901234567890,-3,1e-07],"b":"\n\u001f/","c":null}"#
     #expect(try jsonText(value(text)) == Array(text.utf8))

@@ -6,7 +6,7 @@ import DVAEWeights
 
 @Suite("NumPy arrays")
 struct NpyTests {
-  /// A file with this header text, in one of the versions of the format.
+  /// Makes a file with this header text, in a version of the format.
   static func file(_ header: String, version: UInt8 = 1, data: [UInt8] = []) -> [UInt8] {
     let length =
       version == 1

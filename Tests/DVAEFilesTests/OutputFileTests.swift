@@ -6,7 +6,7 @@ import Testing
 @Suite struct OutputFileTests {
   let folder = TemporaryFolder()
 
-  /// A lock that is given back soon is waited for; one that stays is another run's.
+  /// A lock that is released soon is awaited; a permanent one belongs to another run.
   @Test func passingLocksAreWaitedFor() throws {
     let path = folder("file")
     let taken = DispatchSemaphore(value: 0)
@@ -26,7 +26,7 @@ import Testing
     withExtendedLifetime(next) {}
   }
 
-  /// Whoever waits for a lock must not get the file that its holder has renamed: it is finished.
+  /// A process that waits for a lock must not get a file that the holder has renamed as finished.
   @Test func aRenamedFileIsNotTheOneThatWasAskedFor() throws {
     let path = folder("file")
     var holder: OutputFile? = try OutputFile(path, emptied: true, locked: true)
@@ -44,7 +44,7 @@ import Testing
     #expect(FileSystem.size(folder("finished")) == 3)
   }
 
-  /// A link would lead the write to a file that nobody named.
+  /// Through a link, the write would go to a file that was not named.
   @Test func linksAreRefused() throws {
     let target = folder("target")
     try OutputFile(target, emptied: true).append([1, 2, 3])

@@ -7,7 +7,7 @@ import DVAEWeights
 @Suite struct ZipMembersTests {
   private let text = Array("a picture, perhaps".utf8)
 
-  /// A deflate stream of one block that is not compressed.
+  /// Returns a deflate stream of one uncompressed block.
   private func deflated(_ bytes: [UInt8]) -> [UInt8] {
     let count = UInt16(bytes.count)
     return [1] + littleEndian(count) + littleEndian(~count) + bytes
@@ -15,7 +15,7 @@ import DVAEWeights
 
   private var checksum: UInt32 { text.withUnsafeBytes(CRC32.checksum) }
 
-  /// What the member "a" of an archive gives.
+  /// Reads the member "a" of an archive.
   private func member(
     _ zip: ZipBuilder, limit: Int = 1000
   ) throws -> Result<[UInt8]?, DVAEError> {
@@ -53,14 +53,14 @@ import DVAEWeights
     #expect(try member(other).get() == nil)
   }
 
-  /// Entries that share bytes make reading quadratic.
+  /// Entries that share bytes would make reading quadratic.
   @Test func overlappingEntriesAreRefused() throws {
     var zip = ZipBuilder()
     zip.add("b", [UInt8](repeating: 1, count: 10))
     zip.add("a", text)
     var bytes = zip.archive()
     let entry = try #require(bytes.firstRange(of: [0x50, 0x4B, 1, 2])).lowerBound
-    // The first entry reaches into the second one.
+    // The first entry overlaps the second one.
     for place in [entry + 20, entry + 24] { bytes[place] = 50 }
     try withFolder { folder in
       try write(bytes, to: folder + "/a.zip")
@@ -69,7 +69,7 @@ import DVAEWeights
     }
   }
 
-  /// A stream that is damaged, gives more or fewer bytes than it says, or others.
+  /// Streams that are damaged, or whose content or length is wrong.
   @Test func brokenMembersAreErrors() throws {
     let stream = deflated(text)
     let cases: [([UInt8], Int, UInt32)] = [

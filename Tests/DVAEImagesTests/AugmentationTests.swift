@@ -4,7 +4,8 @@ import DVAEImages
 import DVAETensors
 import Testing
 
-/// TensorFlow's area kernel as a plain loop over all cells of one channel, in the order of its sums.
+/// TensorFlow's area kernel as a plain loop over all cells of one channel, in the order of its
+/// sums.
 private func slowArea(_ image: PixelImage, width: Int, height: Int) -> [UInt8] {
   func cells(_ index: Int, _ input: Int, _ output: Int) -> [(cell: Int, weight: Float)] {
     let scale = output > 1 ? Float(input - 1) / Float(output - 1) : Float(input) / Float(output)
@@ -87,7 +88,7 @@ private func slowArea(_ image: PixelImage, width: Int, height: Int) -> [UInt8] {
   }
 }
 
-/// Gives the same numbers again and again.
+/// Repeats the same numbers.
 private struct Scripted: RandomNumberGenerator {
   var values: [UInt64]
   var position = 0
@@ -110,18 +111,18 @@ private struct Scripted: RandomNumberGenerator {
     let second = TrainingAugmentation(listing: .transformer)
     #expect(second.sides(of: 1000) == 256...288)
     #expect(second.sides(of: 260) == 256...260)
-    // ⌊3·100/8⌋ = 37 up to, without, ⌊5·100/8⌋ = 62; a surplus of 1 or 2 has one place.
+    // ⌊3·100/8⌋ = 37 to ⌊5·100/8⌋ = 62, exclusive; a surplus of 1 or 2 leaves one position.
     #expect(second.offsets(surplus: 100) == 37...61)
     #expect(second.offsets(surplus: 0) == 0...0)
     #expect(second.offsets(surplus: 1) == 0...0)
     #expect(second.offsets(surplus: 2) == 0...0)
   }
 
-  /// The steps of listing 1 by hand, with draws that are all at the low or the high end.
+  /// The steps of listing 1 by hand, with draws at the low or the high end.
   @Test func stepsAreThePapers() throws {
     let image = Fixture.noise(width: 60, height: 40)
     let augmentation = TrainingAugmentation(resolution: 32)
-    // Products whose low half is below 2⁶⁴ mod bound are drawn again, so 0 itself is not "low".
+    // Products whose low half is below 2⁶⁴ mod bound are rejected, so 0 itself is not "low".
     var low = Scripted(values: [1 << 56])
     let first = try augmentation.apply(image, name: "", using: &low)
     #expect(
@@ -154,7 +155,7 @@ private struct Scripted: RandomNumberGenerator {
       #expect(crop.width == 256 && crop.height == 256)
       seen.append(crc32(crop.pixels))
     }
-    // Fixed for all time: a trained run must be repeatable with later versions.
+    // These never change: later versions must be able to repeat a training run.
     #expect(seen == [2_615_560_673, 1_843_386_336, 1_760_392_439])
   }
 

@@ -8,7 +8,7 @@ import Testing
 @Suite struct DecodingTests {
   @Test func fixturesAreThere() { #expect(Fixture.codecs.count >= 60) }
 
-  /// Every kind of JPEG, PNG and WebP, turned as its Exif says, is what Pillow gives.
+  /// Every kind of JPEG, PNG and WebP, oriented by its Exif, decodes as in Pillow.
   @Test(arguments: Fixture.codecs)
   func equalsPillow(_ codec: Fixture.Codec) throws {
     let image = try decodeImage(try codec.bytes(), name: codec.name)
@@ -17,8 +17,8 @@ import Testing
     #expect(largestDifference(image, expected) == 0)
   }
 
-  /// A file that is cut gives the whole picture, where its end mark and checksums alone are missing, or
-  /// an error; never a part of the picture.
+  /// A truncated file gives the complete image, if only its end mark and checksums are missing, or
+  /// an error; never a part of the image.
   @Test(arguments: Fixture.codecs)
   func everyTruncationIsNoticed(_ codec: Fixture.Codec) throws {
     let bytes = try codec.bytes()
@@ -32,19 +32,19 @@ import Testing
       #expect(image == whole, "cut to \(count) of \(bytes.count) bytes")
       complete += 1
     }
-    // The two bytes of JPEG's end mark where there is one scan; PNG's last chunk, and the checksums and
-    // the end of the compressed data before it.
+    // For JPEG, the two bytes of the end mark if there is one scan; for PNG, the last chunk, and
+    // the checksums and the end of the compressed data before it.
     switch ImageFormat(content: bytes.withUnsafeBytes { $0 }) {
     case .jpeg?:
       let mayLackEnd = !codec.name.contains("progressive") && !codec.name.contains("arithmetic")
       #expect(complete <= (mayLackEnd ? 2 : 0))
     case .png?: #expect((12...).contains(complete))
-    // What lies behind the end that the file names is not needed.
+    // Bytes after the stated end of the file are not needed.
     default: #expect(complete == 0 || codec.name == "webp_late_exif.webp")
     }
   }
 
-  /// Whatever a flipped byte does, it must not crash, nor take memory for a claimed size.
+  /// A flipped byte must never cause a crash or an allocation of the claimed size.
   @Test(arguments: Fixture.codecs)
   func corruptionDoesNotCrash(_ codec: Fixture.Codec) throws {
     let bytes = try codec.bytes()
@@ -63,7 +63,7 @@ import Testing
   }
 
   @Test func damagedPNGIsNoticed() throws {
-    // In PNG a checksum covers every byte that matters.
+    // In PNG, checksums cover all relevant bytes.
     let bytes = try Fixture.bytes("codecs/png_rgb8.png")
     let good = try decodeImage(bytes, name: "good")
     for position in bytes.indices {
@@ -118,7 +118,7 @@ import Testing
   }
 
   @Test func damagedJPEGIsNotFilledWithGray() throws {
-    // The file ends properly; the data of its second half is gone.
+    // The file ends properly, but the data of its second half are missing.
     let bytes = try Fixture.bytes("images/kodim04.jpg")
     let cut = Array(bytes[..<(bytes.count / 2)]) + [0xFF, 0xD9]
     #expect(throws: DVAEError.self) { try decodeImage(cut, name: "cut.jpg") }
@@ -145,7 +145,7 @@ import Testing
       "\(error?.description ?? "")")
   }
 
-  /// A gray progressive JPEG without content, of one scan of means and then of detail.
+  /// Makes a gray progressive JPEG without content: one scan of means, then of detail.
   private func progressive(side: Int, scans: Int) -> [UInt8] {
     let (high, low) = (UInt8(side >> 8), UInt8(side & 255))
     let blocks = ((side + 7) / 8) * ((side + 7) / 8)
@@ -157,7 +157,7 @@ import Testing
     }
     var file: [UInt8] = [0xFF, 0xD8, 0xFF, 0xDB, 0, 67, 0] + [UInt8](repeating: 1, count: 64)
     file += [0xFF, 0xC2, 0, 11, 8, high, low, high, low, 1, 1, 0x11, 0]
-    // Codes of a single zero bit: no difference of means, and the end of 16384 bands or more.
+    // Codes of a single zero bit: no difference of means, and the end of at least 16384 bands.
     file += table(0, 0) + table(0x10, 0xE0)
     file += scan(0, 0, bytes: (blocks + 7) / 8)
     let ends = (blocks + 16383) / 16384 * 15
@@ -168,7 +168,7 @@ import Testing
     return file + [0xFF, 0xD9]
   }
 
-  /// Few enough scans, but each goes over 43 million pixels: 2³² in all are the limit.
+  /// Few scans, but each covers 43 million pixels: the limit is 2³² in all.
   @Test func scansOfLargeImagesAreFewer() throws {
     let small = try decodeImage(progressive(side: 100, scans: 99), name: "scans.jpg")
     #expect(small.width == 100 && small.height == 100)
@@ -179,7 +179,7 @@ import Testing
       "\(error?.description ?? "")")
   }
 
-  /// libpng keeps whole rows: a side has a limit of its own.
+  /// libpng keeps whole rows, so the width has its own limit.
   @Test func sidesOfPNGAreBounded() throws {
     func header(_ width: UInt32, _ height: UInt32) -> [UInt8] {
       let size = [width, height].flatMap { withUnsafeBytes(of: $0.bigEndian, Array.init) }

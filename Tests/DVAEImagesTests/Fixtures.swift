@@ -8,7 +8,7 @@ extension Fixture {
     try decodeImage(try bytes(name), name: name)
   }
 
-  /// An image of the codec fixtures and what Pillow reads from it.
+  /// An image of the codec fixtures, and its pixels in Pillow.
   struct Codec: Sendable, CustomStringConvertible {
     var name: String
     var width: Int
@@ -36,7 +36,7 @@ extension Fixture {
     }
   }()
 
-  /// The data of a float32 array in version 1 of NumPy's format.
+  /// Returns the data of a float32 array in version 1 of NumPy's format.
   static func floats(npy name: String) throws -> [Float] {
     let bytes = try bytes(name)
     let header = 10 + Int(bytes[8]) + Int(bytes[9]) << 8
@@ -49,7 +49,7 @@ extension Fixture {
     }
   }
 
-  /// The pattern of the resizing goldens.
+  /// Returns the pattern of the expected resizing results.
   static func pattern(width: Int, height: Int) -> PixelImage {
     var pixels: [UInt8] = []
     for y in 0..<height {
@@ -76,7 +76,7 @@ func crc32(_ bytes: [UInt8]) -> UInt32 {
   }
 }
 
-/// The largest difference of two pictures of one size.
+/// Returns the largest difference between two images of one size.
 func largestDifference(_ a: PixelImage, _ b: PixelImage) -> Int {
   zip(a.pixels, b.pixels).reduce(0) { max($0, abs(Int($1.0) - Int($1.1))) }
 }

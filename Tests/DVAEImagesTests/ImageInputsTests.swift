@@ -24,7 +24,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
         ".git/x.jpg", "B.jpg", "ü.jpg",
       ]
       try makeFolder(names, in: folder)
-      // Links back up, to a folder that has another name already, and to nowhere.
+      // Links back up, to a folder under a second name, and to nowhere.
       let manager = FileManager.default
       try manager.createSymbolicLink(atPath: folder + "/a/up", withDestinationPath: folder)
       try manager.createSymbolicLink(atPath: folder + "/a/B", withDestinationPath: folder + "/a")
@@ -98,7 +98,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       try writer.finish()
       try write(bytes, to: folder + "/a.TAR")
       let found = try items([folder + "/a.TAR"])
-      // No image is lost: the mask is an image of its own.
+      // The mask is also an image, so it is not lost.
       #expect(found.map(\.key) == ["d/1.mask", "d/1", "2", "3"])
       #expect(found[1].name == folder + "/a.TAR: d/1")
       #expect(try found[1].decode() == decodeImage(png, name: ""))
@@ -120,7 +120,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
     }
   }
 
-  /// WebDataset cuts names at the first dot; dates, versions and sides behind it are no less images.
+  /// WebDataset splits names at the first dot; dates, versions and sides after it are still images.
   @Test(arguments: [
     (["s1.left.png", "s1.right.png"], ["s1.left", "s1.right"]),
     (["p.v2.0001.png", "p.v2.0001.txt", "p.v2.0002.png", "p.json"], ["p.v2.0001", "p.v2.0002"]),
@@ -140,7 +140,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       try write(bytes, to: folder + "/a.tar")
       let found = try items([folder + "/a.tar"])
       #expect(found.map(\.key) == keys)
-      // What is listed and found again is the same.
+      // Listed and loaded again, the items are the same.
       var list = InputList()
       for item in found { list.append(item.key, .success(item)) }
       for (index, item) in found.enumerated() {
@@ -211,7 +211,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
   @Test func namesThatAreNotUTF8AreReported() throws {
     try withFolder { folder in
       try makeFolder(["a.png", "z.png"], in: folder)
-      // "b\xFF.png" and "c\xFF.txt"; not every file system lets such names be made.
+      // "b\xFF.png" and "c\xFF.txt"; some file systems do not allow such names.
       for (letter, ending) in [("b", "png"), ("c", "txt")] {
         let name = Array((folder + "/" + letter).utf8) + [0xFF] + Array(".\(ending)\0".utf8)
         let file = name.withUnsafeBytes {

@@ -16,7 +16,7 @@ import Testing
     return bytes
   }
 
-  /// The numbers are of scikit-image: see Utilities/image_quality_oracle.py.
+  /// The values are scikit-image's: see Utilities/image_quality_oracle.py.
   @Test func agreesWithScikitImage() throws {
     let a = picture { x, y, c in 7 * x + 13 * y + 40 * c }
     let b = picture { x, y, c in 7 * x + 13 * y + 40 * c + (x * y + c) % 9 }
@@ -40,7 +40,7 @@ import Testing
     #expect(abs(quality.psnr - 48.1308) < 1e-3)
   }
 
-  /// The numbers are of scikit-image and, for MS-SSIM, of its formula written out: see
+  /// The values are scikit-image's and, for MS-SSIM, of its formula written out: see
   /// Utilities/image_quality_oracle.py.
   @Test func everyMeasureAgreesWithScikitImage() throws {
     let formula = { (difference: Int) -> PixelImage in

@@ -14,7 +14,7 @@ import Testing
     let mapped = mappedTensor([image]).array
     let stem = name.split(separator: ".")[0]
     let expected = try Fixture.floats(npy: "tiny/\(stem).input.npy")
-    // The reference is [1, 3, H, W], ours [1, H, W, 3].
+    // The reference is [1, 3, H, W], this package's is [1, H, W, 3].
     let plane = 256 * 256
     try #require(expected.count == 3 * plane)
     let differing = (0..<3 * plane).filter {
@@ -23,7 +23,7 @@ import Testing
     #expect(differing.isEmpty, "\(differing.count) samples differ")
   }
 
-  /// Sizes after the resize, from torchvision (width, height of the picture, then of the resize).
+  /// torchvision's sizes after the resize (width, height of the image, then of the result).
   @Test(arguments: [
     (1000, 667, 384, 256), (640, 480, 341, 256), (333, 500, 256, 384), (257, 999, 256, 995),
   ])
@@ -126,21 +126,21 @@ import Testing
         try Preprocessing(resolution: resolution, upscale: true).apply(image, name: "")
       }
     }
-    // A sliver would become 256 × 25 600 000.
+    // This image would become 256 × 25 600 000.
     let sliver = Fixture.noise(width: 1, height: 100_000)
     #expect(throws: DVAEError.self) { try Preprocessing(upscale: true).apply(sliver, name: "") }
   }
 }
 
 @Suite struct PixelMappingTests {
-  /// Values that PyTorch gives in float32.
+  /// Values from PyTorch in float32.
   @Test func endsOfTheTable() {
     #expect(PixelMapping.table.count == 256)
     #expect(PixelMapping.table[0] == 0.1)
     #expect(PixelMapping.table[255] == 0.90000004)
   }
 
-  /// Mapping, unmapping and cutting to bytes changes 13 of the 256 values, each by one down.
+  /// Mapping, unmapping and truncating to bytes decreases 13 of the 256 values by one.
   @Test func roundTripIsTheReferences() {
     let samples = PixelMapping.table.flatMap { [$0, $0, $0] }
     let image = samples.withUnsafeBufferPointer { unmapPixels($0, width: 16, height: 16) }

@@ -55,8 +55,8 @@ import Testing
 
 /// Every instruction set against plain loops.
 @Suite struct ResamplingKernelTests {
-  /// Rows and columns, narrower than a vector and wider than several, larger and smaller; windows of
-  /// odd and of even width.
+  /// Rows and columns narrower than a vector and wider than several, enlarged and reduced; windows
+  /// of odd and of even width.
   @Test(
     arguments: [
       (1, 1, 5, 3), (2, 3, 1, 1), (5, 40, 3, 17), (17, 9, 4, 6), (21, 33, 7, 11), (22, 5, 44, 13),
@@ -74,7 +74,7 @@ import Testing
     }
   }
 
-  /// Black and white alone make the largest sums, on both sides of the range of bytes.
+  /// Black and white give the largest sums, beyond both ends of the range of bytes.
   @Test func extremesAreCutOff() {
     let image = PixelImage(
       width: 40, height: 40,
@@ -107,7 +107,7 @@ import Testing
   }
 }
 
-/// What the kernels compute, said as plainly as it can be: Pillow's weights and sums, tap by tap.
+/// The reference for the kernels: Pillow's weights and sums, tap by tap.
 private func slowResample(
   _ image: PixelImage, width: Int, height: Int, _ filter: ResamplingFilter
 ) -> PixelImage {

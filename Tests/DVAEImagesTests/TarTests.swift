@@ -4,7 +4,7 @@ import DVAEImages
 import DVAETensors
 import Testing
 
-/// All entries and what ended the reading.
+/// Returns all entries, and the error that ended the reading.
 private func entries(_ path: String) throws -> (entries: [TarEntry], error: DVAEError?) {
   var reader = try TarReader(path: path)
   var result: [TarEntry] = []
@@ -31,7 +31,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
     "set/" + String(repeating: "long", count: 20) + "/"
     + String(repeating: "name", count: 22) + ".txt"
 
-  /// Archives that Python's tarfile has written.
+  /// Archives written by Python's tarfile.
   @Test(arguments: ["ustar", "gnu", "pax"])
   func everyFormatIsRead(_ format: String) throws {
     let path = Fixture.path("archives/\(format).tar")
@@ -51,7 +51,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
     for (entry, file) in zip(found, expected) { #expect(try reader.bytes(of: entry) == file.1) }
   }
 
-  /// What GNU tar makes of a file with a hole of 128 kB, and of a hard link.
+  /// GNU tar's archives of a file with a hole of 128 kB and a hard link, in all four forms.
   @Test(arguments: ["gnu", "0.0", "0.1", "1.0"])
   func sparseFilesAndHardLinksAreRead(_ form: String) throws {
     let path = Fixture.path("archives/sparse-\(form).tar")
@@ -65,7 +65,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
     #expect(throws: DVAEError.self) { try reader.bytes(of: found[1], limit: 1000) }
   }
 
-  /// Two archives in one file, as `cat a.tar b.tar` makes them; Python needs `ignore_zeros` for it.
+  /// Two archives in one file, as from `cat a.tar b.tar`; Python needs `ignore_zeros` for it.
   @Test func joinedArchivesAreReadOn() throws {
     try withFolder { folder in
       let (first, second) = (try archive([("a.txt", [1])]), try archive([("b.txt", [2])]))
@@ -76,18 +76,18 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
       #expect(found.map(\.name) == ["a.txt", "b.txt"] && error == nil)
       let reader = try TarReader(path: path)
       #expect(try found.map { try reader.bytes(of: $0) } == [[1], [2]])
-      // What is no archive is told, after all that is one.
+      // Bytes that are not an archive are an error, after all that is one.
       try write(first + second + [UInt8](repeating: 7, count: 600), to: path)
       let junk = try entries(path)
       #expect(junk.entries.count == 2)
       #expect(junk.error?.description.contains("what follows the end mark") == true)
-      // The second one is cut.
+      // The second one is truncated.
       try write(first + second.dropLast(1024), to: path)
       #expect(try entries(path).entries.count == 2 && entries(path).error != nil)
     }
   }
 
-  /// Links to later files, through other links, around in a circle and out of the archive.
+  /// Links to later files, through other links, in a circle and out of the archive.
   @Test func linksLeadWithinTheArchive() throws {
     func link(_ name: String, to target: String, kind: String) throws -> [UInt8] {
       var block = Array(try archive([(name, [])]).prefix(512))
@@ -135,11 +135,11 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
         let (found, error) = try entries(path)
         #expect(found.map(\.name) == files.prefix(found.count).map(\.0))
         let recovery = try TarRecovery(path: path)
-        // One empty block is enough of an end mark.
+        // One empty block suffices as an end mark.
         #expect(recovery.isComplete == (count >= bytes.count - 512))
         #expect(recovery.isComplete == (error == nil))
         if let error { #expect("\(error)".hasPrefix(path + ": not a sound tar archive at byte ")) }
-        // What is sound can be continued, and gives the archive as if nothing had happened.
+        // The intact part can be continued, and gives the same archive as without interruption.
         try write(Array(bytes[..<recovery.end]), to: path)
         nonisolated(unsafe) var rest = Array(bytes[..<recovery.end])
         var writer = TarWriter(offset: recovery.end) { rest += $0 }
@@ -198,7 +198,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
       }
       try write(header(kind: "0", size: Array("0\0".utf8)), to: folder + "/a.tar")
       #expect(try entries(folder + "/a.tar").entries.count == 1)
-      // Pax records that lie about their length.
+      // Pax records with a wrong length.
       for record in ["5 path=abc\n", "99 path=a\n", "x path=a\n", "12 size=-100\n", "10 size=99\n"]
       {
         let text = Array(record.utf8)
@@ -212,7 +212,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
     }
   }
 
-  /// The bytes are fixed; Python's tarfile and GNU tar read them.
+  /// The bytes are fixed; Python's tarfile and GNU tar can read them.
   @Test func writtenBytesAreFixed() throws {
     let bytes = try archive([
       ("a.txt", Array("first".utf8)), (Self.long, .init(repeating: 9, count: 512)),
@@ -267,7 +267,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
         key: "d/1",
         fields: [.init(extension: "jpg", bytes: [1]), .init(extension: "txt", bytes: [2])]),
       WebDatasetSample(key: "d/2", fields: [.init(extension: "JPG", bytes: [3])]),
-      // A key that comes back, and a field that is there twice, start samples of their own.
+      // A repeated key or field starts another sample.
       WebDatasetSample(key: "d/1", fields: [.init(extension: "jpg", bytes: [4])]),
       WebDatasetSample(key: "d/1", fields: [.init(extension: "jpg", bytes: [5])]),
     ]
@@ -291,7 +291,8 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
       #expect(recovery.isComplete && recovery.end == end)
       #expect(recovery.lastSampleStart == end - 1024)
 
-      // A torn archive: the sound samples, the torn one with what it has, then the error.
+      // A truncated archive: the complete samples, the incomplete one with its files, then the
+      // error.
       try write(Array(bytes[..<(4 * 1024 + 512)]), to: path)
       var torn = try WebDatasetReader(path: path)
       #expect(try torn.next()?.key == "d/1")

@@ -5,7 +5,7 @@ import DVAETestSupport
 import DVAETokens
 import Testing
 
-/// A model on a device beside the same on the CPU engine.
+/// A model on a device compared with the CPU engine.
 @Suite("A model on XLA's CPU plugin", .enabled(if: TestDevice.isInstalled, TestDevice.advice))
 struct DeviceModelTests {
   private let host: DiscreteVAE

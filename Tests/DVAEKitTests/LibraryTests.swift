@@ -3,7 +3,7 @@ import DVAETestSupport
 import Foundation
 import Testing
 
-/// What people write who import the library.
+/// The library as its importers use it.
 @Suite struct LibraryTests {
   let folder = TemporaryFolder()
   let tiny = WeightsLocation.folder(URL(fileURLWithPath: Fixture.tiny))
@@ -83,7 +83,7 @@ import Testing
     #expect(throws: DVAEError.self) { try PixelImage(data: Data()) }
   }
 
-  /// The results of a job come one by one, in order, with the failures among them.
+  /// The results of a job come one by one, in order, including failures.
   @MainActor @Test func bulkWorkIsASequenceForTheMainActor() async throws {
     try write(Array("no picture".utf8), to: folder("in/b.png"))
     for name in ["a", "c"] { try photo.write(to: folder("in/\(name).png")) }

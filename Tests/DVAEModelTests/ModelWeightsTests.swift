@@ -8,7 +8,7 @@ import DVAEWeights
 
 @Suite("Weights as parameters")
 struct ModelWeightsTests {
-  /// A safetensors file of zeros in memory.
+  /// Returns a safetensors file of zeros in memory.
   private func file(
     _ tensors: [(name: String, shape: [Int])], type: String = "F32"
   ) throws -> WeightsFile {
@@ -53,13 +53,13 @@ struct ModelWeightsTests {
       "module.", "model.", "state_dict.", "ema.", "module.encoder.", "ema.module.encoder.",
     ])
   func prefixes(_ prefix: String) throws {
-    // What else a checkpoint holds is passed over.
+    // Other tensors of a checkpoint are ignored.
     let optimizer = [(name: "optimizer.step", shape: [1])]
     let named = encoder.map { (name: prefix + $0.name, shape: $0.shape) }
     let weights = try ModelWeights(file(optimizer + named))
     #expect(weights.architecture.hidden == tiny.hidden && weights.decoder == nil)
     #expect(weights.encoder?.parameters.map(\.name) == tiny.encoder.parameterShapes.map(\.name))
-    // Both halves behind one prefix.
+    // Encoder and decoder after one prefix.
     let outer = prefix.hasSuffix("encoder.") ? String(prefix.dropLast("encoder.".count)) : prefix
     let both = (tiny.encoder.parameterShapes + tiny.decoder.parameterShapes).map {
       (name: outer + $0.name, shape: $0.shape)

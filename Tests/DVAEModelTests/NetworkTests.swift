@@ -4,7 +4,7 @@ import DVAETestSupport
 import DVAETensors
 import Testing
 
-/// Encoder and decoder against the official package's results on real photos.
+/// Encoder and decoder compared with the official package's results on real photos.
 @Suite("The networks")
 struct NetworkTests {
   static let images = ["kodim04", "kodim23", "odd_401x333"]
@@ -57,7 +57,7 @@ struct NetworkTests {
         try half.statistics(tokens: tokens, height: 32, width: 32).array
       }
     }
-    // Equality outside of the expectation, which would search long arrays for their difference.
+    // Compared outside the expectation, which would search long arrays for their difference.
     let isSame = results[0] == results[1]
     #expect(isSame)
     #expect(results[0][0].contains { $0 != results[0][0][0] })
@@ -150,7 +150,7 @@ struct NetworkTests {
     return variance.squareRoot()
   }
 
-  /// How far the best logit is above the second, for every position.
+  /// Returns the difference between the two largest logits of every position.
   private func topTwoMargins(_ logits: Tensor) -> [Double] {
     let values = logits.doubles
     return stride(from: 0, to: values.count, by: logits.shape.channels).map { first in

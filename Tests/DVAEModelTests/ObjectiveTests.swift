@@ -6,7 +6,7 @@ import Foundation
 import Testing
 import DVAEWeights
 
-/// Three whole updates against the oracle in Tests/Fixtures/training, computed in float64.
+/// Three complete updates against the oracle in Tests/Fixtures/training, computed in float64.
 @Suite("The objective")
 struct ObjectiveTests {
   /// steps.json.
@@ -56,7 +56,7 @@ struct ObjectiveTests {
     }
   }
 
-  /// Every gradient tensor within 10⁻⁵ of its norm.
+  /// Expects every gradient tensor within 10⁻⁵ of its norm.
   private func expectGradients(_ gradients: ParameterSet) throws {
     let oracle = try Fixture.weights("training/gradients.safetensors")
     #expect(oracle.tensors.count == gradients.parameters.count)
@@ -67,8 +67,8 @@ struct ObjectiveTests {
     }
   }
 
-  /// The parameter within 10⁻⁴ of its norm; its movement within 10⁻³ of it, besides the
-  /// roundings of three updates.
+  /// Expects the parameter within 10⁻⁴ of its norm, and its change within 10⁻³ of its own, apart
+  /// from the roundings of three updates.
   private func expectMoved(
     _ parameter: Parameter<TensorSlice>, from start: [Double], to oracle: StoredTensor?
   ) throws {

@@ -66,7 +66,7 @@ struct QuantizedEncoderTests {
     #expect(ranges.cover(architecture))
     #expect(Set(ranges.largest.keys) == Set(architecture.encoder.layers.map(\.name)))
     #expect(!ActivationRanges().cover(architecture))
-    // The first layer reads mapped pixels, the last what the network makes of them.
+    // The first layer reads mapped pixels, the last one the network's features.
     let first = try #require(ranges.largest["encoder.blocks.input"])
     #expect(first > 0.88 && first < 0.92)
     let layer = try #require(architecture.encoder.layers.last)
@@ -75,7 +75,7 @@ struct QuantizedEncoderTests {
     joined.formUnion(half)
     #expect(joined.largest["encoder.blocks.input"] == 2)
     #expect(joined[layer] == ranges[layer])
-    // A range below what the photos have cuts off, and tokens change.
+    // A range that is too small for the photos clamps values, and tokens change.
     let x = try Fixture.activation("tiny/kodim04.input.npy")
     let engine = try CPUEngine(threads: 2)
     let right = QuantizedEncoder(

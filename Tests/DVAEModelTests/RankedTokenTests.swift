@@ -4,7 +4,7 @@ import DVAETensors
 import Foundation
 import Testing
 
-/// The most likely tokens against the logits of the official package.
+/// Ranked tokens compared with the official package's logits.
 @Suite("Ranked tokens")
 struct RankedTokenTests {
   @Test("They are the largest logits, with their log-probabilities", arguments: TestEngine.all)
@@ -24,13 +24,14 @@ struct RankedTokenTests {
     let channels = logits.shape.channels
     #expect(ranked.tokens.count == 5 * logits.shape.positions)
     for position in 0..<logits.shape.positions {
-      // The order is exactly that of the engine's own logits, the first of equals first.
+      // The order equals that of the engine's own logits; of equal ones the lower token comes
+      // first.
       let row = (0..<channels).map { logits.pointer[position * channels + $0] }
       let order = row.indices.sorted { (row[$1], $0) < (row[$0], $1) }.prefix(5)
       let places = position * 5..<position * 5 + 5
       #expect(ranked.tokens[places].map(Int.init) == Array(order))
       #expect(Array(ranked.distances[places]) == order.map { row[order[0]] - row[$0] })
-      // The probabilities are those of the reference's logits.
+      // The probabilities match those of the reference's logits.
       let reference = (0..<channels).map { Double(expected.pointer[position * channels + $0]) }
       let sum = log(reference.reduce(0) { $0 + exp($1) })
       for (k, token) in order.enumerated() {

@@ -3,9 +3,9 @@ import DVAEPreparation
 import Foundation
 import Testing
 
-/// Every filter of captions just under and just over its threshold.
+/// Every caption filter just below and just above its threshold.
 @Suite struct CaptionFilterTests {
-  /// The filter that drops a caption; nil if it passes, and then what becomes of it.
+  /// Returns the filter that drops a caption, or nil and the resulting caption.
   private func verdict(
     _ caption: String?, _ change: (inout FilterSettings) -> Void
   ) -> (reason: String?, caption: String?) {
@@ -46,7 +46,7 @@ import Testing
   }
 
   @Test func capitals() {
-    // 3 of 10; 1 of 3. One letter is no word in capitals.
+    // 3 of 10; 1 of 3. A single letter does not count as a word in capitals.
     let ten = "NASA ISS 3d photo of A small car over there"
     #expect(verdict(ten) { $0.maxCapitals = 0.3 }.reason == nil)
     #expect(verdict("SALE a car") { $0.maxCapitals = 0.3 }.reason == "max-capitals")
@@ -62,7 +62,7 @@ import Testing
     #expect(verdict("the dog near a tree") { $0.requirePreposition = true }.reason == nil)
   }
 
-  /// What cannot be told passes; with a parser built in the whole way is gone.
+  /// Without a parser, captions pass; with one, captions without a noun are dropped.
   @Test func nouns() {
     func passes(_ caption: String, _ answer: Bool?) -> Bool {
       var settings = FilterSettings(.none)
@@ -77,7 +77,7 @@ import Testing
     for caption in ["so cute and fluffy", "what is that ?", "she is smiling", "this is it"] {
       #expect(verdict(caption) { $0.requireNoun = true }.reason == expected)
     }
-    // The parser takes so many words at a time; here the noun is beyond the first ones.
+    // The parser takes a limited number of words at a time; here the noun is beyond them.
     let long = String(repeating: "very nice and ", count: 12)
     #expect(verdict(long + "nice") { $0.requireNoun = true }.reason == expected)
     #expect(verdict(long + "nice dogs") { $0.requireNoun = true }.reason == nil)
@@ -108,7 +108,7 @@ import Testing
     #expect(verdict("Paris May 2012") { $0.maxBoilerplate = 0.5 }.reason == "boilerplate")
   }
 
-  /// Captions that took time quadratic in their length, and the bound on them.
+  /// Captions that took quadratic time, and their length limit.
   @Test func longCaptionsAreBounded() {
     let open = String(repeating: "<a", count: 100_000)
     #expect(CaptionText.withoutMarkup(open) == open)
@@ -157,7 +157,7 @@ import Testing
     #expect(verdict(german) { _ in }.reason == nil)
   }
 
-  /// The presets' numbers are part of what the documentation says.
+  /// The documentation states the presets' numbers.
   @Test func presets() throws {
     let dalle = FilterSettings(.dalle)
     #expect(dalle.minWords == 3 && dalle.maxAspect == 2 && dalle.minSide == 256)
@@ -192,7 +192,7 @@ import Testing
     }
   }
 
-  /// Which numbers go together is decided at the end: the flags come after the file.
+  /// Contradictions are checked at the end, because the flags come after the file.
   @Test func noCaptionCouldPass() throws {
     let file = try FilterSettings(.dalle).overlaid(Data(#"{"max_words": 2}"#.utf8), path: "c.json")
     let error = #expect(throws: DVAEError.self) { try file.validate() }

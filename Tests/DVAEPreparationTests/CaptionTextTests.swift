@@ -2,7 +2,7 @@ import DVAEPreparation
 import Testing
 
 @Suite struct CaptionTextTests {
-  /// A plus is a space before `%2B` is a plus.
+  /// A plus is decoded to a space before `%2B` is decoded to a plus.
   @Test(arguments: [
     ("Gnome+at+school", "Gnome at school"), ("1%2B1+%3D+2", "1+1 = 2"), ("100%25", "100%"),
     ("caf%C3%A9", "café"), ("B%26W%0Aprint", "B&W\nprint"), ("%e4", "\u{FFFD}"),

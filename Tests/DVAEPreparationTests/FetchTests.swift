@@ -9,7 +9,7 @@ import Testing
 @Suite struct FetchTests {
   let folder = TemporaryFolder()
 
-  /// Prepares a table of addresses; counts what was dropped, and under "" what was not.
+  /// Prepares a table of addresses; counts the drops by reason, and the rest under "".
   private func prepare(
     _ addresses: [String], _ fetch: FetchSettings, maxBytes: Int = 1 << 20
   ) async throws -> [String: Int] {
@@ -40,7 +40,7 @@ import Testing
     return settings
   }
 
-  /// The bounds of a host hold however an address spells it.
+  /// A host's limits apply to all spellings of its address.
   @Test(arguments: [
     ("http://HOST.example:80/a", "host.example:80"), ("http://u1@host.example/", "host.example:80"),
     ("http://u:p@host.example./a?b@c", "host.example:80"),
@@ -54,7 +54,7 @@ import Testing
     #expect(found == host || (host.isEmpty && !found.contains("://")))
   }
 
-  /// Bytes behind an answer precede the next one on the same connection; a fresh one helps.
+  /// Stray bytes after an answer precede the next one on the same connection; a new one helps.
   @Test func strayBytesCostNoImage() async throws {
     let jpeg = try encodeJPEG(testPicture(1), quality: 80)
     let server = try LoopbackServer { _, _ in .init(body: jpeg, stray: Array("\r\n\n".utf8)) }
@@ -66,7 +66,7 @@ import Testing
     #expect(try await prepare(addresses, settings) == ["": 4])
   }
 
-  /// What nobody asked for: compressed answers, and encodings that are none.
+  /// Unrequested compression, and unknown encodings.
   @Test func compressedAnswersAreDecoded() async throws {
     let jpeg = try encodeJPEG(testPicture(1), quality: 80)
     let count = UInt16(jpeg.count)
@@ -90,13 +90,13 @@ import Testing
     #expect(try await prepare([addresses[0]], quick, maxBytes: jpeg.count - 1)["too-large"] == 1)
   }
 
-  /// A server of every vice: each failure is survived and counted under its kind.
+  /// Every kind of server failure is survived and counted under its kind.
   @Test func everyFailureIsCounted() async throws {
     let jpeg = try encodeJPEG(testPicture(1), quality: 80)
     let server = try LoopbackServer { request, _ in
       switch request.path {
       case "/good", "/good-again": .init(headers: ["Content-Type: image/jpeg"], body: jpeg)
-      // The content decides, not what is said about it.
+      // The content decides, not the headers.
       case "/called-html": .init(headers: ["Content-Type: text/html"], body: jpeg)
       case "/called-jpeg":
         .init(headers: ["Content-Type: image/jpeg"], body: Array("<html>gone</html>".utf8))
@@ -120,7 +120,7 @@ import Testing
       "broken", "cut", "slow", "large", "endless", "missing", "good-again",
     ]
     let others = [
-      // Nobody listens there; a plain server is no TLS server; a label of a name has 63 letters.
+      // A closed port; a server without TLS; a label of a name has at most 63 letters.
       "http://127.0.0.1:1/", server.base.replacingOccurrences(of: "http:", with: "https:") + "/",
       "http://" + String(repeating: "a", count: 64) + ".test/", "ftp://127.0.0.1/a.jpg", "http://",
     ]
@@ -131,7 +131,7 @@ import Testing
         "http-403": 1, "http-503": 1, "cut-connection": 1, "timeout": 1, "too-large": 2,
         "http-404": 1, "no-connection": 1, "tls": 1, "dns": 1,
       ])
-    // What may pass is tried twice, what will not once.
+    // Temporary failures are tried twice, permanent ones once.
     let tries = { path in server.requests.count { $0.path == path } }
     #expect(tries("/broken") == 2 && tries("/cut") == 2 && tries("/slow") == 2)
     #expect(tries("/forbidden") == 1 && tries("/missing") == 1 && tries("/itself") == 4)
@@ -162,7 +162,7 @@ import Testing
     #expect(Fetcher.isPublic(address) == isPublic)
   }
 
-  /// No host gets more requests at a time than it should, and none waits for another's.
+  /// No host gets more requests at a time than allowed, and none waits for another.
   @Test func hostsAreTreatedPolitely() async throws {
     let jpeg = try encodeJPEG(testPicture(1), quality: 80)
     let running = Mutex((now: 0, most: 0))
@@ -180,7 +180,7 @@ import Testing
     #expect((2...3).contains(running.withLock { $0.most }))
   }
 
-  /// Fetches from one host begin apart; those from another do not wait for them.
+  /// Fetches from one host start with pauses between them; those from another do not wait.
   @Test func fetchesOfAHostBeginApart() async throws {
     let jpeg = try encodeJPEG(testPicture(1), quality: 80)
     let times = Mutex<[ContinuousClock.Instant]>([])
@@ -195,12 +195,12 @@ import Testing
     let start = ContinuousClock.now
     let addresses = (0..<8).map { "\(slow.base)/\($0)" } + ["\(other.base)/a"]
     #expect(try await prepare(addresses, settings) == ["": 9])
-    // However late a request arrives: the last one began after seven pauses.
+    // However late a request arrives, the last one started after seven pauses.
     #expect(try #require(times.withLock { $0.max() }) - start >= .milliseconds(700))
     #expect(other.requests.count == 1)
   }
 
-  /// A host that asks for a pause gets it, from all that wait for it.
+  /// If a host asks for a pause, all its fetches wait.
   @Test func hostsMayAskForAPause() async throws {
     let jpeg = try encodeJPEG(testPicture(1), quality: 80)
     let times = Mutex<[ContinuousClock.Instant]>([])
@@ -217,8 +217,7 @@ import Testing
     #expect(found.count == 4 && found[1] - found[0] >= .seconds(1))
   }
 
-  /// What a server says about robots counts for the answer that brings the file, for every robot or
-  /// for this one.
+  /// A server's robots tag applies to the answer with the file, for every robot or for this one.
   @Test func robotsTagsAreHeeded() async throws {
     let jpeg = try encodeJPEG(testPicture(1), quality: 80)
     let tags: [(String, Bool)] = [

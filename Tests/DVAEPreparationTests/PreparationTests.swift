@@ -42,7 +42,7 @@ import Testing
     return samples
   }
 
-  /// Each filter of images just under and just over its threshold.
+  /// Each image filter just below and just above its threshold.
   @Test func imagesAreJudged() async throws {
     try add("a.png", "", encodePNG(testPicture(1, width: 63, height: 64)))
     try add("b.png", "", encodePNG(testPicture(2, width: 64, height: 64)))
@@ -108,7 +108,7 @@ import Testing
       $0.filters.nearDuplicates = FilterSettings.nearDistance
     }
     #expect(near == ["": 2, "duplicate": 1, "near-duplicate": 1])
-    // Another run, a list of sums, the image itself, shards.
+    // Another run, a list of checksums, the image itself, shards.
     let list = "\(try FileHash.of(folder("in/d.png")))  d.png\n"
     try write(Array(list.utf8), to: folder("sums.txt"))
     for excluded in [folder("sums.txt"), folder("in/d.png")] {
@@ -125,8 +125,8 @@ import Testing
     }
   }
 
-  /// Two pictures whose hashes differ in so many bits are alike where as many may differ, and not
-  /// where one fewer may.
+  /// Two images are near duplicates exactly if their hashes differ in at most as many bits as
+  /// allowed.
   @Test func nearDuplicatesHaveAThreshold() async throws {
     let picture = testPicture(1, width: 200, height: 200)
     // A dark corner that grows until some bits have changed.
@@ -151,7 +151,7 @@ import Testing
     PerceptualHash.distance(PerceptualHash.of(a), PerceptualHash.of(b))
   }
 
-  /// The same bytes for any number of threads; the index tells the shards' sums.
+  /// The same bytes for any number of threads; the index contains the shards' checksums.
   @Test func outputsAreDeterministic() async throws {
     for number in 0..<23 {
       try add("\(number).jpg", "photo \(number)", try encodeJPEG(testPicture(number), quality: 80))
@@ -173,8 +173,8 @@ import Testing
 
   private struct Stop: Error {}
 
-  /// A run that stops anywhere goes on after its last commit, and gives the same files; what was
-  /// seen before counts as seen.
+  /// A run that stops anywhere resumes after its last commit and gives the same files; duplicates
+  /// of images from before are still found.
   @Test func stoppedRunsGoOn() async throws {
     for number in 0..<12 {
       try add("\(number).jpg", "photo", try encodeJPEG(testPicture(number), quality: 80))
@@ -205,7 +205,7 @@ import Testing
     }
   }
 
-  /// A run goes on only where its sources are as they were: rows are counted.
+  /// A run resumes only if its sources are unchanged, because rows are counted.
   @Test func changedSourcesAreNotResumed() async throws {
     for number in 0..<4 {
       try add("\(number).jpg", "photo", try encodeJPEG(testPicture(number), quality: 80))
@@ -242,7 +242,7 @@ import Testing
     #expect(try samples("out").count == 9)
   }
 
-  /// What stands in a file that is no image stays out of the output.
+  /// The content of a file that is not an image does not appear in the output.
   @Test func contentsOfOtherFilesAreNotShown() async throws {
     try add("a.jpg", "", Array("root:x:0:0:secret".utf8))
     #expect(try await prepare("out") == ["": 0, "not-an-image": 1])

@@ -8,7 +8,7 @@ import Testing
 @Suite struct SourceTests {
   let folder = TemporaryFolder()
 
-  /// The rows of a file in short: caption, image, licence; `!reason` for an unusable one.
+  /// Returns the rows of a file in short: caption, image, licence; `!reason` for an unusable one.
   private func rows(
     _ name: String, _ text: String, _ change: (inout SourceSettings) -> Void = { _ in }
   ) throws -> [String] {
@@ -46,8 +46,8 @@ import Testing
     }
   }
 
-  /// 82 bytes that become 72 MiB of line ends: more than a thousand times more, and more than every
-  /// file may become.
+  /// 82 bytes that decompress to 72 MiB of line ends: more than a thousand times as many, and more
+  /// than the limit of every file.
   @Test func bzip2BombsAreRefused() throws {
     let bomb =
       "QlpoOTFBWSZTWStxu3EBX45AAIAQAAggADCATUZCoCWpCoCXMUFZJlNZwHCd1wDis8BAgBBAAAAIIAAwzAUppqikhWwJ"
@@ -77,13 +77,13 @@ import Testing
     #expect(try rows("cc12m.tsv", address).first == "a cat | https://a.b/c.jpg")
     let header = try rows("h.tsv", "url\tcaption\nhttp://a.b/c.jpg\ta cat\n")
     #expect(header == ["a cat | http://a.b/c.jpg"])
-    // A row that has lost a column, and a last line without its end.
+    // A row without one column, and a last line without a line end.
     let short = try rows("s.tsv", "a cat\thttp://a.b/c.jpg\na dog\na bird\thttp://d")
     #expect(short == ["a cat | http://a.b/c.jpg", "!malformed-row", "a bird | http://d"])
   }
 
-  /// Caption and address in every kind of table, in either order, with and without header, plain and
-  /// compressed: the same rows.
+  /// Caption and address in every kind of table, in either order, with and without header, plain
+  /// and compressed, give the same rows.
   @Test func allFormsGiveTheSameRows() throws {
     let pairs = [
       ("a red car", "http://img.example/1.jpg"), ("a cat , on a mat", "http://img.example/2.jpg"),
@@ -113,7 +113,7 @@ import Testing
     }
   }
 
-  /// Whatever Python's `json` reads, by lines or as one list.
+  /// The same input as Python's `json` is accepted, by lines or as one list.
   @Test func jsonIsReadAsPythonReadsIt() throws {
     let rows = [
       #"{"url": "a.jpg", "caption": "a cat", "score": NaN, "big": 123456789012345678901234567890}"#,
@@ -125,7 +125,7 @@ import Testing
     #expect(
       try self.rows("a.json", "\u{FEFF} [" + rows.joined(separator: ",\n") + "]\n") == expected)
     #expect(try self.rows("empty.json", "[]").isEmpty)
-    // The rows before a mistake count, and the rest is told.
+    // The rows before an error count, and the rest is reported.
     let torn = try self.rows("torn.json", "[" + rows[0] + ", {\"url\": ]")
     #expect(torn == ["a cat | a.jpg", "!unreadable-source"])
     guard case .pair(let pair)? = try pairs([folder("a.jsonl")]).first else {
@@ -138,28 +138,28 @@ import Testing
         == #"{"big":123456789012345678901234567890,"score":null}"#)
   }
 
-  /// Python's `csv` takes quotes within a field as text, also between tabs, and closes none by itself.
+  /// Like Python's `csv`, quotes within a field are text, also between tabs, and are not closed.
   @Test func quotesAreReadAsPythonReadsThem() throws {
     let text =
       " url , caption \na.jpg,a 12\" pizza\nb.jpg,\"two\nlines\"\nc.jpg,\"\"\"said\"\" he\"\r\n"
     let expected = ["a 12\" pizza | a.jpg", "two\nlines | b.jpg", "\"said\" he | c.jpg"]
     #expect(try rows("a.csv", text) == expected)
     #expect(try rows("a.tsv", text.replacingOccurrences(of: ",", with: "\t")) == expected)
-    // A quote that is never closed costs one row, not those behind it.
+    // An unclosed quote costs one row, not those after it.
     let open = "url,caption\na.jpg,\"open\nb.jpg,two\nd.jpg,four\n"
     #expect(try rows("open.csv", open) == ["!malformed-row", "two | b.jpg", "four | d.jpg"])
-    // Nor does one that another row closes, where the fields then do not fit.
+    // The same holds if another row closes it, and the fields then do not match.
     let stray = "url,caption\na.jpg,\"open\nb.jpg,two\nc.jpg\",\"three\"\nd.jpg,four\n"
     #expect(
       try rows("stray.csv", stray) == [
         "!malformed-row", "two | b.jpg", "three | c.jpg\"", "four | d.jpg",
       ])
-    // Line ends of all systems.
+    // The line ends of all systems.
     #expect(
       try rows("mac.csv", "url,caption\ra.jpg,one\rb.jpg,two") == ["one | a.jpg", "two | b.jpg"])
   }
 
-  /// A database may compute without end; only a plain table is read.
+  /// A database may compute endlessly; only plain tables are read.
   @Test(arguments: ["view", "generated"])
   func computedTablesAreRefused(_ name: String) throws {
     let path = Fixture.path("prepare/\(name).db")
@@ -193,7 +193,7 @@ import Testing
     #expect(pair.origin == folder("t.csv") + ":2")
   }
 
-  /// A lost quote costs its own line, not the rest of the file.
+  /// An unclosed quote costs its own line, not the rest of the file.
   @Test func aQuoteThatDoesNotEndLosesOneRow() throws {
     let rows = try rows("t.csv", "caption,url\n\"a dog,http://a\na cat,http://b\na bird,http://c\n")
     #expect(rows == ["!malformed-row", "a cat | http://b", "a bird | http://c"])
@@ -222,7 +222,7 @@ import Testing
     }
   }
 
-  /// A table reads nothing outside of its folder, or of the one that was named.
+  /// A table reads nothing outside its own folder or the named one.
   @Test func imagesStayInTheirFolder() throws {
     let inside = ["a.jpg", "./a.jpg", "sub/../a.jpg", "../in/a.jpg", folder("t/in/a.jpg")]
     let outside = ["../a.jpg", "../../../etc/passwd", "/etc/passwd", "..", "sub/../..", "../inn/a"]
@@ -271,7 +271,7 @@ import Testing
       ])
   }
 
-  /// Both forms of YFCC100M's metadata, with all that is encoded in them.
+  /// Both forms of YFCC100M's metadata, with all their encodings.
   @Test func yfcc() throws {
     let fields = [
       "123", "9@N00", "Ann+B", "2005-03-01 12:39:28.0", "1111467388", "SONY",
@@ -308,7 +308,7 @@ import Testing
     for name in ["a.jpg", "b.png", "sub/c.webp", "d.jpg"] {
       try write([1], to: folder("f/" + name))
     }
-    // With the mark that some editors put in front.
+    // With the byte order mark that some editors write.
     try write([0xEF, 0xBB, 0xBF] + Array("a dog\n".utf8), to: folder("f/a.txt"))
     try write(Array("a cat".utf8), to: folder("f/b.caption"))
     try write(
@@ -340,7 +340,7 @@ import Testing
         case .unusable(_, let reason, _): "!" + reason
         }
       }
-    // The end mark is missing: what came before is there all the same.
+    // The end mark is missing, but the rows before count.
     #expect(rows == ["a dog", "!unreadable-caption", "!unreadable-source"])
   }
 

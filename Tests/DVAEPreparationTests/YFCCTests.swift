@@ -10,7 +10,7 @@ import Testing
   private let bzip2 = Fixture.path("prepare/yfcc100m_dataset.bz2")
   private let database = Fixture.path("prepare/yfcc100m_dataset.sql")
 
-  /// Caption and image of each row, or `!reason`.
+  /// Returns caption and image of each row, or `!reason`.
   private func rows(
     _ paths: [String], _ change: (inout SourceSettings) -> Void = { _ in }
   ) throws -> [String] {
@@ -45,7 +45,7 @@ import Testing
     #expect(try rows([Fixture.path("prepare/yfcc100m_23.bz2")]) == all)
   }
 
-  /// What comes before the damage counts, and so do the other sources.
+  /// Rows before the damage count, and so do the other sources.
   @Test func damagedFilesLoseTheirRest() throws {
     let whole = try bytes(bzip2)
     try write(Array(whole.dropLast(20)), to: folder("cut.bz2"))
@@ -77,7 +77,7 @@ import Testing
       try images(bzip2) { $0.layout = .slip } == [
         "/y/images/00/001.zip#001.jpg", "!video", "/y/images/00/001.zip#003.jpg",
       ])
-    // The database knows neither line nor hash; the list does.
+    // The database has neither line nor hash; the list has both.
     #expect(
       try images(database) { $0.layout = .slip } == [
         "!no-place-in-archive", "!video", "!no-place-in-archive",

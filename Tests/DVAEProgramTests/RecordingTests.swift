@@ -22,10 +22,10 @@ import Testing
     let count = recording.operationCount
     #expect(engine.convolution(x, filter, reluInput: false, epilogue: .relu) == y)
     #expect(recording.operationCount == count)
-    // Another epilogue is another operation.
+    // Another epilogue makes another operation.
     #expect(engine.convolution(x, filter, reluInput: false, epilogue: .bias) != y)
     #expect(recording.operationCount == count + 1)
-    // The logits of the tokens are those that were asked for.
+    // The logits behind the tokens are the recorded ones.
     let last = self.filter("last", kernel: 1, from: 8, to: 5)
     let logits = engine.convolution(y, last, reluInput: true, epilogue: .bias)
     let tokens = engine.argmaxConvolution(y, last, reluInput: true)

@@ -4,7 +4,8 @@ import DVAETensors
 import Testing
 
 @Suite("StableHLO") struct StableHLOTests {
-  /// A program with every operation of `Engine`, on tensors with odd sides where they may be odd.
+  /// Returns a program with every operation of `Engine`, on tensors with odd sides where they may
+  /// be odd.
   private func recordEverything(replicas: Int = 1) -> Recording {
     let recording = Recording(replicas: replicas)
     let engine = RecordingEngine(recording)
@@ -82,7 +83,7 @@ import Testing
     for line in text.split(separator: "\n") {
       let names = line.split { !($0 == "%" || $0 == "_" || $0.isLetter || $0.isNumber) }
         .filter { $0.hasPrefix("%") }
-      // Arguments of functions and regions, and what stands before the equals sign.
+      // Arguments of functions and regions, and names before the equals sign.
       let isHead = line.contains("func.func") || line.hasPrefix("    ^bb0")
       let isDefinition = line.contains(" = ") && line.drop { $0 == " " }.hasPrefix("%")
       if isHead { defined.formUnion(names) }
@@ -98,7 +99,8 @@ import Testing
   }
 
   @Test("The text stays what it is") func golden() {
-    // A compiled program is found again by its text. After a change on purpose, take the new sums.
+    // The text is the cache key of a compiled program. After an intended change, update the
+    // checksums.
     let sums = ProgramPrecision.allCases.map {
       FileHash.of(Array(StableHLOWriter.text(recordEverything(), precision: $0).utf8)).prefix(16)
     }
@@ -116,10 +118,10 @@ import Testing
     #expect(lines(.float32).count == 6)
     #expect(lines(.float32).allSatisfy { $0.contains("HIGHEST") && !$0.contains("bf16") })
     #expect(lines(.tf32).allSatisfy { !$0.contains("HIGHEST") && !$0.contains("bf16") })
-    // x is read by the relaxation, so the layers that read it stay wide; the others are narrow.
+    // The relaxation reads x, so the layers that read it stay wide; the others are narrow.
     #expect(lines(.bfloat16).contains { $0.contains("bf16") })
     #expect(lines(.bfloat16).contains { !$0.contains("bf16") })
-    // What goes in and out is the same in every precision.
+    // Inputs and outputs are the same in every precision.
     func heads(_ precision: ProgramPrecision) -> Substring? {
       StableHLOWriter.text(recording, precision: precision).split(separator: "\n")[1]
     }

@@ -3,15 +3,15 @@ import Foundation
 import Testing
 
 @Suite struct PageTests {
-  /// Texts that hide markup from a search by characters: the scalar before or behind it makes one
-  /// character of both.
+  /// Texts that hide markup from a search by characters: the scalar before or after it merges with
+  /// it into one character.
   static let hostile = [
     "<script>alert(1)</script>", "a\u{600}<img src=x onerror=alert(1)>", "\u{200D}<b>",
     "\"\u{301} onload=alert(1) x=\"", "'\u{308} onload=alert(1) x='", "&lt;b&gt;", "</pre><b>",
     "</style><b>", "\0<\0b>", "\u{1B}[31m", "\u{FE0F}<b>", "<\u{338}b>", "\r\n<b>",
   ]
 
-  /// All parts of a page with one text in every place for one.
+  /// Makes a page with every kind of part and one text in all places.
   private func page(_ text: String) -> String {
     let picture = Page.Picture(title: text, bytes: [65, 66, 67], type: text)
     var curve = Curve()
@@ -35,7 +35,7 @@ import Testing
 
   @Test(arguments: hostile)
   func noTextBecomesMarkup(_ text: String) {
-    // A page is the same, scalar by scalar, as that of a harmless text in which the escaped text stands.
+    // The page equals, scalar by scalar, that of a harmless text with the escaped text inserted.
     let harmless = "HARMLESS"
     var escaped = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {

@@ -1,7 +1,7 @@
 import DVAEReports
 import Testing
 
-/// Bytes as TensorBoard's own writer makes them (tensorboard 2.20, `RecordWriter` over `event_pb2`).
+/// Bytes of TensorBoard's own writer (tensorboard 2.20, `RecordWriter` over `event_pb2`).
 @Suite struct TensorBoardEventTests {
   private func hex(_ step: Int, _ content: TensorBoardEvent.Content) -> String {
     TensorBoardEvent(time: 1.5, step: step, content).record.map { byte in

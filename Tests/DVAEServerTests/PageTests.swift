@@ -3,7 +3,7 @@ import DVAEServer
 import Foundation
 import Testing
 
-/// Headers, hosts, the page and the description.
+/// Headers, hosts, the page and the OpenAPI description.
 @Suite struct PageTests {
   private func page() throws -> (text: String, response: HTTPResponse) {
     let response = try TestService.make().handle(HTTPRequest("GET", "/"))
@@ -21,10 +21,10 @@ import Testing
       let end = try #require(text.range(of: "</\(element)>"))
       let digest = hash(String(text[start.upperBound..<end.lowerBound]))
       #expect(policy.contains("\(element)-src 'sha256-\(digest)'"))
-      // A second one would not be covered by the hash.
+      // The hash would not cover a second one.
       #expect(text.components(separatedBy: "<\(element)").count == 2)
     }
-    // An inline handler or style would be blocked, and another host is never asked.
+    // Inline handlers and styles would be blocked, and no other host is contacted.
     #expect(text.range(of: #"\son[a-z]+="#, options: .regularExpression) == nil)
     #expect(text.range(of: #"\sstyle=""#, options: .regularExpression) == nil)
     for part in ["http://", "https://", "src=\"//", "innerHTML", "eval("] {
@@ -58,7 +58,7 @@ import Testing
     #expect(service.refusal(of: HTTPRequest("GET", "/", headers: ["host": "x"]))?.status == 403)
   }
 
-  /// Heads of any bytes are refused or answered, and never end the process.
+  /// Request heads of arbitrary bytes are refused or answered, and never end the process.
   @Test func headsOfAnyBytes() throws {
     let service = try TestService.make { $0.hosts = HostCheck(names: HostCheck.loopback) }
     var random = SystemRandomNumberGenerator()
@@ -100,7 +100,7 @@ import Testing
     #expect(HTTPResponse.status(of: DVAEError(.badData, code: .tooManyBytes, "x")) == 413)
   }
 
-  /// The description names every path with its method and its media types, and nothing else.
+  /// The description lists exactly the served paths with their methods and media types.
   @Test func theDescriptionIsWhatIsServed() throws {
     let service = try TestService.make()
     let description = try service.handle(HTTPRequest("GET", "/openapi.json")).json
@@ -124,7 +124,7 @@ import Testing
     #expect(schemas["Model"]?["required"] as? [String] == model.keys.sorted())
   }
 
-  /// Every reference leads somewhere.
+  /// Checks that every reference has a target.
   private func checkReferences(_ value: Any, in root: [String: Any]) throws {
     if let object = value as? [String: Any] {
       if let reference = object["$ref"] as? String {

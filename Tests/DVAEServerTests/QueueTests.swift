@@ -52,7 +52,7 @@ import Testing
     return requests
   }
 
-  /// Batches give the same bytes as single requests.
+  /// Batching does not change the bytes of responses.
   @Test(arguments: [1, 3, 16]) func batchesDoNotShow(_ batchSize: Int) async throws {
     let service = try TestService.make { $0.batchSize = batchSize }
     let requests = try Self.requests()
@@ -92,7 +92,7 @@ import Testing
     #expect(Int(early.header("Retry-After") ?? "") ?? 0 >= 1)
     let refused = await responses(service, [request])
     #expect(refused[0].status == 503 && refused[0].header("Retry-After") != nil)
-    // Requests that need no network are answered.
+    // Requests that do not need the network are answered.
     #expect(await responses(service, [HTTPRequest("GET", "/healthz")])[0].status == 200)
     gate.open()
     while answers.withLock({ $0.count }) < 2 { await Task.yield() }
@@ -126,7 +126,7 @@ import Testing
   }
 }
 
-/// Lets threads through once it is open.
+/// Blocks threads until it is opened.
 private final class Gate: Sendable {
   private let condition = NSCondition()
   private let isOpen = Mutex(false)

@@ -170,8 +170,7 @@ import Testing
     }
   }
 
-  /// Bytes of requests that were damaged at random never end the process, and are never a fault of
-  /// ours.
+  /// Requests with random damage never end the process and never cause an internal error.
   @Test func damagedBodiesAreRefused() throws {
     let service = try TestService.make()
     let json = Array(
@@ -235,6 +234,6 @@ import Testing
 }
 
 extension Service {
-  /// The status of a response.
+  /// Returns the status of a response.
   fileprivate func refusedStatus(_ request: HTTPRequest) -> Int { handle(request).status }
 }

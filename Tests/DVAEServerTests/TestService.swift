@@ -39,7 +39,7 @@ extension HTTPResponse {
     }
   }
 
-  /// The line of an error.
+  /// The problem of an error response.
   var message: String {
     let error = (try? json)?["error"] as? [String: Any]
     return error?["message"] as? String ?? ""

@@ -1,12 +1,12 @@
 package import DVAETensors
 
-/// Softmax, the Gumbel relaxation, the KL term, and the backward half of the last two.
+/// Softmax, the Gumbel relaxation, the KL term, and the backward passes of the last two.
 package struct BottleneckCase: OperationCase {
-  /// Of the logits.
+  /// The shape of the logits.
   package var shape: Shape
   /// τ.
   package var temperature: Double
-  /// The logits lie in ± this.
+  /// The logits are in ± this.
   package var spread: Float = 8
 
   /// `bottleneck on [2, 5, 7, 100], τ 0.0625`.
@@ -25,12 +25,12 @@ package struct BottleneckCase: OperationCase {
     self.spread = spread
   }
 
-  /// q, y from given and from seeded noise, the KL sum, dℓ of both and of the relaxation alone.
+  /// q, y with given and with seeded noise, the KL sum, dℓ of both and of the relaxation alone.
   package func results(of engine: some HostEngine) -> [OperationResult] {
     let (logits, dy, dyAlone) = (logits, dy, dy)
     let given = engine.gumbelSoftmax(
       logits, noise: .uniform(uniform), temperature: temperature)
-    // The backward half is judged on the very same relaxed sample.
+    // The backward pass uses the same relaxed sample for all engines.
     let y = relaxed(.uniform(uniform))
     _ = engine.gumbelSoftmaxBackward(
       dy, y: y, logits: logits, temperature: temperature, klScale: klScale)
@@ -79,7 +79,7 @@ package struct BottleneckCase: OperationCase {
     return bounds
   }
 
-  /// The argument (ℓ + g)/τ is off by the roundings of ℓ, of g and of the inner logarithm, each
+  /// The argument (ℓ + g)/τ carries the roundings of ℓ, of g and of the inner logarithm, each
   /// magnified by 1/τ; the softmax turns that into a relative error.
   private func relaxedBounds(_ noise: GumbelNoise<Tensor>) -> [Double] {
     let (l, y) = (logits.doubles, relaxed(noise).doubles)
@@ -98,8 +98,8 @@ package struct BottleneckCase: OperationCase {
 
   /// y(dy − Σ dy·y)/τ: one rounding per channel on the sum.
   ///
-  /// Below the normal numbers y may be flushed to zero before it is multiplied, and the product before
-  /// it is divided.
+  /// Subnormal y may be flushed to zero before the multiplication, and the product before the
+  /// division.
   private func backwardBounds() -> [Double] {
     let (y, dy) = (relaxed(.uniform(uniform)).doubles, dy.doubles)
     return y.indices.map { i in

@@ -1,21 +1,21 @@
 package import DVAETensors
 
-/// A convolution, its two backward halves and, for 1×1 kernels, its argmax.
+/// A convolution, its two backward passes and, for 1×1 kernels, its argmax.
 ///
 /// The epilogue is applied to the forward result and to the input gradient alike.
 package struct ConvolutionCase: OperationCase {
-  /// What is read: [N, H, W, I].
+  /// The input's shape: [N, H, W, I].
   package var input: Shape
   /// 1, 3 or 7.
   package var kernel: Int
   /// O.
   package var outputChannels: Int
-  /// Reads max(x, 0).
+  /// Whether max(x, 0) is read.
   package var reluInput = false
   /// The parts of the epilogue.
   package var parts: EpilogueParts = []
 
-  /// Which parts of an epilogue a case uses.
+  /// The parts of an epilogue in a case.
   package struct EpilogueParts: OptionSet, Sendable {
     /// The bits of the set.
     package let rawValue: Int
@@ -90,7 +90,7 @@ package struct ConvolutionCase: OperationCase {
     return [y, dx, dw, db, tokenBounds(inputs)]
   }
 
-  /// Zero where the two best logits differ by more than rounding can move them, else anything.
+  /// Zero if the two best logits differ by more than rounding can move them, else infinite.
   private func tokenBounds(_ inputs: Inputs) -> [Double] {
     var plain = self
     plain.parts = []
@@ -139,7 +139,7 @@ package struct ConvolutionCase: OperationCase {
     return results + [OperationResult("tokens", tokens.map(Double.init))]
   }
 
-  /// Everything that the row's operations read.
+  /// All inputs of the row's operations.
   private struct Inputs {
     let x, dy, weights, bias, dWeights, dBias: Tensor
     let inputMask, inputSkip, outputMask, outputSkip: Tensor
@@ -158,7 +158,7 @@ package struct ConvolutionCase: OperationCase {
       outputSkip = .random(output, seed: 10)
     }
 
-    /// The same with |·| everywhere, and masks that let everything through.
+    /// Returns the inputs with |·| everywhere, and masks that pass everything.
     func magnitudes(_ row: ConvolutionCase) -> Inputs {
       func magnitude(_ x: Tensor) -> Tensor { Tensor(x.shape, x.array.map(abs)) }
       func ones(_ x: Tensor) -> Tensor { Tensor(x.shape, repeating: 1) }

@@ -1,13 +1,13 @@
 package import DVAETensors
 package import Testing
 
-/// How far one list of numbers is from another, measured in units of an error bound per element.
+/// The differences of two lists of numbers, in multiples of an error bound per element.
 package struct Comparison: CustomStringConvertible, Sendable {
-  /// Elements compared.
+  /// The number of elements compared.
   package let count: Int
-  /// Elements whose difference exceeds their bound, NaNs included.
+  /// The number of elements whose difference exceeds their bound, including NaNs.
   package let failures: Int
-  /// The element whose difference is the largest multiple of its bound.
+  /// The index of the element whose difference is the largest multiple of its bound.
   package let worst: Int
   let expected: Double
   let actual: Double
@@ -32,7 +32,7 @@ package struct Comparison: CustomStringConvertible, Sendable {
     self.bound = actual.isEmpty ? 0 : bound(worst)
   }
 
-  /// Difference over bound; NaN and any difference over a zero bound are infinitely bad.
+  /// Difference over bound; infinite for NaN and for any difference over a zero bound.
   private static func ratio(_ difference: Double, _ bound: Double) -> Double {
     if difference == 0 { return 0 }
     if bound == .infinity, !difference.isNaN { return 0 }
@@ -84,7 +84,7 @@ extension Tensor {
   /// The elements as doubles, in [N, H, W, C] order.
   package var doubles: [Double] { elements.map(Double.init) }
 
-  /// Seeded numbers in `range`, multiples of 2⁻¹⁰, so that a step of a power of two is exact.
+  /// Returns seeded numbers in `range`, multiples of 2⁻¹⁰, so that power-of-two steps are exact.
   package static func random(
     _ shape: Shape, seed: UInt64, in range: ClosedRange<Float> = -1...1
   ) -> Tensor {

@@ -3,20 +3,20 @@ package import Foundation
 package import DVAETensors
 package import DVAEWeights
 
-/// The files in Tests/Fixtures, found from this source file's own place in the checkout.
+/// The files in Tests/Fixtures, located relative to this source file.
 package enum Fixture {
   /// Tests/Fixtures.
   package static let directory = URL(filePath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent()
     .appending(path: "Fixtures", directoryHint: .isDirectory)
 
-  /// The file at a path below Tests/Fixtures, `tiny/encoder.pkl` say.
+  /// Returns the file at a path below Tests/Fixtures, such as `tiny/encoder.pkl`.
   package static func url(_ path: String) -> URL { directory.appending(path: path) }
 
-  /// The same as a path.
+  /// Returns the same as a path.
   package static func path(_ path: String) -> String { url(path).path }
 
-  /// The bytes of the file at a path below Tests/Fixtures.
+  /// Returns the bytes of the file at a path below Tests/Fixtures.
   package static func bytes(_ path: String) throws -> [UInt8] {
     [UInt8](try Data(contentsOf: url(path)))
   }
@@ -35,23 +35,23 @@ package enum Fixture {
     images + "/" + $0
   }
 
-  /// The weights file at a path below Tests/Fixtures.
+  /// Returns the weights file at a path below Tests/Fixtures.
   package static func weights(_ path: String) throws -> WeightsFile {
     try WeightsFile.open(url(path).path)
   }
 
-  /// The `.npy` array at a path below Tests/Fixtures; [N, C, H, W] becomes [N, H, W, C].
+  /// Returns the `.npy` array at a path below Tests/Fixtures; [N, C, H, W] becomes [N, H, W, C].
   package static func activation(_ path: String) throws -> Tensor {
     let array = try NpyArray.open(url(path).path)
     return channelsLast(try array.floats(), array.shape)
   }
 
-  /// The integers of the `.npy` array at a path below Tests/Fixtures.
+  /// Returns the integers of the `.npy` array at a path below Tests/Fixtures.
   package static func integers(_ path: String) throws -> [Int64] {
     try NpyArray.open(url(path).path).int64s()
   }
 
-  /// The values of an array [N, C, H, W] as a tensor [N, H, W, C].
+  /// Returns the values of an array [N, C, H, W] as a tensor [N, H, W, C].
   package static func channelsLast(_ values: some Collection<Float>, _ shape: [Int]) -> Tensor {
     precondition(
       shape.count == 4 && values.count == shape.reduce(1, *), "channelsLast: \(shape)")

@@ -1,19 +1,19 @@
 package import DVAETensors
 
-/// Derivatives of a function by the elements of a tensor, by five-point central differences.
+/// Derivatives of a function by the elements of a tensor, from five-point central differences.
 package struct GradientCheck {
   /// Derivative by each element, in memory order.
   package let derivatives: [Double]
-  /// What the roundings of the function's float32 terms may make of each derivative.
+  /// The bound of each derivative's error due to roundings of the function's float32 terms.
   package let bound: Double
 
-  /// Differentiates `loss`, which reads the tensor's elements; they are moved and put back.
+  /// Differentiates `loss`, which reads the tensor's elements; they are changed and restored.
   ///
   /// - Parameters:
-  ///   - x: where to differentiate
+  ///   - x: the point of differentiation
   ///   - step: a power of two; no kink of the loss may lie within twice the step
-  ///   - magnitude: Σ of the magnitudes of the float32 terms that the loss adds up in double
-  ///   - loss: what to differentiate
+  ///   - magnitude: Σ of the magnitudes of the float32 terms that the loss sums in double
+  ///   - loss: the function to differentiate
   package init(at x: Tensor, step: Float, magnitude: Double, loss: () -> Double) {
     let h = Double(step)
     derivatives = x.elements.indices.map { i in
@@ -31,8 +31,8 @@ package struct GradientCheck {
 }
 
 extension Tensor {
-  /// The elements rounded to multiples of 2⁻¹⁰ and kept `margin` away from zero, so that steps are
-  /// exact and no kink at zero is crossed.
+  /// Returns the elements rounded to multiples of 2⁻¹⁰ and kept `margin` away from zero, so that
+  /// steps are exact and no kink at zero is crossed.
   package func awayFromZero(by margin: Float) -> Tensor {
     Tensor(
       shape,

@@ -7,15 +7,15 @@ import Glibc
 import Musl
 #endif
 
-/// A web server on 127.0.0.1 that answers one request per connection, each on a
-/// thread of its own, as badly as it is told to.
+/// A web server on 127.0.0.1 that answers one request per connection, each on a thread of its own,
+/// with any requested misbehaviour.
 package final class LoopbackServer: Sendable {
-  /// What the server does with a request.
+  /// The answer to a request.
   package struct Answer: Sendable {
     package var status = "200 OK"
     package var headers: [String] = []
     package var body: [UInt8] = []
-    /// Bytes of the body after which the connection is cut; nil sends all.
+    /// The number of bytes of the body before the connection is cut; nil sends all.
     package var cut: Int?
     /// Seconds between any two bytes of the body; nil sends them at once.
     package var drip: Double?
@@ -49,7 +49,7 @@ package final class LoopbackServer: Sendable {
   package var requests: [Request] { requestLog.withLock { $0 } }
   package var base: String { "http://127.0.0.1:\(port)" }
 
-  /// Listens on a free port; `answer` is called with the request and how many came before it.
+  /// Listens on a free port; `answer` is called with the request and the number of earlier ones.
   package init(_ answer: @escaping @Sendable (Request, Int) -> Answer) throws {
     #if canImport(Glibc)
     let stream = Int32(SOCK_STREAM.rawValue)
@@ -103,7 +103,7 @@ package final class LoopbackServer: Sendable {
     var byte: UInt8 = 0
     while !bytes.suffix(4).elementsEqual([13, 10, 13, 10]), recv(connection, &byte, 1, 0) == 1 {
       bytes.append(byte)
-      // No word of HTTP begins so: somebody wants to talk TLS.
+      // HTTP never begins with this byte, but TLS does.
       if bytes.first == 0x16 { break }
     }
     let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\r\n")
@@ -156,7 +156,7 @@ package final class LoopbackServer: Sendable {
 }
 
 extension LoopbackServer.Answer {
-  /// A well-behaved answer to a request for (the rest of) a file.
+  /// Returns a well-behaved answer to a request for (the rest of) a file.
   package static func file(
     _ body: [UInt8], for request: LoopbackServer.Request, tag: String = "\"one\"", cut: Int? = nil
   ) -> Self {

@@ -2,7 +2,7 @@ package import DVAETensors
 
 /// The logit-Laplace likelihood and its gradient.
 package struct LikelihoodCase: OperationCase {
-  /// Of the target; the statistics have twice the channels.
+  /// The shape of the target; the statistics have twice the channels.
   package var target: Shape
 
   /// `likelihood on [2, 5, 7, 3]`.
@@ -14,7 +14,7 @@ package struct LikelihoodCase: OperationCase {
   }
   private let scale = 0.5
 
-  /// The loss, and its gradient by μ and s.
+  /// Returns the loss, and its gradient by μ and s.
   package func results(of engine: some HostEngine) -> [OperationResult] {
     [
       OperationResult(
@@ -40,7 +40,7 @@ package struct LikelihoodCase: OperationCase {
       let error = (20 + abs(logScale)) * roundoff
       sum +=
         naturalLogarithm(2) + abs(logScale) + abs(lower) + abs(upper) + reach * (1 + abs(logScale))
-      // Where the sign itself is a matter of rounding, either is right.
+      // If the sign itself depends on rounding, either is right.
       let isKink = abs(lower - upper - s[mean]) * inverse <= error * reach
       gradient[mean] = Double(scale) * inverse * (isKink ? 2 : error)
       gradient[mean + channels] = Double(scale) * error * (1 + reach)
@@ -51,9 +51,9 @@ package struct LikelihoodCase: OperationCase {
 
 /// One AdamW update with its average, and the sum of squares.
 package struct OptimizerCase: OperationCase {
-  /// Length of the arenas.
+  /// The length of the arenas.
   package var count: Int
-  /// Updates done, this one included.
+  /// The number of updates done, including this one.
   package var update: Int
 
   /// `adamWStep 1000 on 17`.

@@ -1,22 +1,22 @@
 package import DVAETensors
 package import Testing
 
-/// One row of the table of operations: an operation with its backward half at one size.
+/// One row of the table of operations: an operation and its backward pass at one size.
 ///
-/// The same rows drive the parity of any engine with the reference engine, and timing.
+/// The same rows drive the parity tests of all engines with the reference engine, and timing.
 package protocol OperationCase: Sendable, CustomTestStringConvertible {
-  /// What an engine makes of the row's inputs: forward first, then every gradient.
+  /// Returns an engine's results for the row's inputs: forward first, then every gradient.
   func results(of engine: some HostEngine) -> [OperationResult]
 
-  /// How far each result may lie from the reference engine's, element by element.
+  /// Returns the error bound of each result against the reference engine, per element.
   ///
-  /// An error model, not a taste: length of the sum · 2⁻²⁴ · sum of magnitudes.
+  /// The bounds follow an error model: length of the sum · 2⁻²⁴ · sum of magnitudes.
   func bounds() -> [[Double]]
 }
 
 /// One output of an operation, flat.
 package struct OperationResult: Sendable {
-  /// What it is, in the letters of `Engine`: y, dx, dw.
+  /// The name, in the letters of `Engine`: y, dx, dw.
   package let name: String
   /// The elements, in memory order.
   package let values: [Double]

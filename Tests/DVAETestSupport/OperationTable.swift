@@ -1,6 +1,6 @@
 import DVAETensors
 
-/// The table of operation cases: sizes that are no multiple of any vector, tile or block.
+/// The table of operation cases: sizes that are not multiples of any vector, tile or block.
 package enum OperationTable {
   /// Every row.
   package static let all: [any OperationCase] =

@@ -2,7 +2,7 @@ package import DVAETensors
 
 /// A convolution of one-hot vectors by table lookup.
 package struct GatherCase: OperationCase {
-  /// [N, H, W, O], of the result.
+  /// The result's shape, [N, H, W, O].
   package var output: Shape
   /// I, the tokens' range.
   package var vocabulary: Int
@@ -33,7 +33,7 @@ package struct GatherCase: OperationCase {
 
 /// Pooling, upsampling, ReLU, scaled addition and sigmoid of one tensor, forward and backward.
 package struct PlainCase: OperationCase {
-  /// Of x.
+  /// The shape of x.
   package var shape: Shape
 
   /// `plain operations on [2, 5, 7, 3]`.
@@ -46,7 +46,7 @@ package struct PlainCase: OperationCase {
   }
   private var x: Tensor { .random(shape, seed: 2, in: -4...4) }
   private var r: Tensor { .random(shape, seed: 3) }
-  // As far as e^x overflows on either side.
+  // Wide enough that e^x overflows on either side.
   private var wide: Tensor { .random(shape, seed: 4, in: -120...120) }
 
   /// Every operation in the order of `Engine`.

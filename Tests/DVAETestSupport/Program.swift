@@ -1,11 +1,11 @@
 package import Foundation
 
-/// The program that the build has put beside the tests.
+/// The program that the build puts beside the tests.
 package enum Program {
   /// The program's path; `swift build --build-tests` makes it, and without it tests fail.
   package static let path = product("dvae")
 
-  /// The path of an executable product of this package.
+  /// Returns the path of an executable product of this package.
   package static func product(_ name: String) -> String {
     URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
       .appendingPathComponent(name).path

@@ -3,7 +3,7 @@ package import DVAEImages
 import DVAETensors
 package import DVAETokens
 
-/// A smooth picture of its own for every seed.
+/// Returns a smooth image that depends on the seed.
 package func testPicture(_ seed: Int, width: Int = 64, height: Int = 64) -> PixelImage {
   var generator = SeededGenerator(seed: UInt64(seed) + 1)
   let pixels = (0..<3 * 8 * 8).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
@@ -11,7 +11,7 @@ package func testPicture(_ seed: Int, width: Int = 64, height: Int = 64) -> Pixe
     .resized(width: width, height: height, filter: .bicubic)
 }
 
-/// The provenance of tokens that no model made.
+/// Returns provenance for tokens that no model made.
 package func testProvenance(
   _ crop: Preprocessing.CropMode = .none, count: Int = 7
 ) -> Provenance {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A folder of a test's own, removed with it.
+/// A temporary folder of one test.
 package final class TemporaryFolder: Sendable {
   /// The folder.
   package let path: String
@@ -13,7 +13,7 @@ package final class TemporaryFolder: Sendable {
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
-  /// The path of a name in the folder.
+  /// Returns the path of a name in the folder.
   package func callAsFunction(_ name: String) -> String { path + "/" + name }
 }
 
@@ -23,12 +23,12 @@ package func withFolder<Result>(_ body: (String) throws -> Result) throws -> Res
   return try withExtendedLifetime(folder) { try body(folder.path) }
 }
 
-/// The bytes of a file.
+/// Returns the bytes of a file.
 package func bytes(_ path: String) throws -> [UInt8] {
   [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
 }
 
-/// Writes a file, and makes its folder where it is missing.
+/// Writes a file and creates its folder if missing.
 package func write(_ bytes: [UInt8], to path: String) throws {
   let url = URL(fileURLWithPath: path)
   try FileManager.default.createDirectory(

@@ -2,7 +2,7 @@ package import DVAEAccelerator
 import Foundation
 package import Testing
 
-/// XLA's CPU plugin as the device of tests.
+/// XLA's CPU plugin as a test device.
 package enum TestDevice {
   /// Whether the plugin is installed; without it the tests on a device are skipped.
   package static let isInstalled = PluginSearch().find("cpu-xla") != nil
@@ -12,14 +12,14 @@ package enum TestDevice {
     XLA's CPU plugin is not installed, so nothing runs on a device: Scripts/install-device.sh cpu-xla
     """
 
-  /// Opens so many devices, which share the processor.
+  /// Opens this many devices, which share the processor.
   package static func open(_ devices: Int = 1) throws -> Accelerator {
     prepare()
     return try Accelerator(Plugin.load("cpu-xla"), devices: devices)
   }
 
-  /// Lets the plugin, which reads the environment when it is loaded, optimize little: the tests spend
-  /// most of their time in its compiler.
+  /// Makes the plugin, which reads the environment when it is loaded, optimise little: the tests
+  /// spend most of their time in its compiler.
   package static func prepare() { _ = flags }
 
   private static let flags: Int32 = setenv(

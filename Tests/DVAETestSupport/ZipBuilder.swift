@@ -5,7 +5,7 @@ package func littleEndian(_ number: some FixedWidthInteger) -> [UInt8] {
   withUnsafeBytes(of: number.littleEndian, Array.init)
 }
 
-/// Builds zip archives of uncompressed entries, also impossible ones.
+/// Builds zip archives of uncompressed entries, including invalid ones.
 package struct ZipBuilder {
   package var method: UInt16 = 0
   package var zip64 = false
@@ -18,7 +18,7 @@ package struct ZipBuilder {
     self.zip64 = zip64
   }
 
-  /// Adds an entry of these bytes, which are `size` ones before they are compressed.
+  /// Adds an entry of these bytes; `size` is the stated uncompressed size.
   package mutating func add(
     _ name: String, _ content: [UInt8], checksum: UInt32? = nil, size: Int? = nil
   ) {

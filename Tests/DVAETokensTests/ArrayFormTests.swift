@@ -5,7 +5,7 @@ import DVAEModel
 import Foundation
 import Testing
 
-/// The forms that are an array with a sidecar: their exact bytes, and damage to them.
+/// The array forms with a sidecar: their exact bytes, and damage to them.
 @Suite struct ArrayFormTests {
   let folder = TemporaryFolder()
 
@@ -57,7 +57,7 @@ import Testing
 
   @Test func packedTakesThirteenBitsAToken() throws {
     try write("t.packed", Self.two)
-    // 39 bits in five bytes an image: 1, then thirteen ones, then 0x0A0B.
+    // 39 bits in five bytes per image: 1, then thirteen ones, then 0x0A0B.
     let first = UInt64(1) | 8191 << 13 | 0x0A0B << 26
     let second = UInt64(2) | 3 << 13 | 4 << 26
     let expected = [first, second].flatMap { bits in
@@ -86,7 +86,7 @@ import Testing
     #expect(error?.kind == .badData)
   }
 
-  /// Byte for byte what Megatron's own writer makes of these two documents.
+  /// Byte for byte the output of Megatron's own writer for these two documents.
   @Test func megatronIndexIsExact() throws {
     let grids = [Self.two[0], TokenGrid(height: 2, width: 1, tokens: [5, 6])]
     try write("t.idx", grids)
@@ -100,13 +100,13 @@ import Testing
     #expect(try bytes(folder("t.idx")) == expected)
     #expect(try sidecar("t.idx")["grids"] as? [[Int]] == [[1, 3], [2, 1]])
     #expect(try read("t.idx") == grids)
-    // By its data file too, and without the sidecar as far as lengths tell the grids.
+    // Also by its data file, and without the sidecar if lengths determine the grids.
     #expect(try read("t.bin") == grids)
     try FileManager.default.removeItem(atPath: folder("t.idx.json"))
     #expect(try read("t.idx") == [grids[0], TokenGrid(height: 1, width: 2, tokens: [5, 6])])
   }
 
-  /// A kill may come when the index is in its place and the tokens are not.
+  /// A kill may happen when the index is in place and the tokens are not.
   @Test func megatronIsResumedBetweenItsTwoFiles() throws {
     try write("whole.idx", Self.two)
     let (path, provenance) = (folder("t.idx"), testProvenance(count: 2))
@@ -132,7 +132,7 @@ import Testing
     #expect(try TokenWriter.isComplete(path, provenance))
   }
 
-  /// The partial file keeps its name to the last, so that every step before can be done again.
+  /// The partial file keeps its name until the end, so every earlier step can be repeated.
   @Test func tokensGetTheirNameLast() throws {
     let path = folder("t.idx")
     let writer = try TokenWriter(
@@ -173,7 +173,7 @@ import Testing
     #expect(try TokenReader(contentsOf: folder(name)).checkSum())
     let data = folder(name == "t.idx" ? "t.bin" : name)
     var content = try bytes(data)
-    // The caption where it is in the file, else the last token.
+    // The caption if it is in the file, else the last token.
     let text = Array("caption 1".utf8)
     let caption = content.indices.last { content[$0...].starts(with: text) }
     content[caption ?? content.count - 2] ^= 1

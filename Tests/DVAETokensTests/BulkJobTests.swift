@@ -5,11 +5,11 @@ import Foundation
 import DVAEImages
 import Testing
 
-/// Bulk jobs whose network and inputs misbehave.
+/// Bulk jobs with misbehaving networks and inputs.
 @Suite struct BulkJobTests {
   let folder = TemporaryFolder()
 
-  /// Pictures of 16×16 pixels, all of them of the brightness that is their number.
+  /// Makes images of 16×16 pixels; each one's brightness is its number.
   private func inputs(_ count: Int) throws -> BulkInputs {
     try FileManager.default.createDirectory(atPath: folder("in"), withIntermediateDirectories: true)
     for i in 0..<count {
@@ -25,8 +25,8 @@ import Testing
       provenance: testProvenance(count: inputs.fingerprint.count))
   }
 
-  /// Gives the brightness as the only token; more than `fitting` pictures, or the one of brightness
-  /// 3, do not fit into memory.
+  /// Returns the brightness as the only token; more than `fitting` images, or the one with
+  /// brightness 3, do not fit into memory.
   private struct Model: ImageTokenizer {
     var fitting: Int
 
@@ -62,7 +62,7 @@ import Testing
     #expect(found == ["0": [0], "1": [1], "2": [2], "4": [4], "5": [5], "6": [6]])
   }
 
-  /// What is gone is one failed item; what has appeared is not part of the job.
+  /// A vanished file is one failed item; a new file does not belong to the job.
   @Test func inputsAreListedOnce() async throws {
     let inputs = try inputs(3)
     let writer = try writer(inputs)
@@ -80,7 +80,7 @@ import Testing
     #expect(keys == ["0", "2"])
   }
 
-  /// The code of a main actor may run a job; a cancelled one leaves what the next one resumes.
+  /// A main actor's code can run a job; a cancelled job can be resumed.
   @MainActor @Test func aCancelledJobCanBeResumed() async throws {
     let inputs = try inputs(40)
     var tokenizer = tokenizer(fitting: 8)

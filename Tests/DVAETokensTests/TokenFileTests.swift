@@ -7,11 +7,11 @@ import DVAEImages
 import Testing
 import DVAEWeights
 
-/// Tokens of made-up jobs through every form of file.
+/// Tokens of made-up jobs through every file form.
 @Suite struct TokenFileTests {
   let folder = TemporaryFolder()
 
-  /// Seven items, one of them a failure, grids of two sizes unless the form wants one.
+  /// Seven items including a failure, with grids of two sizes unless the form requires one.
   static func records(oneSize: Bool) -> [TokenRecord] {
     (0..<7).map { i in
       if i == 3 { return TokenRecord(key: "sub/bad", .failure("it is \"bad\"\tindeed")) }
@@ -121,7 +121,7 @@ import DVAEWeights
     #expect(lines[4].contains(#""error":"#))
   }
 
-  /// A kill may come after any commit, and with bytes and half a line behind it.
+  /// A kill may happen after any commit, with complete and partial lines after it.
   @Test(arguments: TokenFormat.allCases) func resumedOutputIsTheSameBytes(
     _ format: TokenFormat
   ) throws {
@@ -138,7 +138,7 @@ import DVAEWeights
     }
   }
 
-  /// A kill may come within the last steps: before the renaming, and after it.
+  /// A kill may happen within the last steps: before the renaming, and after it.
   @Test(arguments: TokenFormat.allCases) func killWhileFinishingIsHarmless(
     _ format: TokenFormat
   ) throws {
@@ -220,7 +220,7 @@ import DVAEWeights
     #expect(error?.code == .startOver)
   }
 
-  /// An end between the two files of the form, here by a partial file that cannot be renamed.
+  /// A kill between the two files of the form, here by a partial file that cannot be renamed.
   @Test func newSidecarNeverStandsBesideAnOldArray() throws {
     let path = folder("tokens.npy")
     try NpyArray.write([UInt16](repeating: 1, count: 36), shape: [6, 2, 3], to: path)
@@ -257,7 +257,7 @@ import DVAEWeights
     #expect(
       try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["tokens.npy.json"])
     try FileManager.default.removeItem(atPath: path + ".json")
-    // Those of an older output are.
+    // The files of an older output are.
     try Self.write(path, .npy)
     try Self.write(path, .npy)
     #expect(try TokenReader(contentsOf: path).checkSum())
@@ -270,7 +270,7 @@ import DVAEWeights
     try handle.close()
   }
 
-  /// A file's bytes, or those of everything in a folder; a sidecar counts.
+  /// Returns the bytes of a file and its sidecar, or of everything in a folder.
   private func contents(_ path: String) throws -> [String: [UInt8]] {
     var isFolder: ObjCBool = false
     #expect(FileManager.default.fileExists(atPath: path, isDirectory: &isFolder))

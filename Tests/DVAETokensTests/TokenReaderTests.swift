@@ -5,7 +5,7 @@ import Foundation
 import Testing
 import DVAEWeights
 
-/// Token files from elsewhere, and damaged ones.
+/// Token files of other programs, and damaged ones.
 @Suite struct TokenReaderTests {
   let folder = TemporaryFolder()
 
@@ -28,7 +28,7 @@ import DVAEWeights
     #expect(try read("one.npy").map(\.key) == ["one"])
   }
 
-  /// Converting the whole array once for each image would take minutes.
+  /// Converting the whole array for each image would take minutes.
   @Test(.timeLimit(.minutes(1))) func longArraysOfOtherIntegersAreConvertedOnce() throws {
     let count = 100_000
     let values = [Int64](repeating: 7, count: 4 * count)

@@ -6,7 +6,7 @@ import Foundation
 import DVAEImages
 import Testing
 
-/// Python, where it is there with NumPy.
+/// Python, if it is installed with NumPy.
 private enum Python {
   static let hasNumPy = (try? run(["-c", "import numpy"], in: "/"))?.status == 0
 
@@ -35,7 +35,7 @@ private enum Python {
     Fixture.directory
     .deletingLastPathComponent().deletingLastPathComponent().path + "/docs/token-formats.md"
 
-  /// Headings and the first block of Python below each.
+  /// Returns the headings and the first block of Python below each.
   private static func snippets() throws -> [(form: String, code: String)] {
     let text = try String(decoding: bytes(page), as: UTF8.self)
     return text.components(separatedBy: "\n## ").dropFirst().compactMap { section in
@@ -47,7 +47,7 @@ private enum Python {
     }
   }
 
-  /// What each form is called in the page's snippets.
+  /// The heading of each form in the page's snippets.
   private static let names: [TokenFormat: String] = [
     .npy: "tokens.npy", .flat: "tokens.bin", .packed: "tokens.packed", .megatron: "tokens.idx",
     .safetensors: "tokens.safetensors", .jsonLines: "tokens.jsonl", .tar: "tokens.tar",
@@ -67,7 +67,7 @@ private enum Python {
     let name = try #require(Self.names[format])
     let snippet = try #require(
       try Self.snippets().first { $0.code.contains("(\"\(name)\"") }, "no snippet for \(name)")
-    // One size, or several where the form holds them; an image of an odd number of tokens.
+    // One size, or several if the form supports them; one image with an odd number of tokens.
     let sizes = [.npy, .flat, .packed].contains(format) ? [(3, 5), (3, 5)] : [(3, 5), (2, 2)]
     try write(name, format, sizes)
     let check = """

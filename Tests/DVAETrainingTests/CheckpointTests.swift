@@ -16,7 +16,7 @@ import Testing
     run = try RunFolder(folder.path + "/run")
   }
 
-  /// A state in which all roles hold other numbers.
+  /// Makes a state whose roles all hold different numbers.
   private func state(update: Int) throws -> TrainingState {
     var configuration = try TrainingConfiguration.testing()
     configuration.keep = 2
@@ -61,7 +61,7 @@ import Testing
     }
   }
 
-  /// The bytes of the file's header: eight for its length, then JSON.
+  /// Returns the range of the file's header: eight bytes for its length, then JSON.
   private func header(of file: Data) -> Range<Int> {
     8..<8 + Int(file[0]) + Int(file[1]) << 8 + Int(file[2]) << 16
   }
@@ -89,7 +89,7 @@ import Testing
     var generator = SeededGenerator(seed: 2)
     for _ in 0..<200 {
       var damaged = whole
-      // The blanks behind the JSON mean nothing.
+      // The blanks after the JSON have no meaning.
       let at = Int(generator.next() % UInt64(header(of: whole).upperBound - 8))
       damaged[at] ^= 1 << UInt8(generator.next() % 8)
       try damaged.write(to: URL(filePath: path))
@@ -97,7 +97,7 @@ import Testing
     }
   }
 
-  /// Writes a checkpoint of the format before metadata had a checksum, with some of them changed.
+  /// Writes a checkpoint in the format before metadata had a checksum, with some of them changed.
   private func writeOldFormat(changing changed: [String: String] = [:]) throws -> String {
     let path = try run.save(state(update: 4))
     let file = try WeightsFile.open(path)
@@ -150,7 +150,7 @@ import Testing
         try Checkpoint.load(path)
       }
       #expect("\(error)".hasPrefix(path), "\(error)")
-      // The run goes on from the sound one before.
+      // The run resumes from the intact one before.
       var warnings: [String] = []
       #expect(try run.latest { warnings.append($0) }?.update == 4)
       #expect(warnings.count == 1)
@@ -165,7 +165,7 @@ import Testing
     let found = try run.latest { warnings.append($0) }
     #expect(found?.update == 4)
     #expect(warnings.count == 1 && warnings[0].contains("000000006"))
-    // The damaged one must not count among those that are kept.
+    // The damaged one must not count among those to keep.
     #expect(run.checkpoints() == [4])
   }
 

@@ -14,15 +14,15 @@ import Testing
   "The training oracle on XLA's CPU plugin", .enabled(if: TestDevice.isInstalled, TestDevice.advice)
 )
 struct DeviceOracleTests {
-  /// How far a precision may be from float64, relative: the losses, the norm of all gradients'
-  /// differences, and the same of each parameter by itself.
+  /// The relative errors allowed to a precision against float64: of the losses, of all gradients
+  /// together, and of each parameter's gradient.
   struct Bounds {
     let reconstruction, kl, gradients, gradient: Double
   }
 
-  /// In 16 bits twice what PyTorch's own autocast is off on the same updates
-  /// (Utilities/autocast_noise.py): 1.2e-3, 4.0e-3, 3.0e-3 and 0.16 in bfloat16; 4.1e-4, 5.6e-4, 4.8e-4
-  /// and 0.13 in float16.
+  /// In 16 bits, twice the errors of PyTorch's own autocast on the same updates
+  /// (Utilities/autocast_noise.py): 1.2e-3, 4.0e-3, 3.0e-3 and 0.16 in bfloat16; 4.1e-4, 5.6e-4,
+  /// 4.8e-4 and 0.13 in float16.
   @Test(
     "Losses, gradients, parameters and averages agree",
     arguments: [
@@ -37,7 +37,7 @@ struct DeviceOracleTests {
     let oracle = try Oracle()
     let architecture = try Architecture(
       hidden: 16, blocksPerGroup: 1, vocabulary: 128, initial: 128)
-    // Any power of two does: float32 and bfloat16 have room for it.
+    // Any power of two works: float32 and bfloat16 have room for it.
     let lossScale = 4096.0
     let recording = try program(architecture, lossScale: lossScale)
     let accelerator = try TestDevice.open()
@@ -81,7 +81,7 @@ struct DeviceOracleTests {
     try expectClose(tensors, "a.", oracle.final, "ema.", relative: 2e-6)
   }
 
-  /// An update whose noise is given.
+  /// Records an update whose noise is an input.
   private func program(_ architecture: Architecture, lossScale: Double) throws -> Recording {
     let recording = Recording()
     let engine = RecordingEngine(recording)
@@ -139,7 +139,7 @@ struct DeviceOracleTests {
     return (allDifferences / allNorms).squareRoot()
   }
 
-  /// The two images of update `t` in [3, 2, C, H, W], as [2, H, W, C].
+  /// Returns the two images of update `t` in [3, 2, C, H, W], as [2, H, W, C].
   private func nhwc(_ values: [Float], at t: Int, channels: Int, side: Int) -> [Float] {
     let positions = side * side
     var y = [Float](repeating: 0, count: 2 * positions * channels)

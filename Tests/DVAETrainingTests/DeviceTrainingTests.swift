@@ -8,12 +8,12 @@ import DVAETestSupport
 import DVAETraining
 import Testing
 
-/// One after the other, because they share compiled programs through the cache.
+/// Serialised, because the tests share compiled programs through the cache.
 @Suite(
   "Training on XLA's CPU plugin", .serialized,
   .enabled(if: TestDevice.isInstalled, TestDevice.advice))
 struct DeviceTrainingTests {
-  /// Trains on devices, or on the CPU engine where `devices` is nil.
+  /// Trains on devices, or on the CPU engine if `devices` is nil.
   private func train(
     _ configuration: TrainingConfiguration, from state: TrainingState? = nil, devices: Int?,
     precision: ProgramPrecision = .float32, folder: RunFolder? = nil, stopAfter: Int? = nil,
@@ -34,8 +34,8 @@ struct DeviceTrainingTests {
     return (trainer.state, watcher)
   }
 
-  /// The first eight updates of the preset `tiny` with a smaller network and smaller images, a frozen
-  /// layer and a limited norm.
+  /// Returns the first eight updates of the preset `tiny` with a smaller network, smaller images, a
+  /// frozen layer and a clipped norm.
   private func configuration(microBatch: Int) throws -> TrainingConfiguration {
     var configuration = TrainingConfiguration.tiny
     configuration.architecture = try Architecture(
@@ -66,7 +66,7 @@ struct DeviceTrainingTests {
     }
     #expect(found.watcher.validations.count == 2)
     #expect(found.watcher.pictures[0].soft[0].shape == Shape(1, 32, 32, 3))
-    // What is frozen stays as it was, to the bit.
+    // Frozen parameters keep their bits.
     let start = try TrainingState(configuration)
     for parameter in found.state.parameters.parameters where configuration.isFrozen(parameter.name)
     {
@@ -102,8 +102,8 @@ struct DeviceTrainingTests {
   @Test("Gradients of several processes are added between the programs") func processes() throws {
     let configuration = try configuration(microBatch: 2)
     let expected = try train(configuration, devices: nil)
-    // Two processes that compute the same half would have twice its gradient: a group of one that
-    // says it is two and doubles every sum trains on the first half of each batch alone.
+    // Two processes that compute the same half have twice its gradient: a group of one that claims
+    // to be two and doubles every sum trains on the first half of each batch alone.
     struct Twins: ProcessGroup {
       let rank = 0
       let count = 2
@@ -148,7 +148,7 @@ struct DeviceTrainingTests {
     #expect(skipped.watcher.updates.map(\.gradientNorm) == [0])
     var state = try #require(try run.latest { _ in })
     #expect(state.update == 1 && state.lossScale == skipped.state.lossScale)
-    // A loss scale that fits lets the next update through.
+    // A suitable loss scale lets the next update through.
     state.lossScale = LossScale(factor: 1024)
     let through = try train(configuration, from: state, devices: 1, precision: .float16)
     #expect(through.state.bits != before && through.state.lossScale?.skipped == 0)
@@ -163,7 +163,7 @@ struct DeviceTrainingTests {
 }
 
 extension SyntheticImages {
-  /// A batch of its own, for validation.
+  /// Returns a separate batch for validation.
   static func one(_ configuration: TrainingConfiguration) throws -> Tensor {
     var images = SyntheticImages(configuration, position: DataPosition())
     return try images.next().images

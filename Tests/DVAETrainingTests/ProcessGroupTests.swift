@@ -7,7 +7,7 @@ import Synchronization
 import DVAETensors
 import Testing
 
-/// Threads that take each other for processes.
+/// Threads that act as processes.
 private final class Threads: Sendable {
   private let count: Int
   private let sum = Mutex<[Double]>([])
@@ -15,7 +15,7 @@ private final class Threads: Sendable {
 
   init(_ count: Int) { self.count = count }
 
-  /// Waits for all, an odd number of times per exchange.
+  /// Waits for all; called an odd number of times per exchange.
   private func meet() {
     let goal = arrived.withLock { arrived in
       arrived += 1
@@ -88,7 +88,7 @@ struct ProcessGroupTests {
       var trainer = Trainer(
         state, engine: try CPUEngine(threads: 1), data: SyntheticImages(state.configuration),
         validation: nil, folder: nil, processes: processes)
-      // Asked of one of them, it stops all.
+      // A request to one of them stops all.
       var watcher = Watcher(stopAfter: processes.rank == processes.count - 1 ? 3 : nil)
       #expect(try trainer.run(&watcher) == .stopped)
       return (watcher.updates, trainer.state.average.arena?.tensor.array ?? [])

@@ -33,7 +33,7 @@ import Testing
     #expect(silent.contains("lower kl_weight.end"))
     let collapsing = try #require(record(kl: 3, few).collapse(under: tiny))
     #expect(collapsing.contains("10 of 1000 codes") && collapsing.contains("temperature.updates"))
-    // In the beginning, few codes are no news.
+    // At the start, few used codes are normal.
     #expect(record(kl: 3, few, update: 10).collapse(under: tiny) == nil)
   }
 

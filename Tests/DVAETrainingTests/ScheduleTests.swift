@@ -37,7 +37,7 @@ import Testing
     #expect(scaled.learningRate.updates == 12_000)
     #expect(scaled.warmUp == 5)
     #expect(scaled.temperature(750) == temperature(75_000))
-    // However short the run, a span does not vanish.
+    // Even in the shortest run, a span does not vanish.
     #expect(paper.scaled(toUpdates: 1).klWeight.updates == 1)
   }
 

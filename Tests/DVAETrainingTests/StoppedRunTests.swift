@@ -4,13 +4,13 @@ import DVAEModel
 import DVAETraining
 import Testing
 
-/// A run that is asked to stop at every moment before its first updates.
+/// A run that is stopped at every moment before its first updates.
 @Suite struct StoppedRunTests {
   let folder: TemporaryFolder
 
   init() throws { folder = TemporaryFolder() }
 
-  /// Asks for a stop once it has been asked so many times whether there is one.
+  /// Stops the run at the given query of `shouldStop`.
   private final class Impatient: TrainingObserver {
     private let patience: Int
     private(set) var asked = 0
@@ -31,7 +31,7 @@ import Testing
   private func configuration() throws -> TrainingConfiguration {
     var configuration = try TrainingConfiguration.testing(updates: 3)
     configuration.codeSpread = 3
-    // 8 places of examples in each batch for 32 codes: four batches before the first update.
+    // 8 example positions per batch for 32 codes: four batches before the first update.
     configuration.microBatch = 2
     return configuration
   }

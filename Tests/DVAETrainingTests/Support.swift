@@ -9,7 +9,7 @@ struct SyntheticImages: BatchSource {
   var position: DataPosition
   let batchSize: Int
   let resolution: Int
-  /// An image that holds NaNs, if any.
+  /// The index of an image of NaNs, if any.
   var spoiled: Int?
 
   init(_ configuration: TrainingConfiguration, position: DataPosition = DataPosition()) {
@@ -36,7 +36,7 @@ struct SyntheticImages: BatchSource {
   }
 }
 
-/// Notes what happens, and stops or throws after so many updates.
+/// Records events, and stops or throws after a number of updates.
 struct Watcher: TrainingObserver {
   struct Killed: Error {}
   var stopAfter: Int?
@@ -46,7 +46,7 @@ struct Watcher: TrainingObserver {
   var pictures: [ValidationPictures] = []
   var saved: [Int] = []
   var warnings: [String] = []
-  /// Updates after which pictures were made because they were wanted.
+  /// Updates after which requested pictures were made.
   var drawn: [Int] = []
   var wantsPictures = false
 
@@ -71,7 +71,7 @@ struct Watcher: TrainingObserver {
 }
 
 extension TrainingConfiguration {
-  /// A run of milliseconds.
+  /// Returns a run that takes milliseconds.
   static func testing(updates: Int = 6) throws -> TrainingConfiguration {
     var configuration = TrainingConfiguration.tiny.scaled(toUpdates: updates)
     configuration.architecture = try Architecture(
@@ -87,7 +87,7 @@ extension TrainingConfiguration {
 }
 
 extension TrainingState {
-  /// The bits of everything that is trained.
+  /// The bits of all trained values.
   var bits: [[UInt32]] {
     [parameters, firstMoment, secondMoment, average].map { set in
       set.parameters.flatMap { $0.values.elements.map(\.bitPattern) }

@@ -21,7 +21,7 @@ import Testing
     return ValidationSet([try images.next().images])
   }
 
-  /// Trains in a folder from where its newest checkpoint is.
+  /// Trains in a folder from its newest checkpoint on.
   @discardableResult
   private func train(
     _ configuration: TrainingConfiguration, in name: String, _ watcher: inout Watcher,
@@ -46,7 +46,7 @@ import Testing
     #expect(undisturbed.saved == [2, 4, 6, 8])
     #expect(undisturbed.validations.map(\.update) == [4, 8])
 
-    // Killed between checkpoints, then stopped in good order, then killed again.
+    // Killed between checkpoints, then stopped normally, then killed again.
     var killed = Watcher(killAfter: 3)
     #expect(throws: Watcher.Killed.self) { try train(configuration, in: "b", &killed) }
     var stopped = Watcher(stopAfter: 3)
@@ -61,7 +61,7 @@ import Testing
     #expect(resumed.state.position == expected.state.position)
     #expect(last.validations.last == undisturbed.validations.last)
     #expect(last.updates.last?.loss == undisturbed.updates.last?.loss)
-    // Otherwise equal bits would mean nothing.
+    // Otherwise equal bits would prove nothing.
     #expect(expected.state.bits != (try TrainingState(configuration)).bits)
   }
 
@@ -134,19 +134,19 @@ import Testing
 
     let encoder = ImageEncoder(
       configuration.architecture, parameters: state.parameters, engine: engine)
-    // There are as many examples as codes: each code wins at its own.
+    // With as many examples as codes, each code wins at its own example.
     #expect(examples.count == 32)
     #expect(Set(try batches.flatMap { try encoder.tokens($0) }).count == 32)
     let kl = try batches.reduce(0) { $0 + engine.klToUniform(try encoder.logits($1)) }
     #expect(abs(kl / 32 - 2) < 1e-3)
-    // No logits have a larger KL term than ln 32: asked for more, they stay moderate.
+    // The largest KL term of any logits is ln 32: if more is requested, they stay moderate.
     let other = try TrainingState(configuration)
     other.spreadCodes(to: 10, over: examples, engine: engine)
     let wide = ImageEncoder(
       configuration.architecture, parameters: other.parameters, engine: engine)
     let most = try batches.reduce(0) { $0 + engine.klToUniform(try wide.logits($1)) }
     #expect(abs(most / 32 - 0.9 * naturalLogarithm(32)) < 1e-3)
-    // Half of the decoder's weights' variance of 1 is drawn, half follows the examples.
+    // Of the decoder's weights' variance of 1, half is random and half follows the examples.
     let input = "decoder.blocks.input.w"
     let before = try #require(drawn[input]?.values.elements)
     let after = try #require(state.parameters[input]?.values.elements)
@@ -156,7 +156,7 @@ import Testing
       #expect(a.values.elements.elementsEqual(b.values.elements))
     }
 
-    // The run sees the same images with it as without.
+    // The run sees the same images with and without it.
     configuration.codeSpread = 2
     var watcher = Watcher()
     let end = try train(configuration, in: "run", &watcher).state

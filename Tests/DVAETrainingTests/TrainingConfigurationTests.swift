@@ -51,7 +51,7 @@ import Testing
     #expect(try read.changes(from: configuration).isEmpty)
   }
 
-  /// Every field with another value than in `tiny`, and whether a run may go on with it.
+  /// Every field with a value that differs from `tiny`'s, and whether a run may resume with it.
   static let others: [(field: String, json: String, isHarmless: Bool)] = [
     ("preset", #"{"preset": "other"}"#, false),
     ("architecture.n_hid", #"{"architecture": {"n_hid": 20}}"#, false),
@@ -183,7 +183,7 @@ import Testing
     let tiny = try newRun(#"{"preset": "tiny", "seed": 3}"#)
     #expect(tiny.preset == "tiny" && tiny.architecture == TrainingConfiguration.tiny.architecture)
     #expect(tiny.seed == 3)
-    // What the command line says comes first.
+    // The command line takes precedence.
     let paper = try newRun(#"{"preset": "tiny"}"#, preset: "paper")
     #expect(paper == .paper)
     #expect(try newRun("{}").preset == "starter")
@@ -193,12 +193,12 @@ import Testing
 
   @Test func onlySchedulesOfThePresetScale() throws {
     let preset = TrainingConfiguration.starter
-    // Whoever says the number of updates, the preset's schedules go along.
+    // Wherever the number of updates comes from, the preset's schedules scale with it.
     for scaled in [
       try newRun("{}", updates: 560), try newRun(#"{"updates": 560}"#),
       try newRun(#"{"updates": 9}"#, updates: 560),
     ] { #expect(scaled == preset.scaled(toUpdates: 560)) }
-    // A span that the file says is taken as it stands; its other numbers do not hold the span.
+    // A span in the file is not scaled; its other values do not fix the span.
     let json = #"{"temperature": {"updates": 900}, "learning_rate": {"start": 0.5}, "warm_up": 56}"#
     let fixed = try newRun(json, updates: 560)
     #expect(fixed.updates == 560 && fixed.temperature.updates == 900 && fixed.warmUp == 56)
@@ -237,7 +237,7 @@ import Testing
     #expect(
       configuration.data.map(configuration.located)
         == ["/a.tar", "/elsewhere/b.tar", "@/elsewhere/c.txt"])
-    // Those that are given now start here.
+    // New paths are relative to the current folder.
     configuration.setPaths(validation: ["v.tar", "@v.txt"])
     #expect(configuration.validation == [here + "/v.tar", "@\(here)/v.txt"])
 

@@ -28,7 +28,7 @@ import Testing
     ) { line in warnings.lines.withLock { $0.append(line) } }
   }
 
-  /// The numbers and places of some batches, one after the other.
+  /// Returns the numbers and positions of some consecutive batches.
   private func take(
     _ count: Int, _ images: TrainingImages, from start: DataPosition = DataPosition()
   ) throws -> [(pixels: [Float], position: DataPosition)] {
@@ -40,7 +40,7 @@ import Testing
     }
   }
 
-  /// A PNG of one colour.
+  /// Returns a PNG of one colour.
   private func colour(_ value: UInt8, side: Int) throws -> [UInt8] {
     try encodePNG(
       PixelImage(
@@ -61,7 +61,7 @@ import Testing
   }
 
   @Test func everyPassHasEveryImageOnceInItsOwnOrder() throws {
-    // Plain colours, so that a crop tells its image.
+    // Plain colours, so that a crop identifies its image.
     let count = 8
     for i in 0..<count {
       try write(colour(UInt8(30 * i), side: 40), to: folder("\(i).png"))
@@ -86,7 +86,7 @@ import Testing
     let paths = Fixture.imageFiles + [folder.path]
     let batches = try take(10, images(paths))
     let last = batches[9].position
-    // 20 images were needed; of 5 there are 3 good ones.
+    // 20 images were needed; 3 of 5 are good.
     #expect(last.skipped == last.epoch * 5 + last.index - 20)
     #expect(last.skipped > 5)
     let lines = warnings.lines.withLock { $0 }

@@ -25,7 +25,7 @@ import Testing
       })
   }
 
-  /// The inputs whose memory an output takes, by name; each must be an output of the same name.
+  /// Returns the inputs whose memory an output reuses; each must be an output of the same name.
   private func donated(_ recording: Recording) -> Set<String> {
     Set(
       recording.outputs.compactMap { output in
@@ -71,13 +71,13 @@ import Testing
     #expect(
       donated(apply)
         == state("parameters", "first_moment", "second_moment", "average", "gradients"))
-    // Gradients are added over the replicas once, not in every micro-batch.
+    // Gradients are all-reduced once, not in every micro-batch.
     func sums(_ program: Recording) -> Int {
       StableHLOWriter.text(program).split(separator: "\n").count { $0.contains("all_reduce") }
     }
     #expect(sums(accumulate) == 2)
     #expect(sums(apply) == names(frozen: false).count)
-    // Other processes may add theirs in between.
+    // Other processes may add their gradients in between.
     guard case .split = try TrainingPrograms(self.configuration, isSplit: true) else {
       Issue.record("not split")
       return
@@ -96,7 +96,7 @@ import Testing
     let architecture = configuration.architecture
     let (encoder, decoder) = (architecture.encoder.layers, architecture.decoder.layers)
     let all = try convolutions(configuration)
-    // Each layer has its product and two gradients; the first layer of all has no input gradient.
+    // Each layer has its product and two gradients; only the first layer has no input gradient.
     #expect(all == 3 * (encoder.count + decoder.count) - 1)
     configuration.frozen = ["encoder"]
     // Without the encoder's gradients the decoder's first layer has no input gradient either.

@@ -3,7 +3,7 @@ import DVAEFiles
 import Testing
 import DVAEWeights
 
-/// Files that are not what their name says, and damaged ones.
+/// Damaged files, and files that are not what their name says.
 @Suite("Containers")
 struct ContainerTests {
   @Test(
@@ -108,7 +108,7 @@ struct ContainerTests {
   @Test("a file that is cut short anywhere is an error", arguments: fixtures)
   func truncation(name: String) throws {
     let bytes = try Fixture.bytes(name)
-    // The beginning closely, then in steps, then the end closely.
+    // Every byte at the start, then in steps, then every byte at the end.
     var lengths = Array(0..<200) + Array(bytes.count - 200..<bytes.count)
     lengths += stride(from: 200, to: bytes.count - 200, by: bytes.count / 60)
     for length in lengths {
@@ -116,7 +116,7 @@ struct ContainerTests {
     }
   }
 
-  /// An archive whose first entry, the pickle, has no checksum, so that changes reach the reader.
+  /// Makes an archive without a checksum for the pickle, so that changes reach the reader.
   static func withoutPickleChecksum(_ archive: [UInt8]) -> [UInt8] {
     var archive = archive
     let field = archive[(archive.count - 22)...].dropFirst(16).prefix(4)
@@ -141,7 +141,7 @@ struct ContainerTests {
   func corruption(name: String) throws {
     var original = try Fixture.bytes(name)
     if original.starts(with: Array("PK".utf8)) { original = Self.withoutPickleChecksum(original) }
-    // Only the bytes that describe the tensors can do harm; values are any bytes.
+    // Only the bytes that describe the tensors can do harm; values may be any bytes.
     let heads =
       name.hasSuffix(".safetensors")
       ? [0..<min(5000, original.count)]

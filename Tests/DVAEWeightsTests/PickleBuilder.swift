@@ -2,7 +2,7 @@ import DVAEFiles
 import DVAETestSupport
 import DVAEWeights
 
-/// The error that reading these bytes as weights gives.
+/// Returns the error of reading these bytes as weights.
 func weightsError(_ bytes: [UInt8]) -> DVAEError? {
   do throws(DVAEError) {
     _ = try WeightsFile.parse(bytes, path: "some.pkl")
@@ -26,13 +26,13 @@ enum PickleBuilder {
 
   static func tuple(_ parts: [[UInt8]]) -> [UInt8] { Array("(".utf8) + parts.joined() + [0x74] }
 
-  /// A storage's persistent identifier.
+  /// Returns a storage's persistent identifier.
   static func storage(_ type: String, key: String, count: Int) -> [UInt8] {
     tuple([text("storage"), global("torch", type), text(key), text("cpu"), integer(count)])
       + Array("Q".utf8)
   }
 
-  /// A tensor that is a view of a storage.
+  /// Returns a tensor that is a view of a storage.
   static func tensor(_ storage: [UInt8], offset: Int = 0, shape: [Int], strides: [Int]) -> [UInt8] {
     global("torch._utils", "_rebuild_tensor_v2")
       + tuple([
@@ -41,15 +41,15 @@ enum PickleBuilder {
       ]) + Array("R".utf8)
   }
 
-  /// A dictionary of names.
+  /// Returns a dictionary of names.
   static func dictionary(_ items: [(String, [UInt8])]) -> [UInt8] {
     Array("}(".utf8) + items.flatMap { text($0) + $1 } + Array("u".utf8)
   }
 
-  /// A whole pickle that makes one value.
+  /// Returns a complete pickle that makes one value.
   static func program(_ value: [UInt8]) -> [UInt8] { [0x80, 2] + value + Array(".".utf8) }
 
-  /// An archive of `torch.save` with this pickle and these storages.
+  /// Returns an archive of `torch.save` with this pickle and these storages.
   static func archive(_ value: [UInt8], _ storages: [String: [UInt8]] = [:]) -> [UInt8] {
     var zip = ZipBuilder()
     zip.add("archive/data.pkl", program(value))

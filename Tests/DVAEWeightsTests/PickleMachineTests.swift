@@ -47,7 +47,8 @@ struct PickleMachineTests {
         == .refusedName(path: "some.pkl", name: "posix.system"))
   }
 
-  /// The names that `torch.save` uses for parameters with attributes; both are on torch's own safe list.
+  /// Names that `torch.save` uses for parameters with attributes; both are on torch's own safe
+  /// list.
   @Test("parameters with attributes are read")
   func parametersWithAttributes() throws {
     let none: [UInt8] = Array("N".utf8)
@@ -55,7 +56,7 @@ struct PickleMachineTests {
     let withState =
       P.global("torch._utils", "_rebuild_parameter_with_state")
       + P.tuple([Self.tensor, [0x88], none, P.dictionary([])]) + call
-    // The arguments of `_rebuild_tensor_v2` itself, without its call.
+    // The arguments of `_rebuild_tensor_v2`, without its call.
     let arguments = P.tuple([
       Self.storage, [0x4B, 0], P.tuple([[0x4B, 2]]), P.tuple([[0x4B, 1]]),
     ])
@@ -70,7 +71,7 @@ struct PickleMachineTests {
         P.archive(P.dictionary([("w", parameter)]), Self.data), path: "some.pkl")
       #expect(file.tensors.map(\.name) == ["w"] && file.tensors[0].shape == [2])
     }
-    // One of them within another, or any other name, is refused.
+    // Nesting one in another, or any other name, is refused.
     let nested =
       P.global("torch._tensor", "_rebuild_from_type_v2")
       + P.tuple([
@@ -80,7 +81,7 @@ struct PickleMachineTests {
     #expect(error(nested)?.code == .malformed)
   }
 
-  /// A long text costs its length each time that it is used as a name.
+  /// A long text costs its length each time it is used as a name.
   @Test("long names are refused")
   func longNames() {
     let long = String(repeating: "k", count: 5000)
@@ -188,7 +189,7 @@ struct PickleMachineTests {
       "a long string",
       { [0x58] + littleEndian(UInt32(1 << 21)) + [UInt8](repeating: 0x61, count: 1 << 21) }
     ),
-    // The same attributes given to an object again and again.
+    // The same attributes set on an object again and again.
     (
       "attributes",
       {
@@ -207,7 +208,7 @@ struct PickleMachineTests {
         return list + set + [[UInt8]](repeating: [0x68, 1, 0x68, 0, 0x52], count: 4000).joined()
       }
     ),
-    // Memo entries without end.
+    // Endless memo entries.
     (
       "memo",
       {
@@ -232,9 +233,9 @@ struct PickleMachineTests {
 
   @Test("a self-containing list, deep modules and exponentially many paths are refused")
   func cycles() {
-    // A list that holds itself.
+    // A list that contains itself.
     #expect(error([0x5D, 0x71, 0, 0x68, 0, 0x61]) != nil)
-    // Dictionaries 100 deep; each holds the next one twice, so there are 2^100 paths.
+    // Dictionaries nested 100 deep; each contains the next one twice, so there are 2^100 paths.
     for names in [["a"], ["a", "b"]] {
       var value = P.dictionary([("w", Self.tensor)])
       for depth in 0..<100 {

@@ -6,7 +6,7 @@ import DVAEWeights
 
 @Suite("Safetensors")
 struct SafetensorsTests {
-  /// A file with this header and so many bytes of data.
+  /// Makes a file with this header and this number of data bytes.
   static func file(_ header: String, data: Int) -> [UInt8] {
     littleEndian(UInt64(header.utf8.count)) + Array(header.utf8)
       + [UInt8](repeating: 0, count: data)
@@ -32,7 +32,7 @@ struct SafetensorsTests {
       let file = try WeightsFile.open(path)
       #expect(file.format == .safetensors)
       #expect(file.metadata == ["b": "2", "a\"": "{\u{1}}"])
-      // Wide elements first, so that all are aligned; else the order given.
+      // Wide elements first, so that all are aligned; otherwise the given order.
       #expect(file.tensors.map(\.name) == ["scalar", name, "slice", "empty", "half", "raw"])
       #expect(try file[name]?.floats() == values)
       #expect(file[name]?.shape == [2, 3])
@@ -96,7 +96,8 @@ struct SafetensorsTests {
           : (1 + fraction) * Double(sign: .plus, exponent: exponent - 15, significand: 1)
         #expect(Double(value) == (bits >= 0x8000 ? -magnitude : magnitude))
       }
-      // Written back, each finite value is itself, and each midpoint goes to the even neighbour.
+      // Written back, each finite value is unchanged, and each midpoint rounds to the even
+      // neighbour.
       let finite = values.enumerated().filter { $0.element.isFinite }
       let midpoints = (0..<0x7BFF).map { (values[$0] + values[$0 + 1]) / 2 }
       let below = midpoints.map { $0.nextDown }

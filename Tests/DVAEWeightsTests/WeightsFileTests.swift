@@ -6,7 +6,7 @@ import DVAEWeights
 
 @Suite("Weights files")
 struct WeightsFileTests {
-  /// The CRC-32 that Utilities/weights_digest.py prints.
+  /// Returns the CRC-32 that Utilities/weights_digest.py prints.
   func digest(_ file: WeightsFile) throws -> UInt32 {
     var bytes: [UInt8] = []
     for tensor in file.tensors.sorted(by: { $0.name < $1.name }) {
@@ -130,7 +130,7 @@ struct WeightsFileTests {
     #expect(first.pointer == second.pointer)
     #expect(first.shape == Shape(1, 1, 1, 16 * 3 * 7 * 7))
     #expect(first.array == expected)
-    // Copy on write: whoever writes to the tensor does not change the file.
+    // Copy-on-write: writing to the tensor does not change the file.
     first.pointer[0] += 1
     #expect(try load().2 == expected)
   }
@@ -200,7 +200,7 @@ struct WeightsFileTests {
       let values = [Float](repeating: 1, count: 1 << 16)
       try writeSafetensors(path, tensors: [SafetensorsEntry("w", shape: [1 << 16], floats: values)])
       let file = try WeightsFile.open(path)
-      // In place, as a download that starts again would do it.
+      // In place, as in a download that starts again.
       try write([1, 2, 3], to: path)
       #expect(throws: DVAEError.changed(path: path)) { try file["w"]?.floats() }
     }
