@@ -118,7 +118,7 @@ def serve(prepare, output):
     """
     import numpy
 
-    # Libraries print to standard output; the answers keep a copy of it to themselves.
+    # Libraries print to standard output, so the answers use a copy of it.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     run = None
@@ -128,7 +128,7 @@ def serve(prepare, output):
                 run = prepare()
                 if output:
                     numpy.save(output, run())
-            # As in `dvae benchmark --runs 1`, one run comes before the one that counts.
+            # As in `dvae benchmark --runs 1`, one run precedes the one that counts.
             run()
             start = time.perf_counter()
             run()

@@ -39,7 +39,7 @@ class Task:
             except Failed as failure:
                 failures[contender] = failure
 
-        # The first run compiles, optimises and warms up; it does not count.
+        # The first run compiles, optimises and warms up, so it does not count.
         for contender in self.contenders:
             measure(contender)
             if self.agreement and contender not in failures:
@@ -56,7 +56,7 @@ class Task:
                 else self.row(c, ours, times[c], same.get(c, "")) for c in self.contenders]
 
     def row(self, contender, ours, theirs, same):
-        # The median of the rounds' ratios: what slows both of a round down cancels out.
+        # The median of the rounds' ratios, because disturbances of a round cancel out.
         ratio = statistics.median(a / b for a, b in zip(ours, theirs))
         peak = f"{contender.peak / 1e6:.0f}" if self.memory else ""
         return (f"| {self.title} | {contender.name} | {statistics.median(theirs):.3f} | "

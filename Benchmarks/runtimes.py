@@ -181,7 +181,7 @@ class OnnxRuntimeInt8(OnnxRuntime):
                 return next(self.inputs, None)
 
         def make(path):
-            # Without VNNI two products can overflow 16 bits; 7-bit weights keep them from it.
+            # Without VNNI, two products can overflow 16 bits; 7-bit weights prevent it.
             quantization.quantize_static(
                 self.onnx(what, batch), path, Calibration(), per_channel=True,
                 reduce_range="vnni" not in cpuinfo().get("flags", "vnni"))

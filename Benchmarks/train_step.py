@@ -11,7 +11,7 @@ import sys
 
 from contenders import serve
 
-# Arguments of `Step` by the names that the table shows.
+# Arguments of `Step`, by their names in the table.
 PEERS = {
     "torch.compile, channels last": {"compiled": True},
     "torch.compile, channels last, bfloat16": {"compiled": True, "bfloat16": True},

@@ -7,15 +7,16 @@ import Glibc
 
 /// Runs independent tasks on a fixed number of threads.
 ///
-/// Tasks are cut by the size of the work, never by the number of threads, and no two of them write
-/// the same memory: which thread runs a task therefore never shows in the result.
+/// Tasks depend on the size of the work, never on the number of threads, and no two of them write
+/// the same memory: so the thread that runs a task never affects the result.
 package struct ThreadTeam: Sendable {
   let threads: Int
   private let priority = Priority()
 
   init(threads: Int) { self.threads = threads }
 
-  /// Calls `body(task, worker)` for every task; `worker` in 0..<threads names the thread's scratch.
+  /// Calls `body(task, worker)` for every task; `worker` in 0..<threads identifies the thread's
+  /// scratch.
   package func run(_ tasks: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
     let workers = min(threads, tasks)
     guard workers > 1 else {
@@ -37,7 +38,7 @@ package struct ThreadTeam: Sendable {
     }
   }
 
-  /// Cuts a long range into tasks of equal size for cheap elementwise work.
+  /// Splits a long range into tasks of equal size, for cheap elementwise work.
   func runChunks(of count: Int, size: Int, _ body: (Range<Int>) -> Void) {
     run((count + size - 1) / size) { task, _ in
       body(task * size..<min(count, (task + 1) * size))
@@ -47,8 +48,8 @@ package struct ThreadTeam: Sendable {
 
 /// The priority that the process was started with.
 ///
-/// Dispatch's threads on Linux take one of their own, so that `nice dvae train` would compete with
-/// everything else on the machine.
+/// Dispatch's threads on Linux set their own, so `nice dvae train` would compete with everything
+/// else on the machine.
 private struct Priority: Sendable {
   #if canImport(Glibc)
   private static let process = Int32(PRIO_PROCESS.rawValue)
@@ -66,10 +67,10 @@ private final class Counter: Sendable {
   let value = Atomic(0)
 }
 
-/// A task's body on its way to the other threads.
+/// A task's body, shared with the other threads.
 ///
-/// `run` returns only when all of them have left it, and tasks write disjoint memory: that is what
-/// makes the sharing sound.
+/// `run` returns only when all threads have left it, and tasks write disjoint memory, so the
+/// sharing is safe.
 private struct Shared: @unchecked Sendable {
   let body: (_ task: Int, _ worker: Int) -> Void
 }

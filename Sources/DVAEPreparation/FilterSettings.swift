@@ -6,30 +6,30 @@ package import FoundationEssentials
 package import Foundation
 #endif
 
-/// Every filter with its threshold; one that is nil or false is off.
+/// Every filter with its threshold; nil or false disables it.
 ///
-/// Which number is whose: `docs/prepare.md`.
+/// `docs/prepare.md` gives the sources of the numbers.
 package struct FilterSettings: Codable, Hashable, Sendable {
-  /// Whether there must be a caption.
+  /// Whether a caption is required.
   package var requireCaption = true
-  /// Fewest words of a caption.
+  /// The smallest number of words in a caption.
   package var minWords: Int?
-  /// Most words of a caption.
+  /// The largest number of words in a caption.
   package var maxWords: Int?
-  /// The language that captions must be in, as `en`.
+  /// The required language of captions, such as `en`.
   package var language: String?
-  /// Largest share of a caption's words that may be dates, camera names and phrases such as
+  /// The largest share of a caption's words that may be dates, camera names and phrases such as
   /// "photographed on".
   package var maxBoilerplate: Double?
-  /// Whether phrases such as "stock photo" are cut from the ends of captions.
+  /// Whether phrases such as "stock photo" are removed from the ends of captions.
   package var cropBoilerplate = false
   /// Whether captions are dropped that begin or end with phrases such as "profile photo".
   package var dropBoilerplateEnds = false
-  /// Smallest number of different words divided by all words.
+  /// The smallest ratio of different words to all words.
   package var minUnique: Double?
-  /// Largest share of words that repeat the commonest word.
+  /// The largest share of words that repeat the most frequent word.
   package var maxRepetition: Double?
-  /// Largest share of words that are in capitals or hold a digit.
+  /// The largest share of words that are in capitals or contain a digit.
   package var maxCapitals: Double?
   /// Whether the first letter must be a capital.
   package var requireCapital = false
@@ -37,17 +37,17 @@ package struct FilterSettings: Codable, Hashable, Sendable {
   package var requireDeterminer = false
   /// Whether a caption needs a preposition.
   package var requirePreposition = false
-  /// Whether a caption needs a noun, where a parser is built in.
+  /// Whether a caption needs a noun, if a parser is built in.
   package var requireNoun = false
-  /// The formats of images that are taken: `jpeg`, `png`, `webp`.
+  /// The accepted image formats: `jpeg`, `png`, `webp`.
   package var types: [String]?
-  /// Fewest pixels of the shorter side.
+  /// The smallest shorter side in pixels.
   package var minSide: Int?
-  /// Largest longer side divided by the shorter.
+  /// The largest ratio of the longer side to the shorter.
   package var maxAspect: Double?
-  /// Whether an image with the same bytes as an earlier one is dropped.
+  /// Whether images with the same bytes as an earlier one are dropped.
   package var exactDuplicates = true
-  /// Bits of the 64 in which the perceptual hashes of two images that count as one may differ.
+  /// The largest distance in bits (of 64) between the perceptual hashes of near duplicates.
   package var nearDuplicates: Int?
 
   enum CodingKeys: String, CodingKey, CaseIterable {
@@ -71,7 +71,7 @@ package struct FilterSettings: Codable, Hashable, Sendable {
     case exactDuplicates = "exact_duplicates"
     case nearDuplicates = "near_duplicates"
 
-    /// What a file may say.
+    /// The expected value of a filter in words.
     var expected: String {
       switch self {
       case .requireCaption, .cropBoilerplate, .dropBoilerplateEnds, .requireCapital,
@@ -86,13 +86,13 @@ package struct FilterSettings: Codable, Hashable, Sendable {
     }
   }
 
-  /// Sets of filters under a name.
+  /// Named sets of filters.
   package enum Preset: String, Codable, Sendable, CaseIterable {
-    /// What the DALL·E paper names.
+    /// The filters in the DALL·E paper.
     case dalle
-    /// What Sharma et al. name for Conceptual Captions, with the numbers of CC12M.
+    /// The filters of Sharma et al. for Conceptual Captions, with the numbers of CC12M.
     case conceptual
-    /// No filter but that images must be images.
+    /// No filters, except that images must be valid.
     case none
   }
 
@@ -127,12 +127,12 @@ package struct FilterSettings: Codable, Hashable, Sendable {
     }
   }
 
-  /// Bits that may differ where near duplicates are looked for and nothing else is said.
+  /// The default distance of near duplicates.
   package static let nearDistance = 4
 
-  /// These filters with those of a JSON object in their place; null switches one off.
+  /// Returns these filters, overridden by those of a JSON object; null disables one.
   ///
-  /// - Throws: a key that there is not, or a value of another kind.
+  /// - Throws: for an unknown key or a value of the wrong type.
   package func overlaid(_ json: Data, path: String) throws(DVAEError) -> FilterSettings {
     guard let value = try? JSONValue(parsing: Array(json), path: path),
       case .object(let members) = value
@@ -152,9 +152,9 @@ package struct FilterSettings: Codable, Hashable, Sendable {
     return result
   }
 
-  /// One filter at a time, for the decoder does not always say which one it cannot take.
+  /// Replaces one filter at a time, because the decoder does not always name the one that failed.
   private func replacing(_ filter: CodingKeys, by value: JSONValue) -> FilterSettings? {
-    // A number that JSON does not have would be written as null, which switches a filter off.
+    // A number that JSON cannot express would become null, which disables a filter.
     if case .number(let number) = value, !number.isFinite { return nil }
     guard let whole = try? JSONValue(parsing: jsonText(self), path: ""),
       case .object(var members) = whole

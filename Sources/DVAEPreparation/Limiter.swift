@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Lets a fixed number of tasks do something at a time; the others wait in the order they came.
+/// Limits the number of tasks that do something at a time; the others wait in order of arrival.
 final class Limiter: Sendable {
   private struct State {
     var free: Int

@@ -1,50 +1,50 @@
 package import DVAEImages
 package import DVAEFiles
 
-/// A caption and where its image is: what a source gives, row by row.
+/// A caption and its image: a row of a source.
 package struct Pair: Sendable {
-  /// The caption as the source has it, freed of the source's own encoding; nil without one.
+  /// The source's caption, decoded; nil without one.
   package var caption: String?
-  /// Where the image is.
+  /// The location of the image.
   package var image: ImageReference
-  /// The file that the pair comes from, and the line or the key in it.
+  /// The pair's file, and the line or the key in it.
   package var origin: String
-  /// The licence's name, where the source tells it.
+  /// The licence's name, if the source states it.
   package var licence: String?
-  /// The address of the licence's text, where the source tells it.
+  /// The address of the licence's text, if the source states it.
   package var licenceAddress: String?
-  /// Whatever else the source says about the pair.
+  /// The source's other data about the pair.
   package var metadata: [String: JSONValue] = [:]
 }
 
-/// Where an image is.
+/// The location of an image.
 package enum ImageReference: Sendable {
   /// In a file, or in a sample of an archive.
   case item(InputItem)
   /// A member of a zip archive.
   case zipMember(archive: String, member: String)
-  /// At an address, to be fetched.
+  /// On a server, to be fetched.
   case address(String)
 }
 
-/// A row of a source: a pair, or the reason why it is none.
+/// A row of a source: a pair, or the reason why it is unusable.
 package enum SourceRow: Sendable {
   /// A pair.
   case pair(Pair)
-  /// A row that is passed over, counted under `reason`.
+  /// A row that is skipped and counted under `reason`.
   case unusable(origin: String, reason: String, detail: String)
 }
 
 extension SourceRow {
-  /// What sources that cannot be read on are counted under.
+  /// The reason under which unreadable sources are counted.
   static let unreadableSource = "unreadable-source"
 
-  /// The rest of a source that cannot be read on.
+  /// Returns the unreadable rest of a source.
   static func unreadable(_ origin: String, _ detail: String) -> SourceRow {
     .unusable(origin: origin, reason: unreadableSource, detail: detail)
   }
 
-  /// A file that a table names outside of the folder of its images.
+  /// Returns a row whose file is outside the folder of the table's images.
   static func outside(_ origin: String, _ text: String) -> SourceRow {
     .unusable(
       origin: origin, reason: "outside-images",
@@ -52,20 +52,20 @@ extension SourceRow {
   }
 }
 
-/// Gives the rows of one file or folder, one after the other.
+/// A source of rows from one file or folder.
 protocol PairSource {
-  /// The next row; nil at the end.
+  /// Returns the next row; nil at the end.
   ///
-  /// - Throws: what makes the rest of the source unreadable
+  /// - Throws: errors that make the rest of the source unreadable
   mutating func next() throws -> SourceRow?
 }
 
-/// Why a pair was left out.
+/// The reason for dropping a pair.
 package struct Drop: Error {
-  /// Where it stayed behind.
+  /// The stage that dropped it.
   package var stage: Funnel.StageName
-  /// The filter or the kind of failure that it is counted under.
+  /// The filter or the kind of failure.
   package var reason: String
-  /// What was found, for the examples.
+  /// The finding, for the examples.
   package var detail: String
 }

@@ -1,23 +1,23 @@
 package import DVAEFiles
 
-/// Everything that decides what a job writes.
+/// All settings that determine a job's output.
 package struct PreparationSettings: Codable, Hashable, Sendable {
   /// Files and folders, in order.
   package var sources: [String]
-  /// How they are read.
+  /// The settings for reading them.
   package var source = SourceSettings()
-  /// What is left out.
+  /// The filters.
   package var filters: FilterSettings
-  /// What becomes of the images.
+  /// The settings for writing images.
   package var image = ImageSettings()
-  /// Images to be kept out: `samples.jsonl` of another run, lists of SHA-256, images, folders, tars.
+  /// Images to exclude: `samples.jsonl` of another run, lists of SHA-256, images, folders, tars.
   package var excluded: [String] = []
-  /// Samples in each shard.
+  /// The number of samples per shard.
   package var samplesPerShard = 10000
-  /// Rows to be read at most; nil for all.
+  /// The largest number of rows to read; nil for all.
   package var limit: Int?
 
-  /// The usual settings.
+  /// The default settings.
   package init(sources: [String], filters: FilterSettings) {
     self.sources = sources
     self.filters = filters

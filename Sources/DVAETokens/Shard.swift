@@ -1,12 +1,12 @@
 public import DVAEFiles
 
-/// One worker's part of a bulk job: part `index` (from 0) of `count` equal, contiguous parts.
+/// One shard of a bulk job: part `index` (from 0) of `count` equal, contiguous parts.
 ///
-/// Parts are contiguous so that the outputs of all workers, one after another, are in input order.
+/// Shards are contiguous, so that the outputs of all workers, concatenated, are in input order.
 public struct Shard: Hashable, Sendable, CustomStringConvertible {
-  /// Which part, from 0.
+  /// The number of this shard, from 0.
   public let index: Int
-  /// How many parts.
+  /// The number of shards.
   public let count: Int
 
   /// The whole job.
@@ -35,17 +35,17 @@ public struct Shard: Hashable, Sendable, CustomStringConvertible {
     self = shard
   }
 
-  /// The positions of this part among `total` items.
+  /// Returns the positions of this shard among `total` items.
   public func range(of total: Int) -> Range<Int> { bound(index, total)..<bound(index + 1, total) }
 
-  // total·i/count without overflow: the first (total mod count) parts are one longer.
+  // Computes total·i/count without overflow: the first (total mod count) parts are one longer.
   private func bound(_ i: Int, _ total: Int) -> Int {
     i * (total / count) + min(i, total % count)
   }
 
-  /// A path with `-I-of-N` before its extension, so that workers do not write over each other.
+  /// Inserts `-I-of-N` before a path's extension, so that workers do not overwrite each other.
   ///
-  /// `I` has as many digits as `N`, so that names sort. The whole job keeps the path as it is.
+  /// `I` has as many digits as `N`, so that names sort. The complete job leaves the path unchanged.
   public func path(_ path: String) -> String {
     guard count > 1 else { return path }
     let digits = String(count).count
@@ -61,7 +61,7 @@ public struct Shard: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Shard {
-  // Nearest launcher first: torchrun and mpirun set theirs inside a job of the scheduler.
+  // Nearest launcher first: torchrun and mpirun set theirs inside a scheduler's job.
   private static let launchers = [
     ("RANK", "WORLD_SIZE"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
@@ -69,11 +69,12 @@ extension Shard {
     ("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS"),
   ]
 
-  /// The part that a scheduler's variables name, and which they were; nil if there are none.
+  /// Returns the shard according to a scheduler's variables, and their names; nil if there are
+  /// none.
   ///
   /// Known are torchrun's `RANK`/`WORLD_SIZE`, Open MPI's `OMPI_COMM_WORLD_RANK`/`…_SIZE`, Slurm's
-  /// `SLURM_PROCID`/`SLURM_NTASKS` and Kubernetes' `JOB_COMPLETION_INDEX`. Kubernetes does not tell
-  /// the count by itself: put it into `JOB_COMPLETIONS`.
+  /// `SLURM_PROCID`/`SLURM_NTASKS` and Kubernetes' `JOB_COMPLETION_INDEX`. Kubernetes does not
+  /// provide the count: put it into `JOB_COMPLETIONS`.
   public static func scheduled(
     _ environment: [String: String]
   ) throws(DVAEError) -> (shard: Shard, variables: String)? {

@@ -1,6 +1,6 @@
 public import DVAEFiles
 
-/// The forms in which tokens are kept in files.
+/// The file forms of tokens.
 ///
 /// | form | holds |
 /// | --- | --- |
@@ -13,15 +13,15 @@ public import DVAEFiles
 /// | `.tar` | WebDataset: `KEY.tokens.npy` (uint16 [H/8, W/8], of any size) and the sample's own `.txt` and `.json`; `.provenance.json` is the first member, `.failures.json` and `.checksum.json` the last: names that WebDataset readers skip |
 /// | folder | the same files, unpacked, without a checksum |
 ///
-/// The sidecar `NAME.EXT.json` lists keys, failures, provenance, the SHA-256 of the array and its own,
-/// and captions (`text`) and descriptions (`json`) where samples had them. `.safetensors` keeps neither:
-/// its header has to fit into 100 MB.
+/// The sidecar `NAME.EXT.json` lists keys, failures, provenance, the SHA-256 of the array and its
+/// own, and the samples' captions (`text`) and descriptions (`json`). `.safetensors` keeps neither,
+/// because its header is limited to 100 MB.
 public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
   /// One NumPy array and a sidecar.
   case npy
   /// One array without a header of its own, and a sidecar.
   case flat = "bin"
-  /// An array of as few bits as the vocabulary needs, and a sidecar.
+  /// An array with as few bits per token as the vocabulary needs, and a sidecar.
   case packed
   /// Megatron's index, array, and a sidecar.
   case megatron = "idx"
@@ -34,10 +34,10 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
   /// WebDataset in a folder.
   case folder
 
-  /// The form that a name asks for: by its extension, or a folder if it has none, ends in `/`, or
-  /// is a folder already.
+  /// Chooses the form from a path: by its extension, or a folder if it has none, ends in `/`, or is
+  /// an existing folder.
   ///
-  /// - Throws: `usage` for no name at all and for an extension that no form has.
+  /// - Throws: `usage` for an empty path and for an unknown extension.
   public init(path: String) throws(DVAEError) {
     guard !path.isEmpty else {
       throw DVAEError(.usage, "a name for tokens is empty: they are \(Self.places)")
@@ -55,7 +55,7 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
     self = format
   }
 
-  /// Where tokens are, in words.
+  /// The places where tokens can be, in words.
   static let places =
     "kept in .npy, .bin, .packed, .idx, .safetensors, .jsonl, .tar or a folder"
 
@@ -70,38 +70,38 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
   /// Whether the form can keep soft tokens.
   public var holdsSoftTokens: Bool { [.safetensors, .tar, .folder].contains(self) }
 
-  /// The file that holds the tokens of an output at `path`.
+  /// Returns the file that holds the tokens of an output at `path`.
   func dataPath(_ path: String) -> String {
     self == .megatron ? path.dropLast(Self.megatron.rawValue.count) + Self.flat.rawValue : path
   }
 
-  /// Every file of an output at `path`.
+  /// Returns every file of an output at `path`.
   package func files(_ path: String) -> [String] {
     hasSidecar ? Array(Set([path, dataPath(path), path + ".json"])) : [path]
   }
 
-  /// The index that belongs to a `.bin`.
+  /// Returns the index of a `.bin`.
   static func megatronIndex(of path: String) -> String {
     path.dropLast(flat.rawValue.count) + megatron.rawValue
   }
 }
 
-/// Tokens or a failure: what became of one item of a bulk job.
+/// The outcome of one item of a bulk job: tokens or a failure.
 public struct TokenRecord: Sendable {
-  /// Names the item; unique within its job.
+  /// The item's key, unique within its job.
   public var key: String
-  /// The tokens, or why there are none in one line.
+  /// The tokens, or the reason of the failure in one line.
   public var outcome: Outcome
-  /// What the encoder thinks of each position, where the form keeps it.
+  /// The soft tokens, if the form keeps them.
   public var soft: SoftTokens?
-  /// Files that came with the image, by extension: `txt`, `json`.
+  /// The image's sidecar files, by extension: `txt`, `json`.
   public var companions: [String: [UInt8]]
 
   /// Tokens or a reason.
   public enum Outcome: Sendable {
     /// The image's tokens.
     case tokens(TokenGrid)
-    /// Why the image could not be done.
+    /// The reason of the failure.
     case failure(String)
   }
 
@@ -115,10 +115,10 @@ public struct TokenRecord: Sendable {
     self.companions = companions
   }
 
-  /// The caption that came with the image.
+  /// The caption of the image.
   var caption: String? { companions["txt"].map { String(decoding: $0, as: UTF8.self) } }
 
-  /// The description that came with the image as one line of JSON; what is no JSON as a string of it.
+  /// Returns the image's description as one line of JSON; text that is not JSON becomes a string.
   func description() throws -> String? {
     guard let bytes = companions["json"] else { return nil }
     if let text = validJSON(bytes) { return text }

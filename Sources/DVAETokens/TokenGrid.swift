@@ -1,4 +1,5 @@
-/// The tokens of one image: `height` rows of `width` numbers, row-major, each below the vocabulary.
+/// The tokens of one image: `height` rows of `width` numbers, row-major, each below the vocabulary
+/// size.
 ///
 /// A 256×256 image has a grid of 32×32. Numbers start at 0 and carry no offset.
 public struct TokenGrid: Hashable, Sendable {
@@ -48,7 +49,7 @@ extension TokenGrid: Codable {
 
   /// Reads `{"shape": [H, W], "tokens": [[…], …]}`.
   ///
-  /// - Throws: `DecodingError` for rows that are not W tokens each, or not H of them.
+  /// - Throws: `DecodingError` if there are not H rows of W tokens each.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     let shape = try container.decode([Int].self, forKey: .shape)

@@ -1,16 +1,16 @@
 import DVAEFiles
 import DVAEImages
 
-/// Token files, one after the other, to be written as one, in the same form or another.
+/// Token files to be concatenated into one, in the same form or another.
 ///
-/// Tokens, keys, captions, descriptions and failures are kept where the new form holds them; of each file
-/// the images come first, then what failed.
+/// Tokens, keys, captions, descriptions and failures are kept if the new form holds them; each
+/// file's images come first, then its failures.
 package struct TokenMerge {
-  /// Where the tokens come from: that of the files, which must be of one job or of like ones.
+  /// The common provenance of the files, which must belong to one job or to compatible jobs.
   package let provenance: Provenance
-  /// The number of images, where all files say it.
+  /// The number of images, if all files state it.
   package let count: Int?
-  /// What the new form does not hold; nil if nothing is lost.
+  /// A description of what the new form cannot hold; nil if nothing is lost.
   package let loss: String?
   private let readers: [TokenReader]
   private let paths: [String]
@@ -20,10 +20,10 @@ package struct TokenMerge {
   ///
   /// - Parameters:
   ///   - paths: files or folders of tokens, in the order of the result
-  ///   - path: of the result
-  ///   - format: of the result
-  /// - Throws: files that do not say where their tokens come from, or that tell different things;
-  ///   a result that would replace an input, or cannot hold soft tokens.
+  ///   - path: the path of the result
+  ///   - format: the form of the result
+  /// - Throws: if a file has no provenance or the files contradict each other; if the result would
+  ///   replace an input or cannot hold soft tokens.
   package init(_ paths: [String], into path: String, _ format: TokenFormat) throws {
     self.paths = paths
     self.format = format
@@ -56,12 +56,12 @@ package struct TokenMerge {
     loss = format == .safetensors ? "captions and descriptions, if there are any" : nil
   }
 
-  /// Writes everything that the writer does not have yet, and finishes the result.
+  /// Writes the items that the writer does not have yet, and finishes the result.
   ///
   /// - Parameters:
-  ///   - writer: of the result, with this provenance
-  ///   - progress: told of the number of items done
-  /// - Throws: an item that is damaged, has a key that came before, or does not fit into the form.
+  ///   - writer: the writer of the result, with this provenance
+  ///   - progress: called with the number of items done
+  /// - Throws: if an item is damaged, repeats a key, or does not fit into the form.
   package func run(into writer: TokenWriter, progress: (Int) -> Void) throws {
     var (done, pacing, seen, keys) = (0, CommitPacing(), Set<Key>(), UniqueKeys())
     func add(_ record: TokenRecord, _ path: String) throws {
@@ -72,7 +72,7 @@ package struct TokenMerge {
         )
       }
       var record = record
-      // Where a key is the name of a file, its dots would end it.
+      // In file names, the key would end at its first dot.
       let isName = format == .tar || format == .folder || provenance.soft != nil
       record.key = keys.unique(isName ? WebDatasetSample.archiveKey(record.key) : record.key)
       done += 1
@@ -94,8 +94,8 @@ package struct TokenMerge {
     try writer.finish()
   }
 
-  /// The one provenance of tokens of one model and preprocessing; of several files the inputs are counted
-  /// together, and all shards of a job are the whole job.
+  /// Returns the joint provenance of tokens of one model and preprocessing; the inputs of several
+  /// files are summed up, and all shards of a job give the complete job.
   private static func join(_ records: [(path: String, Provenance)]) throws -> Provenance {
     guard let (_, first) = records.first else {
       throw DVAEError(.usage, "no file of tokens to read")

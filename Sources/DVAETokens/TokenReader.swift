@@ -8,7 +8,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Reads the tokens of any form one image at a time, whatever the file's length.
+/// Reads tokens in any form, one image at a time; memory does not grow with the file.
 ///
 /// ```swift
 /// for item in try TokenReader(contentsOf: "tokens.npy") {
@@ -16,39 +16,39 @@ import Foundation
 /// }
 /// ```
 ///
-/// It can be read once. An item that is damaged is a failure, and those behind it are read where the
-/// form allows.
+/// It can be read once. A damaged item is returned as a failure; the next ones are still read if
+/// the form allows it.
 public struct TokenReader: Sequence, IteratorProtocol {
-  /// An image's tokens and the name they go by.
+  /// An image's tokens with their key.
   public struct Item: Sendable {
-    /// Names the image.
+    /// The image's key.
     public let key: String
     /// Its tokens.
     public let grid: TokenGrid
-    /// What the encoder thought of them, where the file keeps it.
+    /// The soft tokens, if the file keeps them.
     public var soft: SoftTokens?
-    /// The caption and the description that came with the image, `txt` and `json`, where they are read.
+    /// The image's caption and description, `txt` and `json`, if they are read.
     package var companions: [String: [UInt8]] = [:]
   }
 
   /// The form.
   public let format: TokenFormat
-  /// Where the tokens come from; nil where the file does not say, as a plain `.npy`.
+  /// The provenance of the tokens; nil if the file has none, such as a plain `.npy`.
   public let provenance: Provenance?
-  /// How many images there are, and their grid, where that is known without reading them all.
+  /// The number of images and their grid, if known without reading them all.
   public let extent: TokenExtent?
   private var source: any TokenSource
 
-  /// Whether each row of a `.npy` array was taken as a square grid, because nobody named another.
+  /// Whether each row of a `.npy` array was taken as a square grid, because no shape was given.
   package var takesRowsAsGrids: Bool { (source as? NpySource)?.takesRowsAsGrids ?? false }
 
   /// Opens a token file or folder.
   ///
   /// - Parameters:
-  ///   - path: of the file or folder
-  ///   - grid: of every image, for `.npy` arrays of one row per image; without it rows of 14², 15², …
-  ///     tokens are square grids
-  /// - Throws: what is missing or wrong with it.
+  ///   - path: the path of the file or folder
+  ///   - grid: the grid of every image, for `.npy` arrays with one row per image; by default rows
+  ///     of 14², 15², … tokens are square grids
+  /// - Throws: if the file is missing or malformed.
   public init(contentsOf path: String, grid: TokenExtent.Grid? = nil) throws {
     guard FileSystem.kind(path) != .missing else {
       throw DVAEError(.missing, file: path, "there is no such file or folder; check the path")
@@ -79,13 +79,13 @@ public struct TokenReader: Sequence, IteratorProtocol {
     self.source = source
   }
 
-  // Both forms have a file of this name; the flat one has a header, the other an index.
+  // Both forms have such a file; the flat one has a header, the other an index.
   private static func isOfMegatron(_ path: String) -> Bool {
     FileSystem.kind(path + ".json") == .missing
       && FileSystem.kind(TokenFormat.megatronIndex(of: path)) == .file
   }
 
-  /// The next image's tokens, or what is wrong with them; nil after the last.
+  /// Returns the next image's tokens, or the error in them; nil after the last.
   public mutating func next() -> Result<Item, any Error>? {
     do {
       return try source.next().map { .success($0) }
@@ -94,27 +94,27 @@ public struct TokenReader: Sequence, IteratorProtocol {
     }
   }
 
-  /// Reads the caption and the description of each item too, where the file keeps them.
+  /// Also reads each item's caption and description, if the file keeps them.
   package mutating func readCompanions() { source.readsCompanions = true }
 
-  /// Why items of the job that made the file are not in it: a line for each, where the file says so.
+  /// Returns one message per failed item, if the format records them.
   package func failures() throws -> [String] { try source.failures().map(\.error) }
 
-  /// The items of the job that are not in the file.
+  /// Returns the failed items of the job.
   func failedItems() throws -> [Failure] { try source.failures() }
 
-  /// Whether the checksum covers keys, captions and provenance too; those of older files do not
-  /// where these stand apart from the tokens.
+  /// Whether the checksum also covers keys, captions and provenance; in older files it does not if
+  /// they are stored apart from the tokens.
   package var coversMetadata: Bool { source.coversMetadata }
 
-  /// Compares the file's bytes with the checksum that it carries.
+  /// Verifies the file's checksum.
   ///
-  /// - Returns: false where it carries none
-  /// - Throws: `badData` where they differ.
+  /// - Returns: false if it has none
+  /// - Throws: `badData` if it does not match.
   public func checkSum() throws -> Bool { try source.checkSum() }
 }
 
-/// How many images a file of tokens holds, and the one grid that all of them have.
+/// The number of images in a file of tokens, and their common grid.
 public struct TokenExtent: Hashable, Sendable {
   /// The shape of an image's tokens.
   public struct Grid: Hashable, Sendable {
@@ -130,32 +130,32 @@ public struct TokenExtent: Hashable, Sendable {
     }
   }
 
-  /// Images.
+  /// The number of images.
   public let count: Int
   /// Rows and columns.
   public let grid: [Int]
 }
 
-/// What a form has to be able to do to be read.
+/// The requirements on a form that can be read.
 protocol TokenSource {
   var provenance: Provenance? { get }
   var extent: TokenExtent? { get }
   mutating func next() throws -> TokenReader.Item?
   /// Whether captions and descriptions are read with the items.
   var readsCompanions: Bool { get set }
-  /// The record of the items that are not in the file.
+  /// Returns the record of the items that are not in the file.
   func failures() throws -> [Failure]
   /// Whether the checksum covers keys, captions and provenance.
   var coversMetadata: Bool { get }
-  /// Compares bytes and checksum; false where there is none.
+  /// Verifies the checksum; returns false if there is none.
   func checkSum() throws -> Bool
 }
 
 extension TokenSource {
-  // A file that is written from its start to its end has one checksum of everything.
+  // A file that is written sequentially has one checksum of everything.
   var coversMetadata: Bool { true }
 
-  /// Compares a file and its sidecar with the checksums in the sidecar; false where it has none of
+  /// Verifies a file and its sidecar against the checksums in the sidecar; false if it has none of
   /// the file.
   func checkSum(of path: String, _ sidecar: ArraySidecar?) throws -> Bool {
     guard let sidecar, let expected = sidecar.sha256 else { return false }
@@ -176,7 +176,7 @@ extension Failure {
 }
 
 extension TokenGrid {
-  /// Makes a grid of numbers that were read from a file: [H, W], each at least 0 and below 2¹⁶.
+  /// Makes a grid from numbers in a file: [H, W], each at least 0 and below 2¹⁶.
   package init(reading values: some Collection<Int64>, shape: [Int], name: String) throws(DVAEError)
   {
     guard shape.count == 2, shape.allSatisfy({ $0 > 0 }) else {

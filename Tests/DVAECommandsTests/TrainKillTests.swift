@@ -2,7 +2,7 @@ import DVAETestSupport
 import Foundation
 import Testing
 
-/// `dvae train` as a process of its own: killed at any moment and started again.
+/// `dvae train` as a separate process: killed at any moment and started again.
 @Suite struct TrainKillTests {
   let folder = TemporaryFolder()
 
@@ -36,7 +36,8 @@ import Testing
     #expect(updates == Array(1...60))
   }
 
-  /// Starts a run by way of a shell command that ends in `exec "$0" "$@"`, and waits until it computes.
+  /// Starts a run through a shell command that ends in `exec "$0" "$@"`, and waits until it
+  /// computes.
   private func launch(_ name: String, by shell: String) throws -> Process {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
@@ -45,7 +46,7 @@ import Testing
     process.standardOutput = FileHandle.nullDevice
     process.standardError = FileHandle.nullDevice
     try process.run()
-    // Once there is a checkpoint, the signals are listened to.
+    // After the first checkpoint, the signal handlers are installed.
     while process.isRunning, checkpoints(name).isEmpty { Thread.sleep(forTimeInterval: 0.01) }
     return process
   }
@@ -55,14 +56,14 @@ import Testing
     return (try? FileManager.default.contentsOfDirectory(atPath: path))?.sorted() ?? []
   }
 
-  /// The updates in the table of a run.
+  /// Returns the updates in the table of a run.
   private func updates(_ name: String) throws -> [Int] {
     String(decoding: try bytes(folder(name) + "/metrics.csv"), as: UTF8.self)
       .split(separator: "\n").dropFirst().compactMap { Int($0.prefix { $0 != "," }) }
   }
 
   #if os(Linux)
-  // One core leaves no thread for anything but computing.
+  // On one core, computing leaves no other thread any time.
   static let shells = ["exec \"$0\" \"$@\"", "exec taskset -c 0 \"$0\" \"$@\""]
   #else
   static let shells = ["exec \"$0\" \"$@\""]
@@ -81,14 +82,14 @@ import Testing
 
   @Test func theSecondSignalEndsAtOnce() throws {
     let process = try launch("stopped", by: Self.shells[0])
-    // Stopped, the process can take both before it computes on.
+    // While stopped, the process receives both before it continues.
     kill(process.processIdentifier, SIGSTOP)
     kill(process.processIdentifier, SIGTERM)
     kill(process.processIdentifier, SIGINT)
     kill(process.processIdentifier, SIGCONT)
     process.waitUntilExit()
     #expect([128 + SIGINT, 128 + SIGTERM].contains(process.terminationStatus))
-    // No weights: the end was not that of a run in good order.
+    // No weights: the run did not end normally.
     #expect(!FileManager.default.fileExists(atPath: folder("stopped/weights.safetensors")))
   }
 
@@ -117,10 +118,10 @@ import Testing
     let settings = ["--data", "photos"] + TrainCommandTests.small
     _ = try run(settings + ["--updates", "2"], in: folder.path)
     let resumed = try run(["--updates", "4"], in: photos)
-    // The images given anew, as seen from here.
+    // The image paths given again, relative to this folder.
     _ = try run(["--updates", "5", "--data", "."], in: photos)
     _ = try run(["--updates", "6"], in: folder.path)
-    // The folder does not show in the weights.
+    // The weights do not contain the folder.
     #expect(!String(decoding: resumed, as: UTF8.self).contains(folder.path))
     let other = try Program.run(
       ["train", "--quiet", "--output", folder("b"), "--config", folder("run/config.json")],

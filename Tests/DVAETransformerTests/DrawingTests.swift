@@ -3,7 +3,7 @@ import DVAETensors
 import DVAETransformer
 import Testing
 
-/// Drawing token by token, with the keys and values of earlier positions kept.
+/// Drawing token by token, with a cache of earlier keys and values.
 @Suite struct DrawingTests {
   let engine: CPUEngine
   let transformer: Transformer
@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  /// [N, T, K], all positions in one pass.
+  /// Returns [N, T, K], all positions in one pass.
   private func logits(_ pictures: [[Int32]]) -> [[[Float]]] {
     let tokens = Array(pictures.joined())
     let logits = transformer.logits(
@@ -46,7 +46,7 @@ import Testing
     let pictures = randomPictures(3, seed: 3)
     let whole = logits(pictures)
     let cache = Cache(shape, pictures: 3)
-    // First five positions at once, as of a begun picture, then one at a time.
+    // First five positions at once, as for a given beginning, then one at a time.
     for range in [0..<5] + (5..<shape.positions).map({ $0..<$0 + 1 }) {
       let seen = pictures.flatMap { picture in
         range.map { $0 == 0 ? Transformer.nothing : picture[$0 - 1] }
@@ -93,7 +93,7 @@ import Testing
   }
 
   @Test func choicesFollowTemperatureAndTopK() {
-    // The chances are 0.4, 0.3, 0.2 and 0.1 at temperature 1.
+    // The probabilities are 0.4, 0.3, 0.2 and 0.1 at temperature 1.
     let logits = [0.1, 0.4, 0.2, 0.3].map { Float(naturalLogarithm($0)) }
     func shares(_ temperature: Double, _ topK: Int) -> [Double] {
       let sampler = Sampler(temperature: temperature, topK: topK, seed: 0)
@@ -110,7 +110,7 @@ import Testing
     }
     expect(shares(1, 4), [0.1, 0.4, 0.2, 0.3])
     expect(shares(1, 2), [0, 4.0 / 7, 0, 3.0 / 7])
-    // Chances to the power 2, made to add up to 1.
+    // Squared probabilities, normalised to sum 1.
     expect(shares(0.5, 4), [1.0 / 30, 16.0 / 30, 4.0 / 30, 9.0 / 30])
     #expect(shares(1, 1) == [0, 1, 0, 0])
   }

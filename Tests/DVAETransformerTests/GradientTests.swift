@@ -4,13 +4,13 @@ import DVAETestSupport
 import DVAETransformer
 import Testing
 
-/// The derivatives of the whole model, parameter by parameter, against finite differences of its loss.
+/// The model's derivatives, parameter by parameter, against finite differences of its loss.
 @Suite struct GradientTests {
   let engine: CPUEngine
   let transformer: Transformer
   let parameters: Tensor
   let gradients: Tensor
-  // Two pictures of 2×3 tokens, and what the model sees of them: one token is hidden.
+  // Two images of 2×3 tokens, and the model's inputs: one token is hidden.
   let targets: [Int32] = [0, 4, 2, 1, 1, 3, 2, 2, 0, 4, 3, 1]
   let seen: [Int32]
 
@@ -47,7 +47,7 @@ import Testing
     #expect(loss == self.loss(at: parameters))
     var noise = SeededGenerator(seed: 9)
     for entry in transformer.layout.entries {
-      // Random directions of length 1, because a wrong derivative shows along any of them.
+      // Random directions of length 1, because a wrong derivative is visible along any of them.
       let directions = (0..<3).map { _ in
         let normals = entry.range.map { _ in noise.normal() }
         let length = normals.reduce(0) { $0 + $1 * $1 }.squareRoot()
@@ -66,7 +66,7 @@ import Testing
           .reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
       }
       expectClose(derivatives, check.derivatives, bound: { _ in check.bound }, entry.name)
-      // Else the bound would hide any mistake.
+      // Otherwise the bound would hide any error.
       #expect((derivatives.map(\.magnitude).max() ?? 0) > 10 * check.bound, "\(entry.name)")
     }
   }

@@ -9,7 +9,7 @@ import DVAETransformer
 import Foundation
 import Testing
 
-/// Learning from token files, and the example's program.
+/// Training on token files, and the example's program.
 @Suite struct LearningTests {
   let folder = TemporaryFolder()
 
@@ -26,8 +26,8 @@ import Testing
     return (process.terminationStatus, String(decoding: text, as: UTF8.self))
   }
 
-  /// Sixty grids of 16 codes, which are the tokens 100, 103, …: each is one more than its left
-  /// neighbour, or one of all by chance.
+  /// Writes sixty grids of 16 codes, the tokens 100, 103, …: each is its left neighbour plus one,
+  /// or occasionally random.
   private func write(lawful: Bool, side: Int = 8) throws -> String {
     let path = folder("\(lawful)-\(side).npy")
     var provenance = testProvenance(count: 60)
@@ -153,11 +153,11 @@ import Testing
     let tokens = try write(lawful: true)
     let model = folder("model.safetensors")
     #expect(try run(["train", tokens, "--output", model, "--updates", "2"] + small).status == 0)
-    // Other settings than those of the file.
+    // Settings that differ from the file's.
     let other = try run(["train", tokens, "--output", model, "--updates", "3"] + small)
     #expect(other.status != 0 && other.output.contains("learned from other tokens or with other"))
     let bytes = try Data(contentsOf: URL(fileURLWithPath: model))
-    // As long as what they replace, so that the rest of the file stays in its place.
+    // Replacements of the same length, so that the rest of the file keeps its position.
     for (old, new) in [
       ("next-token model 1", "next-token model 9"), (#"layers\":1"#, #"layers\":2"#),
       (#"heads\":2"#, #"heads\":3"#), (#"width\":32"#, #"width\":-1"#),

@@ -1,8 +1,8 @@
 import ArgumentParser
 import Foundation
 
-/// The second stage: a transformer learns the tokens that `dvae tokenize` has written, and draws new
-/// pictures token by token.
+/// The second stage: a transformer learns the tokens of `dvae tokenize`, and draws new images token
+/// by token.
 @main struct NextToken: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "DVAENextToken",
@@ -10,7 +10,7 @@ import Foundation
     subcommands: [Train.self, Sample.self])
 }
 
-/// Prints a line at once, also into a file: an update may take seconds.
+/// Prints a line without buffering, also into a file, because an update may take seconds.
 func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
 
 func nats(_ value: Double) -> String { String(format: "%.3f", value) }

@@ -123,7 +123,7 @@ struct Sample: ParsableCommand {
 }
 
 extension ModelFile {
-  /// The grid that a list of codes stands for.
+  /// Returns the grid of a list of codes.
   fileprivate func grid(_ codes: [Int32]) -> TokenGrid {
     TokenGrid(
       height: transformer.shape.rows, width: transformer.shape.columns,
@@ -132,7 +132,7 @@ extension ModelFile {
 }
 
 extension PixelImage {
-  /// The same picture, grey from a row on.
+  /// Returns the same image, grey from a row on.
   fileprivate func withoutLowerHalf(rows: Int) -> PixelImage {
     let kept = 3 * rows * width
     return PixelImage(

@@ -119,7 +119,7 @@ struct Train: ParsableCommand {
 
   private func megabytes(_ bytes: Int) -> String { String(format: "%.2f MB", Double(bytes) / 1e6) }
 
-  /// The state of the output, or a new one.
+  /// Returns the state of an existing output, or a new one.
   private func start(
     _ transformer: Transformer, _ pictures: TokenPictures
   ) throws -> LearningState {

@@ -1,10 +1,10 @@
 import DVAECPUEngine
 import DVAETensors
 
-/// Causal attention: a position reads those before it and itself.
+/// Causal attention: a position attends to itself and earlier positions.
 ///
-/// y[t] = Σ_{s ≤ t} a[t, s]·v[s] with a[t, ·] = softmax over s ≤ t of q[t]·k[s]/√D, for each head on
-/// its own D numbers of q, k, v and y.
+/// y[t] = Σ_{s ≤ t} a[t, s]·v[s] with a[t, ·] = softmax over s ≤ t of q[t]·k[s]/√D; each head uses
+/// its own D channels of q, k, v and y.
 struct Attention: Sendable {
   /// H.
   let heads: Int
@@ -21,8 +21,8 @@ struct Attention: Sendable {
   ///   - q: [N·L, C], the queries of the positions `first`..<`first` + L of each picture
   ///   - kv: [N·T, 2C], keys and then values; rows from `first` + L on are not read
   ///   - pictures: N
-  ///   - first: how many positions came before
-  ///   - engine: computes the softmax, and lends its threads
+  ///   - first: the number of earlier positions
+  ///   - engine: computes the softmax and provides the threads
   /// - Returns: y [N·L, C], and a [N·H·L, T] with zeros where s > t
   func forward(
     q: Tensor, kv: Tensor, pictures: Int, first: Int, _ engine: CPUEngine
@@ -50,7 +50,8 @@ struct Attention: Sendable {
     return (y, a)
   }
 
-  /// The derivatives by the queries [N·T, C] and by the keys and values [N·T, 2C] of whole pictures.
+  /// Returns the derivatives by the queries [N·T, C] and by the keys and values [N·T, 2C] of whole
+  /// images.
   ///
   /// dv[s] = Σ_t a[t, s]·dy[t]; da[t, s] = dy[t]·v[s]; with dz = a·(da − Σ_s a·da)/√D,
   /// dq[t] = Σ_s dz[t, s]·k[s] and dk[s] = Σ_t dz[t, s]·q[t].
@@ -91,7 +92,7 @@ struct Attention: Sendable {
     key(kv, row, head) + width
   }
 
-  // No two heads write the same numbers, so threads do not show in the result.
+  // No two heads write the same elements, so the result does not depend on threads.
   private func forEachHead(
     _ pictures: Int, _ engine: CPUEngine, _ body: (_ n: Int, _ h: Int) -> Void
   ) {

@@ -20,10 +20,10 @@ struct Block: Sendable {
     down = Linear(name + ".down", from: 4 * width, to: width, in: &layout)
   }
 
-  /// The layers whose results are added to the stream; they begin small, the more layers the smaller.
+  /// The layers whose results are added to the stream; their initial weights shrink with the depth.
   var outputs: [Linear] { [output, down] }
 
-  /// What the backward half needs of the forward half.
+  /// The values that the backward pass needs from the forward pass.
   struct Trace {
     fileprivate let x, n1, q, kv, a, y, x2, n2, h: Tensor
   }
@@ -33,11 +33,11 @@ struct Block: Sendable {
   /// - Parameters:
   ///   - x: [N·L, C]
   ///   - pictures: N
-  ///   - first: how many positions came before
+  ///   - first: the number of earlier positions
   ///   - pass: the parameters
-  ///   - remember: takes the keys and values of these positions, [N·L, 2C], and returns those of all,
-  ///     [N·T, 2C]
-  /// - Returns: [N·L, C], and what the backward half needs
+  ///   - remember: stores the keys and values of these positions, [N·L, 2C], and returns those of
+  ///     all, [N·T, 2C]
+  /// - Returns: [N·L, C], and the values that the backward pass needs
   func forward(
     _ x: Tensor, pictures: Int, first: Int, _ pass: Pass, remember: (Tensor) -> Tensor
   ) -> (y: Tensor, Trace) {

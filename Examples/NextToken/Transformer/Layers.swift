@@ -1,8 +1,8 @@
 import DVAECPUEngine
 import DVAETensors
 
-// Activations are [positions, channels]: tensors of shape [1, 1, positions, channels]. `x` is what a
-// layer reads and `y` what it makes; `dx` and `dy` are the loss's derivatives by them.
+// Activations are [positions, channels]: tensors of shape [1, 1, positions, channels]. `x` is a
+// layer's input and `y` its output; `dx` and `dy` are the loss's derivatives by them.
 
 /// y = x·Wᵀ + b, the engine's 1×1 convolution.
 struct Linear: Sendable {
@@ -18,7 +18,7 @@ struct Linear: Sendable {
       in: &layout)
   }
 
-  /// Makes a layer whose weights are those of another.
+  /// Makes a layer that shares the weights of another.
   init(
     _ name: String, weights: Range<Int>, from inputs: Int, to outputs: Int,
     in layout: inout ParameterLayout
@@ -90,7 +90,7 @@ struct Norm: Sendable {
   }
 }
 
-/// Σ x·y over a multiple of 8 numbers.
+/// Σ x·y over a multiple of 8 elements.
 @inline(__always)
 func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ count: Int) -> Float {
   var sum = SIMD8<Float>.zero
@@ -98,7 +98,7 @@ func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ count: Int) -> 
   return sum.sum()
 }
 
-/// y += a·x over a multiple of 8 numbers.
+/// y += a·x over a multiple of 8 elements.
 @inline(__always)
 func add(
   _ a: Float, _ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, _ count: Int

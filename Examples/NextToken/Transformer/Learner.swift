@@ -2,19 +2,20 @@ package import DVAECPUEngine
 package import DVAETensors
 import DVAETraining
 
-/// How a transformer learns.
+/// The hyperparameters of training a transformer.
 package struct LearningSettings: Codable, Hashable, Sendable {
-  /// Updates in all.
+  /// The number of updates.
   package var updates: Int
-  /// Pictures of one update.
+  /// The number of images in a batch.
   package var batchSize: Int
-  /// The largest step; it is reached after a twentieth of the updates and falls to 0 on a cosine.
+  /// The largest learning rate, reached after a twentieth of the updates; it falls to 0 on a
+  /// cosine.
   package var learningRate: Double
-  /// AdamW's λ, of matrices alone.
+  /// AdamW's λ, applied only to matrices.
   package var weightDecay: Double
-  /// The share of tokens that the model does not get to see, so that it does not learn pictures by heart.
+  /// The share of tokens that are hidden from the model, so that it does not memorise the images.
   package var hidden: Double
-  /// Of all random numbers.
+  /// The seed of all random numbers.
   package var seed: UInt64
 
   /// Makes the settings.
@@ -31,32 +32,32 @@ package struct LearningSettings: Codable, Hashable, Sendable {
   }
 }
 
-/// Everything that the next update depends on.
+/// The complete state of training.
 package struct LearningState: Sendable {
-  /// The settings of the run.
+  /// The hyperparameters.
   package let settings: LearningSettings
-  /// Updates done.
+  /// The number of updates done.
   package internal(set) var update: Int
-  /// What is learned, and AdamW's moments of it.
+  /// The trained parameters, and AdamW's moments.
   package let parameters, firstMoment, secondMoment: Tensor
-  /// The moving average of the parameters: what pictures are drawn with.
+  /// The moving average of the parameters, used for drawing.
   package let average: Tensor
 
-  /// The arenas under the names that they have in files.
+  /// The arenas with their names in files.
   var arenas: [(name: String, arena: Tensor)] {
     Array(zip(Self.arenaNames, [parameters, firstMoment, secondMoment, average]))
   }
 
   static let arenaNames = ["parameters", "first_moment", "second_moment", "average"]
 
-  /// Starts a run.
+  /// Starts training.
   package init(_ settings: LearningSettings, parameters: Tensor) {
     self.init(settings, update: 0, count: parameters.count)
     _ = self.parameters.elements.update(fromContentsOf: parameters.elements)
     _ = average.elements.update(fromContentsOf: parameters.elements)
   }
 
-  /// A state whose numbers are yet to be read.
+  /// Makes a state whose values are yet to be read.
   init(_ settings: LearningSettings, update: Int, count: Int) {
     self.settings = settings
     self.update = update
@@ -68,16 +69,16 @@ package struct LearningState: Sendable {
   }
 }
 
-/// The loop of learning: a batch, its gradient, AdamW.
+/// The training loop: a batch, its gradient, AdamW.
 package struct Learner: Sendable {
-  /// What changes.
+  /// The state, which every update changes.
   package private(set) var state: LearningState
   private let transformer: Transformer
   private let pictures: TokenPictures
   private let engine: CPUEngine
   private let gradients: Tensor
 
-  /// Makes the loop; it goes on where the state stands.
+  /// Makes the loop, which continues from the state.
   package init(
     _ state: LearningState, _ transformer: Transformer, _ pictures: TokenPictures,
     _ engine: CPUEngine
@@ -89,7 +90,7 @@ package struct Learner: Sendable {
     gradients = transformer.layout.makeArena()
   }
 
-  /// Makes one update.
+  /// Does one update.
   ///
   /// - Returns: the loss of its batch before the update, in nats per token
   package mutating func update() -> Double {
@@ -116,7 +117,7 @@ package struct Learner: Sendable {
       * min(1, Double(state.update + 1) / Double(warmUp))
     let norm = engine.sumOfSquares(gradients.all).squareRoot()
     state.update += 1
-    // A short memory at first, when the parameters still change much.
+    // A short memory at first, while the parameters still change much.
     let memory = min(0.999, Float(1 + state.update) / Float(10 + state.update))
     for entry in transformer.layout.entries {
       engine.adamWStep(
@@ -130,7 +131,8 @@ package struct Learner: Sendable {
     }
   }
 
-  /// The mean of −ln p(token) over the held-out pictures, in nats, by the average of the parameters.
+  /// Returns the mean of −ln p(token) over the held-out images, in nats, with the averaged
+  /// parameters.
   package func heldOutLoss() -> Double {
     let pass = Pass(engine, parameters: state.average)
     let size = state.settings.batchSize

@@ -9,9 +9,9 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// A transformer and the whole state of its learning in one safetensors file.
+/// A transformer and its complete training state in one safetensors file.
 package struct ModelFile: Sendable {
-  /// What the file says in words.
+  /// The metadata of the file.
   private struct Card: Codable {
     var shape: TransformerShape
     var settings: LearningSettings
@@ -21,16 +21,16 @@ package struct ModelFile: Sendable {
 
   /// The model.
   package let transformer: Transformer
-  /// Its parameters and what belongs to them.
+  /// Its parameters and training state.
   package let state: LearningState
   /// The token of each code.
   package let tokens: [UInt16]
-  /// Where the tokens come from.
+  /// The provenance of the tokens.
   package let provenance: Provenance
 
   private static let format = "swift-dvae next-token model 1"
 
-  /// Gathers what the file holds.
+  /// Collects the contents of the file.
   package init(
     _ transformer: Transformer, _ state: LearningState, tokens: [UInt16], provenance: Provenance
   ) {
@@ -40,9 +40,9 @@ package struct ModelFile: Sendable {
     self.provenance = provenance
   }
 
-  /// Writes the file, whole or not at all.
+  /// Writes the file atomically.
   ///
-  /// - Throws: where it cannot be written
+  /// - Throws: if it cannot be written
   package func write(to path: String) throws {
     var entries = state.arenas.flatMap { name, arena in
       transformer.layout.entries.map {
@@ -65,7 +65,7 @@ package struct ModelFile: Sendable {
 
   /// Reads the file.
   ///
-  /// - Throws: what is missing from it or wrong with it
+  /// - Throws: if something in it is missing or wrong
   package init(contentsOf path: String) throws {
     func bad(_ expected: String, _ found: String) -> DVAEError {
       DVAEError(.badData, file: path, expected: expected, found: found)
@@ -92,7 +92,7 @@ package struct ModelFile: Sendable {
     guard (0...card.settings.updates).contains(card.update) else {
       throw bad("0 to \(card.settings.updates) updates", "\(card.update)")
     }
-    // Nothing is allocated before the file is known to hold all tensors.
+    // Memory is allocated only after the file is known to hold all tensors.
     for name in LearningState.arenaNames {
       for entry in transformer.layout.entries {
         _ = try stored("\(name).\(entry.name)", .float32, entry.shape)

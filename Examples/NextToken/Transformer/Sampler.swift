@@ -1,13 +1,13 @@
 import DVAECPUEngine
 package import DVAETensors
 
-/// The keys and values of all positions so far, so that a new token costs one position's work.
+/// The keys and values of all positions so far, so that a new token costs only one position.
 package struct Cache {
   /// For each layer [N·T, 2C], filled from the first position on.
   let layers: [Tensor]
   private let pictures: Int
 
-  /// Makes room for so many pictures.
+  /// Allocates the cache for a number of images.
   package init(_ shape: TransformerShape, pictures: Int) {
     self.pictures = pictures
     layers = (0..<shape.layers).map { _ in
@@ -26,13 +26,13 @@ package struct Cache {
   }
 }
 
-/// Draws the tokens of new pictures, or the rest of begun ones.
+/// Draws the tokens of new images, or the rest of given ones.
 package struct Sampler: Sendable {
-  /// Divides the logits: below 1 likely tokens become more likely still.
+  /// The divisor of the logits: below 1, likely tokens become even more likely.
   package var temperature: Double
-  /// How many of the most likely codes a token is drawn from.
+  /// The number of most likely codes that a token is drawn from.
   package var topK: Int
-  /// The same seed draws the same pictures.
+  /// The seed, which determines the images.
   package var seed: UInt64
 
   /// Makes a sampler.
@@ -42,14 +42,14 @@ package struct Sampler: Sendable {
     self.seed = seed
   }
 
-  /// Draws pictures; each depends on its own number and beginning alone.
+  /// Draws images; each depends only on its own number and given tokens.
   ///
   /// - Parameters:
-  ///   - given: the first tokens of each picture, equally many; none for a new one
-  ///   - first: the number of the first picture
+  ///   - given: the first tokens of each image, the same number for all; none for a new one
+  ///   - first: the number of the first image
   ///   - transformer: the model
   ///   - pass: its parameters
-  /// - Returns: T tokens for each
+  /// - Returns: T tokens for each image
   package func draw(
     given: [[Int32]], first: Int = 0, _ transformer: Transformer, _ pass: Pass
   ) -> [[Int32]] {
@@ -76,7 +76,7 @@ package struct Sampler: Sendable {
     return pictures
   }
 
-  /// Draws from the most likely codes; among equals the first are taken.
+  /// Draws from the most likely codes; of equal ones the lower is kept.
   package func choose(_ logits: UnsafeBufferPointer<Float>, _ noise: inout SeededGenerator) -> Int32
   {
     let best = logits.indices.sorted { (logits[$1], $0) < (logits[$0], $1) }.prefix(max(1, topK))

@@ -3,47 +3,47 @@ import DVAEModel
 import DVAETensors
 package import DVAETokens
 
-/// The pictures of token files, in codes that number the tokens in use without gaps.
+/// The images of token files, in codes that number the used tokens without gaps.
 package struct TokenPictures: Sendable {
-  /// One picture.
+  /// One image.
   package struct Picture: Sendable {
     let rows, columns: Int
     let codes: [Int32]
 
-    /// Makes the picture of a grid; a token that no code stands for becomes the first code.
+    /// Makes the image of a grid; a token without a code becomes the first code.
     init(_ grid: TokenGrid, _ codes: [UInt16: Int32]) {
       (rows, columns) = (grid.height, grid.width)
       self.codes = grid.tokens.map { codes[$0] ?? 0 }
     }
 
-    /// The part that begins at a row and a column.
+    /// Returns the window that begins at a row and a column.
     func window(_ shape: TransformerShape, row: Int, column: Int) -> [Int32] {
       (row..<row + shape.rows).flatMap {
         codes[$0 * columns + column..<$0 * columns + column + shape.columns]
       }
     }
 
-    /// The part in the middle.
+    /// Returns the window in the middle.
     package func middle(_ shape: TransformerShape) -> [Int32] {
       window(shape, row: (rows - shape.rows) / 2, column: (columns - shape.columns) / 2)
     }
   }
 
-  /// The tokens that occur, ascending; a code is a place in this list.
+  /// The tokens that occur, in ascending order; a code is an index into this list.
   package let tokens: [UInt16]
-  /// Pictures to learn from.
+  /// The images for training.
   package let training: [Picture]
-  /// Those of the first file that are never learned from.
+  /// Images of the first file that are never used for training.
   package let heldOut: [Picture]
-  /// Where the tokens come from.
+  /// The provenance of the tokens.
   package let provenance: Provenance
 
-  /// One picture in so many is held out: those of every twentieth key, from all files.
+  /// The reciprocal share of held-out images: every twentieth key, in all files.
   package static let heldOutShare = 20
 
-  /// Reads token files, all of one model; several may hold the same pictures in several sizes.
+  /// Reads token files of one model; several may hold the same images in several sizes.
   ///
-  /// - Throws: files that cannot be read, tokens of several models, or too few pictures
+  /// - Throws: if a file cannot be read, tokens are of several models, or there are too few images
   package init(_ paths: [String]) throws {
     var items: [(file: Int, key: Key, grid: TokenGrid)] = []
     var first: Provenance?
@@ -81,13 +81,13 @@ package struct TokenPictures: Sendable {
     provenance = first
   }
 
-  /// Rows and columns of the smallest picture, which all others have room for.
+  /// Rows and columns that fit into all images.
   package var smallest: (rows: Int, columns: Int) {
     let all = training + heldOut
     return (all.map(\.rows).min() ?? 0, all.map(\.columns).min() ?? 0)
   }
 
-  /// A random part of a random picture to learn from.
+  /// Returns a random window of a random training image.
   func randomWindow(_ shape: TransformerShape, _ noise: inout SeededGenerator) -> [Int32] {
     let picture = training[Int.random(in: 0..<training.count, using: &noise)]
     return picture.window(
@@ -95,15 +95,15 @@ package struct TokenPictures: Sendable {
       column: Int.random(in: 0...picture.columns - shape.columns, using: &noise))
   }
 
-  /// How often each code occurs in the pictures to learn from.
+  /// The number of occurrences of each code in the training images.
   package var frequencies: [Int] {
     var use = CodebookUse(vocabulary: tokens.count)
     for picture in training { use.count(picture.codes) }
     return use.counts
   }
 
-  /// The mean of −ln p(token) over the held-out pictures, in nats, of a model that knows only how often
-  /// each code occurs.
+  /// Returns the mean of −ln p(token) over the held-out images, in nats, of a model that only knows
+  /// the frequency of each code.
   package func unigramLoss(_ shape: TransformerShape) -> Double {
     let frequencies = frequencies
     let total = Double(frequencies.reduce(0, +) + tokens.count)
@@ -115,14 +115,14 @@ package struct TokenPictures: Sendable {
 }
 
 extension ModelFile {
-  /// Reads pictures to complete: the middle of each, in the model's codes.
+  /// Reads images to complete: the middle of each, in the model's codes.
   ///
   /// - Parameters:
   ///   - path: a token file of the dVAE whose tokens the model has learned
-  ///   - skip: pictures to pass over
-  ///   - count: pictures at most
+  ///   - skip: the number of images to skip
+  ///   - count: the largest number of images
   /// - Returns: T codes for each
-  /// - Throws: pictures that are too small, or of another dVAE
+  /// - Throws: if images are too small or of another dVAE
   package func read(_ path: String, skip: Int, count: Int) throws -> [[Int32]] {
     let reader = try TokenReader(contentsOf: path)
     if let other = reader.provenance, other.weights.sha256 != provenance.weights.sha256 {

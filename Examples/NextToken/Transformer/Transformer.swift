@@ -2,26 +2,26 @@ import DVAECPUEngine
 package import DVAEFiles
 package import DVAETensors
 
-/// A causal transformer: the chances of the token at each position, given those before it.
+/// A causal transformer: the probabilities of the token at each position, given the earlier ones.
 ///
-/// What enters at a position is the embedding of the token before it plus two vectors of the position
-/// itself, of its row and of its column. The embeddings are the weights of the last layer too.
+/// The input of a position is the embedding of the previous token plus two vectors for the
+/// position's row and column. The embeddings are also the weights of the last layer.
 package struct Transformer: Sendable {
-  /// The extent.
+  /// The hyperparameters.
   package let shape: TransformerShape
-  /// Where the parameters lie.
+  /// The layout of the parameters.
   package let layout: ParameterLayout
   private let tokens, rows, columns: Range<Int>
   private let blocks: [Block]
   private let norm: Norm
   private let head: Linear
 
-  /// In the place of a token: nothing came before, or it is hidden.
+  /// Stands for a missing token: the first has no predecessor, and others may be hidden.
   package static let nothing: Int32 = -1
 
-  /// Makes the transformer; its parameters are elsewhere.
+  /// Makes the transformer without parameters.
   ///
-  /// - Throws: a shape that is not possible
+  /// - Throws: if the shape is impossible
   package init(_ shape: TransformerShape) throws(DVAEError) {
     try shape.validate()
     self.shape = shape
@@ -35,7 +35,7 @@ package struct Transformer: Sendable {
     self.layout = layout
   }
 
-  /// Random parameters of a model that knows little more than how often each code occurs.
+  /// Returns random parameters of a model that knows little more than the frequency of each code.
   package func initialParameters(frequencies: [Int], seed: UInt64) -> Tensor {
     let parameters = layout.makeArena()
     var noise = SeededGenerator(seed: seed)
@@ -57,14 +57,14 @@ package struct Transformer: Sendable {
     return parameters
   }
 
-  /// The logits of the tokens at some positions of N pictures.
+  /// Returns the logits of the tokens at some positions of N images.
   ///
   /// - Parameters:
   ///   - seen: the token before each of the positions `first`..<`first` + L, picture by picture
   ///   - pictures: N
-  ///   - first: how many positions came before; their keys and values are in the cache
+  ///   - first: the number of earlier positions, whose keys and values are in the cache
   ///   - pass: the parameters
-  ///   - cache: takes the keys and values of these positions
+  ///   - cache: stores the keys and values of these positions
   /// - Returns: [N·L, K]
   package func logits(
     seen: [Int32], pictures: Int, first: Int, _ pass: Pass, _ cache: Cache
@@ -80,12 +80,12 @@ package struct Transformer: Sendable {
     return head.forward(norm.forward(x, pass), pass)
   }
 
-  /// Computes the loss of whole pictures.
+  /// Returns the loss of whole images.
   ///
   /// - Parameters:
   ///   - targets: the tokens, [N·T]
-  ///   - seen: what the model sees before each of them; all of it unless given
-  ///   - pass: the parameters; where it has gradients, the derivatives are added to them
+  ///   - seen: the tokens that the model sees before each of them; by default all
+  ///   - pass: the parameters; if it has gradients, the derivatives are added to them
   /// - Returns: the mean of −ln p(token) over all positions, in nats
   package func loss(_ targets: [Int32], seen: [Int32]? = nil, _ pass: Pass) -> Double {
     let pictures = targets.count / shape.positions
@@ -104,7 +104,7 @@ package struct Transformer: Sendable {
       return sum - naturalLogarithm(Double(max(p, .leastNormalMagnitude)))
     }
     guard pass.isLearning else { return loss / Double(targets.count) }
-    // The derivative by the logits, in the place of the probabilities.
+    // The derivative by the logits replaces the probabilities.
     for (p, target) in targets.enumerated() { q.pointer[p * shape.codes + Int(target)] -= 1 }
     let scale = 1 / Float(targets.count)
     for i in q.elements.indices { q.elements[i] *= scale }
@@ -118,7 +118,7 @@ package struct Transformer: Sendable {
     return loss / Double(targets.count)
   }
 
-  /// The token before each position of whole pictures.
+  /// Returns the token before each position of whole images.
   package static func seen(before tokens: [Int32], length: Int) -> [Int32] {
     tokens.indices.map { $0 % length == 0 ? nothing : tokens[$0 - 1] }
   }
@@ -141,7 +141,7 @@ package struct Transformer: Sendable {
     }
   }
 
-  /// Calls `body` with the place of each vector that is added at position p.
+  /// Calls `body` with the location of each vector that is added at position p.
   private func forEachEmbedding(
     _ seen: [Int32], pictures: Int, first: Int, _ body: (_ row: Int, _ p: Int) -> Void
   ) {

@@ -1,9 +1,9 @@
 package import DVAEFiles
 
-/// The extent of a transformer that predicts the tokens of a grid, row by row.
+/// The hyperparameters of a transformer that predicts the tokens of a grid, row by row.
 ///
-/// The letters of all comments here: N pictures, T = rows · columns positions of a picture, of which L
-/// are computed at a time, C numbers at each position, H heads of D = C / H numbers, K codes.
+/// The symbols in all comments here: N images, T = rows · columns positions in an image, of which L
+/// are computed at a time, C channels per position, H heads of D = C / H channels, K codes.
 package struct TransformerShape: Codable, Hashable, Sendable {
   /// K.
   package var codes: Int
@@ -15,7 +15,7 @@ package struct TransformerShape: Codable, Hashable, Sendable {
   package var width: Int
   /// H.
   package var heads: Int
-  /// Blocks of attention and perceptron.
+  /// The number of blocks of attention and perceptron.
   package var layers: Int
 
   /// Makes the shape.
@@ -31,14 +31,15 @@ package struct TransformerShape: Codable, Hashable, Sendable {
   /// T.
   package var positions: Int { rows * columns }
 
-  /// The bytes of one head's attention matrix over so many positions, in float32.
+  /// Returns the size of one head's attention matrix for `positions` positions in bytes, in
+  /// float32.
   package static func attentionBytes(positions: Int) -> Int { positions * positions * 4 }
 
-  /// The bytes that drawing keeps of so many positions of one picture: a key and a value of C numbers for
-  /// each layer.
+  /// Returns the size of the cache for `positions` positions of one image in bytes: a key and a
+  /// value of C channels for each layer.
   package func cacheBytes(positions: Int) -> Int { positions * layers * 2 * width * 4 }
 
-  /// Checks that such a transformer can be made.
+  /// Checks that the shape is possible.
   package func validate() throws(DVAEError) {
     guard (1...1 << 16).contains(codes), (1...256).contains(rows), (1...256).contains(columns),
       (8...4096).contains(width), (1...64).contains(layers), heads > 0

@@ -41,7 +41,7 @@ extension WeightsFiles {
     try writeSafetensors(path, tensors: entries, metadata: metadata)
   }
 
-  /// How this package trained the weights, as JSON; nil for other weights.
+  /// The training of weights from this package, as JSON; nil for other weights.
   private var training: String? { written(WeightsMetadata.training) }
 
   /// The licence that the files state, else the note on OpenAI's release if they are OpenAI's.

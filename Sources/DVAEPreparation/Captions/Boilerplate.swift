@@ -1,7 +1,7 @@
-/// Finds the words of a caption that a camera or a web site wrote: dates and times in their many
-/// forms, names that cameras give to files, exposure settings, and phrases such as "photographed on".
+/// Finds the words of a caption that a camera or a web site wrote: dates and times in many forms,
+/// camera file names, exposure settings, and phrases such as "photographed on".
 enum Boilerplate {
-  /// How many of the words are boilerplate.
+  /// Returns the number of boilerplate words.
   static func count(in text: String, _ words: [Substring]) -> Int {
     let words = words.map { $0.lowercased() }
     var isCovered = words.map(isCameraName)
@@ -27,7 +27,7 @@ enum Boilerplate {
 
   private static func coverPhrases(_ words: [String], _ isCovered: inout [Bool]) {
     for start in words.indices {
-      // The longest comes first.
+      // Longest first.
       if let phrase = phrases.first(where: { words[start...].starts(with: $0) }) {
         for index in start..<start + phrase.count { isCovered[index] = true }
       }
@@ -53,11 +53,11 @@ enum Boilerplate {
       take(isDay, [-1, 1])
       if index >= 2, words[index - 1] == "of", isDay(words[index - 2]) { start = index - 2 }
       take(isYear, [-1, 1, 2])
-      // "May" alone is a word as well.
+      // "May" is also a common word, so it does not count alone.
       guard start < end else { continue }
       for place in start...end { isCovered[place] = true }
     }
-    // What stands between or beside dates: weekdays, "at 10:30 pm", "on".
+    // Words between or beside dates: weekdays, "at 10:30 pm", "on".
     for index in words.indices where !isCovered[index] {
       let isBeside =
         (index > 0 && isCovered[index - 1])
@@ -67,8 +67,8 @@ enum Boilerplate {
     if words.count == 1, isYear(words[0]) { isCovered[0] = true }
   }
 
-  /// 2012-05-03, 2012/05/03, 03.05.2012, 5/3/12, 20120503, 2012:05:03; with a time behind a T or an
-  /// underscore, too.
+  /// Matches 2012-05-03, 2012/05/03, 03.05.2012, 5/3/12, 20120503, 2012:05:03; also with a time
+  /// after a T or an underscore.
   private static func isNumericDate(_ word: String) -> Bool {
     let date = word.prefix { $0 != "t" && $0 != "_" }
     let parts = date.split(omittingEmptySubsequences: false) { "-/.:".contains($0) }
@@ -91,7 +91,7 @@ enum Boilerplate {
       && max(first, second) <= 31
   }
 
-  /// 10:30, 10:30:15, 10:30pm.
+  /// Matches 10:30, 10:30:15, 10:30pm.
   private static func isTime(_ word: String) -> Bool {
     var time = word[...]
     for suffix in ["am", "pm"] where time.hasSuffix(suffix) { time = time.dropLast(2) }
@@ -119,7 +119,7 @@ enum Boilerplate {
 
   private static func isYear(_ number: Int) -> Bool { (1800...2099).contains(number) }
 
-  /// IMG_1234, DSC01234.JPG, P1010023, 20160716_113957, 1/250s, f/2.8, ISO400, 50mm.
+  /// Matches IMG_1234, DSC01234.JPG, P1010023, 20160716_113957, 1/250s, f/2.8, ISO400, 50mm.
   private static func isCameraName(_ word: String) -> Bool {
     let suffix = word.split(separator: ".").last.map(String.init) ?? ""
     if word.contains("."), fileExtensions.contains(suffix) { return true }
@@ -146,7 +146,7 @@ enum Boilerplate {
 
 /// Phrases of web sites at the ends of captions.
 enum BoilerplateEnds {
-  // The first of each list is Sharma et al.'s example; theirs was not published whole.
+  // The first of each list is Sharma et al.'s example; their full list is not public.
   private static let cropped = [
     "click to enlarge picture", "stock photo", "click to enlarge", "click for larger image",
     "click image to enlarge", "click to view larger image", "royalty free stock photo",
@@ -159,20 +159,20 @@ enum BoilerplateEnds {
     "image may contain", "thumbnail image", "no photo description available", "avatar",
   ]
 
-  /// The phrase that a caption begins or ends with, if it is one that is not wanted.
+  /// Returns the unwanted phrase at the start or end of a caption, if any.
   static func unwanted(in text: String) -> String? {
     let text = text.lowercased()
     return unwanted.first { begins(text, $0) || ends(text, $0) }
   }
 
-  /// A caption without such phrases, and without the punctuation that is left where they were.
+  /// Removes such phrases from the ends of a caption, with the punctuation beside them.
   static func cropped(_ text: String) -> String {
     let characters = Array(text)
     let lowered = characters.map { $0.lowercased() }
-    // Lowering may change the length of rare letters; then nothing is cut.
+    // Lower case can change the length of rare letters; then nothing is removed.
     guard lowered.allSatisfy({ $0.count == 1 }) else { return text }
     var (start, end) = (0, characters.count)
-    // The end of the last letter, which only moves when the end does.
+    // The end of the last letter, which moves only when the end does.
     var lettersEnd = end
     while true {
       while lettersEnd > start, !characters[lettersEnd - 1].isLetter { lettersEnd -= 1 }
@@ -193,7 +193,7 @@ enum BoilerplateEnds {
     return String(characters[start..<end])
   }
 
-  /// Whether a phrase stands at a place, and no letter or number beside it.
+  /// Returns whether a phrase is at a position, without a letter or number beside it.
   private static func stands(
     _ phrase: [String], at place: Int, in lowered: [String], from start: Int = 0,
     upTo end: Int? = nil

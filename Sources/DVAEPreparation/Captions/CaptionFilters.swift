@@ -1,11 +1,11 @@
-/// Judges captions, filter by filter, in the order in which the funnel lists them.
+/// The enabled caption filters, in the order of the funnel.
 package struct CaptionFilters: Sendable {
   private let settings: FilterSettings
   private let isEnglish: @Sendable (String) -> Bool
   private let hasNoun: @Sendable (String) -> Bool?
 
-  /// Makes the filters that are on; `isEnglish` decides about the language, and `hasNoun` about
-  /// nouns, or is nil where it cannot.
+  /// Makes the enabled filters; `isEnglish` checks the language, and `hasNoun` checks for nouns or
+  /// is nil if it cannot.
   package init(
     _ settings: FilterSettings,
     isEnglish: @escaping @Sendable (String) -> Bool = { LanguageCheck.isEnglish($0) },
@@ -16,10 +16,10 @@ package struct CaptionFilters: Sendable {
     self.hasNoun = hasNoun
   }
 
-  /// The longest caption, in bytes of UTF-8: more than any site allows.
+  /// The longest caption in bytes of UTF-8: more than any site allows.
   package static let longest = 1 << 16
 
-  /// Each filter that is on, and its threshold in words.
+  /// Each enabled filter, with its threshold in words.
   var active: [(reason: String, rule: String)] {
     var rules: [(String, String)] = []
     func add(_ reason: String, _ rule: String?) { rule.map { rules.append((reason, $0)) } }
@@ -43,11 +43,11 @@ package struct CaptionFilters: Sendable {
     return rules
   }
 
-  /// The caption as it goes on, in one line, its ends cut where that is asked for.
+  /// Returns the caption for the output, on one line, with its ends removed if requested.
   ///
-  /// An empty caption, where it is allowed, passes all other filters.
+  /// An empty caption, if allowed, passes all other filters.
   ///
-  /// - Throws: the first filter that it does not pass
+  /// - Throws: the first filter that drops it
   package func apply(_ caption: String?) throws(Drop) -> String {
     if let bytes = caption?.utf8.count, bytes > Self.longest {
       throw Drop(.caption, "too-long", "\(bytes) bytes, the limit is \(Self.longest)")

@@ -1,7 +1,7 @@
-/// Frees text from the encodings it travels in.
+/// Decodes and cleans the text of captions.
 package enum CaptionText {
-  /// Decodes a form field: a plus is a space, and then `%XX` is a byte; what is no such code stays as
-  /// it is, and bytes that are no UTF-8 become U+FFFD.
+  /// Decodes a form field: a plus is a space, then `%XX` is a byte; invalid codes stay unchanged,
+  /// and invalid UTF-8 becomes U+FFFD.
   package static func formDecoded(_ field: some Collection<UInt8>) -> String {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(field.count)
@@ -31,10 +31,10 @@ package enum CaptionText {
     }
   }
 
-  /// Takes HTML tags away and decodes entities, in this order, so that a written `&lt;b&gt;` stays a
-  /// `<b>`.
+  /// Removes HTML tags, then decodes entities, in this order, so that an escaped `&lt;b&gt;`
+  /// becomes `<b>`.
   ///
-  /// A `<` that begins no tag is text.
+  /// A `<` that does not begin a tag is text.
   package static func withoutMarkup(_ text: String) -> String {
     guard text.utf8.contains(UInt8(ascii: "<")) || text.utf8.contains(UInt8(ascii: "&")) else {
       return text
@@ -45,7 +45,7 @@ package enum CaptionText {
   private static func withoutTags(_ text: String) -> String {
     var result = String.UnicodeScalarView()
     var rest = Substring(text).unicodeScalars
-    // Without a `>` ahead there is no tag any more; looking for one each time would be quadratic.
+    // Without a `>` ahead no tag follows; searching each time would be quadratic.
     var mayEnd = true
     while let scalar = rest.popFirst() {
       guard mayEnd, scalar == "<", let first = rest.first,
@@ -61,7 +61,7 @@ package enum CaptionText {
       }
       let tag = String(rest[..<end]).lowercased()
       rest = rest[rest.index(after: end)...]
-      // These break the line; others, as <b>, may stand within a word.
+      // These break the line; others, such as <b>, may be within a word.
       let name = tag.drop { $0 == "/" }.prefix { $0.isLetter || $0.isNumber }
       if ["br", "p", "div", "li", "tr", "td", "ul", "ol", "h1", "h2", "h3"].contains(name) {
         result.append(" ")
@@ -70,7 +70,7 @@ package enum CaptionText {
     return String(result)
   }
 
-  /// Takes web addresses away: words that begin with `http://`, `https://` or `www.`.
+  /// Removes web addresses: words that begin with `http://`, `https://` or `www.`.
   package static func withoutAddresses(_ text: String) -> String {
     guard text.contains("://") || text.contains("www.") || text.contains("WWW.") else {
       return text
@@ -81,7 +81,7 @@ package enum CaptionText {
     }.joined(separator: " ")
   }
 
-  /// One line without control characters; white space becomes single spaces.
+  /// Returns the text on one line, without control characters, with white space as single spaces.
   package static func collapsed(_ text: String) -> String {
     if isPlain(text.utf8) { return text }
     var result = String.UnicodeScalarView()
@@ -99,7 +99,7 @@ package enum CaptionText {
     return String(result)
   }
 
-  /// Whether a text is printable ASCII with single spaces between words, as most are.
+  /// Returns whether a text is printable ASCII with single spaces, as most are.
   private static func isPlain(_ text: String.UTF8View) -> Bool {
     var before = UInt8(ascii: " ")
     for byte in text {
@@ -109,8 +109,8 @@ package enum CaptionText {
     return before != 0x20 || text.isEmpty
   }
 
-  /// The words of a text: what stands between spaces, without punctuation at its ends; what is
-  /// nothing but punctuation is no word.
+  /// Returns the words of a text, split at spaces, without punctuation at their ends; punctuation
+  /// alone is not a word.
   package static func words(_ text: String) -> [Substring] {
     text.split(whereSeparator: \.isWhitespace).compactMap { word in
       guard let start = word.firstIndex(where: isPart),

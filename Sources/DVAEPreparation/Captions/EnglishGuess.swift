@@ -1,17 +1,17 @@
-/// A guess whether a caption is English, where no language detector is built in or it is not sure.
+/// A heuristic for English captions, if no language detector is built in or it is not sure.
 ///
-/// It is a rule of thumb: a caption is taken for English unless most of its letters are of another
-/// script than Latin, or two or more of its words are grammatical words of seven other languages and
-/// those are more than the English ones. A short caption in Latin letters without such words passes.
+/// A caption counts as English unless most of its letters are not Latin, or at least two of its
+/// words are grammatical words of seven other languages and outnumber the English ones. A short
+/// caption in Latin letters without such words passes.
 package enum EnglishGuess {
-  /// What the funnel calls it.
+  /// The name of the check in the funnel.
   package static let name = "script and common words"
 
-  /// Whether a caption passes for English.
+  /// Returns whether a caption counts as English.
   package static func isEnglish(_ text: String) -> Bool {
     var (latin, other) = (0, 0)
     for scalar in text.unicodeScalars where scalar.properties.isAlphabetic {
-      // Latin letters end here, but for a few in rare blocks.
+      // Nearly all Latin letters are below this, except for rare blocks.
       if scalar.value < 0x250 || (0x1E00..<0x1F00).contains(scalar.value) {
         latin += 1
       } else {
@@ -25,8 +25,8 @@ package enum EnglishGuess {
     return foreign <= words.count { EnglishWords.grammatical.contains($0) }
   }
 
-  /// Words of German, French, Spanish, Italian, Portuguese, Dutch and Swedish that are no English
-  /// ones.
+  /// Words of German, French, Spanish, Italian, Portuguese, Dutch and Swedish that are not English
+  /// words.
   private static let foreignWords = EnglishWords.set(
     """
     der das und ein eine einen einem einer ist nicht mit auf für von zu dem den des im zum zur bei \

@@ -1,7 +1,6 @@
-/// Closed classes of English words, so that a list can stand in for a tagger.
+/// Closed classes of English words, whose lists replace a tagger.
 ///
-/// Nouns and verbs are
-/// open classes: no list holds them.
+/// Nouns and verbs are open classes, which no list can cover.
 enum EnglishWords {
   static let determiners = set(
     """
@@ -17,10 +16,10 @@ enum EnglishWords {
     towards under underneath until up upon via with within without
     """)
 
-  /// Words that only carry grammar.
+  /// Function words.
   static let functionWords = determiners.union(prepositions).union(others)
 
-  /// Words that only carry grammar, and that are common in English and rare elsewhere.
+  /// Function words that are common in English and rare in other languages.
   static let grammatical = functionWords.subtracting(
     set("a an as in no me i us was were on so per up do past via also has all"))
 

@@ -1,7 +1,7 @@
 internal import CDVAEGrammar
 
-/// Tells whether a caption has a noun, by the parser link-grammar where the package is built with the
-/// trait `PartOfSpeech`.
+/// Checks captions for a noun with the parser link-grammar, if the package is built with the trait
+/// `PartOfSpeech`.
 package enum GrammarCheck {
   /// A dictionary, which threads may share.
   private struct Grammar: @unchecked Sendable {
@@ -13,14 +13,14 @@ package enum GrammarCheck {
   /// Whether the parser is built in and has found its dictionary.
   package static var isAvailable: Bool { grammar != nil }
 
-  // The time that a parse takes grows with more than the cube of the words.
+  // A limit, because parsing takes more than cubic time in the number of words.
   private static let wordsPerParse = 16
   private static let mostBytes = 4096
 
-  /// Whether a caption has a noun; nil where nothing can tell.
+  /// Returns whether a caption has a noun; nil without a parser.
   ///
-  /// Determiners, prepositions and pronouns are none, though the parser's dictionary may call them
-  /// so.
+  /// Determiners, prepositions and pronouns do not count, even if the parser's dictionary calls
+  /// them nouns.
   package static func hasNoun(_ text: String) -> Bool? {
     guard let grammar else { return nil }
     let words = text.split(separator: " ")

@@ -1,6 +1,6 @@
-/// The characters that HTML writes as `&name;`, `&#number;` and `&#xnumber;`.
+/// The entities of HTML: `&name;`, `&#number;` and `&#xnumber;`.
 enum HTMLEntities {
-  /// A text with its entities decoded; names that are not known stay as they are.
+  /// Decodes the entities in a text; unknown names stay unchanged.
   static func decoded(_ text: String) -> String {
     guard text.utf8.contains(UInt8(ascii: "&")) else { return text }
     var result = ""
@@ -28,7 +28,7 @@ enum HTMLEntities {
       let number = UInt32(
         isHexadecimal ? digits.dropFirst() : digits, radix: isHexadecimal ? 16 : 10)
     else { return nil }
-    // Pages that mean Windows' code page by these numbers are read as if they said so.
+    // Like browsers, read these numbers as Windows' code page.
     let code = (0x80..<0xA0).contains(number) ? windows[Int(number) - 0x80] : number
     guard code != 0, let scalar = Unicode.Scalar(code) else { return nil }
     return Character(scalar)

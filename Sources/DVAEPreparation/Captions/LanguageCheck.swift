@@ -1,17 +1,17 @@
 internal import CDVAELanguage
 
-/// Decides whether a caption is English: by the compact language detector 2 where the package is
-/// built with the trait `LanguageDetection` and the detector is sure, else by `EnglishGuess`.
+/// Checks whether a caption is English: with the compact language detector 2 if the package is
+/// built with the trait `LanguageDetection` and the detector is sure, else with `EnglishGuess`.
 package enum LanguageCheck {
   /// Whether the detector is built in.
   package static let hasDetector = dvae_language_of("", 0) != DVAE_LANGUAGE_UNAVAILABLE
 
-  /// What the funnel calls the check.
+  /// The name of the check in the funnel.
   package static let name =
     hasDetector
     ? "CLD2, and where it is not sure " + EnglishGuess.name : EnglishGuess.name + " (no detector)"
 
-  /// Whether a caption passes for English.
+  /// Returns whether a caption counts as English.
   package static func isEnglish(_ text: String) -> Bool {
     guard hasDetector else { return EnglishGuess.isEnglish(text) }
     var text = text

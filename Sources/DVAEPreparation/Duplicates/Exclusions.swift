@@ -8,9 +8,9 @@ import Foundation
 #endif
 
 extension Preparation {
-  /// Reads the lists and images that are to be kept out.
+  /// Reads the lists and images to exclude.
   ///
-  /// - Throws: what cannot be read: a list that is passed over would let its images in
+  /// - Throws: if one cannot be read, because skipping a list would admit its images
   func exclude(from duplicates: inout Duplicates) async throws {
     for path in settings.excluded {
       if Path(path).fileExtension == "jsonl" || Path(path).fileExtension == "txt" {
@@ -21,7 +21,8 @@ extension Preparation {
     }
   }
 
-  /// `samples.jsonl` of a run, or lines that begin with a SHA-256 as `sha256sum` prints them.
+  /// Reads `samples.jsonl` of a run, or lines that begin with a SHA-256, as `sha256sum` prints
+  /// them.
   private func excludeList(_ path: String, _ duplicates: inout Duplicates) throws {
     var lines = try ByteSource(path: path).lines()
     var number = 0

@@ -1,36 +1,36 @@
 package import DVAEFiles
 
-/// How images are fetched.
+/// The settings for fetching images.
 package struct FetchSettings: Hashable, Sendable {
-  /// Fetches at a time.
+  /// The number of concurrent fetches.
   package var connections = 64
-  /// Of those, to one host.
+  /// The number of concurrent fetches from one host.
   package var perHost = 4
-  /// Seconds between the beginnings of two fetches from one host.
+  /// Seconds between the starts of two fetches from one host.
   package var hostDelay = 0.1
-  /// What servers are told about who asks.
+  /// The user agent sent to servers.
   package var userAgent = FetchSettings.robotsName
-  /// Whether images are left alone whose server asks for it by an X-Robots-Tag.
+  /// Whether images are skipped if their server's X-Robots-Tag asks for it.
   package var heedsRobotsTag = true
-  /// Seconds until a connection must stand.
+  /// The timeout of establishing a connection in seconds.
   package var connectTimeout = 10.0
-  /// Seconds until the whole image must be there.
+  /// The timeout of fetching the whole image in seconds.
   package var timeout = 30.0
   /// Bytes per second below which, for ten seconds, a connection counts as dead.
   package var slowest = 100
-  /// Further tries after a failure that may pass.
+  /// The number of retries after a temporary failure.
   package var retries = 1
-  /// Redirections that are followed.
+  /// The largest number of redirections.
   package var redirects = 5
-  /// Whether addresses of this machine and of private networks may be fetched from.
+  /// Whether addresses of this machine and of private networks are allowed.
   package var allowPrivate = false
-  /// Seconds before the second try, twice as many before each further one.
+  /// Seconds before the first retry; they double before each further one.
   package var pause = 1.0
 
-  /// The name under which an X-Robots-Tag may speak to this program alone.
+  /// The name by which an X-Robots-Tag can address this program alone.
   package static let robotsName = "swift-dvae"
 
-  /// The usual settings.
+  /// The default settings.
   package init() {}
 
   /// Checks that every number is possible.
@@ -52,7 +52,7 @@ package struct FetchSettings: Hashable, Sendable {
     guard (0...86400).contains(hostDelay) else {
       throw DVAEError(.usage, "host_delay must be from 0 to 86400 seconds, not \(hostDelay)")
     }
-    // A line break would begin a header of its own.
+    // A line break would begin another header.
     guard userAgent.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) else {
       throw DVAEError(.usage, "user_agent must be printable ASCII in one line")
     }

@@ -3,13 +3,13 @@ internal import CDVAEWebFetch
 import Foundation
 import Synchronization
 
-/// Fetches images: so many at a time, so many of them from one host and with a pause between them,
-/// each within its limits.
+/// Fetches images with limits on concurrency, on connections per host, on the rate per host, and on
+/// each fetch.
 ///
-/// A fetch blocks a thread of its own, outside the pool that decodes; which one goes next is
-/// decided by the order of asking among the hosts that are not at their bound.
+/// A fetch blocks a thread of its own, outside the pool that decodes; fetches start in order of
+/// request, skipping hosts at their limit.
 package final class Fetcher: Sendable {
-  /// A fetch that has not begun.
+  /// A fetch that has not started.
   private struct Waiting {
     var address: String
     var host: String
@@ -18,7 +18,7 @@ package final class Fetcher: Sendable {
 
   private struct Host {
     var running = 0
-    /// When the next fetch may begin.
+    /// The time when the next fetch may start.
     var next = ContinuousClock.now
   }
 
@@ -27,28 +27,28 @@ package final class Fetcher: Sendable {
     var hosts: [String: Host] = [:]
     var waiting: [Waiting] = []
     var idle: [Handle] = []
-    /// When `startWaiting` is called again, because a host's pause ends.
+    /// The time of the next call of `startWaiting`, when a host's pause ends.
     var alarm: ContinuousClock.Instant?
 
-    /// Forgets hosts that nothing is known of any more.
+    /// Removes hosts without any remaining state.
     mutating func forget(now: ContinuousClock.Instant) {
       hosts = hosts.filter { $0.value.running > 0 || $0.value.next > now }
     }
   }
 
-  /// What became of one try.
+  /// The outcome of one try.
   private enum Outcome {
     case bytes([UInt8])
     case failure(Failure)
   }
 
-  /// Why a fetch failed.
+  /// The reason of a failed fetch.
   package struct Failure: Error {
-    /// What it is counted under.
+    /// The kind under which it is counted.
     package var kind: String
-    /// What the server or the library said.
+    /// The message of the server or the library.
     package var detail: String
-    /// Whether another try may help.
+    /// Whether a retry may help.
     var mayPass: Bool
     /// Seconds that the server asks to wait.
     var retryAfter: Int
@@ -66,10 +66,10 @@ package final class Fetcher: Sendable {
   // Seconds that a connection may stay below the slowest speed.
   private static let slowSeconds = 10
   private static let longestRetryAfter = 30
-  // Hosts beyond which those that are done with are forgotten.
+  // The number of hosts above which finished ones are removed.
   private static let manyHosts = 10_000
 
-  /// The kinds of failures in which no server has answered.
+  /// The kinds of failures without an answer from a server.
   static let unreachable: Set<String> = ["dns", "no-connection", "timeout"]
 
   /// Makes a fetcher of files of at most `maxBytes` bytes.
@@ -84,7 +84,7 @@ package final class Fetcher: Sendable {
     }
   }
 
-  /// Whether an address in digits is one that can be fetched from without being asked to.
+  /// Returns whether a numeric address may be fetched from without permission.
   package static func isPublic(_ digits: String) -> Bool { dvae_fetch_address_kind(digits) == 0 }
 
   /// Fetches a file, with as many tries as the settings allow.
@@ -103,7 +103,7 @@ package final class Fetcher: Sendable {
         guard failure.mayPass, attempt < settings.retries else { throw failure }
         let wait = max(pause, Double(min(failure.retryAfter, Self.longestRetryAfter)))
         (attempt, pause) = (attempt + 1, pause * 2)
-        // A job that is given up stops waiting at once.
+        // A cancelled job stops waiting at once.
         try? await Task.sleep(for: .seconds(wait))
       }
     }
@@ -152,7 +152,7 @@ package final class Fetcher: Sendable {
     }
   }
 
-  /// Looks again when a host's pause ends.
+  /// Schedules a call for the end of a host's pause.
   private func setAlarm(_ time: ContinuousClock.Instant, _ state: inout State) {
     if let alarm = state.alarm, alarm <= time { return }
     state.alarm = time
@@ -163,9 +163,9 @@ package final class Fetcher: Sendable {
     }
   }
 
-  /// The host and port of an address in one spelling: what politeness goes by.
+  /// Returns the host and port of an address in canonical form, by which limits apply.
   ///
-  /// `http://me@HOST:80/`, `http://host./` and `http://host/` are one host.
+  /// `http://me@HOST:80/`, `http://host./` and `http://host/` are the same host.
   package static func host(of address: String) -> String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { host in
       host.initialize(repeating: 0)
@@ -231,7 +231,7 @@ package final class Fetcher: Sendable {
   }
 }
 
-/// Hands two texts to C, the second of which may be missing.
+/// Passes two texts to C; the second may be nil.
 private func withCStrings<Result>(
   _ first: String, _ second: String?,
   _ body: (UnsafePointer<CChar>, UnsafePointer<CChar>?) -> Result

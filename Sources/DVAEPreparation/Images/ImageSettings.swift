@@ -1,40 +1,40 @@
 import DVAEImages
 package import DVAEFiles
 
-/// What becomes of an image that passes the filters.
+/// The settings for writing images.
 package struct ImageSettings: Codable, Hashable, Sendable {
-  /// How pictures are made smaller.
+  /// The algorithms for reducing images.
   package enum Resize: String, Codable, Sendable, CaseIterable {
-    /// TensorFlow's area averaging, as the paper's training does.
+    /// TensorFlow's area averaging, as in the paper's training.
     case area
     /// Pillow's Lanczos.
     case lanczos
   }
 
-  /// Whether the bytes of an image are kept where nothing about its pixels changes.
+  /// The treatment of images whose pixels are not changed.
   package enum Encoding: String, Codable, Sendable, CaseIterable {
-    /// They are kept.
+    /// Their bytes are kept.
     case keep
-    /// Every image is encoded as JPEG anew.
+    /// Every image is re-encoded as JPEG.
     case jpeg
   }
 
-  /// Pixels of the longer side above which a picture is made smaller; nil keeps all sizes.
+  /// The longer side in pixels above which images are reduced; nil keeps all sizes.
   package var maxSide: Int?
-  /// Whether the middle square is cut out first.
+  /// Whether images are first cropped to the middle square.
   package var square = false
-  /// How pictures are made smaller.
+  /// The algorithm for reducing images.
   package var resize = Resize.lanczos
-  /// What happens to pictures that are neither cut nor made smaller.
+  /// The treatment of images that are neither cropped nor reduced.
   package var encoding = Encoding.keep
-  /// Quality of the JPEGs that are written, 1 to 100.
+  /// The quality of written JPEGs, 1 to 100.
   package var quality = 90
-  /// Most bytes of an image's file.
+  /// The largest image file in bytes.
   package var maxBytes = 64 << 20
-  /// Most pixels that an image may claim.
+  /// The largest image in pixels.
   package var maxPixels = DecodingLimits.default.maximumPixels
 
-  /// The usual settings: images as they are.
+  /// The default settings: images are not changed.
   package init() {}
 
   var limits: DecodingLimits {

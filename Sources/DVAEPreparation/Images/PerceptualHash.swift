@@ -1,20 +1,20 @@
 package import DVAEImages
 import DVAETensors
 
-/// 64 bits that change little when a picture is compressed or resized, and much between pictures.
+/// A 64-bit hash that changes little with compression or resizing, and much between images.
 ///
-/// The picture's luma is averaged to 32×32 cells (over about eight rows of each); of its discrete
+/// The image's luma is averaged to 32×32 cells (over about eight rows of each). Of its discrete
 /// cosine transform the 8×8 lowest frequencies count, without the constant row and column; each bit
-/// tells whether a coefficient is above their median (Zauner 2010, "pHash"). The distance of two
-/// hashes is the number of bits that differ.
+/// says whether a coefficient is above their median (Zauner 2010, "pHash"). The distance of two
+/// hashes is the number of differing bits.
 package enum PerceptualHash {
   private static let cells = 32
   private static let frequencies = 8
 
-  /// The hash of a picture.
+  /// Returns the hash of an image.
   package static func of(_ image: PixelImage) -> UInt64 {
     let rows = transformed(lumaCells(image), count: cells)
-    // What is left of nothing by rounding is nothing: pictures of one colour are alike.
+    // Rounding noise of a flat image counts as zero, so that flat images are equal.
     let coefficients = transformed(transposed(rows), count: frequencies)
       .map { abs($0) < 1e-6 ? 0 : $0 }
     let sorted = coefficients.sorted()
@@ -22,10 +22,10 @@ package enum PerceptualHash {
     return coefficients.reduce(0) { $0 << 1 | ($1 > median ? 1 : 0) }
   }
 
-  /// The bits in which two hashes differ.
+  /// Returns the number of bits in which two hashes differ.
   package static func distance(_ a: UInt64, _ b: UInt64) -> Int { (a ^ b).nonzeroBitCount }
 
-  /// Mean luma of 32×32 cells; small pictures give a pixel to several cells.
+  /// Returns the mean luma of 32×32 cells; in small images a pixel belongs to several cells.
   private static func lumaCells(_ image: PixelImage) -> [Double] {
     let stride = 3 * image.width
     var result: [Double] = []
@@ -57,7 +57,7 @@ package enum PerceptualHash {
     return result
   }
 
-  /// About eight rows of a cell are as good as all.
+  /// Samples about eight rows of a cell, which suffice.
   private static func sampledRows(_ bounds: (start: Int, end: Int)) -> [Int] {
     Array(stride(from: bounds.start, to: bounds.end, by: max(1, (bounds.end - bounds.start) / 8)))
   }
@@ -67,7 +67,7 @@ package enum PerceptualHash {
     return (start, max(start + 1, (cell + 1) * side / cells))
   }
 
-  /// Frequencies 1 to 8 of each of `count` lines of 32 values, line by line.
+  /// Returns frequencies 1 to 8 of each of `count` lines of 32 values, line by line.
   private static func transformed(_ lines: [Double], count: Int) -> [Double] {
     (0..<count).flatMap { line in
       cosines.map { row in
@@ -76,7 +76,7 @@ package enum PerceptualHash {
     }
   }
 
-  /// Lines of 8 as 8 lines.
+  /// Transposes 8 lines.
   private static func transposed(_ lines: [Double]) -> [Double] {
     (0..<frequencies).flatMap { column in (0..<cells).map { lines[$0 * frequencies + column] } }
   }

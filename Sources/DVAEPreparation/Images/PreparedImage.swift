@@ -1,29 +1,29 @@
 import DVAEFiles
 import DVAEImages
 
-/// An image that has passed the filters, as it goes into a shard.
+/// An image that has passed the filters, ready for a shard.
 struct PreparedImage: Sendable {
   var bytes: [UInt8]
   var format: ImageFormat
   /// Width and height of the source, upright.
   var originalSize: [Int]
   var size: [Int]
-  /// Left, top, width and height of what was cut out of the original; nil where it is whole.
+  /// Left, top, width and height of the crop in the original; nil if it is not cropped.
   var crop: [Int]?
   var fingerprint: Fingerprint
 }
 
-/// What tells images apart.
+/// The hashes that identify an image.
 struct Fingerprint: Sendable, Hashable {
-  /// Of the source's bytes, 64 hexadecimal digits.
+  /// SHA-256 of the source's bytes, 64 hexadecimal digits.
   var sha256: String
-  /// Of the source's pixels, before anything is cut.
+  /// The perceptual hash of the source's pixels, before any crop.
   var perceptual: UInt64
 }
 
-/// How long libjpeg, libpng and libwebp took for an image.
+/// The time in libjpeg, libpng and libwebp for an image.
 struct CodecTime: Sendable {
-  /// Nil where nothing was decoded.
+  /// Nil if nothing was decoded.
   var decoding: Duration?
   var encoding = Duration.zero
 }
@@ -38,7 +38,7 @@ struct ImageFilters: Sendable {
     self.image = image
   }
 
-  /// Each filter that is on, and its threshold in words.
+  /// Each enabled filter, with its threshold in words.
   var active: [(reason: String, rule: String)] {
     var rules: [(String, String)] = []
     if let types = settings.types { rules.append(("type", types.joined(separator: ", "))) }
@@ -50,7 +50,7 @@ struct ImageFilters: Sendable {
     return rules
   }
 
-  /// Decodes, judges, cuts and resizes; `time` is what the codecs took.
+  /// Decodes, judges, crops and resizes; `time` receives the codecs' time.
   func apply(
     _ bytes: [UInt8], name: String, time: inout CodecTime
   ) throws(Drop) -> PreparedImage {
@@ -133,7 +133,7 @@ struct ImageFilters: Sendable {
       _ = try decodeImage(bytes, name: name)
       return ""
     } catch {
-      // A file of text may be anyone's: what stands in it is not passed on.
+      // A text file may be private, so its content is not reported.
       if error.code == .notAnImage, error.problem.contains("found text") {
         return "\(name): expected an image, found text"
       }

@@ -2,12 +2,12 @@ import DVAEFiles
 import Synchronization
 import DVAEWeights
 
-/// The archives that were used last, kept open: neighbouring rows share one.
+/// The most recently used archives, kept open because neighbouring rows share one.
 final class ZipCache: Sendable {
   private let archives = Mutex<[(path: String, archive: ZipMembers)]>([])
   private static let most = 8
 
-  /// The bytes of an archive's member, of which there may be `limit` at most.
+  /// Returns the bytes of an archive's member, at most `limit`.
   func contents(of member: String, in path: String, limit: Int) throws(Drop) -> [UInt8] {
     do throws(DVAEError) {
       let archive = try open(path)

@@ -1,7 +1,7 @@
 import DVAEImages
 import DVAEFiles
 
-/// What the `.json` of a sample says.
+/// The content of a sample's `.json`.
 struct SampleDescription: Encodable {
   var pair: Pair
   var caption: String
@@ -32,7 +32,7 @@ struct SampleDescription: Encodable {
     if !pair.metadata.isEmpty { try container.encode(pair.metadata, forKey: .metadata) }
   }
 
-  /// The files of the sample: the image, the caption if there is one, the description.
+  /// Returns the files of the sample: the image, the caption if there is one, the description.
   func prepared() throws(DVAEError) -> PreparedSample {
     let suffix =
       switch image.format {
@@ -48,14 +48,14 @@ struct SampleDescription: Encodable {
   }
 }
 
-/// A sample that lacks nothing but its key.
+/// A sample without its key.
 struct PreparedSample: Sendable {
   var fields: [WebDatasetSample.Field]
   var origin: String
   var fingerprint: Fingerprint
 }
 
-/// A line of `samples.jsonl`, by which later runs know the images of this one.
+/// A line of `samples.jsonl`, from which later runs recognise this run's images.
 struct SampleRecord: Codable {
   var key: String
   var shard: String

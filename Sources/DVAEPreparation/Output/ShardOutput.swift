@@ -3,10 +3,10 @@ import DVAEFiles
 
 /// WebDataset shards that are being written: `shard-000000.tar` and so on, in a folder.
 ///
-/// Bytes wait in memory until they are flushed; a `Mark` says how far the output is on the disk, and
-/// an output can be cut back to one.
+/// Bytes stay in memory until they are flushed; a `Mark` is a position up to which the output is on
+/// disk, and an output can be truncated to one.
 final class ShardOutput {
-  /// A finished shard, as the index lists it.
+  /// A finished shard, as in the index.
   struct Shard: Codable, Hashable {
     var name: String
     var samples: Int
@@ -14,11 +14,11 @@ final class ShardOutput {
     var sha256: String
   }
 
-  /// A place in the output.
+  /// A position in the output.
   struct Mark: Codable, Hashable {
-    /// Shards that are finished.
+    /// The finished shards.
     var shards: [Shard] = []
-    /// Samples and bytes of the one after them.
+    /// The samples and bytes of the next one.
     var samples = 0
     var bytes = 0
   }
@@ -27,14 +27,14 @@ final class ShardOutput {
   private let folder: String
   private let samplesPerShard: Int
   private var file: OutputFile?
-  // Of what is in the file.
+  // The hash of the bytes in the file.
   private var hash = FileHash()
   private var pending: [UInt8] = []
 
-  // Bytes that may wait in memory.
+  // The largest number of bytes in memory.
   private static let longestWait = 4 << 20
 
-  /// Continues at a mark; whatever stands behind it is removed.
+  /// Continues at a mark; everything after it is removed.
   init(_ folder: String, samplesPerShard: Int, from mark: Mark = Mark()) throws {
     self.folder = folder
     self.samplesPerShard = samplesPerShard
@@ -59,7 +59,7 @@ final class ShardOutput {
     }
   }
 
-  /// The name of the shard that is being written.
+  /// The name of the current shard.
   var current: String {
     let number = String(mark.shards.count)
     return "shard-" + String(repeating: "0", count: max(0, 6 - number.count)) + number + ".tar"
@@ -78,13 +78,13 @@ final class ShardOutput {
     }
   }
 
-  /// Brings everything to the disk.
+  /// Flushes everything to disk.
   func sync() throws {
     try write()
     try file?.sync()
   }
 
-  /// Hands what waits to the system, which may still lose it.
+  /// Passes waiting bytes to the system, without flushing them to disk.
   private func write() throws {
     guard !pending.isEmpty else { return }
     try open().append(pending)

@@ -3,23 +3,23 @@ import DVAEImages
 import DVAEFiles
 
 /// Decompresses bzip2 from front to back; files of several streams, as parallel compressors write
-/// them, are one.
+/// them, are joined.
 final class BZip2Reader {
   private let file: InputFile
   private var stream = bz_stream()
   private var isOpen = false
   private var position = 0
   private var given = 0
-  // What is read of the file; the library keeps a pointer into it between calls.
+  // The compressed bytes; the library keeps a pointer into them between calls.
   private let input: UnsafeMutableBufferPointer<CChar>
 
   private static let pieceSize = 1 << 16
 
   static let magic = Array("BZh".utf8)
 
-  /// Text becomes about ten times smaller; more than this times is a trap.
+  /// The largest ratio of decompression; text has about ten, and more than this is an attack.
   static let largestRatio = 1000
-  /// Bytes that a file of any size may become.
+  /// The size in bytes to which any file may be decompressed.
   static let alwaysAllowed = 1 << 26
 
   init(_ file: InputFile) {
@@ -32,7 +32,7 @@ final class BZip2Reader {
     input.deallocate()
   }
 
-  /// The next bytes: up to `count`, none at the end.
+  /// Returns the next bytes: up to `count`, none at the end.
   func read(_ count: Int) throws -> [UInt8] {
     var failure: (any Error)?
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in

@@ -13,7 +13,7 @@ struct ByteSource {
     ([0xFE, 0xFF], "UTF-16", "convert it first (iconv -f UTF-16 -t UTF-8)"),
   ]
 
-  /// Opens a file; one that is compressed by bzip2 gives what it was before.
+  /// Opens a file; bzip2 is decompressed.
   init(path: String) throws {
     let file = try InputFile(path: path)
     name = path
@@ -33,18 +33,18 @@ struct ByteSource {
   /// The longest line of a table, in bytes.
   static let longestLine = 1 << 24
 
-  /// The lines, the last of which may lack its newline.
+  /// Returns the lines, the last of which may lack its newline.
   func lines() -> LineReader { LineReader(name, longest: Self.longestLine, read: read) }
 
-  /// Whether the first byte that is no blank opens a JSON list; nothing can be read after it.
+  /// Returns whether the first non-blank byte opens a JSON list; nothing can be read after it.
   func isJSONList() throws -> Bool {
     let head = ByteOrderMark.removed(from: try read(1 << 16, 0))
     return head.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) } == UInt8(ascii: "[")
   }
 
-  /// All bytes: those of the file where they lie, or of a compressed one in memory.
+  /// Returns all bytes: the mapped file, or a decompressed one in memory.
   ///
-  /// - Throws: `tooManyBytes` for a compressed file of more bytes than `limit`
+  /// - Throws: `tooManyBytes` for a compressed file larger than `limit`
   func mapped(limit: Int) throws -> MappedFile {
     guard isCompressed else { return try MappedFile(path: name) }
     let source = try ByteSource(path: name)

@@ -1,10 +1,11 @@
 import DVAEFiles
 
-/// Reads the records of a table as Python's `csv` does: fields between commas or tabs; a field that
-/// begins with a quote may hold separators, doubled quotes and line breaks; any other quote is text.
+/// Reads the records of a table like Python's `csv`: fields between commas or tabs; a field that
+/// begins with a quote may contain separators, doubled quotes and line breaks; other quotes are
+/// text.
 ///
-/// A quote that is never closed would swallow the rows behind it. So where a record of several lines has
-/// another number of fields than the first one, or becomes too long, its first line alone is lost.
+/// An unclosed quote would swallow the following rows. So if a record of several lines has another
+/// number of fields than the first one, or becomes too long, only its first line is lost.
 struct DelimitedReader {
   enum Dialect: UInt8 {
     case tab = 0x09
@@ -17,18 +18,18 @@ struct DelimitedReader {
     var fields: Result<[String], Malformed>
   }
 
-  /// Why a line is no record.
+  /// The reason why a line is not a record.
   struct Malformed: Error { var reason: String }
 
   private var lines: LineReader
   private let dialect: Dialect
-  /// The number of fields of a record; nil where it is not known yet.
+  /// The number of fields in a record; nil until it is known.
   var width: Int?
   private var number = 0
-  // Lines of a quoted field that did not end: they are read anew, one by one.
+  // Lines of a quoted field that did not end: they are read again, one by one.
   private var waiting: ArraySlice<[UInt8]> = []
 
-  // A field that is longer has lost its closing quote.
+  // A longer field has lost its closing quote.
   private static let longestRecord = 1 << 20
 
   init(_ source: ByteSource, _ dialect: Dialect) {
@@ -36,9 +37,9 @@ struct DelimitedReader {
     self.dialect = dialect
   }
 
-  /// The next record; nil at the end.
+  /// Returns the next record; nil at the end.
   ///
-  /// Empty lines are passed over.
+  /// Empty lines are skipped.
   mutating func next() throws -> Record? {
     while let line = try nextLine() {
       let first = number
@@ -65,7 +66,7 @@ struct DelimitedReader {
       count += line.count + 1
       rest = parser.feed(line)
     }
-    // Python would take text behind the closing quote; over several lines it shows that the quote
+    // Python accepts text after the closing quote; over several lines it shows that the quote
     // belongs to another field.
     if !more.isEmpty,
       parser.hasTextBehindQuote || parser.fields.count != width ?? parser.fields.count
@@ -82,7 +83,7 @@ struct DelimitedReader {
     return .success(parser.fields.map { String(decoding: $0, as: UTF8.self) })
   }
 
-  /// Only the first line is lost; whatever the quote has swallowed is read again.
+  /// Loses only the first line; the lines that the quote has swallowed are read again.
   private mutating func lost(_ more: [[UInt8]], _ reason: String) -> Result<[String], Malformed> {
     number -= more.count
     waiting = more[...] + waiting
@@ -90,15 +91,15 @@ struct DelimitedReader {
   }
 }
 
-/// Takes the lines of one record.
+/// Collects the lines of one record.
 private struct RecordParser {
   private enum Place { case start, plain, quoted, behindQuote }
 
-  /// The most fields of a record; more are not kept.
+  /// The largest number of fields in a record; more are discarded.
   static let mostFields = 1 << 14
 
   private(set) var fields: [[UInt8]] = []
-  /// Whether a quoted field goes on in the next line.
+  /// Whether a quoted field continues on the next line.
   private(set) var isOpen = false
   /// Whether text followed the closing quote of a field.
   private(set) var hasTextBehindQuote = false
@@ -108,7 +109,7 @@ private struct RecordParser {
 
   init(separator: UInt8) { self.separator = separator }
 
-  /// Takes a line; what follows a carriage return in it is another record, and is returned.
+  /// Adds a line; the rest after a carriage return is another record, and is returned.
   mutating func feed(_ line: [UInt8]) -> ArraySlice<UInt8>? {
     isOpen = false
     for (index, byte) in line.enumerated() {

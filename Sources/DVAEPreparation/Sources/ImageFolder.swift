@@ -7,17 +7,17 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The folder that a table's images are in.
+/// The folder of a table's images.
 ///
-/// Tables are written by others, so what one names outside of the folder is not read. Links within
-/// the folder are followed: they are its owner's.
+/// Tables come from others, so files outside the folder are not read. Links within the folder are
+/// followed, because its owner made them.
 struct ImageFolder {
   private let path: String
-  // Seen from the root of the file system.
+  // The absolute path.
   private let whole: String
   private let components: [String]
 
-  /// The folder that was asked for, else the table's own.
+  /// The requested folder, or else the table's own.
   init(_ settings: SourceSettings, table: String) {
     let given = settings.images ?? Path(table).folder.text
     path = given.isEmpty ? "." : given
@@ -25,15 +25,15 @@ struct ImageFolder {
     components = Self.standardized(whole)
   }
 
-  /// What a text of the table refers to: an address, or a file as seen from the folder; nil for one
-  /// outside of it.
+  /// Returns the image of a table's text: an address, or a file relative to the folder; nil if it
+  /// is outside.
   func image(_ text: String) -> ImageReference? {
     if text.contains("://") { return .address(text) }
     let target = Self.standardized((Path(whole) / text).text)
     guard target.count > components.count,
       target.starts(with: components, by: { Path($0) == Path($1) })
     else { return nil }
-    // Without any `..`, which would lead elsewhere behind a link.
+    // Without `..`, which would lead elsewhere after a link.
     let inside = target.dropFirst(components.count).joined(separator: "/")
     return .item(InputItem(key: text, origin: .file(path: (Path(path) / inside).text)))
   }

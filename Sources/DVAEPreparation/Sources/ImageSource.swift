@@ -1,10 +1,10 @@
 import DVAEImages
 import DVAEFiles
 
-/// Images with what stands beside them: the files of a folder with NAME.txt, NAME.caption and
-/// NAME.json, or the samples of WebDataset archives with fields of those names.
+/// Images with their sidecar files: the files of a folder with NAME.txt, NAME.caption and
+/// NAME.json, or the samples of WebDataset archives with such fields.
 struct ImageSource: PairSource {
-  /// Extensions of the files that stand beside images.
+  /// Extensions of the sidecar files.
   static let companions = ["txt", "caption", "json"]
 
   private let path: String
@@ -50,7 +50,7 @@ struct ImageSource: PairSource {
     }
     var description = Description(members, settings)
     var pair = description.pair(image: .item(item), origin: item.name, caption: caption)
-    // What an earlier run wrote is kept as it was.
+    // Keep the metadata of an earlier run unchanged.
     if case .object(let before)? = pair.metadata["metadata"] {
       pair.metadata["metadata"] = nil
       pair.metadata.merge(before) { first, _ in first }

@@ -1,12 +1,12 @@
 import DVAEFiles
 
-/// JSON objects, one in each line, or the elements of one list.
+/// JSON objects, one per line, or the elements of one list.
 struct JSONPairs: PairSource {
   private let path: String
   private let settings: SourceSettings
   private let folder: ImageFolder
   private var lines: LineReader
-  // Nil where each line is a row.
+  // Nil if each line is a row.
   private let list: JSONList?
   private var number = 0
 
@@ -52,7 +52,7 @@ private final class JSONList {
   private var reader: JSONReader
   private var isFirst = true
 
-  /// The largest list that is compressed, in bytes: it is held in memory.
+  /// The largest compressed list in bytes, because it is held in memory.
   private static let largestCompressed = 1 << 28
 
   init(_ source: ByteSource) throws {
@@ -89,10 +89,10 @@ struct Description {
     self.settings = settings
   }
 
-  /// Takes the text of the member that was asked for, else of the first known one.
+  /// Takes the text of the requested member, or else of the first known one.
   mutating func takeText(_ wanted: String?, _ known: [String]) -> String? {
     for name in wanted.map({ [$0] }) ?? known {
-      // URL and TEXT are url and text.
+      // Names are compared without case: URL is url.
       guard
         let key = members[name] != nil
           ? name : members.keys.first(where: { $0.lowercased() == name }),
@@ -104,7 +104,7 @@ struct Description {
     return nil
   }
 
-  /// The pair of an image, all other members being kept; `caption` where it stands elsewhere.
+  /// Returns the pair of an image with all other members as metadata; `caption` if it is elsewhere.
   mutating func pair(image: ImageReference, origin: String, caption: String? = nil) -> Pair {
     Pair(
       caption: caption ?? takeText(settings.captionColumn, SourceSettings.captionNames),

@@ -1,7 +1,7 @@
 internal import CDVAESQLite
 import DVAEFiles
 
-/// YFCC100M's metadata as an SQLite table: the columns of the 23-column form, in the order of rows.
+/// YFCC100M's metadata as an SQLite table: the columns of the 23-column form, in row order.
 struct SQLiteSource: PairSource {
   static let magic = Array("SQLite format 3\0".utf8)
 
@@ -16,7 +16,7 @@ struct SQLiteSource: PairSource {
   private let path: String
   private let archive: YFCCArchive
   private let query: Query
-  // Each row has four bytes at least; a damaged tree may have the same pages many times.
+  // Each row takes at least four bytes; a damaged tree may repeat pages endlessly.
   private let mostRows: Int
   private var number = 0
 
@@ -30,7 +30,7 @@ struct SQLiteSource: PairSource {
       "SELECT \(Self.columns.joined(separator: ", ")) FROM \(Self.table) ORDER BY rowid")
   }
 
-  /// Only a plain table is read: a view or a generated column computes as long as it likes.
+  /// Requires a plain table: a view or a generated column can compute endlessly.
   private static func checkPlain(_ path: String) throws {
     func answer(_ text: String) throws -> String? { try Query(path, text).next()?.first }
     let isTable = try answer(
@@ -62,7 +62,7 @@ struct SQLiteSource: PairSource {
   }
 }
 
-/// A query over a database that is only read.
+/// A query on a read-only database.
 private final class Query {
   private let path: String
   private var database: OpaquePointer?
@@ -86,7 +86,7 @@ private final class Query {
     sqlite3_close(database)
   }
 
-  /// The next row as text; nil at the end.
+  /// Returns the next row as text; nil at the end.
   func next() throws(DVAEError) -> [String]? {
     switch sqlite3_step(statement) {
     case SQLITE_ROW:

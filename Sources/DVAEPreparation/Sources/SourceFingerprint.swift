@@ -7,17 +7,17 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// What a source looked like when a job began: a job that goes on counts its rows again, and they
-/// must be the same.
+/// The identity of a source when a job began: a resumed job counts its rows again, so they must be
+/// the same.
 struct SourceFingerprint: Codable, Hashable {
   let path: String
-  /// Files that rows may come from, and their bytes.
+  /// The number of files with rows.
   private(set) var files = 0
   private(set) var bytes = 0
-  /// Of a file the time when it was changed, of a folder a hash over the names and sizes below it.
+  /// A file's modification time, or a hash of the names and sizes in a folder.
   private(set) var mark = ""
 
-  /// Looks at a file, or at all names below a folder.
+  /// Examines a file, or all names in a folder.
   init(_ path: String) {
     self.path = path
     guard FileSystem.kind(path) == .folder else {
@@ -58,7 +58,7 @@ struct SourceFingerprint: Codable, Hashable {
       || ImageSource.companions.contains(Path(name).fileExtension)
   }
 
-  /// How it differs from what an unfinished run saw; nil if it does not.
+  /// Describes the difference from an unfinished run's source; nil if there is none.
   func change(since earlier: SourceFingerprint) -> String? {
     guard self != earlier else { return nil }
     let (then, now) = (earlier.size, size)

@@ -1,58 +1,58 @@
 import DVAEImages
 import DVAEFiles
 
-/// How the sources are read.
+/// The settings for reading sources.
 package struct SourceSettings: Codable, Hashable, Sendable {
-  /// What a source is.
+  /// The format of a source.
   package enum Format: String, Codable, Sendable, CaseIterable {
-    /// To be found out from the name and the first bytes.
+    /// Detected from the name and the first bytes.
     case auto
-    /// A table with a caption and an image per row: tab-separated, or comma-separated as RFC 4180
-    /// says. Conceptual Captions and CC12M are such tables.
+    /// A table with a caption and an image per row: tab-separated, or comma-separated as in RFC
+    /// 4180. Conceptual Captions and CC12M are such tables.
     case tsv, csv
     /// A JSON object per line, or one list of them.
     case jsonl
     /// The metadata of YFCC100M: 25 or 23 columns, or the SQLite table.
     case yfcc
-    /// Images with captions beside them: a folder, or WebDataset archives.
+    /// Images with captions in sidecar files: a folder, or WebDataset archives.
     case images
   }
 
-  /// Where the images of YFCC100M are in a local archive.
+  /// The layouts of YFCC100M's images in a local archive.
   package enum Layout: String, Codable, Sendable, CaseIterable {
     /// `IDENTIFIER.jpg`.
     case identifier = "id"
     /// `data/images/HHH/HHH/HASH.jpg`, as in the bucket of Multimedia Commons.
     case multimediaCommons = "multimedia-commons"
-    /// `images/AA/BBB.zip`, member `CCC.jpg`, of the line number AABBBCCC, as SLIP keeps them.
+    /// `images/AA/BBB.zip`, member `CCC.jpg`, for the line number AABBBCCC, as in SLIP.
     case slip
   }
 
-  /// Which of the two texts of YFCC100M is the caption.
+  /// The text of YFCC100M that becomes the caption.
   package enum CaptionChoice: String, Codable, Sendable, CaseIterable {
     /// The title alone.
     case title
     /// The description alone.
     case description
-    /// The title, a full stop where it has none, and the description.
+    /// The title, a full stop if it has none, and the description.
     case both
   }
 
-  /// Whether a table's first row names the columns.
+  /// The treatment of a table's first row.
   package enum Header: String, Codable, Sendable, CaseIterable {
-    /// It does where it holds a name that is looked for.
+    /// It is a header if it contains a known name.
     case auto
-    /// It does.
+    /// It is a header.
     case yes
-    /// It does not.
+    /// It is not a header.
     case no
   }
 
-  /// What the sources are.
+  /// The format of the sources.
   package var format = Format.auto
-  /// The text of YFCC100M that is the caption.
+  /// The text of YFCC100M that becomes the caption.
   package var caption = CaptionChoice.title
-  /// Whether tables have a header.
+  /// The treatment of a table's first row.
   package var header = Header.auto
   /// The column or the key of the caption, by name or, without a header, by number from 1.
   package var captionColumn: String?
@@ -60,14 +60,14 @@ package struct SourceSettings: Codable, Hashable, Sendable {
   package var imageColumn: String?
   /// The column or the key of the licence, likewise.
   package var licenceColumn: String?
-  /// The folder that paths of images start from and stay in; nil for the table's own.
+  /// The folder that image paths are relative to and must stay in; nil for the table's own.
   package var images: String?
-  /// Where YFCC100M's images are in that folder; nil where they are to be fetched.
+  /// The layout of YFCC100M's images in that folder; nil if they are to be fetched.
   package var layout: Layout?
-  /// A list of line number, identifier and hash: other photos of YFCC100M are passed over.
+  /// A list of line number, identifier and hash: other photos of YFCC100M are skipped.
   package var subset: String?
 
-  /// The usual settings.
+  /// The default settings.
   package init() {}
 
   static let captionNames = ["caption", "text", "alt_text", "alt", "description", "title"]
@@ -89,7 +89,7 @@ package struct Sources {
 
   /// Checks that every argument exists.
   ///
-  /// - Throws: the first that does not
+  /// - Throws: for the first one that does not
   package init(_ arguments: [String], _ settings: SourceSettings) throws {
     for path in arguments where FileSystem.kind(path) == .missing {
       throw DVAEError(.missing, file: path, "no such file or folder")
@@ -99,10 +99,10 @@ package struct Sources {
     archive = try YFCCArchive(settings)
   }
 
-  /// Reads the first row of each source, so that one of another form than asked for, or without the
-  /// columns, is found before anything is written.
+  /// Reads the first row of each source, so that a wrong format or missing columns are found before
+  /// anything is written.
   ///
-  /// - Throws: the first mistake; damage is not one, and is counted when its turn comes
+  /// - Throws: the first error, except damage, which is counted later
   package func check() throws {
     for path in rest {
       do {
@@ -114,13 +114,13 @@ package struct Sources {
     }
   }
 
-  /// The next row of all; nil at the end.
+  /// Returns the next row of all sources; nil at the end.
   package mutating func next() throws -> SourceRow? {
     while true {
       do {
         if let row = try current?.next() { return row }
       } catch let error as DVAEError where error.kind == .badData || error.kind == .inputOutput {
-        // The rest of a damaged file is lost, the other sources are not.
+        // The rest of a damaged file is lost, but not the other sources.
         current = nil
         return .unreadable(path, error.description)
       }
@@ -142,7 +142,7 @@ package struct Sources {
     }
   }
 
-  /// What a file is by its name and, where that leaves a choice, by its first line.
+  /// Detects the format of a file by its name and, if that is ambiguous, by its first line.
   static func format(of path: String) throws -> SourceSettings.Format {
     if FileSystem.kind(path) == .folder { return .images }
     let isCompressed = Path(path).fileExtension == "bz2"

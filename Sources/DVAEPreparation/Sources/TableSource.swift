@@ -1,7 +1,7 @@
 import DVAEImages
 import DVAEFiles
 
-/// A table with a caption and an image in each row.
+/// A table with a caption and an image per row.
 struct TableSource: PairSource {
   private struct Columns {
     var caption: Int
@@ -53,7 +53,7 @@ struct TableSource: PairSource {
     max(columns.caption, columns.image, columns.licence ?? 0)
   }
 
-  /// Finds the columns in the first row; true if it is a header.
+  /// Finds the columns in the first row; returns true if it is a header.
   private mutating func readFirst(_ fields: [String]) throws -> Bool {
     count = fields.count
     reader.width = count
@@ -73,7 +73,7 @@ struct TableSource: PairSource {
     return isHeader
   }
 
-  /// A column's name as it is looked for: without blanks around it, in lower case.
+  /// Normalises a column's name: trimmed, in lower case.
   private static func name(_ field: String) -> String {
     let scalars = field.unicodeScalars.drop { $0.properties.isWhitespace }
     let end = scalars.lastIndex { !$0.properties.isWhitespace }.map { scalars.index(after: $0) }
@@ -97,8 +97,8 @@ struct TableSource: PairSource {
       licenceAddress: column(nil, SourceSettings.licenceAddressNames), names: fields)
   }
 
-  /// The columns by number or, with nothing said, by the first row: the image is the field that
-  /// looks like an address or like the name of an image, the caption the first other one.
+  /// Returns the columns by number or, by default, from the first row: the image is the field that
+  /// looks like an address or an image's name, the caption is the first other one.
   private func unnamed(_ fields: [String]) throws -> Columns {
     func number(_ text: String?) throws -> Int? {
       guard let text else { return nil }
@@ -122,7 +122,7 @@ struct TableSource: PairSource {
   }
 
   private static func list(_ fields: [String]) -> String {
-    // The first row of what is no table may be anything.
+    // If the file is not a table, its first row may be anything.
     let text = CaptionText.collapsed(fields.joined(separator: ", "))
     return text.count <= 1000 ? text : text.prefix(1000) + "…"
   }

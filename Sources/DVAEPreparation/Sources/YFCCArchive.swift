@@ -1,7 +1,7 @@
 import DVAEImages
 import DVAEFiles
 
-/// Which rows of YFCC100M count, and where their images are.
+/// The selection of YFCC100M's rows, and the locations of their images.
 struct YFCCArchive {
   private let settings: SourceSettings
   private let subset: YFCCSubset?
@@ -15,7 +15,7 @@ struct YFCCArchive {
     }
   }
 
-  /// What a row of the metadata gives.
+  /// Returns the pair of a metadata row.
   func pair(_ row: YFCCRow, _ origin: String) -> SourceRow {
     let identifier = String(row[.identifier])
     if row.isVideo {

@@ -1,9 +1,9 @@
 import DVAEFiles
 
 /// A row of YFCC100M's metadata, still encoded: 25 fields, or the 23 of the first release, which
-/// lacked the line number and the hash in front.
+/// lacked the line number and the hash.
 struct YFCCRow {
-  /// Of the columns that both forms have, by their place in the 23.
+  /// The columns of both forms, by their position in the 23.
   enum Column: Int {
     case identifier = 0
     case userID, nickname, dateTaken, dateUploaded, device, title, description, userTags
@@ -14,8 +14,7 @@ struct YFCCRow {
   private let fields: [Substring]
   private let start: Int
 
-  /// Takes fields that are apart already; nil for another number of them, or another marker than 0
-  /// and 1.
+  /// Takes separate fields; nil if their number is wrong or the marker is not 0 or 1.
   init?(fields: [Substring]) {
     guard fields.count == 25 || fields.count == 23 else { return nil }
     self.fields = fields
@@ -36,11 +35,11 @@ struct YFCCRow {
   var isVideo: Bool { fields[fields.count - 1] == "1" }
 
   subscript(column: Column) -> Substring {
-    // In the longer form the line number stands before the identifier and the hash behind it.
+    // In the longer form, the line number precedes the identifier and the hash follows it.
     fields[column == .identifier ? (start == 0 ? 0 : 1) : column.rawValue + start]
   }
 
-  /// Free text of the table as people read it.
+  /// Decodes a text of the table.
   static func text(_ field: Substring) -> String {
     CaptionText.withoutAddresses(
       CaptionText.withoutMarkup(CaptionText.formDecoded(field.utf8)))

@@ -1,8 +1,8 @@
 import DVAEFiles
 
-/// A list of (line number, photo identifier, hash), as OpenAI published it for CLIP.
+/// A list of (line number, photo identifier, hash), as OpenAI published for CLIP.
 ///
-/// It is held in memory: 48 bytes a line, 0.7 GB for its fifteen million.
+/// It is held in memory: 48 bytes per line, 0.7 GB for its fifteen million.
 struct YFCCSubset {
   /// A photo of the list.
   struct Entry {
@@ -13,7 +13,7 @@ struct YFCCSubset {
   private struct Record {
     var identifier: UInt64
     var line: UInt32
-    // Hashes have lost zeros in front, some of them, so that their length counts.
+    // Some hashes have lost their leading zeros, so the length is kept.
     var digits: UInt8
     var high: UInt64
     var low: UInt64

@@ -1,11 +1,11 @@
 public import DVAEFiles
 public import DVAEImages
 
-/// Something that turns images into tokens, a batch at a time.
+/// A type that converts images to tokens in batches.
 public protocol ImageTokenizer: Sendable {
   /// Returns the tokens of preprocessed images of one size, in their order.
   ///
-  /// - Throws: `badData` for a batch that does not fit into memory; it is tried again in halves.
+  /// - Throws: `badData` for a batch that does not fit into memory; it is then split in half.
   func tokenize(batch images: [PixelImage]) throws -> [TokenizedImage]
 }
 
@@ -13,7 +13,7 @@ public protocol ImageTokenizer: Sendable {
 public struct TokenizedImage: Sendable {
   /// The most likely token of each position.
   public var grid: TokenGrid
-  /// What is kept beside them.
+  /// The soft tokens that are kept.
   public var soft: SoftTokens?
 
   /// Makes the tokens of one image.
@@ -24,17 +24,17 @@ public struct TokenizedImage: Sendable {
 }
 
 /// Tokenizes the images of a bulk job into a token file: the next images are read and resized while
-/// the network works on the present ones, order is kept, and memory does not grow with the job.
+/// the network works on the current ones, order is kept, and memory does not grow with the job.
 ///
 /// Cancelling the task ends the job with `CancellationError`; a later one can resume it.
 public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
   /// The network.
   public var model: Model
-  /// What is done to each image.
+  /// The preprocessing of each image.
   public var preprocessing = Preprocessing()
-  /// Bounds that images are checked against before memory is taken.
+  /// The limits that images are checked against before memory is allocated.
   public var limits = DecodingLimits.default
-  /// The number of images that go through the network together.
+  /// The number of images in a batch.
   public var batchSize = 1
   /// The number of images that may be read ahead, beyond those of a batch.
   public var readAhead = 8
@@ -42,16 +42,16 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
   /// Makes a tokenizer of a model.
   public init(_ model: Model) { self.model = model }
 
-  /// Does the items that the writer does not have yet, and finishes the output.
+  /// Tokenizes the items that the writer does not have yet, and finishes the output.
   ///
   /// - Parameters:
   ///   - inputs: the job
   ///   - writer: for the same job
-  ///   - isolation: the actor that the writer and the closures run on; the caller's
+  ///   - isolation: the caller's actor, on which the writer and the closures run
   ///   - progress: called after every item
-  ///   - failed: called with the error of every image that cannot be done; the job goes on
-  /// - Throws: what keeps the job from going on, such as a full disk, and `CancellationError`;
-  ///   everything that is committed by then can be resumed.
+  ///   - failed: called with the error of every failed image; the job continues
+  /// - Throws: errors that end the job, such as a full disk, and `CancellationError`; the job can
+  ///   be resumed after the last commit.
   public func run(
     _ inputs: BulkInputs, into writer: TokenWriter,
     isolation: isolated (any Actor)? = #isolation,
@@ -91,15 +91,15 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
   ///
   /// - Parameters:
   ///   - inputs: the job
-  ///   - skipped: the number of items at its beginning that are left out
-  /// - Returns: the tokens of each item or why there are none, in order, as they are made; the loop
-  ///   throws `CancellationError`, and what the network throws other than `badData`
+  ///   - skipped: the number of items to skip at the beginning
+  /// - Returns: the tokens or the error of each item, in order, computed on demand; the loop throws
+  ///   `CancellationError`, and errors of the network other than `badData`
   public func results(of inputs: BulkInputs, skipping skipped: Int = 0) -> BulkResults<Model> {
     BulkResults(tokenizer: self, inputs: inputs, skipped: skipped)
   }
 
-  // A batch that is too large for the memory is halved: only an image that does not fit alone is
-  // to blame, and others may be smaller.
+  // A batch that is too large for the memory is split: only an image that does not fit alone is at
+  // fault, and others may be smaller.
   fileprivate func tokenize(
     _ images: ArraySlice<PixelImage>
   ) throws -> [Result<TokenizedImage, DVAEError>] {
@@ -117,7 +117,7 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
     do throws(DVAEError) {
       let input = try item.image.get()
       let image = try preprocessing.apply(input.decode(limits: limits), name: input.name)
-      // The caption and the description; whatever else there is stays where it is.
+      // Only the caption and the description are copied; other files are not.
       let companions = try input.companions(["txt", "json"], limit: largestCompanion)
       return PreparedImage(key: item.key, image: .success(image), companions: companions)
     } catch {
@@ -128,7 +128,7 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
 
 private let largestCompanion = 16 << 20
 
-/// An image that is ready for the network, or why there is none.
+/// An image that is ready for the network, or the error.
 private struct PreparedImage: Sendable {
   let key: String
   let image: Result<PixelImage, DVAEError>
@@ -138,17 +138,17 @@ private struct PreparedImage: Sendable {
   var size: [Int]? { (try? image.get()).map { [$0.width, $0.height] } }
 }
 
-/// The results of a bulk job, made as they are asked for; see `BulkTokenizer.results(of:skipping:)`.
+/// The results of a bulk job, computed on demand; see `BulkTokenizer.results(of:skipping:)`.
 public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
   fileprivate let tokenizer: BulkTokenizer<Model>
   fileprivate let inputs: BulkInputs
   fileprivate let skipped: Int
 
-  /// What became of one item.
+  /// The outcome of one item.
   public struct Item: Sendable {
     /// The item's key in the job.
     public let key: String
-    /// Its tokens, or why there are none.
+    /// Its tokens, or the error.
     public let tokens: Result<TokenizedImage, DVAEError>
     /// The caption and the description of a sample: `txt` and `json`.
     let companions: [String: [UInt8]]
@@ -165,13 +165,13 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
       }.makeAsyncIterator())
   }
 
-  /// Reads ahead, batches images of one size, and hands out the results one by one.
+  /// Reads ahead, batches images of one size, and yields the results one by one.
   public struct Iterator: AsyncIteratorProtocol {
     fileprivate let tokenizer: BulkTokenizer<Model>
     fileprivate var images: OrderedMap<BulkInputs.Item, PreparedImage>.Iterator
     // The first image of the next batch.
     private var waiting: PreparedImage?
-    // What is done and not handed out, last first.
+    // Results that are not yet returned, in reverse order.
     private var done: [Item] = []
 
     fileprivate init(
@@ -182,16 +182,16 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
       self.images = images
     }
 
-    /// The next result; nil after the last.
+    /// Returns the next result; nil after the last.
     ///
-    /// - Throws: `CancellationError`, and what keeps the network from going on
+    /// - Throws: `CancellationError`, and errors of the network that end the job
     public mutating func next() async throws -> Item? { try await next(isolation: nil) }
 
-    /// Makes the next result.
+    /// Returns the next result.
     ///
-    /// - Parameter actor: the caller's; the network computes elsewhere
+    /// - Parameter actor: the caller's actor; the network computes elsewhere
     /// - Returns: the result; nil after the last
-    /// - Throws: `CancellationError`, and what keeps the network from going on
+    /// - Throws: `CancellationError`, and errors of the network that end the job
     public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Item? {
       if done.isEmpty {
         let batch = try await nextBatch(isolation: actor)
@@ -200,7 +200,7 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
       return done.popLast()
     }
 
-    /// The next images of one size, and the failures among them; empty at the end.
+    /// Returns the next images of one size, and the failures among them; empty at the end.
     private mutating func nextBatch(
       isolation actor: isolated (any Actor)?
     ) async throws -> [PreparedImage] {
@@ -223,7 +223,7 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
 }
 
 extension BulkTokenizer {
-  /// Tokenizes a batch; runs on no actor, so that the caller's is not kept busy.
+  /// Tokenizes a batch off the caller's actor, which is not blocked.
   fileprivate func items(of batch: [PreparedImage]) async throws -> [BulkResults<Model>.Item] {
     var made = try tokenize(batch.compactMap { try? $0.image.get() }[...]).makeIterator()
     return try batch.map { prepared in
@@ -250,9 +250,9 @@ extension Result {
   }
 }
 
-/// Where a bulk job stands.
+/// The progress of a bulk job.
 public struct BulkProgress: Sendable {
-  /// The number of items done, those of earlier runs included.
+  /// The number of items done, including those of earlier runs.
   public var done: Int
   /// The number of all items.
   public var total: Int

@@ -1,20 +1,20 @@
 import DVAEFiles
 
-/// Gives every item a key, and so a file name, that none before it had.
+/// Makes every item's key, and so its file name, unique.
 package struct UniqueKeys {
-  // Hashes, not keys: millions of them fit into memory. With each, the number that its next
-  // repetition gets. A tensor of the name here would be the metadata of a safetensors file.
+  // Hashes instead of keys, so that millions fit into memory, each with the number of its next
+  // repetition. `__metadata__` would be the metadata of a safetensors file.
   private var next: [UInt64: UInt32] = [Self.hash("__metadata__"): 2]
 
-  // Bytes of a name between slashes. Systems allow 255, and the names of files add to a key's.
+  // The byte limit of a name between slashes: systems allow 255, and file names add to a key.
   private static let longest = 200
 
   /// Starts with no key taken.
   package init() {}
 
-  /// The key itself, or with the first free one of `-2`, `-3`, … behind it.
+  /// Returns the key, or the first free one of `KEY-2`, `KEY-3`, ….
   ///
-  /// Of a name too long for a file the beginning is kept, with a hash of the whole behind it.
+  /// A name too long for a file is truncated, and a hash of the whole is appended.
   package mutating func unique(_ key: String) -> String {
     let key = Self.shortened(key)
     let hash = Self.hash(key)
@@ -28,7 +28,7 @@ package struct UniqueKeys {
     return "\(key)-\(number)"
   }
 
-  /// A key from a file as a path that does not lead out of a folder; free of the names before it.
+  /// Returns a key from a file as a unique path that cannot escape its folder.
   package mutating func path(for key: String) -> String {
     let path = Key(insideFolder: key).text
     return unique(path.isEmpty ? "_" : path)
@@ -42,14 +42,14 @@ package struct UniqueKeys {
       guard name.count > longest else { return String(decoding: name, as: UTF8.self) }
       let mark = "-" + String(hash(name), radix: 16)
       var start = Array(name.prefix(longest - mark.utf8.count))
-      // A character is not cut in two.
+      // Do not split a character.
       while !start.isEmpty, String(validating: start, as: UTF8.self) == nil { start.removeLast() }
       return String(decoding: start, as: UTF8.self) + mark
     }
     return names.joined(separator: "/")
   }
 
-  // FNV-1a: the same in every run, unlike Swift's own.
+  // FNV-1a: unlike Swift's own hash, it is the same in every run.
   private static func hash(_ key: String) -> UInt64 { hash(key.utf8) }
 
   private static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
