@@ -3,9 +3,13 @@
 `dvae prepare` makes the same of the same table: shards of JPEGs with sides of 256 at most.
 """
 
+import os
 import sys
 
-from img2dataset import download
+# One of its libraries asks the network for updates of itself at each start.
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+
+from img2dataset import download  # noqa: E402
 
 if __name__ == "__main__":
     table, folder, processes = sys.argv[1:]

@@ -5,8 +5,8 @@
 
 Needs Python alone. The photos become JPEGs by `dvae prepare` itself; many copies of them are then
 prepared on one thread, in several ways by turns, and the median of each is printed: images per second
-of a core, and the shares of the time that are spent within the decoder and the encoder. Then tables of so
-many rows are prepared whose images are all written, and the most memory that the process had is
+of a core, and the shares of the time that are spent within the decoder and the encoder. Then tables
+of so many rows are prepared whose images are all written, and the most memory that the process had is
 printed. A million rows take about 4 GB of disk while they are there.
 """
 
