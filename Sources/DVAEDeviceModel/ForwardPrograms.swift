@@ -10,7 +10,7 @@ package enum ForwardPrograms {
   /// Records the encoder: `pixels`, uint8 [N, H, W, 3], to `tokens` [N, H/8, W/8].
   ///
   /// - Parameters:
-  ///   - architecture: of the model
+  ///   - architecture: the model's architecture
   ///   - batch: N
   ///   - height: H, a multiple of 8
   ///   - width: W, a multiple of 8
@@ -48,7 +48,7 @@ package enum ForwardPrograms {
   /// Records the decoder: `tokens` [N, h, w] to `pixels`, uint8 [N, 8h, 8w, 3].
   ///
   /// - Parameters:
-  ///   - architecture: of the model
+  ///   - architecture: the model's architecture
   ///   - batch: N
   ///   - height: h
   ///   - width: w
@@ -78,7 +78,7 @@ package enum ForwardPrograms {
   /// (reconstruction, KL, the KL's weight), `tokens`, and `statistics` as in the decoder.
   ///
   /// - Parameters:
-  ///   - architecture: of the model
+  ///   - architecture: the model's architecture
   ///   - batch: N
   ///   - height: H, a multiple of 8
   ///   - width: W, a multiple of 8

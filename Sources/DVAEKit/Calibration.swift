@@ -20,7 +20,7 @@ package struct RangeMeter {
   /// Prepares the encoder, in float32.
   ///
   /// - Parameters:
-  ///   - weights: with an encoder
+  ///   - weights: the weights of an encoder
   ///   - threads: the number of threads; one per core by default
   /// - Throws: if the weights have no encoder
   package init(_ weights: WeightsFiles, threads: Int? = nil) throws {

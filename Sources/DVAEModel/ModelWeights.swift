@@ -20,7 +20,7 @@ package struct ModelWeights: Sendable {
   /// `decoder.`.
   ///
   /// - Parameters:
-  ///   - file: with the official names or those of Hugging Face's FLAVA
+  ///   - file: weights with the official names or those of Hugging Face's FLAVA
   ///   - half: the part that the file must hold; nil accepts any
   /// - Throws: `DVAEError` that lists every mismatch
   package init(

@@ -57,7 +57,7 @@ package protocol Engine: Sendable {
   /// - Parameters:
   ///   - x: [N, H, W, I], the input of the forward pass
   ///   - dy: [N, H, W, O]
-  ///   - shape: of the convolution
+  ///   - shape: the convolution's shape
   ///   - reluInput: whether the forward pass read max(x, 0)
   ///   - scale: multiplies both gradients (the residual gain)
   ///   - dWeights: OIHW, added to

@@ -44,7 +44,7 @@ package struct QuantizedWeights: Sendable {
   /// Quantises weights.
   ///
   /// - Parameters:
-  ///   - shape: of the convolution
+  ///   - shape: the convolution's shape
   ///   - weights: OIHW
   ///   - bias: [O]
   ///   - form: `.winograd` for 3×3, `.bytes` or `.pairs` for others

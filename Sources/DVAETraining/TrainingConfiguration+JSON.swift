@@ -22,7 +22,7 @@ extension TrainingConfiguration {
   /// Reads a complete configuration.
   ///
   /// - Parameters:
-  ///   - json: as `json()` writes it
+  ///   - json: the output of `json()`
   ///   - path: the file's name in errors
   /// - Throws: `DVAEError.configurationFile` with the place of the error
   public init(json: Data, path: String) throws(DVAEError) {

@@ -38,10 +38,10 @@ let smallestNormal = 0x1p-126
 /// Runs every row of the table on an engine and expects the reference engine's results.
 ///
 /// - Parameters:
-///   - engine: to test
+///   - engine: the engine under test
 ///   - cases: the rows
 ///   - names: results that are not compared
-///   - sourceLocation: of the test
+///   - sourceLocation: the test's location
 package func checkParity(
   of engine: some HostEngine, cases: [any OperationCase] = OperationTable.all,
   except names: Set<String> = [], sourceLocation: SourceLocation = #_sourceLocation
@@ -52,10 +52,10 @@ package func checkParity(
 /// Runs one row on an engine and expects the reference engine's results within the row's bounds.
 ///
 /// - Parameters:
-///   - engine: to test
-///   - row: of the table
+///   - engine: the engine under test
+///   - row: a row of the table
 ///   - names: results that are not compared
-///   - sourceLocation: of the test
+///   - sourceLocation: the test's location
 package func checkParity(
   of engine: some HostEngine, _ row: some OperationCase, except names: Set<String> = [],
   sourceLocation: SourceLocation = #_sourceLocation

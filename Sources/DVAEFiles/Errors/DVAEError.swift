@@ -77,8 +77,8 @@ public struct DVAEError: Error, Sendable {
   ///   - kind: the category
   ///   - code: the stable name of the error
   ///   - file: the file, or the name of the item
-  ///   - expected: what it should be
-  ///   - found: what it is
+  ///   - expected: the expected content
+  ///   - found: the actual content
   ///   - advice: the remedy
   ///   - cause: the error behind this one
   public init(

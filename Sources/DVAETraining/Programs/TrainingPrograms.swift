@@ -14,7 +14,7 @@ import DVAETensors
 /// | `numbers` | `UpdateNumbers.list` as float32 |
 /// | `noise` | six words of `NoiseState`, for the first replica |
 /// | `gradients.…` | sums over micro-batches, zeros before the first update |
-/// | `loss_scale` | the factor of the loss, where it is scaled |
+/// | `loss_scale` | the factor of the loss, with loss scaling |
 ///
 /// Several replicas get different `images` and otherwise the same inputs; the noise of a replica
 /// continues after the one before it. Losses and norm are those of all replicas.
