@@ -2,7 +2,7 @@ import CDVAEKernels
 package import DVAETensors
 
 extension CPUEngine {
-  /// The convolution that `ReferenceEngine` defines.
+  /// See `Engine`.
   package func convolution(
     _ x: Tensor, _ filter: CPUFilter, reluInput: Bool, epilogue: Epilogue<Tensor>
   ) -> Tensor {
@@ -12,7 +12,7 @@ extension CPUEngine {
     return convolve(x, weights, reluInput: reluInput, epilogue)
   }
 
-  /// A convolution of dy with the flipped weights: the same code from other panels.
+  /// Convolves dy with the flipped weights: the same code with other panels.
   package func convolutionBackwardInput(
     _ dy: Tensor, _ filter: CPUFilter, epilogue: Epilogue<Tensor>
   ) -> Tensor {
@@ -29,7 +29,7 @@ extension CPUEngine {
       x.shape.channels == weights.inputs,
       "convolution: input \(x.shape) for \(weights.inputs) channels")
     let shape = x.shape.with(channels: weights.outputs)
-    // Sums in several steps would destroy the skip before it is added.
+    // Sums in several steps would overwrite the skip before it is added.
     let isInPlace =
       epilogue.overwritesSkip && (weights.algorithm != .direct || weights.k <= Product.deepest)
     let y = isInPlace ? epilogue.skip ?? makeTensor(shape) : makeTensor(shape)
@@ -45,7 +45,7 @@ extension CPUEngine {
     return y
   }
 
-  /// Matrix product over positions (1×1), or over the patches around them.
+  /// Multiplies matrices over positions (1×1), or over the patches around them.
   private func multiply(
     _ x: Tensor, _ weights: PackedWeights, reluInput: Bool, _ output: Output
   ) {
@@ -207,12 +207,13 @@ extension CPUEngine {
 private struct Product {
   /// Output channels of one task, a multiple of every panel.
   static let columnsPerTask = 512
-  /// Input channels of one step: longer sums would push the panels out of the second-level cache.
+  /// The largest number of input channels in one step: longer sums would evict the panels from L2.
   static let deepest = 1024
 
-  /// Positions of one task: as many A panels as leave more than half of the cache to the weights.
+  /// The number of positions in one task: A panels that leave over half of the cache to the
+  /// weights.
   let rows: Int
-  /// Input channels of one step.
+  /// The number of input channels in one step.
   let depth: Int
 
   init(_ weights: PackedWeights, rows panel: Int, _ caches: CacheSizes) {
@@ -236,12 +237,12 @@ private struct Block {
   let isLast: Bool
 }
 
-/// Where a convolution writes, with what happens on the way.
+/// The destination and epilogue of a convolution.
 struct Output: @unchecked Sendable {
   let y: Tensor
   private let epilogue: Epilogue<Tensor>
   private let bias: Tensor?
-  /// Outputs that no cache holds until they are read again are written past it; whole vectors only,
+  /// Whether to write past the caches, for outputs too large to stay in one; only whole vectors,
   /// and not scratch, which is flat.
   private var stream: Bool {
     y.count >= 4 << 20 && y.shape.channels % 16 == 0 && y.shape.positions > 1
@@ -253,8 +254,8 @@ struct Output: @unchecked Sendable {
     self.bias = bias
   }
 
-  /// Calls `body` with the address of flat element `at` and the epilogue as seen from there;
-  /// `column` is that element's channel.
+  /// Calls `body` with the address of flat element `at` and the epilogue relative to it; `column`
+  /// is that element's channel.
   func withEpilogue(
     at: Int, column: Int,
     _ body: (UnsafeMutablePointer<Float>, UnsafePointer<dvae_epilogue>) -> Void

@@ -2,7 +2,7 @@ import CDVAEKernels
 package import DVAETensors
 
 extension CPUEngine {
-  /// argmax by bytes, then by 16-bit numbers; each block of logits lives only in a worker's cache.
+  /// argmax by int8, then by int16; each block of logits exists only in a worker's cache.
   package func argmaxConvolution(
     _ x: QuantizedOutput, coarse: CPUQuantizedFilter, fine: QuantizedWeights
   ) -> [Int32] {
@@ -39,7 +39,7 @@ extension CPUEngine {
     return closest(x.y, fine, best, index, groups: groups)
   }
 
-  /// The largest by 16-bit numbers among the groups' winners that are largest by bytes.
+  /// Returns the largest by int16 among the groups' winners that are largest by int8.
   private func closest(
     _ x: Tensor, _ fine: QuantizedWeights, _ best: [Float], _ index: [Int32], groups: Int
   ) -> [Int32] {

@@ -11,15 +11,15 @@ import Foundation
 
 /// The fast engine: packed weights, Winograd convolutions and SIMD kernels on all cores.
 ///
-/// It computes what `ReferenceEngine` defines, in float32. Results are the same bits for any number
-/// of threads; between instruction sets they differ by rounding.
+/// It computes the operations of `ReferenceEngine` in float32. Results are the same bits for any
+/// number of threads; between instruction sets they differ by rounding.
 package struct CPUEngine: HostEngine {
   /// A convolution's weights, packed for this engine's kernels.
   package typealias Filter = CPUFilter
 
   /// The instruction set in use.
   package let instructionSet: InstructionSet
-  /// The caches that its work is cut for.
+  /// The cache sizes that determine its blocks.
   package let caches: CacheSizes
   /// The threads.
   package let team: ThreadTeam
@@ -28,8 +28,8 @@ package struct CPUEngine: HostEngine {
   /// Makes an engine.
   ///
   /// - Parameters:
-  ///   - threads: all cores unless given; at least 1, at most `mostThreads`
-  ///   - instructionSet: unless given, the one that `DVAE_INSTRUCTION_SET` names, else the best
+  ///   - threads: by default one per core; from 1 to `mostThreads`
+  ///   - instructionSet: by default the one in `DVAE_INSTRUCTION_SET`, else the best
   ///   - caches: this machine's unless given
   /// - Throws: `DVAEError` if the environment names an unknown one.
   package init(
@@ -45,10 +45,10 @@ package struct CPUEngine: HostEngine {
     team = ThreadTeam(threads: min(max(1, wanted), Self.mostThreads))
   }
 
-  /// More threads than any machine has; each has scratch memory of its own.
+  /// More threads than any machine has; each has its own scratch memory.
   package static let mostThreads = 1024
 
-  /// Threads that share the work.
+  /// The number of threads.
   package var threads: Int { team.threads }
 
   /// `cpu avx512 2 threads`.
@@ -56,10 +56,10 @@ package struct CPUEngine: HostEngine {
     "cpu \(instructionSet.name) \(threads) thread\(threads == 1 ? "" : "s")"
   }
 
-  /// A tensor of undefined contents whose memory is recycled.
+  /// Returns a tensor of undefined contents whose memory is recycled.
   package func makeTensor(_ shape: Shape) -> Tensor { pool.tensor(shape) }
 
-  /// Gives idle memory back to the system.
+  /// Returns idle memory to the system.
   package func releaseMemory() { pool.drain() }
 
   var kernels: dvae_kernels { instructionSet.kernels.table }
@@ -69,10 +69,10 @@ package struct CPUEngine: HostEngine {
   var panelColumns: Int { Int(instructionSet.kernels.table.columns) }
 }
 
-/// Elements of one elementwise task.
+/// The number of elements in one elementwise task.
 let elementwiseTask = 1 << 16
 
-/// n rounded up to a multiple of m.
+/// Returns n rounded up to a multiple of m.
 func roundUp(_ n: Int, _ m: Int) -> Int { (n + m - 1) / m * m }
 
 extension CPUEngine {
@@ -179,11 +179,11 @@ extension CPUEngine {
 }
 
 extension Tensor {
-  /// The first element of row h of image n.
+  /// Returns the first element of row h of image n.
   func row(_ n: Int, _ h: Int) -> UnsafeMutablePointer<Float> {
     pointer + (n * shape.height + h) * shape.width * shape.channels
   }
 
-  /// The first element of image n.
+  /// Returns the first element of image n.
   func image(_ n: Int) -> UnsafeMutablePointer<Float> { row(n, 0) }
 }

@@ -11,36 +11,36 @@ package struct CPUFilter: Sendable {
   let table: Tensor?
 }
 
-/// The ways to compute a convolution in float32.
+/// The algorithms for float32 convolutions.
 package enum ConvolutionAlgorithm: String, CaseIterable, Codable, Sendable {
   /// A matrix product over the patches.
   case direct
-  /// F(4×4, 3×3), the weights transformed in advance: a block of tiles passes by all weights.
+  /// F(4×4, 3×3) with weights transformed in advance: a block of tiles passes over all weights.
   case winogradByTiles
-  /// F(4×4, 3×3), the weights transformed as they are used: a panel of weights passes by all tiles.
-  /// Deep layers see few tiles; there that costs less than reading four times the memory.
+  /// F(4×4, 3×3) with weights transformed on the fly: a panel of weights passes over all tiles.
+  /// Deep layers have few tiles, so this costs less than reading four times the memory.
   case winogradByPanels
 }
 
 /// B panels of one direction of a convolution.
 struct PackedWeights: Sendable {
-  /// How it is computed, and thereby how the panels are laid out: [panel][k][columns] with k =
-  /// (row · kernel + column) · input + channel for the matrix product; with k = input channel,
+  /// The algorithm, which determines the layout of the panels: [panel][k][columns] with k = (row ·
+  /// kernel + column) · input + channel for the matrix product; with k = input channel,
   /// [panel][36][k][columns] by tiles, [panel][k][9][columns] by panels.
   let algorithm: ConvolutionAlgorithm
   let kernel: Int
   let inputs: Int
   let outputs: Int
-  /// Sums of one output, padded to a multiple of 16.
+  /// The number of terms in one output's sum, padded to a multiple of 16.
   let k: Int
-  /// Floats from one panel to the next.
+  /// The number of floats in a panel.
   let panel: Int
   let weights: Tensor
   let bias: Tensor?
 }
 
 extension CPUEngine {
-  /// Packs the weights for the uses that are named.
+  /// Packs the weights for the given uses.
   package func makeFilter(
     _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice, uses: FilterUses
   ) -> CPUFilter {
@@ -54,9 +54,9 @@ extension CPUEngine {
       table: uses.contains(.gather) ? table(shape, weights, bias) : nil)
   }
 
-  /// Packs the weights for one algorithm, whichever would be chosen: to compare their accuracy.
+  /// Packs the weights for a given algorithm, to compare the algorithms' accuracy.
   ///
-  /// Winograd's are for 3×3 weights of at least 8 channels; others are computed directly.
+  /// Winograd requires 3×3 weights with at least 8 channels; others are computed directly.
   package func makeFilter(
     _ shape: ConvolutionShape, weights: TensorSlice, bias: TensorSlice,
     algorithm: ConvolutionAlgorithm
@@ -66,12 +66,12 @@ extension CPUEngine {
       backwardInput: nil, table: nil)
   }
 
-  /// The way that this engine computes a convolution.
+  /// Returns the algorithm that this engine chooses for a convolution.
   ///
-  /// Winograd's takes a quarter of the multiplications wherever there are channels to fill a vector.
+  /// Winograd needs a quarter of the multiplications if there are enough channels to fill a vector.
   /// By tiles, every few tiles read all transformed weights, four times the size of the plain ones:
-  /// that is for weights of which the shared cache holds a third of it. By panels, a pass reads the
-  /// tiles instead. The order does not show in the bits.
+  /// this is for weights that fill at most a third of the shared cache. By panels, a pass reads the
+  /// tiles instead. Both give the same bits.
   package func algorithm(_ shape: ConvolutionShape) -> ConvolutionAlgorithm {
     let (inputs, outputs) = (shape.inputChannels, shape.outputChannels)
     guard shape.kernel == 3, inputs >= 8, outputs >= 8 else { return .direct }
@@ -80,7 +80,7 @@ extension CPUEngine {
       ? .winogradByTiles : .winogradByPanels
   }
 
-  /// Packs one direction: forward with a bias, without one the flipped and transposed weights.
+  /// Packs one direction: forward with a bias; without one, the flipped and transposed weights.
   private func pack(
     _ shape: ConvolutionShape, _ weights: TensorSlice, bias: TensorSlice?,
     algorithm: ConvolutionAlgorithm? = nil

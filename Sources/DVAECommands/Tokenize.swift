@@ -75,7 +75,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     }
   }
 
-  /// Images that go through the network together.
+  /// The number of images in a batch.
   private var images: Int { batchSize ?? (model.device.device == "cpu" ? 1 : 32) }
 
   func run() async throws {
@@ -114,7 +114,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     try report(path, failed: writer.failed, of: inputs.fingerprint.count, console)
   }
 
-  /// Whether the job is done already; the output of another job is replaced where that was asked for.
+  /// Returns whether the job is already done; another job's output is replaced only on request.
   private func isComplete(_ path: String, _ provenance: Provenance) throws -> Bool {
     do {
       return try TokenWriter.isComplete(path, provenance)
@@ -166,7 +166,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     tokenizer.preprocessing = image.preprocessing
     tokenizer.limits = image.limits
     tokenizer.batchSize = images
-    // The device should not wait for pictures to be read.
+    // Read enough images ahead to keep the device busy.
     tokenizer.readAhead = max(tokenizer.readAhead, images)
     let total = inputs.fingerprint.count
     if writer.resumed > 0 { console.note("resuming after \(writer.resumed) of \(total)") }

@@ -1,28 +1,28 @@
 import DVAEImages
 package import DVAEFiles
 
-/// A job that turns text-image pairs into WebDataset shards: read, filter, obtain, judge, leave out
-/// duplicates, write; every pair that does not get through is counted under the reason.
+/// A job that converts text-image pairs to WebDataset shards: it reads, filters, obtains and judges
+/// them, drops duplicates and writes the rest; every dropped pair is counted under a reason.
 ///
-/// Pairs are worked on by many tasks and written in the order of the sources, so the output is a
-/// function of the sources, the settings and, where images are fetched, of what the servers gave.
+/// Many tasks process pairs, which are written in the order of the sources: the output is a
+/// function of the sources, the settings and, for fetched images, the servers' answers.
 package struct Preparation: Sendable {
-  /// How a job went.
+  /// The result of a job.
   package struct Summary: Sendable {
-    /// What became of all pairs, earlier runs included.
+    /// The counts of all pairs, including those of earlier runs.
     package var funnel: Funnel
-    /// Rows that an earlier run had done.
+    /// The number of rows done by an earlier run.
     package var resumed = 0
-    /// Images that this run has decoded.
+    /// The number of images decoded in this run.
     package var decoded = 0
-    /// Time that the image decoders took, summed over the threads.
+    /// The time in the image decoders, summed over the threads.
     package var decoding = Duration.zero
-    /// Time that the encoder took, likewise.
+    /// The time in the encoder, likewise.
     package var encoding = Duration.zero
-    /// Time that this run took.
+    /// The duration of this run.
     package var elapsed = Duration.zero
 
-    /// A run that had nothing to do, or has not begun.
+    /// Makes the summary of a run that had nothing to do or has not begun.
     package init(funnel: Funnel) { self.funnel = funnel }
   }
 
@@ -38,8 +38,8 @@ package struct Preparation: Sendable {
   /// - Parameters:
   ///   - settings: what to do
   ///   - fetch: how images at addresses are got
-  ///   - threads: images that are worked on at a time
-  /// - Throws: settings that make no sense
+  ///   - threads: the number of images that are processed at a time
+  /// - Throws: if settings are impossible
   package init(
     _ settings: PreparationSettings, fetch: FetchSettings = .init(), threads: Int
   ) throws(DVAEError) {
@@ -52,29 +52,30 @@ package struct Preparation: Sendable {
     fetcher = Fetcher(fetch, maxBytes: settings.image.maxBytes)
   }
 
-  /// The funnel of a finished output of this very job; nil where there is none.
+  /// Returns the funnel of a finished output of this same job; nil if there is none.
   ///
   /// - Parameters:
-  ///   - path: of the output
-  ///   - replaceable: whether the output of another job counts as none
+  ///   - path: the path of the output
+  ///   - replaceable: whether another job's output counts as none
   /// - Returns: the funnel, or nil
-  /// - Throws: the output of another job is there
+  /// - Throws: if the output of another job is there
   package func finished(_ path: String, replaceable: Bool = false) throws -> Funnel? {
     try PreparationOutput.finished(path, settings, replaceable: replaceable)
   }
 
-  /// Does the job, or what an earlier run has left of it.
+  /// Does the job, or the rest that an earlier run left.
   ///
   /// - Parameters:
-  ///   - path: the folder to be written
-  ///   - start: what to do about an unfinished output
-  ///   - replacing: whether the job's output takes the place of a finished one
-  ///   - rowsPerCommit: rows between two commits; by the time that commits take unless given
-  ///   - progress: told after every row how many are read and how many are written; the job stops
-  ///     where it throws, and can be resumed
-  ///   - pages: further files of the output by name, made of the whole funnel
-  /// - Returns: how it went
-  /// - Throws: what keeps the job from going on; it can then be resumed
+  ///   - path: the output folder
+  ///   - start: the treatment of an unfinished output
+  ///   - replacing: whether the output replaces a finished one
+  ///   - rowsPerCommit: rows between two commits; by default they follow from the duration of a
+  ///     commit
+  ///   - progress: called after every row with the numbers of rows read and samples written; if it
+  ///     throws, the job stops and can be resumed
+  ///   - pages: further files of the output by name, made from the complete funnel
+  /// - Returns: the result
+  /// - Throws: errors that end the job; it can then be resumed
   package func run(
     _ path: String, start: JobStart = .fresh, replacing: Bool = false, rowsPerCommit: Int? = nil,
     progress: (_ rows: Int, _ samples: Int) throws -> Void,
@@ -102,7 +103,7 @@ package struct Preparation: Sendable {
     for _ in 0..<output.rows { _ = try sources.next() }
     var read = output.rows
     let limiter = Limiter(threads)
-    // Pairs that wait for servers must not keep the decoders waiting.
+    // Pairs that wait for servers must not idle the decoders.
     let window = 4 * threads + max(16, 4 * fetcher.settings.connections)
     let rows = OrderedMap(window: window) {
       guard read < settings.limit ?? .max, let row = try sources.next() else { return nil }
@@ -127,7 +128,7 @@ package struct Preparation: Sendable {
       try progress(output.rows, output.samples)
     }
     if let example = output.funnel.firstUnreachable {
-      // Nothing was written, and nothing is known of the images: another run begins anew.
+      // Nothing was written and no image is known: let another run begin anew.
       try output.discard()
       throw DVAEError(
         .inputOutput, "no image could be fetched: \(example.detail)",
@@ -151,7 +152,7 @@ package struct Preparation: Sendable {
     }
   }
 
-  /// A row after all that needs no other row.
+  /// A row after all work that does not depend on other rows.
   private struct WorkedRow: Sendable {
     var origin: String
     var caption: String?

@@ -2,14 +2,14 @@ import DVAEFiles
 public import DVAEModel
 public import DVAEImages
 
-/// Where tokens come from: kept in every token file, so that they can be made again, and are not
-/// decoded with other weights by mistake.
+/// The provenance of tokens, which every token file stores, so that they can be made again and are
+/// not decoded with other weights by mistake.
 ///
-/// It says nothing about when, where and by how many threads: the same job gives the same bytes.
+/// It contains neither time, machine nor number of threads: the same job gives the same bytes.
 public struct Provenance: Codable, Hashable, Sendable {
-  /// Which images went in.
+  /// The identity of the input images.
   public struct Inputs: Codable, Hashable, Sendable {
-    /// How many.
+    /// The number of images.
     public var count: Int
     /// SHA-256 over their keys, names and sizes, in order.
     public var sha256: String
@@ -25,21 +25,21 @@ public struct Provenance: Codable, Hashable, Sendable {
   public var version: String
   /// The encoder's weights.
   public var weights: WeightsProvenance
-  /// The encoder's architecture, its vocabulary among it.
+  /// The encoder's architecture, including its vocabulary.
   public var architecture: Architecture
-  /// What was done to the images before the encoder saw them.
+  /// The preprocessing of the images.
   public var preprocessing: Preprocessing
-  /// Rows and columns of every grid; nil where the images keep their own sizes.
+  /// Rows and columns of every grid; nil if the images keep their own sizes.
   public var grid: [Int]?
   /// The images.
   public var inputs: Inputs
-  /// `I/N` where the job was split; nil for a whole one.
+  /// `I/N` for a shard of a job; nil for a complete one.
   public var shard: String?
-  /// What is kept beside the tokens; nil for nothing.
+  /// The soft tokens that are kept; nil for none.
   public var soft: SoftTokens.Settings?
   /// The engine that computed them.
   public var engine: String
-  /// What the encoder computed with; nil for float32.
+  /// The encoder's arithmetic; nil for float32.
   public var precision: Precision?
 
   /// Makes the record of a job.
@@ -62,9 +62,9 @@ public struct Provenance: Codable, Hashable, Sendable {
     self.precision = precision == .float32 ? nil : precision
   }
 
-  /// What keeps a job from continuing another, in words; nil if nothing does.
+  /// Describes the difference that prevents a job from resuming another; nil if there is none.
   ///
-  /// The engine may differ: tokens are the same on all of them but for ties within rounding.
+  /// The engine may differ: apart from ties within rounding, tokens are the same on all engines.
   func difference(from other: Provenance) -> String? {
     if version != other.version { return "versions of this program (\(version), \(other.version))" }
     if weights.sha256 != other.weights.sha256 { return "weights" }

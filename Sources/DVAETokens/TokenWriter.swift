@@ -1,37 +1,36 @@
 public import DVAEFiles
 
-/// Writes the tokens of a bulk job, in input order, so that a kill at any moment loses no finished
-/// work and leaves no torn file.
+/// Writes the tokens of a bulk job, in input order, so that a kill at any moment loses no committed
+/// work and leaves no incomplete file.
 ///
-/// Until the end the output is `PATH.partial`, with a journal beside it; what is committed is on
-/// the disk, and a writer that resumes goes on after it. The finished output is the same bytes
-/// whether the job was interrupted or not. `finish` renames it to its own name, where it replaces
-/// an older file.
+/// Until the end the output is `PATH.partial`, with a journal beside it; committed items are on
+/// disk, and a resumed writer continues after them. Interruptions do not change the bytes of the
+/// finished output. `finish` renames it to its final name and replaces an older file.
 public final class TokenWriter {
-  /// Where the finished output goes.
+  /// The path of the finished output.
   public let path: String
   /// Its form.
   public let format: TokenFormat
-  /// Items that an earlier run has done: the caller goes on after so many.
+  /// The number of items done by earlier runs: the caller continues after them.
   public let resumed: Int
 
   private let output: any PartialOutput
   private let journal: Journal
   private var uncommitted = 0
 
-  // Bytes that may wait in memory before they are committed.
+  // The largest number of bytes in memory before a commit.
   private static let longestWait = 8 << 20
 
   /// Opens an output for writing.
   ///
   /// - Parameters:
-  ///   - path: where the finished output goes; its folder is made where it is missing
+  ///   - path: the path of the finished output; its folder is created if missing
   ///   - format: the form
-  ///   - provenance: of the tokens; a resumed output must have the same
-  ///   - start: what to do about an unfinished output
+  ///   - provenance: the provenance of the tokens; a resumed output must have the same
+  ///   - start: the treatment of an unfinished output
   ///   - replacingFolder: whether a folder of tokens may be replaced, as files are
-  /// - Throws: an unfinished output in the way, one of a job with other settings, one that another
-  ///   process is writing, and what the file system refuses.
+  /// - Throws: if there is an unfinished output, one of a job with other settings, or one that
+  ///   another process is writing, and for errors of the file system.
   public init(
     _ path: String, format: TokenFormat, provenance: Provenance, start: JobStart = .fresh,
     replacingFolder: Bool = false
@@ -78,13 +77,14 @@ public final class TokenWriter {
     }
   }
 
-  /// Items that failed, those of earlier runs included.
+  /// The number of failed items, including those of earlier runs.
   public var failed: Int { journal.failed }
 
-  /// Adds what became of the next item.
+  /// Adds the outcome of the next item.
   ///
-  /// - Throws: `badData` where the form cannot hold it, as a grid of another size in `.npy`, and
-  ///   `DVAEError.Code.impossibleName` where a folder cannot hold its key; the output is then as it was before, and takes the failure in its place.
+  /// - Throws: `badData` if the form cannot hold it, such as a grid of another size in `.npy`, and
+  ///   `DVAEError.Code.impossibleName` if a folder cannot hold its key; the output is then
+  ///   unchanged and accepts a failure instead.
   public func append(_ record: TokenRecord) throws {
     let before = output.size
     try output.append(record)
@@ -103,14 +103,14 @@ public final class TokenWriter {
     if uncommitted >= Self.longestWait { try commit() }
   }
 
-  /// Brings everything so far to the disk; a kill from now on loses none of it.
+  /// Flushes everything so far to disk; a kill can no longer lose it.
   public func commit() throws {
     try output.sync()
     try journal.commit(bytes: output.size)
     uncommitted = 0
   }
 
-  /// Completes the output and gives it its name.
+  /// Completes the output and renames it to its final name.
   public func finish() throws {
     try commit()
     try output.finish(as: path, journal)
@@ -128,9 +128,9 @@ public final class TokenWriter {
     try FileSystem.remove(partial + ".journal")
   }
 
-  /// Whether the finished output of this very job is at a path already.
+  /// Returns whether the finished output of this same job is already at a path.
   ///
-  /// - Throws: the output of another job is there.
+  /// - Throws: if the output of another job is there.
   public static func isComplete(_ path: String, _ provenance: Provenance) throws -> Bool {
     guard FileSystem.kind(path) != .missing, FileSystem.kind(path + ".partial") == .missing,
       let found = try TokenReader(contentsOf: path).provenance
@@ -141,7 +141,7 @@ public final class TokenWriter {
         "holds the tokens of a job with other \(difference)",
         advice: "choose another name, or replace it")
     }
-    // A kill may have come between the last two steps of the job.
+    // The job may have been killed between its last two steps.
     try FileSystem.remove(path + ".partial.journal")
     return true
   }
@@ -176,7 +176,7 @@ public final class TokenWriter {
     if format.hasSidecar { try checkSidecar(of: path) }
   }
 
-  // That of an older output gives way to the new one.
+  // An older output's sidecar is replaced by the new one.
   private static func checkSidecar(of path: String) throws(DVAEError) {
     let sidecar = path + ".json"
     guard FileSystem.kind(sidecar) != .missing,
@@ -189,20 +189,20 @@ public final class TokenWriter {
   }
 }
 
-/// An output that is not finished: bytes are appended and flushed, and may be cut back.
+/// An unfinished output: bytes are appended and flushed, and can be truncated.
 protocol PartialOutput: AnyObject {
-  /// Bytes so far; 0 for a folder, which is not cut back but written over.
+  /// The size in bytes; 0 for a folder, which is not truncated but overwritten.
   var size: Int { get }
 
   /// Adds an item.
   func append(_ record: TokenRecord) throws
 
-  /// Returns when everything is on the disk.
+  /// Flushes everything to disk.
   func sync() throws
 
-  /// Goes back to an earlier size.
+  /// Truncates to an earlier size.
   func cut(to size: Int) throws
 
-  /// Completes the output and renames it. May be killed anywhere and called again.
+  /// Completes the output and renames it. It may be killed anywhere and called again.
   func finish(as path: String, _ journal: Journal) throws
 }

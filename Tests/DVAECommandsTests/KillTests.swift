@@ -47,12 +47,12 @@ import Testing
       }
       #expect(try contents(output) == whole, "killed at moment \(moment)")
     }
-    // The last moments may come too late on a machine that has become faster meanwhile.
+    // On a machine that has become faster, the last moments may come too late.
     #expect(kills >= 5)
     #expect(resumptions >= 1)
   }
 
-  /// Returns once so many items are committed, however slow the machine is.
+  /// Returns when this many items are committed, however slow the machine is.
   private func wait(for count: Int, in journal: String, while process: Process) {
     while process.isRunning {
       let text = FileManager.default.contents(atPath: journal).map {

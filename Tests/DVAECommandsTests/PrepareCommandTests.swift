@@ -45,8 +45,8 @@ import Testing
     #expect(strict.output.contains(#""min-words":2"#) && strict.output.contains(#""min-side":1"#))
   }
 
-  /// Every flag of a filter reaches that filter: the index holds what was asked for, and nothing
-  /// else; the help lists no filter that is not here.
+  /// Every filter flag reaches its filter: the index contains exactly the given settings, and the
+  /// help lists no unknown filter.
   @Test func everyFlagReachesItsFilter() async throws {
     let flags: [(flag: String, value: String, key: String, json: JSONValue)] = [
       ("require-caption", "on", "require_caption", .bool(true)),
@@ -85,7 +85,7 @@ import Testing
     let end = try #require(help.range(of: "SOURCES:"))
     let listed = help[start.upperBound..<end.lowerBound].split(separator: "\n")
       .filter { $0.hasPrefix("  --") }.count
-    // The preset and the file are no filters.
+    // The preset and the file are not filters.
     #expect(listed == flags.count + 2)
   }
 
@@ -104,7 +104,7 @@ import Testing
     #expect(run.status == 64 && run.errors.contains("--max-aspect"), "\(run.errors)")
   }
 
-  /// A source that cannot be read is told once, with its name, and the others are done.
+  /// An unreadable source is reported once, with its name, and the others are processed.
   @Test func unreadableSourcesAreTold() async throws {
     try table(["a dog on a beach"])
     try write(Array(repeating: 7, count: 2048), to: folder("junk.tar"))
@@ -150,7 +150,8 @@ import Testing
       let image = testPicture(number, width: 500, height: 400)
       try write(encodeJPEG(image, quality: 90), to: folder("\(number).jpg"))
     }
-    // Every image comes several times, far apart: what was seen before a kill counts after it.
+    // Every image occurs several times, far apart: duplicates from before a kill are found after
+    // it.
     let lines = (0..<160).map { "a dog number \($0) here\t\(($0 * 7) % 30).jpg\n" }
     try write(Array(lines.joined().utf8), to: folder("t.tsv"))
     let arguments = [
@@ -184,7 +185,7 @@ import Testing
     #expect(resumed >= 1)
   }
 
-  /// Returns once so many rows are committed, however slow the machine is.
+  /// Returns when this many rows are committed, however slow the machine is.
   private func wait(forRows count: Int, in path: String, while process: Process) {
     while process.isRunning {
       let text = FileManager.default.contents(atPath: path).map {

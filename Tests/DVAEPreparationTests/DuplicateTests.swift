@@ -6,14 +6,14 @@ import DVAETensors
 import Testing
 
 @Suite struct DuplicateTests {
-  /// The index finds what comparing with all finds.
+  /// The index finds the same hashes as a comparison with all.
   @Test(arguments: [0, 1, 2, 3, 4, 7, 15]) func nearHashesAreFound(_ distance: Int) {
     var generator = SeededGenerator(seed: UInt64(distance) + 1)
     var index = NearHashIndex(distance: distance)
     var hashes: [UInt64] = []
     var found = 0
     for _ in 0..<800 {
-      // Half of them are an earlier one with some bits flipped, one more than allowed at most.
+      // Half of them are an earlier one with some bits flipped, at most one more than allowed.
       var hash = generator.next()
       if let base = hashes.randomElement(using: &generator), generator.next() % 2 == 0 {
         hash = base

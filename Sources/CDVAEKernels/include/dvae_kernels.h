@@ -1,12 +1,13 @@
-// The inner loops of the CPU engine and of resizing pictures, one table of function pointers for each instruction set.
+// The inner loops of the CPU engine and of image resizing: a table of function pointers per
+// instruction set.
 //
-// Every body is written once (bodies/*.inc) and compiled once for each instruction set, inside a
-// `target` region of its own file; nothing here allocates, locks or knows of threads.
+// Every body is written once (bodies/*.inc) and compiled for each instruction set, inside a
+// `target` region of its own file; nothing here allocates, locks or uses threads.
 //
 // Activations are float32 [N, H, W, C]. Matrices are multiplied in panels:
 //   A panel  `rows` rows, in groups of 16 along k:     a[k / 16][rows][k % 16]
 //   B panel  `columns` columns, contiguous for each k:  b[k][columns]
-// both padded with zeros, k to a multiple of 16. `rows` and `columns` are those of the table.
+// both padded with zeros, k to a multiple of 16. The table defines `rows` and `columns`.
 #ifndef DVAE_KERNELS_H
 #define DVAE_KERNELS_H
 
@@ -15,8 +16,8 @@
 
 #define DVAE_K_GROUP 16
 
-// What happens to each sum before it is stored: v = sum + bias; ReLU; 0 where mask <= 0;
-// y = skip + gain * v. mask and skip are addressed like the output itself.
+// The operations on each sum before it is stored: v = sum + bias; ReLU; 0 where mask <= 0; y = skip
+// + gain * v. mask and skip are addressed like the output.
 typedef struct {
   const float *_Nullable bias;
   const float *_Nullable mask;
@@ -45,8 +46,8 @@ typedef struct {
   const dvae_epilogue *_Nullable epilogue;
 } dvae_gemm;
 
-// What happens to each exact integer sum: v = sum * scale + bias; y = skip + gain * v, each step
-// rounded to float32 by itself; and then, for the next layer, the byte of max(y, 0).
+// The operations on each exact integer sum: v = sum * scale + bias; y = skip + gain * v, each
+// rounded separately to float32; then, for the next layer, the byte of max(y, 0).
 typedef struct {
   const float *_Null_unspecified scale;  // of every column
   const float *_Null_unspecified bias;
@@ -58,12 +59,12 @@ typedef struct {
   uint8_t *_Nullable q;
 } dvae_requantization;
 
-// dvae_gemm for integers; a word is two 16-bit numbers, or four bytes (unsigned in A, signed in B).
+// dvae_gemm for integers; a word is two int16 or four bytes (unsigned in A, signed in B).
 typedef struct {
   const int32_t *_Null_unspecified a;
   const int32_t *_Null_unspecified b;
-  // Where there is no requantization: the sums as floats, whole panels wide; each is exact over
-  // `depth` words, and those parts are added in order.
+  // Without requantization: the sums as floats, whole panels wide; each is exact over `depth`
+  // words, and these parts are added in order.
   float *_Null_unspecified c;
   int depth;
   int quads;                     // words of bytes
@@ -78,11 +79,11 @@ typedef struct {
 // The largest magnitude that quantize_shorts gives.
 #define DVAE_MOST_SHORT 4095
 
-// Fractional bits of a resampling weight, and those of its lower part.
+// Fractional bits of a resampling weight, and bits of its lower part.
 #define DVAE_WEIGHT_BITS 22
 #define DVAE_WEIGHT_LOW_BITS 11
 
-// How one axis of an 8-bit picture is resampled: output i is the sum of `counts[i]` source samples
+// The resampling of one axis of an 8-bit image: output i is the sum of `counts[i]` source samples
 // from `starts[i]` on, times their weights. Two weights are two words: both upper parts (the weight
 // shifted down by DVAE_WEIGHT_LOW_BITS), both lower parts, 16 bits each, the first in the low half.
 typedef struct {
@@ -93,9 +94,9 @@ typedef struct {
   const int32_t *_Nonnull weights;  // [outputs][pairs][2]
 } dvae_resampling;
 
-// How one axis is averaged: output i is the sum of `counts[i]` cells from `starts[i]` on, of which
-// the first and, if there are several, the last are covered in part. Cells past the end of the
-// source stand for the last one.
+// The averaging of one axis: output i is the sum of `counts[i]` cells from `starts[i]` on; the
+// first and, if there are several, the last are covered in part. Past the end of the source, the
+// last cell is repeated.
 typedef struct {
   int outputs;
   const int32_t *_Nonnull starts;
@@ -104,10 +105,10 @@ typedef struct {
   const float *_Nonnull last;
 } dvae_area;
 
-// Words or floats that resample_rows and area_rows need for every pixel of a source row.
+// Words or floats of scratch that resample_rows and area_rows need per pixel of a source row.
 #define DVAE_PIXEL_SCRATCH 16
 
-// A patch of an image, for the Winograd transforms: one 4x4 output tile and its 6x6 input.
+// A tile of an image, for the Winograd transforms: one 4x4 output tile and its 6x6 input.
 typedef struct {
   int height, width, channels;  // of the image
   int row, column;              // of the tile's first output
@@ -119,14 +120,14 @@ typedef struct {
   int columns;  // of a B panel
 
   void (*_Nonnull gemm)(const dvae_gemm *_Nonnull);
-  // The same from rows a[k][row], b[k][column], a_row and b_row floats apart, any k; rows of b can be
-  // read to a multiple of 16. Weight gradients sum over positions.
+  // The same from rows a[k][row], b[k][column] with strides a_row and b_row in floats, any k; rows
+  // of b must be readable to a multiple of 16. Weight gradients sum over positions.
   void (*_Nonnull gemm_transposed)(const dvae_gemm *_Nonnull);
 
-  // Copies `count` rows of k floats (row stride `x_row`) into A panels, ReLU on the way.
+  // Packs `count` rows of k floats (row stride `x_row`) into A panels, with optional ReLU.
   void (*_Nonnull pack_rows)(const float *_Nonnull x, size_t x_row, int count, int k, int relu,
                              float *_Nonnull a);
-  // Copies k rows (stride `x_row`) into panels of `width` of their columns, ReLU on the way:
+  // Packs k rows (stride `x_row`) into panels of `width` columns, with optional ReLU:
   // out[panel][k][width], zeros beyond the last column, width a multiple of 16; operands of
   // gemm_transposed.
   void (*_Nonnull pack_columns)(const float *_Nonnull x, size_t x_row, int k, int columns, int width,
@@ -141,7 +142,7 @@ typedef struct {
   void (*_Nonnull winograd_input)(const float *_Nonnull x, const dvae_tile *_Nonnull tile, int first,
                                   int k, int relu, float *_Nonnull v, size_t v_batch, int row);
   // Y = transposed(A) M A of `columns` channels of one tile, with the epilogue; y, mask and skip
-  // point at the image's first channel that is written.
+  // point at the first channel to write.
   void (*_Nonnull winograd_output)(const float *_Nonnull m, size_t m_batch,
                                    const dvae_tile *_Nonnull tile, int columns, float *_Nonnull y,
                                    const dvae_epilogue *_Nonnull epilogue);
@@ -151,8 +152,7 @@ typedef struct {
   // dM = A dy transposed(A) of `columns` channels of one tile, to row m of 36 blocks m_batch apart.
   void (*_Nonnull winograd_output_backward)(const float *_Nonnull dy, const dvae_tile *_Nonnull tile,
                                             int columns, float *_Nonnull m, size_t m_batch);
-  // V as winograd_input makes it, but as plain rows: channels [first, first + k) to 36 rows v_batch
-  // apart.
+  // V like winograd_input, but as plain rows: channels [first, first + k) to 36 rows v_batch apart.
   void (*_Nonnull winograd_input_rows)(const float *_Nonnull x, const dvae_tile *_Nonnull tile,
                                        int first, int k, int relu, float *_Nonnull v,
                                        size_t v_batch);
@@ -160,9 +160,9 @@ typedef struct {
   void (*_Nonnull winograd_weights_backward)(const float *_Nonnull u, size_t u_batch, int count,
                                              float scale, float *_Nonnull dw);
 
-  // The integer side: exact, the same bits on every instruction set.
+  // Integer operations: exact, the same bits on every instruction set.
   void (*_Nonnull gemm_words)(const dvae_word_gemm *_Nonnull);
-  // Rows of `length` bytes (row stride `x_row` bytes) into A panels of words.
+  // Packs rows of `length` bytes (row stride `x_row` bytes) into A panels of words.
   void (*_Nonnull pack_words)(const void *_Nonnull x, size_t x_row, int count, int length,
                               int32_t *_Nonnull a);
   // patch_rows of pixels of `pixel` bytes; a row takes `stride` bytes.
@@ -171,16 +171,16 @@ typedef struct {
   // x * inverse, rounded half up, of magnitude up to DVAE_MOST_SHORT.
   void (*_Nonnull quantize_shorts)(const float *_Nonnull x, size_t count, int relu, float inverse,
                                    int16_t *_Nonnull q);
-  // sum of a[i] * b[i], which must fit.
+  // sum of a[i] * b[i], which must fit 32 bits.
   int32_t (*_Nonnull dot_shorts)(const int16_t *_Nonnull a, const int16_t *_Nonnull b, int k);
   // max_pool_row, and the bytes of its result.
   void (*_Nonnull max_pool_row_bytes)(const float *_Nonnull x, size_t x_row, int width, int channels,
                                       float inverse, float *_Nonnull y, uint8_t *_Nonnull q);
-  // winograd_input of bytes in whole numbers, k a multiple of 32; v_batch counts 16-bit numbers.
+  // winograd_input of bytes in integers, k a multiple of 32; v_batch counts int16 elements.
   void (*_Nonnull winograd_input_bytes)(const uint8_t *_Nonnull x, const dvae_tile *_Nonnull tile,
                                         int first, int k, int16_t *_Nonnull v, size_t v_batch,
                                         int row);
-  // The tile's outputs of the integer products, ReLU, as bytes.
+  // Transforms the tile's integer products to outputs with ReLU, as bytes.
   void (*_Nonnull winograd_output_bytes)(const float *_Nonnull m, size_t m_batch,
                                          const dvae_tile *_Nonnull tile, int columns,
                                          uint8_t *_Nonnull y, const float *_Nonnull scale,
@@ -191,21 +191,21 @@ typedef struct {
   void (*_Nonnull resample_rows)(const uint8_t *_Nonnull x, size_t x_row, int rows, int width,
                                  const dvae_resampling *_Nonnull axis, int32_t *_Nonnull words,
                                  uint8_t *_Nonnull y, size_t y_row);
-  // Columns of rows of `count` bytes.
+  // Resamples columns of rows of `count` bytes.
   void (*_Nonnull resample_columns)(const uint8_t *_Nonnull x, size_t x_row, int count,
                                     const dvae_resampling *_Nonnull axis, uint8_t *_Nonnull y,
                                     size_t y_row);
-  // Rows of `width` pixels to sums, y_row floats apart.
+  // Sums rows of `width` pixels, y_row floats apart.
   void (*_Nonnull area_rows)(const uint8_t *_Nonnull x, size_t x_row, int rows, int width,
                              const dvae_area *_Nonnull axis, float *_Nonnull cells,
                              float *_Nonnull y, size_t y_row);
-  // Outputs [from, to) of columns, times `norm`, rounded half to even and cut off at 255; x are the
-  // sums of source rows `base` and following of `height`, y the first of those outputs.
+  // Outputs [from, to) of columns, times `norm`, rounded half to even and limited to 255; x holds
+  // the sums of source rows `base` and following of `height`, y the first of those outputs.
   void (*_Nonnull area_columns)(const float *_Nonnull x, int base, int height, int count,
                                 const dvae_area *_Nonnull axis, int from, int to, float norm,
                                 uint8_t *_Nonnull y);
 
-  // Keeps the largest value and its index of each row; earlier indices win ties.
+  // Keeps the largest value of each row and its index; the lower index wins ties.
   void (*_Nonnull argmax_rows)(const float *_Nonnull c, size_t c_row, int rows, int columns,
                                int32_t first, float *_Nonnull best, int32_t *_Nonnull index);
 
@@ -229,10 +229,9 @@ typedef struct {
   double (*_Nonnull sum_of_squares)(const float *_Nonnull x, size_t count);
 
   // One position of the bottleneck, k channels.
-  // softmax(x)
   void (*_Nonnull softmax)(const float *_Nonnull x, int k, float *_Nonnull y);
-  // softmax((x + g) / temperature), g from given uniform numbers, or (u null) from the Philox words
-  // `element` and following.
+  // softmax((x + g) / temperature) with g from the given uniform numbers or, if u is null, from the
+  // Philox words from `element` on.
   void (*_Nonnull gumbel_softmax)(const float *_Nonnull x, const float *_Nullable u, uint64_t seed,
                                   uint64_t stream, uint64_t element, float temperature, int k,
                                   float *_Nonnull y);
@@ -268,13 +267,13 @@ enum {
   DVAE_ADAMW_COUNT
 };
 
-// The tables that were compiled for this architecture, best first; `portable` is always the last.
-// Returns their number and whether the processor and the operating system can run each.
+// The tables compiled for this architecture, best first; `portable` is always the last. Returns
+// their number and whether the processor and the operating system support each.
 int dvae_kernels_count(void);
 const dvae_kernels *_Nonnull dvae_kernels_at(int index);
 int dvae_kernels_supported(int index);
-// The table that the environment variable DVAE_INSTRUCTION_SET names, if it can run here, else the
-// best that can.
+// The table that the environment variable DVAE_INSTRUCTION_SET names, if it is supported, else the
+// best supported one.
 const dvae_kernels *_Nonnull dvae_kernels_preferred(void);
 
 #endif

@@ -100,7 +100,7 @@ struct BenchmarkCommand: ParsableCommand {
     }
   }
 
-  /// Images that go through the network together.
+  /// The number of images in a batch.
   var images: Int { batchSize ?? (isOnDevice ? 32 : 1) }
   private var isOnDevice: Bool { device.device != "cpu" }
 
@@ -142,7 +142,7 @@ struct BenchmarkCommand: ParsableCommand {
     console.print(json.json ? try reportText(report) : report.text)
   }
 
-  /// One run of what is measured, with everything that is done once already done.
+  /// Returns one run of the measured work, with all one-time work already done.
   private func work(on engine: TimedEngine<CPUEngine>) throws -> () throws -> Void {
     let loaded = try weights.map { try WeightsFiles(WeightsLocation($0)).model }
     let architecture = try architecture(of: loaded)
@@ -167,7 +167,7 @@ struct BenchmarkCommand: ParsableCommand {
     }
   }
 
-  /// int8 and float32 in turns.
+  /// Measures int8 and float32 in turns.
   private func compare(_ engine: TimedEngine<CPUEngine>, _ console: Console) throws {
     let files = try weights.map { try WeightsFiles(WeightsLocation($0)) }
     let architecture = try architecture(of: files?.model)
@@ -208,7 +208,7 @@ struct BenchmarkCommand: ParsableCommand {
     return x
   }
 
-  /// The trainer's own update, without the images' way to it.
+  /// The trainer's update, without loading images.
   private func training(
     _ loaded: ModelWeights?, _ architecture: Architecture, _ x: Tensor,
     _ engine: TimedEngine<CPUEngine>
@@ -229,7 +229,7 @@ struct BenchmarkCommand: ParsableCommand {
     }
   }
 
-  /// What `--what` can be.
+  /// The values of `--what`.
   enum Work: String, CaseIterable, ExpressibleByArgument {
     case encode
     case decode
@@ -238,7 +238,7 @@ struct BenchmarkCommand: ParsableCommand {
 }
 
 extension ParameterSet {
-  /// Cheap numbers of the size that a network's initialisation has; speed depends on no more.
+  /// Fills weights with cheap numbers of the usual magnitude, which suffices for speed.
   fileprivate func fillForSpeed() {
     for parameter in parameters {
       let fanIn = parameter.shape.dropFirst().reduce(1, *)

@@ -2,7 +2,7 @@ import DVAEFiles
 import DVAETensors
 import DVAEReports
 
-/// What `dvae benchmark` found, for people and for programs.
+/// The results of `dvae benchmark`.
 struct BenchmarkReport: Encodable {
   let what: String
   let engine: String
@@ -11,12 +11,12 @@ struct BenchmarkReport: Encodable {
   let runs: [Double]
   let minSeconds: Double
   let medianSeconds: Double
-  /// Of the matrix kernel; nil on a device.
+  /// The speed of the matrix kernel alone; nil on a device.
   let ceilingGflops: Double?
-  /// Of a run on a device, counted as the direct algorithm.
+  /// The speed of a run on a device, counting the direct algorithm's operations.
   let achievedGflops: Double?
   let layers: [Layer]
-  /// Of int8 and float32 in turns.
+  /// The comparison of int8 and float32 in turns.
   let comparison: PrecisionComparison?
 
   struct Layer: Encodable {
@@ -38,7 +38,7 @@ struct BenchmarkReport: Encodable {
     self.engine = engine
     resolution = command.resolution
     batchSize = command.images
-    // Of one image, or of one training step.
+    // Per image, or per training step.
     let parts = command.what == .train ? 1 : Double(command.images)
     runs = seconds.map { $0 / parts }
     minSeconds = runs[0]

@@ -111,7 +111,7 @@ struct PrepareCommand: AsyncParsableCommand {
   }
 }
 
-/// What `dvae prepare` says at its end.
+/// The results of `dvae prepare`.
 struct PreparationReport: Encodable {
   var output: String
   var rows: Int
@@ -120,9 +120,9 @@ struct PreparationReport: Encodable {
   var decoded: Int
   var seconds: Double
   var imagesPerSecondPerCore: Double?
-  /// Time within the image decoders as a share of the time of all threads.
+  /// Time in the image decoders as a share of the time of all threads.
   var decoderShare: Double?
-  /// The same of the encoder, which works where pictures are changed.
+  /// The same for the encoder, which runs when images are changed.
   var encoderShare: Double?
 
   init(_ path: String, _ summary: Preparation.Summary, _ threads: Int) {

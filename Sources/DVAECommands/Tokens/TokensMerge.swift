@@ -44,7 +44,7 @@ struct TokensMergeCommand: AsyncParsableCommand {
   func run() async throws { try job.run(tokens) }
 }
 
-/// Where joined tokens go.
+/// The options of joining tokens.
 struct TokensMergeOptions: ParsableArguments {
   @Option(name: .shortAndLong, help: "The file or folder of tokens to write.", completion: .file())
   var output: String

@@ -1,6 +1,6 @@
-/// Tells images that came before, in this run or in the lists to be kept out.
+/// Finds images that occurred before, in this run or in the lists of excluded images.
 struct Duplicates {
-  /// Half of a SHA-256: two of them never meet by chance.
+  /// Half of a SHA-256, which suffices to avoid collisions.
   private struct Digest: Hashable {
     var high: UInt64
     var low: UInt64
@@ -41,7 +41,7 @@ struct Duplicates {
     return rules
   }
 
-  /// Keeps an image out from now on; false if the text is no SHA-256.
+  /// Excludes an image from now on; false if the text is not a SHA-256.
   mutating func exclude(sha256: String?, perceptual: UInt64?) -> Bool {
     if let perceptual { excludedNear.insert(perceptual) }
     guard let sha256 else { return perceptual != nil }
@@ -50,9 +50,9 @@ struct Duplicates {
     return true
   }
 
-  /// Remembers an image.
+  /// Records an image.
   ///
-  /// - Throws: where it came before
+  /// - Throws: if it occurred before
   mutating func add(_ fingerprint: Fingerprint) throws(Drop) {
     guard let digest = Digest(fingerprint.sha256) else { return }
     if excluded.contains(digest) {
@@ -70,7 +70,7 @@ struct Duplicates {
     remember(digest, fingerprint.perceptual)
   }
 
-  /// Remembers an image that an earlier run has written.
+  /// Records an image that an earlier run has written.
   mutating func restore(sha256: String, perceptual: UInt64) {
     if let digest = Digest(sha256) { remember(digest, perceptual) }
   }
@@ -81,7 +81,7 @@ struct Duplicates {
   }
 }
 
-/// A perceptual hash as 16 digits.
+/// Returns a perceptual hash as 16 hexadecimal digits.
 func hexadecimal(_ hash: UInt64) -> String {
   let text = String(hash, radix: 16)
   return String(repeating: "0", count: 16 - text.count) + text

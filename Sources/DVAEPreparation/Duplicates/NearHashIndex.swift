@@ -1,10 +1,10 @@
-/// Finds perceptual hashes within a distance of one another without comparing all pairs.
+/// Finds perceptual hashes within a distance of each other without comparing all pairs.
 ///
 /// A hash is cut into one block more than bits may differ: by the pigeonhole principle two hashes
 /// within the distance agree in a whole block, so only hashes that share one are compared
 /// (multi-index hashing, Norouzi et al. 2012). A hash takes 8 bytes, and 4 more for each block.
 package struct NearHashIndex {
-  /// The largest distance that can be asked for.
+  /// The largest supported distance.
   package static let largestDistance = 15
 
   private let distance: Int
@@ -17,7 +17,7 @@ package struct NearHashIndex {
 
   private static let bucketBits = 16
 
-  /// An empty index of hashes that count as near within a distance.
+  /// Makes an empty index for a distance.
   package init(distance: Int) {
     let count = min(max(distance, 0), Self.largestDistance) + 1
     self.distance = count - 1
@@ -27,7 +27,7 @@ package struct NearHashIndex {
     before = blocks.map { _ in [] }
   }
 
-  /// The first hash that was inserted and is within the distance; nil if there is none.
+  /// Returns the first inserted hash within the distance; nil if there is none.
   package func first(near hash: UInt64) -> Int? {
     var found: Int32?
     for block in blocks.indices {

@@ -1,4 +1,4 @@
-/// How many pairs entered and left each stage, and why the others stayed behind.
+/// The numbers of pairs that entered and left each stage, and the reasons for the drops.
 package struct Funnel: Codable, Hashable, Sendable {
   /// The stages, in order.
   package enum StageName: String, Codable, Sendable, CaseIterable {
@@ -10,19 +10,19 @@ package struct Funnel: Codable, Hashable, Sendable {
     case image
     /// The image is decoded and judged.
     case picture
-    /// Images that came before are left out.
+    /// Duplicates are dropped.
     case duplicates
   }
 
   /// One stage.
   package struct Stage: Codable, Hashable, Sendable {
-    /// Which one.
+    /// The stage's name.
     package var name: StageName
-    /// Pairs that came in.
+    /// The number of pairs that entered.
     package var entered = 0
-    /// Pairs that went on.
+    /// The number of pairs that left.
     package var left = 0
-    /// What kept the others: first the filters that are on, then failures as they were met.
+    /// The reasons for drops: first the enabled filters, then failures as they occurred.
     package var drops: [Reason] = []
   }
 
@@ -30,21 +30,21 @@ package struct Funnel: Codable, Hashable, Sendable {
   package struct Reason: Codable, Hashable, Sendable {
     /// Its name.
     package var reason: String
-    /// What the filter asks for; nil for a failure.
+    /// The filter's condition; nil for a failure.
     package var rule: String?
-    /// Pairs that it kept.
+    /// The number of dropped pairs.
     package var count = 0
     /// The first few of them.
     package var examples: [Example] = []
   }
 
-  /// A pair that was left out.
+  /// A dropped pair.
   package struct Example: Codable, Hashable, Sendable {
-    /// Where it comes from.
+    /// Its origin.
     package var origin: String
     /// Its caption.
     package var caption: String?
-    /// What the filter found.
+    /// The finding of the filter.
     package var detail: String
   }
 
@@ -64,16 +64,16 @@ package struct Funnel: Codable, Hashable, Sendable {
     }
   }
 
-  /// Pairs that were read.
+  /// The number of pairs read.
   package var entered: Int { stages.first?.entered ?? 0 }
-  /// Pairs that went through all stages.
+  /// The number of pairs that passed all stages.
   package var left: Int { stages.last?.left ?? 0 }
   /// Sources that could not be read to their end; nil if there is none.
   package var unreadable: Reason? {
     stages.first?.drops.first { $0.reason == SourceRow.unreadableSource && $0.count > 0 }
   }
 
-  /// An example of an image whose server was not reached, if none of any was.
+  /// An example of an image whose server was not reached, if no server was reached at all.
   package var firstUnreachable: Example? {
     guard let stage = stages.first(where: { $0.name == .image }), stage.entered > 0 else {
       return nil
@@ -82,7 +82,7 @@ package struct Funnel: Codable, Hashable, Sendable {
     return drops.reduce(0) { $0 + $1.count } == stage.entered ? drops.first?.examples.first : nil
   }
 
-  /// Counts a pair that goes through.
+  /// Counts a pair that passes.
   mutating func pass() {
     for index in stages.indices {
       stages[index].entered += 1
@@ -90,7 +90,7 @@ package struct Funnel: Codable, Hashable, Sendable {
     }
   }
 
-  /// Counts a pair that is left out.
+  /// Counts a pair that is dropped.
   mutating func count(_ drop: Drop, origin: String, caption: String?) {
     for index in stages.indices {
       stages[index].entered += 1

@@ -8,14 +8,14 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The folder that a job writes.
+/// The output folder of a job.
 ///
-/// Until the end it is called `OUT.partial`, and `state.json` in it says what is on the disk: so
-/// many rows are done, so many bytes of the shards and of `samples.jsonl` count, and this is the
-/// funnel. It is replaced as a whole, after the bytes that it speaks of are flushed; what stands
-/// behind them never happened. A job that goes on gives the bytes of one that never stopped.
+/// Until the end it is called `OUT.partial`, and its `state.json` describes the committed state:
+/// the number of rows, the sizes of the shards and of `samples.jsonl`, and the funnel. It is
+/// replaced atomically after the bytes that it describes are flushed; everything beyond them is
+/// void. A resumed job gives the bytes of an uninterrupted one.
 final class PreparationOutput {
-  /// What `state.json` holds.
+  /// The content of `state.json`.
   private struct State: Codable {
     var version = 2
     var settings: PreparationSettings
@@ -36,10 +36,10 @@ final class PreparationOutput {
 
   /// Rows of the sources that are done.
   private(set) var rows = 0
-  /// Samples that are written.
+  /// The number of samples written.
   private(set) var samples = 0
   private(set) var funnel: Funnel
-  /// Rows between two commits; nil goes by the time that they take.
+  /// Rows between two commits; nil derives it from the duration of a commit.
   var rowsPerCommit: Int?
   private let path: String
   private let folder: String
@@ -50,7 +50,7 @@ final class PreparationOutput {
   private var pendingList: [UInt8] = []
   private var pacing = CommitPacing()
 
-  /// Opens an output; `restored` is told of the images that an earlier run has written.
+  /// Opens an output; `restored` is called with the images that an earlier run has written.
   init(
     _ path: String, _ settings: PreparationSettings, _ sources: [SourceFingerprint],
     _ start: JobStart, replacing: Bool, funnel: Funnel,
@@ -76,7 +76,7 @@ final class PreparationOutput {
     try restore(state?.sampleBytes ?? 0, restored)
   }
 
-  /// Refuses a name that something has; only an output of this kind may be replaced.
+  /// Refuses a name that exists; only an output of this kind may be replaced.
   private static func checkTarget(_ path: String, replacing: Bool) throws(DVAEError) {
     switch FileSystem.kind(path) {
     case .missing: return
@@ -105,7 +105,7 @@ final class PreparationOutput {
         "the unfinished run had other sources or settings",
         advice: "run it with the same, or start over")
     }
-    // Rows are counted, so that any change would lose some and repeat others.
+    // Rows are counted, so any change would lose some and repeat others.
     for (source, earlier) in zip(sources, state.sources) {
       guard let change = source.change(since: earlier) else { continue }
       throw DVAEError(.usage, code: .startOver, change, advice: "restore it, or start over")
@@ -133,7 +133,7 @@ final class PreparationOutput {
     }
   }
 
-  /// Writes what became of the next row.
+  /// Writes the outcome of the next row.
   func add(_ result: Result<PreparedSample, Drop>, origin: String, caption: String?) throws {
     switch result {
     case .failure(let drop): funnel.count(drop, origin: origin, caption: caption)
@@ -169,10 +169,10 @@ final class PreparationOutput {
       to: "state.json")
   }
 
-  /// Completes the output and gives it its name.
+  /// Completes the output and renames it.
   ///
-  /// - Parameter pages: further files by name, of the whole funnel
-  /// - Throws: what the file system refuses
+  /// - Parameter pages: further files by name, made from the complete funnel
+  /// - Throws: errors of the file system
   func finish(pages: (Funnel) throws -> [String: String]) throws {
     try shards.finish()
     try commit()
@@ -200,9 +200,9 @@ final class PreparationOutput {
     try file.commit()
   }
 
-  /// The funnel of a finished output of this very job; nil where there is none.
+  /// Returns the funnel of a finished output of this same job; nil if there is none.
   ///
-  /// - Throws: the output of another job is there, unless it is replaceable
+  /// - Throws: if the output of another job is there, unless it is replaceable
   static func finished(
     _ path: String, _ settings: PreparationSettings, replaceable: Bool
   ) throws -> Funnel? {
@@ -222,7 +222,7 @@ final class PreparationOutput {
         "is there already, and is not the output of this job",
         advice: "choose another name, or replace it")
     }
-    // A kill may have come between the last two steps.
+    // The job may have been killed between its last two steps.
     try FileSystem.remove(path + "/state.json")
     return try decoder.decode(
       Funnel.self, from: Data(InputFile.contents(of: path + "/funnel.json", limit: 1 << 30)))

@@ -1,16 +1,16 @@
 package import DVAEFiles
 package import DVAEImages
 
-/// The images of a bulk job: listed once, fingerprinted, and each under a key of its own.
+/// The images of a bulk job: listed once, with a fingerprint and unique keys.
 ///
-/// About a hundred bytes are kept for each image. A file that disappears afterwards is one failed
-/// item; one that appears is not part of the job.
+/// About a hundred bytes are kept per image. A file that disappears afterwards is one failed item;
+/// a new file does not belong to the job.
 public struct BulkInputs: Sendable {
-  /// One image to be done, or an argument or archive that cannot be read.
+  /// One image, or an argument or archive that cannot be read.
   public struct Item: Sendable {
-    /// Unique within the whole job, all shards of it.
+    /// The key, unique in all shards of the job.
     public let key: String
-    /// The image, or why it was not found.
+    /// The image, or the error in finding it.
     package let image: Result<InputItem, DVAEError>
   }
 
@@ -20,17 +20,17 @@ public struct BulkInputs: Sendable {
   private let range: Range<Int>
   // Of the arguments and every file that they lead to.
   private let files: Set<FileIdentity>
-  // Every folder that is looked through, and what it was called.
+  // Every folder that is searched, and its name.
   private let folders: [FileIdentity: String]
 
-  /// Lists the images that the arguments name.
+  /// Lists the images of the arguments.
   ///
   /// - Parameters:
   ///   - arguments: files, folders, WebDataset tars and `@lists`: see `ImageInputs`
-  ///   - shard: the part of them to be done
-  ///   - format: where the results go; keys have no dots in a WebDataset
-  ///   - soft: what is kept beside the tokens, under names that are a key, a dot and more
-  /// - Throws: an argument that does not exist, or no image in any of them.
+  ///   - shard: the shard of the job
+  ///   - format: the form of the results; keys have no dots in a WebDataset
+  ///   - soft: the soft tokens, whose names are a key, a dot and more
+  /// - Throws: if an argument does not exist, or none contains an image.
   public init(
     _ arguments: [String], shard: Shard = .whole, for format: TokenFormat = .jsonLines,
     soft: SoftTokens.Settings? = nil
@@ -48,7 +48,7 @@ public struct BulkInputs: Sendable {
         let key = forArchive ? WebDatasetSample.archiveKey(item.key) : item.key
         list.append(keys.unique(key), .success(item))
         let path = item.file
-        // An archive is asked about once, not once for every sample.
+        // An archive is checked once, not for every sample.
         guard path != last else { continue }
         last = path
         if let file = FileIdentity(path.text) { files.insert(file) }
@@ -72,7 +72,7 @@ public struct BulkInputs: Sendable {
     fingerprint = Provenance.Inputs(count: range.count, sha256: hash.finished())
   }
 
-  /// The items of the shard, in order, without the first `skipped`.
+  /// Returns the items of the shard, in order, without the first `skipped`.
   public func items(skipping skipped: Int = 0) -> some Sequence<Item> {
     range.dropFirst(skipped).lazy.map { [list] position in
       let (key, image) = list[position]
@@ -80,10 +80,10 @@ public struct BulkInputs: Sendable {
     }
   }
 
-  /// Loads the images of the shard, several ahead in parallel, and gives them in order.
+  /// Loads the images of the shard, several ahead in parallel, and yields them in order.
   ///
   /// - Parameter load: reads one image, on any thread
-  /// - Returns: for each item its key, and what `load` gave or why it could not be loaded
+  /// - Returns: for each item its key, and the result of `load` or the error
   package func loading<Loaded: Sendable>(
     _ load: @escaping @Sendable (InputItem) throws(DVAEError) -> Loaded
   ) -> OrderedMap<Item, (key: String, loaded: Result<Loaded, DVAEError>)> {
@@ -96,10 +96,10 @@ public struct BulkInputs: Sendable {
     }
   }
 
-  /// Refuses a token file that would replace an input, or be one of the next job.
+  /// Refuses a token file that would replace an input, or become an input of the next job.
   ///
-  /// - Throws: `usage` where one of its files is an argument or a file that one of them names, and
-  ///   for an archive in a folder that is looked through.
+  /// - Throws: `usage` if one of its files is an argument or a file that an argument names, and for
+  ///   an archive in a folder that is searched.
   package func refuse(output path: String, of format: TokenFormat) throws(DVAEError) {
     for file in format.files(path) { try refuse(output: file) }
     if format == .tar { try refuse(outputFolder: Path(path).folder.text) }
@@ -107,16 +107,16 @@ public struct BulkInputs: Sendable {
 
   /// Refuses an output that would replace an input.
   ///
-  /// - Throws: `usage` where the path leads to an argument or to a file that one of them names.
+  /// - Throws: `usage` if the path is an argument or a file that an argument names.
   package func refuse(output path: String) throws(DVAEError) {
     guard let file = FileIdentity(path), files.contains(file) else { return }
     throw DVAEError(
       .usage, file: path, "is an input, which the output would replace: choose another")
   }
 
-  /// Refuses a folder for images where they would become inputs of this job or of the next.
+  /// Refuses a folder for images if they would become inputs of this job or of the next.
   ///
-  /// - Throws: `usage` where the folder is one that arguments and lists name, or lies in one.
+  /// - Throws: `usage` if the folder is one that arguments and lists name, or lies in one.
   package func refuse(outputFolder path: String) throws(DVAEError) {
     if let input = FileIdentity.above(path).compactMap({ folders[$0] }).first {
       throw DVAEError(
@@ -126,7 +126,7 @@ public struct BulkInputs: Sendable {
     }
   }
 
-  // Without the mark of a list.
+  // Removes the mark of a list.
   private static func path(of argument: String) -> String {
     argument.hasBytePrefix("@")
       ? String(argument.unicodeScalars.dropFirst()) : argument
@@ -151,7 +151,7 @@ public struct BulkInputs: Sendable {
 }
 
 extension InputItem {
-  /// The image's file, or the archive that it is in.
+  /// The image's file, or its archive.
   fileprivate var file: Path {
     switch origin {
     case .file(let path): Path(path)
