@@ -1,6 +1,6 @@
 public import DVAEFiles
 
-/// One shard of a bulk job: part `index` (from 0) of `count` equal, contiguous parts.
+/// One worker's part of a bulk job: part `index` (from 0) of `count` equal, contiguous parts.
 ///
 /// Shards are contiguous, so that the outputs of all workers, concatenated, are in input order.
 public struct Shard: Hashable, Sendable, CustomStringConvertible {
