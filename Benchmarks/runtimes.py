@@ -238,8 +238,10 @@ class Mnn(Runtime):
 
     def convert(self, what, batch):
         def make(path):
-            converter = pathlib.Path(sys.executable).with_name("mnnconvert")
-            subprocess.run([converter, "-f", "ONNX", "--bizCode", "dvae", "--modelFile",
+            # The program `mnnconvert` installs a logging package by pip and reports its use to MNN's
+            # authors; the function behind it does neither.
+            code = "import sys, MNN, _tools; _tools.mnnconvert(sys.argv)"
+            subprocess.run([sys.executable, "-c", code, "-f", "ONNX", "--bizCode", "dvae", "--modelFile",
                             self.onnx(what, batch), "--MNNModel", path], check=True)
 
         return self.once(self.folder / f"{what}.{batch}.mnn", make)
