@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The rules of this repository that neither the compiler nor the formatter checks. See
 # ARCHITECTURE.md.
+# shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 
 broken=0

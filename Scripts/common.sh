@@ -1,4 +1,5 @@
 # Shared by the scripts in this folder; source it first. It changes to the package's root.
+# shellcheck shell=bash
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
