@@ -333,6 +333,55 @@ static void resampling(const dvae_kernels *t, int w, int h, int width, int heigh
   }
 }
 
+// Bounds from 8-bit numbers: those of the exact sums of the numbers, and above the exact product.
+// Numbers of one size (`flat`) make the sums as large as they get.
+static void screening(const dvae_kernels *t, int rows, int k, int columns, int flat) {
+  int n = t->columns, depth = (k + 15) / 16 * 16, words = (k + 63) / 64 * 16, panels = (columns + n - 1) / n, all = panels * n;
+  size_t panel = (size_t)words / DVAE_SCREENING_CHUNK * (DVAE_SCREENING_CHUNK + 1) * n;
+  float *w = filled((size_t)panels * depth * n, 20, -1, 1), *x = filled((size_t)rows * k, 21, -1, 1);
+  for (int i = 0; flat && i < panels * depth * n; i++) w[i] = w[i] > -0.9f ? 1 : -1;
+  for (int i = 0; flat && i < rows * k; i++) x[i] = i % 7 ? 1 : -1;
+  for (int i = 0; i < panels * depth * n; i++)
+    if (i / n % depth >= k) w[i] = 0;
+  float *mean = filled(k, 22, -0.1f, 0.1f), *base = filled(all, 23, -1, 1), *upper = filled((size_t)panels * rows, 24, 0, 0);
+  float *scale = filled(4 * all, 25, 0, 0), *norm = scale + all, *error = norm + all;
+  int32_t *offset = (int32_t *)(error + all), *b = malloc(panels * panel * 4), *a = calloc((rows + t->rows) * (size_t)words, 4);
+  float *numbers = filled((size_t)rows * DVAE_SCREENING_NUMBERS, 26, 0, 0), worst = 0;
+  for (int p = 0; p < panels; p++) {
+    float chunk = t->screen_weights(w + (size_t)p * depth * n, depth, words, t->screening_weight, b + p * panel,
+                                    scale + p * n, norm + p * n, error + p * n, offset + p * n);
+    worst = chunk > worst ? chunk : worst;
+  }
+  uint8_t *q = calloc((size_t)rows, words * 4);
+  float limit = t->screening_sum ? (float)t->screening_sum / sqrtf(worst) - 3 : INFINITY;
+  for (int r = 0; r < rows; r++) t->screen_row(x + r * k, mean, k, limit, q + (size_t)r * words * 4, numbers + r * DVAE_SCREENING_NUMBERS);
+  for (int r = 0; r < rows; r++) numbers[r * DVAE_SCREENING_NUMBERS + 3] = 1e-3f;
+  t->pack_words(q, (size_t)words * 4, rows, words * 4, a);
+  dvae_screening s = {a, b, words, rows, all, (size_t)words * t->rows, panel, numbers, scale, base, norm, error, offset, upper, rows};
+  t->screen(&s);
+  for (int p = 0; p < panels; p++)
+    for (int r = 0; r < rows; r++) {
+      const float *row = numbers + r * DVAE_SCREENING_NUMBERS;
+      double most = -INFINITY, exact = -INFINITY;
+      for (int c = 0; c < n; c++) {
+        int column = p * n + c, sum = 0;
+        double value = base[column];
+        for (int i = 0; i < k; i++) {
+          int word = i / 4 + i / (4 * DVAE_SCREENING_CHUNK) + 1;
+          sum += (q[(size_t)r * words * 4 + i] - 128) * (int8_t)(b[p * panel + word * n + c] >> 8 * (i % 4));
+          value += ((double)x[r * k + i] - mean[i]) * w[((size_t)p * depth + i) * n + c];
+        }
+        double bound = base[column] + (double)row[0] * scale[column] * sum + norm[column] * row[1] + error[column] * row[2] + row[3];
+        most = bound > most ? bound : most;
+        exact = value > exact ? value : exact;
+      }
+      if (fabs(upper[p * rows + r] - most) < 1e-5 * k && exact < most) continue;
+      printf("%s: bound %g, not %g, above %g\n", t->name, upper[p * rows + r], most, exact);
+      failures++;
+      return;
+    }
+}
+
 int main(void) {
   for (int i = 0; i < dvae_kernels_count(); i++) {
     if (!dvae_kernels_supported(i)) continue;
@@ -348,6 +397,9 @@ int main(void) {
     integer_product(t, 3, 300, 64, 1);
     integer_transforms(t, 9, 13, 40);
     integer_transforms(t, 4, 4, 3);
+    screening(t, 29, 70, 41, 0);
+    screening(t, 14, 512, 64, 1);
+    screening(t, 3, 2048, 33, 1);
     resampling(t, 61, 7, 23, 5);
     resampling(t, 1, 2, 3, 1);
     resampling(t, 9, 40, 40, 11);

@@ -33,6 +33,7 @@
 #define INTEGER(stem) PASTE(stem, avx512vnni)
 #define TABLE dvae_kernels_avx512vnni
 #include "bodies/products.inc"
+#include "bodies/screening.inc"
 #include "bodies/resampling.inc"
 #include "bodies/table.inc"
 #pragma clang attribute pop

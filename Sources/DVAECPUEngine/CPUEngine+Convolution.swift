@@ -22,7 +22,7 @@ extension CPUEngine {
     return convolve(dy, weights, reluInput: false, epilogue)
   }
 
-  private func convolve(
+  func convolve(
     _ x: Tensor, _ weights: PackedWeights, reluInput: Bool, _ epilogue: Epilogue<Tensor>
   ) -> Tensor {
     precondition(
@@ -59,13 +59,21 @@ extension CPUEngine {
     }
   }
 
-  /// argmax of a 1×1 convolution: each block of logits lives only in a worker's cache.
+  /// argmax of a 1×1 convolution, by screening where that is faster: the result is the same.
   package func argmaxConvolution(
     _ x: Tensor, _ filter: CPUFilter, reluInput: Bool
   ) -> [Int32] {
     guard let weights = filter.forward, weights.kernel == 1 else {
       preconditionFailure("argmaxConvolution: needs a 1×1 filter prepared for .forward")
     }
+    guard let screened = screenedWeights(filter, positions: x.shape.positions) else {
+      return argmaxOfAll(x, weights, reluInput: reluInput)
+    }
+    return argmaxScreened(x, filter, weights, screened, reluInput: reluInput)
+  }
+
+  /// argmax over all logits: each block of them lives only in a worker's cache.
+  func argmaxOfAll(_ x: Tensor, _ weights: PackedWeights, reluInput: Bool) -> [Int32] {
     let kernels = kernels
     let positions = x.shape.positions
     let width = Product.columnsPerTask
@@ -100,7 +108,7 @@ extension CPUEngine {
   }
 
   /// Adds a block's product to what its earlier channels left, and finishes it with the last.
-  private func add(
+  func add(
     _ block: Block, _ weights: PackedWeights, to c: UnsafeMutablePointer<Float>, row: Int,
     _ epilogue: UnsafePointer<dvae_epilogue>
   ) {
@@ -173,7 +181,7 @@ extension CPUEngine {
       team.run(x.shape.batch * rowTasks) { index, worker in
         let a = scratch.pointer + worker * size
         let (image, task) = index.quotientAndRemainder(dividingBy: rowTasks)
-        for k in plan.steps(weights.k) {
+        for k in Product.steps(weights.k) {
           pack(image, task, k, worker, to: a)
           body(block(a, image, task, k, 0..<weights.outputs), worker)
         }
@@ -184,7 +192,7 @@ extension CPUEngine {
     let packed = pool.scratch(rowTasks * size)
     for image in 0..<x.shape.batch {
       team.run(rowTasks) { task, worker in
-        for k in plan.steps(weights.k) {
+        for k in Product.steps(weights.k) {
           pack(
             image, task, k, worker, to: packed.pointer + task * size + k.lowerBound * plan.rows)
         }
@@ -194,7 +202,7 @@ extension CPUEngine {
         let (band, task) = index.quotientAndRemainder(dividingBy: rowTasks)
         let first = band * Product.columnsPerTask
         let columns = first..<min(first + Product.columnsPerTask, weights.outputs)
-        for k in plan.steps(weights.k) {
+        for k in Product.steps(weights.k) {
           let a = packed.pointer + task * size + k.lowerBound * plan.rows
           body(block(a, image, task, k, columns), worker)
         }
@@ -204,7 +212,7 @@ extension CPUEngine {
 }
 
 /// How a matrix product is cut.
-private struct Product {
+struct Product {
   /// Output channels of one task, a multiple of every panel.
   static let columnsPerTask = 512
   /// The largest number of input channels in one step: longer sums would evict the panels from L2.
@@ -221,13 +229,14 @@ private struct Product {
     rows = panel * max(1, min(8, caches.floats(of: 0.42) / (depth * panel)))
   }
 
-  func steps(_ k: Int) -> [Range<Int>] {
-    stride(from: 0, to: k, by: depth).map { $0..<min($0 + depth, k) }
+  /// The steps of sums over k channels: the order of summation, which is the same everywhere.
+  static func steps(_ k: Int) -> [Range<Int>] {
+    stride(from: 0, to: k, by: deepest).map { $0..<min($0 + deepest, k) }
   }
 }
 
 /// One step of a matrix product: packed rows times some columns, over some of the sums' terms.
-private struct Block {
+struct Block {
   let a: UnsafePointer<Float>
   /// The first row, counted over the batch.
   let position: Int

@@ -49,7 +49,7 @@ extension CPUEngine {
     let rows = WordTensor(pool.scratch(team.threads * (channels + 1) / 2 + team.threads))
     var tokens = [Int32](repeating: 0, count: positions)
     tokens.withUnsafeMutableBufferPointer { tokens in
-      let tokens = Tokens(pointer: tokens)
+      let tokens = TokenPlaces(pointer: tokens)
       team.run((positions + perTask - 1) / perTask) { task, worker in
         let row = rows.shorts + worker * (channels + channels % 2)
         for position in task * perTask..<min(positions, (task + 1) * perTask) {
@@ -83,7 +83,7 @@ extension CPUEngine {
   }
 
   /// Positions write places of their own.
-  private struct Tokens: @unchecked Sendable {
+  private struct TokenPlaces: @unchecked Sendable {
     let pointer: UnsafeMutableBufferPointer<Int32>
   }
 }

@@ -24,6 +24,8 @@ package struct CPUEngine: HostEngine {
   /// The threads.
   package let team: ThreadTeam
   let pool = TensorPool()
+  let screening: Bool?
+  let screeningRecord = ScreeningRecord()
 
   /// Makes an engine.
   ///
@@ -31,9 +33,11 @@ package struct CPUEngine: HostEngine {
   ///   - threads: by default one per core; from 1 to `mostThreads`
   ///   - instructionSet: by default the one in `DVAE_INSTRUCTION_SET`, else the best
   ///   - caches: this machine's unless given
+  ///   - screening: whether `argmaxConvolution` screens; unless given, where it is faster
   /// - Throws: `DVAEError` if the environment names an unknown one.
   package init(
-    threads: Int? = nil, instructionSet: InstructionSet? = nil, caches: CacheSizes = .current
+    threads: Int? = nil, instructionSet: InstructionSet? = nil, caches: CacheSizes = .current,
+    screening: Bool? = nil
   ) throws(DVAEError) {
     if let instructionSet {
       self.instructionSet = instructionSet
@@ -41,6 +45,7 @@ package struct CPUEngine: HostEngine {
       self.instructionSet = try .preferred()
     }
     self.caches = caches
+    self.screening = screening
     let wanted = threads ?? ProcessInfo.processInfo.activeProcessorCount
     team = ThreadTeam(threads: min(max(1, wanted), Self.mostThreads))
   }

@@ -7,6 +7,8 @@ package struct CPUFilter: Sendable {
   package let shape: ConvolutionShape
   let forward: PackedWeights?
   let backwardInput: PackedWeights?
+  /// Of 1×1 weights.
+  let screened: ScreenedWeightsCache?
   /// One row of O numbers for each of the I columns, the bias included.
   let table: Tensor?
 }
@@ -51,6 +53,7 @@ extension CPUEngine {
       shape: shape,
       forward: uses.contains(.forward) ? pack(shape, weights, bias: bias) : nil,
       backwardInput: uses.contains(.backwardInput) ? pack(shape, weights, bias: nil) : nil,
+      screened: shape.kernel == 1 ? ScreenedWeightsCache() : nil,
       table: uses.contains(.gather) ? table(shape, weights, bias) : nil)
   }
 
@@ -63,7 +66,7 @@ extension CPUEngine {
   ) -> CPUFilter {
     CPUFilter(
       shape: shape, forward: pack(shape, weights, bias: bias, algorithm: algorithm),
-      backwardInput: nil, table: nil)
+      backwardInput: nil, screened: nil, table: nil)
   }
 
   /// Returns the algorithm that this engine chooses for a convolution.

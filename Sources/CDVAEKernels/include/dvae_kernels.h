@@ -76,6 +76,29 @@ typedef struct {
   const dvae_requantization *_Nullable requantization;
 } dvae_word_gemm;
 
+// Words of a chunk, whose sums have 16 bits, and numbers that describe a row.
+#define DVAE_SCREENING_CHUNK 8
+#define DVAE_SCREENING_NUMBERS 4
+
+// Upper bounds of sums from their 8-bit numbers, the largest of each panel of columns:
+// upper[panel][row] = max of base + step * scale * sum + norm * x1 + error * x2 + x3 over the columns,
+// where step, x1, x2 and x3 are the row's numbers.
+typedef struct {
+  const int32_t *_Null_unspecified a;  // A panels of words: four bytes, each a number + 128
+  const int32_t *_Null_unspecified b;  // B panels as screen_weights makes them
+  int k;                               // words, a multiple of 16
+  int rows, columns;                   // columns of whole panels
+  size_t a_panel, b_panel;             // words
+  const float *_Null_unspecified numbers;
+  const float *_Null_unspecified scale;  // this and the following: of every column
+  const float *_Null_unspecified base;
+  const float *_Null_unspecified norm;
+  const float *_Null_unspecified error;
+  const int32_t *_Null_unspecified offset;
+  float *_Null_unspecified upper;
+  size_t upper_panel;
+} dvae_screening;
+
 // The largest magnitude that quantize_shorts gives.
 #define DVAE_MOST_SHORT 4095
 
@@ -185,6 +208,29 @@ typedef struct {
                                          const dvae_tile *_Nonnull tile, int columns,
                                          uint8_t *_Nonnull y, const float *_Nonnull scale,
                                          const float *_Nonnull bias, float inverse);
+
+  // Screening (screening.inc). Whether it is faster than the sums in float32, the largest magnitude of
+  // its weights, and of the sums over a chunk (0: any fits).
+  int screens;
+  int screening_weight;
+  int screening_sum;
+  // One B panel w[k][columns] to `words` words (both multiples of 16), with one word of each column
+  // before each chunk; and its columns' steps, norms, norms of the rounding, and what takes off the 128
+  // of the bytes. Returns the largest sum of squares of the numbers that one 16-bit sum of a chunk adds.
+  float (*_Nonnull screen_weights)(const float *_Nonnull w, int k, int words, int most,
+                                   int32_t *_Nonnull b, float *_Nonnull scale, float *_Nonnull norm,
+                                   float *_Nonnull error, int32_t *_Nonnull offset);
+  // x - mean as bytes, and its numbers: the step, the norm of the rounding, the norm of what the bytes
+  // stand for, the norm of x - mean. The numbers of one 16-bit sum of a chunk have a norm of at most
+  // `limit`, plus 2 for the rounding.
+  void (*_Nonnull screen_row)(const float *_Nonnull x, const float *_Nonnull mean, int k, float limit,
+                              uint8_t *_Nonnull q, float *_Nonnull numbers);
+  void (*_Nonnull screen)(const dvae_screening *_Nonnull);
+  // most = max(most, x)
+  void (*_Nonnull raise)(const float *_Nonnull x, int count, float *_Nonnull most);
+  // Lists the places where x >= least, returns their number, and makes x there the lowest.
+  int (*_Nonnull take_at_least)(float *_Nonnull x, const float *_Nonnull least, int count,
+                                int32_t *_Nonnull places);
 
   // 8-bit RGB pictures, interleaved; the same bytes on every instruction set. Rows of `width` pixels,
   // x_row bytes apart, to rows of axis->outputs pixels.

@@ -138,7 +138,8 @@ struct BenchmarkCommand: ParsableCommand {
     let clock = ContinuousClock()
     let seconds = try (0..<runs).map { _ in try clock.measure(step) / .seconds(1) }.sorted()
     let report = BenchmarkReport(
-      self, engine: engine.name, seconds: seconds, ceiling: ceiling, entries: engine.entries)
+      self, engine: engine.name, seconds: seconds, ceiling: ceiling, entries: engine.entries,
+      screening: engine.base.screeningCounts)
     console.print(json.json ? try reportText(report) : report.text)
   }
 

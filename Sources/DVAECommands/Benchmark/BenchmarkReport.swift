@@ -1,3 +1,4 @@
+import DVAECPUEngine
 import DVAEFiles
 import DVAETensors
 import DVAEReports
@@ -18,6 +19,35 @@ struct BenchmarkReport: Encodable {
   let layers: [Layer]
   /// The comparison of int8 and float32 in turns.
   let comparison: PrecisionComparison?
+  /// Of the search for tokens; nil where it computes all logits in float32.
+  let screening: Screening?
+
+  struct Screening: Encodable {
+    /// Logits of a position that are computed in float32.
+    let codesLeft: Double
+    let codes: Int
+    /// The share of positions of which all are.
+    let fallbacks: Double
+
+    init?(_ counts: ScreeningCounts) {
+      guard counts.positions > 0 else { return nil }
+      let positions = Double(counts.positions)
+      codesLeft = Double(counts.codesLeft) / positions
+      codes = counts.codes / counts.positions
+      fallbacks = Double(counts.fallbacks) / positions
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case codesLeft = "codes_left"
+      case codes
+      case fallbacks = "fallback_share"
+    }
+
+    var line: String {
+      "screening: \(Numbers.fixed(codesLeft, 1)) of \(codes) logits of a position in float32, "
+        + "all of them at \(Numbers.fixed(fallbacks * 100, 1)) % of the positions"
+    }
+  }
 
   struct Layer: Encodable {
     let operation: String
@@ -30,8 +60,10 @@ struct BenchmarkReport: Encodable {
 
   init(
     _ command: BenchmarkCommand, engine: String, seconds: [Double], ceiling: Double,
-    entries: [TimedEngine<some HostEngine>.Entry], comparison: PrecisionComparison? = nil
+    entries: [TimedEngine<some HostEngine>.Entry], comparison: PrecisionComparison? = nil,
+    screening: ScreeningCounts = ScreeningCounts()
   ) {
+    self.screening = Screening(screening)
     self.comparison = comparison
     achievedGflops = nil
     what = command.what.rawValue
@@ -58,7 +90,7 @@ struct BenchmarkReport: Encodable {
   init(
     _ command: BenchmarkCommand, engine: String, seconds: [Double], multiplyAdds: Int
   ) {
-    (comparison, layers, ceilingGflops) = (nil, [], nil)
+    (comparison, screening, layers, ceilingGflops) = (nil, nil, [], nil)
     what = command.what.rawValue
     self.engine = engine
     resolution = command.resolution
@@ -84,6 +116,7 @@ struct BenchmarkReport: Encodable {
     try container.encodeIfPresent(achievedGflops, forKey: "achieved_gflops")
     try container.encode(layers, forKey: "layers")
     try container.encodeIfPresent(comparison, forKey: "comparison")
+    try container.encodeIfPresent(screening, forKey: "screening")
   }
 
   private struct Key: CodingKey, ExpressibleByStringLiteral {
@@ -104,6 +137,7 @@ struct BenchmarkReport: Encodable {
         + "of \(runs.count) runs",
     ]
     lines += comparison?.lines ?? []
+    if let screening { lines.append(screening.line) }
     if let achievedGflops {
       lines.append("achieved: \(Numbers.fixed(achievedGflops, 0)) GFLOP/s of the direct algorithm")
     }

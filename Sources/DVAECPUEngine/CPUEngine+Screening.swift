@@ -1,0 +1,356 @@
+import CDVAEKernels
+import DVAETensors
+import Synchronization
+
+// The argmax of a 1×1 convolution without most of its float32 sums, with the same result.
+//
+// For one position let h be its features, m the mean of the positions at hand, d = h − m. Of a code with
+// weights w and bias b the exact logit is m·w + b + d·w. With d̂ and ŵ, the 8-bit numbers of d and w:
+//
+//   d·w = d̂·ŵ + (d − d̂)·w + d̂·(w − ŵ) ≤ d̂·ŵ + ‖d − d̂‖·‖w‖ + ‖d̂‖·‖w − ŵ‖   (Cauchy–Schwarz)
+//
+// d̂·ŵ is an exact sum of integers, m·w + b is computed once for all positions, and the norms belong to
+// the position or to the code alone. Rounding: with u = 2⁻²⁴, a float32 sum of n products and a bias is
+// off by at most (n + 2)·u·(‖h‖·‖w‖ + |b|), in any order. This holds for the logit in float32 and for
+// m·w + b. What else is rounded (d, d̂, ŵ, the bound itself) is off by less than 16·u of
+// (‖m‖ + ‖d‖)·‖w‖, since rounding to 8 bits enlarges no norm more than twofold. So
+//
+//   logit in float32 ≤ m·w + b + d̂·ŵ + (‖d − d̂‖ + γ)·‖w‖ + ‖d̂‖·‖w − ŵ‖ + κ,
+//   γ = (n + 32)·u·1.01·2·(‖m‖ + ‖d‖),  κ = (n + 32)·u·1.01·2·max|b| + 10⁻³⁰ (numbers that underflow)
+//
+// The kernels round norms up by a thousandth, which covers their own rounding for n ≤ 2¹³. A code whose
+// bound is less than some code's logit in float32 neither wins nor ties. First the panel of columns
+// with the largest bound is computed in float32, then every panel whose bound is not less than the best
+// logit so far: by the kernel and in the order of `argmaxOfAll`, hence with its bits. Numbers that are
+// not finite or so large that a sum could overflow are left to `argmaxOfAll`.
+//
+// 16-bit sums (without VNNI): the signed sum over a chunk is at most ‖q‖·‖p‖ for the integers q of the
+// row and p of the weights in it, and the rows' steps are chosen so that this is at most 32767.
+
+/// How much work screening left.
+package struct ScreeningCounts: Sendable {
+  /// Positions that were searched.
+  package var positions = 0
+  /// Logits of these positions.
+  package var codes = 0
+  /// Logits that were computed in float32.
+  package var codesLeft = 0
+  /// Positions of which all logits were computed in float32, because screening left too many.
+  package var fallbacks = 0
+
+  /// Makes counts of nothing.
+  package init() {}
+}
+
+/// The counts of an engine's searches.
+final class ScreeningRecord: Sendable {
+  private let counts = Mutex(ScreeningCounts())
+
+  var value: ScreeningCounts { counts.withLock { $0 } }
+
+  func add(_ more: ScreeningCounts) {
+    counts.withLock { counts in
+      counts.positions += more.positions
+      counts.codes += more.codes
+      counts.codesLeft += more.codesLeft
+      counts.fallbacks += more.fallbacks
+    }
+  }
+}
+
+extension CPUEngine {
+  /// The work that screening left so far; nothing is counted where it was not used.
+  package var screeningCounts: ScreeningCounts { screeningRecord.value }
+
+  /// Positions that share a mean and a pass over the weights.
+  private static let screenedPositions = 1024
+
+  /// The screened weights, where the search is large enough to gain by them.
+  func screenedWeights(_ filter: CPUFilter, positions: Int) -> ScreenedWeights? {
+    guard let weights = filter.forward, let cache = filter.screened, weights.k <= 8192 else {
+      return nil
+    }
+    let gains = positions >= 128 && weights.inputs >= 256 && weights.outputs >= 1024
+    guard screening ?? (gains && kernels.screens != 0) else { return nil }
+    return cache.weights { screen(weights) }
+  }
+
+  /// `argmaxOfAll` by screening, some positions at a time.
+  func argmaxScreened(
+    _ x: Tensor, _ filter: CPUFilter, _ weights: PackedWeights, _ screened: ScreenedWeights,
+    reluInput: Bool
+  ) -> [Int32] {
+    let (positions, channels) = (x.shape.positions, x.shape.channels)
+    let parts = (positions + Self.screenedPositions - 1) / Self.screenedPositions
+    let size = (positions + parts - 1) / max(parts, 1)
+    var tokens: [Int32] = []
+    tokens.reserveCapacity(positions)
+    var isUseful = true
+    for first in stride(from: 0, to: positions, by: max(size, 1)) {
+      let count = min(size, positions - first)
+      let part = Tensor(
+        Shape(1, 1, count, channels), adopting: x.pointer + first * channels
+      ) { [x] _ in _ = x }
+      let h = reluInput ? relu(part) : part
+      var counts = ScreeningCounts()
+      (counts.positions, counts.codes) = (count, count * weights.outputs)
+      let search = isUseful ? Search(self, h, weights, screened) : nil
+      if let search, let found = search.tokens(&counts) {
+        tokens += found
+      } else {
+        if search != nil {
+          isUseful = screening == true
+          if !isUseful { filter.screened?.giveUp() }
+        }
+        (counts.codesLeft, counts.fallbacks) = (counts.codes, count)
+        tokens += argmaxOfAll(h, weights, reluInput: false)
+      }
+      screeningRecord.add(counts)
+    }
+    return tokens
+  }
+}
+
+/// The search for the tokens of some positions.
+private struct Search {
+  let engine: CPUEngine
+  let h: Tensor
+  let weights: PackedWeights
+  /// Upper bounds of the logits of a panel: [panel][position].
+  let upper: Tensor
+  let panels: Int
+  var positions: Int { h.shape.positions }
+
+  /// Computes the bounds; nil where numbers are not finite or too large.
+  init?(_ engine: CPUEngine, _ h: Tensor, _ weights: PackedWeights, _ screened: ScreenedWeights) {
+    self.engine = engine
+    self.h = h
+    self.weights = weights
+    let columns = engine.panelColumns
+    panels = (weights.outputs + columns - 1) / columns
+    upper = engine.pool.scratch(panels * h.shape.positions)
+    let mean = engine.mean(h)
+    let base = engine.pool.scratch(panels * columns)
+    base.elements.update(repeating: -.infinity)
+    let logits = engine.convolve(mean, weights, reluInput: false, .bias)
+    base.pointer.update(from: logits.pointer, count: weights.outputs)
+    guard let rows = ScreenedRows(engine, h, mean: mean, screened) else { return nil }
+    bound(rows, base, screened)
+  }
+
+  private func bound(_ rows: ScreenedRows, _ base: Tensor, _ screened: ScreenedWeights) {
+    let kernels = engine.kernels
+    let columns = engine.panelColumns
+    let (height, width) = (8 * engine.panelRows, max(1, 512 / columns))
+    let rowTasks = (positions + height - 1) / height
+    let bands = (panels + width - 1) / width
+    // Columns outermost, so that all threads use the same weights at the same time.
+    engine.team.run(bands * rowTasks) { task, _ in
+      let (row, panel) = (task % rowTasks * height, task / rowTasks * width)
+      let column = panel * columns
+      let screening = dvae_screening(
+        a: UnsafePointer(rows.bytes.pointer + row * screened.words),
+        b: UnsafePointer(screened.weights.pointer + panel * screened.panel),
+        k: Int32(screened.words), rows: Int32(min(height, positions - row)),
+        columns: Int32(min(width, panels - panel) * columns),
+        a_panel: engine.panelRows * screened.words, b_panel: screened.panel,
+        numbers: UnsafePointer(rows.numbers.pointer + row * Int(DVAE_SCREENING_NUMBERS)),
+        scale: UnsafePointer(screened.scales.pointer + column),
+        base: UnsafePointer(base.pointer + column),
+        norm: UnsafePointer(screened.norms.pointer + column),
+        error: UnsafePointer(screened.errors.pointer + column),
+        offset: UnsafePointer(screened.offsets.pointer + column),
+        upper: upper.pointer + panel * positions + row, upper_panel: positions)
+      withUnsafePointer(to: screening) { kernels.screen($0) }
+    }
+  }
+
+  /// The tokens; nil where more than half of the logits are left.
+  func tokens(_ counts: inout ScreeningCounts) -> [Int32]? {
+    let kernels = engine.kernels
+    let least = engine.pool.scratch(positions)
+    least.elements.update(repeating: -.infinity)
+    for panel in 0..<panels {
+      kernels.raise(upper.pointer + panel * positions, Int32(positions), least.pointer)
+    }
+    let winners = Winners(engine, positions)
+    let lists = WordTensor(engine.pool.scratch(panels * positions))
+    // The panels of the largest bounds first, then all that could hold a larger logit.
+    for _ in 0..<2 {
+      var lengths = [Int](repeating: 0, count: panels)
+      lengths.withUnsafeMutableBufferPointer { buffer in
+        let lengths = Lengths(pointer: buffer)
+        engine.team.run(panels) { panel, _ in
+          let at = panel * positions
+          lengths.pointer[panel] = Int(
+            kernels.take_at_least(
+              upper.pointer + at, least.pointer, Int32(positions), lists.pointer + at))
+        }
+      }
+      let columns = engine.panelColumns
+      for panel in 0..<panels {
+        counts.codesLeft += lengths[panel] * min(columns, weights.outputs - panel * columns)
+      }
+      guard counts.codesLeft <= counts.codes / 2 || engine.screening == true else { return nil }
+      engine.team.run(panels) { [winners, lengths] panel, worker in
+        winners.compute(
+          h, weights, panel: panel,
+          UnsafeBufferPointer(start: lists.pointer + panel * positions, count: lengths[panel]),
+          engine, worker)
+      }
+      winners.merge()
+      least.pointer.update(from: winners.best.pointer, count: positions)
+    }
+    return Array(UnsafeBufferPointer(start: winners.index.pointer, count: positions))
+  }
+
+  /// Panels write places of their own.
+  private struct Lengths: @unchecked Sendable {
+    let pointer: UnsafeMutableBufferPointer<Int>
+  }
+}
+
+/// Positions as 8-bit numbers.
+private struct ScreenedRows {
+  /// A panels of words.
+  let bytes: WordTensor
+  /// `DVAE_SCREENING_NUMBERS` of each position.
+  let numbers: Tensor
+
+  init?(_ engine: CPUEngine, _ h: Tensor, mean: Tensor, _ screened: ScreenedWeights) {
+    let kernels = engine.kernels
+    let (positions, channels) = (h.shape.positions, h.shape.channels)
+    let perRow = Int(DVAE_SCREENING_NUMBERS)
+    let height = engine.panelRows
+    let packed = WordTensor(engine.pool.scratch(roundUp(positions, height) * screened.words))
+    let numbers = engine.pool.scratch(positions * perRow)
+    let scratch = WordTensor(engine.pool.scratch(engine.threads * height * screened.words))
+    engine.team.run((positions + height - 1) / height) { task, worker in
+      let first = task * height
+      let count = min(height, positions - first)
+      let rows = UnsafeMutableRawPointer(scratch.pointer + worker * height * screened.words)
+        .assumingMemoryBound(to: UInt8.self)
+      for row in 0..<count {
+        kernels.screen_row(
+          h.pointer + (first + row) * channels, mean.pointer, Int32(channels), screened.limit,
+          rows + row * channels, numbers.pointer + (first + row) * perRow)
+      }
+      let words = packed.pointer + first * screened.words
+      if count < height { words.update(repeating: 0, count: height * screened.words) }
+      kernels.pack_words(rows, channels, Int32(count), Int32(channels), words)
+    }
+    let unit = Float(channels + 32) * 0x1p-24 * 2.02
+    let norm = mean.elements.reduce(0) { $0 + $1 * $1 }.squareRoot() * 1.001 + 1e-16
+    for position in 0..<positions {
+      let row = numbers.pointer + position * perRow
+      let size = norm + row[3]
+      guard size * screened.largestNorm + screened.largestBias < 1e30 else { return nil }
+      row[1] += unit * size
+      row[3] = unit * screened.largestBias + 1e-30
+    }
+    bytes = packed
+    self.numbers = numbers
+  }
+}
+
+/// The largest logits so far, in float32, and their codes.
+private struct Winners {
+  private let positions: Int
+  /// For each worker, then for each position; the first worker's are those of all after `merge`.
+  let best: Tensor
+  let index: WordTensor
+  private let workers: Int
+  /// Rows of one product.
+  private let rows: Int
+  private let packed: Tensor
+  private let logits: Tensor
+
+  init(_ engine: CPUEngine, _ positions: Int) {
+    self.positions = positions
+    workers = engine.threads
+    rows = 8 * engine.panelRows
+    best = engine.pool.scratch(workers * positions)
+    index = WordTensor(engine.pool.scratch(workers * positions))
+    best.elements.update(repeating: -.infinity)
+    index.pointer.update(repeating: 0, count: workers * positions)
+    packed = engine.pool.scratch(workers * rows * Product.deepest)
+    // Logits, and of each row the largest and its code.
+    logits = engine.pool.scratch(workers * rows * (engine.panelColumns + 2))
+  }
+
+  /// Computes one panel's logits at some positions.
+  func compute(
+    _ h: Tensor, _ weights: PackedWeights, panel: Int, _ list: UnsafeBufferPointer<Int32>,
+    _ engine: CPUEngine, _ worker: Int
+  ) {
+    let kernels = engine.kernels
+    let (width, height) = (engine.panelColumns, engine.panelRows)
+    let first = panel * width
+    let columns = first..<min(first + width, weights.outputs)
+    let channels = h.shape.channels
+    let a = packed.pointer + worker * rows * Product.deepest
+    let c = logits.pointer + worker * rows * (width + 2)
+    let largest = c + rows * width
+    let codes = UnsafeMutableRawPointer(largest + rows).assumingMemoryBound(to: Int32.self)
+    let output = Output(logits, .bias, bias: weights.bias)
+    for start in stride(from: 0, to: list.count, by: rows) {
+      let count = min(rows, list.count - start)
+      output.withEpilogue(at: worker * rows * (width + 2), column: first) { c, epilogue in
+        for k in Product.steps(weights.k) {
+          let taken = Int32(min(k.upperBound, channels) - k.lowerBound)
+          for row in 0..<count {
+            let (tile, place) = row.quotientAndRemainder(dividingBy: height)
+            kernels.pack_rows(
+              h.pointer + Int(list[start + row]) * channels + k.lowerBound, channels, 1, taken, 0,
+              a + tile * height * k.count + place * Int(DVAE_K_GROUP))
+          }
+          let block = Block(
+            a: UnsafePointer(a), position: 0, rows: count, columns: columns, k: k,
+            isLast: k.upperBound == weights.k)
+          engine.add(block, weights, to: c, row: width, epilogue)
+        }
+      }
+      largest.update(repeating: -.infinity, count: count)
+      codes.update(repeating: 0, count: count)
+      kernels.argmax_rows(
+        c, width, Int32(count), Int32(columns.count), Int32(first), largest, codes)
+      for row in 0..<count {
+        keep(largest[row], codes[row], at: worker * positions + Int(list[start + row]))
+      }
+    }
+  }
+
+  /// Gathers the workers' winners; their order does not show.
+  func merge() {
+    for worker in 1..<max(workers, 1) {
+      for position in 0..<positions {
+        let from = worker * positions + position
+        keep(best.pointer[from], index.pointer[from], at: position)
+      }
+    }
+  }
+
+  /// The first of equals wins.
+  private func keep(_ value: Float, _ code: Int32, at place: Int) {
+    let most = best.pointer[place]
+    guard value > most || (value == most && code < index.pointer[place]) else { return }
+    best.pointer[place] = value
+    index.pointer[place] = code
+  }
+}
+
+extension CPUEngine {
+  /// The mean over all positions, [1, 1, 1, C].
+  fileprivate func mean(_ x: Tensor) -> Tensor {
+    let (positions, channels) = (x.shape.positions, x.shape.channels)
+    let sums = Tensor(Shape(1, 1, 1, channels), repeating: 0)
+    let kernels = kernels
+    team.runChunks(of: channels, size: 128) { range in
+      let first = range.lowerBound
+      kernels.add_column_sums(
+        x.pointer + first, channels, positions, Int32(range.count), sums.pointer + first)
+      for i in range { sums.pointer[i] /= Float(positions) }
+    }
+    return sums
+  }
+}
