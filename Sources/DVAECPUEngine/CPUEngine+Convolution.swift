@@ -107,7 +107,7 @@ extension CPUEngine {
     }
   }
 
-  /// Adds a block's product to what its earlier channels left, and finishes it with the last.
+  /// Adds a block's product to the sums of earlier channels, and finishes it with the last ones.
   func add(
     _ block: Block, _ weights: PackedWeights, to c: UnsafeMutablePointer<Float>, row: Int,
     _ epilogue: UnsafePointer<dvae_epilogue>
@@ -211,9 +211,9 @@ extension CPUEngine {
   }
 }
 
-/// How a matrix product is cut.
+/// The partition of a matrix product.
 struct Product {
-  /// Output channels of one task, a multiple of every panel.
+  /// The number of output channels in one task, a multiple of every panel.
   static let columnsPerTask = 512
   /// The largest number of input channels in one step: longer sums would evict the panels from L2.
   static let deepest = 1024

@@ -4,41 +4,42 @@ import Synchronization
 
 // The argmax of a 1×1 convolution without most of its float32 sums, with the same result.
 //
-// For one position let h be its features, m the mean of the positions at hand, d = h − m. Of a code with
-// weights w and bias b the exact logit is m·w + b + d·w. With d̂ and ŵ, the 8-bit numbers of d and w:
+// For one position let h be its features, m the mean of the positions in the block, d = h − m. For
+// a code with weights w and bias b the exact logit is m·w + b + d·w. With the int8 forms d̂ of d
+// and ŵ of w:
 //
 //   d·w = d̂·ŵ + (d − d̂)·w + d̂·(w − ŵ) ≤ d̂·ŵ + ‖d − d̂‖·‖w‖ + ‖d̂‖·‖w − ŵ‖   (Cauchy–Schwarz)
 //
-// d̂·ŵ is an exact sum of integers, m·w + b is computed once for all positions, and the norms belong to
-// the position or to the code alone. Rounding: with u = 2⁻²⁴, a float32 sum of n products and a bias is
-// off by at most (n + 2)·u·(‖h‖·‖w‖ + |b|), in any order. This holds for the logit in float32 and for
-// m·w + b. What else is rounded (d, d̂, ŵ, the bound itself) is off by less than 16·u of
-// (‖m‖ + ‖d‖)·‖w‖, since rounding to 8 bits enlarges no norm more than twofold. So
+// d̂·ŵ is an exact integer sum, m·w + b is computed once for all positions, and the norms belong to
+// the position or to the code alone. Rounding: with u = 2⁻²⁴, the error of a float32 sum of n
+// products and a bias is at most (n + 2)·u·(‖h‖·‖w‖ + |b|), in any order. This holds for the logit
+// in float32 and for m·w + b. The other rounding errors (of d, d̂, ŵ and the bound itself) are less
+// than 16·u times (‖m‖ + ‖d‖)·‖w‖, since rounding to 8 bits at most doubles a norm. So
 //
 //   logit in float32 ≤ m·w + b + d̂·ŵ + (‖d − d̂‖ + γ)·‖w‖ + ‖d̂‖·‖w − ŵ‖ + κ,
 //   γ = (n + 32)·u·1.01·2·(‖m‖ + ‖d‖),  κ = (n + 32)·u·1.01·2·max|b| + 10⁻³⁰ (numbers that underflow)
 //
-// The kernels round norms up by a thousandth, which covers their own rounding for n ≤ 2¹³. A code whose
-// bound is less than some code's logit in float32 neither wins nor ties. First the panel of columns
-// with the largest bound is computed in float32, then every panel whose bound is not less than the best
-// logit so far: by the kernel and in the order of `argmaxOfAll`, hence with its bits. Numbers that are
-// not finite or so large that a sum could overflow are left to `argmaxOfAll`.
+// The kernels round norms up by a thousandth, which covers their own rounding for n ≤ 2¹³. A code
+// whose bound is less than some code's logit in float32 neither wins nor ties. First the panel of
+// columns with the largest bound is computed in float32, then every panel whose bound is not less
+// than the best logit so far, by the kernel and in the order of `argmaxOfAll`, hence with its bits.
+// Numbers that are not finite, or so large that a sum could overflow, are left to `argmaxOfAll`.
 //
-// 16-bit sums (without VNNI): the signed sum over a chunk is at most ‖q‖·‖p‖ for the integers q of the
-// row and p of the weights in it, and the rows' steps are chosen so that this is at most 32767.
+// 16-bit sums (without VNNI): the signed sum over a chunk is at most ‖q‖·‖p‖ for the integers q of
+// the row and p of the weights in it, and the rows' steps are chosen so that this is at most 32767.
 
-/// How much work screening left.
+/// The work that remains after screening.
 package struct ScreeningCounts: Sendable {
-  /// Positions that were searched.
+  /// The number of positions searched.
   package var positions = 0
-  /// Logits of these positions.
+  /// The number of logits of these positions.
   package var codes = 0
-  /// Logits that were computed in float32.
+  /// The number of logits computed in float32.
   package var codesLeft = 0
-  /// Positions of which all logits were computed in float32, because screening left too many.
+  /// The number of positions for which screening excluded too little, so all logits were computed.
   package var fallbacks = 0
 
-  /// Makes counts of nothing.
+  /// Makes zero counts.
   package init() {}
 }
 
@@ -59,13 +60,13 @@ final class ScreeningRecord: Sendable {
 }
 
 extension CPUEngine {
-  /// The work that screening left so far; nothing is counted where it was not used.
+  /// The work that remained after screening so far; searches without screening do not count.
   package var screeningCounts: ScreeningCounts { screeningRecord.value }
 
-  /// Positions that share a mean and a pass over the weights.
+  /// The number of positions that share a mean and a pass over the weights.
   private static let screenedPositions = 1024
 
-  /// The screened weights, where the search is large enough to gain by them.
+  /// Returns the screened weights if the search is large enough to profit from them.
   func screenedWeights(_ filter: CPUFilter, positions: Int) -> ScreenedWeights? {
     guard let weights = filter.forward, let cache = filter.screened, weights.k <= 8192 else {
       return nil
@@ -75,7 +76,7 @@ extension CPUEngine {
     return cache.weights { screen(weights) }
   }
 
-  /// `argmaxOfAll` by screening, some positions at a time.
+  /// `argmaxOfAll` by screening, in blocks of positions.
   func argmaxScreened(
     _ x: Tensor, _ filter: CPUFilter, _ weights: PackedWeights, _ screened: ScreenedWeights,
     reluInput: Bool
@@ -111,7 +112,7 @@ extension CPUEngine {
   }
 }
 
-/// The search for the tokens of some positions.
+/// The search for the tokens of a block of positions.
 private struct Search {
   let engine: CPUEngine
   let h: Tensor
@@ -121,7 +122,7 @@ private struct Search {
   let panels: Int
   var positions: Int { h.shape.positions }
 
-  /// Computes the bounds; nil where numbers are not finite or too large.
+  /// Computes the bounds; nil if numbers are not finite or too large.
   init?(_ engine: CPUEngine, _ h: Tensor, _ weights: PackedWeights, _ screened: ScreenedWeights) {
     self.engine = engine
     self.h = h
@@ -165,7 +166,7 @@ private struct Search {
     }
   }
 
-  /// The tokens; nil where more than half of the logits are left.
+  /// Returns the tokens; nil if more than half of the logits remain.
   func tokens(_ counts: inout ScreeningCounts) -> [Int32]? {
     let kernels = engine.kernels
     let least = engine.pool.scratch(positions)
@@ -175,7 +176,7 @@ private struct Search {
     }
     let winners = Winners(engine, positions)
     let lists = WordTensor(engine.pool.scratch(panels * positions))
-    // The panels of the largest bounds first, then all that could hold a larger logit.
+    // First the panels with the largest bounds, then all that could hold a larger logit.
     for _ in 0..<2 {
       var lengths = [Int](repeating: 0, count: panels)
       lengths.withUnsafeMutableBufferPointer { buffer in
@@ -204,13 +205,13 @@ private struct Search {
     return Array(UnsafeBufferPointer(start: winners.index.pointer, count: positions))
   }
 
-  /// Panels write places of their own.
+  /// Safe to share: each panel writes its own elements.
   private struct Lengths: @unchecked Sendable {
     let pointer: UnsafeMutableBufferPointer<Int>
   }
 }
 
-/// Positions as 8-bit numbers.
+/// Positions in int8.
 private struct ScreenedRows {
   /// A panels of words.
   let bytes: WordTensor
@@ -256,11 +257,11 @@ private struct ScreenedRows {
 /// The largest logits so far, in float32, and their codes.
 private struct Winners {
   private let positions: Int
-  /// For each worker, then for each position; the first worker's are those of all after `merge`.
+  /// For each worker and position; after `merge` the first worker's hold the result.
   let best: Tensor
   let index: WordTensor
   private let workers: Int
-  /// Rows of one product.
+  /// The number of rows in one product.
   private let rows: Int
   private let packed: Tensor
   private let logits: Tensor
@@ -274,7 +275,7 @@ private struct Winners {
     best.elements.update(repeating: -.infinity)
     index.pointer.update(repeating: 0, count: workers * positions)
     packed = engine.pool.scratch(workers * rows * Product.deepest)
-    // Logits, and of each row the largest and its code.
+    // The logits, and for each row the largest and its code.
     logits = engine.pool.scratch(workers * rows * (engine.panelColumns + 2))
   }
 
@@ -320,7 +321,7 @@ private struct Winners {
     }
   }
 
-  /// Gathers the workers' winners; their order does not show.
+  /// Merges the workers' winners; the result does not depend on their order.
   func merge() {
     for worker in 1..<max(workers, 1) {
       for position in 0..<positions {
@@ -330,7 +331,7 @@ private struct Winners {
     }
   }
 
-  /// The first of equals wins.
+  /// Keeps the larger; of equal values the lower code.
   private func keep(_ value: Float, _ code: Int32, at place: Int) {
     let most = best.pointer[place]
     guard value > most || (value == most && code < index.pointer[place]) else { return }
@@ -340,7 +341,7 @@ private struct Winners {
 }
 
 extension CPUEngine {
-  /// The mean over all positions, [1, 1, 1, C].
+  /// Returns the mean over all positions, [1, 1, 1, C].
   fileprivate func mean(_ x: Tensor) -> Tensor {
     let (positions, channels) = (x.shape.positions, x.shape.channels)
     let sums = Tensor(Shape(1, 1, 1, channels), repeating: 0)

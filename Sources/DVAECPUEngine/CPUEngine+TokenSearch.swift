@@ -82,7 +82,7 @@ extension CPUEngine {
     return tokens
   }
 
-  /// Positions write places of their own.
+  /// Safe to share: each position writes its own element.
   private struct TokenPlaces: @unchecked Sendable {
     let pointer: UnsafeMutableBufferPointer<Int32>
   }

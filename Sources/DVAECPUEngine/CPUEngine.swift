@@ -32,9 +32,9 @@ package struct CPUEngine: HostEngine {
   /// - Parameters:
   ///   - threads: by default one per core; from 1 to `mostThreads`
   ///   - instructionSet: by default the one in `DVAE_INSTRUCTION_SET`, else the best
-  ///   - caches: this machine's unless given
+  ///   - caches: by default this machine's
   ///   - screening: whether `argmaxConvolution` screens; unless given, where it is faster
-  /// - Throws: `DVAEError` if the environment names an unknown one.
+  /// - Throws: `DVAEError` if the environment names an unknown instruction set.
   package init(
     threads: Int? = nil, instructionSet: InstructionSet? = nil, caches: CacheSizes = .current,
     screening: Bool? = nil

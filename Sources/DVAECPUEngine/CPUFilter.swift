@@ -9,7 +9,7 @@ package struct CPUFilter: Sendable {
   let backwardInput: PackedWeights?
   /// Of 1×1 weights.
   let screened: ScreenedWeightsCache?
-  /// One row of O numbers for each of the I columns, the bias included.
+  /// One row of O numbers per column I, including the bias.
   let table: Tensor?
 }
 

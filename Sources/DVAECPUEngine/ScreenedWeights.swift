@@ -2,12 +2,12 @@ import CDVAEKernels
 import DVAETensors
 import Synchronization
 
-/// A 1×1 convolution's weights as 8-bit numbers, for `CPUEngine.argmaxScreened`: 9/32 of the memory of
-/// those in float32.
+/// A 1×1 convolution's weights in int8, for `CPUEngine.argmaxScreened`: 9/32 of the memory of
+/// float32.
 struct ScreenedWeights: Sendable {
-  /// Words of one sum, a multiple of 16.
+  /// The number of words in one sum, a multiple of 16.
   let words: Int
-  /// Words from one panel to the next.
+  /// The number of words in a panel.
   let panel: Int
   let weights: WordTensor
   /// The step of the 8-bit numbers of each output channel, padded to whole panels as all below.
@@ -18,13 +18,13 @@ struct ScreenedWeights: Sendable {
   let errors: Tensor
   /// The numbers that take the 128 of the bytes off whole sums.
   let offsets: WordTensor
-  /// The largest norm that a row may have within a chunk, in steps.
+  /// The largest norm of a row within a chunk, in steps.
   let limit: Float
   let largestNorm: Float
   let largestBias: Float
 }
 
-/// A filter's screened weights, made by the first search that is large enough to gain by them.
+/// A filter's screened weights, made by the first search that is large enough to profit from them.
 final class ScreenedWeightsCache: Sendable {
   private enum State {
     case missing
@@ -34,7 +34,7 @@ final class ScreenedWeightsCache: Sendable {
 
   private let state = Mutex(State.missing)
 
-  /// The weights, or nil where screening left too much before.
+  /// Returns the weights; nil if screening excluded too little before.
   func weights(make: () -> ScreenedWeights) -> ScreenedWeights? {
     state.withLock { state in
       switch state {
@@ -48,12 +48,12 @@ final class ScreenedWeightsCache: Sendable {
     }
   }
 
-  /// Frees the weights and makes none again.
+  /// Frees the weights and disables screening.
   func giveUp() { state.withLock { $0 = .useless } }
 }
 
 extension CPUEngine {
-  /// Rounds packed 1×1 weights to 8 bits.
+  /// Quantises packed 1×1 weights to int8.
   func screen(_ weights: PackedWeights) -> ScreenedWeights {
     let kernels = kernels
     let columns = panelColumns
@@ -79,10 +79,10 @@ extension CPUEngine {
     return ScreenedWeights(
       words: words, panel: panel, weights: packed, scales: scales, norms: norms, errors: errors,
       offsets: offsets,
-      // Rounding moves each of the 16 numbers by a half at most, and so their norm by 2.
+      // Rounding changes each of the 16 numbers by at most a half, and so their norm by at most 2.
       limit: kernels.screening_sum == 0
         ? .infinity : Float(kernels.screening_sum) / largest.squareRoot() - 3,
-      // Swift's maximum may pass over NaN; a sum does not.
+      // Swift's maximum may skip NaN; a sum does not.
       largestNorm: norms.elements.reduce(0) { $0 + $1 }.isFinite
         ? norms.elements.max() ?? 0 : .infinity,
       largestBias: biases.reduce(0, +).isFinite ? biases.max() ?? 0 : .infinity)

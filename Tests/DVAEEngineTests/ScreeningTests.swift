@@ -3,10 +3,10 @@ import DVAETensors
 import DVAETestSupport
 import Testing
 
-/// Tokens by screening are those of all logits in float32, whatever the numbers.
+/// Screening finds the same tokens as all logits in float32, for any numbers.
 @Suite("Screening")
 struct ScreeningTests {
-  /// Weights [outputs, inputs], biases and features that are hard in one way each.
+  /// Weights [outputs, inputs], biases and features, each difficult in one way.
   enum Numbers: String, CaseIterable {
     case random, ties, equalWeights, zeroFeatures, zeroWeights, nearTies, outliers, largestSums
     case extremes, underflow, bigBias, infiniteFeature, nanFeature, nanWeight, infiniteBias,
@@ -30,7 +30,7 @@ struct ScreeningTests {
       switch numbers {
       case .random: break
       case .ties:
-        // Codes far apart are one and the same.
+        // Codes far apart are equal.
         for o in outputs / 2..<outputs {
           row(o).update(from: row(outputs - 1 - o), count: inputs)
           bias.pointer[o] = bias.pointer[outputs - 1 - o]
@@ -43,7 +43,7 @@ struct ScreeningTests {
         weights.elements.update(repeating: 0)
         bias.elements.update(repeating: 0)
       case .nearTies:
-        // Apart by a unit in the last place of one weight.
+        // They differ by a unit in the last place of one weight.
         for o in 1..<outputs {
           row(o).update(from: row(0), count: inputs)
           row(o)[o % inputs] = o % 3 == 0 ? row(o)[o % inputs].nextUp : row(o)[o % inputs].nextDown
@@ -53,7 +53,7 @@ struct ScreeningTests {
         for o in 0..<outputs { row(o)[o % inputs] *= 1e4 }
         for p in 0..<input.positions { x.pointer[p * inputs + p % inputs] *= 1e3 }
       case .largestSums:
-        // Every product has the largest magnitude that it can have, and one sign.
+        // Every product has the largest possible magnitude and the same sign.
         for i in 0..<weights.count { weights.pointer[i] = i / inputs % 2 == 0 ? 1 : -1 }
         for p in 0..<input.positions {
           (x.pointer + p * inputs).update(repeating: p % 2 == 0 ? 1 : -1, count: inputs)
@@ -86,7 +86,7 @@ struct ScreeningTests {
   @Test(
     "The tokens are those of all logits", arguments: InstructionSet.supported, Numbers.allCases)
   func tokens(instructionSet: InstructionSet, numbers: Numbers) throws {
-    // Parts of panels, of chunks and of bands; several steps of a sum; several parts of the positions.
+    // Incomplete panels, chunks and bands; several steps of a sum; several blocks of positions.
     let sizes = [
       (Shape(2, 5, 7, 70), 150), (Shape(1, 3, 5, 1100), 601), (Shape(1, 33, 40, 33), 50),
     ]
@@ -151,7 +151,7 @@ struct ScreeningTests {
       return engine.screeningCounts
     }
     let random = try counts(.random)
-    // Instruction sets that do not gain by it do not screen.
+    // Instruction sets that do not profit from screening do not use it.
     guard random.positions > 0 else { return }
     #expect(random.positions == 2 * 288)
     #expect(random.codes == 2 * 288 * 1024)

@@ -99,7 +99,7 @@ typedef struct {
   size_t upper_panel;
 } dvae_screening;
 
-// The largest magnitude that quantize_shorts gives.
+// The largest magnitude of quantize_shorts.
 #define DVAE_MOST_SHORT 4095
 
 // Fractional bits of a resampling weight, and bits of its lower part.
@@ -232,7 +232,7 @@ typedef struct {
   int (*_Nonnull take_at_least)(float *_Nonnull x, const float *_Nonnull least, int count,
                                 int32_t *_Nonnull places);
 
-  // 8-bit RGB pictures, interleaved; the same bytes on every instruction set. Rows of `width` pixels,
+  // 8-bit RGB images, interleaved; the same bytes on every instruction set. Rows of `width` pixels,
   // x_row bytes apart, to rows of axis->outputs pixels.
   void (*_Nonnull resample_rows)(const uint8_t *_Nonnull x, size_t x_row, int rows, int width,
                                  const dvae_resampling *_Nonnull axis, int32_t *_Nonnull words,
