@@ -28,6 +28,7 @@ package struct Preparation: Sendable {
 
   let settings: PreparationSettings
   let threads: Int
+  private let shard: Shard
   private let captionFilters: CaptionFilters
   private let imageFilters: ImageFilters
   private let fetcher: Fetcher
@@ -37,15 +38,18 @@ package struct Preparation: Sendable {
   ///
   /// - Parameters:
   ///   - settings: what to do
+  ///   - shard: the part of the rows that is done; duplicates are left out once parts are merged
   ///   - fetch: how images at addresses are got
   ///   - threads: the number of images that are processed at a time
   /// - Throws: if settings are impossible
   package init(
-    _ settings: PreparationSettings, fetch: FetchSettings = .init(), threads: Int
+    _ settings: PreparationSettings, shard: Shard = .whole, fetch: FetchSettings = .init(),
+    threads: Int
   ) throws(DVAEError) {
     try settings.validate()
     try fetch.validate()
     self.settings = settings
+    self.shard = shard
     self.threads = max(1, threads)
     captionFilters = CaptionFilters(settings.filters)
     imageFilters = ImageFilters(settings.filters, settings.image)
@@ -60,7 +64,7 @@ package struct Preparation: Sendable {
   /// - Returns: the funnel, or nil
   /// - Throws: if the output of another job is there
   package func finished(_ path: String, replaceable: Bool = false) throws -> Funnel? {
-    try PreparationOutput.finished(path, settings, replaceable: replaceable)
+    try PreparationOutput.finished(path, settings, shard, replaceable: replaceable)
   }
 
   /// Does the job, or the rest that an earlier run left.
@@ -83,7 +87,8 @@ package struct Preparation: Sendable {
   ) async throws -> Summary {
     let begin = ContinuousClock.now
     try refuse(output: path)
-    var duplicates = Duplicates(settings.filters)
+    // Which of several alike stays depends on all rows before them, so a part keeps them all.
+    var duplicates = Duplicates(settings.filters, comparing: shard == .whole)
     try await exclude(from: &duplicates)
     let empty = Funnel([
       (.caption, captionFilters.active), (.picture, imageFilters.active),
@@ -92,27 +97,28 @@ package struct Preparation: Sendable {
     let fingerprints = settings.sources.map { SourceFingerprint($0) }
     var sources = try Sources(settings.sources, settings.source)
     try sources.check()
+    let (rows, part) = try rows()
     let output = try PreparationOutput(
-      path, settings, fingerprints, start, replacing: replacing, funnel: empty
+      path, settings, part: part, fingerprints, start, replacing: replacing, funnel: empty
     ) {
       duplicates.restore(sha256: $0, perceptual: $1)
     }
     output.rowsPerCommit = rowsPerCommit
     var summary = Summary(funnel: output.funnel)
     summary.resumed = output.rows
-    for _ in 0..<output.rows { _ = try sources.next() }
-    var read = output.rows
+    var read = rows.lowerBound + output.rows
+    for _ in 0..<read { _ = try sources.next() }
     let limiter = Limiter(threads)
     // Pairs that wait for servers must not idle the decoders.
     let window = 4 * threads + max(16, 4 * fetcher.settings.connections)
-    let rows = OrderedMap(window: window) {
-      guard read < settings.limit ?? .max, let row = try sources.next() else { return nil }
+    let worked = OrderedMap(window: window) {
+      guard read < rows.upperBound, let row = try sources.next() else { return nil }
       read += 1
       return row
     } work: { row -> WorkedRow in
       await work(row, limiter)
     }
-    for try await done in rows {
+    for try await done in worked {
       summary.decoded += done.time.decoding == nil ? 0 : 1
       summary.decoding += done.time.decoding ?? .zero
       summary.encoding += done.time.encoding
@@ -138,6 +144,22 @@ package struct Preparation: Sendable {
     summary.funnel = output.funnel
     summary.elapsed = .now - begin
     return summary
+  }
+
+  /// The rows to be done; for a part, all rows are counted first.
+  private func rows() throws -> (Range<Int>, PreparationIndex.Part?) {
+    let most = settings.limit ?? .max
+    guard shard != .whole else { return (0..<most, nil) }
+    var sources = try Sources(settings.sources, settings.source)
+    var count = 0
+    while count < most, try sources.next() != nil {
+      try Task.checkCancellation()
+      count += 1
+    }
+    return (
+      shard.range(of: count),
+      PreparationIndex.Part(index: shard.index, count: shard.count, rows: count)
+    )
   }
 
   /// Refuses an output whose shards would become inputs.

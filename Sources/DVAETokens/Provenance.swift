@@ -1,4 +1,4 @@
-import DVAEFiles
+public import DVAEFiles
 public import DVAEModel
 public import DVAEImages
 

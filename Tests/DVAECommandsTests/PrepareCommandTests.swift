@@ -89,6 +89,35 @@ import Testing
     #expect(listed == flags.count + 2)
   }
 
+  /// Three parts merged are the files of one run; `--merge` leaves no room for other settings.
+  @Test func partsAreMerged() async throws {
+    try table([
+      "a dog on a beach", "a cat in the sun", "car", "a dog on a beach", "two dogs in snow",
+    ])
+    try write(bytes(folder("0.jpg")), to: folder("3.jpg"))
+    let arguments = ["prepare", folder("t.tsv"), "--quiet", "--output"]
+    #expect(await dvae(arguments + [folder("whole")]).status == 0)
+    for index in 0..<3 {
+      let run = await dvae(arguments + [folder("data"), "--shard", "\(index)/3"])
+      #expect(run.status == 0, "\(run.errors)")
+    }
+    let parts = (0..<3).map { folder("data-\($0)-of-3") }
+    let merge = ["prepare", "--merge", "--output", folder("data")]
+    let missing = await dvae(merge + parts.dropLast())
+    #expect(missing.status == 64 && missing.errors.contains("1 are missing: 2/3"))
+    for flags in [["--min-words", "4"], ["--shard", "0/3"], ["--exclude", folder("0.jpg")]] {
+      #expect(await dvae(merge + flags + parts).status == 64, "\(flags)")
+    }
+    let run = await dvae(merge + parts)
+    #expect(run.status == 0 && run.output.contains("3 of 5 pairs"), "\(run.errors)")
+    for name in ["shard-000000.tar", "index.json", "funnel.json", "funnel.html", "samples.jsonl"] {
+      #expect(try bytes(folder("data/\(name)")) == bytes(folder("whole/\(name)")), "\(name)")
+    }
+    #expect(await dvae(merge + parts).status == 73)
+    let again = await dvae(merge + parts + ["--resume"])
+    #expect(again.status == 0 && again.errors.contains("complete already"))
+  }
+
   private static let wrongUsage: [([String], Int32)] = [
     (["--min-words", "few"], 64), (["--max-aspect", "0.5"], 64), (["--types", "gif"], 64),
     (["--max-aspect", "nan"], 64), (["--max-aspect", "inf"], 64), (["--min-unique", "nan"], 64),

@@ -3,6 +3,7 @@ import DVAEFiles
 import DVAEPreparation
 import DVAEImages
 import DVAETensors
+import Foundation
 import Testing
 
 @Suite struct DuplicateTests {
@@ -30,6 +31,46 @@ import Testing
       index.insert(hash)
     }
     #expect(found > 100 && found < 700)
+  }
+
+  /// Many hashes, so that the buckets grow; bits at both ends of each block.
+  @Test func nearHashesAreFoundAmongMany() {
+    var generator = SeededGenerator(seed: 9)
+    var index = NearHashIndex(distance: 4)
+    let hashes = (0..<5000).map { _ in generator.next() }
+    for hash in hashes { index.insert(hash) }
+    for (number, hash) in hashes.enumerated() where number % 50 == 0 {
+      for bits: [UInt64] in [
+        [], [0, 1, 2, 3], [28, 29, 30, 31], [0, 31, 32, 63], [32, 33, 62, 63],
+      ] {
+        let changed = bits.reduce(hash) { $0 ^ 1 << $1 }
+        #expect(index.first(near: changed) == number, "\(bits)")
+        #expect(index.first(near: changed ^ 1 << 17) == (bits.count < 4 ? number : nil))
+      }
+    }
+  }
+
+  /// Prints the memory of a hash and the time of a search among many:
+  /// `DVAE_HASHES=100000000 swift test -c release --filter nearHashesAreMeasured`.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["DVAE_HASHES"] != nil))
+  func nearHashesAreMeasured() throws {
+    let count = try #require(
+      ProcessInfo.processInfo.environment["DVAE_HASHES"].flatMap { Int($0) })
+    var generator = SeededGenerator(seed: 1)
+    var index = NearHashIndex(distance: FilterSettings.nearDistance)
+    let before = try Self.residentBytes()
+    for _ in 0..<count { index.insert(generator.next()) }
+    let perHash = try Double(Self.residentBytes() - before) / Double(count)
+    let searches = 100_000
+    let start = ContinuousClock.now
+    let found = (0..<searches).count { _ in index.first(near: generator.next()) != nil }
+    let time = (ContinuousClock.now - start) / .microseconds(1) / Double(searches)
+    print("\(count) hashes: \(perHash) bytes each, \(time) µs a search, \(found) found")
+  }
+
+  private static func residentBytes() throws -> Int {
+    let text = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
+    return try #require(text.split(separator: " ").dropFirst().first.flatMap { Int($0) }) * 4096
   }
 
   /// Photos stay within the usual distance of themselves, whatever was done to the file, and far

@@ -21,15 +21,28 @@ struct PrepareCommand: AsyncParsableCommand {
       Every filter is listed there with what it dropped. A job that was interrupted goes on with \
       --resume, and gives the same files.
 
+      Many machines can each do a part, as data-0-of-4. --merge joins the finished parts and leaves out \
+      duplicates over all of them, which gives the files of one run. Without --shard, the variables of \
+      Slurm, torchrun, Open MPI and Kubernetes jobs split the work.
+
       Example:
         dvae prepare captions.tsv --output data --preset dalle --max-side 512
+        dvae prepare captions.tsv --output data --shard 0/4   … to 3/4
+        dvae prepare --merge data-?-of-4 --output data
       """)
 
-  @Argument(help: "Tables, folders of images, WebDataset .tar archives.", completion: .file())
+  @Argument(
+    help: "Tables, folders of images, WebDataset .tar archives; with --merge, the parts.",
+    completion: .file())
   var sources: [String]
 
   @Option(name: .shortAndLong, help: "The folder to write.", completion: .directory)
   var output: String
+
+  @OptionGroup var shard: ShardOption
+
+  @Flag(help: "Join the parts of a job that --shard has split; all other settings are theirs.")
+  var merge = false
 
   @OptionGroup(title: "Filters") var filters: FilterOptions
   @OptionGroup(title: "Sources") var source: SourceOptions
@@ -63,34 +76,75 @@ struct PrepareCommand: AsyncParsableCommand {
     try check("samples-per-shard", samplesPerShard, atMost: 10_000_000)
     if let threads { try check("threads", threads, atMost: 1024) }
     if let limit { try check("limit", limit, atMost: .max) }
+    guard merge else { return }
+    if shard.shard != nil { throw ValidationError("--merge and --shard exclude each other") }
+    let usual = PreparationSettings(sources: sources, filters: FilterSettings(.dalle))
+    guard try settings() == usual else {
+      throw ValidationError(
+        "--merge takes filters, sources, images and shards from the parts: leave out their options")
+    }
   }
 
-  func run() async throws {
-    let console = Console.current
-    let path = Path(output).withoutTrailingSlashes.text
-    if !interrupted.resume { try overwrite.check(path) }
+  private func settings() throws -> PreparationSettings {
     var settings = PreparationSettings(sources: sources, filters: try filters.settings())
     settings.source = source.settings
     settings.image = image.settings
     settings.excluded = exclude
     settings.samplesPerShard = samplesPerShard
     settings.limit = limit
-    let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
-    let job = try Preparation(settings, fetch: fetch.settings, threads: threads)
-    if interrupted.resume, let funnel = try job.finished(path, replaceable: overwrite.overwrite) {
+    return settings
+  }
+
+  func run() async throws {
+    let console = Console.current
+    let shard = merge ? .whole : try self.shard.chosen(console)
+    let path = shard.path(Path(output).withoutTrailingSlashes.text)
+    if !interrupted.resume { try overwrite.check(path) }
+    if merge {
+      let job = try PreparationMerge(sources)
+      let progress = Progress("merging", of: job.count, quiet: quiet.quiet, console: console)
+      try await finish(path, progress, job.finished) {
+        try job.run(
+          path, start: interrupted.start, replacing: overwrite.overwrite,
+          progress: { progress.update($0) }, pages: Self.pages)
+      }
+    } else {
+      let job = try Preparation(
+        settings(), shard: shard, fetch: fetch.settings, threads: mostThreads)
+      let progress = Progress(
+        "reading", of: nil, unit: .rows, quiet: quiet.quiet, console: console)
+      try await finish(path, progress, job.finished) {
+        try await job.run(
+          path, start: interrupted.start, replacing: overwrite.overwrite,
+          progress: { rows, _ in progress.update(rows) }, pages: Self.pages)
+      }
+    }
+  }
+
+  private var mostThreads: Int { threads ?? ProcessInfo.processInfo.activeProcessorCount }
+
+  private static func pages(_ funnel: Funnel) throws -> [String: String] {
+    ["funnel.html": Page(funnel).html]
+  }
+
+  /// Does a job unless it is done, and tells how it went.
+  private func finish(
+    _ path: String, _ progress: Progress, _ finished: (String, Bool) throws -> Funnel?,
+    _ run: () async throws -> Preparation.Summary
+  ) async throws {
+    let console = Console.current
+    if interrupted.resume, let funnel = try finished(path, overwrite.overwrite) {
       console.note("\(path) is complete already")
-      return try report(path, .init(funnel: funnel), threads, console)
+      return try report(path, .init(funnel: funnel), mostThreads, console)
     }
     Interruption.explain()
-    let progress = Progress("reading", of: nil, unit: .rows, quiet: quiet.quiet, console: console)
     defer { progress.finish() }
-    let summary = try await job.run(
-      path, start: interrupted.start, replacing: overwrite.overwrite,
-      progress: { rows, _ in progress.update(rows) },
-      pages: { ["funnel.html": Page($0).html] })
+    let summary = try await run()
     progress.finish()
-    if summary.resumed > 0 { console.note("resumed after \(summary.resumed) rows") }
-    try report(path, summary, threads, console)
+    if summary.resumed > 0 {
+      console.note("resumed after \(summary.resumed) \(merge ? "samples" : "rows")")
+    }
+    try report(path, summary, mostThreads, console)
   }
 
   private func report(

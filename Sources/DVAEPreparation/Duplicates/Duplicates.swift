@@ -17,26 +17,31 @@ struct Duplicates {
   private var excludedNear: NearHashIndex
   private var seen: Set<Digest> = []
   private var seenNear: NearHashIndex?
-  private let settings: FilterSettings
+  // Of each hash in the index the first half of the digest. Equal bytes have equal hashes, and the index
+  // holds no two hashes within the distance: so the one that it finds is the only one to compare.
+  private var seenDigests: [UInt64] = []
+  private let findsExact: Bool
+  private let distance: Int
 
-  init(_ settings: FilterSettings) {
-    self.settings = settings
-    let distance = settings.nearDuplicates
-    excludedNear = NearHashIndex(distance: distance ?? FilterSettings.nearDistance)
-    seenNear = distance.map { NearHashIndex(distance: $0) }
+  /// - Parameters:
+  ///   - settings: what counts as a duplicate
+  ///   - comparing: whether images are compared with one another, and not only with the lists
+  init(_ settings: FilterSettings, comparing: Bool = true) {
+    distance = settings.nearDuplicates ?? FilterSettings.nearDistance
+    findsExact = comparing && settings.exactDuplicates
+    excludedNear = NearHashIndex(distance: distance)
+    seenNear = comparing ? settings.nearDuplicates.map { NearHashIndex(distance: $0) } : nil
   }
 
   func active(excluding: Bool) -> [(reason: String, rule: String)] {
     var rules: [(String, String)] = []
-    let near = settings.nearDuplicates
     if excluding {
       rules.append(("excluded", "not the bytes of an excluded image"))
-      let distance = near ?? FilterSettings.nearDistance
       rules.append(("excluded-near", "more than \(distance) of 64 bits from every excluded image"))
     }
-    if settings.exactDuplicates { rules.append(("duplicate", "no earlier image has its bytes")) }
-    if let near {
-      rules.append(("near-duplicate", "more than \(near) of 64 bits from every earlier image"))
+    if findsExact { rules.append(("duplicate", "no earlier image has its bytes")) }
+    if seenNear != nil {
+      rules.append(("near-duplicate", "more than \(distance) of 64 bits from every earlier image"))
     }
     return rules
   }
@@ -61,11 +66,14 @@ struct Duplicates {
     if excludedNear.first(near: fingerprint.perceptual) != nil {
       throw Drop(.duplicates, "excluded-near", hexadecimal(fingerprint.perceptual))
     }
-    if settings.exactDuplicates, seen.contains(digest) {
-      throw Drop(.duplicates, "duplicate", fingerprint.sha256)
+    if let number = seenNear?.first(near: fingerprint.perceptual) {
+      let isExact = findsExact && seenDigests[number] == digest.high
+      throw isExact
+        ? Drop(.duplicates, "duplicate", fingerprint.sha256)
+        : Drop(.duplicates, "near-duplicate", hexadecimal(fingerprint.perceptual))
     }
-    if seenNear?.first(near: fingerprint.perceptual) != nil {
-      throw Drop(.duplicates, "near-duplicate", hexadecimal(fingerprint.perceptual))
+    if findsExact, seenNear == nil, seen.contains(digest) {
+      throw Drop(.duplicates, "duplicate", fingerprint.sha256)
     }
     remember(digest, fingerprint.perceptual)
   }
@@ -76,8 +84,11 @@ struct Duplicates {
   }
 
   private mutating func remember(_ digest: Digest, _ perceptual: UInt64) {
-    if settings.exactDuplicates { seen.insert(digest) }
-    seenNear?.insert(perceptual)
+    if let hasRoom = seenNear?.insert(perceptual) {
+      if hasRoom, findsExact { seenDigests.append(digest.high) }
+    } else if findsExact {
+      seen.insert(digest)
+    }
   }
 }
 

@@ -1,64 +1,141 @@
 /// Finds perceptual hashes within a distance of each other without comparing all pairs.
 ///
-/// A hash is cut into one block more than bits may differ: by the pigeonhole principle two hashes
-/// within the distance agree in a whole block, so only hashes that share one are compared
-/// (multi-index hashing, Norouzi et al. 2012). A hash takes 8 bytes, and 4 more for each block.
+/// A hash is cut into blocks, and the distance is shared out between them: of two hashes within the
+/// distance, some block differs in no more bits than its share, by the pigeonhole principle. So all
+/// values of a block within its share are looked up, and only the hashes found there are compared
+/// (multi-index hashing, Norouzi et al. 2012). The blocks are as long as the shares allow, 32 bits for
+/// a distance of 2 to 5: few hashes have one in common, even of hundreds of millions.
+///
+/// A hash takes 8 bytes, and for each block 4 more and a bucket or two of 4.
 package struct NearHashIndex {
   /// The largest supported distance.
   package static let largestDistance = 15
 
-  private let distance: Int
-  // First bit and number of bits of each block.
-  private let blocks: [(shift: UInt64, width: Int)]
-  private var hashes: [UInt64] = []
-  // For each block the last hash of each bucket, and for each hash the one before it there.
-  private var last: [[Int32]]
-  private var before: [[Int32]]
+  /// Some bits of a hash, and how many of them may differ.
+  private struct Block {
+    var shift: UInt64
+    var width: Int
+    var share: Int
 
-  private static let bucketBits = 16
+    /// The number of values that differ from one in no more bits than the share.
+    var values: Int { [1, 1 + width, 1 + width + width * (width - 1) / 2][share] }
+
+    func value(of hash: UInt64) -> UInt64 {
+      width == 64 ? hash : hash >> shift & (1 << UInt64(width) - 1)
+    }
+  }
+
+  private let distance: Int
+  private let blocks: [Block]
+  private var hashes: [UInt64] = []
+  // For each block 2^bucketBits buckets with the number of the last hash in each, and for each hash the
+  // numbers of the ones before it, a block after the other.
+  private var last: [Int32] = []
+  private var before: [Int32] = []
+  private var bucketBits = 8
+
+  // The most bits that a block may differ in; a third would mean thousands of values to look up.
+  private static let largestShare = 2
 
   /// Makes an empty index for a distance.
   package init(distance: Int) {
-    let count = min(max(distance, 0), Self.largestDistance) + 1
-    self.distance = count - 1
+    let distance = min(max(distance, 0), Self.largestDistance)
+    // Hashes that exceed every block's share differ in the sum of share + 1 bits at least: distance + 1.
+    let bits = distance + 1
+    let count = distance == 0 ? 1 : max(2, (bits + Self.largestShare) / (Self.largestShare + 1))
     let bounds = (0...count).map { $0 * 64 / count }
-    blocks = (0..<count).map { (UInt64(bounds[$0]), bounds[$0 + 1] - bounds[$0]) }
-    last = blocks.map { [Int32](repeating: -1, count: 1 << min($0.width, Self.bucketBits)) }
-    before = blocks.map { _ in [] }
+    blocks = (0..<count).map {
+      Block(
+        shift: UInt64(bounds[$0]), width: bounds[$0 + 1] - bounds[$0],
+        share: bits / count + ($0 < bits % count ? 1 : 0) - 1)
+    }
+    self.distance = distance
+    emptyBuckets()
   }
 
   /// Returns the first inserted hash within the distance; nil if there is none.
   package func first(near hash: UInt64) -> Int? {
-    var found: Int32?
-    for block in blocks.indices {
-      var candidate = last[block][bucket(hash, block)]
-      while candidate >= 0 {
-        if (hashes[Int(candidate)] ^ hash).nonzeroBitCount <= distance {
-          found = min(found ?? candidate, candidate)
+    var found = Int32.max
+    for (number, block) in blocks.enumerated() {
+      withUnsafeTemporaryAllocation(of: Int32.self, capacity: block.values) { candidates in
+        // Nothing that is read in a round depends on anything else of it, so that the processor waits
+        // for the memory of all at once.
+        var count = lookUp(block.value(of: hash), number, candidates)
+        while count > 0 {
+          var left = 0
+          for place in 0..<count {
+            let candidate = Int(candidates[place])
+            if (hashes[candidate] ^ hash).nonzeroBitCount <= distance {
+              found = min(found, candidates[place])
+            }
+            let next = before[candidate &* blocks.count &+ number]
+            candidates[left] = next
+            left &+= next >= 0 ? 1 : 0
+          }
+          count = left
         }
-        candidate = before[block][Int(candidate)]
       }
     }
-    return found.map { Int($0) }
+    return found == .max ? nil : Int(found)
+  }
+
+  /// Finds the last hash with each value of a block that differs from one in no more bits than its share.
+  ///
+  /// - Returns: the number of hashes
+  private func lookUp(
+    _ value: UInt64, _ number: Int, _ candidates: UnsafeMutableBufferPointer<Int32>
+  ) -> Int {
+    var count = 0
+    func look(_ value: UInt64) {
+      let candidate = last[bucket(value, number)]
+      candidates[count] = candidate
+      count &+= candidate >= 0 ? 1 : 0
+    }
+    look(value)
+    guard blocks[number].share > 0 else { return count }
+    for bit in 0..<UInt64(blocks[number].width) {
+      let one = value ^ 1 << bit
+      look(one)
+      guard blocks[number].share > 1 else { continue }
+      for other in 0..<bit { look(one ^ 1 << other) }
+    }
+    return count
   }
 
   /// Adds a hash.
-  package mutating func insert(_ hash: UInt64) {
-    // More than two thousand million images are beyond any run; they are no longer compared.
-    guard let number = Int32(exactly: hashes.count) else { return }
+  ///
+  /// - Returns: whether there was room for it; two thousand million are the most
+  @discardableResult
+  package mutating func insert(_ hash: UInt64) -> Bool {
+    guard hashes.count < Int(Int32.max) else { return false }
     hashes.append(hash)
-    for block in blocks.indices {
-      let bucket = bucket(hash, block)
-      before[block].append(last[block][bucket])
-      last[block][bucket] = number
+    if hashes.count > 1 << bucketBits, bucketBits < blocks[0].width {
+      bucketBits += 1
+      emptyBuckets()
+      before.removeAll(keepingCapacity: true)
+      for number in hashes.indices { link(number) }
+    } else {
+      link(hashes.count - 1)
+    }
+    return true
+  }
+
+  /// Puts a hash into its bucket of each block.
+  private mutating func link(_ number: Int) {
+    for (place, block) in blocks.enumerated() {
+      let bucket = bucket(block.value(of: hashes[number]), place)
+      before.append(last[bucket])
+      last[bucket] = Int32(truncatingIfNeeded: number)
     }
   }
 
-  private func bucket(_ hash: UInt64, _ block: Int) -> Int {
-    let (shift, width) = blocks[block]
-    if width <= Self.bucketBits { return Int(hash >> shift & (1 << UInt64(width) - 1)) }
-    // Wider blocks are mixed down to as many buckets.
-    let bits = width == 64 ? hash : hash >> shift & (1 << UInt64(width) - 1)
-    return Int((bits &* 0x9E37_79B9_7F4A_7C15) >> UInt64(64 - Self.bucketBits))
+  private mutating func emptyBuckets() {
+    last = [Int32](repeating: -1, count: blocks.count << bucketBits)
+  }
+
+  @inline(__always)
+  private func bucket(_ value: UInt64, _ block: Int) -> Int {
+    let mixed = (value &* 0x9E37_79B9_7F4A_7C15) >> UInt64(64 - bucketBits)
+    return block << bucketBits | Int(truncatingIfNeeded: mixed)
   }
 }

@@ -51,10 +51,12 @@ package struct Funnel: Codable, Hashable, Sendable {
   /// The stages, in order.
   package private(set) var stages: [Stage]
 
-  private static let mostExamples = 5
-  // Each of them is told to the user.
-  private static let mostUnreadable = 100
   private static let longestText = 300
+
+  // Sources that cannot be read are each told to the user.
+  fileprivate static func mostExamples(of reason: String) -> Int {
+    reason == SourceRow.unreadableSource ? 100 : 5
+  }
 
   /// An empty funnel with the filters that are on.
   init(_ active: [(StageName, [(reason: String, rule: String)])]) {
@@ -102,9 +104,7 @@ package struct Funnel: Codable, Hashable, Sendable {
       let reason = place ?? stages[index].drops.endIndex
       if place == nil { stages[index].drops.append(Reason(reason: drop.reason)) }
       stages[index].drops[reason].count += 1
-      let most =
-        drop.reason == SourceRow.unreadableSource ? Self.mostUnreadable : Self.mostExamples
-      if stages[index].drops[reason].examples.count < most {
+      if stages[index].drops[reason].examples.count < Self.mostExamples(of: drop.reason) {
         stages[index].drops[reason].examples.append(
           Example(
             origin: Self.short(origin), caption: caption.map(Self.short),
@@ -117,5 +117,61 @@ package struct Funnel: Codable, Hashable, Sendable {
   private static func short(_ text: String) -> String {
     let text = CaptionText.collapsed(text)
     return text.count <= longestText ? text : text.prefix(longestText) + "…"
+  }
+}
+
+/// Funnels of the parts of a job, added.
+extension Funnel {
+  /// This funnel without the pairs that went through all stages.
+  var ofDropped: Funnel {
+    var result = self
+    for index in stages.indices {
+      result.stages[index].entered -= left
+      result.stages[index].left -= left
+    }
+    return result
+  }
+
+  /// Counts the pairs of the next part of the job.
+  mutating func add(_ next: Funnel) {
+    for (index, stage) in next.stages.enumerated() {
+      stages[index].entered += stage.entered
+      stages[index].left += stage.left
+      for drop in stage.drops { stages[index].add(drop) }
+    }
+  }
+
+  /// The filters that are on, with what they ask for.
+  var rules: [[String]] {
+    stages.map { stage in
+      stage.drops.compactMap { drop in drop.rule.map { "\(drop.reason): \($0)" } }
+    }
+  }
+
+  /// Whether the numbers add up: every pair that entered a stage went on or is counted there as dropped.
+  var isSound: Bool {
+    guard stages.map(\.name) == StageName.allCases else { return false }
+    var entered = stages[0].entered
+    for stage in stages {
+      guard stage.entered == entered, stage.left >= 0 else { return false }
+      for drop in stage.drops {
+        guard (0...entered).contains(drop.count) else { return false }
+        entered -= drop.count
+      }
+      guard entered == stage.left else { return false }
+    }
+    return true
+  }
+}
+
+extension Funnel.Stage {
+  fileprivate mutating func add(_ other: Funnel.Reason) {
+    guard let place = drops.firstIndex(where: { $0.reason == other.reason }) else {
+      drops.append(other)
+      return
+    }
+    drops[place].count += other.count
+    let room = Funnel.mostExamples(of: other.reason) - drops[place].examples.count
+    drops[place].examples += other.examples.prefix(max(0, room))
   }
 }

@@ -19,19 +19,13 @@ final class PreparationOutput {
   private struct State: Codable {
     var version = 2
     var settings: PreparationSettings
+    var part: PreparationIndex.Part?
     var sources: [SourceFingerprint]
     var rows: Int
     var samples: Int
     var sampleBytes: Int
     var mark: ShardOutput.Mark
     var funnel: Funnel
-  }
-
-  /// What `index.json` holds.
-  private struct Index: Codable {
-    var settings: PreparationSettings
-    var samples: Int
-    var shards: [ShardOutput.Shard]
   }
 
   /// Rows of the sources that are done.
@@ -44,6 +38,7 @@ final class PreparationOutput {
   private let path: String
   private let folder: String
   private let settings: PreparationSettings
+  private let part: PreparationIndex.Part?
   private let sources: [SourceFingerprint]
   private let list: OutputFile
   private let shards: ShardOutput
@@ -52,12 +47,13 @@ final class PreparationOutput {
 
   /// Opens an output; `restored` is called with the images that an earlier run has written.
   init(
-    _ path: String, _ settings: PreparationSettings, _ sources: [SourceFingerprint],
-    _ start: JobStart, replacing: Bool, funnel: Funnel,
+    _ path: String, _ settings: PreparationSettings, part: PreparationIndex.Part? = nil,
+    _ sources: [SourceFingerprint], _ start: JobStart, replacing: Bool, funnel: Funnel,
     restored: (_ sha256: String, _ perceptual: UInt64) -> Void
   ) throws {
     self.path = path
     self.settings = settings
+    self.part = part
     self.sources = sources
     folder = path + ".partial"
     let isUnfinished = FileSystem.kind(folder) != .missing
@@ -67,7 +63,7 @@ final class PreparationOutput {
     try Self.checkTarget(path, replacing: replacing)
     try FileSystem.makeFolder(folder)
     list = try OutputFile(folder + "/samples.jsonl", emptied: false, locked: true)
-    let state = start == .resuming ? try Self.state(folder, settings, sources) : nil
+    let state = start == .resuming ? try Self.state(folder, settings, part, sources) : nil
     self.funnel = state?.funnel ?? funnel
     rows = state?.rows ?? 0
     samples = state?.samples ?? 0
@@ -91,7 +87,8 @@ final class PreparationOutput {
   }
 
   private static func state(
-    _ folder: String, _ settings: PreparationSettings, _ sources: [SourceFingerprint]
+    _ folder: String, _ settings: PreparationSettings, _ part: PreparationIndex.Part?,
+    _ sources: [SourceFingerprint]
   ) throws -> State? {
     let path = folder + "/state.json"
     guard FileSystem.kind(path) != .missing else { return nil }
@@ -99,7 +96,9 @@ final class PreparationOutput {
     guard let state = try? JSONDecoder().decode(State.self, from: data), state.version == 2 else {
       throw DVAEError.startOver(path: path, "is damaged")
     }
-    guard state.settings == settings else {
+    guard state.settings == settings, state.part == part,
+      state.sources.map(\.path) == sources.map(\.path)
+    else {
       throw DVAEError(
         .usage, code: .startOver, file: folder,
         "the unfinished run had other sources or settings",
@@ -164,7 +163,7 @@ final class PreparationOutput {
     try write(
       jsonLine(
         State(
-          settings: settings, sources: sources, rows: rows, samples: samples,
+          settings: settings, part: part, sources: sources, rows: rows, samples: samples,
           sampleBytes: list.size, mark: shards.mark, funnel: funnel)),
       to: "state.json")
   }
@@ -181,7 +180,9 @@ final class PreparationOutput {
       try write(Array(text.utf8), to: name)
     }
     try write(
-      readable(Index(settings: settings, samples: samples, shards: shards.mark.shards)),
+      readable(
+        PreparationIndex(
+          settings: settings, part: part, samples: samples, shards: shards.mark.shards)),
       to: "index.json")
     try FileSystem.replaceFolder(path, with: folder)
     try FileSystem.remove(path + "/state.json")
@@ -204,17 +205,13 @@ final class PreparationOutput {
   ///
   /// - Throws: if the output of another job is there, unless it is replaceable
   static func finished(
-    _ path: String, _ settings: PreparationSettings, replaceable: Bool
+    _ path: String, _ settings: PreparationSettings, _ shard: Shard = .whole, replaceable: Bool
   ) throws -> Funnel? {
     guard FileSystem.kind(path) != .missing, FileSystem.kind(path + ".partial") == .missing else {
       return nil
     }
-    let decoder = JSONDecoder()
-    let index = path + "/index.json"
-    guard FileSystem.kind(index) == .file,
-      let found = try? decoder.decode(
-        Index.self, from: Data(InputFile.contents(of: index, limit: 1 << 30))),
-      found.settings == settings
+    guard let found = PreparationIndex(folder: path), found.settings == settings,
+      found.shard == shard
     else {
       if replaceable { return nil }
       throw DVAEError(
@@ -224,7 +221,6 @@ final class PreparationOutput {
     }
     // The job may have been killed between its last two steps.
     try FileSystem.remove(path + "/state.json")
-    return try decoder.decode(
-      Funnel.self, from: Data(InputFile.contents(of: path + "/funnel.json", limit: 1 << 30)))
+    return try Funnel(folder: path)
   }
 }

@@ -1,4 +1,4 @@
-package import DVAEFiles
+public import DVAEFiles
 package import DVAEImages
 
 /// The images of a bulk job: listed once, with a fingerprint and unique keys.
@@ -15,9 +15,9 @@ public struct BulkInputs: Sendable {
   }
 
   /// The number of items of this shard, and a hash over what they are.
-  public let fingerprint: Provenance.Inputs
+  public private(set) var fingerprint: Provenance.Inputs
   private let list: InputList
-  private let range: Range<Int>
+  private var range: Range<Int>
   // Of the arguments and every file that they lead to.
   private let files: Set<FileIdentity>
   // Every folder that is searched, and its name.
@@ -67,9 +67,21 @@ public struct BulkInputs: Sendable {
       if let identity = FileIdentity(path) { folders[identity] = path }
     }
     range = shard.range(of: list.count)
+    fingerprint = Self.fingerprint(list, range)
+  }
+
+  /// A part of the whole job, under the keys that the images have in the whole.
+  package func part(_ shard: Shard) -> BulkInputs {
+    var part = self
+    part.range = shard.range(of: list.count)
+    part.fingerprint = Self.fingerprint(list, part.range)
+    return part
+  }
+
+  private static func fingerprint(_ list: InputList, _ range: Range<Int>) -> Provenance.Inputs {
     var hash = FileHash()
-    for position in range { Self.add(list[position], to: &hash) }
-    fingerprint = Provenance.Inputs(count: range.count, sha256: hash.finished())
+    for position in range { add(list[position], to: &hash) }
+    return Provenance.Inputs(count: range.count, sha256: hash.finished())
   }
 
   /// Returns the items of the shard, in order, without the first `skipped`.

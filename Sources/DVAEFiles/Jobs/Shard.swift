@@ -1,5 +1,3 @@
-public import DVAEFiles
-
 /// One worker's part of a bulk job: part `index` (from 0) of `count` equal, contiguous parts.
 ///
 /// Shards are contiguous, so that the outputs of all workers, concatenated, are in input order.

@@ -1,5 +1,4 @@
 import DVAEFiles
-import DVAETokens
 import Testing
 
 @Suite struct ShardTests {

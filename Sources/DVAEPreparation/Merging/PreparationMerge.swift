@@ -1,0 +1,181 @@
+import DVAEImages
+package import DVAEFiles
+
+/// The parts of a job, joined into the output that one run of the whole job would have given, to the
+/// byte: funnels are added, and duplicates are left out over all parts, in the order of the rows.
+package struct PreparationMerge {
+  private let parts: [PreparedPart]
+  private let settings: PreparationSettings
+  private let funnel: Funnel
+
+  /// The number of samples in all parts.
+  package var count: Int { parts.reduce(0) { $0 + $1.funnel.left } }
+
+  /// Opens the parts.
+  ///
+  /// - Parameter paths: the finished outputs of all parts of one job, in any order
+  /// - Throws: a part that is not finished, damaged, of another job, there twice, or missing
+  package init(_ paths: [String]) throws {
+    let found = try paths.map { try PreparedPart($0) }
+    guard let first = found.first else { throw DVAEError(.usage, "no part is given") }
+    for part in found { try Self.check(part, belongsTo: first) }
+    parts = found.sorted { $0.shard.index < $1.shard.index }
+    for (part, next) in zip(parts, parts.dropFirst()) where part.shard == next.shard {
+      throw DVAEError(
+        .usage, file: next.path, "is part \(next.shard), as is \(part.path): give each part once")
+    }
+    let given = Set(parts.map(\.shard.index))
+    let missing = (0..<first.shard.count).lazy.filter { !given.contains($0) }
+    guard missing.isEmpty else {
+      let named = missing.prefix(10).map { "\($0)/\(first.shard.count)" }
+      throw DVAEError(
+        .usage,
+        "of \(first.shard.count) parts \(first.shard.count - given.count) are missing: "
+          + named.joined(separator: ", ") + (given.count + 10 < first.shard.count ? ", …" : ""))
+    }
+    settings = first.settings
+    var funnel = Funnel([
+      (.duplicates, Duplicates(settings.filters).active(excluding: !settings.excluded.isEmpty))
+    ])
+    for part in parts { funnel.add(part.funnel) }
+    self.funnel = funnel.ofDropped
+  }
+
+  /// Refuses a part of another job than the first one's.
+  private static func check(
+    _ part: PreparedPart, belongsTo first: PreparedPart
+  ) throws(DVAEError) {
+    func refuse(_ difference: String) throws(DVAEError) {
+      throw DVAEError(
+        .usage, file: part.path, "\(difference): it does not belong to \(first.path)")
+    }
+    if part.shard.count != first.shard.count {
+      try refuse("is one of \(part.shard.count) parts, not of \(first.shard.count)")
+    }
+    let settings = try part.settings.differences(from: first.settings)
+    if !settings.isEmpty {
+      try refuse("was made with another \(settings.joined(separator: ", "))")
+    }
+    if part.rows != first.rows {
+      try refuse("its sources had \(part.rows) rows, not \(first.rows)")
+    }
+    if part.funnel.rules != first.funnel.rules {
+      try refuse("its filters are those of another build of the program")
+    }
+  }
+
+  /// The funnel of a finished output of this very job; nil where there is none.
+  ///
+  /// - Parameters:
+  ///   - path: of the output
+  ///   - replaceable: whether the output of another job counts as none
+  /// - Returns: the funnel, or nil
+  /// - Throws: the output of another job is there
+  package func finished(_ path: String, replaceable: Bool = false) throws -> Funnel? {
+    try PreparationOutput.finished(path, settings, replaceable: replaceable)
+  }
+
+  /// Joins the parts, or does what an earlier run has left of it.
+  ///
+  /// - Parameters:
+  ///   - path: the folder to be written
+  ///   - start: what to do about an unfinished output
+  ///   - replacing: whether the output takes the place of a finished one
+  ///   - samplesPerCommit: samples between two commits; by the time that commits take unless given
+  ///   - progress: told after every sample of the parts how many are done
+  ///   - pages: further files of the output by name, made of the whole funnel
+  /// - Returns: how it went
+  /// - Throws: what keeps the job from going on; it can then be resumed
+  package func run(
+    _ path: String, start: JobStart = .fresh, replacing: Bool = false,
+    samplesPerCommit: Int? = nil, progress: (_ samples: Int) throws -> Void,
+    pages: (Funnel) throws -> [String: String] = { _ in [:] }
+  ) throws -> Preparation.Summary {
+    let begin = ContinuousClock.now
+    try refuse(output: path)
+    var duplicates = Duplicates(settings.filters)
+    let output = try PreparationOutput(
+      path, settings, parts.map { SourceFingerprint($0.path) }, start, replacing: replacing,
+      funnel: funnel
+    ) {
+      duplicates.restore(sha256: $0, perceptual: $1)
+    }
+    output.rowsPerCommit = samplesPerCommit
+    var summary = Preparation.Summary(funnel: output.funnel)
+    summary.resumed = output.rows
+    var toSkip = output.rows
+    for part in parts {
+      let skipped = min(toSkip, part.funnel.left)
+      toSkip -= skipped
+      try part.forEachSample(skipping: skipped) { sample, record in
+        let result = try Self.judged(sample, record, &duplicates, part.path)
+        let isKept = (try? result.get()) != nil
+        try output.add(
+          result, origin: record.source, caption: isKept ? nil : sample.originalCaption)
+        try progress(output.rows)
+      }
+    }
+    try output.finish(pages: pages)
+    summary.funnel = output.funnel
+    summary.elapsed = .now - begin
+    return summary
+  }
+
+  private static func judged(
+    _ sample: WebDatasetSample, _ record: SampleRecord, _ duplicates: inout Duplicates,
+    _ path: String
+  ) throws(DVAEError) -> Result<PreparedSample, Drop> {
+    guard let fingerprint = record.fingerprint else {
+      throw DVAEError.malformed(
+        path: path + "/samples.jsonl", problem: "the hash of \(record.key) is none")
+    }
+    do throws(Drop) {
+      try duplicates.add(fingerprint)
+    } catch {
+      return .failure(error)
+    }
+    return .success(
+      PreparedSample(fields: sample.fields, origin: record.source, fingerprint: fingerprint))
+  }
+
+  /// Refuses an output that would replace a part, lie in one, or be removed with one.
+  private func refuse(output path: String) throws(DVAEError) {
+    let above = FileIdentity.above(path)
+    let own = FileIdentity(path)
+    for part in parts {
+      let isAbove = FileIdentity(part.path).map { above.contains($0) } ?? false
+      let isBelow = own.map { FileIdentity.above(part.path).contains($0) } ?? false
+      guard isAbove || isBelow else { continue }
+      throw DVAEError(
+        .usage, file: path, "and the part \(part.path) lie in one another: choose another")
+    }
+  }
+}
+
+extension WebDatasetSample {
+  /// The caption as the source had it, as the description of a prepared sample tells it.
+  fileprivate var originalCaption: String? {
+    guard let json = self["json"],
+      case .object(let members)? = try? JSONValue(parsing: json, path: key),
+      case .string(let caption)? = members["original_caption"] ?? members["caption"]
+    else { return nil }
+    return caption
+  }
+}
+
+extension PreparationSettings {
+  /// The names of the settings that are others than those of `other`.
+  fileprivate func differences(from other: PreparationSettings) throws(DVAEError) -> [String] {
+    func values(_ settings: PreparationSettings) throws(DVAEError) -> [String: JSONValue] {
+      var found: [String: JSONValue] = [:]
+      func add(_ value: JSONValue, _ name: String) {
+        guard case .object(let members) = value else { return found[name] = value }
+        for (key, value) in members { add(value, name.isEmpty ? key : "\(name).\(key)") }
+      }
+      add(try JSONValue(parsing: jsonText(settings), path: "settings"), "")
+      return found
+    }
+    let (own, others) = (try values(self), try values(other))
+    return Set(own.keys).union(others.keys).filter { own[$0] != others[$0] }.sorted()
+  }
+}

@@ -1,0 +1,109 @@
+import DVAEFiles
+import DVAEImages
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The finished output of one part of a job.
+struct PreparedPart {
+  let path: String
+  let shard: Shard
+  /// The rows of all parts together.
+  let rows: Int
+  let settings: PreparationSettings
+  let funnel: Funnel
+  private let shards: [ShardOutput.Shard]
+
+  /// Opens an output.
+  ///
+  /// - Throws: an output that is not finished, not one of a part, or damaged
+  init(_ path: String) throws {
+    let path = Path(path).withoutTrailingSlashes.text
+    for unfinished in [path, path + ".partial"]
+    where unfinished.hasByteSuffix(".partial") && FileSystem.kind(unfinished) != .missing {
+      throw DVAEError(
+        .usage, file: unfinished, "this part is not finished", advice: "continue it first")
+    }
+    guard FileSystem.kind(path) != .missing else { throw DVAEError.missing(path: path) }
+    guard let index = PreparationIndex(folder: path) else {
+      throw DVAEError(
+        .badData, file: path, "is not prepared data: it has no index.json that can be read")
+    }
+    guard let part = index.part else {
+      throw DVAEError(.usage, file: path, "is the output of a whole job, not of a part")
+    }
+    funnel = try Funnel(folder: path)
+    guard let shard = index.shard, shard.count > 1, index.samples == funnel.left,
+      index.shards.allSatisfy({ $0.samples >= 0 }),
+      shard.range(of: part.rows).count == funnel.entered
+    else {
+      throw DVAEError.malformed(
+        path: path + "/index.json", problem: "its numbers contradict those of funnel.json")
+    }
+    self.path = path
+    self.shard = shard
+    rows = part.rows
+    settings = index.settings
+    shards = index.shards
+  }
+
+  /// Reads the samples in order.
+  ///
+  /// - Parameters:
+  ///   - skipped: the number of samples at the beginning that are left out
+  ///   - body: takes a sample and what is known of it
+  /// - Throws: shards that are not as the index says, and what `body` throws
+  func forEachSample(
+    skipping skipped: Int, _ body: (WebDatasetSample, SampleRecord) throws -> Void
+  ) throws {
+    let list = path + "/samples.jsonl"
+    let file = try InputFile(path: list)
+    var lines = LineReader(list) { try file.read(at: $1, count: $0) }
+    let decoder = JSONDecoder()
+    var toSkip = skipped
+    for shard in shards {
+      if toSkip >= shard.samples {
+        for _ in 0..<shard.samples { _ = try lines.next() }
+        toSkip -= shard.samples
+        continue
+      }
+      var reader = try open(shard)
+      for _ in 0..<shard.samples {
+        guard let line = try lines.next(),
+          let record = try? decoder.decode(SampleRecord.self, from: Data(line))
+        else {
+          throw DVAEError.malformed(path: list, problem: "it lacks samples of \(shard.name)")
+        }
+        guard toSkip == 0 else {
+          _ = try reader.nextRecord()
+          toSkip -= 1
+          continue
+        }
+        guard let sample = try reader.next(), record.key == sample.key else {
+          throw DVAEError.malformed(
+            path: list, problem: "the sample \(record.key) is not in \(shard.name)")
+        }
+        try body(sample, record)
+      }
+    }
+  }
+
+  private func open(_ shard: ShardOutput.Shard) throws -> WebDatasetReader {
+    let file = path + "/" + shard.name
+    guard FileSystem.size(file) == shard.bytes, try FileHash.of(file) == shard.sha256 else {
+      throw DVAEError.malformed(
+        path: file, problem: "its bytes are not those that index.json counts")
+    }
+    return try WebDatasetReader(path: file)
+  }
+}
+
+extension SampleRecord {
+  /// The hashes of the image; nil for a text that is none.
+  var fingerprint: Fingerprint? {
+    UInt64(phash, radix: 16).map { Fingerprint(sha256: sha256, perceptual: $0) }
+  }
+}
