@@ -25,8 +25,12 @@ struct TokenizeCommand: AsyncParsableCommand {
       --resume, and gives the same file. Without --shard, the variables of Slurm, torchrun, Open \
       MPI and Kubernetes jobs split the work.
 
+      An output in quotes with a range in braces is so many files, each a part of the job with its own \
+      provenance; machines that share the work by --shard share these files.
+
       Example:
         dvae tokenize photos/ --output tokens.npy --weights openai
+        dvae tokenize photos/ --output 'tokens-{000000..000009}.tar'
       """)
 
   @Argument(
@@ -58,8 +62,13 @@ struct TokenizeCommand: AsyncParsableCommand {
       valueName: "float32|int8|tf32|bfloat16|float16"))
   var precision = Precision.float32
 
-  @Option(help: ArgumentHelp("Do only part I (from 0) of N.", valueName: "I/N"))
-  var shard: String?
+  @OptionGroup var shard: ShardOption
+
+  @Option(
+    help: ArgumentHelp(
+      "Put at most N images into each file of an output with a range in braces, and use only as many "
+        + "of its names (default: all of them).", valueName: "N"))
+  var samplesPerShard: Int?
 
   @OptionGroup var interrupted: InterruptedJobOptions
   @OptionGroup var overwrite: OverwriteOption
@@ -70,6 +79,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     if !output.isEmpty { try check(output: output) }
     if let batchSize { try check("batch-size", batchSize, atMost: 4096) }
     if let topK { try check("top-k", topK, atMost: 1 << 16) }
+    if let samplesPerShard { try check("samples-per-shard", samplesPerShard, atMost: .max) }
     if precision == .int8, topK != nil || margin {
       throw ValidationError("--top-k and --margin need another --precision than int8")
     }
@@ -87,31 +97,40 @@ struct TokenizeCommand: AsyncParsableCommand {
         .usage, file: output, "--top-k and --margin are kept in .tar, folders and .safetensors only"
       )
     }
-    let shard = try chosenShard(console)
-    let path = shard.path(Path(output).withoutTrailingSlashes.text)
-    let inputs = try BulkInputs(self.inputs, shard: shard, for: format, soft: soft)
-    try inputs.refuse(output: path, of: format)
-    if !interrupted.resume { try overwrite.check(path) }
+    let outputs = try TokenizeOutputs(
+      output, of: inputs, format: format, soft: soft, worker: shard.chosen(console),
+      samplesPerShard: samplesPerShard)
+    for part in outputs.parts {
+      try part.inputs.refuse(output: part.path, of: format)
+      if !interrupted.resume { try overwrite.check(part.path) }
+    }
     let vae = try model.load(
       only: .encoder, precision: precision,
-      singlePass: inputs.fingerprint.count <= images && soft == nil)
+      singlePass: outputs.count <= images && soft == nil)
     // Before there is an unfinished output: more tokens than the vocabulary has are refused.
     if let soft { _ = try vae.softTokens(of: [], soft) }
-    let provenance = try vae.provenance(
-      preprocessing: image.preprocessing, inputs: inputs.fingerprint, shard: shard, soft: soft)
-    if interrupted.resume, try isComplete(path, provenance) {
-      console.note("\(path) is complete already")
-      let failures = try TokenReader(contentsOf: path).failures()
-      for failure in failures { console.note("dvae: \(failure)") }
-      return try report(path, failed: failures.count, of: inputs.fingerprint.count, console)
+    var (rest, failed) = ([(part: TokenizeOutputs.Part, provenance: Provenance)](), 0)
+    for part in outputs.parts {
+      let provenance = try vae.provenance(
+        preprocessing: image.preprocessing, inputs: part.inputs.fingerprint, shard: part.shard,
+        soft: soft)
+      if interrupted.resume, try isComplete(part.path, provenance) {
+        console.note("\(part.path) is complete already")
+        let failures = try TokenReader(contentsOf: part.path).failures()
+        for failure in failures { console.note("dvae: \(failure)") }
+        failed += failures.count
+        continue
+      }
+      try overwrite.check(part.path)
+      try TokenWriter.check(
+        part.path, format: format, start: interrupted.start, replacingFolder: overwrite.overwrite)
+      rest.append((part, provenance))
     }
-    try overwrite.check(path)
-    Interruption.explain()
-    let writer = try TokenWriter(
-      path, format: format, provenance: provenance,
-      start: interrupted.start, replacingFolder: overwrite.overwrite)
-    try await tokenize(inputs, vae, writer, console)
-    try report(path, failed: writer.failed, of: inputs.fingerprint.count, console)
+    if !rest.isEmpty {
+      Interruption.explain()
+      failed += try await tokenize(rest, of: outputs.count, format, vae, console)
+    }
+    try report(outputs.path, failed: failed, of: outputs.count, console)
   }
 
   /// Returns whether the job is already done; another job's output is replaced only on request.
@@ -139,45 +158,57 @@ struct TokenizeCommand: AsyncParsableCommand {
     var failed: Int
   }
 
-  private func chosenShard(_ console: Console) throws -> Shard {
-    if let shard { return try Shard(shard) }
-    guard let (shard, variables) = try Shard.scheduled(ProcessInfo.processInfo.environment),
-      shard.count > 1
-    else { return .whole }
-    console.note("doing part \(shard) of the job, by \(variables) (--shard 0/1 for the whole)")
-    return shard
-  }
-
+  /// Writes the files that are not there yet; returns the number of images that failed.
   private func tokenize(
-    _ inputs: BulkInputs, _ vae: DiscreteVAE, _ writer: TokenWriter, _ console: Console
-  ) async throws {
-    if let soft = SoftTokens.Settings(topK: topK, margin: margin) {
-      try await run(BulkTokenizer(SoftTokenizer(vae, soft)), inputs, writer, console)
-    } else {
-      try await run(BulkTokenizer(vae), inputs, writer, console)
+    _ rest: [(part: TokenizeOutputs.Part, provenance: Provenance)], of total: Int,
+    _ format: TokenFormat, _ vae: DiscreteVAE, _ console: Console
+  ) async throws -> Int {
+    var progress: Progress?
+    var failures = FailureNotes(console)
+    defer {
+      progress?.finish()
+      failures.finish()
     }
+    var (done, failed) = (total - rest.reduce(0) { $0 + $1.part.inputs.fingerprint.count }, 0)
+    for (part, provenance) in rest {
+      let writer = try TokenWriter(
+        part.path, format: format, provenance: provenance, start: interrupted.start,
+        replacingFolder: overwrite.overwrite)
+      if writer.resumed > 0 { console.note("resuming after \(done + writer.resumed) of \(total)") }
+      let shown =
+        progress
+        ?? Progress(
+          "tokenizing", of: total, done: done + writer.resumed, quiet: quiet.quiet,
+          console: console)
+      progress = shown
+      try await run(
+        part.inputs, vae, writer, progress: { [done] in shown.update(done + $0.done) },
+        failed: { failures.add($0) })
+      done += part.inputs.fingerprint.count
+      failed += writer.failed
+    }
+    return failed
   }
 
   private func run(
-    _ tokenizer: BulkTokenizer<some ImageTokenizer>, _ inputs: BulkInputs, _ writer: TokenWriter,
-    _ console: Console
+    _ inputs: BulkInputs, _ vae: DiscreteVAE, _ writer: TokenWriter,
+    progress: (BulkProgress) -> Void, failed: (DVAEError) -> Void
   ) async throws {
-    var tokenizer = tokenizer
+    if let soft = SoftTokens.Settings(topK: topK, margin: margin) {
+      try await tokenizer(SoftTokenizer(vae, soft))
+        .run(inputs, into: writer, progress: progress, failed: failed)
+    } else {
+      try await tokenizer(vae).run(inputs, into: writer, progress: progress, failed: failed)
+    }
+  }
+
+  private func tokenizer<Model>(_ model: Model) -> BulkTokenizer<Model> {
+    var tokenizer = BulkTokenizer(model)
     tokenizer.preprocessing = image.preprocessing
     tokenizer.limits = image.limits
     tokenizer.batchSize = images
     // Read enough images ahead to keep the device busy.
     tokenizer.readAhead = max(tokenizer.readAhead, images)
-    let total = inputs.fingerprint.count
-    if writer.resumed > 0 { console.note("resuming after \(writer.resumed) of \(total)") }
-    let progress = Progress(
-      "tokenizing", of: total, done: writer.resumed, quiet: quiet.quiet, console: console)
-    var failures = FailureNotes(console)
-    defer {
-      progress.finish()
-      failures.finish()
-    }
-    try await tokenizer.run(
-      inputs, into: writer, progress: { progress.update($0.done) }, failed: { failures.add($0) })
+    return tokenizer
   }
 }

@@ -42,10 +42,7 @@ public final class TokenWriter {
     let journalPath = partial + ".journal"
     let isUnfinished = FileSystem.kind(partial) != .missing
     try FileSystem.makeFolder(Path(path).folder.text)
-    if start == .fresh, isUnfinished {
-      throw DVAEError.unfinished(path: partial)
-    }
-    try Self.checkTarget(path, format, replacingFolder)
+    try Self.check(path, format: format, start: start, replacingFolder: replacingFolder)
     var continued: Journal?
     if start == .resuming, isUnfinished, FileSystem.kind(journalPath) != .missing {
       continued = try Journal(continuing: journalPath, provenance)
@@ -144,6 +141,19 @@ public final class TokenWriter {
     // The job may have been killed between its last two steps.
     try FileSystem.remove(path + ".partial.journal")
     return true
+  }
+
+  /// Refuses what a writer of these arguments would refuse about the names that are taken.
+  ///
+  /// - Throws: an unfinished output in the way, and a finished one that would not be replaced
+  package static func check(
+    _ path: String, format: TokenFormat, start: JobStart, replacingFolder: Bool
+  ) throws {
+    let partial = path + ".partial"
+    if start == .fresh, FileSystem.kind(partial) != .missing {
+      throw DVAEError.unfinished(path: partial)
+    }
+    try checkTarget(path, format, replacingFolder)
   }
 
   // Better to know now than after a week of work.

@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAETestSupport
 import Foundation
 import Testing
@@ -15,7 +16,7 @@ import Testing
   }
 
   // The other forms are resumed after every commit in TokenFileTests.
-  @Test(arguments: ["t.npy", "t.tar"])
+  @Test(arguments: ["t.npy", "t.tar", "t-{0..2}.tar"])
   func resumedRunsGiveTheSameFile(_ name: String) throws {
     // One of the items is bad, so that failures are resumed too.
     var paths = (0..<count).map { Fixture.imageFiles[$0 % 3] }
@@ -34,7 +35,10 @@ import Testing
       if moment % 2 == 0 {
         Thread.sleep(forTimeInterval: duration / .seconds(1) * (Double(moment) + 0.5) / 10)
       } else {
-        wait(for: moment, in: folder(output) + ".partial.journal", while: process)
+        wait(
+          for: moment,
+          in: folder(output).replacing("{0..2}", with: "\(moment % 3)") + ".partial.journal",
+          while: process)
       }
       kill(process.processIdentifier, SIGKILL)
       _ = errors.fileHandleForReading.readDataToEndOfFile()
@@ -64,11 +68,12 @@ import Testing
   }
 
   private func contents(_ name: String) throws -> [[UInt8]] {
-    let sidecar = folder(name) + ".json"
-    return try [
-      bytes(folder(name)),
-      FileManager.default.fileExists(atPath: sidecar) ? bytes(sidecar) : [],
-    ]
+    try NumberedNames.expanded([folder(name)]).flatMap { path in
+      let sidecar = path + ".json"
+      return try [
+        bytes(path), FileManager.default.fileExists(atPath: sidecar) ? bytes(sidecar) : [],
+      ]
+    }
   }
 
   @Test func interruptionSaysHowToGoOn() throws {

@@ -20,7 +20,7 @@ struct TokensConvert: AsyncParsableCommand {
 
   @OptionGroup var job: TokensMergeOptions
 
-  func run() async throws { try job.run([tokens]) }
+  func run() async throws { try job.run(NumberedNames.expanded([tokens])) }
 }
 
 /// `dvae tokens merge`.
@@ -34,6 +34,7 @@ struct TokensMergeCommand: AsyncParsableCommand {
 
       Example:
         dvae tokens merge tokens-*-of-4.npy --output tokens.npy
+        dvae tokens merge 'tokens-{000000..000009}.tar' --output tokens.npy
       """)
 
   @Argument(help: "Files or folders of tokens, of any form.", completion: .file())
@@ -41,7 +42,7 @@ struct TokensMergeCommand: AsyncParsableCommand {
 
   @OptionGroup var job: TokensMergeOptions
 
-  func run() async throws { try job.run(tokens) }
+  func run() async throws { try job.run(NumberedNames.expanded(tokens)) }
 }
 
 /// The options of joining tokens.

@@ -15,6 +15,7 @@ struct TokensVerify: AsyncParsableCommand {
 
       Example:
         dvae tokens verify tokens-*-of-8.tar
+        dvae tokens verify 'tokens-{000000..000009}.tar'
       """)
 
   @Argument(help: "Files or folders of tokens, of any form.", completion: .file())
@@ -26,7 +27,7 @@ struct TokensVerify: AsyncParsableCommand {
   func run() async throws {
     let console = Console.current
     var results: [TokenVerification] = []
-    for path in tokens {
+    for path in try NumberedNames.expanded(tokens) {
       let result = TokenVerification(path, vocabulary: vocabulary.vocabulary)
       results.append(result)
       if !json.json { say(result, console) }

@@ -1,0 +1,75 @@
+import DVAEFiles
+import DVAEKit
+
+/// The token files that a process writes: one, or those of a name with a range in braces.
+///
+/// Each of several files is a part of the job, the same as a worker's whose `--shard` names it.
+/// Workers that share such a job do whole files.
+struct TokenizeOutputs {
+  /// A file, and the part of the job that goes into it.
+  struct Part {
+    var path: String
+    var shard: Shard
+    var inputs: BulkInputs
+  }
+
+  /// The name of the file, or the pattern of all files that this process writes.
+  let path: String
+  let parts: [Part]
+
+  /// Lists the images and shares them out.
+  ///
+  /// - Parameters:
+  ///   - output: a path, perhaps with a range in braces
+  ///   - arguments: the images
+  ///   - format: of the files
+  ///   - soft: what is kept beside the tokens
+  ///   - worker: the part of the job that this process does
+  ///   - samplesPerShard: the most images in each file of a range; nil uses all its names
+  /// - Throws: arguments that are not there, and a range that does not fit the images
+  init(
+    _ output: String, of arguments: [String], format: TokenFormat, soft: SoftTokens.Settings?,
+    worker: Shard, samplesPerShard: Int?
+  ) throws {
+    let output = Path(output).withoutTrailingSlashes.text
+    guard let names = try NumberedNames(output) else {
+      guard samplesPerShard == nil else {
+        throw DVAEError(
+          .usage, file: output,
+          "--samples-per-shard needs a range in its name, such as 'tokens-{000000..000009}.tar'")
+      }
+      path = worker.path(output)
+      parts = [
+        Part(
+          path: path, shard: worker,
+          inputs: try BulkInputs(arguments, shard: worker, for: format, soft: soft))
+      ]
+      return
+    }
+    let inputs = try BulkInputs(arguments, for: format, soft: soft)
+    let total = inputs.fingerprint.count
+    let count = samplesPerShard.map { total / $0 + (total % $0 > 0 ? 1 : 0) } ?? names.count
+    guard count <= names.count else {
+      throw DVAEError(
+        .usage, file: output,
+        "\(total) images take \(count) files, but the range has \(names.count) names")
+    }
+    guard count <= total, worker.count <= count else {
+      throw DVAEError(
+        .usage, file: output,
+        count > total
+          ? "its \(count) files are more than the images, of which there are \(total)"
+          : "its \(count) files cannot be shared by \(worker.count) workers: name more of them")
+    }
+    let places = worker.range(of: count)
+    path = names.pattern(places)
+    parts = places.compactMap { place in
+      Shard(place, of: count).map {
+        Part(path: names[place], shard: $0, inputs: inputs.part($0))
+      }
+    }
+  }
+
+  /// The number of images in all files.
+  var count: Int { parts.reduce(0) { $0 + $1.inputs.fingerprint.count } }
+}

@@ -1,0 +1,89 @@
+/// The names that a range in braces stands for, as shells and WebDataset write them:
+/// `tokens-{000000..000009}.tar` is ten names.
+package struct NumberedNames {
+  private let head: String
+  private let tail: String
+  private let first: Int
+  private let last: Int
+  // Numbers have so many digits at least.
+  private let digits: Int
+
+  // More can only be a mistake.
+  private static let most = 1_000_000
+
+  /// Reads a pattern; nil where it has no range.
+  ///
+  /// - Throws: `usage` for several ranges, and for one without names or with too many
+  package init?(_ pattern: String) throws(DVAEError) {
+    let bytes = Array(pattern.utf8)
+    var ranges: [(place: Range<Int>, first: ArraySlice<UInt8>, last: ArraySlice<UInt8>)] = []
+    for open in bytes.indices where bytes[open] == UInt8(ascii: "{") {
+      let start = open + 1
+      guard let close = bytes[start...].firstIndex(of: UInt8(ascii: "}")),
+        let dots = bytes[start..<close].firstIndex(of: UInt8(ascii: "."))
+      else { continue }
+      let (first, rest) = (bytes[start..<dots], bytes[dots..<close])
+      let last = rest.dropFirst(2)
+      guard rest.starts(with: "..".utf8), Self.isNumber(first), Self.isNumber(last) else {
+        continue
+      }
+      ranges.append((open..<close + 1, first, last))
+    }
+    guard let range = ranges.first else { return nil }
+    guard ranges.count == 1 else {
+      throw DVAEError(.usage, file: pattern, "has more than one range: number the names in one")
+    }
+    func number(_ digits: ArraySlice<UInt8>) -> Int {
+      digits.reduce(0) { 10 * $0 + Int($1 - UInt8(ascii: "0")) }
+    }
+    (first, last) = (number(range.first), number(range.last))
+    guard first <= last, last - first < Self.most else {
+      throw DVAEError(
+        .usage, file: pattern, "its range must go upwards and have \(Self.most) names at most")
+    }
+    let isPadded = [range.first, range.last].contains {
+      $0.count > 1 && $0.first == UInt8(ascii: "0")
+    }
+    digits = isPadded ? max(range.first.count, range.last.count) : 1
+    head = String(decoding: bytes[..<range.place.lowerBound], as: UTF8.self)
+    tail = String(decoding: bytes[range.place.upperBound...], as: UTF8.self)
+  }
+
+  /// The number of names.
+  package var count: Int { last - first + 1 }
+
+  /// The name at a place, from 0.
+  package subscript(place: Int) -> String { head + number(place) + tail }
+
+  /// The pattern of some of the names.
+  package func pattern(_ places: Range<Int>) -> String {
+    places.count == 1
+      ? self[places.lowerBound]
+      : "\(head){\(number(places.lowerBound))..\(number(places.upperBound - 1))}\(tail)"
+  }
+
+  /// Paths with the names of patterns in their place; a file of the very name is not a pattern.
+  ///
+  /// - Throws: patterns that cannot be read
+  package static func expanded(_ paths: [String]) throws(DVAEError) -> [String] {
+    var result: [String] = []
+    for path in paths {
+      if FileSystem.kind(path) == .missing, let names = try NumberedNames(path) {
+        result += (0..<names.count).map { names[$0] }
+      } else {
+        result.append(path)
+      }
+    }
+    return result
+  }
+
+  private func number(_ place: Int) -> String {
+    let text = String(first + place)
+    return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
+  }
+
+  // At most 18 digits, which no number overflows.
+  private static func isNumber(_ text: ArraySlice<UInt8>) -> Bool {
+    (1...18).contains(text.count) && text.allSatisfy { (0x30...0x39).contains($0) }
+  }
+}
