@@ -78,6 +78,12 @@ law "no source file far past 400 lines" \
   "$(find Sources Tests -type f \( -name '*.swift' -o -name '*.[ch]' -o -name '*.inc' \) \
     -exec wc -l {} + | awk '$1 > 450 && $2 != "total" { print $2 ": " $1 " lines" }')"
 
+# A property is a noun phrase and a function a verb: "What" hides the subject of a comment.
+law "no comment begins with What" \
+  "$(grep -rnE --include='*.swift' --include='*.[ch]' --include='*.inc' --include='*.sh' --include='*.py' \
+    '^[[:space:]]*(///?|#|/?\*+)[[:space:]]*What\b' \
+    Sources Tests Snippets Examples Scripts Utilities Benchmarks || true)"
+
 # The README shows the snippet that the package compiles, word for word.
 if [[ -f README.md && -f Snippets/FiveLines.swift ]]; then
   shown=$(awk '/^```swift$/ { on = 1; next } /^```$/ { on = 0 } on' README.md)
