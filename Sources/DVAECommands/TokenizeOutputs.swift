@@ -3,10 +3,10 @@ import DVAEKit
 
 /// The token files that a process writes: one, or those of a name with a range in braces.
 ///
-/// Each of several files is a part of the job, the same as a worker's whose `--shard` names it.
-/// Workers that share such a job do whole files.
+/// Each of several files is a shard of the job, like a worker's with `--shard`. Workers that share
+/// such a job write whole files.
 struct TokenizeOutputs {
-  /// A file, and the part of the job that goes into it.
+  /// A file and its shard of the job.
   struct Part {
     var path: String
     var shard: Shard
@@ -17,16 +17,16 @@ struct TokenizeOutputs {
   let path: String
   let parts: [Part]
 
-  /// Lists the images and shares them out.
+  /// Lists the images and distributes them over the files.
   ///
   /// - Parameters:
   ///   - output: a path, perhaps with a range in braces
   ///   - arguments: the images
-  ///   - format: of the files
-  ///   - soft: what is kept beside the tokens
-  ///   - worker: the part of the job that this process does
-  ///   - samplesPerShard: the most images in each file of a range; nil uses all its names
-  /// - Throws: arguments that are not there, and a range that does not fit the images
+  ///   - format: the form of the files
+  ///   - soft: the soft tokens that are kept
+  ///   - worker: the shard that this process works on
+  ///   - samplesPerShard: the largest number of images per file of a range; nil uses all its names
+  /// - Throws: if an argument does not exist or the range does not fit the images
   init(
     _ output: String, of arguments: [String], format: TokenFormat, soft: SoftTokens.Settings?,
     worker: Shard, samplesPerShard: Int?

@@ -37,9 +37,9 @@ package struct Preparation: Sendable {
   /// Prepares a job.
   ///
   /// - Parameters:
-  ///   - settings: what to do
+  ///   - settings: the settings of the job
   ///   - shard: the part of the rows that is done; duplicates are left out once parts are merged
-  ///   - fetch: how images at addresses are got
+  ///   - fetch: the settings for fetching images
   ///   - threads: the number of images that are processed at a time
   /// - Throws: if settings are impossible
   package init(

@@ -156,7 +156,7 @@ public final class TokenWriter {
     try checkTarget(path, format, replacingFolder)
   }
 
-  // Better to know now than after a week of work.
+  // Report this now instead of after a week of work.
   private static func checkTarget(
     _ path: String, _ format: TokenFormat, _ replacingFolder: Bool
   ) throws(DVAEError) {

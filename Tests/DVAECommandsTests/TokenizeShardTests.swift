@@ -4,11 +4,11 @@ import DVAETestSupport
 import Foundation
 import Testing
 
-/// `dvae tokenize` into files that are numbered by a range in braces.
+/// `dvae tokenize` into files numbered by a range in braces.
 @Suite struct TokenizeShardTests {
   let folder = TemporaryFolder()
 
-  /// Seven images, one of which cannot be read.
+  /// Makes seven images, one of which cannot be read.
   private func makeImages() throws {
     for number in 0..<7 {
       let source = Fixture.imageFiles[number % 3]
@@ -47,8 +47,8 @@ import Testing
     return found
   }
 
-  /// Each file is a part of the job with its own provenance, and the same as a worker's; together they
-  /// are the whole, to every command that reads tokens.
+  /// Each file is a shard of the job with its own provenance, equal to a worker's; together they
+  /// are the complete job for every command that reads tokens.
   @Test(arguments: ["tar", "npy", "jsonl"]) func filesAreParts(_ ending: String) async throws {
     try makeImages()
     let whole = await tokenize("whole.\(ending)")
@@ -63,7 +63,7 @@ import Testing
       #expect(provenance.shard == "\(number)/3")
       #expect(provenance.inputs.count == (number == 0 ? 3 : 2))
     }
-    // A worker of three does the second part.
+    // A worker of three writes the second shard.
     _ = await tokenize("w.\(ending)", "--shard", "1/3")
     #expect(try bytes(folder("w-1-of-3.\(ending)")) == bytes(paths[1]))
     let pattern = folder("t-{00..02}.\(ending)")
@@ -81,7 +81,8 @@ import Testing
     }
   }
 
-  /// The most images of a file decide how many there are; workers share whole files.
+  /// The largest number of images per file determines the number of files; workers share whole
+  /// files.
   @Test func imagesAndWorkersAreSharedOut() async throws {
     try makeImages()
     let run = await tokenize("t-{000..999}.tar", "--samples-per-shard", "2")
@@ -108,7 +109,8 @@ import Testing
     #expect(try files() == alone)
   }
 
-  /// What is there stays, whichever of the files it is, and nothing is written before that is known.
+  /// An existing file is kept, whichever it is, and nothing is written before all names are
+  /// checked.
   @Test func everyFileObeysTheRules() async throws {
     try makeImages()
     #expect(await tokenize("t-{0..2}.tar").status == 65)
@@ -128,7 +130,7 @@ import Testing
     #expect(resumed.status == 65 && resumed.errors.contains("t-2.tar is complete already"))
     #expect(resumed.output.contains("6 images") && resumed.errors.contains("1 of 7"))
     #expect(try files() == finished)
-    // Done already: nothing is written, and the failure is told again.
+    // Already done: nothing is written, and the failure is reported again.
     let again = await tokenize("t-{0..2}.tar", "--resume")
     #expect(again.status == 65 && again.errors.contains("1 of 7"))
     #expect(await tokenize("t-{0..2}.tar", "--overwrite").status == 65)

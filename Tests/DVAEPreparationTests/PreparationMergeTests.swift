@@ -6,12 +6,12 @@ import DVAETestSupport
 import Foundation
 import Testing
 
-/// Parts of a job, merged.
+/// Merging the shards of a job.
 @Suite struct PreparationMergeTests {
   let folder = TemporaryFolder()
 
-  /// Rows of every fate: images that come again or nearly so, near an image that is itself left out,
-  /// captions of several lines and too short, files that are none, and a missing source in between.
+  /// Makes rows with every outcome: exact and near duplicates, one near a dropped image, captions
+  /// of several lines and too short, files that are not images, and a missing source in between.
   private func makeSources() throws -> PreparationSettings {
     let chain = try Self.chain()
     for (name, picture) in chain.enumerated() {
@@ -53,7 +53,7 @@ import Testing
 
   private static let distance = 4
 
-  /// Three pictures, each near the next, the first not near the last.
+  /// Returns three images, each near the next, the first not near the last.
   private static func chain() throws -> [PixelImage] {
     let picture = testPicture(77, width: 200, height: 200)
     let darker = (0..<200).map { side in
@@ -104,7 +104,7 @@ import Testing
   /// Samples, the funnel with its examples and the index are the same. With more parts than rows, some are empty.
   @Test(arguments: [2, 4, 7, 64]) func partsBecomeTheWhole(_ count: Int) async throws {
     var settings = try makeSources()
-    // An image that is kept out, and with it those near it.
+    // An excluded image, and with it those near it.
     try write(
       Array("\(FileHash.of(folder("5.jpg")))  x\n".utf8), to: folder("excluded.txt"))
     settings.excluded = [folder("excluded.txt")]
@@ -126,7 +126,7 @@ import Testing
     #expect(try merge.finished(folder("whole")) == funnel)
   }
 
-  /// Filters of duplicates alone and together, and a limit.
+  /// Duplicate filters alone and together, and a limit.
   @Test(arguments: [(true, nil), (false, 4), (false, nil), (true, 0)] as [(Bool, Int?)])
   func everySettingOfDuplicatesIsMerged(_ exact: Bool, _ near: Int?) async throws {
     var settings = try makeSources()
@@ -141,7 +141,7 @@ import Testing
 
   private struct Stop: Error {}
 
-  /// A merge that stops anywhere goes on after its last commit, and gives the same files.
+  /// A merge that stops anywhere resumes after its last commit and gives the same files.
   @Test func stoppedMergesGoOn() async throws {
     let settings = try makeSources()
     let paths = try await parts(settings, of: 3, in: "part")
@@ -163,7 +163,7 @@ import Testing
       #expect(try contents("again") == whole, "stopped after \(stop)")
       try FileManager.default.removeItem(atPath: folder("again"))
     }
-    // A part is not continued as another, nor as the whole job.
+    // A shard cannot be resumed as another or as the complete job.
     let job = try Preparation(settings, shard: #require(Shard(1, of: 3)), threads: 1)
     await #expect(throws: Stop.self) {
       try await job.run(folder("x"), rowsPerCommit: 1) { rows, _ in if rows == 3 { throw Stop() } }
@@ -220,7 +220,7 @@ import Testing
       let text = refusal([paths[0], path])
       #expect(text.hasPrefix(folder("new.partial") + ": this part is not finished"), "\(text)")
     }
-    // The sources have changed between two parts: other rows would be lost or done twice.
+    // The sources have changed between two shards: rows would be lost or repeated.
     _ = try await job.run(folder("new"), start: .resuming, progress: { _, _ in })
     try write(bytes(folder("a.tsv")) + Array("one more row\t3.jpg\n".utf8), to: folder("a.tsv"))
     paths[1] = try await make(settings, #require(Shard(1, of: 2)), in: "late")
@@ -228,7 +228,7 @@ import Testing
     #expect(text.contains("its sources had 53 rows, not 52"), "\(text)")
   }
 
-  /// Bytes that are not those that the index counts, and indices that contradict themselves.
+  /// Bytes that do not match the index, and contradictory indices.
   @Test func damagedPartsAreRefused() async throws {
     let settings = try makeSources()
     let paths = try await parts(settings, of: 2, in: "part")
@@ -264,7 +264,7 @@ import Testing
       folder("merged"), start: .restarting, progress: { _ in }, pages: Self.pages)
   }
 
-  /// An output in the place of a part, in one, or around one would destroy it.
+  /// An output in place of a shard, in one, or around one would destroy it.
   @Test func partsAreNotReplaced() async throws {
     let settings = try makeSources()
     _ = try await make(settings, .whole, in: "whole")

@@ -2,12 +2,12 @@ import ArgumentParser
 import DVAEFiles
 import Foundation
 
-/// The part of a job that this process does.
+/// The shard that this process works on.
 struct ShardOption: ParsableArguments {
   @Option(help: ArgumentHelp("Do only part I (from 0) of N.", valueName: "I/N"))
   var shard: String?
 
-  /// The part that was asked for, else the one that a scheduler's variables name, else the whole.
+  /// Returns the requested shard, else the one in a scheduler's variables, else the complete job.
   func chosen(_ console: Console) throws -> Shard {
     if let shard { return try Shard(shard) }
     guard let (shard, variables) = try Shard.scheduled(ProcessInfo.processInfo.environment),

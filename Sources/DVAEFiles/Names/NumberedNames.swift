@@ -1,17 +1,17 @@
-/// The names that a range in braces stands for, as shells and WebDataset write them:
-/// `tokens-{000000..000009}.tar` is ten names.
+/// The names of a range in braces, as in shells and WebDataset: `tokens-{000000..000009}.tar` is
+/// ten names.
 package struct NumberedNames {
   private let head: String
   private let tail: String
   private let first: Int
   private let last: Int
-  // Numbers have so many digits at least.
+  // The smallest number of digits.
   private let digits: Int
 
-  // More can only be a mistake.
+  // More names can only be a mistake.
   private static let most = 1_000_000
 
-  /// Reads a pattern; nil where it has no range.
+  /// Parses a pattern; nil if it has no range.
   ///
   /// - Throws: `usage` for several ranges, and for one without names or with too many
   package init?(_ pattern: String) throws(DVAEError) {
@@ -52,19 +52,19 @@ package struct NumberedNames {
   /// The number of names.
   package var count: Int { last - first + 1 }
 
-  /// The name at a place, from 0.
+  /// The name at a position, from 0.
   package subscript(place: Int) -> String { head + number(place) + tail }
 
-  /// The pattern of some of the names.
+  /// Returns the pattern of some of the names.
   package func pattern(_ places: Range<Int>) -> String {
     places.count == 1
       ? self[places.lowerBound]
       : "\(head){\(number(places.lowerBound))..\(number(places.upperBound - 1))}\(tail)"
   }
 
-  /// Paths with the names of patterns in their place; a file of the very name is not a pattern.
+  /// Replaces patterns by their names; a path that exists is not a pattern.
   ///
-  /// - Throws: patterns that cannot be read
+  /// - Throws: if a pattern is malformed
   package static func expanded(_ paths: [String]) throws(DVAEError) -> [String] {
     var result: [String] = []
     for path in paths {
@@ -82,7 +82,7 @@ package struct NumberedNames {
     return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
   }
 
-  // At most 18 digits, which no number overflows.
+  // At most 18 digits, which cannot overflow.
   private static func isNumber(_ text: ArraySlice<UInt8>) -> Bool {
     (1...18).contains(text.count) && text.allSatisfy { (0x30...0x39).contains($0) }
   }

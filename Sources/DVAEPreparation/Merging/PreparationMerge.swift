@@ -1,20 +1,20 @@
 import DVAEImages
 package import DVAEFiles
 
-/// The parts of a job, joined into the output that one run of the whole job would have given, to the
-/// byte: funnels are added, and duplicates are left out over all parts, in the order of the rows.
+/// Joins the shards of a job to the output of a single run, byte for byte: funnels are added, and
+/// duplicates are dropped across all shards, in the order of the rows.
 package struct PreparationMerge {
   private let parts: [PreparedPart]
   private let settings: PreparationSettings
   private let funnel: Funnel
 
-  /// The number of samples in all parts.
+  /// The number of samples in all shards.
   package var count: Int { parts.reduce(0) { $0 + $1.funnel.left } }
 
-  /// Opens the parts.
+  /// Opens the shards.
   ///
-  /// - Parameter paths: the finished outputs of all parts of one job, in any order
-  /// - Throws: a part that is not finished, damaged, of another job, there twice, or missing
+  /// - Parameter paths: the finished outputs of all shards of one job, in any order
+  /// - Throws: if a shard is unfinished, damaged, of another job, repeated, or missing
   package init(_ paths: [String]) throws {
     let found = try paths.map { try PreparedPart($0) }
     guard let first = found.first else { throw DVAEError(.usage, "no part is given") }
@@ -41,7 +41,7 @@ package struct PreparationMerge {
     self.funnel = funnel.ofDropped
   }
 
-  /// Refuses a part of another job than the first one's.
+  /// Refuses a shard of another job than the first one's.
   private static func check(
     _ part: PreparedPart, belongsTo first: PreparedPart
   ) throws(DVAEError) {
@@ -64,28 +64,29 @@ package struct PreparationMerge {
     }
   }
 
-  /// The funnel of a finished output of this very job; nil where there is none.
+  /// Returns the funnel of a finished output of this same job; nil if there is none.
   ///
   /// - Parameters:
-  ///   - path: of the output
-  ///   - replaceable: whether the output of another job counts as none
+  ///   - path: the path of the output
+  ///   - replaceable: whether another job's output counts as none
   /// - Returns: the funnel, or nil
-  /// - Throws: the output of another job is there
+  /// - Throws: if the output of another job is there
   package func finished(_ path: String, replaceable: Bool = false) throws -> Funnel? {
     try PreparationOutput.finished(path, settings, replaceable: replaceable)
   }
 
-  /// Joins the parts, or does what an earlier run has left of it.
+  /// Joins the shards, or the rest that an earlier run left.
   ///
   /// - Parameters:
-  ///   - path: the folder to be written
-  ///   - start: what to do about an unfinished output
-  ///   - replacing: whether the output takes the place of a finished one
-  ///   - samplesPerCommit: samples between two commits; by the time that commits take unless given
-  ///   - progress: told after every sample of the parts how many are done
-  ///   - pages: further files of the output by name, made of the whole funnel
-  /// - Returns: how it went
-  /// - Throws: what keeps the job from going on; it can then be resumed
+  ///   - path: the output folder
+  ///   - start: the treatment of an unfinished output
+  ///   - replacing: whether the output replaces a finished one
+  ///   - samplesPerCommit: samples between two commits; by default they follow from the duration of
+  ///     a commit
+  ///   - progress: called after every sample with the number done
+  ///   - pages: further files of the output by name, made from the complete funnel
+  /// - Returns: the result
+  /// - Throws: errors that end the job; it can then be resumed
   package func run(
     _ path: String, start: JobStart = .fresh, replacing: Bool = false,
     samplesPerCommit: Int? = nil, progress: (_ samples: Int) throws -> Void,
@@ -138,7 +139,7 @@ package struct PreparationMerge {
       PreparedSample(fields: sample.fields, origin: record.source, fingerprint: fingerprint))
   }
 
-  /// Refuses an output that would replace a part, lie in one, or be removed with one.
+  /// Refuses an output that would replace a shard, lie in one, or be removed with one.
   private func refuse(output path: String) throws(DVAEError) {
     let above = FileIdentity.above(path)
     let own = FileIdentity(path)
@@ -153,7 +154,7 @@ package struct PreparationMerge {
 }
 
 extension WebDatasetSample {
-  /// The caption as the source had it, as the description of a prepared sample tells it.
+  /// The source's caption, from the description of a prepared sample.
   fileprivate var originalCaption: String? {
     guard let json = self["json"],
       case .object(let members)? = try? JSONValue(parsing: json, path: key),
@@ -164,7 +165,7 @@ extension WebDatasetSample {
 }
 
 extension PreparationSettings {
-  /// The names of the settings that are others than those of `other`.
+  /// Returns the names of the settings that differ from `other`.
   fileprivate func differences(from other: PreparationSettings) throws(DVAEError) -> [String] {
     func values(_ settings: PreparationSettings) throws(DVAEError) -> [String: JSONValue] {
       var found: [String: JSONValue] = [:]

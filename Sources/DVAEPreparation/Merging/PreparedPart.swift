@@ -7,11 +7,11 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The finished output of one part of a job.
+/// The finished output of one shard of a job.
 struct PreparedPart {
   let path: String
   let shard: Shard
-  /// The rows of all parts together.
+  /// The number of rows in all shards.
   let rows: Int
   let settings: PreparationSettings
   let funnel: Funnel
@@ -19,7 +19,7 @@ struct PreparedPart {
 
   /// Opens an output.
   ///
-  /// - Throws: an output that is not finished, not one of a part, or damaged
+  /// - Throws: if an output is unfinished, damaged, or not a shard
   init(_ path: String) throws {
     let path = Path(path).withoutTrailingSlashes.text
     for unfinished in [path, path + ".partial"]
@@ -53,9 +53,9 @@ struct PreparedPart {
   /// Reads the samples in order.
   ///
   /// - Parameters:
-  ///   - skipped: the number of samples at the beginning that are left out
-  ///   - body: takes a sample and what is known of it
-  /// - Throws: shards that are not as the index says, and what `body` throws
+  ///   - skipped: the number of samples to skip at the beginning
+  ///   - body: called with each sample and its record
+  /// - Throws: if shards do not match the index, and errors of `body`
   func forEachSample(
     skipping skipped: Int, _ body: (WebDatasetSample, SampleRecord) throws -> Void
   ) throws {
@@ -102,7 +102,7 @@ struct PreparedPart {
 }
 
 extension SampleRecord {
-  /// The hashes of the image; nil for a text that is none.
+  /// The hashes of the image; nil if they are malformed.
   var fingerprint: Fingerprint? {
     UInt64(phash, radix: 16).map { Fingerprint(sha256: sha256, perceptual: $0) }
   }

@@ -6,29 +6,29 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// What `index.json` of a finished output says.
+/// The content of `index.json` in a finished output.
 struct PreparationIndex: Codable {
-  /// The part of a job that an output is.
+  /// The shard of a job in an output.
   struct Part: Codable, Hashable {
     var index: Int
     var count: Int
-    /// The rows of all parts together.
+    /// The number of rows in all shards.
     var rows: Int
   }
 
   var settings: PreparationSettings
-  /// Nil where the output is the whole job's.
+  /// The shard; nil for a complete job.
   var part: Part?
   var samples: Int
   var shards: [ShardOutput.Shard]
 
-  /// The part of the job; nil where the file names one that cannot be.
+  /// The shard of the job; nil if the file names an impossible one.
   var shard: Shard? {
     guard let part else { return .whole }
     return part.rows >= 0 ? Shard(part.index, of: part.count) : nil
   }
 
-  /// The index in a folder; nil where there is none that can be read.
+  /// Reads the index in a folder; nil if it is missing or unreadable.
   init?(folder: String) {
     let path = folder + "/index.json"
     guard FileSystem.kind(path) == .file,
@@ -49,7 +49,7 @@ struct PreparationIndex: Codable {
 }
 
 extension Funnel {
-  /// The funnel in the folder of a finished output.
+  /// Reads the funnel in the folder of a finished output.
   init(folder: String) throws {
     let path = folder + "/funnel.json"
     let bytes = try InputFile.contents(of: path, limit: 1 << 30)

@@ -14,11 +14,11 @@ public struct BulkInputs: Sendable {
     package let image: Result<InputItem, DVAEError>
   }
 
-  /// The number of items of this shard, and a hash over what they are.
+  /// The number of items in this shard, and a hash of their identity.
   public private(set) var fingerprint: Provenance.Inputs
   private let list: InputList
   private var range: Range<Int>
-  // Of the arguments and every file that they lead to.
+  // The files among the arguments, and all files that they lead to.
   private let files: Set<FileIdentity>
   // Every folder that is searched, and its name.
   private let folders: [FileIdentity: String]
