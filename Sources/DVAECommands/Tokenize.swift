@@ -107,7 +107,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     let vae = try model.load(
       only: .encoder, precision: precision,
       singlePass: outputs.count <= images && soft == nil)
-    // Before there is an unfinished output: more tokens than the vocabulary has are refused.
+    // Refuses more soft tokens than the vocabulary has, before there is an unfinished output.
     if let soft { _ = try vae.softTokens(of: [], soft) }
     var (rest, failed) = ([(part: TokenizeOutputs.Part, provenance: Provenance)](), 0)
     for part in outputs.parts {

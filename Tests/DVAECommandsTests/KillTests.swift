@@ -15,7 +15,7 @@ import Testing
     ] + more
   }
 
-  // The other forms are resumed after every commit in TokenFileTests.
+  // TokenFileTests resumes the other forms after every commit.
   @Test(arguments: ["t.npy", "t.tar", "t-{0..2}.tar"])
   func resumedRunsGiveTheSameFile(_ name: String) throws {
     // One of the items is bad, so that failures are resumed too.

@@ -73,8 +73,7 @@ import Testing
     return try #require(text.split(separator: " ").dropFirst().first.flatMap { Int($0) }) * 4096
   }
 
-  /// Photos stay within the usual distance of themselves, whatever was done to the file, and far
-  /// from others.
+  /// Edited photos stay within the default distance of themselves, and far from others.
   @Test func photosAreTold() throws {
     let names = ["kodim04.jpg", "kodim23.png", "odd_401x333.png"]
     let photos = try names.map { name in

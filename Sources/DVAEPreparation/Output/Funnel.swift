@@ -58,7 +58,7 @@ package struct Funnel: Codable, Hashable, Sendable {
     reason == SourceRow.unreadableSource ? 100 : 5
   }
 
-  /// An empty funnel with the filters that are on.
+  /// Makes an empty funnel with the enabled filters.
   init(_ active: [(StageName, [(reason: String, rule: String)])]) {
     stages = StageName.allCases.map { name in
       let rules = active.filter { $0.0 == name }.flatMap(\.1)

@@ -28,7 +28,7 @@ final class PreparationOutput {
     var funnel: Funnel
   }
 
-  /// Rows of the sources that are done.
+  /// The number of committed rows of the sources.
   private(set) var rows = 0
   /// The number of samples written.
   private(set) var samples = 0
