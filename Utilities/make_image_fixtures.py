@@ -163,6 +163,14 @@ def notes():
     put("png_profile_text.png", png(RGB, 8, 2, chunk(b"tEXt", text("Raw profile type exif", profile))))
     put("png_profile_zip.png", png(
         RGB, 8, 2, chunk(b"zTXt", text("Raw profile type exif", b"\0" + zlib.compress(profile)))))
+    for name, value in [("", b"\0\0\0\0" + profile), ("_zip", b"\1\0\0\0" + zlib.compress(profile))]:
+        put(f"png_profile_itxt{name}.png", png(
+            RGB, 8, 2, chunk(b"iTXt", text("Raw profile type exif", value))))
+    # Of several notes the last one counts.
+    put("png_profile_last.png", png(
+        RGB, 8, 2, chunk(b"zTXt", text("Raw profile type exif", b"\0" + zlib.compress(profile)))
+        + chunk(b"tEXt", text("Raw profile type exif", profile.replace(exif(6).hex().encode(),
+                                                                      exif(3).hex().encode())))))
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="8"/></x:xmpmeta>'
     put("png_xmp.png", png(
         RGB, 8, 2, chunk(b"iTXt", text("XML:com.adobe.xmp", b"\0\0\0\0" + xmp))))

@@ -64,9 +64,6 @@ package struct CPUEngine: HostEngine {
   /// Returns a tensor of undefined contents whose memory is recycled.
   package func makeTensor(_ shape: Shape) -> Tensor { pool.tensor(shape) }
 
-  /// Returns idle memory to the system.
-  package func releaseMemory() { pool.drain() }
-
   var kernels: dvae_kernels { instructionSet.kernels.table }
 
   /// Rows and columns of the matrix product's panels.

@@ -42,7 +42,7 @@ struct DecodeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let console = Console.current
-    let reader = try TokenReader(contentsOf: tokens, grid: grid)
+    var reader = try TokenReader(contentsOf: tokens, grid: grid)
     if grid == nil, reader.takesRowsAsGrids, let grid = reader.extent?.grid {
       console.note(
         "\(tokens): took each row as a grid of \(grid[0])×\(grid[1]) tokens; --grid names another")
@@ -57,13 +57,28 @@ struct DecodeCommand: AsyncParsableCommand {
     var names = UniqueKeys()
     var report = Report()
     var failures = FailureNotes(console)
-    for result in reader {
+    // While the network works on the next pictures, the last ones are compressed and written.
+    let pictures = OrderedMap(
+      window: 4,
+      inputs: {
+        reader.next().map { item in
+          Result {
+            let item = try item.get()
+            return Picture(
+              key: item.key, path: path(of: item.key, &names), image: try decode(item, vae))
+          }
+        }
+      },
+      work: { picture in picture.flatMap { picture in Result { try picture.write() } } })
+    for try await picture in pictures {
       do {
-        let item = try result.get()
-        let path = picture(of: item.key, &names)
-        try write(item, to: path, vae)
-        report.images.append(.init(key: item.key, output: path))
-        if !json.json { console.print(path) }
+        let written = try picture.get()
+        report.done += 1
+        if json.json {
+          report.images.append(written)
+        } else {
+          console.print(written.output)
+        }
       } catch  where ExitStatus.of(error) == ExitStatus.badData {
         failures.add(error)
         report.failed += 1
@@ -87,15 +102,30 @@ struct DecodeCommand: AsyncParsableCommand {
       var output: String
     }
 
+    /// Kept only to be printed: a file may hold millions.
     var images: [Image] = []
+    var done = 0
     var failed = 0
 
-    var total: Int { images.count + failed }
+    var total: Int { done + failed }
 
     private enum CodingKeys: String, CodingKey { case images, failed }
   }
 
-  private func picture(of key: String, _ names: inout UniqueKeys) -> String {
+  /// A decoded picture on its way to its file.
+  private struct Picture: Sendable {
+    var key: String
+    var path: String
+    var image: PixelImage
+
+    func write() throws -> Report.Image {
+      try FileSystem.makeFolder(Path(path).folder.text)
+      try image.write(to: path)
+      return Report.Image(key: key, output: path)
+    }
+  }
+
+  private func path(of key: String, _ names: inout UniqueKeys) -> String {
     output + "/" + names.path(for: key) + ".png"
   }
 
@@ -106,7 +136,7 @@ struct DecodeCommand: AsyncParsableCommand {
     var names = UniqueKeys()
     for result in try TokenReader(contentsOf: tokens, grid: grid) {
       do {
-        try overwrite.check(picture(of: result.get().key, &names))
+        try overwrite.check(path(of: result.get().key, &names))
       } catch  where ExitStatus.of(error) == ExitStatus.badData {
         // It is reported later, in its turn.
         continue
@@ -114,15 +144,12 @@ struct DecodeCommand: AsyncParsableCommand {
     }
   }
 
-  private func write(_ item: TokenReader.Item, to path: String, _ vae: DiscreteVAE) throws {
-    let image: PixelImage
+  private func decode(_ item: TokenReader.Item, _ vae: DiscreteVAE) throws -> PixelImage {
     do {
-      image = try vae.decode(item.grid)
+      return try vae.decode(item.grid)
     } catch let error as DVAEError where error.kind == .badData {
       throw DVAEError(.badData, code: error.code, file: tokens, "\(item.key): \(error)")
     }
-    try FileSystem.makeFolder(Path(path).folder.text)
-    try image.write(to: path)
   }
 
   private func warnOfOtherWeights(

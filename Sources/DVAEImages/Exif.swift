@@ -106,27 +106,41 @@ struct Exif {
 
   /// Reads the chunk `eXIf`, or the text chunks of ImageMagick and XMP.
   private mutating func readPNG(_ view: ByteView) {
-    var profile: [UInt8]?
+    // Of several chunks of a kind the last one counts; only that one is inflated.
+    var (profile, isCompressed) = (UnsafeRawBufferPointer?.none, false)
+    var (international, internationalProfile) = (
+      UnsafeRawBufferPointer?.none, UnsafeRawBufferPointer?.none
+    )
     var at = ImageFormat.pngSignature.count
     while let length = view.number(at: at, size: 4) {
       guard let content = view.slice(at: at + 8, count: length) else { break }
       if view.matches("eXIf", at: at + 4) {
         block = Array(content)
       } else if view.matches("tEXt", at: at + 4) {
-        if let text = Self.value(of: "Raw profile type exif", in: content, skipping: 0) {
-          profile = Array(text)
+        if let text = Self.value(of: Self.profileKeyword, in: content, skipping: 0) {
+          (profile, isCompressed, internationalProfile) = (text, false, nil)
         }
       } else if view.matches("zTXt", at: at + 4) {
         // Skip the byte for the compression method, of which only one exists.
-        if let text = Self.value(of: "Raw profile type exif", in: content, skipping: 1) {
-          profile = inflateZlib(text, limit: Self.largest) ?? profile
+        if let text = Self.value(of: Self.profileKeyword, in: content, skipping: 1) {
+          (profile, isCompressed, internationalProfile) = (text, true, nil)
         }
       } else if view.matches("iTXt", at: at + 4) {
-        if let text = Self.internationalText(content) { packet = text }
+        if Self.value(of: Self.xmpKeyword, in: content, skipping: 2) != nil {
+          international = content
+        } else if Self.value(of: Self.profileKeyword, in: content, skipping: 2) != nil {
+          internationalProfile = content
+          profile = nil
+        }
       }
       at += 12 + length
     }
-    if block == nil { block = profile.flatMap(Self.bytes(ofProfile:)) }
+    packet = international.flatMap { Self.internationalText($0, Self.xmpKeyword) } ?? packet
+    guard block == nil else { return }
+    let text =
+      internationalProfile.flatMap { Self.internationalText($0, Self.profileKeyword) }
+      ?? profile.flatMap { isCompressed ? inflateZlib($0, limit: Self.largest) : Array($0) }
+    block = text.flatMap(Self.bytes(ofProfile:))
   }
 
   private static func value(
@@ -139,15 +153,19 @@ struct Exif {
     return UnsafeRawBufferPointer(rebasing: content[size...])
   }
 
-  /// Returns the XMP packet, which follows a keyword, flag, method, language and translated
-  /// keyword.
-  private static func internationalText(_ content: UnsafeRawBufferPointer) -> [UInt8]? {
-    guard let rest = value(of: "XML:com.adobe.xmp", in: content, skipping: 2) else { return nil }
+  private static let xmpKeyword: StaticString = "XML:com.adobe.xmp"
+  private static let profileKeyword: StaticString = "Raw profile type exif"
+
+  /// The text of an iTXt chunk: a flag, a method, a language and a translated keyword follow the keyword.
+  private static func internationalText(
+    _ content: UnsafeRawBufferPointer, _ keyword: StaticString
+  ) -> [UInt8]? {
+    guard let rest = value(of: keyword, in: content, skipping: 2) else { return nil }
     guard let language = rest.firstIndex(of: 0),
-      let keyword = rest[(language + 1)...].firstIndex(of: 0)
+      let translation = rest[(language + 1)...].firstIndex(of: 0)
     else { return nil }
-    let text = UnsafeRawBufferPointer(rebasing: rest[(keyword + 1)...])
-    let isCompressed = content["XML:com.adobe.xmp".utf8.count + 1] != 0
+    let text = UnsafeRawBufferPointer(rebasing: rest[(translation + 1)...])
+    let isCompressed = content[keyword.utf8CodeUnitCount + 1] != 0
     return isCompressed ? inflateZlib(text, limit: largest) : Array(text.prefix(largest))
   }
 

@@ -69,9 +69,15 @@ package struct FolderWalk: Sendable {
     }
   }
 
-  /// Returns whether an entry is hidden, or the folder of thumbnails on network drives.
+  /// Whether a name is hidden, or that of a folder which a system fills by itself.
   package static func isPassedOver(_ entry: FolderEntry) -> Bool {
-    Path(entry.name).isHidden || (entry.isFolder && Path(entry.name) == Path("@eaDir"))
+    Path(entry.name).isHidden || (entry.isFolder && isSystemFolder(Path(entry.name)))
+  }
+
+  /// Whether a folder holds what its owner did not put there: the thumbnails and the recycle bin of
+  /// network drives, and the resource forks of macOS's archives.
+  static func isSystemFolder(_ name: Path) -> Bool {
+    [Path("@eaDir"), Path("#recycle"), Path("__MACOSX")].contains(name)
   }
 
   private mutating func enter(_ path: String, key: String) throws(DVAEError) {

@@ -8,7 +8,8 @@ package struct InputList: Sendable {
 
   private var bytes: [UInt8] = []
   private var starts: [Int] = []
-  private var archives: [InputFile] = []
+  private var archives: [(path: String, size: Int)] = []
+  private let files = RecentFiles()
   private var failures: [DVAEError] = []
 
   /// Starts without items.
@@ -32,7 +33,9 @@ package struct InputList: Sendable {
         put(path)
       case .sample(let record, let archive):
         // Samples of the same archive are adjacent.
-        if archives.last !== archive { archives.append(archive) }
+        if archives.last.map({ Path($0.path) != Path(archive.path) }) ?? true {
+          archives.append((archive.path, archive.size))
+        }
         put(.sample, archives.count - 1)
         put(record.key)
         put(record.members.count)
@@ -61,9 +64,14 @@ package struct InputList: Sendable {
         let suffix = text(&place)
         members.append(.init(extension: suffix, entry: entry(&place)))
       }
-      let origin = InputItem.Origin.sample(
-        WebDatasetRecord(key: record, members: members), archives[number])
-      return (key, .success(InputItem(key: key, origin: origin)))
+      let sample = WebDatasetRecord(key: record, members: members)
+      return (
+        key,
+        Result { () throws(DVAEError) in
+          let archive = try files.file(archives[number].path, size: archives[number].size)
+          return InputItem(key: key, origin: .sample(sample, archive))
+        }
+      )
     case .failure, nil:
       return (key, .failure(failures[number]))
     }

@@ -78,13 +78,17 @@ package struct WebDatasetRecord: Sendable, Hashable {
   package let members: [Member]
 
   /// Splits the name of an archived file into key and extension; nil for files that belong to no
-  /// sample: names without a dot, names that start with one, and `__names__`.
+  /// sample: names without a dot, names that start with one, `__names__`, and what lies in the folders
+  /// that systems fill by themselves.
   package static func split(_ name: String) -> (key: String, extension: String)? {
     var path = Array(name.utf8)[...]
     while path.starts(with: "./".utf8) { path = path.dropFirst(2) }
     let base = path.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? path.startIndex
     guard let dot = path[base...].firstIndex(of: UInt8(ascii: ".")), dot > base,
-      !isPassedOver(path[base..<dot])
+      !isPassedOver(path[base..<dot]),
+      !path[..<base].split(separator: UInt8(ascii: "/")).contains(where: {
+        FolderWalk.isSystemFolder(Path(String(decoding: $0, as: UTF8.self)))
+      })
     else { return nil }
     return (
       String(decoding: path[..<dot], as: UTF8.self),
@@ -209,36 +213,6 @@ package struct WebDatasetReader: Sendable {
           extension: member.extension, bytes: try tar.bytes(of: member.entry, limit: limit)))
     }
     return sample
-  }
-}
-
-/// The intact part of an archive whose writer may have been killed.
-package struct TarRecovery: Sendable, Equatable {
-  /// The end of the last complete file in bytes; the archive can be truncated there and continued.
-  package var end = 0
-  /// The start of the last sample; nil without samples.
-  ///
-  /// Unless the archive is complete, its writer may have had more files for this sample.
-  package var lastSampleStart: Int?
-  /// Whether the end mark exists, so that nothing is missing.
-  package var isComplete = false
-
-  /// Reads an archive to its end or damage, and calls `visit` with every sample; the last one may
-  /// lack files.
-  ///
-  /// - Throws: `DVAEError.missing` or `DVAEError.unreadable`; a damaged archive is not an error.
-  package init(path: String, visit: (WebDatasetRecord) -> Void = { _ in }) throws(DVAEError) {
-    var reader = try WebDatasetReader(path: path)
-    do throws(DVAEError) {
-      while let record = try reader.nextRecord() {
-        lastSampleStart = record.members.first?.entry.start
-        visit(record)
-      }
-    } catch {
-      guard error.code == .badTar else { throw error }
-    }
-    end = reader.lastEnd
-    isComplete = reader.isTerminated
   }
 }
 

@@ -16,27 +16,32 @@ final class SafetensorsOutput: PartialOutput {
   init(_ partial: String, _ provenance: Provenance, _ journal: Journal) throws {
     self.provenance = provenance
     file = try OutputFile(partial, emptied: journal.done == 0)
-    try journal.forEach { headerSize += entrySize($0.key) }
+    try journal.forEach { headerSize += try entrySize($0.key, $0.error) }
   }
 
   var size: Int { file.size }
 
   func append(_ record: TokenRecord) throws {
-    guard let tokens = record.grid else { return }
-    headerSize += entrySize(record.key)
+    headerSize += try entrySize(record.key, record.error)
     guard headerSize <= Self.largestHeader else {
       throw DVAEError(
         .inputOutput, file: file.path,
         "too many keys for one .safetensors, whose header readers limit to 100 MB",
         advice: "use .tar, .jsonl or .npy, or split the job into shards")
     }
+    guard let tokens = record.grid else { return }
     try file.append(
       tokens.littleEndianBytes + (record.soft?.fields(tokens) ?? []).flatMap(\.bytes))
   }
 
-  // Returns an upper bound for a tensor's key, type, shape and two offsets.
-  private func entrySize(_ key: String) -> Int {
-    (key.utf8.count + 130) * (1 + (provenance.soft?.fields.count ?? 0))
+  /// The upper bound of an item's bytes in the header: key, type, shape and two offsets of each tensor,
+  /// or the failure, which is JSON within a string of JSON.
+  private func entrySize(_ key: String, _ error: String?) throws -> Int {
+    if let error {
+      let failure = try jsonText(Failure(key: key, error: error))
+      return jsonString(String(decoding: failure, as: UTF8.self)).count
+    }
+    return (jsonString(key).count + 130) * (1 + (provenance.soft?.fields.count ?? 0))
   }
 
   func sync() throws { try file.sync() }

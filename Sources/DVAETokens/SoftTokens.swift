@@ -81,7 +81,23 @@ extension SoftTokens {
     return (grid, SoftTokens(top: top, margins: margins))
   }
 
-  /// Returns the arrays of an image, as bytes and as `.npy`.
+  /// The number of values in each array of an image, by the settings.
+  static func sizes(_ settings: Settings?, positions: Int) -> [Int] {
+    guard let settings else { return [] }
+    let top = settings.topK.map { positions.multipliedReportingOverflow(by: $0) }
+    // No array has so many values that their number overflows.
+    let ranked = top.map { $0.overflow ? -1 : $0.partialValue } ?? 0
+    return [ranked, ranked, settings.margin ? positions : 0]
+  }
+
+  /// The number of values in each array of an image.
+  static func sizes(_ soft: SoftTokens?) -> [Int] {
+    guard let soft else { return [] }
+    let ranked = soft.top.map(\.ids.count) ?? 0
+    return [ranked, soft.top.map(\.logProbabilities.count) ?? 0, soft.margins?.count ?? 0]
+  }
+
+  /// The arrays of an image, as bytes and as `.npy`.
   func fields(_ grid: TokenGrid) -> [(name: String, bytes: [UInt8], npy: [UInt8])] {
     let shape = [grid.height, grid.width]
     let settings = Settings(topK: top?.count, margin: margins != nil)

@@ -125,6 +125,12 @@ public struct TokenRecord: Sendable {
     return String(decoding: try jsonText(String(decoding: bytes, as: UTF8.self)), as: UTF8.self)
   }
 
+  /// The reason why there are no tokens, in one line; nil if there are some.
+  var error: String? {
+    guard case .failure(let reason) = outcome else { return nil }
+    return reason
+  }
+
   /// The tokens, if there are any.
   public var grid: TokenGrid? {
     guard case .tokens(let grid) = outcome else { return nil }

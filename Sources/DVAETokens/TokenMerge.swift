@@ -12,7 +12,6 @@ package struct TokenMerge {
   package let count: Int?
   /// A description of what the new form cannot hold; nil if nothing is lost.
   package let loss: String?
-  private let readers: [TokenReader]
   private let paths: [String]
   private let format: TokenFormat
 
@@ -28,31 +27,29 @@ package struct TokenMerge {
     self.paths = paths
     self.format = format
     let target = format.files(path).compactMap { FileIdentity($0) }
-    readers = try paths.map { input in
-      var reader = try TokenReader(contentsOf: input)
+    var records: [(path: String, Provenance)] = []
+    var counts: [Int] = []
+    for input in paths {
+      let reader = try Self.open(input)
       let files = reader.format.files(input).compactMap { FileIdentity($0) }
       guard target.allSatisfy({ !files.contains($0) }) else {
         throw DVAEError(
           .usage, file: input, "is an input, which the output would replace: choose another")
       }
-      reader.readCompanions()
-      return reader
-    }
-    let records = try zip(paths, readers).map { path, reader in
       guard let record = reader.provenance else {
         throw DVAEError(
-          .badData, file: path, "it does not say which model its tokens are of",
+          .badData, file: input, "it does not say which model its tokens are of",
           advice: "make it again, or add the file that belongs to it")
       }
-      return (path, record)
+      records.append((input, record))
+      if let extent = reader.extent { counts.append(extent.count) }
     }
     provenance = try Self.join(records)
     if provenance.soft != nil, !format.holdsSoftTokens {
       throw DVAEError(
         .usage, file: path, "soft tokens are kept in .safetensors, .tar or a folder: choose one")
     }
-    let counts = readers.compactMap(\.extent?.count)
-    count = counts.count == readers.count ? counts.reduce(0, +) : nil
+    count = counts.count == paths.count ? counts.reduce(0, +) : nil
     loss = format == .safetensors ? "captions and descriptions, if there are any" : nil
   }
 
@@ -74,13 +71,16 @@ package struct TokenMerge {
       var record = record
       // In file names, the key would end at its first dot.
       let isName = format == .tar || format == .folder || provenance.soft != nil
-      record.key = keys.unique(isName ? WebDatasetSample.archiveKey(record.key) : record.key)
+      record.key =
+        isName ? keys.path(for: WebDatasetSample.archiveKey(record.key)) : keys.unique(record.key)
       done += 1
       if done > writer.resumed { try writer.append(record) }
       progress(done)
       if pacing.isDue { try pacing.commit(writer.commit) }
     }
-    for (path, reader) in zip(paths, readers) {
+    // One file is open at a time: a job may have more shards than a process may have files.
+    for path in paths {
+      let reader = try Self.open(path)
       for result in reader {
         let item = try result.get()
         try add(
@@ -92,6 +92,12 @@ package struct TokenMerge {
       }
     }
     try writer.finish()
+  }
+
+  private static func open(_ path: String) throws -> TokenReader {
+    var reader = try TokenReader(contentsOf: path)
+    reader.readCompanions()
+    return reader
   }
 
   /// Returns the joint provenance of tokens of one model and preprocessing; the inputs of several

@@ -14,6 +14,7 @@ public final class TokenWriter {
   /// The number of items done by earlier runs: the caller continues after them.
   public let resumed: Int
 
+  private let provenance: Provenance
   private let output: any PartialOutput
   private let journal: Journal
   private var uncommitted = 0
@@ -38,6 +39,7 @@ public final class TokenWriter {
     let path = Path(path).withoutTrailingSlashes.text
     self.path = path
     self.format = format
+    self.provenance = provenance
     let partial = path + ".partial"
     let journalPath = partial + ".journal"
     let isUnfinished = FileSystem.kind(partial) != .missing
@@ -83,6 +85,7 @@ public final class TokenWriter {
   ///   `DVAEError.Code.impossibleName` if a folder cannot hold its key; the output is then
   ///   unchanged and accepts a failure instead.
   public func append(_ record: TokenRecord) throws {
+    if let grid = record.grid { try checkSoftTokens(record.soft, of: grid, record.key) }
     let before = output.size
     try output.append(record)
     uncommitted += max(0, output.size - before)
@@ -100,7 +103,19 @@ public final class TokenWriter {
     if uncommitted >= Self.longestWait { try commit() }
   }
 
-  /// Flushes everything so far to disk; a kill can no longer lose it.
+  /// Checks that an item has the arrays that the provenance promises for every item.
+  private func checkSoftTokens(
+    _ soft: SoftTokens?, of grid: TokenGrid, _ key: String
+  ) throws(DVAEError) {
+    let expected = SoftTokens.sizes(provenance.soft, positions: grid.count)
+    let found = SoftTokens.sizes(soft)
+    guard found == expected else {
+      throw DVAEError(
+        .badData, file: path, expected: "\(expected) soft values for '\(key)'", found: "\(found)")
+    }
+  }
+
+  /// Writes everything so far to the disk; a kill from now on loses none of it.
   public func commit() throws {
     try output.sync()
     try journal.commit(bytes: output.size)

@@ -2,14 +2,23 @@ import DVAEFiles
 import DVAEImages
 import DVAEWeights
 
-/// Returns the files of an item in a WebDataset, by name; none for a failed one.
-private func files(of record: TokenRecord) -> [(name: String, bytes: [UInt8])] {
+/// The files of an item in a WebDataset, by name; none for a failed one.
+///
+/// - Throws: `impossibleName` for a name that would lead out of the folder
+private func files(of record: TokenRecord) throws(DVAEError) -> [(name: String, bytes: [UInt8])] {
   guard let grid = record.grid else { return [] }
   let tokens = NpyArray.encoded(grid.tokens, shape: [grid.height, grid.width])
   let soft = record.soft?.fields(grid) ?? []
-  return [(record.key + ".tokens.npy", tokens)]
+  let files =
+    [(record.key + ".tokens.npy", tokens)]
     + soft.map { ("\(record.key).\($0.name).npy", $0.npy) }
     + record.companions.sorted { $0.key < $1.key }.map { ("\(record.key).\($0.key)", $0.value) }
+  for (name, _) in files where Key(insideFolder: name) != Key(name) {
+    throw DVAEError(
+      .badData, code: .impossibleName, file: name,
+      expected: "a name below the output's folder, without '..'", found: "one that leads out of it")
+  }
+  return files
 }
 
 /// The names of a WebDataset's metadata, which its readers skip.
@@ -91,7 +100,7 @@ final class FolderOutput: PartialOutput {
   }
 
   func append(_ record: TokenRecord) throws {
-    let files = files(of: record)
+    let files = try files(of: record)
     let before = pending.count
     do {
       for (name, bytes) in files { try write(bytes, to: name) }

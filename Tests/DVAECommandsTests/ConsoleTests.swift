@@ -83,4 +83,12 @@ import Testing
       }
     }
   }
+
+  @Test func textFromFilesDoesNotSteerTheTerminal() {
+    let terminal = Terminal(80)
+    terminal.console.note("red \u{1B}[31m, back \u{202E}, bell \u{7}\nnext\tline")
+    #expect(
+      terminal.texts.withLock(\.self)
+        == ["red \\u{1b}[31m, back \\u{202e}, bell \\u{7}\nnext\tline\n"])
+  }
 }

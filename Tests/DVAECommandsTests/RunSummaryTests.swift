@@ -43,6 +43,19 @@ import Testing
     #expect(!text.contains("|\n\n|"))
   }
 
+  @Test func numbersThatAreNoCountsAreNoValidation() {
+    var row = [
+      "update": 5.0, "loss": 1, "reconstruction": 1, "kl": 1, "psnr": 20, "used_codes": 8,
+      "perplexity": 3,
+    ]
+    #expect(RunSummary.Validation(row)?.update == 5)
+    for (name, value) in [("used_codes", 1e30), ("update", .nan), ("update", -Double.infinity)] {
+      let before = row.updateValue(value, forKey: name)
+      #expect(RunSummary.Validation(row) == nil, "\(name) \(value)")
+      row[name] = before
+    }
+  }
+
   @Test func theCardNamesNoFolder() throws {
     let text = try validated(
       summary {

@@ -115,4 +115,30 @@ import Testing
     let nameless = await dvae("tokens", "convert", folder("a.npy"), "--output", folder("m.tar"))
     #expect(nameless.status == 65 && nameless.errors.contains("which model"))
   }
+
+  /// A key of the input is not a path of ours.
+  @Test(arguments: ["out", "out.tar"]) func keysDoNotLeadOutOfTheOutput(_ name: String) async throws
+  {
+    try make("t.jsonl", keys: "a")
+    let text = String(decoding: try bytes(folder("t.jsonl")), as: UTF8.self)
+      .split(separator: "\n").dropLast().joined(separator: "\n")
+    try write(
+      Array(text.replacingOccurrences(of: #""key":"a""#, with: #""key":"../../a""#).utf8),
+      to: folder("evil.jsonl"))
+    let result = await dvae(
+      "tokens", "convert", folder("evil.jsonl"), "--output", folder("deep/" + name))
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(try TokenReader(contentsOf: folder("deep/" + name)).map { try $0.get().key } == ["a"])
+    #expect(
+      Set(try FileManager.default.contentsOfDirectory(atPath: folder.path))
+        == ["t.jsonl", "evil.jsonl", "deep"])
+  }
+
+  @Test(.timeLimit(.minutes(1))) func shardsBeyondCountingAreNotCounted() async throws {
+    let count = 9_000_000_000_000_000_000
+    try make("t.npy", shard: try #require(Shard(1, of: count)))
+    let result = await dvae("tokens", "verify", folder("t.npy"))
+    #expect(result.status == 65)
+    #expect(result.errors.contains("0/\(count), 2/\(count)"), "\(result.errors)")
+  }
 }

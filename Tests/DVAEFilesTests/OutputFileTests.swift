@@ -54,4 +54,22 @@ import Testing
     #expect(error?.description.contains("symbolic link") == true)
     #expect(FileSystem.size(target) == 3)
   }
+
+  /// The system would cut a path at its NUL byte and take another file for it.
+  @Test func pathsWithANULByteLeadNowhere() throws {
+    let folder = TemporaryFolder()
+    let path = folder("a")
+    try write([1, 2, 3], to: path)
+    let cut = path + "\0b"
+    #expect(FileSystem.kind(cut) == .missing && FileIdentity(cut) == nil)
+    for attempt: (String) throws -> Void in [
+      { _ = try InputFile(path: $0) }, { _ = try OutputFile($0, emptied: true) },
+      { try FileSystem.rename($0, to: path + "2") }, { try FileSystem.makeFolder($0 + "/c") },
+      { try FileSystem.remove($0) }, { _ = try AtomicFile($0).commit() },
+    ] {
+      #expect(throws: DVAEError.self) { try attempt(cut) }
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["a"])
+    #expect(try bytes(path) == [1, 2, 3])
+  }
 }

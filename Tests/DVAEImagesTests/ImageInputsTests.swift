@@ -28,7 +28,11 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       let manager = FileManager.default
       try manager.createSymbolicLink(atPath: folder + "/a/up", withDestinationPath: folder)
       try manager.createSymbolicLink(atPath: folder + "/a/B", withDestinationPath: folder + "/a")
-      try makeFolder(["@eaDir/b.jpg/SYNOPHOTO_THUMB_M.jpg", "x.gif", "a.bmp"], in: folder)
+      try makeFolder(
+        [
+          "@eaDir/b.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/c.jpg", "__MACOSX/d.jpg", "x.gif",
+          "a.bmp",
+        ], in: folder)
       try manager.createSymbolicLink(atPath: folder + "/gone.jpg", withDestinationPath: "/nowhere")
       let found = try items([folder])
       #expect(
@@ -250,6 +254,30 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       try write([], to: folder + "/empty.jpg")
       let empty = InputItem(key: "", origin: .file(path: folder + "/empty.jpg"))
       #expect(throws: DVAEError.empty(name: folder + "/empty.jpg")) { try empty.decode() }
+    }
+  }
+
+  @Test func archivesAreOpenedAgainAsTheyAreNeeded() throws {
+    let png = try Fixture.bytes("codecs/png_rgb8.png")
+    try withFolder { folder in
+      var list = InputList()
+      // More than stay open at a time, listed and read twice.
+      for number in 10..<50 {
+        nonisolated(unsafe) var bytes: [UInt8] = []
+        var writer = TarWriter { bytes += $0 }
+        try writer.append(name: "\(number).png", png)
+        try writer.finish()
+        try write(bytes, to: folder + "/\(number).tar")
+      }
+      for item in try items([folder]) { list.append(item.key, .success(item)) }
+      #expect(list.count == 40)
+      for index in (0..<40).map({ $0 * 7 % 40 }) + Array(0..<40) {
+        #expect(try list[index].item.get().load() == png)
+      }
+      // An archive that has changed since is not taken for the one that was listed.
+      try write([UInt8](repeating: 0, count: 1024), to: folder + "/10.tar")
+      #expect(throws: DVAEError.self) { try list[0].item.get() }
+      #expect(try list[1].item.get().load() == png)
     }
   }
 }

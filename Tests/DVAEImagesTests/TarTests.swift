@@ -256,7 +256,10 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
     #expect(split?.key == key && split?.extension == field)
   }
 
-  @Test(arguments: ["a", ".hidden", "d/.hidden.jpg", "d/e.f/a", "", "__info__.json"])
+  @Test(arguments: [
+    "a", ".hidden", "d/.hidden.jpg", "d/e.f/a", "", "__info__.json", "@eaDir/a.jpg/THUMB_M.jpg",
+    "d/#recycle/a.jpg", "./__MACOSX/d/a.jpg",
+  ])
   func otherNamesBelongToNoSample(_ name: String) {
     #expect(WebDatasetRecord.split(name) == nil)
   }

@@ -104,4 +104,14 @@ import Testing
     while try reader.next()?.get() != nil { count += 1 }
     #expect(count == 39)  // the picture of brightness 3 does not fit
   }
+
+  @Test func batchesOfNoImagesHaveOne() async throws {
+    var tokenizer = tokenizer(fitting: 8)
+    (tokenizer.batchSize, tokenizer.readAhead) = (0, -1)
+    let inputs = try inputs(3)
+    let writer = try writer(inputs)
+    try await tokenizer.run(inputs, into: writer)
+    let grids = try TokenReader(contentsOf: folder("t.jsonl")).map { try $0.get().grid.tokens }
+    #expect(grids == [[0], [1], [2]])
+  }
 }

@@ -289,4 +289,53 @@ import DVAEWeights
     }
     return all
   }
+
+  @Test(arguments: [TokenFormat.tar, .folder]) func namesThatLeadOutOfTheOutputAreRefused(
+    _ format: TokenFormat
+  ) throws {
+    let writer = try TokenWriter(
+      folder("in/" + Self.name(format)), format: format, provenance: testProvenance())
+    let grid = TokenGrid(height: 1, width: 1, tokens: [3])
+    let outside = [
+      TokenRecord(key: "../a", .tokens(grid)), TokenRecord(key: "/a", .tokens(grid)),
+      TokenRecord(key: "b/../../a", .tokens(grid)), TokenRecord(key: "a\0b", .tokens(grid)),
+      TokenRecord(key: "a", .tokens(grid), companions: ["x/../../../b": [1]]),
+    ]
+    for record in outside {
+      let error = #expect(throws: DVAEError.self, "\(record.key)") { try writer.append(record) }
+      #expect(error?.code == .impossibleName)
+    }
+    try writer.append(TokenRecord(key: "sub/a", .tokens(grid)))
+    try writer.finish()
+    #expect(try TokenReader(contentsOf: writer.path).map { try $0.get().grid } == [grid])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["in"])
+  }
+
+  @Test(arguments: [TokenFormat.safetensors, .tar]) func softTokensOfAnotherKindAreRefused(
+    _ format: TokenFormat
+  ) throws {
+    var provenance = testProvenance()
+    provenance.soft = SoftTokens.Settings(topK: 2, margin: true)
+    let writer = try TokenWriter(
+      folder(Self.name(format)), format: format, provenance: provenance)
+    func record(_ key: String, topK: Int, margins: Int?) -> TokenRecord {
+      TokenRecord(
+        key: key, .tokens(TokenGrid(height: 1, width: 1, tokens: [0])),
+        soft: SoftTokens(
+          top: .init(
+            count: topK, ids: (0..<UInt16(topK)).map(\.self),
+            logProbabilities: .init(repeating: -1, count: topK)),
+          margins: margins.map { .init(repeating: 1, count: $0) }))
+    }
+    var bare = record("bare", topK: 2, margins: 1)
+    bare.soft = nil
+    for wrong in [bare, record("k", topK: 3, margins: 1), record("m", topK: 2, margins: nil)] {
+      let error = #expect(throws: DVAEError.self) { try writer.append(wrong) }
+      #expect(error?.kind == .badData)
+    }
+    for key in ["a", "b"] { try writer.append(record(key, topK: 2, margins: 1)) }
+    try writer.finish()
+    let items = try TokenReader(contentsOf: writer.path).map { try $0.get() }
+    #expect(items.map(\.key) == ["a", "b"] && items.allSatisfy { $0.soft?.top?.ids == [0, 1] })
+  }
 }

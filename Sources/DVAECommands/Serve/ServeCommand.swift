@@ -92,6 +92,8 @@ struct ServeCommand: AsyncParsableCommand {
     var limits = HTTPServer.Limits()
     limits.connections = connections
     limits.seconds = timeout
+    // Two of the largest bodies, so that none waits for room that there never is.
+    limits.bodies = max(limits.bodies, 2 * maxBytes)
     let server = try HTTPServer(service, host: host, port: port, limits)
     let name = server.address.contains(":") ? "[\(server.address)]" : server.address
     console.print("http://\(name):\(server.port)/")

@@ -11,7 +11,9 @@ package final class Console: Sendable {
 
   /// Standard output and standard error.
   package static let standard = Console(
-    isTerminal: isatty(2) == 1, columns: { windowColumns(2) }, output: { write($0, to: 1) },
+    isTerminal: isatty(2) == 1, columns: { windowColumns(2) },
+    // A program that reads results gets them as they are; a terminal would obey names from files.
+    output: { write(isatty(1) == 1 ? printable($0) : $0, to: 1) },
     errors: { write($0, to: 2) })
 
   /// Whether the error stream is a terminal, so that lines may be redrawn.
@@ -55,7 +57,7 @@ package final class Console: Sendable {
   package func note(_ line: String) {
     state.withLock { state in
       clear(&state)
-      _ = errors(line + "\n")
+      _ = errors(printable(line) + "\n")
     }
   }
 

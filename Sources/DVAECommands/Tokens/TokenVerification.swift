@@ -123,12 +123,14 @@ struct TokenVerification: Encodable {
       }
     }
     let found = Dictionary(grouping: shards.map(\.2.index)) { $0 }
-    let missing = (0..<shard.count).filter { found[$0] == nil }
-    if !missing.isEmpty {
-      let names = missing.prefix(20).map { "\($0)/\(shard.count)" }.joined(separator: ", ")
+    let missing = shard.count - found.count
+    if missing > 0 {
+      let names = (0..<shard.count).lazy.filter { found[$0] == nil }.prefix(20).map {
+        "\($0)/\(shard.count)"
+      }.joined(separator: ", ")
       problems.append(
-        "\(missing.count) of the \(shard.count) shards are not among the files: \(names)"
-          + (missing.count > 20 ? ", …" : ""))
+        "\(missing) of the \(shard.count) shards are not among the files: \(names)"
+          + (missing > 20 ? ", …" : ""))
     }
     for index in found.keys.sorted() where found[index, default: []].count > 1 {
       problems.append(

@@ -6,7 +6,7 @@ package import DVAETraining
 package struct RunSummary {
   /// The measures of the averaged model on the validation images.
   package struct Validation: Encodable {
-    let update: Int
+    package let update: Int
     let loss: Double
     let reconstruction: Double
     let kl: Double
@@ -25,18 +25,19 @@ package struct RunSummary {
       perplexity = record.codebook.perplexity
     }
 
-    /// Takes the values of a row of the validation table; nil if one is missing.
-    init?(_ row: [String: Double]) {
-      guard let update = row["update"], let loss = row["loss"],
+    /// Takes the values of a row of the validation table; nil if one is missing or is no count.
+    package init?(_ row: [String: Double]) {
+      guard let update = row["update"].flatMap({ Int(exactly: $0) }), let loss = row["loss"],
         let reconstruction = row["reconstruction"], let kl = row["kl"], let psnr = row["psnr"],
-        let used = row["used_codes"], let perplexity = row["perplexity"]
+        let used = row["used_codes"].flatMap({ Int(exactly: $0) }),
+        let perplexity = row["perplexity"]
       else { return nil }
-      self.update = Int(update)
+      self.update = update
       self.loss = loss
       self.reconstruction = reconstruction
       self.kl = kl
       self.psnr = psnr
-      usedCodes = Int(used)
+      usedCodes = used
       self.perplexity = perplexity
     }
   }

@@ -7,8 +7,7 @@ package struct TarWriter {
   package private(set) var offset: Int
   private let sink: ([UInt8]) throws -> Void
 
-  /// Makes a writer; `offset` is not zero if it continues an older archive (`TarRecovery` finds
-  /// it).
+  /// Makes a writer; `offset` is not zero where it goes on after the entries of an older archive.
   package init(offset: Int = 0, sink: @escaping ([UInt8]) throws -> Void) {
     self.offset = offset
     self.sink = sink

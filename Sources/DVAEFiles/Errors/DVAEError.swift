@@ -122,6 +122,13 @@ extension DVAEError: Hashable {
 ///
 /// Control characters become `\u{1b}`, so that a name from a file cannot move a terminal's cursor.
 package func oneLine(_ text: String, limit: Int = 1000) -> String {
+  printable(text, limit: limit, keeping: [])
+}
+
+/// Text of any number of lines, made safe to print likewise.
+package func printable(
+  _ text: String, limit: Int = .max, keeping kept: Set<Unicode.Scalar> = ["\n", "\t"]
+) -> String {
   var line = String.UnicodeScalarView()
   for (count, scalar) in text.unicodeScalars.enumerated() {
     guard count < limit else {
@@ -129,6 +136,7 @@ package func oneLine(_ text: String, limit: Int = 1000) -> String {
       break
     }
     switch scalar.properties.generalCategory {
+    case _ where kept.contains(scalar): line.append(scalar)
     case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate:
       line.append(contentsOf: "\\u{\(String(scalar.value, radix: 16))}".unicodeScalars)
     default: line.append(scalar)

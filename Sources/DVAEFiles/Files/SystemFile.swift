@@ -13,11 +13,16 @@ import Musl
 struct SystemError: Error, Sendable {
   let code: Int32
 
+  /// The error of a path that the system would cut at its NUL byte, and take for another.
+  static let nulByte = SystemError(code: 0)
+
   /// The system's message, such as "No space left on device".
-  var reason: String { String(cString: strerror(code)) }
+  var reason: String {
+    code == 0 ? "the name holds a NUL byte" : String(cString: strerror(code))
+  }
   var isMissing: Bool { code == ENOENT || code == ENOTDIR }
   /// Whether the error is due to the name, so that another name could work.
-  var isOfName: Bool { [ENAMETOOLONG, ENOTDIR, EISDIR, EILSEQ].contains(code) }
+  var isOfName: Bool { [0, ENAMETOOLONG, ENOTDIR, EISDIR, EILSEQ].contains(code) }
   var isLocked: Bool { code == EWOULDBLOCK || code == EAGAIN }
 
   static var last: SystemError { SystemError(code: errno) }
@@ -37,14 +42,14 @@ enum SystemFile {
 
   /// Opens for reading; does not block on a named pipe.
   static func openToRead(_ path: String) throws(SystemError) -> Int32 {
-    try repeating { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
+    try repeating(path) { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
   }
 
   /// Opens for reading and writing; creates the file if it does not exist.
   ///
   /// It is not truncated. A symbolic link is an error, because its target would be overwritten.
   static func openToWrite(_ path: String) throws(SystemError) -> Int32 {
-    try repeating { open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666) }
+    try repeating(path) { open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666) }
   }
 
   static func close(_ descriptor: Int32) {
@@ -66,13 +71,13 @@ enum SystemFile {
   /// Returns the status of a path, optionally following a symbolic link.
   static func status(at path: String, followingLinks: Bool = false) throws(SystemError) -> Status {
     var found = stat()
-    _ = try repeating { followingLinks ? stat(path, &found) : lstat(path, &found) }
+    _ = try repeating(path) { followingLinks ? stat(path, &found) : lstat(path, &found) }
     return Status(found)
   }
 
   /// Returns the path with all symbolic links resolved; nil if a component does not exist.
   static func resolved(_ path: String) -> String? {
-    guard let buffer = realpath(path, nil) else { return nil }
+    guard !path.utf8.contains(0), let buffer = realpath(path, nil) else { return nil }
     defer { free(buffer) }
     return String(cString: buffer)
   }
@@ -194,26 +199,29 @@ enum SystemFile {
 
   static func rename(_ old: String, to new: String) throws(SystemError) {
     #if canImport(Darwin)
-    _ = try repeating { Darwin.rename(old, new) }
+    _ = try repeating(old, new) { Darwin.rename(old, new) }
     #elseif canImport(Glibc)
-    _ = try repeating { Glibc.rename(old, new) }
+    _ = try repeating(old, new) { Glibc.rename(old, new) }
     #elseif canImport(Musl)
-    _ = try repeating { Musl.rename(old, new) }
+    _ = try repeating(old, new) { Musl.rename(old, new) }
     #endif
   }
 
-  static func remove(_ path: String) throws(SystemError) { _ = try repeating { unlink(path) } }
+  static func remove(_ path: String) throws(SystemError) {
+    _ = try repeating(path) { unlink(path) }
+  }
 
   static func removeFolder(_ path: String) throws(SystemError) {
-    _ = try repeating { rmdir(path) }
+    _ = try repeating(path) { rmdir(path) }
   }
 
   static func makeFolder(_ path: String) throws(SystemError) {
-    _ = try repeating { mkdir(path, 0o777) }
+    _ = try repeating(path) { mkdir(path, 0o777) }
   }
 
   /// Returns the names in a folder, without `.` and `..`, in no particular order.
   static func entries(_ path: String) throws(SystemError) -> [FolderEntry] {
+    guard !path.utf8.contains(0) else { throw .nulByte }
     guard let folder = opendir(path) else { throw .last }
     defer { closedir(folder) }
     var entries: [FolderEntry] = []
@@ -240,9 +248,11 @@ enum SystemFile {
     return entries
   }
 
+  /// Makes a call that names the paths until no signal interrupts it.
   private static func repeating<Result: SignedInteger>(
-    _ call: () -> Result
+    _ paths: String..., call: () -> Result
   ) throws(SystemError) -> Result {
+    guard !paths.contains(where: { $0.utf8.contains(0) }) else { throw .nulByte }
     while true {
       let result = call()
       if result >= 0 { return result }

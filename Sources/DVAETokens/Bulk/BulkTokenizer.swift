@@ -34,9 +34,9 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
   public var preprocessing = Preprocessing()
   /// The limits that images are checked against before memory is allocated.
   public var limits = DecodingLimits.default
-  /// The number of images in a batch.
+  /// The number of images in a batch; at least 1.
   public var batchSize = 1
-  /// The number of images that may be read ahead, beyond those of a batch.
+  /// The number of images that may be read ahead, beyond those of a batch; at least 1.
   public var readAhead = 8
 
   /// Makes a tokenizer of a model.
@@ -61,22 +61,28 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
     var state = BulkProgress(done: writer.resumed, total: inputs.fingerprint.count)
     var pacing = CommitPacing()
     progress(state)
-    for try await item in results(of: inputs, skipping: writer.resumed) {
-      do {
-        let made = try item.tokens.get()
-        try writer.append(
-          TokenRecord(
-            key: item.key, .tokens(made.grid), soft: made.soft, companions: item.companions))
-      } catch let error as DVAEError
-        where error.kind == .badData || error.code == .impossibleName
-        || error == item.tokens.failure
-      {
-        failed(error)
-        try writer.append(TokenRecord(key: item.key, .failure(error.description)))
+    do {
+      for try await item in results(of: inputs, skipping: writer.resumed) {
+        do {
+          let made = try item.tokens.get()
+          try writer.append(
+            TokenRecord(
+              key: item.key, .tokens(made.grid), soft: made.soft, companions: item.companions))
+        } catch let error as DVAEError
+          where error.kind == .badData || error.code == .impossibleName
+          || error == item.tokens.failure
+        {
+          failed(error)
+          try writer.append(TokenRecord(key: item.key, .failure(error.description)))
+        }
+        state.done += 1
+        progress(state)
+        if pacing.isDue { try pacing.commit(writer.commit) }
       }
-      state.done += 1
-      progress(state)
-      if pacing.isDue { try pacing.commit(writer.commit) }
+    } catch {
+      // The items so far are kept; the error that ended the job is the one to tell.
+      try? writer.commit()
+      throw error
     }
     try writer.finish()
   }
@@ -159,7 +165,8 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
     Iterator(
       tokenizer: tokenizer,
       images: OrderedMap(
-        inputs.items(skipping: skipped), window: tokenizer.batchSize + tokenizer.readAhead
+        inputs.items(skipping: skipped),
+        window: Swift.max(1, tokenizer.batchSize) + Swift.max(1, tokenizer.readAhead)
       ) { [tokenizer] in
         tokenizer.prepare($0)
       }.makeAsyncIterator())
@@ -207,7 +214,7 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
       var batch = waiting.map { [$0] } ?? []
       waiting = nil
       var size = batch.first?.size
-      while batch.count < tokenizer.batchSize,
+      while batch.count < Swift.max(1, tokenizer.batchSize),
         let image = try await images.next(isolation: actor)
       {
         if let size, let other = image.size, other != size {

@@ -49,10 +49,11 @@ package struct UniqueKeys {
     return names.joined(separator: "/")
   }
 
-  // FNV-1a: unlike Swift's own hash, it is the same in every run.
   private static func hash(_ key: String) -> UInt64 { hash(key.utf8) }
 
   private static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
-    bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    var hash = FNVHash()
+    hash.add(bytes)
+    return hash.value
   }
 }

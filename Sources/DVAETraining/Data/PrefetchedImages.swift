@@ -61,8 +61,12 @@ package final class PrefetchedImages: BatchSource, Sendable {
 
     func take() -> Result<TrainingBatch, any Error> {
       filled.wait()
-      let batch = state.withLock { $0.batches.removeFirst() }
-      room.signal()
+      let batch = state.withLock { state in
+        // An error ends the sequence: it stays for whoever asks again.
+        if case .failure = state.batches[0] { return state.batches[0] }
+        return state.batches.removeFirst()
+      }
+      if case .failure = batch { filled.signal() } else { room.signal() }
       return batch
     }
 

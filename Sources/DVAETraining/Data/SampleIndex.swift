@@ -14,7 +14,7 @@ package struct SampleIndex: Sendable {
 
   private var paths: [String] = []
   private var samples: [Sample] = []
-  private var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+  private var hash = FNVHash()
 
   /// Lists images without reading them.
   ///
@@ -36,7 +36,9 @@ package struct SampleIndex: Sendable {
       }
       switch item.origin {
       case .file(let path):
-        add(Sample(file: UInt32(paths.count), offset: -1, size: 0), key: item.key)
+        // A file that cannot be asked is told of when it is read.
+        let size = (try? InputFile(path: path).size) ?? 0
+        add(Sample(file: UInt32(paths.count), offset: -1, size: size), key: item.key)
         paths.append(path)
       case .sample(_, let archive):
         guard let image = item.imageMember else { continue }
@@ -65,7 +67,7 @@ package struct SampleIndex: Sendable {
   package var count: Int { samples.count }
 
   /// The fingerprint of the set: the number of images and a hash of their keys and sizes in order.
-  package var fingerprint: String { "\(count)-\(String(hash, radix: 16))" }
+  package var fingerprint: String { "\(count)-\(String(hash.value, radix: 16))" }
 
   /// Returns the name of an image in messages.
   func name(_ index: Int) -> String {
@@ -89,8 +91,8 @@ package struct SampleIndex: Sendable {
 
   private mutating func add(_ sample: Sample, key: String) {
     samples.append(sample)
-    // FNV-1a; keys alone would not distinguish two sets that are numbered alike.
-    for byte in key.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-    hash = (hash ^ UInt64(truncatingIfNeeded: sample.size)) &* 0x100_0000_01B3
+    // Keys alone would not distinguish two sets that are numbered alike.
+    hash.add(key.utf8)
+    hash.add(UInt64(truncatingIfNeeded: sample.size))
   }
 }
