@@ -128,6 +128,10 @@ import Testing
     #expect(
       verdict("Click to enlarge picture: a dog, royalty free stock photo.", crop).caption == "a dog"
     )
+    #expect(
+      verdict("stock photo") {
+        ($0.cropBoilerplate, $0.requireCaption) = (true, true)
+      }.reason == "no-caption")
     #expect(verdict("a livestock photo", crop).caption == "a livestock photo")
     #expect(verdict("stock photos of dogs", crop).caption == "of dogs")
     let drop = { (settings: inout FilterSettings) in settings.dropBoilerplateEnds = true }

@@ -18,7 +18,8 @@ import Testing
     ("&quot;hi&#39;&#x27;", "\"hi''"), ("caf&eacute; &euro;5", "café €5"),
     ("&#150; &#8211;", "– –"),
     ("AT&T &unknown; &", "AT&T &unknown; &"), ("<a href=\"http://a.b/?c=1\">link</a>", "link"),
-    ("&amp;lt;", "&lt;"), ("&#0;&#1114112;", "&#0;&#1114112;"),
+    ("&amp;lt;", "&lt;"), ("&hearts;\u{FE0F}", "\u{2665}\u{FE0F}"),
+    ("&eacute;\u{301}", "\u{E9}\u{301}"), ("&#0;&#1114112;", "&#0;&#1114112;"),
   ])
   func markupIsTakenAway(_ marked: String, _ text: String) {
     #expect(CaptionText.withoutMarkup(marked) == text)

@@ -199,6 +199,22 @@ import Testing
     #expect(rows == ["!malformed-row", "a cat | http://b", "a bird | http://c"])
   }
 
+  /// Both would take minutes if the time grew with the square of the rows.
+  @Test(.timeLimit(.minutes(1))) func manyShortRecordsTakeLittleTime() throws {
+    let returns = try rows("r.csv", "caption,url\r" + String(repeating: "a,b\r", count: 200_000))
+    #expect(returns.count == 200_000 && Set(returns) == ["a | b"])
+    let quotes = try rows("q.csv", "caption,url\n" + String(repeating: "a\",\"\n", count: 50_000))
+    #expect(quotes.count == 50_000)
+  }
+
+  @Test func namesThatDifferInCaseAreTakenInOneOrder() throws {
+    for _ in 0..<8 {
+      let line = #"{"Url":"b","URL":"a","uRL":"c","TEXT":"t","Text":"u"}"#
+      #expect(try rows("l.jsonl", line) == ["t | a"])
+      #expect(try rows("l.jsonl", #"{"url":"z","# + line.dropFirst()) == ["t | z"])
+    }
+  }
+
   @Test func columnsAreNamed() throws {
     let text = "x\ty\tz\nimage.png\ta dog\tmine\n"
     let named = try rows("t.tsv", text) {

@@ -53,14 +53,12 @@ package struct CaptionFilters: Sendable {
       throw Drop(.caption, "too-long", "\(bytes) bytes, the limit is \(Self.longest)")
     }
     var text = CaptionText.collapsed(caption ?? "")
-    guard !text.isEmpty else {
-      if settings.requireCaption { throw Drop(.caption, "no-caption", "") }
-      return text
-    }
+    if text.isEmpty { return try withoutCaption() }
     if settings.dropBoilerplateEnds, let phrase = BoilerplateEnds.unwanted(in: text) {
       throw Drop(.caption, "boilerplate-ends", phrase)
     }
     if settings.cropBoilerplate { text = BoilerplateEnds.cropped(text) }
+    if text.isEmpty { return try withoutCaption() }
     let words = CaptionText.words(text)
     try checkLength(words)
     if let most = settings.maxBoilerplate {
@@ -77,6 +75,12 @@ package struct CaptionFilters: Sendable {
       throw Drop(.caption, "language", "not English")
     }
     return text
+  }
+
+  /// Accepts a pair without a caption, or drops it.
+  private func withoutCaption() throws(Drop) -> String {
+    if settings.requireCaption { throw Drop(.caption, "no-caption", "") }
+    return ""
   }
 
   private func checkLength(_ words: [Substring]) throws(Drop) {

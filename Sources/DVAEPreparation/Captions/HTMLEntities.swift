@@ -3,25 +3,29 @@ enum HTMLEntities {
   /// Decodes the entities in a text; unknown names stay unchanged.
   static func decoded(_ text: String) -> String {
     guard text.utf8.contains(UInt8(ascii: "&")) else { return text }
-    var result = ""
-    var rest = text[...]
+    // By scalars: a `;` with a combining mark behind it is another character.
+    var result = String.UnicodeScalarView()
+    var rest = text.unicodeScalars[...]
     while let mark = rest.firstIndex(of: "&") {
       result += rest[..<mark]
       rest = rest[mark...]
-      let body = rest.dropFirst().prefix { $0 != ";" && $0 != "&" && !$0.isWhitespace }.prefix(32)
-      if rest[body.endIndex...].first == ";", let character = character(body) {
-        result.append(character)
-        rest = rest[rest.index(after: body.endIndex)...]
+      let body = rest.dropFirst().prefix(32).prefix {
+        $0 != ";" && $0 != "&" && !$0.properties.isWhitespace
+      }
+      if rest[body.endIndex...].first == ";", let scalars = scalars(String(body)) {
+        result += scalars
+        rest = rest[body.endIndex...].dropFirst()
       } else {
-        result += "&"
+        result.append("&")
         rest = rest.dropFirst()
       }
     }
-    return result + rest
+    result += rest
+    return String(result)
   }
 
-  private static func character(_ body: Substring) -> Character? {
-    guard body.hasPrefix("#") else { return named[String(body)] }
+  private static func scalars(_ body: String) -> String.UnicodeScalarView? {
+    guard body.hasPrefix("#") else { return named[body].map { String($0).unicodeScalars } }
     let digits = body.dropFirst()
     let isHexadecimal = digits.hasPrefix("x") || digits.hasPrefix("X")
     guard
@@ -31,7 +35,7 @@ enum HTMLEntities {
     // Like browsers, read these numbers as Windows' code page.
     let code = (0x80..<0xA0).contains(number) ? windows[Int(number) - 0x80] : number
     guard code != 0, let scalar = Unicode.Scalar(code) else { return nil }
-    return Character(scalar)
+    return String(Character(scalar)).unicodeScalars
   }
 
   // 0x80 to 0x9F of code page 1252.

@@ -40,6 +40,13 @@ package final class Fetcher: Sendable {
   private enum Outcome {
     case bytes([UInt8])
     case failure(Failure)
+
+    func bytes() throws(Failure) -> [UInt8] {
+      switch self {
+      case .bytes(let bytes): return bytes
+      case .failure(let failure): throw failure
+      }
+    }
   }
 
   /// The reason of a failed fetch.
@@ -90,16 +97,20 @@ package final class Fetcher: Sendable {
   /// Fetches a file, with as many tries as the settings allow.
   package func fetch(_ address: String) async throws(Failure) -> [UInt8] {
     var (attempt, pause) = (0, settings.pause)
+    let host = Self.host(of: address)
+    // An address without a host is refused at once, and does not wait for others of its kind.
+    if host.isEmpty { return try perform(address).bytes() }
     while true {
       let outcome = await withCheckedContinuation { continuation in
         let waiting = Waiting(
-          address: address, host: Self.host(of: address), continuation: continuation)
+          address: address, host: host, continuation: continuation)
         state.withLock { $0.waiting.append(waiting) }
         startWaiting()
       }
-      switch outcome {
-      case .bytes(let bytes): return bytes
-      case .failure(let failure):
+      do throws(Failure) {
+        return try outcome.bytes()
+      } catch {
+        let failure = error
         guard failure.mayPass, attempt < settings.retries else { throw failure }
         let wait = max(pause, Double(min(failure.retryAfter, Self.longestRetryAfter)))
         (attempt, pause) = (attempt + 1, pause * 2)

@@ -63,6 +63,10 @@ final class PreparationOutput {
     try Self.checkTarget(path, replacing: replacing)
     try FileSystem.makeFolder(folder)
     list = try OutputFile(folder + "/samples.jsonl", emptied: false, locked: true)
+    // An older state would be taken for that of the bytes that are written now.
+    if start != .resuming, FileSystem.kind(folder + "/state.json") != .missing {
+      try FileSystem.remove(folder + "/state.json")
+    }
     let state = start == .resuming ? try Self.state(folder, settings, part, sources) : nil
     self.funnel = state?.funnel ?? funnel
     rows = state?.rows ?? 0
@@ -93,7 +97,9 @@ final class PreparationOutput {
     let path = folder + "/state.json"
     guard FileSystem.kind(path) != .missing else { return nil }
     let data = Data(try InputFile.contents(of: path, limit: 1 << 30))
-    guard let state = try? JSONDecoder().decode(State.self, from: data), state.version == 2 else {
+    guard let state = try? JSONDecoder().decode(State.self, from: data), state.version == 2,
+      min(state.rows, state.samples, state.sampleBytes) >= 0
+    else {
       throw DVAEError.startOver(path: path, "is damaged")
     }
     guard state.settings == settings, state.part == part,

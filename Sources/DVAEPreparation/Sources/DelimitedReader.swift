@@ -27,7 +27,7 @@ struct DelimitedReader {
   var width: Int?
   private var number = 0
   // Lines of a quoted field that did not end: they are read again, one by one.
-  private var waiting: ArraySlice<[UInt8]> = []
+  private var waiting: ArraySlice<ArraySlice<UInt8>> = []
 
   // A longer field has lost its closing quote.
   private static let longestRecord = 1 << 20
@@ -49,16 +49,23 @@ struct DelimitedReader {
     return nil
   }
 
-  private mutating func nextLine() throws -> [UInt8]? {
-    guard let line = try waiting.popFirst() ?? lines.next().map({ Array($0) }) else { return nil }
+  private mutating func nextLine() throws -> ArraySlice<UInt8>? {
+    guard let line = try waiting.popFirst() ?? lines.next().map({ Array($0)[...] }) else {
+      return nil
+    }
     number += 1
-    return number == 1 ? ByteOrderMark.removed(from: line) : line
+    return number == 1 ? ByteOrderMark.removed(from: Array(line))[...] : line
   }
 
-  private mutating func fields(_ line: [UInt8]) throws -> Result<[String], Malformed> {
+  private mutating func fields(_ line: ArraySlice<UInt8>) throws -> Result<[String], Malformed> {
     var parser = RecordParser(separator: dialect.rawValue)
-    var (rest, count, more) = (parser.feed(line), line.count, [[UInt8]]())
+    var (rest, count, more) = (parser.feed(line), line.count, [ArraySlice<UInt8>]())
     while parser.isOpen {
+      // A record with more fields than the table has is none; reading on to its end would take as long
+      // for each of its lines.
+      guard parser.fields.count < width ?? .max else {
+        return lost(more, "a quoted field of several lines, and more than \(width ?? 0) fields")
+      }
       guard count <= Self.longestRecord, let line = try nextLine() else {
         return lost(more, "a quoted field that does not end")
       }
@@ -78,13 +85,15 @@ struct DelimitedReader {
     }
     if let rest {
       number -= 1
-      waiting = [Array(rest)] + waiting
+      waiting = [rest] + waiting
     }
     return .success(parser.fields.map { String(decoding: $0, as: UTF8.self) })
   }
 
   /// Loses only the first line; the lines that the quote has swallowed are read again.
-  private mutating func lost(_ more: [[UInt8]], _ reason: String) -> Result<[String], Malformed> {
+  private mutating func lost(_ more: [ArraySlice<UInt8>], _ reason: String) -> Result<
+    [String], Malformed
+  > {
     number -= more.count
     waiting = more[...] + waiting
     return .failure(Malformed(reason: reason))
@@ -110,16 +119,16 @@ private struct RecordParser {
   init(separator: UInt8) { self.separator = separator }
 
   /// Adds a line; the rest after a carriage return is another record, and is returned.
-  mutating func feed(_ line: [UInt8]) -> ArraySlice<UInt8>? {
+  mutating func feed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
     isOpen = false
-    for (index, byte) in line.enumerated() {
+    for (index, byte) in zip(line.indices, line) {
       switch (place, byte) {
       case (.quoted, UInt8(ascii: "\"")): place = .behindQuote
       case (.quoted, _): field.append(byte)
       case (_, separator): endField()
       case (_, UInt8(ascii: "\r")):
         endField()
-        return index == line.count - 1 ? nil : line[(index + 1)...]
+        return index == line.endIndex - 1 ? nil : line[(index + 1)...]
       case (.start, UInt8(ascii: "\"")): place = .quoted
       case (.behindQuote, UInt8(ascii: "\"")):
         field.append(byte)

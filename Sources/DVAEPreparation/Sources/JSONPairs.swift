@@ -95,7 +95,7 @@ struct Description {
       // Names are compared without case: URL is url.
       guard
         let key = members[name] != nil
-          ? name : members.keys.first(where: { $0.lowercased() == name }),
+          ? name : members.keys.filter({ $0.lowercased() == name }).min(by: { Key($0) < Key($1) }),
         case .string(let text)? = members[key]
       else { continue }
       members[key] = nil
