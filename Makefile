@@ -12,4 +12,4 @@ uninstall: ; @Scripts/install.sh --uninstall
 format:  ; @swift format --in-place --recursive --parallel Package.swift Sources Tests Snippets
 lint:    ; @Scripts/lint.sh
 docs:    ; @Scripts/docs.sh
-clean:   ; @rm -rf .build demo-output bench-venv
+clean:   ; @rm -rf .build demo-output bench-venv accelerator-venv

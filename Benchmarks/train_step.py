@@ -24,7 +24,7 @@ class Step:
 
     beta, temperature = 6.6, 0.5
 
-    def __init__(self, case, threads, compiled=False, bfloat16=False):
+    def __init__(self, case, threads, compiled=False, bfloat16=False, device="cpu"):
         sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "Utilities"))
         import reference_model
         import torch
@@ -34,25 +34,27 @@ class Step:
             reference_model.let_autocast_choose()
         n_hid, self.vocabulary, side, batch = map(int, case.split(":"))
         layout = torch.channels_last if compiled else torch.contiguous_format
-        self.torch, self.bfloat16 = torch, bfloat16
+        self.torch, self.bfloat16, self.device = torch, bfloat16, device
         self.encoder, self.decoder = (
-            model.to(memory_format=layout)
+            model.to(device, memory_format=layout)
             for model in reference_model.make_models(n_hid, self.vocabulary))
         self.parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
         self.average = [p.detach().clone() for p in self.parameters]
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=1e-4, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-4)
-        self.x = (0.1 + 0.8 * torch.rand(batch, 3, side, side)).to(memory_format=layout)
+            self.parameters, lr=1e-4, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-4,
+            fused=device == "cuda" or None)
+        x = 0.1 + 0.8 * torch.rand(batch, 3, side, side)
+        self.x = x.to(device, memory_format=layout)
         if compiled:
             self.loss = torch.compile(self.loss)
 
     def loss(self):
         """Mean of −ln f over pixels and channels, plus β/192 of the mean KL over positions."""
         functional, autocast = self.torch.nn.functional, self.torch.autocast
-        with autocast("cpu", self.torch.bfloat16, enabled=self.bfloat16):
+        with autocast(self.device, self.torch.bfloat16, enabled=self.bfloat16):
             logits = self.encoder(self.x)
         relaxed = functional.gumbel_softmax(logits.float(), tau=self.temperature, dim=1)
-        with autocast("cpu", self.torch.bfloat16, enabled=self.bfloat16):
+        with autocast(self.device, self.torch.bfloat16, enabled=self.bfloat16):
             mu, ln_b = self.decoder(relaxed).float().chunk(2, dim=1)
         error = (self.torch.logit(self.x) - mu).abs() * self.torch.exp(-ln_b)
         likelihood = math.log(2) + ln_b + self.torch.log(self.x * (1 - self.x)) + error

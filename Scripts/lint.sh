@@ -7,4 +7,4 @@ paths=(Package.swift Sources Tests Examples)
 if [[ -d Snippets ]]; then paths+=(Snippets); fi
 swift format lint --strict --recursive --parallel "${paths[@]}"
 Scripts/check-laws.sh
-if command -v shellcheck >/dev/null; then shellcheck -x Scripts/*.sh .ci/run; fi
+if command -v shellcheck >/dev/null; then shellcheck -x Scripts/*.sh Benchmarks/*.sh .ci/run; fi
