@@ -75,6 +75,30 @@ struct DeviceTrainingTests {
     }
   }
 
+  /// Every update starts from the CPU's state: two runs of the same bits up to rounding drift apart,
+  /// also two of the CPU, because the optimizer's first steps hardly depend on a gradient's size.
+  @Test("Each of the first updates of the preset tiny is the CPU engine's") func presetTiny() throws
+  {
+    var configuration = TrainingConfiguration.tiny
+    configuration.updates = 8
+    let folder = TemporaryFolder()
+    let run = try RunFolder(folder.path + "/run")
+    for update in 1...8 {
+      let found = try train(
+        configuration, from: try run.latest { _ in }, devices: 1, stopAfter: 1
+      ).watcher.updates[0]
+      let expected = try train(
+        configuration, from: try run.latest { _ in }, devices: nil, folder: run,
+        stopAfter: update == 8 ? nil : 1
+      ).watcher.updates[0]
+      #expect(found.update == update && expected.update == update)
+      #expect(abs(found.loss - expected.loss) < 1e-5 * abs(expected.loss), "update \(update)")
+      #expect(abs(found.kl - expected.kl) < 1e-5 * expected.kl, "update \(update)")
+      let norm = expected.gradientNorm
+      #expect(abs(found.gradientNorm - norm) < 1e-3 * norm, "update \(update)")
+    }
+  }
+
   /// One micro-batch on one device, two on each of two.
   @Test("A run moves from the CPU to devices and back at checkpoints") func moves() throws {
     let configuration = try configuration(microBatch: 4)
