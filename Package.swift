@@ -196,6 +196,10 @@ let package = Package(
         "DVAETokens", "DVAEWeights",
       ],
       path: "Tests/DVAETestSupport", swiftSettings: swiftSettings),
+    // A plugin of XLA whose calls fail on demand.
+    .target(
+      name: "CDVAEFailingPlugin", dependencies: ["CDVAEPJRT"], path: "Tests/CDVAEFailingPlugin",
+      cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
     tests("DVAEFilesTests", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
     tests("DVAEEngineTests", ["DVAECPUEngine", "DVAEFiles", "DVAETensors"]),
     tests(
@@ -211,7 +215,8 @@ let package = Package(
     tests(
       "DVAETrainingTests",
       [
-        "DVAEAccelerator", "DVAECPUEngine", "DVAEFiles", "DVAEImages", "DVAEModel", "DVAEProgram",
+        "CDVAEFailingPlugin", "CDVAEPJRT", "DVAEAccelerator", "DVAECPUEngine", "DVAEFiles",
+        "DVAEImages", "DVAEModel", "DVAEProgram",
         "DVAETensors", "DVAETraining", "DVAEWeights",
       ]),
     tests("DVAEReportsTests", ["DVAEReports"]),
@@ -225,7 +230,12 @@ let package = Package(
     tests(
       "DVAEPreparationTests",
       ["DVAEFiles", "DVAEImages", "DVAEPreparation", "DVAETensors"]),
-    tests("DVAEKitTests", ["DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel", "DVAETokens"]),
+    tests(
+      "DVAEKitTests",
+      [
+        "DVAEDeviceModel", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel", "DVAEProgram",
+        "DVAETokens",
+      ]),
     tests(
       "DVAECommandsTests",
       [

@@ -21,8 +21,23 @@ package final class Accelerator: @unchecked Sendable {
   package let platform: String
   /// The number of devices that are used.
   package let deviceCount: Int
-  let client: UnsafeMutableRawPointer
+  private let openClient: Client
   private let devices: [UnsafeMutableRawPointer]
+
+  /// The plugin's client, closed with its last reference, also where `init` throws.
+  private final class Client {
+    let plugin: Plugin
+    let pointer: UnsafeMutableRawPointer
+
+    init(_ plugin: Plugin, _ pointer: UnsafeMutableRawPointer) {
+      self.plugin = plugin
+      self.pointer = pointer
+    }
+
+    deinit { plugin.destroy(DVAE_PJRT_CLIENT_DESTROY, pointer) }
+  }
+
+  private var client: UnsafeMutableRawPointer { openClient.pointer }
 
   /// Opens the devices of a plugin.
   ///
@@ -40,15 +55,17 @@ package final class Accelerator: @unchecked Sendable {
     }
     self.plugin = plugin
     do throws(PluginFailure) {
-      client = try Self.makeClient(plugin, wanted, reservesMemory: reservesMemory)
+      openClient = try Client(
+        plugin, Self.makeClient(plugin, wanted, reservesMemory: reservesMemory))
       var list = dvae_pjrt_devices()
-      list.client = client
+      list.client = openClient.pointer
       try plugin.call(DVAE_PJRT_CLIENT_ADDRESSABLE_DEVICES, &list)
       let found = UnsafeBufferPointer(start: list.devices, count: list.count).compactMap(\.self)
       devices = Array(found.prefix(wanted ?? found.count))
       deviceCount = devices.count
-      let name = try plugin.text(DVAE_PJRT_CLIENT_PLATFORM_NAME, of: client)
-      let version = try plugin.text(DVAE_PJRT_CLIENT_PLATFORM_VERSION, of: client)
+      let name = try plugin.text(DVAE_PJRT_CLIENT_PLATFORM_NAME, of: openClient.pointer)
+      let version = try plugin.text(
+        DVAE_PJRT_CLIENT_PLATFORM_VERSION, of: openClient.pointer)
       platform = version.isEmpty ? name : name + " " + version.filter { !$0.isNewline }
     } catch {
       throw plugin.error(error, .starting)
@@ -59,8 +76,6 @@ package final class Accelerator: @unchecked Sendable {
         .usage, "\(plugin.name): expected \(wanted ?? 1) devices, found \(deviceCount)")
     }
   }
-
-  deinit { plugin.destroy(DVAE_PJRT_CLIENT_DESTROY, client) }
 
   private static func makeClient(
     _ plugin: Plugin, _ devices: Int?, reservesMemory: Bool

@@ -61,6 +61,12 @@ package final class DeviceProgram: @unchecked Sendable {
     let plugin = accelerator.plugin
     let executable = try plugin.related(DVAE_PJRT_LOADED_EXECUTABLE, to: loaded)
     defer { plugin.destroy(DVAE_PJRT_EXECUTABLE_DESTROY, executable) }
+    return try Self.serialized(executable, plugin)
+  }
+
+  static func serialized(
+    _ executable: UnsafeMutableRawPointer, _ plugin: Plugin
+  ) throws(PluginFailure) -> [UInt8] {
     var arguments = dvae_pjrt_serialize()
     arguments.executable = UnsafeRawPointer(executable)
     try plugin.call(DVAE_PJRT_EXECUTABLE_SERIALIZE, &arguments)

@@ -1,4 +1,4 @@
-import CDVAEPJRT
+package import CDVAEPJRT
 package import DVAEFiles
 import Synchronization
 
@@ -68,6 +68,15 @@ package final class Plugin: @unchecked Sendable {
     } catch {
       throw DVAEError(.missing, "\(path): the plugin cannot start: \(error.message)")
     }
+  }
+
+  /// Makes a plugin whose calls go through another table of functions, for tests of failures.
+  package init(
+    _ plugin: Plugin,
+    through table: (UnsafePointer<dvae_pjrt_api>) -> UnsafePointer<dvae_pjrt_api>
+  ) {
+    (path, name, version) = (plugin.path, plugin.name, plugin.version)
+    api = table(plugin.api)
   }
 
   /// Returns the error for an unsupported version of the interface.

@@ -6,7 +6,8 @@ package import DVAEProgram
 package import DVAETensors
 import Synchronization
 
-/// A model on a device: the parameters stay there, and each batch size has its own program.
+/// A model on a device: the parameters stay there, and each batch size has its own program, of which
+/// the most recently used ones are kept.
 package final class DeviceModel: Sendable {
   /// The device's name for records.
   package let name: String
@@ -16,7 +17,7 @@ package final class DeviceModel: Sendable {
   private let accelerator: Accelerator
   private let precision: ProgramPrecision
   private let parameters: [String: DeviceBuffer]
-  private let programs = Mutex<[ProgramKey: RecordedProgram]>([:])
+  private let programs: Mutex<RecentlyUsed<ProgramKey, RecordedProgram>>
 
   /// The operation and input size that a program is compiled for.
   private struct ProgramKey: Hashable {
@@ -34,12 +35,20 @@ package final class DeviceModel: Sendable {
 
   /// Uploads the given parts.
   ///
+  /// - Parameters:
+  ///   - architecture: the model's architecture
+  ///   - halves: the parameters of the parts
+  ///   - device: the name of the device, or the path of its plugin
+  ///   - precision: the precision of activations
+  ///   - capacity: the number of compiled programs to keep; the program of a new size replaces the
+  ///     least recently used one, which the cache on disk still has
   /// - Throws: if the device is missing or out of memory
   package init(
     _ architecture: Architecture, halves: [NetworkPlan.Half: ParameterSet], device: String,
-    _ precision: ProgramPrecision
+    _ precision: ProgramPrecision, keeping capacity: Int = 8
   ) throws(DVAEError) {
     self.halves = Set(halves.keys)
+    programs = Mutex(RecentlyUsed(capacity: capacity))
     let accelerator = try Accelerator(Plugin.load(device), devices: 1)
     name = accelerator.name
     self.architecture = architecture
@@ -53,6 +62,9 @@ package final class DeviceModel: Sendable {
     withExtendedLifetime(halves) {}
     parameters = buffers
   }
+
+  /// The number of compiled programs in memory.
+  package var programCount: Int { programs.withLock { $0.keys.count } }
 
   // MARK: Use
 
@@ -158,11 +170,13 @@ package final class DeviceModel: Sendable {
       let fitting = programs.keys.filter {
         $0.kind == kind && $0.height == height && $0.width == width && $0.batch >= batch
       }
-      if let smallest = fitting.min(by: { $0.batch < $1.batch }), let found = programs[smallest] {
+      if let smallest = fitting.min(by: { $0.batch < $1.batch }),
+        let found = programs.value(of: smallest)
+      {
         return (found, smallest.batch)
       }
       let program = try RecordedProgram(recording(key), on: accelerator, precision)
-      programs[key] = program
+      programs.add(program, key)
       return (program, batch)
     }
   }

@@ -92,3 +92,31 @@ struct PluginTests {
         + [0x3a, 8, 0x0a, 1, 0x62, 0x12, 3, 0x0a, 1, 0x78])
   }
 }
+
+/// Needs NVIDIA's plugin, and no GPU.
+@Suite(
+  "Compiling for a GPU that is not there",
+  .enabled(if: PluginSearch().find("cuda") != nil, "the plugin for CUDA is not installed"))
+struct CompiledAheadTests {
+  @Test("A convolution is compiled for an H100") func convolution() throws {
+    let program = """
+      module @convolution {
+        func.func public @main(%x: tensor<8x32x32x64xbf16>, %w: tensor<64x64x3x3xbf16>)
+            -> tensor<8x32x32x64xbf16> {
+          %0 = stablehlo.convolution(%x, %w)
+            dim_numbers = [b, 0, 1, f]x[o, i, 0, 1]->[b, 0, 1, f],
+            window = {stride = [1, 1], pad = [[1, 1], [1, 1]], lhs_dilate = [1, 1], rhs_dilate = [1, 1]}
+            {batch_group_count = 1 : i64, feature_group_count = 1 : i64}
+            : (tensor<8x32x32x64xbf16>, tensor<64x64x3x3xbf16>) -> tensor<8x32x32x64xbf16>
+          return %0 : tensor<8x32x32x64xbf16>
+        }
+      }
+      """
+    let plugin = try Plugin.load("cuda")
+    let compiled = try plugin.compile(Array(program.utf8), for: .h100)
+    #expect(compiled.size > 0)
+    #expect(compiled.memory?.arguments == 2 * (8 * 32 * 32 * 64 + 64 * 64 * 9))
+    let wrong = error { _ = try plugin.compile(Array("no program".utf8), for: .h100) }
+    #expect(wrong?.kind == .internal)
+  }
+}

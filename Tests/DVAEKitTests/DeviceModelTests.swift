@@ -1,6 +1,9 @@
+import DVAEDeviceModel
 import DVAEFiles
 import DVAEImages
 import DVAEKit
+import DVAEModel
+import DVAEProgram
 import DVAETestSupport
 import DVAETokens
 import Testing
@@ -56,6 +59,30 @@ struct DeviceModelTests {
     let (bound, otherBound) = (figures.likelihood, others.likelihood)
     #expect(abs(bound.elboNatsPerDimension - otherBound.elboNatsPerDimension) < 1e-3)
     #expect(device.engineName.hasPrefix("cpu-xla"))
+  }
+
+  @Test("Of images of many sizes, only the programs of the last sizes stay in memory")
+  func eviction() throws {
+    let loaded = try WeightsFiles(WeightsLocation(Fixture.tiny)).model
+    let model = try DeviceModel(
+      loaded.architecture, halves: [.encoder: try #require(loaded.encoder)], device: "cpu-xla",
+      .float32, keeping: 2)
+    let images = [8, 16, 24].map { testPicture($0, width: $0, height: 8) }
+    let tokens = try images.map { try model.tokens([$0]) }
+    #expect(model.programCount == 2)
+    // A program that was dropped is loaded again.
+    #expect(try images.map { try model.tokens([$0]) } == tokens)
+    #expect(tokens.map(\.count) == [1, 2, 3] && model.programCount == 2)
+  }
+
+  @Test("The least recently used value is dropped") func recentlyUsed() {
+    var values = RecentlyUsed<Int, String>(capacity: 2)
+    values.add("one", 1)
+    values.add("two", 2)
+    #expect(values.value(of: 1) == "one")
+    values.add("three", 3)
+    #expect(values.keys == [1, 3])
+    #expect(values.value(of: 2) == nil && values.value(of: 1) == "one")
   }
 
   @Test("What a device cannot do is said") func refusals() throws {

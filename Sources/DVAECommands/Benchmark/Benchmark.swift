@@ -1,5 +1,6 @@
 import DVAEFiles
 import ArgumentParser
+import DVAEAccelerator
 import DVAECPUEngine
 import DVAEKit
 import DVAEModel
@@ -73,6 +74,13 @@ struct BenchmarkCommand: ParsableCommand {
   @Flag(help: "Show how long each algorithm takes for the encoder's 3×3 layers.")
   var algorithms = false
 
+  @Option(
+    help: """
+      Compile the program of --what for this GPU, which need not be in the machine, show the memory \
+      that it needs, and end. It takes the plugin of --device cuda.
+      """)
+  var compileFor: GPUTarget?
+
   @Flag(help: "List the supported instruction sets and end.")
   var instructionSets = false
 
@@ -95,6 +103,9 @@ struct BenchmarkCommand: ParsableCommand {
     guard !isOnDevice || (precision != .int8 && !accuracy && !algorithms) else {
       throw ValidationError("--precision int8, --accuracy and --algorithms are of the CPU")
     }
+    if compileFor != nil, !isOnDevice {
+      throw ValidationError("--compile-for needs --device cuda, whose compiler it uses")
+    }
     if precision != .int8, !photos.isEmpty {
       throw ValidationError("--photos goes with --precision int8")
     }
@@ -111,6 +122,10 @@ struct BenchmarkCommand: ParsableCommand {
         console.print("\(set.name)\(set.isSupported ? "" : " (not on this machine)")")
       }
       return
+    }
+    if let compileFor {
+      let report = try compiledAhead(for: compileFor)
+      return console.print(json.json ? try reportText(report) : report.text)
     }
     if isOnDevice {
       let report = try deviceReport()
@@ -264,3 +279,5 @@ extension TensorSlice {
     }
   }
 }
+
+extension GPUTarget: ExpressibleByArgument {}

@@ -1,9 +1,10 @@
 import DVAEDeviceModel
-import DVAEDeviceModel
 import DVAEAccelerator
+import DVAEFiles
 import DVAEKit
 import DVAEModel
 import DVAEProgram
+import DVAEReports
 import DVAETensors
 import DVAETraining
 
@@ -47,11 +48,7 @@ extension BenchmarkCommand {
     _ precision: ProgramPrecision
   ) throws -> () throws -> Void {
     let side = resolution / Architecture.pixelsPerToken
-    let recording =
-      what == .encode
-      ? try ForwardPrograms.encoder(
-        architecture, batch: images, height: resolution, width: resolution)
-      : ForwardPrograms.decoder(architecture, batch: images, height: side, width: side)
+    let recording = try recording(architecture)
     let program = try RecordedProgram(recording, on: accelerator, precision)
     var tensors: [String: DeviceBuffer] = [:]
     for parameter in parameters.parameters {
@@ -76,13 +73,85 @@ extension BenchmarkCommand {
   private func update(
     _ architecture: Architecture, _ accelerator: Accelerator, _ precision: ProgramPrecision
   ) throws -> () throws -> Void {
+    let configuration = configuration(architecture)
+    let state = try TrainingState(configuration)
+    let updater = try ProgramUpdate(configuration, on: accelerator, precision)
+    let x = input()
+    // As in training, the next batch is uploaded while the update runs.
+    return { _ = try updater.update(x, state, check: { _, _ in }, next: { x }) }
+  }
+
+  /// Returns the settings of the measured update, which is computed at once.
+  private func configuration(_ architecture: Architecture) -> TrainingConfiguration {
     var configuration = TrainingConfiguration.paper
     configuration.architecture = architecture
     (configuration.batchSize, configuration.microBatch) = (images, images)
     configuration.resolution = resolution
-    let state = try TrainingState(configuration)
-    let updater = try ProgramUpdate(configuration, on: accelerator, precision)
-    let x = input()
-    return { _ = try updater.update(x, state, check: { _, _ in }, next: { nil }) }
+    return configuration
+  }
+
+  private func recording(_ architecture: Architecture) throws -> Recording {
+    switch what {
+    case .encode:
+      return try ForwardPrograms.encoder(
+        architecture, batch: images, height: resolution, width: resolution)
+    case .decode:
+      let side = resolution / Architecture.pixelsPerToken
+      return ForwardPrograms.decoder(architecture, batch: images, height: side, width: side)
+    case .train:
+      guard
+        case .whole(let recording) = try TrainingPrograms(
+          configuration(architecture), scalesLoss: precision == .float16)
+      else {
+        throw DVAEError(.internal, "an update of one micro-batch is one program")
+      }
+      return recording
+    }
+  }
+
+  // MARK: Compiling alone
+
+  /// Compiles the measured program for a GPU that need not be there.
+  func compiledAhead(for target: GPUTarget) throws -> AheadReport {
+    let plugin = try Plugin.load(device.device)
+    let (architecture, _) = try model(weights.map { try WeightsFiles(WeightsLocation($0)).model })
+    let text = StableHLOWriter.text(
+      try recording(architecture), precision: precision.program ?? .float32)
+    let clock = ContinuousClock()
+    let start = clock.now
+    let compiled = try plugin.compile(Array(text.utf8), for: target)
+    return AheadReport(
+      what: what.rawValue, compiledFor: target.rawValue, precision: precision.rawValue,
+      resolution: resolution, batchSize: images, seconds: (clock.now - start) / .seconds(1),
+      programBytes: compiled.size, argumentBytes: compiled.memory?.arguments,
+      temporaryBytes: compiled.memory?.temporary)
+  }
+}
+
+/// The result of `dvae benchmark --compile-for`.
+struct AheadReport: Encodable {
+  let what: String
+  let compiledFor: String
+  let precision: String
+  let resolution: Int
+  let batchSize: Int
+  /// The time of compiling.
+  let seconds: Double
+  let programBytes: Int
+  /// The memory of the device for parameters, state and a batch.
+  let argumentBytes: Int?
+  /// The memory of the device for intermediate results.
+  let temporaryBytes: Int?
+
+  var text: String {
+    var line =
+      "\(what), \(precision), \(resolution)×\(resolution), batch \(batchSize): compiled for "
+      + "\(compiledFor) in \(Numbers.fixed(seconds, 1)) s"
+    if let argumentBytes, let temporaryBytes {
+      line +=
+        "; memory: \(Numbers.fixed(Double(argumentBytes) / 1e9, 2)) GB of parameters, state and "
+        + "batch, \(Numbers.fixed(Double(temporaryBytes) / 1e9, 2)) GB of intermediate results"
+    }
+    return line
   }
 }
