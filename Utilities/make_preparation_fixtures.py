@@ -7,6 +7,7 @@ import bz2
 import io
 import pathlib
 import sqlite3
+import struct
 import zipfile
 
 from PIL import Image
@@ -43,6 +44,41 @@ def picture(seed):
     file = io.BytesIO()
     image.save(file, "JPEG", quality=80)
     return file.getvalue()
+
+
+def repeat_pages(database, is_schema):
+    """A small database whose table, or list of tables, has billions of rows: interior pages lead sixty
+    times to the same next page, over several levels."""
+    database.unlink(missing_ok=True)
+    with sqlite3.connect(database, isolation_level=None) as connection:
+        connection.execute("PRAGMA page_size = 512")
+        connection.execute(f"CREATE TABLE yfcc100m_dataset ({', '.join(COLUMNS)})")
+        values = ["7"] + ["x"] * (len(COLUMNS) - 2) + ["0"]
+        for _ in range(60):
+            connection.execute(
+                f"INSERT INTO yfcc100m_dataset VALUES ({', '.join('?' * len(values))})", values)
+    pages = bytearray(database.read_bytes())
+    first, root, leaf, last = 1, 2, 3, len(pages) // 512
+
+    def lead(page, child, at=0, count=60):
+        """Writes an interior page of `count` cells: the child and a key."""
+        cells = b"".join(struct.pack(">IB", child, key + 1) for key in reversed(range(count)))
+        start = 512 - len(cells)
+        head = b"\x05" + struct.pack(">HHHBI", 0, count, start, 0, child)
+        head += b"".join(struct.pack(">H", 512 - 5 * (key + 1)) for key in range(count))
+        pages[512 * (page - 1) + at:512 * page] = head.ljust(512 - at - len(cells), b"\0") + cells
+
+    if is_schema:
+        # The list of tables begins behind the header of the file; it moves to the leaf.
+        count = struct.unpack(">H", pages[103:105])[0]
+        head, content = pages[100:108 + 2 * count], struct.unpack(">H", pages[105:107])[0]
+        pages[512 * (leaf - 1):512 * leaf] = bytes(head).ljust(content, b"\0") + pages[content:512]
+        lead(first, leaf + 1, at=100, count=40)
+    else:
+        lead(root, leaf + 1)
+    for page in range(leaf + 1, last + 1):
+        lead(page, page + 1 if page < last else leaf)
+    database.write_bytes(pages)
 
 
 def main():
@@ -93,6 +129,9 @@ def main():
         with sqlite3.connect(database) as connection:
             connection.execute("PRAGMA page_size = 4096")
             connection.execute(statement)
+
+    for name in ["rows", "schema"]:
+        repeat_pages(FOLDER / f"repeated_{name}.db", name == "schema")
 
     archive = FOLDER / "images" / "00" / "001.zip"
     archive.parent.mkdir(parents=True, exist_ok=True)

@@ -12,3 +12,6 @@ static inline void dvae_sqlite_defend(sqlite3 *database, int longest) {
   sqlite3_limit(database, SQLITE_LIMIT_ATTACHED, 0);
   sqlite3_limit(database, SQLITE_LIMIT_WORKER_THREADS, 0);
 }
+
+/// Called by SQLite after every thousand instructions; not 0 ends the query.
+static inline int dvae_sqlite_spend(void *budget) { return (*(long long *)budget -= 1000) < 0; }

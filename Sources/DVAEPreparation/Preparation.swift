@@ -107,7 +107,7 @@ package struct Preparation: Sendable {
     var summary = Summary(funnel: output.funnel)
     summary.resumed = output.rows
     var read = rows.lowerBound + output.rows
-    for _ in 0..<read { _ = try sources.next() }
+    for _ in 0..<read { guard try sources.next() != nil else { break } }
     let limiter = Limiter(threads)
     // Pairs that wait for servers must not idle the decoders.
     let window = 4 * threads + max(16, 4 * fetcher.settings.connections)

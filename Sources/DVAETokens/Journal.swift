@@ -18,6 +18,12 @@ struct JournalEntry: Codable {
   var text: String?
   /// Its description, one line of JSON, likewise.
   var json: String?
+
+  /// Whether an item can have such a grid; larger numbers would overflow sums.
+  fileprivate var isPlausible: Bool {
+    guard let grid else { return true }
+    return grid.count == 2 && grid.allSatisfy { (1...1 << 20).contains($0) }
+  }
 }
 
 /// The journal of a bulk output, beside the unfinished file.
@@ -85,10 +91,12 @@ final class Journal {
     var (count, failures) = (0, 0)
     while let line = try lines.next() {
       let data = Data(line)
-      if let entry = try? decoder.decode(JournalEntry.self, from: data) {
+      if let entry = try? decoder.decode(JournalEntry.self, from: data), entry.isPlausible {
         count += 1
         failures += entry.error == nil ? 0 : 1
-      } else if let commit = try? decoder.decode(Commit.self, from: data), commit.done == count {
+      } else if let commit = try? decoder.decode(Commit.self, from: data), commit.done == count,
+        commit.bytes >= bytes
+      {
         (done, failed, bytes) = (count, failures, commit.bytes)
         end = lines.position
       } else {

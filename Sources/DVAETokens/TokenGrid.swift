@@ -54,7 +54,9 @@ extension TokenGrid: Codable {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     let shape = try container.decode([Int].self, forKey: .shape)
     let rows = try container.decode([[UInt16]].self, forKey: .tokens)
-    guard shape.count == 2, rows.count == shape[0], rows.allSatisfy({ $0.count == shape[1] }) else {
+    guard shape.count == 2, rows.count == shape[0], shape[1] >= 0,
+      rows.allSatisfy({ $0.count == shape[1] })
+    else {
       throw DecodingError.dataCorruptedError(
         forKey: .tokens, in: container,
         debugDescription: "expected rows of tokens of shape \(shape)")

@@ -87,7 +87,7 @@ struct TarSource: TokenSource {
       guard let member = record.members.first(where: { $0.extension == name + ".npy" }) else {
         return nil
       }
-      let bytes = try reader.file.read(at: member.entry.offset, count: member.entry.size)
+      let bytes = fields.first { $0.extension == member.extension }?.bytes ?? []
       return try NpyArray.parse(bytes, path: "\(path): \(record.key).\(name).npy").stored
     }
     return .init(key: record.key, grid: tokens, soft: soft, companions: companions)
@@ -102,9 +102,12 @@ struct FolderSource: TokenSource {
   var readsCompanions = false
   // Paths in the folder that are still to be visited, the next one last.
   private var waiting: [String]
+  // The folders entered so far; folders that link to each other have infinitely many paths.
+  private var visited: Set<FileIdentity> = []
 
   init(_ path: String) throws {
     folder = Path(path).withoutTrailingSlashes.text
+    visited.formUnion([FileIdentity(path)].compactMap(\.self))
     waiting = try FileSystem.names(in: folder).reversed()
     let notes = folder + "/" + WebDatasetNotes.provenance
     provenance = FileSystem.kind(notes) == .file ? decodeProvenance(try Self.read(notes)) : nil
@@ -122,6 +125,7 @@ struct FolderSource: TokenSource {
     while let name = waiting.popLast() {
       let path = folder + "/" + name
       if FileSystem.kind(path) == .folder {
+        if let identity = FileIdentity(path), !visited.insert(identity).inserted { continue }
         waiting += try FileSystem.names(in: path).reversed().map { name + "/" + $0 }
       } else if name.hasByteSuffix("." + tokensExtension) {
         let key = String(name.dropLast(tokensExtension.count + 1))

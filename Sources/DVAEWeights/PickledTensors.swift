@@ -36,14 +36,20 @@ struct PickledTensors {
       limit: Self.maximumDepth)
   }
 
+  /// Counts steps; every loop over items counts them first.
+  private mutating func charge(_ count: Int) throws(DVAEError) {
+    steps += count
+    guard steps <= Self.maximumSteps else { throw tooDeep }
+  }
+
   private mutating func walk(
     _ value: PickleValue, _ name: String, depth: Int
   ) throws(DVAEError) {
     guard let object = machine.object(value) else { return }
-    steps += 1 + object.items.count
-    guard depth <= Self.maximumDepth, steps <= Self.maximumSteps,
-      found.count <= Self.maximumTensors, name.utf8.count <= PickleMachine.maximumName
+    guard depth <= Self.maximumDepth, found.count <= Self.maximumTensors,
+      name.utf8.count <= PickleMachine.maximumName
     else { throw tooDeep }
+    try charge(1 + object.items.count)
     switch object.kind {
     case .tensor(let tensor): found.append(Found(name: name, tensor: tensor))
     case .dictionary: try walkItems(of: object, name, depth: depth)
@@ -64,7 +70,8 @@ struct PickledTensors {
       guard let dictionary = value(part, of: module).flatMap(machine.object),
         case .dictionary = dictionary.kind
       else { continue }
-      let skipped = part == "_buffers" ? temporaryBuffers(of: module) : []
+      try charge(dictionary.items.count)
+      let skipped = part == "_buffers" ? try temporaryBuffers(of: module) : []
       try walkItems(of: dictionary, name, depth: depth, except: skipped)
     }
   }
@@ -86,10 +93,10 @@ struct PickledTensors {
   }
 
   /// Returns the names of buffers that a state dict omits.
-  private mutating func temporaryBuffers(of module: PickleObject) -> Set<String> {
+  private mutating func temporaryBuffers(of module: PickleObject) throws(DVAEError) -> Set<String> {
     let set = value("_non_persistent_buffers_set", of: module).flatMap(machine.object)
     let names = set?.items ?? []
-    steps += names.count
+    try charge(names.count)
     return Set(
       names.compactMap { value in
         guard case .text(let name) = value, name.utf8.count <= PickleMachine.maximumName else {

@@ -30,6 +30,10 @@ package struct WeightsFile: Sendable {
   /// attributes, such as `n_hid`.
   package let metadata: [String: String]
   private let positions: [Key: Int]
+  /// The largest ratio of the size of all tensors to that of the file.
+  private static let largestRatio = 16
+  /// The size in bytes that a smaller file counts as.
+  private static let alwaysAllowed = 1 << 22
   private let archive: ZipArchive?
 
   /// The tensor with a name; nil if there is none.
@@ -98,6 +102,13 @@ package struct WeightsFile: Sendable {
     self.format = format
     self.tensors = tensors
     self.metadata = metadata
+    // Tensors may share their storage, and repeat it.
+    let size = tensors.reduce(0) { $0 + $1.count * $1.elementType.byteCount }
+    guard size / Self.largestRatio <= max(file.count, Self.alwaysAllowed) else {
+      throw .limitExceeded(
+        path: file.path, what: "tensors that are so many times larger than their file",
+        limit: Self.largestRatio)
+    }
     var positions: [Key: Int] = [:]
     positions.reserveCapacity(tensors.count)
     for (position, tensor) in tensors.enumerated() {

@@ -3,6 +3,13 @@ import DVAETestSupport
 import Testing
 
 @Suite struct NumberedNamesTests {
+  @Test(.timeLimit(.minutes(1))) func openBracesTakeLittleTime() throws {
+    #expect(try NumberedNames(String(repeating: "{", count: 1_000_000)) == nil)
+    let longest = try #require(
+      try NumberedNames("{999999999999999998..999999999999999999}"))
+    #expect(longest.count == 2 && longest[1] == "999999999999999999")
+  }
+
   /// As `printf '%s\n' PATTERN` prints them in Bash.
   @Test(arguments: [
     ("t-{000000..000009}.tar", 10, "t-000000.tar", "t-000009.tar"),

@@ -26,6 +26,23 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
   return bytes
 }
 
+/// Returns the header of a file with other fields and the right checksum.
+private func header(
+  _ name: String, kind: String, _ fields: [(place: Int, text: String)] = []
+) throws -> [UInt8] {
+  var block = Array(try archive([(name, [])]).prefix(512))
+  for (place, text) in fields + [(156, kind), (148, "        ")] {
+    block.replaceSubrange(place..<place + text.utf8.count, with: Array(text.utf8))
+  }
+  let digits = String(block.reduce(0) { $0 + Int($1) }, radix: 8)
+  block.replaceSubrange(
+    148..<156,
+    with: Array((String(repeating: "0", count: 6 - digits.count) + digits).utf8) + [0, 32])
+  return block
+}
+
+private let end = [UInt8](repeating: 0, count: 1024)
+
 @Suite struct TarTests {
   private static let long =
     "set/" + String(repeating: "long", count: 20) + "/"
@@ -90,16 +107,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
   /// Links to later files, through other links, in a circle and out of the archive.
   @Test func linksLeadWithinTheArchive() throws {
     func link(_ name: String, to target: String, kind: String) throws -> [UInt8] {
-      var block = Array(try archive([(name, [])]).prefix(512))
-      block[156] = Array(kind.utf8)[0]
-      block.replaceSubrange(157..<157 + target.utf8.count, with: Array(target.utf8))
-      block.replaceSubrange(148..<156, with: Array("        ".utf8))
-      let sum = block.reduce(0) { $0 + Int($1) }
-      let digits = String(sum, radix: 8)
-      block.replaceSubrange(
-        148..<156,
-        with: Array((String(repeating: "0", count: 6 - digits.count) + digits).utf8) + [0, 32])
-      return block
+      try header(name, kind: kind, [(157, target)])
     }
     let file = Array(try archive([("d/a.txt", [5])]).dropLast(1024))
     let bytes =
@@ -107,7 +115,7 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
       + link("hard.txt", to: "./d/a.txt", kind: "1")
       + link("again.txt", to: "hard.txt", kind: "1") + link("up.txt", to: "x/../d/a.txt", kind: "2")
       + link("circle.txt", to: "circle.txt", kind: "2")
-      + link("out.txt", to: "../../etc/passwd", kind: "2") + [UInt8](repeating: 0, count: 1024)
+      + link("out.txt", to: "../../etc/passwd", kind: "2") + end
     try withFolder { folder in
       try write(bytes, to: folder + "/a.tar")
       let (found, error) = try entries(folder + "/a.tar")
@@ -117,6 +125,50 @@ private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
       for entry in found[5...] {
         let error = #expect(throws: DVAEError.self) { try reader.bytes(of: entry) }
         #expect(error?.description.contains("not in the archive") == true)
+      }
+    }
+  }
+
+  /// Each link leads to the headers of its target, which are read again.
+  @Test func manyLinksToLongHeadersAreRefused() throws {
+    let text = "65000 comment=" + String(repeating: "x", count: 65_000)
+    let comment = Array(text.utf8.prefix(64_999)) + [10, 0]
+    let padding = [UInt8](repeating: 0, count: 23)
+    let target =
+      try header("x", kind: "x", [(124, "00000176750")]) + comment + padding
+      + header("a.txt", kind: "0")
+    let link = try header("b.txt", kind: "1", [(157, "a.txt")])
+    try withFolder { folder in
+      for (count, isRead) in [(10, true), (100, false)] {
+        try write(
+          target + [[UInt8]](repeating: link, count: count).joined() + end, to: folder + "/a.tar")
+        let (found, error) = try entries(folder + "/a.tar")
+        #expect((error == nil) == isRead && (found.count == count + 1) == isRead)
+        #expect(isRead || error?.description.contains("too long headers") == true)
+      }
+    }
+  }
+
+  /// A hole of a few megabytes without any stored byte.
+  @Test func holesAreLimitedByTheStoredBytes() throws {
+    func sparse(_ size: String) throws -> [UInt8] {
+      try header(
+        "s.bin", kind: "S",
+        [(257, "ustar  "), (386, size + "\0" + String(repeating: "0", count: 11)), (483, size)])
+    }
+    try withFolder { folder in
+      for (size, isRead) in [("00003720000", true), ("00020000000", false)] {
+        try write(sparse(size) + end, to: folder + "/a.tar")
+        let (found, error) = try entries(folder + "/a.tar")
+        #expect(error == nil && found.count == 1)
+        let reader = try TarReader(path: folder + "/a.tar")
+        let entry = try #require(found.first)
+        if isRead {
+          #expect(try reader.bytes(of: entry).count == entry.size)
+        } else {
+          let error = #expect(throws: DVAEError.self) { try reader.bytes(of: entry) }
+          #expect(error?.code == .limitExceeded)
+        }
       }
     }
   }

@@ -167,6 +167,17 @@ import Testing
     #expect(error?.description.contains("without views and generated columns") == true)
   }
 
+  /// Nine pages, of which some lead sixty times to the same next page: billions of rows, in the table or in
+  /// the list of tables.
+  @Test(.timeLimit(.minutes(1))) func repeatedPagesEnd() throws {
+    let rows = try described([Fixture.path("prepare/repeated_rows.db")])
+    #expect(rows.last == "!unreadable-source" && rows.count < 100_000)
+    let error = #expect(throws: DVAEError.self) {
+      try described([Fixture.path("prepare/repeated_schema.db")])
+    }
+    #expect(error?.kind == .badData)
+  }
+
   @Test func commaSeparatedValues() throws {
     let text = """
       \u{FEFF}id,"text",file_name,license
@@ -205,6 +216,19 @@ import Testing
     #expect(returns.count == 200_000 && Set(returns) == ["a | b"])
     let quotes = try rows("q.csv", "caption,url\n" + String(repeating: "a\",\"\n", count: 50_000))
     #expect(quotes.count == 50_000)
+    // A quote that takes all lines first.
+    let again = try rows(
+      "a.csv", "caption,url\n\"\n" + String(repeating: "a,b\rc,d\n", count: 100_000))
+    #expect(again.count == 200_001 && again[0] == "!malformed-row" && again[200_000] == "c | d")
+  }
+
+  /// A record of as many fields as the table has begins on each line, and ends thousands of lines later.
+  @Test(.timeLimit(.minutes(1))) func quotesThatNeverEndEndTheTable() throws {
+    let header = "caption,url" + String(repeating: ",x", count: 16_000) + "\n"
+    let lines = String(repeating: "\"\",a\"b,\"\n", count: 20_000)
+    let found = try rows("q.csv", header + lines)
+    #expect(found.count < 20_000 && found.last == "!unreadable-source")
+    #expect(found.dropLast().allSatisfy { $0 == "!malformed-row" })
   }
 
   @Test func namesThatDifferInCaseAreTakenInOneOrder() throws {

@@ -87,6 +87,24 @@ import DVAEWeights
     #expect(error?.description.contains("line 1") == true)
   }
 
+  /// Each folder that is entered twice would double the number of paths.
+  @Test(.timeLimit(.minutes(1))) func foldersThatContainThemselvesAreReadOnce() throws {
+    let path = folder("tokens")
+    try write(NpyArray.encoded([UInt16(1)], shape: [1, 1]), to: path + "/a.tokens.npy")
+    for name in ["b", "c"] {
+      try FileManager.default.createSymbolicLink(
+        atPath: path + "/" + name, withDestinationPath: path)
+    }
+    #expect(try read("tokens").map(\.key) == ["a"])
+  }
+
+  @Test func sidesBelowZeroAreNoGrid() throws {
+    for shape in ["[0,-1]", "[-1,0]", "[0]"] {
+      let json = Data(#"{"shape":\#(shape),"tokens":[]}"#.utf8)
+      #expect(throws: DecodingError.self) { try JSONDecoder().decode(TokenGrid.self, from: json) }
+    }
+  }
+
   @Test func valuesBeyondSixteenBitsAreErrors() throws {
     try NpyArray.write([Int64]([1, 65536]), shape: [1, 2], to: folder("t.npy"))
     let error = #expect(throws: DVAEError.self) { try read("t.npy") }

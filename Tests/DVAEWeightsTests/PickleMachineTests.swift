@@ -208,6 +208,25 @@ struct PickleMachineTests {
         return list + set + [[UInt8]](repeating: [0x68, 1, 0x68, 0, 0x52], count: 4000).joined()
       }
     ),
+    // Many modules with the same parameters.
+    (
+      "shared parameters",
+      {
+        let shared = P.dictionary((0..<10_000).map { ("\($0)", [0x4E]) }) + [0x71, 0]
+        let state = P.dictionary([("_parameters", [0x68, 0])]) + [0x71, 1]
+        let module = P.global("torch.nn.modules.linear", "Identity") + [0x29, 0x81, 0x68, 1, 0x62]
+        return P.tuple([shared, state, P.tuple(Array(repeating: module, count: 10_000))])
+      }
+    ),
+    // Many tensors that repeat one number, each within its own limit.
+    (
+      "repeated numbers",
+      {
+        let storage = P.storage("FloatStorage", key: "0", count: 2)
+        let tensor = P.tensor(storage, shape: [1 << 20], strides: [0])
+        return P.dictionary((0..<100).map { ("\($0)", tensor) })
+      }
+    ),
     // Endless memo entries.
     (
       "memo",

@@ -89,7 +89,7 @@ package struct ModelFile: Sendable {
     let tokens = try stored("codes", .uint16, [card.shape.codes]).int64s().map {
       UInt16(truncatingIfNeeded: $0)
     }
-    guard (0...card.settings.updates).contains(card.update) else {
+    guard card.update >= 0, card.update <= card.settings.updates else {
       throw bad("0 to \(card.settings.updates) updates", "\(card.update)")
     }
     // Memory is allocated only after the file is known to hold all tensors.

@@ -15,11 +15,16 @@ package struct TarReader: Sendable {
   private var position = 0
   private var isDone = false
   private var targets: TarLinkTargets?
+  // The bytes of headers that were read again for links.
+  private var bytesForLinks = 0
 
   /// The size limit of long names and pax records.
   private static let maximumExtension = 1 << 20
   /// The longest chain of links to links.
   private static let maximumHops = 16
+  /// The largest ratio of the headers read for links to the archive; each link leads to others'
+  /// headers, which may be long.
+  private static let maximumRatio = 16
 
   /// Opens an archive.
   package init(path: String) throws(DVAEError) {
@@ -33,9 +38,10 @@ package struct TarReader: Sendable {
     guard !isDone else { return nil }
     isDone = true
     guard let found = try advance() else { return nil }
+    let entry = found.link == nil ? found.entry : try resolved(found)
     isDone = false
     lastEnd = found.entry.end
-    return found.link == nil ? found.entry : try resolved(found)
+    return entry
   }
 
   /// Reads the contents of an entry of this archive.
@@ -193,6 +199,10 @@ package struct TarReader: Sendable {
       guard let next = try reader.advance(), TarLinkTargets.same(next.entry.name, link) else {
         break
       }
+      bytesForLinks += next.entry.offset - start
+      guard bytesForLinks / Self.maximumRatio <= file.size else {
+        throw bad("its links lead to too many and too long headers", own.start)
+      }
       found = next
     }
     return TarEntry(
@@ -266,6 +276,14 @@ extension InputFile {
     if let problem = entry.problem {
       throw DVAEError(.badData, code: .badTar, file: "\(path): \(entry.name)", problem)
     }
+    // Holes cost memory and time, but no bytes of the archive.
+    if let stored = entry.pieces?.reduce(0, { $0 + $1.count }),
+      entry.size / 1000 > max(stored, 1024)
+    {
+      throw .limitExceeded(
+        path: "\(path): \(entry.name)",
+        what: "a sparse file that is so many times larger than its stored bytes", limit: 1000)
+    }
     guard entry.size <= limit else {
       throw .tooManyBytes(name: "\(path): \(entry.name)", bytes: entry.size, limit: limit)
     }
@@ -313,18 +331,26 @@ final class TarLinkTargets: Sendable {
   /// it.
   func start(of name: String, before place: Int) -> Int? {
     let hash = Self.hash(name)
+    let before = index(of: hash, place)
+    let last = index(of: hash, .max) - 1
+    // The file at the position itself is not its own target.
+    let found = before > 0 && places[before - 1].hash == hash ? before - 1 : last
+    guard found >= 0, places[found].hash == hash, places[found].start != place else { return nil }
+    return places[found].start
+  }
+
+  /// Returns the number of files that sort before a hash and a position.
+  private func index(of hash: Int, _ start: Int) -> Int {
     var (low, high) = (0, places.count)
     while low < high {
       let middle = (low + high) / 2
-      if (places[middle].hash, places[middle].start) < (hash, place) {
+      if (places[middle].hash, places[middle].start) < (hash, start) {
         low = middle + 1
       } else {
         high = middle
       }
     }
-    if low > 0, places[low - 1].hash == hash { return places[low - 1].start }
-    let behind = places[low...].prefix { $0.hash == hash }.last { $0.start != place }
-    return behind?.start
+    return low
   }
 
   /// Returns whether two paths are equal apart from `.` and doubled slashes.

@@ -7,6 +7,8 @@ package struct LineReader {
   private var buffer: [UInt8] = []
   private var start = 0
   private var offset = 0
+  // Whether an error has occurred; whoever reads on after it would meet it again and again.
+  private var hasFailed = false
   /// The byte offset of the next line.
   package private(set) var position = 0
 
@@ -38,8 +40,16 @@ package struct LineReader {
     self.read = read
   }
 
-  /// Returns the next line without its newline; nil at the end.
+  /// Returns the next line without its newline; nil at the end, and after an error.
   package mutating func next() throws -> ArraySlice<UInt8>? {
+    guard !hasFailed else { return nil }
+    hasFailed = true
+    let line = try advance()
+    hasFailed = false
+    return line
+  }
+
+  private mutating func advance() throws -> ArraySlice<UInt8>? {
     var searched = start
     while true {
       if let newline = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {

@@ -16,10 +16,12 @@ package struct NumberedNames {
   /// - Throws: `usage` for several ranges, and for one without names or with too many
   package init?(_ pattern: String) throws(DVAEError) {
     let bytes = Array(pattern.utf8)
+    // Two numbers of at most 18 digits, two dots and the brace.
+    let longestRange = 39
     var ranges: [(place: Range<Int>, first: ArraySlice<UInt8>, last: ArraySlice<UInt8>)] = []
     for open in bytes.indices where bytes[open] == UInt8(ascii: "{") {
       let start = open + 1
-      guard let close = bytes[start...].firstIndex(of: UInt8(ascii: "}")),
+      guard let close = bytes[start...].prefix(longestRange).firstIndex(of: UInt8(ascii: "}")),
         let dots = bytes[start..<close].firstIndex(of: UInt8(ascii: "."))
       else { continue }
       let (first, rest) = (bytes[start..<dots], bytes[dots..<close])

@@ -113,9 +113,11 @@ package enum CaptionText {
   /// alone is not a word.
   package static func words(_ text: String) -> [Substring] {
     text.split(whereSeparator: \.isWhitespace).compactMap { word in
-      guard let start = word.firstIndex(where: isPart),
-        let end = word.lastIndex(where: isPart)
-      else { return nil }
+      // Searching backwards would take quadratic time in a row of flags, whose boundaries depend on
+      // all flags before them.
+      guard let start = word.firstIndex(where: isPart) else { return nil }
+      var end = start
+      for index in word[start...].indices where isPart(word[index]) { end = index }
       return word[start...end]
     }
   }

@@ -66,7 +66,7 @@ struct PreparedPart {
     var toSkip = skipped
     for shard in shards {
       if toSkip >= shard.samples {
-        for _ in 0..<shard.samples { _ = try lines.next() }
+        for _ in 0..<shard.samples { guard try lines.next() != nil else { break } }
         toSkip -= shard.samples
         continue
       }

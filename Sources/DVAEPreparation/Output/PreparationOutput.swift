@@ -98,7 +98,10 @@ final class PreparationOutput {
     guard FileSystem.kind(path) != .missing else { return nil }
     let data = Data(try InputFile.contents(of: path, limit: 1 << 30))
     guard let state = try? JSONDecoder().decode(State.self, from: data), state.version == 2,
-      min(state.rows, state.samples, state.sampleBytes) >= 0
+      [state.rows, state.samples, state.sampleBytes, state.funnel.entered, state.mark.samples]
+        .allSatisfy({
+          (0...1 << 53).contains($0)
+        }), state.funnel.isSound
     else {
       throw DVAEError.startOver(path: path, "is damaged")
     }

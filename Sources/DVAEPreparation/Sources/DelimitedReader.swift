@@ -21,18 +21,28 @@ struct DelimitedReader {
   /// The reason why a line is not a record.
   struct Malformed: Error { var reason: String }
 
+  private let name: String
   private var lines: LineReader
   private let dialect: Dialect
   /// The number of fields in a record; nil until it is known.
   var width: Int?
   private var number = 0
-  // Lines of a quoted field that did not end: they are read again, one by one.
-  private var waiting: ArraySlice<ArraySlice<UInt8>> = []
+  // Lines in memory, and the number of those that have been taken: the lines of a quoted field that did
+  // not end are taken again, one by one.
+  private var buffer: [ArraySlice<UInt8>] = []
+  private var taken = 0
+  // The bytes of the lines that are taken again.
+  private var bytesAgain = 0
 
   // A longer field has lost its closing quote.
   private static let longestRecord = 1 << 20
+  // The largest ratio of the bytes of lines that are taken again to those of all lines, and the bytes
+  // that any table may have of them.
+  private static let largestRatio = 16
+  private static let alwaysAllowed = 1 << 22
 
   init(_ source: ByteSource, _ dialect: Dialect) {
+    name = source.name
     lines = source.lines()
     self.dialect = dialect
   }
@@ -41,61 +51,84 @@ struct DelimitedReader {
   ///
   /// Empty lines are skipped.
   mutating func next() throws -> Record? {
-    while let line = try nextLine() {
+    while true {
+      // Lines are removed many at a time, because removing moves all others.
+      if taken > buffer.count / 2 {
+        buffer.removeFirst(taken)
+        taken = 0
+      }
+      guard let line = try nextLine() else { return nil }
       let first = number
       if line.isEmpty || line == [UInt8(ascii: "\r")] { continue }
       return Record(line: first, fields: try fields(line))
     }
-    return nil
   }
 
   private mutating func nextLine() throws -> ArraySlice<UInt8>? {
-    guard let line = try waiting.popFirst() ?? lines.next().map({ Array($0)[...] }) else {
-      return nil
+    if taken == buffer.count {
+      guard let line = try lines.next() else { return nil }
+      let isFirst = number == 0
+      buffer.append(isFirst ? ByteOrderMark.removed(from: Array(line))[...] : Array(line)[...])
     }
+    taken += 1
     number += 1
-    return number == 1 ? ByteOrderMark.removed(from: Array(line))[...] : line
+    return buffer[taken - 1]
   }
 
   private mutating func fields(_ line: ArraySlice<UInt8>) throws -> Result<[String], Malformed> {
     var parser = RecordParser(separator: dialect.rawValue)
-    var (rest, count, more) = (parser.feed(line), line.count, [ArraySlice<UInt8>]())
+    var (rest, count, more) = (parser.feed(line), line.count, 0)
     while parser.isOpen {
       // A record with more fields than the table has is none; reading on to its end would take as long
       // for each of its lines.
       guard parser.fields.count < width ?? .max else {
-        return lost(more, "a quoted field of several lines, and more than \(width ?? 0) fields")
+        return try lost(
+          more, count - line.count,
+          "a quoted field of several lines, and more than \(width ?? 0) fields")
       }
-      guard count <= Self.longestRecord, let line = try nextLine() else {
-        return lost(more, "a quoted field that does not end")
+      guard count <= Self.longestRecord, let next = try nextLine() else {
+        return try lost(more, count - line.count, "a quoted field that does not end")
       }
-      more.append(line)
-      count += line.count + 1
-      rest = parser.feed(line)
+      more += 1
+      count += next.count + 1
+      rest = parser.feed(next)
     }
     // Python accepts text after the closing quote; over several lines it shows that the quote
     // belongs to another field.
-    if !more.isEmpty,
+    if more > 0,
       parser.hasTextBehindQuote || parser.fields.count != width ?? parser.fields.count
     {
-      return lost(more, "a quoted field of several lines, and \(parser.fields.count) fields")
+      return try lost(
+        more, count - line.count,
+        "a quoted field of several lines, and \(parser.fields.count) fields")
     }
     if parser.fields.count > RecordParser.mostFields {
       return .failure(Malformed(reason: "more than \(RecordParser.mostFields) fields"))
     }
     if let rest {
+      // The rest of the last line is another record.
       number -= 1
-      waiting = [rest] + waiting
+      taken -= 1
+      buffer[taken] = rest
     }
     return .success(parser.fields.map { String(decoding: $0, as: UTF8.self) })
   }
 
-  /// Loses only the first line; the lines that the quote has swallowed are read again.
-  private mutating func lost(_ more: [ArraySlice<UInt8>], _ reason: String) -> Result<
-    [String], Malformed
-  > {
-    number -= more.count
-    waiting = more[...] + waiting
+  /// Loses only the first line; the lines that the quote has swallowed, `more` of `bytes` bytes, are
+  /// taken again.
+  ///
+  /// - Throws: if too many bytes are, because a record that does not end begins on almost every line
+  private mutating func lost(
+    _ more: Int, _ bytes: Int, _ reason: String
+  ) throws(DVAEError) -> Result<[String], Malformed> {
+    bytesAgain += bytes
+    guard bytesAgain / Self.largestRatio <= max(lines.position, Self.alwaysAllowed) else {
+      throw DVAEError(
+        .badData, file: "\(name):\(number - more)",
+        "too many quoted fields do not end: the table is not quoted as CSV is")
+    }
+    number -= more
+    taken -= more
     return .failure(Malformed(reason: reason))
   }
 }

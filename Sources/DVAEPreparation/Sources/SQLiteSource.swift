@@ -16,15 +16,12 @@ struct SQLiteSource: PairSource {
   private let path: String
   private let archive: YFCCArchive
   private let query: Query
-  // Each row takes at least four bytes; a damaged tree may repeat pages endlessly.
-  private let mostRows: Int
   private var number = 0
 
   init(_ path: String, _ archive: YFCCArchive) throws {
     self.path = path
     self.archive = archive
     try Self.checkPlain(path)
-    mostRows = (FileSystem.size(path) ?? 0) / 4
     query = try Query(
       path,
       "SELECT \(Self.columns.joined(separator: ", ")) FROM \(Self.table) ORDER BY rowid")
@@ -49,10 +46,6 @@ struct SQLiteSource: PairSource {
   mutating func next() throws -> SourceRow? {
     guard let fields = try query.next() else { return nil }
     number += 1
-    guard number <= mostRows else {
-      throw DVAEError.malformed(
-        path: path, problem: "the database has more rows than bytes for them")
-    }
     let origin = "\(path):\(number)"
     guard let row = YFCCRow(fields: fields.map { $0[...] }) else {
       return .unusable(
@@ -67,11 +60,25 @@ private final class Query {
   private let path: String
   private var database: OpaquePointer?
   private var statement: OpaquePointer?
+  // The remaining instructions of SQLite, pages and bytes of results. A damaged tree may have the same
+  // pages many times, so a small file can have endless rows.
+  private let budget = UnsafeMutablePointer<Int64>.allocate(capacity: 1)
+
+  // The budget of an empty file, and for each byte of a file. A column takes an instruction, its text, and
+  // rarely a page of its own.
+  private static let least = 1 << 20
+  private static let perByte = 16
+  /// The cost of looking at a page.
+  private static let perPage = 64
 
   init(_ path: String, _ text: String) throws {
     self.path = path
+    budget.initialize(to: Int64(Self.least + Self.perByte * (FileSystem.size(path) ?? 0)))
     let opened = sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, nil)
-    if opened == SQLITE_OK { dvae_sqlite_defend(database, Int32(ByteSource.longestLine)) }
+    if opened == SQLITE_OK {
+      dvae_sqlite_defend(database, Int32(ByteSource.longestLine))
+      sqlite3_progress_handler(database, 1000, dvae_sqlite_spend, budget)
+    }
     guard opened == SQLITE_OK,
       sqlite3_prepare_v2(database, text, -1, &statement, nil) == SQLITE_OK
     else {
@@ -84,17 +91,32 @@ private final class Query {
   deinit {
     sqlite3_finalize(statement)
     sqlite3_close(database)
+    budget.deallocate()
   }
 
   /// Returns the next row as text; nil at the end.
   func next() throws(DVAEError) -> [String]? {
     switch sqlite3_step(statement) {
     case SQLITE_ROW:
-      return (0..<sqlite3_column_count(statement)).map { column in
+      let row = (0..<sqlite3_column_count(statement)).map { column in
         sqlite3_column_text(statement, column).map { String(cString: $0) } ?? ""
       }
+      budget.pointee -= Int64(row.reduce(Self.perPage * takePages()) { $0 + $1.utf8.count })
+      guard budget.pointee >= 0 else {
+        throw .malformed(path: path, problem: "the database has more rows than bytes for them")
+      }
+      return row
     case SQLITE_DONE: return nil
     default: throw DVAEError(.badData, file: path, "the database cannot be read on: \(message)")
+    }
+  }
+
+  /// Returns the number of pages that SQLite has looked at since the last call.
+  private func takePages() -> Int {
+    [SQLITE_DBSTATUS_CACHE_HIT, SQLITE_DBSTATUS_CACHE_MISS].reduce(0) { sum, counter in
+      var (current, highest): (Int32, Int32) = (0, 0)
+      sqlite3_db_status(database, counter, &current, &highest, 1)
+      return sum + Int(current)
     }
   }
 

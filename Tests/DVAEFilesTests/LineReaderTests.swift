@@ -1,0 +1,24 @@
+import DVAEFiles
+import Testing
+
+@Suite struct LineReaderTests {
+  private func reader(_ text: String, longest: Int? = nil) -> LineReader {
+    let bytes = Array(text.utf8)
+    return LineReader("lines", longest: longest) { Array(bytes.dropFirst($1).prefix($0)) }
+  }
+
+  /// Whoever goes on after an error would otherwise meet it for ever.
+  @Test func anErrorIsTheEnd() throws {
+    var lines = reader("a\n" + String(repeating: "b", count: 1 << 17), longest: 1 << 16)
+    #expect(try lines.next() == Array("a".utf8)[...])
+    #expect(throws: DVAEError.self) { try lines.next() }
+    #expect(try lines.next() == nil)
+  }
+
+  @Test func theLastLineNeedsNoNewline() throws {
+    var lines = reader("a\n\nb")
+    var found: [String] = []
+    while let line = try lines.next() { found.append(String(decoding: line, as: UTF8.self)) }
+    #expect(found == ["a", "", "b"] && lines.position == 4)
+  }
+}
