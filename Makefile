@@ -1,9 +1,10 @@
 # make demo and make test set up a fresh machine by themselves.
-.PHONY: demo serve test load bench build install uninstall format lint docs clean
+.PHONY: demo serve test fuzz load bench build install uninstall format lint docs clean
 
 demo:    ; @Scripts/demo.sh
 serve:   ; @Scripts/serve.sh $(ARGUMENTS)
 test:    ; @Scripts/test.sh
+fuzz:    ; @Scripts/fuzz.sh all 60
 load:    ; @Scripts/load.sh
 bench:   ; @Scripts/bench.sh $(ARGUMENTS)
 build:   ; @Scripts/setup.sh && swift build -c release --product dvae

@@ -252,3 +252,21 @@ if Context.environment["DVAE_DOCS"] != nil {
   package.dependencies.append(
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"))
 }
+
+// The fuzzing program, only where it is asked for: `make fuzz`. It is a target of this package, because it calls
+// `package` declarations, which other packages cannot see.
+if Context.environment["DVAE_FUZZ"] != nil {
+  // With the sanitizers, the inner loops of each instruction set take minutes to compile.
+  package.targets.first { $0.name == "CDVAEKernels" }?.cSettings?
+    .append(.unsafeFlags(["-fno-sanitize=all"]))
+  package.targets.append(
+    .executableTarget(
+      name: "DVAEFuzz",
+      dependencies: [
+        "CDVAEZLib", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel",
+        "DVAEPreparation", "DVAEServer", "DVAETensors", "DVAETokens", "DVAETraining",
+        "DVAETransformer", "DVAEWeights",
+      ],
+      path: "Tests/Fuzz", exclude: ["Seeds"], swiftSettings: swiftSettings))
+  package.products.append(.executable(name: "DVAEFuzz", targets: ["DVAEFuzz"]))
+}
