@@ -25,6 +25,21 @@ import Testing
     #expect(try value(text) == expected)
   }
 
+  /// Integers are written exactly up to 38 digits, then as the nearest number, never as something that is
+  /// not JSON.
+  @Test func longIntegersAreWrittenAsNumbers() throws {
+    for (count, sign) in [
+      (38, ""), (38, "-"), (39, "-"), (170, ""), (308, ""), (309, "-"), (5000, ""),
+    ] {
+      let digits = sign + String(repeating: "7", count: count)
+      let text = try jsonText(value(digits))
+      let number = count < 309 ? JSONValue.number(try #require(Double(digits))) : .null
+      #expect(
+        try value(String(decoding: text, as: UTF8.self)) == (count == 38 ? .digits(digits) : number)
+      )
+    }
+  }
+
   @Test func notANumberIsRead() throws {
     guard case .number(let number) = try value("NaN") else { throw CocoaError(.coderInvalidValue) }
     #expect(number.isNaN)

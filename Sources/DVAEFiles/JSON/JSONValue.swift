@@ -52,7 +52,15 @@ package enum JSONValue: Hashable, Encodable, Sendable {
     case .bool(let value): try container.encode(value)
     case .integer(let value): try container.encode(value)
     case .unsigned(let value): try container.encode(value)
-    case .digits(let value): try container.encode(Decimal(string: value) ?? .nan)
+    case .digits(let value):
+      // A Decimal holds any 38 digits; it would write zeros for others, and NaN for very many.
+      if value.utf8.count(where: { $0 != UInt8(ascii: "-") }) <= 38,
+        let integer = Decimal(string: value)
+      {
+        try container.encode(integer)
+      } else {
+        try JSONValue.number(Double(value) ?? .nan).encode(to: encoder)
+      }
     case .number(let value) where !value.isFinite: try container.encodeNil()
     case .number(let value): try container.encode(value)
     case .string(let value): try container.encode(value)
