@@ -7,7 +7,7 @@ test:    ; @Scripts/test.sh
 fuzz:    ; @Scripts/fuzz.sh all 60
 load:    ; @Scripts/load.sh
 bench:   ; @Scripts/bench.sh $(ARGUMENTS)
-build:   ; @Scripts/setup.sh && swift build -c release --product dvae
+build:   ; @Scripts/build.sh $(PRODUCT)
 install:   ; @Scripts/install.sh
 uninstall: ; @Scripts/install.sh --uninstall
 format:  ; @swift format --in-place --recursive --parallel Package.swift Sources Tests Snippets

@@ -109,8 +109,9 @@ let package = Package(
         "CDVAEZLib",
         .target(name: "CDVAECrypto", condition: .when(platforms: [.linux, .android])),
       ]),
-    // Level 2: numbers.
+    // Level 2: numbers; files of web servers.
     module("DVAETensors", ["DVAEFiles"]),
+    module("DVAEWeb", ["CDVAEWebFetch", "DVAEFiles"]),
     // Level 3: engines, accelerators and recorded programs; pictures and weights from untrusted bytes.
     module("DVAECPUEngine", ["CDVAEKernels", "DVAEFiles", "DVAETensors"]),
     module("DVAEProgram", ["DVAEFiles", "DVAETensors"]),
@@ -139,8 +140,8 @@ let package = Package(
     module(
       "DVAEPreparation",
       [
-        "CDVAEBZip2", "CDVAEGrammar", "CDVAELanguage", "CDVAESQLite", "CDVAEWebFetch", "DVAEFiles",
-        "DVAEImages", "DVAETensors", "DVAEWeights",
+        "CDVAEBZip2", "CDVAEGrammar", "CDVAELanguage", "CDVAESQLite", "DVAEFiles", "DVAEImages",
+        "DVAETensors", "DVAEWeb", "DVAEWeights",
       ]),
     // Level 6: what people import.
     module(
@@ -165,7 +166,7 @@ let package = Package(
         "DVAEAccelerator", "DVAECPUEngine", "DVAEDeviceModel", "DVAEEvaluation", "DVAEFiles",
         "DVAEImages", "DVAEKit", "DVAEModel", "DVAEPreparation", "DVAEProgram", "DVAEReports",
         "DVAETensors", "DVAETokens",
-        "DVAETraining", "DVAEWeights",
+        "DVAETraining", "DVAEWeb", "DVAEWeights",
         argumentParser,
         .target(name: "CDVAEMPI", condition: .when(traits: ["MPI"])),
         .target(name: "DVAEServer", condition: .when(traits: ["Server"])),
@@ -206,6 +207,7 @@ let package = Package(
       "DVAEAcceleratorTests",
       ["DVAEAccelerator", "DVAEFiles", "DVAEProgram", "DVAETensors"]),
     tests("DVAEProgramTests", ["DVAEFiles", "DVAEProgram", "DVAETensors"]),
+    tests("DVAEWebTests", ["DVAEFiles", "DVAEWeb"]),
     tests("DVAEWeightsTests", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
     tests("DVAEImagesTests", ["DVAEFiles", "DVAEImages", "DVAETensors"]),
     tests(
@@ -229,7 +231,7 @@ let package = Package(
     tests("DVAEServerTests", ["DVAEFiles", "DVAEImages", "DVAEKit", "DVAEServer"]),
     tests(
       "DVAEPreparationTests",
-      ["DVAEFiles", "DVAEImages", "DVAEPreparation", "DVAETensors"]),
+      ["DVAEFiles", "DVAEImages", "DVAEPreparation", "DVAETensors", "DVAEWeb"]),
     tests(
       "DVAEKitTests",
       [

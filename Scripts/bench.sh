@@ -22,6 +22,6 @@ if [[ ! -e $venv/.complete && -z ${DVAE_BENCH_VENV:-} ]]; then
   install_peers
   touch "$venv/.complete"
 fi
-swift build --configuration release --product dvae >&2
-dvae="$(swift build --configuration release --show-bin-path)/dvae"
+build --product dvae >&2
+dvae="$(build --show-bin-path)/dvae"
 "$venv/bin/python" Benchmarks/bench.py --dvae "$dvae" "$@"

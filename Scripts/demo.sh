@@ -5,8 +5,8 @@
 source "$(dirname "$0")/common.sh"
 
 Scripts/setup.sh
-swift build --configuration release --product dvae
-dvae="$(swift build --configuration release --show-bin-path)/dvae"
+build --product dvae
+dvae="$(build --show-bin-path)/dvae"
 out=demo-output
 rm -rf $out
 mkdir $out

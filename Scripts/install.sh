@@ -33,8 +33,8 @@ fi
 
 if [[ -z ${DVAE:-} ]]; then
   Scripts/setup.sh
-  swift build --configuration release --product dvae
-  DVAE=$(swift build --configuration release --show-bin-path)/dvae
+  build --product dvae
+  DVAE=$(build --show-bin-path)/dvae
 fi
 # Remove the pages of commands that no longer exist.
 remove

@@ -9,7 +9,7 @@ Scripts/setup.sh libmicrohttpd
 for program in wrk python3; do
   command -v "$program" >/dev/null || fail "$program is missing; on Debian: apt-get install $program"
 done
-swift build --configuration release --product dvae --traits Server
-dvae="$(swift build --configuration release --show-bin-path --traits Server)/dvae"
+build --product dvae --traits Server
+dvae="$(build --show-bin-path --traits Server)/dvae"
 python3 Utilities/check_serve.py "$dvae" --long --weights starter "$@"
 if command -v chromium >/dev/null; then python3 Utilities/check_page.py "$dvae"; fi

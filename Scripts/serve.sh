@@ -4,5 +4,5 @@
 source "$(dirname "$0")/common.sh"
 
 Scripts/setup.sh libmicrohttpd
-swift build --configuration release --product dvae --traits Server
-exec "$(swift build --configuration release --show-bin-path --traits Server)/dvae" serve "$@"
+build --product dvae --traits Server
+exec "$(build --show-bin-path --traits Server)/dvae" serve "$@"

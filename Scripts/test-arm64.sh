@@ -11,10 +11,10 @@ if ! command -v qemu-aarch64 >/dev/null || ! command -v aarch64-linux-gnu-gcc >/
 fi
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
-for source in Sources/CDVAEKernels/*.c Utilities/kernels_agree.c; do
+for source in Sources/CDVAEKernels/{,images/}*.c Utilities/kernels_agree.c; do
   clang --target=aarch64-linux-gnu --sysroot=/usr/aarch64-linux-gnu -I/usr/aarch64-linux-gnu/include \
     -std=c17 -O2 -Wall -Werror -ISources/CDVAEKernels/include -c "$source" \
-    -o "$build/$(basename "$source").o"
+    -o "$build/${source//\//_}.o"
 done
 aarch64-linux-gnu-gcc -static "$build"/*.o -lm -o "$build/kernels_agree"
 qemu-aarch64 "$build/kernels_agree"

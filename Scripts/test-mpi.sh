@@ -11,7 +11,7 @@ if ! command -v mpirun >/dev/null; then
 fi
 say "building with the trait MPI"
 build=${1:-.build/mpi}
-swift build --configuration release --product dvae --traits MPI --scratch-path "$build"
+build --product dvae --traits MPI --scratch-path "$build"
 dvae=$build/release/dvae
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

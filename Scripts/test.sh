@@ -5,7 +5,7 @@
 source "$(dirname "$0")/common.sh"
 
 Scripts/setup.sh
-swift build --configuration release --build-tests ${TRAITS:+--traits "$TRAITS"}
+build --build-tests ${TRAITS:+--traits "$TRAITS"}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 swift test --configuration release --skip-build --disable-xctest ${TRAITS:+--traits "$TRAITS"} "$@" 2>&1 | tee "$log"

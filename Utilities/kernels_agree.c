@@ -13,6 +13,7 @@
 #pragma STDC FP_CONTRACT OFF
 
 static int failures = 0;
+static const char *name;  // of the instruction set
 
 static float *filled(size_t count, uint32_t seed, float low, float high) {
   float *x = aligned_alloc(64, (count * sizeof *x + 127) / 64 * 64);
@@ -80,7 +81,7 @@ static void winograd(const dvae_kernels *t, int h, int w, int in, int out) {
         t->winograd_output(m, (size_t)rows * columns, &tile, count, y + panel * columns, &e);
       }
   }
-  check(t->name, "winograd", y, expected, (size_t)h * w * out, 9e-5 * in);
+  check(name, "winograd", y, expected, (size_t)h * w * out, 9e-5 * in);
 }
 
 static void product(const dvae_kernels *t, int rows, int k, int columns) {
@@ -111,7 +112,7 @@ static void product(const dvae_kernels *t, int rows, int k, int columns) {
   dvae_gemm p = {.a = a, .b = b, .c = y, .k = padded, .rows = rows, .columns = columns, .batch = 1,
                  .a_panel = a_panel, .b_panel = b_panel, .c_row = columns, .epilogue = &e};
   t->gemm(&p);
-  check(t->name, "gemm", y, expected, (size_t)rows * columns, 2e-7 * k * k);
+  check(name, "gemm", y, expected, (size_t)rows * columns, 2e-7 * k * k);
   float *xt = filled((size_t)rows * k, 12, 0, 0);
   for (int r = 0; r < rows; r++)
     for (int i = 0; i < k; i++) xt[i * rows + r] = x[r * k + i];
@@ -120,7 +121,7 @@ static void product(const dvae_kernels *t, int rows, int k, int columns) {
                  .a_panel = t->rows, .b_panel = (size_t)k * t->columns, .c_row = columns,
                  .a_row = rows, .b_row = t->columns};
   t->gemm_transposed(&q);
-  check(t->name, "gemm_transposed", z, sums, (size_t)rows * columns, 2e-7 * k * k);
+  check(name, "gemm_transposed", z, sums, (size_t)rows * columns, 2e-7 * k * k);
 }
 
 static void bottleneck(const dvae_kernels *t, int k) {
@@ -132,9 +133,9 @@ static void bottleneck(const dvae_kernels *t, int k) {
     kl += expected[i] * (x[i] - log(total));
   }
   t->softmax(x, k, y);
-  check(t->name, "softmax", y, expected, k, 1e-6);
+  check(name, "softmax", y, expected, k, 1e-6);
   float found = (float)t->kl(x, k);
-  check(t->name, "kl", &found, &kl, 1, 1e-5);
+  check(name, "kl", &found, &kl, 1, 1e-5);
   double most = -INFINITY;
   for (int i = 0; i < k; i++) {
     expected[i] = (x[i] - log(-log(u[i]))) / 0.5;
@@ -144,7 +145,7 @@ static void bottleneck(const dvae_kernels *t, int k) {
   for (int i = 0; i < k; i++) total += expected[i] = exp(expected[i] - most);
   for (int i = 0; i < k; i++) expected[i] /= total;
   t->gumbel_softmax(x, u, 0, 0, 0, 0.5f, k, y);
-  check(t->name, "gumbel_softmax", y, expected, k, 2e-5);
+  check(name, "gumbel_softmax", y, expected, k, 2e-5);
 }
 
 // Panels of words from whole numbers [outputs][k]; `quads` packs bytes.
@@ -213,8 +214,8 @@ static void integer_product(const dvae_kernels *t, int rows, int k, int columns,
       expected[r * columns + c] = skip[r * columns + c] + v;
       expected_q[r * columns + c] = byte(expected[r * columns + c], 100);
     }
-  check_bits(t->name, "an integer product", y, expected, (size_t)rows * columns * sizeof *y);
-  check_bits(t->name, "its bytes", q, expected_q, (size_t)rows * columns);
+  check_bits(name, "an integer product", y, expected, (size_t)rows * columns * sizeof *y);
+  check_bits(name, "its bytes", q, expected_q, (size_t)rows * columns);
 }
 
 // Winograd's way to the transformed input and from the sums back, in plain loops.
@@ -242,7 +243,7 @@ static void integer_transforms(const dvae_kernels *t, int h, int w, int channels
             }
           int found = v[p * batch + (size_t)(i / 32) * t->rows * 32 + 32 + i % 32];
           if (found != sum) {
-            printf("%s: transform %d of channel %d is %d, not %d\n", t->name, p, i, found, sum);
+            printf("%s: transform %d of channel %d is %d, not %d\n", name, p, i, found, sum);
             failures++;
             return;
           }
@@ -260,7 +261,7 @@ static void windows(int input, int outputs, int most, int32_t *starts, int32_t *
 }
 
 // Both passes of the resampling of a picture, against plain loops over whole weights.
-static void resampling(const dvae_kernels *t, int w, int h, int width, int height) {
+static void resampling(const dvae_image_kernels *t, int w, int h, int width, int height) {
   enum { MOST = 7, PAIRS = (MOST + 1) / 2 };
   uint8_t *x = malloc((size_t)3 * w * h), *wide = malloc((size_t)3 * width * h);
   uint8_t *y = malloc((size_t)3 * width * height);
@@ -306,7 +307,7 @@ static void resampling(const dvae_kernels *t, int w, int h, int width, int heigh
       sum >>= DVAE_WEIGHT_BITS;
       uint8_t byte = (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
       if (found[i] == byte) continue;
-      printf("%s: resampled byte %d of pass %d is %d, not %d\n", t->name, i, pass, found[i], byte);
+      printf("%s: resampled byte %d of pass %d is %d, not %d\n", name, i, pass, found[i], byte);
       failures++;
       return;
     }
@@ -327,7 +328,7 @@ static void resampling(const dvae_kernels *t, int w, int h, int width, int heigh
       sum += x[3 * (row * w + at) + i % 3] * weight;
     }
     if (sums[i] == sum) continue;
-    printf("%s: area sum %d is %g, not %g\n", t->name, i, sums[i], sum);
+    printf("%s: area sum %d is %g, not %g\n", name, i, sums[i], sum);
     failures++;
     return;
   }
@@ -376,16 +377,18 @@ static void screening(const dvae_kernels *t, int rows, int k, int columns, int f
         exact = value > exact ? value : exact;
       }
       if (fabs(upper[p * rows + r] - most) < 1e-5 * k && exact < most) continue;
-      printf("%s: bound %g, not %g, above %g\n", t->name, upper[p * rows + r], most, exact);
+      printf("%s: bound %g, not %g, above %g\n", name, upper[p * rows + r], most, exact);
       failures++;
       return;
     }
 }
 
 int main(void) {
-  for (int i = 0; i < dvae_kernels_count(); i++) {
-    if (!dvae_kernels_supported(i)) continue;
+  for (int i = 0; i < dvae_instruction_sets(); i++) {
+    if (!dvae_instruction_set_supported(i)) continue;
+    name = dvae_instruction_set_name(i);
     const dvae_kernels *t = dvae_kernels_at(i);
+    const dvae_image_kernels *images = dvae_image_kernels_at(i);
     winograd(t, 9, 13, 24, 40);
     winograd(t, 8, 8, 16, 6);
     product(t, 29, 37, 70);
@@ -400,10 +403,10 @@ int main(void) {
     screening(t, 29, 70, 41, 0);
     screening(t, 14, 512, 64, 1);
     screening(t, 3, 2048, 33, 1);
-    resampling(t, 61, 7, 23, 5);
-    resampling(t, 1, 2, 3, 1);
-    resampling(t, 9, 40, 40, 11);
-    printf("%s: checked\n", t->name);
+    resampling(images, 61, 7, 23, 5);
+    resampling(images, 1, 2, 3, 1);
+    resampling(images, 9, 40, 40, 11);
+    printf("%s: checked\n", name);
   }
   printf("%d failures\n", failures);
   return failures != 0;

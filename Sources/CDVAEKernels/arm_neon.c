@@ -7,7 +7,6 @@
 
 #if defined(__aarch64__)
 #define SET neon
-#define TITLE "neon"
 #define LANES 4
 #define ROWS 6
 #define VECTORS 4

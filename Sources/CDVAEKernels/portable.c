@@ -11,7 +11,6 @@
 #pragma STDC FP_CONTRACT OFF
 
 #define SET portable
-#define TITLE "portable"
 #define LANES 4
 #define ROWS 4
 #define VECTORS 2

@@ -11,7 +11,6 @@
 #if defined(__x86_64__)
 #pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2"))), apply_to = function)
 #define SET avx2
-#define TITLE "avx2"
 #define LANES 8
 #define ROWS 6
 #define VECTORS 2

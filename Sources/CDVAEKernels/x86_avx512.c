@@ -13,7 +13,6 @@
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2"))), \
     apply_to = function)
 #define SET avx512
-#define TITLE "avx512"
 #define LANES 16
 #define ROWS 14
 #define VECTORS 2
@@ -25,16 +24,9 @@
 #pragma clang attribute push(                                                                \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,bmi,bmi2"))), \
     apply_to = function)
-#undef TITLE
 #undef INTEGER
-#undef TABLE
-#define TITLE "avx512vnni"
 #define VNNI 1
 #define INTEGER(stem) PASTE(stem, avx512vnni)
-#define TABLE dvae_kernels_avx512vnni
-#include "bodies/products.inc"
-#include "bodies/screening.inc"
-#include "bodies/resampling.inc"
-#include "bodies/table.inc"
+#include "bodies/integers.inc"
 #pragma clang attribute pop
 #endif

@@ -17,12 +17,11 @@ struct dvae_fetch_handle {
 
 /// The state shared by the callbacks of one fetch.
 struct transfer {
-  const struct dvae_fetch_limits *limits;
-  struct dvae_fetch_result *result;
-  size_t capacity;
+  const struct dvae_fetch_request *request;
+  size_t count;
   int refused;
   int too_large;
-  int no_memory;
+  int stopped;
   /// The status of the current answer, and whether its X-Robots-Tag refuses.
   int answered;
   int unwanted;
@@ -129,7 +128,7 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
   struct transfer *transfer = context;
   (void)purpose;
   enum address_kind kind = kind_of(&address->addr);
-  if (kind == FORBIDDEN || (kind == PRIVATE && !transfer->limits->allow_private)) {
+  if (kind == FORBIDDEN || (kind == PRIVATE && !transfer->request->allow_private)) {
     transfer->refused = 1;
     return CURL_SOCKET_BAD;
   }
@@ -179,6 +178,8 @@ static size_t read_header(char *bytes, size_t size, size_t count, void *context)
   struct transfer *transfer = context;
   const char *line = bytes;
   size_t length = size * count;
+  if (transfer->request->header != NULL)
+    transfer->request->header(transfer->request->context, line, length);
   if (length > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
     // The first line of an answer; every redirection has one.
     transfer->unwanted = transfer->answered = 0;
@@ -187,11 +188,11 @@ static size_t read_header(char *bytes, size_t size, size_t count, void *context)
     for (digit++; digit < line + length && *digit >= '0' && *digit <= '9'; digit++)
       if (transfer->answered < 1000) transfer->answered = 10 * transfer->answered + (*digit - '0');
   } else if (length >= sizeof tag - 1 && strncasecmp(line, tag, sizeof tag - 1) == 0 &&
-             transfer->limits->robots_name != NULL) {
+             transfer->request->robots_name != NULL) {
     line += sizeof tag - 1;
     length -= sizeof tag - 1;
     trim(&line, &length);
-    if (refuses(line, length, transfer->limits->robots_name)) {
+    if (refuses(line, length, transfer->request->robots_name)) {
       size_t kept = length < sizeof transfer->tag - 1 ? length : sizeof transfer->tag - 1;
       memcpy(transfer->tag, line, kept);
       transfer->tag[kept] = 0;
@@ -201,38 +202,36 @@ static size_t read_header(char *bytes, size_t size, size_t count, void *context)
   return size * count;
 }
 
+static int is_success(const struct transfer *transfer) {
+  return transfer->answered >= 200 && transfer->answered < 300;
+}
+
 /// Returns whether the answer is the requested file, and its server forbids its use.
 static int is_unwanted(const struct transfer *transfer) {
-  return transfer->unwanted && transfer->answered >= 200 && transfer->answered < 300;
+  return transfer->unwanted && is_success(transfer);
 }
 
 static size_t receive(char *bytes, size_t size, size_t count, void *context) {
   struct transfer *transfer = context;
-  struct dvae_fetch_result *result = transfer->result;
+  const struct dvae_fetch_request *request = transfer->request;
   size_t more = size * count;
   if (is_unwanted(transfer)) return 0;
-  if (more > transfer->limits->bytes - result->count) {
+  if (more > request->bytes - transfer->count) {
     transfer->too_large = 1;
     return 0;
   }
-  if (result->count + more > transfer->capacity) {
-    size_t wanted = 2 * transfer->capacity + more;
-    uint8_t *grown = realloc(result->bytes, wanted);
-    if (grown == NULL) {
-      transfer->no_memory = 1;
-      return 0;
-    }
-    result->bytes = grown;
-    transfer->capacity = wanted;
+  transfer->count += more;
+  if (!is_success(transfer)) return more;  // read to its end, so that the connection stays open
+  if (request->take(request->context, (const uint8_t *)bytes, more) != 0) {
+    transfer->stopped = 1;
+    return 0;
   }
-  memcpy(result->bytes + result->count, bytes, more);
-  result->count += more;
   return more;
 }
 
 static int status_of(CURLcode code, const struct transfer *transfer) {
   if (transfer->too_large) return DVAE_FETCH_TOO_LARGE;
-  if (transfer->no_memory) return DVAE_FETCH_FAILED;
+  if (transfer->stopped) return DVAE_FETCH_STOPPED;
   if (is_unwanted(transfer)) return DVAE_FETCH_ROBOTS;
   switch (code) {
   case CURLE_OK: return DVAE_FETCH_OK;
@@ -263,15 +262,7 @@ static int status_of(CURLcode code, const struct transfer *transfer) {
 
 static pthread_once_t initialized = PTHREAD_ONCE_INIT;
 
-static struct curl_slist *identity_header;
-
-static void initialize(void) {
-  curl_global_init(CURL_GLOBAL_DEFAULT);
-  identity_header = curl_slist_append(NULL, "Accept-Encoding: identity");
-}
-
-/// The header that requests unencoded bytes; it lives as long as the process.
-static struct curl_slist *identity(void) { return identity_header; }
+static void initialize(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
 
 dvae_fetch_handle *dvae_fetch_open(void) {
   pthread_once(&initialized, initialize);
@@ -290,11 +281,13 @@ void dvae_fetch_close(dvae_fetch_handle *handle) {
   free(handle);
 }
 
-static void configure(CURL *curl, const char *address, struct transfer *transfer) {
-  const struct dvae_fetch_limits *limits = transfer->limits;
+static void configure(
+    CURL *curl, struct transfer *transfer, struct curl_slist *headers,
+    struct dvae_fetch_result *result) {
+  const struct dvae_fetch_request *request = transfer->request;
   // A reset keeps open connections.
   curl_easy_reset(curl);
-  curl_easy_setopt(curl, CURLOPT_URL, address);
+  curl_easy_setopt(curl, CURLOPT_URL, request->address);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075500
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -303,27 +296,25 @@ static void configure(CURL *curl, const char *address, struct transfer *transfer
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
   curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
-  // With a proxy, the address of the connection would not be the server's.
-  curl_easy_setopt(curl, CURLOPT_PROXY, "");
+  if (!request->allow_proxy) curl_easy_setopt(curl, CURLOPT_PROXY, "");
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-  curl_easy_setopt(curl, CURLOPT_MAXREDIRS, limits->redirects);
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, limits->connect_milliseconds);
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, limits->total_milliseconds);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, limits->slow_bytes);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, limits->slow_seconds);
-  curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)limits->bytes);
-  curl_easy_setopt(curl, CURLOPT_USERAGENT, limits->user_agent);
+  curl_easy_setopt(curl, CURLOPT_MAXREDIRS, request->redirects);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, request->connect_milliseconds);
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, request->total_milliseconds);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, request->slow_bytes);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, request->slow_seconds);
+  curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)request->bytes);
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, request->user_agent);
   curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
   curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, transfer);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, read_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
-  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transfer->result->message);
-  // Images are already compressed, so no encoding is requested; some servers compress them all the
-  // same.
-  curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, identity());
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, result->message);
+  // Some servers compress although no encoding is requested.
+  if (request->decompress) curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 }
 
 /// Returns 1 if a connection was made but the answer was not HTTP. Another connection may help:
@@ -331,7 +322,7 @@ static void configure(CURL *curl, const char *address, struct transfer *transfer
 static int is_stray(CURL *curl, CURLcode code, const struct transfer *transfer) {
   char *peer = NULL, *address = NULL;
   if (code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_WEIRD_SERVER_REPLY) return 0;
-  if (transfer->result->count > 0) return 0;
+  if (transfer->count > 0) return 0;
   // An answer that redirects to another protocol is HTTP.
   if (curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &address) != CURLE_OK || address == NULL ||
       strncasecmp(address, "http", 4) != 0)
@@ -340,29 +331,42 @@ static int is_stray(CURL *curl, CURLcode code, const struct transfer *transfer) 
 }
 
 /// Fetches; tries once more on a fresh connection or without decoding if that may help.
-static CURLcode perform(CURL *curl, struct transfer *transfer) {
+static CURLcode perform(CURL *curl, struct transfer *transfer, struct dvae_fetch_result *result) {
   CURLcode code = curl_easy_perform(curl);
   if (is_stray(curl, code, transfer)) {
     curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
-  } else if (code == CURLE_BAD_CONTENT_ENCODING && transfer->result->count == 0) {
+  } else if (code == CURLE_BAD_CONTENT_ENCODING && transfer->count == 0) {
     // For an unknown encoding such as "utf-8", or damaged compression, take the bytes as they are.
     curl_easy_setopt(curl, CURLOPT_HTTP_CONTENT_DECODING, 0L);
   } else {
     return code;
   }
-  transfer->result->message[0] = 0;
+  result->message[0] = 0;
   return curl_easy_perform(curl);
 }
 
+/// The request's own lines after the one that asks for unencoded bytes; NULL if memory is exhausted.
+static struct curl_slist *header_lines(const struct dvae_fetch_request *request) {
+  struct curl_slist *lines = curl_slist_append(NULL, "Accept-Encoding: identity");
+  for (const char *const *line = request->headers; lines && line && *line; line++) {
+    struct curl_slist *longer = curl_slist_append(lines, *line);
+    if (longer == NULL) curl_slist_free_all(lines);
+    lines = longer;
+  }
+  return lines;
+}
+
 int dvae_fetch(
-    dvae_fetch_handle *handle, const char *address, const struct dvae_fetch_limits *limits,
+    dvae_fetch_handle *handle, const struct dvae_fetch_request *request,
     struct dvae_fetch_result *result) {
   // libcurl writes messages of up to this size.
   _Static_assert(DVAE_FETCH_MESSAGE_BYTES >= CURL_ERROR_SIZE, "room for the message");
   memset(result, 0, sizeof *result);
-  struct transfer transfer = {.limits = limits, .result = result};
-  configure(handle->curl, address, &transfer);
-  CURLcode code = perform(handle->curl, &transfer);
+  struct curl_slist *headers = header_lines(request);
+  if (headers == NULL) return DVAE_FETCH_FAILED;
+  struct transfer transfer = {.request = request};
+  configure(handle->curl, &transfer, headers, result);
+  CURLcode code = perform(handle->curl, &transfer, result);
   int status = status_of(code, &transfer);
   if (is_stray(handle->curl, code, &transfer)) status = DVAE_FETCH_CUT;
   curl_easy_getinfo(handle->curl, CURLINFO_RESPONSE_CODE, &result->http_status);
@@ -374,11 +378,8 @@ int dvae_fetch(
   if (status == DVAE_FETCH_ROBOTS) memcpy(result->message, transfer.tag, sizeof transfer.tag);
   if (status == DVAE_FETCH_OK && (result->http_status < 200 || result->http_status > 299))
     status = DVAE_FETCH_HTTP;
+  // The handle outlives the lines.
+  curl_easy_setopt(handle->curl, CURLOPT_HTTPHEADER, NULL);
+  curl_slist_free_all(headers);
   return status;
-}
-
-void dvae_fetch_free(struct dvae_fetch_result *result) {
-  free(result->bytes);
-  result->bytes = NULL;
-  result->count = 0;
 }

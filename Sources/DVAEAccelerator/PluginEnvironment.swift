@@ -15,7 +15,7 @@ enum PluginEnvironment {
   /// Plugins read the environment when they are loaded; later changes have no effect.
   static func prepare(for plugin: String) {
     // Silences XLA's log on standard error; errors are also returned.
-    if System.variable("TF_CPP_MIN_LOG_LEVEL") == nil {
+    if environmentVariable("TF_CPP_MIN_LOG_LEVEL") == nil {
       System.setVariable("TF_CPP_MIN_LOG_LEVEL", to: "3")
     }
     // NVIDIA's wheels put their files two folders above the plugin.
@@ -38,7 +38,7 @@ enum PluginEnvironment {
 
   /// Sets the path where XLA finds the assembler and libdevice.
   private static func setDataFolder(_ folders: [String]) {
-    let flags = System.variable("XLA_FLAGS") ?? ""
+    let flags = environmentVariable("XLA_FLAGS") ?? ""
     guard !flags.contains("xla_gpu_cuda_data_dir"),
       let folder = folders.first(where: { FileSystem.kind($0 + "/nvvm/libdevice") == .folder })
     else { return }

@@ -48,19 +48,12 @@ package struct PluginSearch: Sendable {
   /// Prepares a search.
   ///
   /// - Parameter variable: the values of environment variables
-  package init(variable: (String) -> String? = System.variable) {
+  package init(variable: (String) -> String? = environmentVariable) {
     named = (variable("PJRT_NAMES_AND_LIBRARY_PATHS") ?? "").split(separator: ",").compactMap {
       guard let colon = $0.utf8.firstIndex(of: UInt8(ascii: ":")) else { return nil }
       return (String($0[..<colon]), String($0[$0.utf8.index(after: colon)...]))
     }
-    let data = variable("XDG_DATA_HOME")
-    // The XDG base directory specification says that relative paths must be ignored.
-    installFolder =
-      if let data, data.utf8.first == UInt8(ascii: "/") {
-        data + "/dvae/devices"
-      } else {
-        (variable("HOME") ?? ".") + "/.local/share/dvae/devices"
-      }
+    installFolder = UserFolder.data.path(variable) + "/devices"
     pythonFolder = variable("VIRTUAL_ENV").map { $0 + "/lib" }
   }
 

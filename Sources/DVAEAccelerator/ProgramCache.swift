@@ -19,14 +19,7 @@ package struct ProgramCache: Sendable {
 
   /// Opens a cache in a folder; by default `dvae/programs` in the user's cache folder.
   package init(_ folder: String? = nil) {
-    self.folder = folder ?? Self.standardFolder
-  }
-
-  private static var standardFolder: String {
-    if let cache = System.variable("XDG_CACHE_HOME"), cache.utf8.first == UInt8(ascii: "/") {
-      return cache + "/dvae/programs"
-    }
-    return (System.variable("HOME") ?? ".") + "/.cache/dvae/programs"
+    self.folder = folder ?? UserFolder.cache.path() + "/programs"
   }
 
   /// Returns a program's name in the cache: a hash of everything that affects its compiled form.
@@ -45,7 +38,7 @@ package struct ProgramCache: Sendable {
     hash.add(
       processor.split(separator: "\n")
         .first { $0.hasPrefix("flags") || $0.hasPrefix("Features") }.map(String.init) ?? "")
-    hash.add(System.variable("XLA_FLAGS") ?? "")
+    hash.add(environmentVariable("XLA_FLAGS") ?? "")
     hash.update(options)
     hash.update(program)
     return hash.finished()

@@ -27,9 +27,6 @@ enum System {
     dlsym(library, name)
   }
 
-  /// Returns the value of an environment variable.
-  static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
-
   /// Sets an environment variable for libraries that are loaded later.
   static func setVariable(_ name: String, to value: String) { setenv(name, value, 1) }
 

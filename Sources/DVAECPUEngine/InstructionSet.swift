@@ -24,11 +24,11 @@ package struct InstructionSet: Sendable, CustomStringConvertible {
   package static let environmentVariable = "DVAE_INSTRUCTION_SET"
 
   /// All in this build, best first.
-  package static let all: [InstructionSet] = (0..<dvae_kernels_count()).map { index in
-    let table = dvae_kernels_at(index).pointee
-    return InstructionSet(
-      name: String(cString: table.name), isSupported: dvae_kernels_supported(index) != 0,
-      kernels: Kernels(table: table))
+  package static let all: [InstructionSet] = (0..<dvae_instruction_sets()).map { index in
+    InstructionSet(
+      name: String(cString: dvae_instruction_set_name(index)),
+      isSupported: dvae_instruction_set_supported(index) != 0,
+      kernels: Kernels(table: dvae_kernels_at(index).pointee))
   }
 
   /// The supported ones, best first; the last is always `portable`.

@@ -46,8 +46,6 @@ extension PixelImage {
   ///
   /// - Throws: if the file cannot be written.
   public func write(to path: String) throws {
-    let file = try AtomicFile(path)
-    try file.write(encodePNG(self))
-    try file.commit()
+    try AtomicFile.write(encodePNG(self), to: path)
   }
 }

@@ -108,9 +108,8 @@ public struct ModelExport: Sendable {
       "// \(half.rawValue) of \(architecture.vocabulary) tokens, by swift-dvae \(DVAE.version)\n"
       + recording.inputs.enumerated().map { line("argument", $0, $1.name, $1.extents) }.joined()
       + recording.outputs.enumerated().map { line("result", $0, $1.name, $1.extents) }.joined()
-    let file = try AtomicFile(path)
-    try file.write(header + StableHLOWriter.text(recording, precision: precision))
-    try file.commit()
+    try AtomicFile.write(
+      Array((header + StableHLOWriter.text(recording, precision: precision)).utf8), to: path)
   }
 
   /// Writes the state dict of a PyTorch module.

@@ -94,14 +94,7 @@ public struct WeightsLocation: Hashable, Sendable {
   }
 
   /// The folder of `dvae weights download`: `dvae/openai` in the user's cache folder.
-  public static var downloadFolder: String {
-    let environment = ProcessInfo.processInfo.environment
-    // The XDG base directory specification says that relative paths must be ignored.
-    if let cache = environment["XDG_CACHE_HOME"], cache.hasPrefix("/") {
-      return cache + "/dvae/openai"
-    }
-    return (environment["HOME"] ?? ".") + "/.cache/dvae/openai"
-  }
+  public static var downloadFolder: String { UserFolder.cache.path() + "/openai" }
 
   private static func downloaded() throws(DVAEError) -> [String] {
     let names = try FileSystem.names(in: downloadFolder)

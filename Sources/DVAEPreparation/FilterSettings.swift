@@ -160,7 +160,7 @@ package struct FilterSettings: Codable, Hashable, Sendable {
       case .object(var members) = whole
     else { return nil }
     members[filter.rawValue] = value
-    return try? JSONDecoder().decode(FilterSettings.self, from: Data(jsonText(members)))
+    return (try? jsonText(members)).flatMap { decodedJSON(FilterSettings.self, $0) }
   }
 
   private static func mistyped(_ filter: CodingKeys, _ path: String) -> DVAEError {

@@ -1,3 +1,4 @@
+import DVAEWeb
 import DVAEImages
 package import DVAEFiles
 
@@ -216,7 +217,7 @@ package struct Preparation: Sendable {
   }
 
   private func fetch(_ address: String) async throws(Drop) -> [UInt8] {
-    do throws(Fetcher.Failure) {
+    do throws(WebFailure) {
       return try await fetcher.fetch(address)
     } catch {
       throw Drop(.image, error.kind, "\(address): \(error.detail)")

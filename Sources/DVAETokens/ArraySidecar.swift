@@ -41,11 +41,10 @@ struct ArraySidecar: Decodable {
     guard FileSystem.kind(name) == .file else { return nil }
     let file = try InputFile(path: name)
     let bytes = try file.read(at: 0, count: file.size)
-    do {
-      self = try JSONDecoder().decode(Self.self, from: Data(bytes))
-    } catch {
+    guard let sidecar = decodedJSON(Self.self, bytes) else {
       throw DVAEError(.badData, file: name, "not the list of keys that belongs to \(path)")
     }
+    self = sidecar
     self.path = name
   }
 

@@ -121,7 +121,7 @@ struct SafetensorsSource: TokenSource {
   init(_ path: String) throws {
     file = try WeightsFile.open(path)
     provenance = file.metadata["provenance"].flatMap {
-      try? JSONDecoder().decode(Provenance.self, from: Data($0.utf8))
+      decodedJSON(Provenance.self, $0.utf8)
     }
   }
 

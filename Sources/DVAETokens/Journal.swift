@@ -68,7 +68,7 @@ final class Journal {
     file = try Self.openLocked(path)
     var lines = LineReader(file)
     guard let first = try lines.next(),
-      let opening = try? JSONDecoder().decode(Opening.self, from: Data(first))
+      let opening = decodedJSON(Opening.self, first)
     else { return nil }
     guard opening.journal == 1 else {
       throw DVAEError.startOver(path: path, "a journal of kind \(opening.journal), expected 1")
@@ -86,15 +86,13 @@ final class Journal {
   }
 
   private func readCommits(_ lines: inout LineReader) throws {
-    let decoder = JSONDecoder()
     var end = lines.position
     var (count, failures) = (0, 0)
     while let line = try lines.next() {
-      let data = Data(line)
-      if let entry = try? decoder.decode(JournalEntry.self, from: data), entry.isPlausible {
+      if let entry = decodedJSON(JournalEntry.self, line), entry.isPlausible {
         count += 1
         failures += entry.error == nil ? 0 : 1
-      } else if let commit = try? decoder.decode(Commit.self, from: data), commit.done == count,
+      } else if let commit = decodedJSON(Commit.self, line), commit.done == count,
         commit.bytes >= bytes
       {
         (done, failed, bytes) = (count, failures, commit.bytes)
@@ -126,10 +124,9 @@ final class Journal {
 
   /// Calls `body` with the committed items, in order.
   func forEach(_ body: (JournalEntry) throws -> Void) throws {
-    let decoder = JSONDecoder()
     var lines = LineReader(file)
     while let line = try lines.next() {
-      if let entry = try? decoder.decode(JournalEntry.self, from: Data(line)) { try body(entry) }
+      if let entry = decodedJSON(JournalEntry.self, line) { try body(entry) }
     }
   }
 }

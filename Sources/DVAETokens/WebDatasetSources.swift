@@ -16,10 +16,6 @@ private func grid(_ bytes: [UInt8], _ name: String) throws -> TokenGrid {
   return try TokenGrid(reading: array.int64s(), shape: array.shape, name: name)
 }
 
-private func decodeProvenance(_ bytes: [UInt8]) -> Provenance? {
-  try? JSONDecoder().decode(Provenance.self, from: Data(bytes))
-}
-
 /// The `.tokens.npy` of every sample in a tar.
 struct TarSource: TokenSource {
   let provenance: Provenance?
@@ -34,7 +30,7 @@ struct TarSource: TokenSource {
     let first = try members.next()
     provenance =
       first?.name == WebDatasetNotes.provenance
-      ? try first.flatMap { decodeProvenance(try members.bytes(of: $0)) } : nil
+      ? try first.flatMap { decodedJSON(Provenance.self, try members.bytes(of: $0)) } : nil
     reader = try WebDatasetReader(path: path)
   }
 
@@ -54,7 +50,7 @@ struct TarSource: TokenSource {
     // Bytes after a checksum are not covered by it.
     guard let note = last, note.name == WebDatasetNotes.checksum else { return false }
     let bytes = try members.bytes(of: note)
-    guard let checksum = try? JSONDecoder().decode(Checksum.self, from: Data(bytes)) else {
+    guard let checksum = decodedJSON(Checksum.self, bytes) else {
       throw DVAEError(.badData, file: path, "its checksum cannot be read")
     }
     try checksum.check(path, at: note.start)
@@ -110,7 +106,8 @@ struct FolderSource: TokenSource {
     visited.formUnion([FileIdentity(path)].compactMap(\.self))
     waiting = try FileSystem.names(in: folder).reversed()
     let notes = folder + "/" + WebDatasetNotes.provenance
-    provenance = FileSystem.kind(notes) == .file ? decodeProvenance(try Self.read(notes)) : nil
+    provenance =
+      FileSystem.kind(notes) == .file ? decodedJSON(Provenance.self, try Self.read(notes)) : nil
   }
 
   func failures() throws -> [Failure] {

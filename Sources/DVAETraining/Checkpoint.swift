@@ -77,7 +77,7 @@ package enum Checkpoint {
     guard let update = file.metadata[Key.update].flatMap(Int.init),
       let configurationText = file.metadata[Key.configuration],
       let positionText = file.metadata[Key.position],
-      let position = try? JSONDecoder().decode(DataPosition.self, from: Data(positionText.utf8)),
+      let position = decodedJSON(DataPosition.self, positionText.utf8),
       let tensorChecksum = file.metadata[Key.tensorChecksum].flatMap(UInt32.init)
     else { throw bad("the metadata are damaged; use an older checkpoint") }
     let configuration: TrainingConfiguration
@@ -104,7 +104,7 @@ package enum Checkpoint {
     }
     var state = TrainingState(zerosFor: configuration, update: update, position: position)
     if let text = file.metadata[Key.lossScale] {
-      guard let scale = try? JSONDecoder().decode(LossScale.self, from: Data(text.utf8)),
+      guard let scale = decodedJSON(LossScale.self, text.utf8),
         scale.isPlausible, scale.skipped <= update
       else { throw bad("no run can have come to this loss scale: \(text)") }
       state.lossScale = scale

@@ -143,9 +143,8 @@ package struct RunFolder: Sendable {
 
   /// Writes the settings.
   package func write(_ configuration: TrainingConfiguration) throws {
-    let file = try AtomicFile(self.configuration)
-    try file.write(Array(try configuration.json()) + [UInt8(ascii: "\n")])
-    try file.commit()
+    try AtomicFile.write(
+      Array(configuration.json()) + [UInt8(ascii: "\n")], to: self.configuration)
   }
 
   private static let checkpointSuffix = ".safetensors"

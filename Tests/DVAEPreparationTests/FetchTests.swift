@@ -1,6 +1,7 @@
 import DVAETestSupport
 import DVAEFiles
 import DVAEPreparation
+import DVAEWeb
 import Foundation
 import DVAEImages
 import Synchronization
@@ -50,7 +51,7 @@ import Testing
     ("http://127.1/", "127.0.0.1:80"), ("http://[::1]:80/", "[::1]:80"), ("nothing", ""),
   ])
   func hostsHaveOneSpelling(_ address: String, _ host: String) {
-    let found = Fetcher.host(of: address)
+    let found = WebConnection.host(of: address)
     #expect(found == host || (host.isEmpty && !found.contains("://")))
   }
 
@@ -159,7 +160,7 @@ import Testing
     ("64:ff9b::a00:1", false), ("2002:a00:1::", false), ("2001:db8::1", false), ("ff02::1", false),
   ])
   func publicAddressesAreTold(_ address: String, _ isPublic: Bool) {
-    #expect(Fetcher.isPublic(address) == isPublic)
+    #expect(WebConnection.isPublic(address) == isPublic)
   }
 
   /// No host gets more requests at a time than allowed, and none waits for another.

@@ -2,6 +2,7 @@ import DVAEFiles
 import DVAEImages
 import DVAEKit
 import DVAEPreparation
+import DVAEWeb
 import DVAEServer
 import Foundation
 
@@ -15,8 +16,8 @@ extension Target {
         "address", texts("http://me@Host.example.:80/a?b#c", "[::ffff:10.0.0.1]", "2002:7f00:1::")
       ) { bytes in
         let text = String(decoding: bytes.filter { $0 != 0 }, as: UTF8.self)
-        _ = Fetcher.host(of: text)
-        _ = Fetcher.isPublic(text)
+        _ = WebConnection.host(of: text)
+        _ = WebConnection.isPublic(text)
       },
     ] + sockets
 
@@ -115,7 +116,7 @@ extension Target {
     let server = try answering.get()
     server.answer = bytes
     _ = try waiting {
-      do throws(Fetcher.Failure) {
+      do throws(WebFailure) {
         return try await fetcher.fetch("http://127.0.0.1:\(server.port)/a.jpg").count
           <= limits.maximumBytes
       } catch {

@@ -138,7 +138,6 @@ typedef struct {
 } dvae_tile;
 
 typedef struct {
-  const char *_Nonnull name;
   int rows;     // of an A panel
   int columns;  // of a B panel
 
@@ -232,25 +231,6 @@ typedef struct {
   int (*_Nonnull take_at_least)(float *_Nonnull x, const float *_Nonnull least, int count,
                                 int32_t *_Nonnull places);
 
-  // 8-bit RGB images, interleaved; the same bytes on every instruction set. Rows of `width` pixels,
-  // x_row bytes apart, to rows of axis->outputs pixels.
-  void (*_Nonnull resample_rows)(const uint8_t *_Nonnull x, size_t x_row, int rows, int width,
-                                 const dvae_resampling *_Nonnull axis, int32_t *_Nonnull words,
-                                 uint8_t *_Nonnull y, size_t y_row);
-  // Resamples columns of rows of `count` bytes.
-  void (*_Nonnull resample_columns)(const uint8_t *_Nonnull x, size_t x_row, int count,
-                                    const dvae_resampling *_Nonnull axis, uint8_t *_Nonnull y,
-                                    size_t y_row);
-  // Sums rows of `width` pixels, y_row floats apart.
-  void (*_Nonnull area_rows)(const uint8_t *_Nonnull x, size_t x_row, int rows, int width,
-                             const dvae_area *_Nonnull axis, float *_Nonnull cells,
-                             float *_Nonnull y, size_t y_row);
-  // Outputs [from, to) of columns, times `norm`, rounded half to even and limited to 255; x holds
-  // the sums of source rows `base` and following of `height`, y the first of those outputs.
-  void (*_Nonnull area_columns)(const float *_Nonnull x, int base, int height, int count,
-                                const dvae_area *_Nonnull axis, int from, int to, float norm,
-                                uint8_t *_Nonnull y);
-
   // Keeps the largest value of each row and its index; the lower index wins ties.
   void (*_Nonnull argmax_rows)(const float *_Nonnull c, size_t c_row, int rows, int columns,
                                int32_t first, float *_Nonnull best, int32_t *_Nonnull index);
@@ -300,6 +280,28 @@ typedef struct {
                          const float *_Nonnull constants);
 } dvae_kernels;
 
+// The functions on 8-bit RGB images, interleaved; the same bytes on every instruction set. They have
+// a table of their own, so that a program without the network's functions does not contain them.
+typedef struct {
+  // Rows of `width` pixels, x_row bytes apart, to rows of axis->outputs pixels.
+  void (*_Nonnull resample_rows)(const uint8_t *_Nonnull x, size_t x_row, int rows, int width,
+                                 const dvae_resampling *_Nonnull axis, int32_t *_Nonnull words,
+                                 uint8_t *_Nonnull y, size_t y_row);
+  // Resamples columns of rows of `count` bytes.
+  void (*_Nonnull resample_columns)(const uint8_t *_Nonnull x, size_t x_row, int count,
+                                    const dvae_resampling *_Nonnull axis, uint8_t *_Nonnull y,
+                                    size_t y_row);
+  // Sums rows of `width` pixels, y_row floats apart.
+  void (*_Nonnull area_rows)(const uint8_t *_Nonnull x, size_t x_row, int rows, int width,
+                             const dvae_area *_Nonnull axis, float *_Nonnull cells,
+                             float *_Nonnull y, size_t y_row);
+  // Outputs [from, to) of columns, times `norm`, rounded half to even and limited to 255; x holds
+  // the sums of source rows `base` and following of `height`, y the first of those outputs.
+  void (*_Nonnull area_columns)(const float *_Nonnull x, int base, int height, int count,
+                                const dvae_area *_Nonnull axis, int from, int to, float norm,
+                                uint8_t *_Nonnull y);
+} dvae_image_kernels;
+
 // Indices of the constants of `adamw`.
 enum {
   DVAE_ADAMW_STEP,            // lr / (1 - beta1^t)
@@ -313,13 +315,14 @@ enum {
   DVAE_ADAMW_COUNT
 };
 
-// The tables compiled for this architecture, best first; `portable` is always the last. Returns
-// their number and whether the processor and the operating system support each.
-int dvae_kernels_count(void);
+// The instruction sets of this build, best first; the last is portable.
+int dvae_instruction_sets(void);
+const char *_Nonnull dvae_instruction_set_name(int index);
+int dvae_instruction_set_supported(int index);
+// The one that the environment variable DVAE_INSTRUCTION_SET names, if it is supported, else the best
+// supported one.
+int dvae_instruction_set_preferred(void);
 const dvae_kernels *_Nonnull dvae_kernels_at(int index);
-int dvae_kernels_supported(int index);
-// The table that the environment variable DVAE_INSTRUCTION_SET names, if it is supported, else the
-// best supported one.
-const dvae_kernels *_Nonnull dvae_kernels_preferred(void);
+const dvae_image_kernels *_Nonnull dvae_image_kernels_at(int index);
 
 #endif

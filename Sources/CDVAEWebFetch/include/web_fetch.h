@@ -3,8 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// A thin layer over libcurl: one file over HTTP into memory, within limits, and never from a
-// non-public address unless allowed. The check happens when the socket is opened, for every address
+// A thin layer over libcurl: one file over HTTP, within limits, and never from a non-public address
+// unless allowed. The check happens when the socket is opened, for every address
 // of a name and for every redirection, so a name that changes its address between check and
 // connection gains nothing.
 
@@ -33,13 +33,19 @@ enum dvae_fetch_status {
   DVAE_FETCH_REDIRECTS,
   /// The server's X-Robots-Tag forbids the use of the file: `message` is the tag.
   DVAE_FETCH_ROBOTS,
-  /// Out of memory, or another internal error of the library.
+  /// `take` ended the fetch.
+  DVAE_FETCH_STOPPED,
+  /// An internal error of the library.
   DVAE_FETCH_FAILED,
 };
 
-/// The limits of a fetch.
-struct dvae_fetch_limits {
+/// A fetch: the address, its limits, and the receiver of the answer.
+struct dvae_fetch_request {
+  const char *address;
+  /// Further lines of the request's head, up to a NULL; or NULL.
+  const char *const *headers;
   long connect_milliseconds;
+  /// 0: no limit.
   long total_milliseconds;
   /// Below this many bytes per second for this many seconds, a connection counts as dead.
   long slow_bytes;
@@ -49,17 +55,26 @@ struct dvae_fetch_limits {
   /// Not zero: addresses of this machine and of private networks are allowed. Link-local ones,
   /// where clouds keep their secrets, never are.
   int allow_private;
+  /// Not zero: proxies that the environment names are used. The address of a connection is then not
+  /// the server's.
+  int allow_proxy;
+  /// Not zero: the body of an answer is decompressed.
+  int decompress;
   const char *user_agent;
   /// The robot's name in an X-Robots-Tag of the form "NAME: directives"; NULL ignores such tags.
   const char *robots_name;
+  void *context;
+  /// Takes one line of the head of an answer, of each redirection too; may be NULL.
+  void (*header)(void *context, const char *line, size_t count);
+  /// Takes the next bytes of the body of an answer with a status of 2xx; a value other than 0 ends
+  /// the fetch.
+  int (*take)(void *context, const uint8_t *bytes, size_t count);
 };
 
 enum { DVAE_FETCH_MESSAGE_BYTES = 256 };
 
-/// The result; free it with `dvae_fetch_free`.
+/// The result of a fetch beside its bytes.
 struct dvae_fetch_result {
-  uint8_t *bytes;
-  size_t count;
   long http_status;
   /// The seconds that the server asks to wait before another try; 0 if it does not.
   long retry_after;
@@ -74,9 +89,8 @@ void dvae_fetch_close(dvae_fetch_handle *handle);
 
 /// Fetches a file; returns a `dvae_fetch_status`.
 int dvae_fetch(
-    dvae_fetch_handle *handle, const char *address, const struct dvae_fetch_limits *limits,
+    dvae_fetch_handle *handle, const struct dvae_fetch_request *request,
     struct dvae_fetch_result *result);
-void dvae_fetch_free(struct dvae_fetch_result *result);
 
 /// Writes the host and port of an address in canonical form, as "host:80": without a user, in lower
 /// case, without a trailing dot, with the scheme's port by default. Returns 0, or -1 if the address

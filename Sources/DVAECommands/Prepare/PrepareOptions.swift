@@ -1,3 +1,4 @@
+import DVAEWeb
 import DVAEFiles
 import ArgumentParser
 import DVAEKit
@@ -300,7 +301,7 @@ struct FetchOptions: ParsableArguments {
     settings.perHost = perHost
     settings.hostDelay = hostDelay
     settings.userAgent =
-      userAgent ?? "\(FetchSettings.robotsName)/\(DVAE.version) (dvae prepare)"
+      userAgent ?? "\(WebRequest.programName)/\(DVAE.version) (dvae prepare)"
     settings.heedsRobotsTag = !ignoreRobotsTag
     settings.connectTimeout = connectTimeout
     settings.timeout = timeout

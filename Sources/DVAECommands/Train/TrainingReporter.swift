@@ -75,7 +75,7 @@ struct TrainingReporter: TrainingObserver {
 
   mutating func didDraw(_ pictures: ValidationPictures, update: Int) throws {
     guard let grid = pictures.grid else { return }
-    try write(encodePNG(grid), to: folder.images + "/preview.png")
+    try AtomicFile.write(encodePNG(grid), to: folder.images + "/preview.png")
     try show(grid, update)
     try writePages()
   }
@@ -88,7 +88,7 @@ struct TrainingReporter: TrainingObserver {
     let grid = pictures.grid
     let png = try grid.map(encodePNG)
     if let png {
-      try write(png, to: folder.images + "/" + String(format: "%09d.png", record.update))
+      try AtomicFile.write(png, to: folder.images + "/" + String(format: "%09d.png", record.update))
     }
     try events.append(record, grid, png: png)
     if let grid { try show(grid, record.update) }
@@ -127,15 +127,9 @@ struct TrainingReporter: TrainingObserver {
     summary.training = history.curves
     summary.validation = validationHistory.curves
     summary.seconds = history.secondsPerImage * Double(configuration.batchSize)
-    try write(Array(summary.page.html.utf8), to: folder.report)
-    try write(Array(summary.modelCard.utf8), to: folder.modelCard)
+    try AtomicFile.write(Array(summary.page.html.utf8), to: folder.report)
+    try AtomicFile.write(Array(summary.modelCard.utf8), to: folder.modelCard)
     schedule.wrote(at: .now)
-  }
-
-  private func write(_ bytes: [UInt8], to path: String) throws {
-    let file = try AtomicFile(path)
-    try file.write(bytes)
-    try file.commit()
   }
 
   /// Returns the progress line, most important numbers first, because narrow terminals truncate it.

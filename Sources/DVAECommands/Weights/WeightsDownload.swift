@@ -2,7 +2,7 @@ import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import DVAEModel
-import Foundation
+import DVAEWeb
 import DVAEWeights
 
 /// `dvae weights download`.
@@ -34,9 +34,8 @@ struct WeightsDownload: AsyncParsableCommand {
 
   func validate() throws {
     if let output { try DVAECommands.check(output: output) }
-    let url = URL(string: baseURL)
-    guard let scheme = url?.scheme?.lowercased(), ["http", "https"].contains(scheme),
-      url?.host != nil
+    guard ["http://", "https://"].contains(where: baseURL.lowercased().hasPrefix),
+      !WebConnection.host(of: baseURL).isEmpty
     else { throw ValidationError("--base-url: '\(baseURL)' is no http or https address") }
   }
 
@@ -47,14 +46,11 @@ struct WeightsDownload: AsyncParsableCommand {
       let name = half.rawValue + ".pkl"
       let path = folder + "/" + name
       let base = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
-      guard let url = URL(string: base + "/" + name) else {
-        throw DVAEError(.usage, file: "\(base)/\(name)", "no address")
-      }
       if FileSystem.kind(path) == .file, (try? Self.check(path, half)) != nil {
         console.note("\(path) is there already")
       } else {
         try overwrite.check(path)
-        try await fetch(url, path, half, console)
+        try await fetch(base + "/" + name, path, half, console)
       }
       console.print(path)
     }
@@ -62,13 +58,13 @@ struct WeightsDownload: AsyncParsableCommand {
   }
 
   private func fetch(
-    _ url: URL, _ path: String, _ half: NetworkPlan.Half, _ console: Console
+    _ address: String, _ path: String, _ half: NetworkPlan.Half, _ console: Console
   ) async throws {
     let progress = Progress(
       "downloading \(half.rawValue).pkl", of: nil, unit: .bytes, quiet: quiet.quiet,
       console: console)
     defer { progress.finish() }
-    try await Download(url, to: path).run(
+    try await Download(address, to: path).run(
       progress: { progress.update($0, of: $1) }, verify: { try Self.check($0, half) })
   }
 

@@ -82,9 +82,7 @@ package struct NpyArray: Sendable {
   package static func write<Element: NpyElement>(
     _ values: [Element], shape: [Int], to path: String
   ) throws(DVAEError) {
-    let file = try AtomicFile(path)
-    try file.write(encoded(values, shape: shape))
-    try file.commit()
+    try AtomicFile.write(encoded(values, shape: shape), to: path)
   }
 }
 

@@ -60,6 +60,15 @@ package final class AtomicFile {
 
   deinit { discard() }
 
+  /// Writes a whole file.
+  ///
+  /// - Throws: `cannotCreate` or `cannotWrite`; the previous file is then unchanged.
+  package static func write(_ bytes: [UInt8], to path: String) throws(DVAEError) {
+    let file = try AtomicFile(path)
+    try file.write(bytes)
+    try file.commit()
+  }
+
   /// Appends bytes.
   ///
   /// - Throws: `cannotWrite`, for example if the disk is full.

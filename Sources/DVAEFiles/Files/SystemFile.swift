@@ -9,6 +9,11 @@ import Musl
 // The only file of this package with system calls on files. All other code sees typed errors and
 // complete operations.
 
+/// Returns the value of an environment variable.
+package func environmentVariable(_ name: String) -> String? {
+  getenv(name).map { String(cString: $0) }
+}
+
 /// A failed system call.
 struct SystemError: Error, Sendable {
   let code: Int32

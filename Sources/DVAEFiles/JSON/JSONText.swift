@@ -34,6 +34,13 @@ package func jsonText(
   }
 }
 
+/// Returns the value that a JSON text holds; nil if it holds none of this type.
+package func decodedJSON<Value: Decodable>(
+  _ type: Value.Type, _ text: some Sequence<UInt8>
+) -> Value? {
+  try? JSONDecoder().decode(type, from: Data(text))
+}
+
 /// Returns a value as one line of JSON with its newline.
 package func jsonLine(_ value: some Encodable) throws(DVAEError) -> [UInt8] {
   try jsonText(value) + [UInt8(ascii: "\n")]

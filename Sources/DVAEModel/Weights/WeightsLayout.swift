@@ -38,21 +38,15 @@ extension WeightsFiles {
       // Hugging Face's reader requires the framework in the metadata.
       try writeSafetensors(
         folder + "/model.safetensors", tensors: tensors, metadata: ["format": "pt"])
-      try write(
+      try AtomicFile.write(
         jsonText(FlavaConfiguration(model.architecture), .pretty), to: folder + "/config.json")
     }
     let notice = folder + "/NOTICE.txt"
     if let licence {
-      try write(Array((licence + "\n").utf8), to: notice)
+      try AtomicFile.write(Array((licence + "\n").utf8), to: notice)
     } else {
       try FileSystem.remove(notice)
     }
-  }
-
-  private func write(_ bytes: [UInt8], to path: String) throws {
-    let file = try AtomicFile(path)
-    try file.write(bytes)
-    try file.commit()
   }
 }
 

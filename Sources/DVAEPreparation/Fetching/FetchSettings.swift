@@ -1,4 +1,5 @@
 package import DVAEFiles
+import DVAEWeb
 
 /// The settings for fetching images.
 package struct FetchSettings: Hashable, Sendable {
@@ -9,7 +10,7 @@ package struct FetchSettings: Hashable, Sendable {
   /// Seconds between the starts of two fetches from one host.
   package var hostDelay = 0.1
   /// The user agent sent to servers.
-  package var userAgent = FetchSettings.robotsName
+  package var userAgent = WebRequest.programName
   /// Whether images are skipped if their server's X-Robots-Tag asks for it.
   package var heedsRobotsTag = true
   /// The timeout of establishing a connection in seconds.
@@ -26,9 +27,6 @@ package struct FetchSettings: Hashable, Sendable {
   package var allowPrivate = false
   /// Seconds before the first retry; they double before each further one.
   package var pause = 1.0
-
-  /// The name by which an X-Robots-Tag can address this program alone.
-  package static let robotsName = "swift-dvae"
 
   /// The default settings.
   package init() {}

@@ -1,7 +1,7 @@
-internal import CDVAEWebFetch
 // For threads, which FoundationEssentials lacks.
 import Foundation
 import Synchronization
+package import DVAEWeb
 
 /// Fetches images with limits on concurrency, on connections per host, on the rate per host, and on
 /// each fetch.
@@ -16,6 +16,8 @@ package final class Fetcher: Sendable {
     var continuation: CheckedContinuation<Outcome, Never>
   }
 
+  private typealias Outcome = Result<[UInt8], WebFailure>
+
   private struct Host {
     var running = 0
     /// The time when the next fetch may start.
@@ -26,7 +28,7 @@ package final class Fetcher: Sendable {
     var running = 0
     var hosts: [String: Host] = [:]
     var waiting: [Waiting] = []
-    var idle: [Handle] = []
+    var idle: [WebConnection] = []
     /// The time of the next call of `startWaiting`, when a host's pause ends.
     var alarm: ContinuousClock.Instant?
 
@@ -36,48 +38,13 @@ package final class Fetcher: Sendable {
     }
   }
 
-  /// The outcome of one try.
-  private enum Outcome {
-    case bytes([UInt8])
-    case failure(Failure)
-
-    func bytes() throws(Failure) -> [UInt8] {
-      switch self {
-      case .bytes(let bytes): return bytes
-      case .failure(let failure): throw failure
-      }
-    }
-  }
-
-  /// The reason of a failed fetch.
-  package struct Failure: Error {
-    /// The kind under which it is counted.
-    package var kind: String
-    /// The message of the server or the library.
-    package var detail: String
-    /// Whether a retry may help.
-    var mayPass: Bool
-    /// Seconds that the server asks to wait.
-    var retryAfter: Int
-  }
-
-  /// A library handle, used by one thread at a time.
-  private struct Handle: @unchecked Sendable {
-    let pointer: OpaquePointer
-  }
-
   let settings: FetchSettings
   private let maxBytes: Int
   private let state = Mutex(State())
 
-  // Seconds that a connection may stay below the slowest speed.
-  private static let slowSeconds = 10
   private static let longestRetryAfter = 30
   // The number of hosts above which finished ones are removed.
   private static let manyHosts = 10_000
-
-  /// The kinds of failures without an answer from a server.
-  static let unreachable: Set<String> = ["dns", "no-connection", "timeout"]
 
   /// Makes a fetcher of files of at most `maxBytes` bytes.
   package init(_ settings: FetchSettings, maxBytes: Int) {
@@ -85,21 +52,12 @@ package final class Fetcher: Sendable {
     self.maxBytes = maxBytes
   }
 
-  deinit {
-    state.withLock { state in
-      for handle in state.idle { dvae_fetch_close(handle.pointer) }
-    }
-  }
-
-  /// Returns whether a numeric address may be fetched from without permission.
-  package static func isPublic(_ digits: String) -> Bool { dvae_fetch_address_kind(digits) == 0 }
-
   /// Fetches a file, with as many tries as the settings allow.
-  package func fetch(_ address: String) async throws(Failure) -> [UInt8] {
+  package func fetch(_ address: String) async throws(WebFailure) -> [UInt8] {
     var (attempt, pause) = (0, settings.pause)
-    let host = Self.host(of: address)
+    let host = WebConnection.host(of: address)
     // An address without a host is refused at once, and does not wait for others of its kind.
-    if host.isEmpty { return try perform(address).bytes() }
+    if host.isEmpty { return try perform(address).get() }
     while true {
       let outcome = await withCheckedContinuation { continuation in
         let waiting = Waiting(
@@ -107,8 +65,8 @@ package final class Fetcher: Sendable {
         state.withLock { $0.waiting.append(waiting) }
         startWaiting()
       }
-      do throws(Failure) {
-        return try outcome.bytes()
+      do throws(WebFailure) {
+        return try outcome.get()
       } catch {
         let failure = error
         guard failure.mayPass, attempt < settings.retries else { throw failure }
@@ -174,81 +132,20 @@ package final class Fetcher: Sendable {
     }
   }
 
-  /// Returns the host and port of an address in canonical form, by which limits apply.
-  ///
-  /// `http://me@HOST:80/`, `http://host./` and `http://host/` are the same host.
-  package static func host(of address: String) -> String {
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { host in
-      host.initialize(repeating: 0)
-      guard dvae_fetch_host(address, host.baseAddress, host.count) == 0 else { return "" }
-      return host.baseAddress.map { String(cString: $0) } ?? ""
-    }
-  }
-
   private func perform(_ address: String) -> Outcome {
-    guard let handle = takeHandle() else {
-      return .failure(
-        Failure(kind: "fetch-failed", detail: "no memory", mayPass: false, retryAfter: 0))
+    guard let connection = state.withLock({ $0.idle.popLast() }) ?? WebConnection() else {
+      return .failure(WebFailure(kind: "fetch-failed", detail: "no memory"))
     }
-    defer { state.withLock { $0.idle.append(handle) } }
-    var result = dvae_fetch_result()
-    let robotsName = settings.heedsRobotsTag ? FetchSettings.robotsName : nil
-    let status = withCStrings(settings.userAgent, robotsName) { agent, robotsName in
-      var limits = dvae_fetch_limits(
-        connect_milliseconds: Int(settings.connectTimeout * 1000),
-        total_milliseconds: Int(settings.timeout * 1000), slow_bytes: settings.slowest,
-        slow_seconds: Self.slowSeconds, redirects: settings.redirects, bytes: maxBytes,
-        allow_private: settings.allowPrivate ? 1 : 0, user_agent: agent, robots_name: robotsName)
-      return dvae_fetch(handle.pointer, address, &limits, &result)
-    }
-    defer { dvae_fetch_free(&result) }
-    guard status == Int32(DVAE_FETCH_OK.rawValue) else {
-      return .failure(Self.failure(status, result))
-    }
-    return .bytes(Array(UnsafeBufferPointer(start: result.bytes, count: result.count)))
-  }
-
-  private func takeHandle() -> Handle? {
-    if let handle = state.withLock({ $0.idle.popLast() }) { return handle }
-    return dvae_fetch_open().map { Handle(pointer: $0) }
-  }
-
-  private static func failure(_ status: Int32, _ result: dvae_fetch_result) -> Failure {
-    let message = withUnsafeBytes(of: result.message) {
-      String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-    }
-    let (kind, mayPass): (String, Bool) =
-      switch status {
-      case Int32(DVAE_FETCH_HTTP.rawValue):
-        (
-          "http-\(result.http_status)",
-          [408, 425, 429].contains(result.http_status) || result.http_status >= 500
-        )
-      case Int32(DVAE_FETCH_BAD_ADDRESS.rawValue): ("bad-address", false)
-      case Int32(DVAE_FETCH_DNS.rawValue): ("dns", false)
-      case Int32(DVAE_FETCH_PRIVATE.rawValue): ("private-address", false)
-      case Int32(DVAE_FETCH_CONNECTION.rawValue): ("no-connection", true)
-      case Int32(DVAE_FETCH_TIMEOUT.rawValue): ("timeout", true)
-      case Int32(DVAE_FETCH_TLS.rawValue): ("tls", false)
-      case Int32(DVAE_FETCH_CUT.rawValue): ("cut-connection", true)
-      case Int32(DVAE_FETCH_TOO_LARGE.rawValue): ("too-large", false)
-      case Int32(DVAE_FETCH_ROBOTS.rawValue): ("robots-tag", false)
-      case Int32(DVAE_FETCH_REDIRECTS.rawValue): ("too-many-redirects", false)
-      default: ("fetch-failed", false)
-      }
-    return Failure(
-      kind: kind, detail: message.isEmpty ? kind : message, mayPass: mayPass,
-      retryAfter: Int(result.retry_after))
-  }
-}
-
-/// Passes two texts to C; the second may be nil.
-private func withCStrings<Result>(
-  _ first: String, _ second: String?,
-  _ body: (UnsafePointer<CChar>, UnsafePointer<CChar>?) -> Result
-) -> Result {
-  first.withCString { first in
-    guard let second else { return body(first, nil) }
-    return second.withCString { body(first, $0) }
+    defer { state.withLock { $0.idle.append(connection) } }
+    var request = WebRequest(address, maxBytes: maxBytes)
+    request.connectTimeout = settings.connectTimeout
+    request.timeout = settings.timeout
+    request.slowest = settings.slowest
+    request.redirects = settings.redirects
+    request.allowPrivate = settings.allowPrivate
+    request.decompress = true
+    request.userAgent = settings.userAgent
+    request.robotsName = settings.heedsRobotsTag ? WebRequest.programName : nil
+    return Outcome { () throws(WebFailure) in try connection.fetch(request) }
   }
 }

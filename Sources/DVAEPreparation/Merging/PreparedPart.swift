@@ -62,7 +62,6 @@ struct PreparedPart {
     let list = path + "/samples.jsonl"
     let file = try InputFile(path: list)
     var lines = LineReader(list) { try file.read(at: $1, count: $0) }
-    let decoder = JSONDecoder()
     var toSkip = skipped
     for shard in shards {
       if toSkip >= shard.samples {
@@ -73,7 +72,7 @@ struct PreparedPart {
       var reader = try open(shard)
       for _ in 0..<shard.samples {
         guard let line = try lines.next(),
-          let record = try? decoder.decode(SampleRecord.self, from: Data(line))
+          let record = decodedJSON(SampleRecord.self, line)
         else {
           throw DVAEError.malformed(path: list, problem: "it lacks samples of \(shard.name)")
         }

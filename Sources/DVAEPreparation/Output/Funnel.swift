@@ -1,3 +1,5 @@
+import DVAEWeb
+
 /// The numbers of pairs that entered and left each stage, and the reasons for the drops.
 package struct Funnel: Codable, Hashable, Sendable {
   /// The stages, in order.
@@ -80,7 +82,7 @@ package struct Funnel: Codable, Hashable, Sendable {
     guard let stage = stages.first(where: { $0.name == .image }), stage.entered > 0 else {
       return nil
     }
-    let drops = stage.drops.filter { Fetcher.unreachable.contains($0.reason) }
+    let drops = stage.drops.filter { WebFailure.unreachable.contains($0.reason) }
     return drops.reduce(0) { $0 + $1.count } == stage.entered ? drops.first?.examples.first : nil
   }
 

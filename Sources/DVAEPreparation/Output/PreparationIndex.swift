@@ -33,7 +33,7 @@ struct PreparationIndex: Codable {
     let path = folder + "/index.json"
     guard FileSystem.kind(path) == .file,
       let bytes = try? InputFile.contents(of: path, limit: 1 << 30),
-      let index = try? JSONDecoder().decode(Self.self, from: Data(bytes))
+      let index = decodedJSON(Self.self, bytes)
     else { return nil }
     self = index
   }

@@ -96,12 +96,10 @@ final class PreparationOutput {
   ) throws -> State? {
     let path = folder + "/state.json"
     guard FileSystem.kind(path) != .missing else { return nil }
-    let data = Data(try InputFile.contents(of: path, limit: 1 << 30))
-    guard let state = try? JSONDecoder().decode(State.self, from: data), state.version == 2,
+    let bytes = try InputFile.contents(of: path, limit: 1 << 30)
+    guard let state = decodedJSON(State.self, bytes), state.version == 2,
       [state.rows, state.samples, state.sampleBytes, state.funnel.entered, state.mark.samples]
-        .allSatisfy({
-          (0...1 << 53).contains($0)
-        }), state.funnel.isSound
+        .allSatisfy({ (0...1 << 53).contains($0) }), state.funnel.isSound
     else {
       throw DVAEError.startOver(path: path, "is damaged")
     }
@@ -130,9 +128,8 @@ final class PreparationOutput {
     }
     try list.truncate(to: bytes)
     var lines = LineReader(list)
-    let decoder = JSONDecoder()
     while let line = try lines.next() {
-      guard let record = try? decoder.decode(SampleRecord.self, from: Data(line)),
+      guard let record = decodedJSON(SampleRecord.self, line),
         let hash = UInt64(record.phash, radix: 16)
       else {
         throw DVAEError.startOver(path: list.path, "is damaged")
@@ -169,12 +166,12 @@ final class PreparationOutput {
     try list.append(pendingList)
     pendingList = []
     try list.sync()
-    try write(
+    try AtomicFile.write(
       jsonLine(
         State(
           settings: settings, part: part, sources: sources, rows: rows, samples: samples,
           sampleBytes: list.size, mark: shards.mark, funnel: funnel)),
-      to: "state.json")
+      to: folder + "/state.json")
   }
 
   /// Completes the output and renames it.
@@ -184,15 +181,15 @@ final class PreparationOutput {
   func finish(pages: (Funnel) throws -> [String: String]) throws {
     try shards.finish()
     try commit()
-    try write(readable(funnel), to: "funnel.json")
+    try AtomicFile.write(readable(funnel), to: folder + "/funnel.json")
     for (name, text) in try pages(funnel).sorted(by: { $0.key < $1.key }) {
-      try write(Array(text.utf8), to: name)
+      try AtomicFile.write(Array(text.utf8), to: folder + "/" + name)
     }
-    try write(
+    try AtomicFile.write(
       readable(
         PreparationIndex(
           settings: settings, part: part, samples: samples, shards: shards.mark.shards)),
-      to: "index.json")
+      to: folder + "/index.json")
     try FileSystem.replaceFolder(path, with: folder)
     try FileSystem.remove(path + "/state.json")
   }
@@ -202,12 +199,6 @@ final class PreparationOutput {
 
   private func readable(_ value: some Encodable) throws -> [UInt8] {
     try jsonText(value, .pretty) + [UInt8(ascii: "\n")]
-  }
-
-  private func write(_ bytes: [UInt8], to name: String) throws {
-    let file = try AtomicFile(folder + "/" + name)
-    try file.write(bytes)
-    try file.commit()
   }
 
   /// Returns the funnel of a finished output of this same job; nil if there is none.

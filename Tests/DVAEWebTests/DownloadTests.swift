@@ -1,7 +1,6 @@
 import DVAETestSupport
 import DVAEFiles
-import DVAECommands
-import DVAEKit
+import DVAEWeb
 import Foundation
 import Testing
 
@@ -10,8 +9,7 @@ import Testing
   let body = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 7) }
 
   private func download(_ server: LoopbackServer) throws -> Download {
-    let url = try #require(URL(string: server.base + "/encoder.pkl"))
-    var download = Download(url, to: folder.path + "/models/encoder.pkl")
+    var download = Download(server.base + "/encoder.pkl", to: folder.path + "/models/encoder.pkl")
     download.pause = 0.01
     download.timeout = 5
     return download
@@ -74,7 +72,7 @@ import Testing
     try FileManager.default.createDirectory(
       atPath: folder("models"), withIntermediateDirectories: true)
     try write(body, to: download.partial)
-    let validator = #"{"url":"\#(download.url)","tag":"\"one\"","length":\#(body.count)}"#
+    let validator = #"{"url":"\#(download.address)","tag":"\"one\"","length":\#(body.count)}"#
     try write(Array(validator.utf8), to: download.partial + ".json")
     try await run(download)
     try expectComplete(download)
@@ -137,6 +135,34 @@ import Testing
     #expect(error?.kind == .missing)
     #expect(error?.description.contains("404") == true)
     #expect(server.requests.count == 1)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/models") == [])
+  }
+
+  /// A body without end is not kept.
+  @Test func tooLargeFileIsRefused() async throws {
+    let body = body
+    let server = try LoopbackServer { request, _ in .file(body, for: request) }
+    var download = try download(server)
+    download.maxBytes = body.count - 1
+    let error = await #expect(throws: DVAEError.self) { try await run(download) }
+    #expect(error?.kind == .inputOutput)
+    #expect(!FileManager.default.fileExists(atPath: download.destination))
+  }
+
+  /// A line break in the remembered version would begin another header.
+  @Test func damagedVersionStartsOver() async throws {
+    let body = body
+    let server = try LoopbackServer { request, _ in .file(body, for: request) }
+    let download = try download(server)
+    try FileManager.default.createDirectory(
+      atPath: folder("models"), withIntermediateDirectories: true)
+    try write(Array(body[..<1000]), to: download.partial)
+    let version = #"{"url":"\#(download.address)","tag":"a\r\nX-Injected: 1","length":300000}"#
+    try write(Array(version.utf8), to: download.partial + ".json")
+    try await run(download)
+    try expectComplete(download)
+    #expect(server.requests.map { $0.headers["range"] } == [nil])
+    #expect(server.requests.allSatisfy { $0.headers["x-injected"] == nil })
   }
 
   @Test func webPageIsRefused() async throws {
@@ -168,8 +194,8 @@ import Testing
   }
 
   @Test func deadAddressIsAnErrorInTime() async throws {
-    let url = try #require(URL(string: "http://127.0.0.1:1/encoder.pkl"))
-    var download = Download(url, to: folder.path + "/models/encoder.pkl")
+    var download = Download(
+      "http://127.0.0.1:1/encoder.pkl", to: folder.path + "/models/encoder.pkl")
     download.attempts = 1
     let error = await #expect(throws: DVAEError.self) { try await run(download) }
     #expect(error?.kind == .inputOutput)

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Builds a product for release, by default the program.
+# shellcheck source=Scripts/common.sh
+source "$(dirname "$0")/common.sh"
+
+Scripts/setup.sh
+build --product "${1:-dvae}"

@@ -1,0 +1,2 @@
+#define DVAE_IMAGES
+#include "../arm_neon.c"

@@ -1,0 +1,2 @@
+#define DVAE_IMAGES
+#include "../portable.c"

@@ -1,0 +1,2 @@
+#define DVAE_IMAGES
+#include "../x86_avx512.c"
