@@ -267,7 +267,7 @@ if Context.environment["DVAE_FUZZ"] != nil {
       dependencies: [
         "CDVAEZLib", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel",
         "DVAEPreparation", "DVAEServer", "DVAETensors", "DVAETokens", "DVAETraining",
-        "DVAETransformer", "DVAEWeights",
+        "DVAETransformer", "DVAEWeb", "DVAEWeights",
       ],
       path: "Tests/Fuzz", exclude: ["Seeds"], swiftSettings: swiftSettings))
   package.products.append(.executable(name: "DVAEFuzz", targets: ["DVAEFuzz"]))

@@ -16,6 +16,8 @@ struct session {
   /// The number of rows to decompress, over all passes; 0 when no pixel is missing.
   uint64_t rows_left;
   int status;
+  /// The chunk in which reading failed.
+  png_uint_32 failed_chunk;
   struct dvae_codec_report *report;
 };
 
@@ -23,6 +25,7 @@ static void fail(png_structp png, png_const_charp text) {
   struct session *session = png_get_error_ptr(png);
   dvae_codec_say(session->report, text);
   if (session->status == DVAE_CODEC_OK) session->status = DVAE_CODEC_CORRUPT;
+  session->failed_chunk = png_get_io_chunk_type(png);
   png_longjmp(png, 1);
 }
 
@@ -73,12 +76,20 @@ static void read_header(png_structp png, png_infop info, struct session *session
   }
 }
 
+/// The checksums of pixels: those of the chunks that hold them, or the one inside the compressed data.
+enum checksum { of_chunks, of_data };
+
 /// Pillow's `convert("RGB")`: palettes resolved, alpha dropped without blending, gray samples of
 /// fewer than 8 bits scaled to the full range, 16-bit colour truncated to its high byte, and 16-bit
 /// gray clipped at 255 (its "I;16" mode does not scale).
 static void read_pixels(
-    png_structp png, png_infop info, struct session *session, uint8_t *pixels) {
+    png_structp png, png_infop info, struct session *session, uint8_t *pixels,
+    enum checksum checksum) {
   read_header(png, info, session);
+  if (checksum == of_data) {
+    png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
+    png_set_benign_errors(png, 0);
+  }
   struct dvae_codec_report *report = session->report;
   png_uint_32 width = png_get_image_width(png, info), height = png_get_image_height(png, info);
   if (width != report->width || height != report->height) png_error(png, "the size has changed");
@@ -121,10 +132,19 @@ static void widen(const struct dvae_codec_report *report, uint8_t *pixels) {
   }
 }
 
+/// Returns whether all pixels were read, and their chunks' checksums fit, before reading failed. A
+/// missing end of the compressed data, of its checksum or of the file loses no pixel.
+static int has_all_pixels(const struct session *session) {
+  enum { idat = 0x49444154 };
+  if (session->rows_left > 0) return 0;
+  return session->status == DVAE_CODEC_TRUNCATED ||
+         (session->status == DVAE_CODEC_CORRUPT && session->failed_chunk != idat);
+}
+
 /// Reads the header, and the pixels if `pixels` is not NULL; `step` is the number of bytes to
 /// decompress at a time, 0 for libpng's default.
 static int read(
-    const uint8_t *bytes, size_t count, uint8_t *pixels, size_t step,
+    const uint8_t *bytes, size_t count, uint8_t *pixels, size_t step, enum checksum checksum,
     struct dvae_codec_report *report) {
   struct session session = {.bytes = bytes, .count = count, .report = report};
   report->message[0] = 0;
@@ -139,17 +159,14 @@ static int read(
   if (!setjmp(png_jmpbuf(png))) {
     if (step) png_set_compression_buffer_size(png, step);
     if (pixels) {
-      read_pixels(png, info, &session, pixels);
+      read_pixels(png, info, &session, pixels, checksum);
     } else {
       read_header(png, info, &session);
       report->width = png_get_image_width(png, info);
       report->height = png_get_image_height(png, info);
     }
   }
-  // If only a checksum or the end mark after the last pixel is missing, no pixel is lost.
-  if (session.rows_left == 0 && session.status == DVAE_CODEC_TRUNCATED) {
-    session.status = DVAE_CODEC_OK;
-  }
+  if (checksum == of_chunks && has_all_pixels(&session)) session.status = DVAE_CODEC_OK;
   if (pixels && session.status == DVAE_CODEC_OK &&
       png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, info) == 16) {
     widen(report, pixels);
@@ -159,15 +176,20 @@ static int read(
 }
 
 int dvae_png_header(const uint8_t *bytes, size_t count, struct dvae_codec_report *report) {
-  return read(bytes, count, NULL, 0, report);
+  return read(bytes, count, NULL, 0, of_chunks, report);
 }
 
 int dvae_png_decode(
     const uint8_t *bytes, size_t count, uint8_t *pixels, struct dvae_codec_report *report) {
-  int status = read(bytes, count, pixels, 0, report);
-  if (status != DVAE_CODEC_TRUNCATED) return status;
+  int status = read(bytes, count, pixels, 0, of_chunks, report);
   // zlib returns nothing for a request beyond the truncation, so read again in small pieces.
-  return read(bytes, count, pixels, 1, report);
+  if (status == DVAE_CODEC_TRUNCATED) return read(bytes, count, pixels, 1, of_chunks, report);
+  if (status != DVAE_CODEC_CORRUPT) return status;
+  // Some writers leave wrong checksums of chunks; the one of the compressed data vouches for them.
+  struct dvae_codec_report again = *report;
+  if (read(bytes, count, pixels, 0, of_data, &again) != DVAE_CODEC_OK) return status;
+  *report = again;
+  return DVAE_CODEC_OK;
 }
 
 static void put(png_structp png, png_bytep bytes, size_t count) {

@@ -211,6 +211,11 @@ static int is_unwanted(const struct transfer *transfer) {
   return transfer->unwanted && is_success(transfer);
 }
 
+/// Returns whether the answer was given up while it arrived.
+static int is_refused(const struct transfer *transfer) {
+  return transfer->too_large || transfer->stopped || is_unwanted(transfer);
+}
+
 static size_t receive(char *bytes, size_t size, size_t count, void *context) {
   struct transfer *transfer = context;
   const struct dvae_fetch_request *request = transfer->request;
@@ -338,6 +343,9 @@ static CURLcode perform(CURL *curl, struct transfer *transfer, struct dvae_fetch
   } else if (code == CURLE_BAD_CONTENT_ENCODING && transfer->count == 0) {
     // For an unknown encoding such as "utf-8", or damaged compression, take the bytes as they are.
     curl_easy_setopt(curl, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+  } else if (code == CURLE_WRITE_ERROR && transfer->count > 0 && !is_refused(transfer)) {
+    // Bytes behind the end of the compressed data, all of which has been decoded.
+    return CURLE_OK;
   } else {
     return code;
   }

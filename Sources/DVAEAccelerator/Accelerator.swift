@@ -51,7 +51,7 @@ package final class Accelerator: @unchecked Sendable {
     _ plugin: Plugin, devices wanted: Int? = nil, reservesMemory: Bool = true
   ) throws(DVAEError) {
     guard PluginEnvironment.isPossible(plugin.path) else {
-      throw DVAEError(.missing, "\(plugin.name): this machine has no TPU")
+      throw DVAEError(.missing, file: plugin.name, "this machine has no TPU")
     }
     self.plugin = plugin
     do throws(PluginFailure) {
@@ -70,10 +70,10 @@ package final class Accelerator: @unchecked Sendable {
     } catch {
       throw plugin.error(error, .starting)
     }
-    guard deviceCount > 0 else { throw DVAEError(.missing, "\(plugin.name): no device") }
+    guard deviceCount > 0 else { throw DVAEError(.missing, file: plugin.name, "no device") }
     guard deviceCount >= wanted ?? 1 else {
       throw DVAEError(
-        .usage, "\(plugin.name): expected \(wanted ?? 1) devices, found \(deviceCount)")
+        .usage, file: plugin.name, "expected \(wanted ?? 1) devices, found \(deviceCount)")
     }
   }
 

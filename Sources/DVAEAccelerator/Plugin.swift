@@ -40,19 +40,19 @@ package final class Plugin: @unchecked Sendable {
     self.path = path
     self.name = name
     guard FileSystem.kind(path) == .file else {
-      throw DVAEError(.missing, "\(path): expected a PJRT plugin, found no file")
+      throw DVAEError(.missing, file: path, "expected a PJRT plugin, found no file")
     }
     PluginEnvironment.prepare(for: path)
     // A bare name would be searched in the system's folders.
     let place = path.utf8.contains(UInt8(ascii: "/")) ? path : "./" + path
     guard let library = System.load(place) else {
-      throw DVAEError(.badData, "\(path): cannot be loaded: \(System.loadFailure())")
+      throw DVAEError(.badData, file: path, "cannot be loaded: \(System.loadFailure())")
     }
     guard let symbol = System.symbol("GetPjrtApi", in: library),
       let api = dvae_pjrt_table(symbol)
     else {
       throw DVAEError(
-        .badData, "\(path): expected a PJRT plugin, found a library without GetPjrtApi")
+        .badData, file: path, "expected a PJRT plugin, found a library without GetPjrtApi")
     }
     self.api = api
     let (major, minor) = (api.pointee.version.major, api.pointee.version.minor)
@@ -66,7 +66,7 @@ package final class Plugin: @unchecked Sendable {
     do throws(PluginFailure) {
       try call(DVAE_PJRT_PLUGIN_INITIALIZE, &nothing)
     } catch {
-      throw DVAEError(.missing, "\(path): the plugin cannot start: \(error.message)")
+      throw DVAEError(.missing, file: path, "the plugin cannot start: \(error.message)")
     }
   }
 
@@ -87,8 +87,8 @@ package final class Plugin: @unchecked Sendable {
       major != 0 || minor < DVAE_PJRT_OLDEST_MINOR || tableSize < MemoryLayout<dvae_pjrt_api>.size
     else { return nil }
     return DVAEError(
-      .badData,
-      "\(path): expected version 0.\(DVAE_PJRT_OLDEST_MINOR) or later of the PJRT interface, found "
+      .badData, file: path,
+      "expected version 0.\(DVAE_PJRT_OLDEST_MINOR) or later of the PJRT interface, found "
         + "\(major).\(minor); install \(major > 0 ? "an older" : "a newer") plugin")
   }
 

@@ -44,19 +44,19 @@ extension Plugin {
       let asked =
         if case .moving(let bytes) = step { "\(gigabytes(bytes)) for a tensor" } else { memory() }
       return DVAEError(
-        .inputOutput,
-        "\(name): the device is out of memory\(asked.isEmpty ? "" : " (\(asked))"): "
+        .inputOutput, file: name,
+        "the device is out of memory\(asked.isEmpty ? "" : " (\(asked))"): "
           + "\(failure.message); use smaller batches")
     }
     return switch step {
-    case .starting: DVAEError(.missing, "\(name): no usable device: \(failure.message)")
+    case .starting: DVAEError(.missing, file: name, "no usable device: \(failure.message)")
     case .compiling:
-      DVAEError(.internal, "\(name): the program cannot be compiled: \(failure.message)")
+      DVAEError(.internal, file: name, "the program cannot be compiled: \(failure.message)")
     case .moving, .running:
       failure.code == DVAE_PJRT_INVALID_ARGUMENT
         ? DVAEError(
-          .internal, "\(name): the program does not fit its arguments: \(failure.message)")
-        : DVAEError(.inputOutput, "\(name): the device failed: \(failure.message)")
+          .internal, file: name, "the program does not fit its arguments: \(failure.message)")
+        : DVAEError(.inputOutput, file: name, "the device failed: \(failure.message)")
     }
   }
 }

@@ -27,6 +27,10 @@ package struct DVAECommand: AsyncParsableCommand {
   package static func main() async {
     // Writing to a closed pipe becomes an error instead of ending the process.
     signal(SIGPIPE, SIG_IGN)
+    if let problem = ProcessLimits.problem() {
+      Console.current.note("dvae: \(problem)")
+      Foundation.exit(ExitStatus.fault)
+    }
     Foundation.exit(await execute(Array(CommandLine.arguments.dropFirst())))
   }
 

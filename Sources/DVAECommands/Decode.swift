@@ -43,9 +43,10 @@ struct DecodeCommand: AsyncParsableCommand {
   func run() async throws {
     let console = Console.current
     var reader = try TokenReader(contentsOf: tokens, grid: grid)
-    if grid == nil, reader.takesRowsAsGrids, let grid = reader.extent?.grid {
+    if grid == nil, let guess = reader.guessedGrid, let grid = reader.extent?.grid {
       console.note(
-        "\(tokens): took each row as a grid of \(grid[0])×\(grid[1]) tokens; --grid names another")
+        "\(tokens): took \(guess == .row ? "each row" : "the array") as a grid of "
+          + "\(grid[0])×\(grid[1]) tokens; --grid names another")
     }
     try checkPictures()
     let count = reader.extent?.count ?? reader.provenance?.inputs.count

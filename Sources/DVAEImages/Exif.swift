@@ -43,13 +43,12 @@ struct Exif {
       let at = directory + 2 + 12 * index
       guard let tag = view.number(at: at, size: 2) else { return nil }
       guard tag == 0x0112 else { continue }
-      // A count of one; the value is a 16-bit or 32-bit number.
-      guard view.number(at: at + 4, size: 4) == 1 else { return 0 }
-      switch view.number(at: at + 2, size: 2) {
-      case 3: return view.number(at: at + 8, size: 2) ?? 0
-      case 4: return view.number(at: at + 8, size: 4) ?? 0
-      default: return 0
-      }
+      let size = [3: 2, 4: 4][view.number(at: at + 2, size: 2) ?? 0]
+      guard let size, let count = view.number(at: at + 4, size: 4), count > 0 else { return 0 }
+      // Of several numbers the first one counts; more than four bytes are elsewhere.
+      let place = count * size <= 4 ? at + 8 : view.number(at: at + 8, size: 4) ?? 0
+      guard view.slice(at: place, count: count * size) != nil else { continue }
+      return view.number(at: place, size: size) ?? 0
     }
     return nil
   }

@@ -74,11 +74,15 @@ package struct FolderWalk: Sendable {
     Path(entry.name).isHidden || (entry.isFolder && isSystemFolder(Path(entry.name)))
   }
 
-  /// Whether a folder holds what its owner did not put there: the thumbnails and the recycle bin of
-  /// network drives, and the resource forks of macOS's archives.
-  static func isSystemFolder(_ name: Path) -> Bool {
-    [Path("@eaDir"), Path("#recycle"), Path("__MACOSX")].contains(name)
-  }
+  /// Whether a folder holds what its owner did not put there: thumbnails, recycle bins and snapshots
+  /// of network drives and Windows, and the resource forks of macOS's archives.
+  static func isSystemFolder(_ name: Path) -> Bool { systemFolders.contains(name) }
+
+  private static let systemFolders = Set(
+    [
+      "@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", "$RECYCLE.BIN",
+      "System Volume Information", "__MACOSX",
+    ].map { Path($0) })
 
   private mutating func enter(_ path: String, key: String) throws(DVAEError) {
     let identity = FileIdentity(path)

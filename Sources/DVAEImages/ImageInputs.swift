@@ -104,9 +104,9 @@ package struct ImageInputs: Sendable {
         if line.last == UInt8(ascii: "\r") { line = line.dropLast() }
         if line.isEmpty { continue }
         guard let path = String(validating: line, as: UTF8.self) else {
-          let repaired = String(decoding: line, as: UTF8.self)
           throw .unreadable(
-            path: (Path(folder) / repaired).text, reason: "its name in the list is not UTF-8")
+            path: (Path(folder) / visibleText(line)).text,
+            reason: "its name in the list is not UTF-8")
         }
         let key = Path(path).components[...]
         if let item = try open((Path(folder) / path).text, key: key) { return item }

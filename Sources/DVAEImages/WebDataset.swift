@@ -96,6 +96,17 @@ package struct WebDatasetRecord: Sendable, Hashable {
     )
   }
 
+  /// Returns the parts of the name of an image that begins with a dot, which no sample can hold; nil
+  /// for all other files, and for the resource forks of macOS, whose names begin with `._`.
+  static func splitHiddenImage(_ name: String) -> (key: String, extension: String)? {
+    let path = Path(name)
+    let base = Path(path.name)
+    guard base.isHidden, base.hasImageExtension, !path.name.hasBytePrefix("._"),
+      !path.components.dropLast().contains(where: { FolderWalk.isSystemFolder(Path($0)) })
+    else { return nil }
+    return (path.withoutExtension.text, base.fileExtension)
+  }
+
   /// Returns a record for each image of the sample, for any use of dots in the names.
   ///
   /// WebDataset splits names at the first dot, so `a.left.png` and `a.right.png`, or
@@ -178,8 +189,13 @@ package struct WebDatasetReader: Sendable {
     }
     waiting = nil
     do throws(DVAEError) {
-      while let entry = try tar.next() {
-        guard let name = WebDatasetRecord.split(entry.name) else { continue }
+      while var entry = try tar.next() {
+        var name = WebDatasetRecord.split(entry.name)
+        if name == nil {
+          name = WebDatasetRecord.splitHiddenImage(entry.name)
+          entry.problem = "its name begins with a dot, which belongs to no sample; rename it"
+        }
+        guard let name else { continue }
         // A dangling link is reported if it should be an image, and otherwise skipped.
         if entry.problem != nil, !Path(name.extension).isImageName { continue }
         let member = WebDatasetRecord.Member(extension: name.extension, entry: entry)

@@ -142,7 +142,8 @@ public struct DiscreteVAE: Sendable {
     self.precision = precision
     guard device == "cpu" else {
       guard let program = precision.program else {
-        throw DVAEError(.usage, "\(device): no \(precision.rawValue) on devices, only on the CPU")
+        throw DVAEError(
+          .usage, file: device, "no \(precision.rawValue) on devices, only on the CPU")
       }
       var halves: [NetworkPlan.Half: ParameterSet] = [:]
       (halves[.encoder], halves[.decoder]) = (encoder, decoder)

@@ -93,7 +93,7 @@ public struct WeightsLocation: Hashable, Sendable {
     return found.map { folder + "/" + $0 }
   }
 
-  /// The folder of `dvae weights download`: `dvae/openai` in the user's cache folder.
+  /// The folder of OpenAI's weights after their download: `dvae/openai` in the user's cache folder.
   public static var downloadFolder: String { UserFolder.cache.path() + "/openai" }
 
   private static func downloaded() throws(DVAEError) -> [String] {
@@ -101,8 +101,8 @@ public struct WeightsLocation: Hashable, Sendable {
     guard names.contains(where: { $0.hasPrefix("encoder.") || $0.hasPrefix("decoder.") }) else {
       throw DVAEError(
         .missing,
-        file: downloadFolder, "OpenAI's weights are not here",
-        advice: "fetch them with 'dvae weights download'")
+        code: .notDownloaded, file: downloadFolder, "OpenAI's weights are not here",
+        advice: "download them to this folder")
     }
     return try files(in: downloadFolder)
   }
@@ -112,6 +112,11 @@ public struct WeightsLocation: Hashable, Sendable {
     let name = "starter.safetensors"
     return try PackageResource.folder(of: "DVAEKit", with: name) + "/" + name
   }
+}
+
+extension DVAEError.Code {
+  /// OpenAI's weights have not been downloaded.
+  public static let notDownloaded = Self(rawValue: "not-downloaded")
 }
 
 extension WeightsFiles {

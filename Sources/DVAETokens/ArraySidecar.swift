@@ -41,10 +41,14 @@ struct ArraySidecar: Decodable {
     guard FileSystem.kind(name) == .file else { return nil }
     let file = try InputFile(path: name)
     let bytes = try file.read(at: 0, count: file.size)
-    guard let sidecar = decodedJSON(Self.self, bytes) else {
+    do {
+      self = try JSONDecoder().decode(Self.self, from: Data(bytes))
+    } catch {
+      if let error = error as? DecodingError, error.isBelow("provenance") {
+        throw DVAEError.unreadableProvenance(in: name, error)
+      }
       throw DVAEError(.badData, file: name, "not the list of keys that belongs to \(path)")
     }
-    self = sidecar
     self.path = name
   }
 
@@ -57,7 +61,7 @@ struct ArraySidecar: Decodable {
   func checkedKeys(_ count: Int, _ path: String) throws(DVAEError) -> [String]? {
     guard let keys, keys.count != count else { return keys }
     throw DVAEError(
-      .badData, "\(path).json: lists \(keys.count) keys for \(count) images in \(path)")
+      .badData, file: path + ".json", "lists \(keys.count) keys for \(count) images in \(path)")
   }
 
   /// Reads the captions and descriptions of `count` images, one dictionary for each.

@@ -39,8 +39,11 @@ struct NpySource: TokenSource {
     extent = TokenExtent(count: count, grid: self.grid)
   }
 
-  /// Whether rows were taken as square grids without a given shape.
-  var takesRowsAsGrids: Bool { array.shape.suffix(2) != grid[...] }
+  /// The part of an array that was taken as one grid though the shape does not say so.
+  var guessedGrid: TokenReader.GuessedGrid? {
+    if array.shape.suffix(2) != grid[...] { return .row }
+    return array.shape.count == 2 && sidecar == nil ? .array : nil
+  }
 
   // 14×14 is the smallest grid that models are trained on. As a single row, so many tokens would be
   // an image at least 1568 pixels wide.
@@ -120,8 +123,8 @@ struct SafetensorsSource: TokenSource {
 
   init(_ path: String) throws {
     file = try WeightsFile.open(path)
-    provenance = file.metadata["provenance"].flatMap {
-      decodedJSON(Provenance.self, $0.utf8)
+    provenance = try file.metadata["provenance"].map {
+      try Provenance(reading: Array($0.utf8), in: path)
     }
   }
 
@@ -177,8 +180,22 @@ struct JSONLinesSource: TokenSource {
     let file = try InputFile(path: path)
     lines = LineReader(file)
     var first = LineReader(file)
-    let line = try first.next()
-    provenance = line.flatMap { try? Self.line($0).provenance }
+    provenance = try first.next().flatMap { try Self.provenance(in: $0, path) }
+  }
+
+  private struct Head: Decodable {
+    var provenance: Provenance?
+  }
+
+  /// Returns the provenance in the first line; nil if the line has none.
+  private static func provenance(in line: ArraySlice<UInt8>, _ path: String) throws -> Provenance? {
+    do {
+      return try JSONDecoder().decode(Head.self, from: Data(line)).provenance
+    } catch let error as DecodingError {
+      // A line that is not JSON is reported with its number when it is read.
+      guard error.isBelow("provenance") else { return nil }
+      throw DVAEError.unreadableProvenance(in: "\(path), line 1", error)
+    }
   }
 
   func failures() throws -> [Failure] {

@@ -2,6 +2,12 @@ public import DVAEFiles
 public import DVAEModel
 public import DVAEImages
 
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 /// The provenance of tokens, which every token file stores, so that they can be made again and are
 /// not decoded with other weights by mistake.
 ///
@@ -77,5 +83,25 @@ public struct Provenance: Codable, Hashable, Sendable {
     if shard != other.shard { return "shards (\(shard ?? "0/1"), \(other.shard ?? "0/1"))" }
     if soft != other.soft { return "soft tokens" }
     return nil
+  }
+}
+
+extension Provenance {
+  /// Reads the provenance in a token file.
+  init(reading json: [UInt8], in name: String) throws(DVAEError) {
+    do {
+      self = try JSONDecoder().decode(Self.self, from: Data(json))
+    } catch {
+      throw .unreadableProvenance(in: name, error)
+    }
+  }
+}
+
+extension DVAEError {
+  /// Returns the error of a token file whose provenance is not as expected.
+  static func unreadableProvenance(in name: String, _ error: any Error) -> DVAEError {
+    DVAEError(
+      .badData, file: name, "its provenance cannot be read: \(decodingProblem(error))",
+      advice: "read it with the version that made it, or make it again")
   }
 }

@@ -27,8 +27,8 @@ struct RowSource: TokenSource {
       (1...16).contains(bits)
     else {
       throw DVAEError(
-        .badData,
-        "\(path).json: expected a \"shape\" of three numbers"
+        .badData, file: path + ".json",
+        "expected a \"shape\" of three numbers"
           + (format == .packed ? " and \"bits\" from 1 to 16" : ""))
     }
     (count, grid) = (shape[0], Array(shape[1...]))
@@ -92,7 +92,8 @@ struct MegatronSource: TokenSource {
     extent = grid.map { [count = index.count] in TokenExtent(count: count, grid: $0) }
     if let grids = sidecar?.grids, grids.count != index.count {
       throw DVAEError(
-        .badData, "\(path).json: lists \(grids.count) grids for \(index.count) sequences")
+        .badData, file: path + ".json",
+        "lists \(grids.count) grids for \(index.count) sequences")
     }
   }
 

@@ -39,8 +39,17 @@ public struct TokenReader: Sequence, IteratorProtocol {
   public let extent: TokenExtent?
   private var source: any TokenSource
 
-  /// Whether each row of a `.npy` array was taken as a square grid, because no shape was given.
-  package var takesRowsAsGrids: Bool { (source as? NpySource)?.takesRowsAsGrids ?? false }
+  /// The part of a `.npy` array that is taken as the tokens of one image.
+  package enum GuessedGrid: Sendable {
+    /// Each row is a square grid.
+    case row
+    /// The whole array of two dimensions is one grid.
+    case array
+  }
+
+  /// The part of a `.npy` array that was taken as a grid without being told; nil if its shape or its
+  /// sidecar says so.
+  package var guessedGrid: GuessedGrid? { (source as? NpySource)?.guessedGrid }
 
   /// Opens a token file or folder.
   ///

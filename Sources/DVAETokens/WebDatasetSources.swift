@@ -30,7 +30,7 @@ struct TarSource: TokenSource {
     let first = try members.next()
     provenance =
       first?.name == WebDatasetNotes.provenance
-      ? try first.flatMap { decodedJSON(Provenance.self, try members.bytes(of: $0)) } : nil
+      ? try first.map { try Provenance(reading: members.bytes(of: $0), in: path) } : nil
     reader = try WebDatasetReader(path: path)
   }
 
@@ -66,25 +66,20 @@ struct TarSource: TokenSource {
     }
     let item = InputItem(key: record.key, origin: .sample(record, reader.file))
     let fields = try item.sidecars()
-    guard let field = fields.first(where: { $0.extension == member.extension }) else {
+    func bytes(_ name: String) -> [UInt8]? { fields.first { $0.extension == name }?.bytes }
+    guard let field = bytes(member.extension) else {
       throw DVAEError(.internal, file: name, "its tokens were not read")
     }
-    let tokens = try grid(field.bytes, name)
+    let tokens = try grid(field, name)
     var companions: [String: [UInt8]] = [:]
     if readsCompanions {
-      for name in companionExtensions {
-        companions[name] = fields.first { $0.extension == name }?.bytes
-      }
+      for name in companionExtensions { companions[name] = bytes(name) }
     }
     guard provenance?.soft != nil else {
       return .init(key: record.key, grid: tokens, companions: companions)
     }
-    let soft = try SoftTokens(reading: name, tokens) { name in
-      guard let member = record.members.first(where: { $0.extension == name + ".npy" }) else {
-        return nil
-      }
-      let bytes = fields.first { $0.extension == member.extension }?.bytes ?? []
-      return try NpyArray.parse(bytes, path: "\(path): \(record.key).\(name).npy").stored
+    let soft = try SoftTokens(reading: name, tokens) { field in
+      try bytes(field + ".npy").map { try NpyArray.parse($0, path: "\(name).\(field).npy").stored }
     }
     return .init(key: record.key, grid: tokens, soft: soft, companions: companions)
   }
@@ -97,17 +92,24 @@ struct FolderSource: TokenSource {
   private let folder: String
   var readsCompanions = false
   // Paths in the folder that are still to be visited, the next one last.
-  private var waiting: [String]
+  private var waiting: [String] = []
   // The folders entered so far; folders that link to each other have infinitely many paths.
   private var visited: Set<FileIdentity> = []
 
   init(_ path: String) throws {
     folder = Path(path).withoutTrailingSlashes.text
-    visited.formUnion([FileIdentity(path)].compactMap(\.self))
-    waiting = try FileSystem.names(in: folder).reversed()
     let notes = folder + "/" + WebDatasetNotes.provenance
     provenance =
-      FileSystem.kind(notes) == .file ? decodedJSON(Provenance.self, try Self.read(notes)) : nil
+      FileSystem.kind(notes) == .file ? try Provenance(reading: Self.read(notes), in: notes) : nil
+    try enter("")
+  }
+
+  /// Adds the names in a folder to those that wait, once for each real folder.
+  private mutating func enter(_ name: String) throws {
+    let path = folder + "/" + name
+    if let identity = FileIdentity(path), !visited.insert(identity).inserted { return }
+    let entries = try FileSystem.entries(of: path).filter { !FolderWalk.isPassedOver($0) }
+    waiting += entries.reversed().map { name.isEmpty ? $0.name : name + "/" + $0.name }
   }
 
   func failures() throws -> [Failure] {
@@ -122,8 +124,7 @@ struct FolderSource: TokenSource {
     while let name = waiting.popLast() {
       let path = folder + "/" + name
       if FileSystem.kind(path) == .folder {
-        if let identity = FileIdentity(path), !visited.insert(identity).inserted { continue }
-        waiting += try FileSystem.names(in: path).reversed().map { name + "/" + $0 }
+        try enter(name)
       } else if name.hasByteSuffix("." + tokensExtension) {
         let key = String(name.dropLast(tokensExtension.count + 1))
         let tokens = try grid(Self.read(path), path)

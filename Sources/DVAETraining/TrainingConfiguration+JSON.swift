@@ -29,7 +29,7 @@ extension TrainingConfiguration {
     do {
       self = try JSONDecoder().decode(TrainingConfiguration.self, from: json)
     } catch {
-      throw .configurationFile(path: path, problem: Self.explain(error))
+      throw .configurationFile(path: path, problem: decodingProblem(error))
     }
   }
 
@@ -73,7 +73,7 @@ extension TrainingConfiguration {
     } catch let error as DVAEError {
       throw error
     } catch {
-      throw .configurationFile(path: path, problem: Self.explain(error))
+      throw .configurationFile(path: path, problem: decodingProblem(error))
     }
   }
 
@@ -117,24 +117,6 @@ extension TrainingConfiguration {
       return try JSONValue(parsing: Array(json), path: path)
     } catch {
       throw .configurationFile(path: path, problem: "the file is damaged: \(error.problem)")
-    }
-  }
-
-  private static func explain(_ error: any Error) -> String {
-    func place(_ context: DecodingError.Context) -> String {
-      let path = context.codingPath.map(\.stringValue).joined(separator: ".")
-      return path.isEmpty ? "the file" : "'\(path)'"
-    }
-    switch error as? DecodingError {
-    case .typeMismatch(let type, let context):
-      return "\(place(context)) must be of type \(type)"
-    case .valueNotFound(_, let context):
-      return "\(place(context)) must have a value"
-    case .keyNotFound(let key, let context):
-      return "\(place(context)) lacks the key '\(key.stringValue)'"
-    case .dataCorrupted(let context):
-      return "\(place(context)) is damaged: \(context.debugDescription)"
-    default: return "\(error)"
     }
   }
 }

@@ -56,7 +56,7 @@ package struct Download: Sendable {
       try FileSystem.remove(partial)
       try FileSystem.remove(versionPath)
       throw DVAEError(
-        .badData, "\(address) is not what was expected, and was not kept: \(error)")
+        .badData, file: address, "is not what was expected, and was not kept: \(error)")
     }
     try file.sync()
     try FileSystem.rename(partial, to: destination)

@@ -1,4 +1,5 @@
 import DVAEFiles
+import DVAEImages
 import DVAETestSupport
 import Foundation
 import Testing
@@ -100,6 +101,97 @@ import Testing
     let run = try Program.run(["weights", "info", Fixture.tiny], output: output)
     #expect(run.status == 0)
     #expect(run.errors == "")
+  }
+
+  /// ssh and others make pipes non-blocking; a slow reader loses nothing.
+  @Test func slowReadersOfNonBlockingPipesGetAll() throws {
+    let output = Pipe()
+    let end = output.fileHandleForWriting.fileDescriptor
+    #expect(fcntl(end, F_SETFL, fcntl(end, F_GETFL) | O_NONBLOCK) == 0)
+    var filled = 0
+    while case let count = Foundation.write(end, "x", 1), count > 0 { filled += count }
+    let errors = Pipe()
+    let process = try Program.launch(["--help"], output: output, errors: errors)
+    try output.fileHandleForWriting.close()
+    Thread.sleep(forTimeInterval: 0.3)
+    let text = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+    let help = String(decoding: text.dropFirst(filled), as: UTF8.self)
+    #expect(help.hasPrefix("OVERVIEW") && help.contains("'dvae help <subcommand>'"))
+  }
+
+  /// Runs the program in a shell that has set limits.
+  private func run(limits: String, _ arguments: [String]) throws -> (status: Int32, errors: String)
+  {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = ["-c", limits + "; exec \"$0\" \"$@\"", Program.path] + arguments
+    let errors = Pipe()
+    process.standardError = errors
+    process.standardOutput = FileHandle.nullDevice
+    try process.run()
+    let text = errors.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return (process.terminationStatus, String(decoding: text, as: UTF8.self))
+  }
+
+  @Test func tooFewOpenFilesAreTold() throws {
+    for count in [8, 16, 31] {
+      let run = try run(limits: "ulimit -n \(count)", ["weights", "info", Fixture.tiny])
+      #expect(run.status == 70 && run.errors.contains("ulimit -n"), "\(count): \(run.errors)")
+    }
+    #expect(try run(limits: "ulimit -n 32", ["weights", "info", Fixture.tiny]).status == 0)
+    // The usual soft limit is raised.
+    #expect(try run(limits: "ulimit -S -n 8", ["weights", "info", Fixture.tiny]).status == 0)
+  }
+
+  #if os(Linux)
+  @Test func tooLittleMemoryIsTold() throws {
+    let run = try run(limits: "ulimit -v 195000", ["weights", "info", Fixture.tiny])
+    #expect(run.status == 70 && run.errors.contains("ulimit -v"), "\(run.errors)")
+    #expect(run.errors.split(separator: "\n").count == 1)
+  }
+  #endif
+
+  /// Connections leave enough files for the outputs.
+  @Test func fetchesFitTheLimitOfOpenFiles() throws {
+    let jpeg = try encodeJPEG(testPicture(1), quality: 80)
+    let server = try LoopbackServer { _, _ in
+      Thread.sleep(forTimeInterval: 0.1)
+      return .init(body: jpeg)
+    }
+    let rows = (0..<100).map { "picture \($0) of a dog\t\(server.base)/\($0)\n" }
+    try write(Array(rows.joined().utf8), to: folder("t.tsv"))
+    let run = try run(
+      limits: "ulimit -n 100",
+      [
+        "prepare", folder("t.tsv"), "--output", folder("out"), "--preset", "none", "--quiet",
+        "--exact-duplicates", "off", "--per-host", "64", "--host-delay", "0",
+        "--allow-private-addresses", "--header", "no", "--caption-column", "1", "--image-column",
+        "2",
+      ])
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(server.requests.count == 100)
+  }
+
+  /// Bytes written before the disk is full are right, and the next download goes on behind them.
+  @Test func aDownloadGoesOnAfterAFullDisk() throws {
+    let whole = try bytes(Fixture.tiny + "/encoder.pkl")
+    let server = try LoopbackServer { request, _ in
+      guard let body = try? bytes(Fixture.tiny + request.path) else { return .init(status: "404") }
+      return .file(body, for: request)
+    }
+    let arguments = ["weights", "download", "--output", folder("w"), "--base-url", server.base]
+    // A limit of the size of files, in units of 512 or 1024 bytes, stands for the disk's.
+    let full = try run(limits: "trap '' XFSZ; ulimit -f 200", arguments)
+    #expect(full.status == 74, "\(full.errors)")
+    let part = try bytes(folder("w/encoder.pkl.partial"))
+    #expect(part.count >= 100 << 10 && part.count < whole.count && whole.starts(with: part))
+    let again = try run(limits: "true", arguments)
+    #expect(again.status == 0, "\(again.errors)")
+    #expect(try bytes(folder("w/encoder.pkl")) == whole)
+    #expect(server.requests[1].headers["range"] == "bytes=\(part.count)-")
   }
 
   @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))

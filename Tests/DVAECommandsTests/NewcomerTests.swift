@@ -86,6 +86,8 @@ import Testing
       #expect(run.status == 0, "\(run.errors)")
       let isTold = run.errors.contains("took each row as a grid of 14×14 tokens; --grid")
       #expect(isTold == (options.isEmpty && shape == [2, 196]))
+      let isOne = run.errors.contains("took the array as a grid of 4×98 tokens; --grid")
+      #expect(isOne == (options.isEmpty && shape == [4, 98]))
       return try lines(run.output).map {
         let picture = try PixelImage(contentsOf: $0)
         return [picture.height / 8, picture.width / 8]

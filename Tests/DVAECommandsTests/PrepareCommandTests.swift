@@ -133,6 +133,30 @@ import Testing
     #expect(run.status == 64 && run.errors.contains("--max-aspect"), "\(run.errors)")
   }
 
+  /// The folder behind a link is someone else's.
+  @Test(arguments: ["--restart", "--resume"]) func linksInPlaceOfTheOutputAreRefused(
+    _ option: String
+  ) async throws {
+    try table(["a dog on a beach"])
+    try write([1], to: folder("precious/file"))
+    try FileManager.default.createSymbolicLink(
+      atPath: folder("out.partial"), withDestinationPath: folder("precious"))
+    let run = await dvae("prepare", folder("t.tsv"), "--output", folder("out"), option)
+    #expect(run.status == 73 && run.errors.contains("symbolic link"), "\(run.errors)")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("precious")) == ["file"])
+  }
+
+  /// Characters can have any number of combining marks.
+  @Test func examplesAreShort() async throws {
+    try table(["a dog on a beach", "b" + String(repeating: "\u{301}", count: 5000)])
+    let run = await dvae("prepare", folder("t.tsv"), "--output", folder("out"), "--min-words", "3")
+    #expect(run.status == 0, "\(run.errors)")
+    let funnel = try JSONDecoder().decode(
+      Funnel.self, from: Data(bytes(folder("out/funnel.json"))))
+    let captions = funnel.stages.flatMap(\.drops).flatMap(\.examples).compactMap(\.caption)
+    #expect(captions.map(\.unicodeScalars.count) == [301])
+  }
+
   /// An unreadable source is reported once, with its name, and the others are processed.
   @Test func unreadableSourcesAreTold() async throws {
     try table(["a dog on a beach"])

@@ -59,6 +59,34 @@ import DVAEWeights
     #expect(back.output.split(separator: "\n").count == 3)
   }
 
+  /// Archives that other programs have packed again keep equal files once.
+  @Test func softTokensMayBeLinksInAnArchive() async throws {
+    #expect(await tokenize("--output", folder("t.tar"), "--margin").status == 0)
+    var tar = try bytes(folder("t.tar"))
+    var reader = try TarReader(path: folder("t.tar"))
+    var margins: [TarEntry] = []
+    while let entry = try reader.next() {
+      if entry.name.hasSuffix(".margin.npy") { margins.append(entry) }
+    }
+    let (first, last) = (try #require(margins.first), try #require(margins.last))
+    // The header of a hard link in place of the last file of margins.
+    var header = Array(tar[last.offset - 512..<last.offset])
+    header.replaceSubrange(124..<136, with: Array("00000000000\0".utf8))
+    header[156] = UInt8(ascii: "1")
+    header.replaceSubrange(157..<157 + first.name.utf8.count, with: first.name.utf8)
+    header.replaceSubrange(148..<156, with: "        ".utf8)
+    let sum = String(header.reduce(0) { $0 + Int($1) }, radix: 8)
+    header.replaceSubrange(
+      148..<156, with: Array((String(repeating: "0", count: 6 - sum.count) + sum + "\0 ").utf8))
+    tar.replaceSubrange(last.offset - 512..<last.end, with: header)
+    try write(tar, to: folder("linked.tar"))
+    let (plain, linked) = try (read("t.tar"), read("linked.tar"))
+    #expect(plain.count == 3 && linked.keys == plain.keys)
+    let keys = [first, last].map { String($0.name.dropLast(".margin.npy".count)) }
+    let own = try #require(plain[keys[0]]?.soft)
+    #expect(linked[keys[1]]?.soft == own && plain[keys[1]]?.soft != own)
+  }
+
   @Test func namesInTheFilesAreAsDocumented() async throws {
     #expect(await tokenize("--output", folder("t.safetensors"), "--top-k", "2").status == 0)
     let file = try WeightsFile.open(folder("t.safetensors"))

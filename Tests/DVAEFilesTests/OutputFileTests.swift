@@ -53,6 +53,13 @@ import Testing
     let error = #expect(throws: DVAEError.self) { try OutputFile(folder("link"), emptied: true) }
     #expect(error?.description.contains("symbolic link") == true)
     #expect(FileSystem.size(target) == 3)
+    // Backups share files by hard links.
+    try FileManager.default.linkItem(atPath: target, toPath: folder("hard"))
+    let second = #expect(throws: DVAEError.self) {
+      try OutputFile(folder("hard"), emptied: true, locked: true)
+    }
+    #expect(second?.description.contains("hard link") == true)
+    #expect(FileSystem.size(target) == 3)
   }
 
   /// The system would cut a path at its NUL byte and take another file for it.

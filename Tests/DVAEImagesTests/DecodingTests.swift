@@ -73,6 +73,66 @@ import Testing
     }
   }
 
+  /// As in Pillow; damaged pixels are noticed by one of the two checksums (`damagedPNGIsNoticed`).
+  @Test func wrongAndMissingChecksumsAloneLoseNoPixel() throws {
+    func chunk(_ name: String, _ data: [UInt8], isSound: Bool = true) -> [UInt8] {
+      let named = Array(name.utf8) + data
+      let sum = crc32(named) ^ (isSound ? 0 : 1)
+      return withUnsafeBytes(of: UInt32(data.count).bigEndian, Array.init) + named
+        + withUnsafeBytes(of: sum.bigEndian, Array.init)
+    }
+    for name in ["png_rgb8", "png_rgb8_interlaced", "png_gray16", "png_palette4"] {
+      let bytes = try Fixture.bytes("codecs/\(name).png")
+      let good = try decodeImage(bytes, name: name)
+      var (head, data, at) = (Array(bytes[..<8]), [UInt8](), 8)
+      while at + 8 <= bytes.count {
+        let length = bytes[at..<at + 4].reduce(0) { $0 << 8 | Int($1) }
+        let kind = String(decoding: bytes[at + 4..<at + 8], as: UTF8.self)
+        if kind == "IDAT" { data += bytes[at + 8..<at + 8 + length] }
+        if kind != "IDAT", kind != "IEND" { head += bytes[at..<at + 12 + length] }
+        at += 12 + length
+      }
+      let end = chunk("IEND", [])
+      let (front, back) = (Array(data[..<(data.count / 2)]), Array(data[(data.count / 2)...]))
+      let complete = [
+        chunk("IDAT", data, isSound: false) + end,
+        chunk("IDAT", front, isSound: false) + chunk("IDAT", back) + end,
+        chunk("IDAT", front) + chunk("IDAT", back, isSound: false) + end,
+        chunk("IDAT", data) + chunk("IEND", [], isSound: false),
+        chunk("IDAT", data.dropLast(4)) + end, chunk("IDAT", data.dropLast(2)) + end,
+        chunk("IDAT", data) + chunk("tEXt", [97, 0, 98], isSound: false) + end,
+      ]
+      for (number, rest) in complete.enumerated() {
+        #expect(try decodeImage(head + rest, name: "\(name) \(number)") == good)
+      }
+      // Nothing vouches for these pixels.
+      for rest in [
+        chunk("IDAT", data.dropLast(4), isSound: false) + end, chunk("IDAT", front) + end,
+        chunk("IDAT", front) + chunk("IDAT", back.dropLast(30)) + end,
+      ] {
+        #expect(throws: DVAEError.self) { try decodeImage(head + rest, name: name) }
+      }
+    }
+  }
+
+  /// Pillow takes the first of several numbers.
+  @Test func orientationsOfSeveralNumbersAreTaken() throws {
+    let bytes = try Fixture.bytes("codecs/exif_6.jpg")
+    let upright = try decodeImage(bytes, name: "6")
+    for (tag, count) in [
+      ([0x12, 1, 3, 0, 1, 0, 0, 0], [0x12, 1, 3, 0, 2, 0, 0, 0]),
+      ([1, 0x12, 0, 3, 0, 0, 0, 1], [1, 0x12, 0, 3, 0, 0, 0, 2]),
+    ] as [([UInt8], [UInt8])] {
+      guard let place = bytes.firstRange(of: tag) else { continue }
+      var changed = bytes
+      changed.replaceSubrange(place, with: count)
+      let image = try decodeImage(changed, name: "6")
+      #expect(image == upright && image.width != image.height)
+      return
+    }
+    Issue.record("the fixture has no orientation")
+  }
+
   @Test func hugeClaimsAreRefusedByTheHeader() throws {
     var png = try Fixture.bytes("codecs/png_rgb8.png")
     png.replaceSubrange(16..<24, with: [0, 1, 0x86, 0xA0, 0, 1, 0x86, 0xA0])

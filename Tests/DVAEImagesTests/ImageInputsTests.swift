@@ -30,7 +30,8 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       try manager.createSymbolicLink(atPath: folder + "/a/B", withDestinationPath: folder + "/a")
       try makeFolder(
         [
-          "@eaDir/b.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/c.jpg", "__MACOSX/d.jpg", "x.gif",
+          "@eaDir/b.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/c.jpg", "$RECYCLE.BIN/c.jpg",
+          "__MACOSX/d.jpg", "x.gif",
           "a.bmp",
         ], in: folder)
       try manager.createSymbolicLink(atPath: folder + "/gone.jpg", withDestinationPath: "/nowhere")
@@ -82,6 +83,29 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
         ])
       #expect(throws: DVAEError.missing(path: folder + "/gone.jpg")) { try found[2].load() }
       for index in [0, 1, 3, 4] { #expect(throws: Never.self) { try found[index].decode() } }
+    }
+  }
+
+  /// An image that belongs to no sample is named, not passed over.
+  @Test func imagesInArchivesWhoseNamesBeginWithADotAreNamed() throws {
+    let png = try Fixture.bytes("codecs/png_rgb8.png")
+    try withFolder { folder in
+      nonisolated(unsafe) var bytes: [UInt8] = []
+      var writer = TarWriter { bytes += $0 }
+      for name in [
+        ".a.png", "d/.b.v2.jpg", "._c.png", "__MACOSX/.c.png", ".d.txt", ".png", "c.png", "c.txt",
+      ] {
+        try writer.append(name: name, png)
+      }
+      try writer.finish()
+      try write(bytes, to: folder + "/a.tar")
+      let found = try items([folder + "/a.tar"])
+      #expect(found.map(\.key) == [".a", "d/.b.v2", "c"])
+      for item in found[..<2] {
+        let error = #expect(throws: DVAEError.self) { try item.load() }
+        #expect(error?.description.contains("begins with a dot") == true)
+      }
+      #expect(try found[2].sidecars().map(\.extension) == ["txt"])
     }
   }
 
@@ -228,6 +252,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       #expect(try inputs.next()?.key == "a")
       let error = #expect(throws: DVAEError.self) { try inputs.next() }
       #expect(error?.description.contains("not UTF-8") == true)
+      #expect(error?.description.contains(#"b\xFF.png"#) == true)
       #expect(try inputs.next()?.key == "z")
       #expect(try inputs.next() == nil)
 
@@ -237,6 +262,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       #expect(try listed.next()?.key == "a")
       let second = #expect(throws: DVAEError.self) { try listed.next() }
       #expect(second?.description.contains("not UTF-8") == true)
+      #expect(second?.description.contains(#"\xFF.png"#) == true)
       #expect(try listed.next()?.key == "z")
       let missing = #expect(throws: DVAEError.self) { try ImageInputs([folder + "/\u{FFFD}.png"]) }
       #expect(missing?.description.contains("UTF-8") == true)

@@ -112,6 +112,8 @@ import Testing
   @Test func longCaptionsAreBounded() {
     let open = String(repeating: "<a", count: 100_000)
     #expect(CaptionText.withoutMarkup(open) == open)
+    let marks = String(repeating: "&", count: 2_000_000)
+    #expect(CaptionText.withoutMarkup(marks + "amp;") == marks)
     #expect(CaptionText.withoutMarkup(open + ">b") == "b")
     let crop = { (settings: inout FilterSettings) in settings.cropBoilerplate = true }
     let stock = String(repeating: "stock photo ", count: 5000)

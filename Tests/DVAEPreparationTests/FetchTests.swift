@@ -81,12 +81,14 @@ import Testing
       switch request.path {
       case "/gzip": .init(headers: ["Content-Encoding: gzip"], body: gzip)
       case "/none": .init(headers: ["Content-Encoding: utf-8"], body: jpeg)
+      case "/behind": .init(headers: ["Content-Encoding: gzip"], body: gzip + [0, 0, 0])
       case "/lie": .init(headers: ["Content-Encoding: gzip"], body: jpeg)
       default: .init(body: jpeg)
       }
     }
-    let addresses = ["gzip", "none", "lie", "plain"].map { "\(server.base)/\($0)" }
-    #expect(try await prepare(addresses, quick) == ["": 4])
+    let addresses = ["gzip", "none", "behind", "lie", "plain"].map { "\(server.base)/\($0)" }
+    #expect(try await prepare(addresses, quick) == ["": 5])
+    #expect(try await prepare(["  \(addresses[4])  "], quick) == ["": 1])
     #expect(server.requests.allSatisfy { $0.headers["accept-encoding"] == "identity" })
     #expect(try await prepare([addresses[0]], quick, maxBytes: jpeg.count - 1)["too-large"] == 1)
   }

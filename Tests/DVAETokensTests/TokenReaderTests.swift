@@ -1,5 +1,6 @@
 import DVAETestSupport
 import DVAEFiles
+import DVAEImages
 import DVAETokens
 import Foundation
 import Testing
@@ -118,6 +119,46 @@ import DVAEWeights
     try write(Array(#"{"keys":["a"]}"#.utf8), to: folder("t.npy.json"))
     let error = #expect(throws: DVAEError.self) { try read("t.npy") }
     #expect(error?.description.contains("1 keys for 2") == true)
+  }
+
+  /// Provenance of a later version is not taken for none.
+  @Test(arguments: ["t.jsonl", "t.npy", "t.tar", "t", "t.safetensors"])
+  func provenanceThatCannotBeReadIsAnError(_ name: String) throws {
+    let json = String(decoding: try jsonText(testProvenance(.center)), as: UTF8.self)
+      .replacing("\"center\"", with: "\"oval\"")
+    switch name {
+    case "t.jsonl": try write(Array("{\"provenance\":\(json)}\n".utf8), to: folder(name))
+    case "t.npy":
+      try NpyArray.write([UInt16](0..<4), shape: [1, 2, 2], to: folder(name))
+      try write(Array("{\"keys\":[\"a\"],\"provenance\":\(json)}".utf8), to: folder("t.npy.json"))
+    case "t.tar":
+      nonisolated(unsafe) var bytes: [UInt8] = []
+      var writer = TarWriter { bytes += $0 }
+      try writer.append(name: ".provenance.json", Array(json.utf8))
+      try writer.finish()
+      try write(bytes, to: folder(name))
+    case "t": try write(Array(json.utf8), to: folder("t/.provenance.json"))
+    default:
+      let header = try jsonText(["__metadata__": ["provenance": json]])
+      try write(
+        withUnsafeBytes(of: UInt64(header.count).littleEndian, Array.init) + header,
+        to: folder(name))
+    }
+    let error = #expect(throws: DVAEError.self) { try TokenReader(contentsOf: folder(name)) }
+    #expect(error?.kind == .badData)
+    #expect(error?.description.contains("preprocessing.crop") == true, "\(error as Any)")
+    #expect(error?.description.contains("oval") == true && error?.file != nil)
+  }
+
+  /// Folders that link to each other have infinitely many paths.
+  @Test(.timeLimit(.minutes(1))) func eachFolderOfTokensIsReadOnce() throws {
+    let tokens = NpyArray.encoded([UInt16](0..<4), shape: [2, 2])
+    for name in ["a", "d/b", "@eaDir/c"] { try write(tokens, to: folder("t/\(name).tokens.npy")) }
+    for link in ["t/l", "t/m", "t/d/l", "t/d/m"] {
+      try FileManager.default.createSymbolicLink(
+        atPath: folder(link), withDestinationPath: folder("t"))
+    }
+    #expect(try read("t").map(\.key) == ["a", "d/b"])
   }
 
   @Test func shapesThatAreNoTokensAreErrors() throws {

@@ -173,6 +173,8 @@ import Testing
     let error = await #expect(throws: DVAEError.self) { try await run(download) }
     #expect(error?.kind == .badData)
     #expect(error?.description.contains("web page") == true)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/models") == [])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/models") == [])
   }
 
   @Test func contentThatFailsVerificationIsRemoved() async throws {

@@ -98,6 +98,15 @@ package final class Console: Sendable {
     return Int(size.ws_col)
   }
 
+  /// Waits until a descriptor that is full, and does not block by itself, takes more.
+  ///
+  /// Other programs at the same terminal or pipe, such as ssh, can make it so at any time.
+  private static func waited(for descriptor: Int32) -> Bool {
+    guard errno == EAGAIN || errno == EWOULDBLOCK else { return false }
+    var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    return poll(&request, 1, -1) > 0 || errno == EINTR
+  }
+
   // A reader that closed its end (`dvae … | head`) has all it needs, so this is not a failure.
   private static func write(_ text: String, to descriptor: Int32) -> Bool {
     var rest = Array(text.utf8)[...]
@@ -106,7 +115,7 @@ package final class Console: Sendable {
         Foundation.write(descriptor, $0.baseAddress, $0.count)
       }
       if written < 0 {
-        if errno == EINTR { continue }
+        if errno == EINTR || waited(for: descriptor) { continue }
         return errno == EPIPE
       }
       rest = rest.dropFirst(written)

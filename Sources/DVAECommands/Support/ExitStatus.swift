@@ -59,14 +59,15 @@ struct FinishedWithFailures: Error, CustomStringConvertible {
 }
 
 extension DVAEError {
-  /// The printed line: the description, with the options in its advice.
+  /// The printed line: the description, with the options or the command in its advice.
   ///
-  /// The library does not know the options.
+  /// The library does not know them.
   var line: String {
     switch code {
     case .exists, .settingsChanged: description + " (--overwrite)"
     case .unfinished: description + " (--resume, --restart)"
     case .startOver: description + " (--restart)"
+    case .notDownloaded: description + " (dvae weights download)"
     default: description
     }
   }

@@ -106,8 +106,8 @@ extension TrainCommand {
     }
     if let input = inputs.first {
       throw DVAEError(
-        .usage,
-        "\(output): lies in the input folder \(input), so that the run's pictures would become "
+        .usage, file: output,
+        "lies in the input folder \(input), so that the run's pictures would become "
           + "inputs: choose another")
     }
   }
@@ -158,7 +158,7 @@ extension TrainOptions {
 /// Returns the bytes of a file of settings.
 private func read(_ path: String) throws -> Data {
   guard let json = FileManager.default.contents(atPath: path) else {
-    throw DVAEError(.missing, "\(path): cannot read this file; check the path")
+    throw DVAEError(.missing, file: path, "cannot read this file", advice: "check the path")
   }
   return json
 }

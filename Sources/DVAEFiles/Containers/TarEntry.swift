@@ -28,7 +28,7 @@ package struct TarEntry: Sendable, Hashable {
   /// The stored runs of a sparse file, in order; nil for a file without holes.
   package let pieces: [Piece]?
   /// The reason for missing contents; nil if there are contents.
-  package let problem: String?
+  package var problem: String?
 
   /// Whether the contents are one run: not for sparse files and links without a target.
   package var isWhole: Bool { pieces == nil && problem == nil }

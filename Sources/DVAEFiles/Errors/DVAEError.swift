@@ -144,3 +144,23 @@ package func printable(
   }
   return String(line)
 }
+
+/// Returns text with the bytes that are not UTF-8 as `\xFF`, so that two such names differ.
+package func visibleText(_ bytes: some Collection<UInt8>) -> String {
+  var text = String.UnicodeScalarView()
+  var rest = bytes[...]
+  var (parser, iterator) = (Unicode.UTF8.ForwardParser(), bytes.makeIterator())
+  while true {
+    switch parser.parseScalar(from: &iterator) {
+    case .valid(let encoded):
+      text.append(Unicode.UTF8.decode(encoded))
+      rest = rest.dropFirst(encoded.count)
+    case .error(let length):
+      for byte in rest.prefix(length) {
+        text += "\\x\(hexadecimal([byte]).uppercased())".unicodeScalars
+      }
+      rest = rest.dropFirst(length)
+    case .emptyInput: return String(text)
+    }
+  }
+}

@@ -121,6 +121,10 @@ package final class AtomicFile {
       try SystemFile.rename(temporary, to: destination)
     } catch {
       discard()
+      // Since the file was begun, a folder may have taken its name.
+      if error.isOfName {
+        throw .cannotCreate(code: .impossibleName, path: path, reason: error.reason)
+      }
       throw .cannotWrite(path: path, reason: error.reason)
     }
     self.descriptor = nil

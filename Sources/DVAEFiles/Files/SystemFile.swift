@@ -21,9 +21,16 @@ struct SystemError: Error, Sendable {
   /// The error of a path that the system would cut at its NUL byte, and take for another.
   static let nulByte = SystemError(code: 0)
 
+  /// The error of an unfinished output with a second name, under which it may be someone's file.
+  static let hardLink = SystemError(code: -1)
+
   /// The system's message, such as "No space left on device".
   var reason: String {
-    code == 0 ? "the name holds a NUL byte" : String(cString: strerror(code))
+    switch code {
+    case 0: "the name holds a NUL byte"
+    case -1: "it is a hard link; remove one of its names"
+    default: String(cString: strerror(code))
+    }
   }
   var isMissing: Bool { code == ENOENT || code == ENOTDIR }
   /// Whether the error is due to the name, so that another name could work.
@@ -41,6 +48,8 @@ enum SystemFile {
     let kind: Kind
     let size: Int
     let identity: FileIdentity
+    /// The number of names of a file, its hard links.
+    let names: Int
     /// The modification time in seconds since 1970.
     let changed: Double
   }
@@ -113,6 +122,7 @@ enum SystemFile {
       do throws(SystemError) {
         try lock(descriptor)
         let opened = try status(of: descriptor)
+        guard opened.names <= 1 else { throw .hardLink }
         if let named = try? status(at: path), named.identity == opened.identity {
           return descriptor
         }
@@ -156,14 +166,25 @@ enum SystemFile {
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
       // Not `read`: Swift would take that for this method.
       var part = iovec(iov_base: buffer.baseAddress, iov_len: count)
-      do throws(SystemError) {
-        filled = try repeating { readv(descriptor, &part, 1) }
-      } catch {
-        failure = error
+      while true {
+        do throws(SystemError) {
+          filled = try repeating { readv(descriptor, &part, 1) }
+        } catch {
+          // A pipe that does not block may be empty for now.
+          if error.isLocked, isReadable(descriptor) { continue }
+          failure = error
+        }
+        return
       }
     }
     if let failure { throw failure }
     return bytes
+  }
+
+  /// Waits until a descriptor can be read.
+  private static func isReadable(_ descriptor: Int32) -> Bool {
+    var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return (try? repeating { poll(&request, 1, -1) }) ?? 0 > 0
   }
 
   /// Reads up to `count` bytes at a position; fewer at the end of the file.
@@ -233,8 +254,9 @@ enum SystemFile {
     while let entry = readdir(folder) {
       // Some file systems have longer names than the declared type, so read it in place.
       let (name, isUTF8) = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 1) {
-          (String(cString: $0), String(validatingCString: $0) != nil)
+        $0.withMemoryRebound(to: CChar.self, capacity: 1) { name in
+          String(validatingCString: name).map { ($0, true) }
+            ?? (visibleText(UnsafeRawBufferPointer(start: name, count: strlen(name))), false)
         }
       }
       if name == "." || name == ".." { continue }
@@ -268,7 +290,7 @@ enum SystemFile {
 
 /// A name in a folder.
 package struct FolderEntry: Sendable {
-  /// The name; invalid UTF-8 is replaced, and such a name cannot be opened.
+  /// The name; bytes that are not UTF-8 are shown as `\xFF`, and such a name cannot be opened.
   package let name: String
   /// Whether the name is valid UTF-8.
   package let isUTF8: Bool
@@ -320,6 +342,7 @@ extension SystemFile.Status {
     #endif
     self.init(
       kind: kind, size: Int(found.st_size), identity: FileIdentity(found),
+      names: Int(found.st_nlink),
       changed: Double(time.tv_sec) + Double(time.tv_nsec) / 1e9)
   }
 }

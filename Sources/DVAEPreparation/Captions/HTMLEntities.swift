@@ -3,25 +3,31 @@ enum HTMLEntities {
   /// Decodes the entities in a text; unknown names stay unchanged.
   static func decoded(_ text: String) -> String {
     guard text.utf8.contains(UInt8(ascii: "&")) else { return text }
-    // By scalars: a `;` with a combining mark behind it is another character.
-    var result = String.UnicodeScalarView()
-    var rest = text.unicodeScalars[...]
-    while let mark = rest.firstIndex(of: "&") {
-      result += rest[..<mark]
-      rest = rest[mark...]
-      let body = rest.dropFirst().prefix(32).prefix {
-        $0 != ";" && $0 != "&" && !$0.properties.isWhitespace
-      }
-      if rest[body.endIndex...].first == ";", let scalars = scalars(String(body)) {
-        result += scalars
-        rest = rest[body.endIndex...].dropFirst()
+    // By bytes: a `;` with a combining mark behind it is another character.
+    let bytes = Array(text.utf8)
+    var result: [UInt8] = []
+    result.reserveCapacity(bytes.count)
+    var place = 0
+    while place < bytes.count {
+      if bytes[place] == UInt8(ascii: "&"), let entity = entity(bytes, after: place + 1) {
+        result += entity.text.utf8
+        place = entity.end
       } else {
-        result.append("&")
-        rest = rest.dropFirst()
+        result.append(bytes[place])
+        place += 1
       }
     }
-    result += rest
-    return String(result)
+    return String(decoding: result, as: UTF8.self)
+  }
+
+  private static func entity(_ bytes: [UInt8], after start: Int) -> (text: String, end: Int)? {
+    let body = bytes[start...].prefix(32).prefix {
+      $0 > 0x20 && $0 < 0x80 && $0 != UInt8(ascii: ";") && $0 != UInt8(ascii: "&")
+    }
+    guard body.endIndex < bytes.count, bytes[body.endIndex] == UInt8(ascii: ";"),
+      let scalars = scalars(String(decoding: body, as: UTF8.self))
+    else { return nil }
+    return (String(scalars), body.endIndex + 1)
   }
 
   private static func scalars(_ body: String) -> String.UnicodeScalarView? {

@@ -1,3 +1,4 @@
+import DVAEFiles
 // For threads, which FoundationEssentials lacks.
 import Foundation
 import Synchronization
@@ -46,8 +47,17 @@ package final class Fetcher: Sendable {
   // The number of hosts above which finished ones are removed.
   private static let manyHosts = 10_000
 
+  // A connection, and what libcurl opens to wait for it.
+  private static let filesPerFetch = 4
+  // The files that the rest of the program may have open.
+  private static let otherFiles = 64
+
   /// Makes a fetcher of files of at most `maxBytes` bytes.
   package init(_ settings: FetchSettings, maxBytes: Int) {
+    var settings = settings
+    // With too few, neither connections nor outputs could be opened.
+    let room = max(1, (OpenFileLimit.count - Self.otherFiles) / Self.filesPerFetch)
+    settings.connections = min(settings.connections, room)
     self.settings = settings
     self.maxBytes = maxBytes
   }

@@ -53,6 +53,7 @@ package struct Funnel: Codable, Hashable, Sendable {
   /// The stages, in order.
   package private(set) var stages: [Stage]
 
+  // In scalars, because a character can have any number of combining marks.
   private static let longestText = 300
 
   // Sources that cannot be read are each told to the user.
@@ -118,7 +119,13 @@ package struct Funnel: Codable, Hashable, Sendable {
 
   private static func short(_ text: String) -> String {
     let text = CaptionText.collapsed(text)
-    return text.count <= longestText ? text : text.prefix(longestText) + "…"
+    let scalars = text.unicodeScalars
+    guard
+      let end = scalars.index(
+        scalars.startIndex, offsetBy: longestText, limitedBy: scalars.endIndex),
+      end < scalars.endIndex
+    else { return text }
+    return String(scalars[..<end]) + "…"
   }
 }
 

@@ -61,6 +61,11 @@ final class PreparationOutput {
       throw DVAEError.unfinished(path: folder)
     }
     try Self.checkTarget(path, replacing: replacing)
+    guard !FileSystem.isLink(folder) else {
+      throw DVAEError(
+        .cannotCreate, file: folder, expected: "a folder", found: "a symbolic link",
+        advice: "remove the link")
+    }
     try FileSystem.makeFolder(folder)
     list = try OutputFile(folder + "/samples.jsonl", emptied: false, locked: true)
     // An older state would be taken for that of the bytes that are written now.

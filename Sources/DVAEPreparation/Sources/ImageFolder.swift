@@ -28,7 +28,12 @@ struct ImageFolder {
   /// Returns the image of a table's text: an address, or a file relative to the folder; nil if it
   /// is outside.
   func image(_ text: String) -> ImageReference? {
-    if text.contains("://") { return .address(text) }
+    if text.contains("://") {
+      // As Python's urllib; addresses cannot hold blanks, while names of files can.
+      let scalars = text.unicodeScalars.drop { $0.properties.isWhitespace }
+      let end = scalars.lastIndex { !$0.properties.isWhitespace }
+      return .address(end.map { String(scalars[...$0]) } ?? "")
+    }
     let target = Self.standardized((Path(whole) / text).text)
     guard target.count > components.count,
       target.starts(with: components, by: { Path($0) == Path($1) })

@@ -43,7 +43,8 @@ package struct SampleIndex: Sendable {
       case .sample(_, let archive):
         guard let image = item.imageMember else { continue }
         guard image.entry.isWhole else {
-          warn("\(item.name): a sparse file or a link that leads nowhere, which is passed over")
+          let reason = image.entry.problem ?? "training does not read sparse files"
+          warn("passing over an image: \(item.name): \(reason)")
           continue
         }
         let file = indices[Path(archive.path)] ?? UInt32(paths.count)
