@@ -53,7 +53,7 @@ extension Funnel {
   init(folder: String) throws {
     let path = folder + "/funnel.json"
     let bytes = try InputFile.contents(of: path, limit: 1 << 30)
-    guard let funnel = try? JSONDecoder().decode(Funnel.self, from: Data(bytes)), funnel.isSound
+    guard let funnel = decodedJSON(Funnel.self, bytes), funnel.isSound
     else {
       throw DVAEError.malformed(path: path, problem: "its numbers do not add up")
     }
