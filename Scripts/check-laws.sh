@@ -107,4 +107,24 @@ listed=$(awk -F'`' '/^\| `/ { print $2 }' docs/library.md | sort)
 law "docs/library.md lists what is public (<: in the code alone, >: on the page alone)" \
   "$(diff <(echo "$public") <(echo "$listed") | grep '^[<>]' || true)"
 
+# Links in Markdown: a relative target is a file of the repository, and an anchor one of its headings.
+anchors() { # anchors FILE: the anchors of its headings, as GitHub makes them
+  awk '/^```/ { code = !code } !code && /^#+ /' "$1" |
+    sed -E 's/^#+ +//; s/\[([^]]*)\]\([^)]*\)/\1/g; s/[^[:alnum:] _-]//g; s/ /-/g' | tr '[:upper:]' '[:lower:]'
+}
+broken_links=$(git ls-files '*.md' | while read -r page; do
+  awk '/^```/ { code = !code } !code' "$page" | { grep -oE '\]\([^) ]+\)' || true; } | sed 's/^](//; s/)$//' |
+    while read -r link; do
+      [[ $link =~ ^[a-z]+: ]] && continue
+      path=${link%%#*} target=$page
+      if [[ -n $path ]]; then target=$(dirname "$page")/$path; fi
+      if [[ ! -e $target ]]; then
+        echo "$page: $link"
+      elif [[ $link == *#* ]] && ! anchors "$target" | grep -qxF -- "${link#*#}"; then
+        echo "$page: $link"
+      fi
+    done
+done)
+law "a relative link in Markdown leads to a file and a heading" "$broken_links"
+
 ((broken == 0)) || exit 1

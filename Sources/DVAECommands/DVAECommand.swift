@@ -11,7 +11,7 @@ package struct DVAECommand: AsyncParsableCommand {
     abstract: "The discrete VAE of DALL·E: images to tokens and back.",
     discussion: """
       Finished outputs are replaced only with --overwrite. Exit status: 0 all done; 64 wrong usage; 65 bad input data (each bad item is named, the good \
-      ones are done); 66 input missing; 73 or 74 cannot write; 70 our own fault.
+      ones are done); 66 input missing; 73 or 74 cannot write; 70 internal error (please report it).
       """,
     version: DVAE.version,
     subcommands: [

@@ -10,6 +10,7 @@ struct DecodeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "decode",
     abstract: "Turn tokens back into images.",
+    usage: "dvae decode <tokens> --output <output> [<options>]",
     discussion: """
       Reads tokens in any form that 'dvae tokenize' writes, and .npy arrays of integers from \
       elsewhere: [N, height, width], [height, width], or [N, height·width], of which each row is taken \
@@ -127,7 +128,7 @@ struct DecodeCommand: AsyncParsableCommand {
   }
 
   private func path(of key: String, _ names: inout UniqueKeys) -> String {
-    output + "/" + names.path(for: key) + ".png"
+    (Path(output) / (names.path(for: key) + ".png")).text
   }
 
   /// Refuses before the first image is decoded, so that no job fails midway because an image

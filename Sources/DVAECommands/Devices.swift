@@ -87,7 +87,7 @@ struct DeviceReport: Encodable {
 
   var text: String {
     var lines: [String] = []
-    if let problem { lines.append(problem) }
+    if let problem { lines += problem.split(separator: "; ").map(String.init) }
     for (number, device) in devices.enumerated() {
       let memory = device.memoryLimit.map { ", \($0 / 1_000_000) MB" } ?? ""
       lines.append((path == nil ? "" : "\(number): ") + device.kind + memory)

@@ -10,6 +10,7 @@ struct ExportCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export",
     abstract: "Write a model for other programs: ONNX, StableHLO or PyTorch.",
+    usage: "dvae export --half <half> --output <output> [<options>]",
     discussion: """
       onnx: opset 17, any batch and size. The encoder takes 'pixels', uint8 [N, H, W, 3], and gives \
       'tokens', int64 [N, H/8, W/8]; the decoder takes 'tokens' and gives 'pixels'. No other step is \

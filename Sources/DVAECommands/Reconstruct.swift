@@ -87,7 +87,7 @@ struct ReconstructCommand: AsyncParsableCommand {
     }
   }
 
-  private func picture(of key: String) -> String { output + "/" + key + ".png" }
+  private func picture(of key: String) -> String { (Path(output) / (key + ".png")).text }
 
   private func reconstruct(
     _ original: PixelImage, _ key: String, _ vae: DiscreteVAE, _ path: String

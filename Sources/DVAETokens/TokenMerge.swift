@@ -50,7 +50,7 @@ package struct TokenMerge {
         .usage, file: path, "soft tokens are kept in .safetensors, .tar or a folder: choose one")
     }
     count = counts.count == paths.count ? counts.reduce(0, +) : nil
-    loss = format == .safetensors ? "captions and descriptions, if there are any" : nil
+    loss = format == .safetensors ? "captions or descriptions" : nil
   }
 
   /// Writes the items that the writer does not have yet, and finishes the result.

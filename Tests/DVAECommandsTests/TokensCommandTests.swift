@@ -46,7 +46,7 @@ import DVAEWeights
     try write(name, Self.grids)
     let run = await dvae("tokens", "info", folder(name))
     #expect(run.status == 0, "\(run.errors)")
-    for part in ["images         2, failures 0", "grid           1×4", "SHA-256 ab", "8192"] {
+    for part in ["images        2, failures 0", "grid          1×4", "SHA-256       ab", "8192"] {
       #expect(run.output.contains(part), "\(part) in \(run.output)")
     }
     let object = await dvae("tokens", "info", folder(name), "--json")
@@ -74,7 +74,7 @@ import DVAEWeights
     try write(name, Self.grids)
     let run = await dvae("tokens", "verify", folder(name))
     #expect(run.status == 0, "\(run.errors)")
-    let expected = name == "t" ? "no checksum in there" : "checksum right"
+    let expected = name == "t" ? "no checksum" : "checksum right"
     #expect(run.output == "\(folder(name)): 2 images sound, \(expected)\n")
   }
 
@@ -227,7 +227,7 @@ import DVAEWeights
   @Test func plainArraysAreHeldAgainstAGivenVocabulary() async throws {
     try NpyArray.write([UInt16]([1, 2, 300, 4]), shape: [1, 2, 2], to: folder("p.npy"))
     let plain = await dvae("tokens", "verify", folder("p.npy"))
-    #expect(plain.status == 0 && plain.output.contains("no checksum in there, no provenance"))
+    #expect(plain.status == 0 && plain.output.contains("no checksum, no provenance"))
     let run = await dvae("tokens", "verify", folder("p.npy"), "--vocabulary", "256")
     #expect(run.status == 65 && run.errors.contains("token 300 in row 1, column 0"))
   }

@@ -53,6 +53,8 @@ import Testing
     #expect(model.architecture == saved.configuration.architecture)
     let training = await dvae("weights", "info", run + "/weights.safetensors")
     #expect(training.output.contains("\"preset\":\"\(preset)\""))
+    let lines = training.output.split(separator: "\n").dropFirst()
+    #expect(lines.allSatisfy { $0.count <= 80 }, "\(training.output)")
   }
 
   @Test func aRunGoesOnByItself() async throws {
@@ -61,7 +63,7 @@ import Testing
     // More updates need no other setting again; the schedules stay.
     let second = await train(["--updates", "8"])
     #expect(second.status == 0, "\(second.errors)")
-    #expect(second.errors.contains("going on after update 6"))
+    #expect(second.errors.contains("resuming after update 6"))
     #expect(try rows("metrics.csv") == Array(1...8))
     #expect(try rows("validation.csv") == [3, 6, 8])
     let saved = try #require(try RunFolder(run).latest { _ in })
@@ -69,6 +71,7 @@ import Testing
     // The same command again has nothing left to do.
     let third = await train([])
     #expect(third.status == 0 && third.errors.contains("all 8 updates are done"))
+    #expect(String(decoding: try bytes(run + "/report.html"), as: UTF8.self).contains("<img"))
   }
 
   @Test func rowsBeyondTheCheckpointAreCutOff() async throws {

@@ -44,8 +44,8 @@ struct BenchmarkReport: Encodable {
     }
 
     var line: String {
-      "screening: \(Numbers.fixed(codesLeft, 1)) of \(codes) logits of a position in float32, "
-        + "all of them at \(Numbers.fixed(fallbacks * 100, 1)) % of the positions"
+      "screening: \(Numbers.fixed(codesLeft, 1)) of \(codes) logits per position in float32, "
+        + "all at \(Numbers.fixed(fallbacks * 100, 1)) %"
     }
   }
 
@@ -144,16 +144,16 @@ struct BenchmarkReport: Encodable {
     guard let ceilingGflops else { return lines.joined(separator: "\n") }
     lines += [
       "ceiling of the matrix kernel: \(Numbers.fixed(ceilingGflops, 0)) GFLOP/s", "",
-      "      ms  share  effective  of ceiling  operation",
+      "     ms  share GFLOP/s ceiling  operation",
     ]
     for layer in layers {
       let speed =
         layer.effectiveGflops > 0
-        ? Numbers.aligned(Numbers.fixed(layer.effectiveGflops, 0), 11)
-          + Numbers.aligned(Numbers.fixed(layer.ofCeiling * 100, 0) + " %", 12)
-        : Numbers.aligned("", 23)
+        ? Numbers.aligned(Numbers.fixed(layer.effectiveGflops, 0), 8)
+          + Numbers.aligned(Numbers.fixed(layer.ofCeiling * 100, 0) + " %", 8)
+        : Numbers.aligned("", 16)
       lines.append(
-        Numbers.aligned(Numbers.fixed(layer.seconds * 1e3, 2), 8)
+        Numbers.aligned(Numbers.fixed(layer.seconds * 1e3, 1), 7)
           + Numbers.aligned(Numbers.fixed(layer.share * 100, 1) + " %", 7)
           + speed
           + "  \(layer.operation)\(layer.calls > runs.count ? " ×\(layer.calls / runs.count)" : "")"

@@ -11,6 +11,7 @@ struct EvaluateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
     abstract: "Measure how good a model is on a set of images.",
+    usage: "dvae evaluate <inputs> ... [<options>]",
     discussion: """
       PSNR, SSIM (Gaussian window 11×11 with σ 1.5, and uniform 7×7), MS-SSIM (weights of Wang et \
       al. 2003) and L1 of the reconstructions; the evidence lower bound and its parts; how the \

@@ -59,8 +59,7 @@ struct EvaluationReport: Encodable {
   /// Returns a note for a codec that did not reach the tokens' bytes.
   static func note(_ row: EvaluationSummary.Row) -> String? {
     guard row.larger > 0 else { return nil }
-    return "\(row.name): even the lowest quality takes more bytes than the tokens for "
-      + "\(images(row.larger)); the figures are of those larger files"
+    return "\(row.name): for \(images(row.larger)) the smallest file is larger than the tokens"
   }
 
   /// Returns the facts that are not in the table.
@@ -69,24 +68,26 @@ struct EvaluationReport: Encodable {
     if let psnr = summary.model.psnr {
       lines.append(
         "PSNR: standard deviation \(Numbers.fixed(psnr.standardDeviation, 2)) dB, from "
-          + "\(Numbers.fixed(psnr.minimum, 2)) to \(Numbers.fixed(psnr.maximum, 2)) dB; of the mean squared "
-          + "error \(Numbers.fixed(summary.model.psnrOfMeanSquare, 2)) dB")
+          + "\(Numbers.fixed(psnr.minimum, 2)) to \(Numbers.fixed(psnr.maximum, 2)) dB")
+      lines.append(
+        "PSNR of the mean squared error: \(Numbers.fixed(summary.model.psnrOfMeanSquare, 2)) dB")
     }
     if let found = summary.likelihood {
       lines += [
         "ELBO: \(Numbers.fixed(found.elboNatsPerDimension, 4)) nats per dimension = "
           + "−(reconstruction \(Numbers.fixed(found.reconstructionNatsPerDimension, 4)) + KL "
           + "\(Numbers.fixed(found.klNatsPerDimension, 4)))",
-        "bits per dimension: \(Numbers.fixed(found.bitsPerDimension, 4)) = reconstruction "
+        "bits per 8-bit value: \(Numbers.fixed(found.bitsPerDimension, 4)) = reconstruction "
           + "\(Numbers.fixed(found.reconstructionBitsPerDimension, 4)) + KL "
-          + "\(Numbers.fixed(found.klBitsPerDimension, 4)), of 8-bit values",
+          + "\(Numbers.fixed(found.klBitsPerDimension, 4))",
         "KL: \(Numbers.fixed(found.klNatsPerToken, 3)) nats per token",
       ]
     }
     let codes = summary.codebook
     lines += [
-      "codes: \(codes.used) of \(codes.vocabulary) used, perplexity \(Numbers.fixed(codes.perplexity, 1)), "
-        + "entropy \(Numbers.fixed(codes.entropyBits, 3)) bits, over \(codes.tokens) tokens",
+      "codes: \(codes.used) of \(codes.vocabulary) used in \(codes.tokens) tokens",
+      "perplexity \(Numbers.fixed(codes.perplexity, 1)), entropy "
+        + "\(Numbers.fixed(codes.entropyBits, 3)) bits per token",
       "bits per image: \(Numbers.fixed(codes.bitsPerImage, 0)) (\(codes.bitsPerToken) per token), "
         + "\(Numbers.fixed(codes.entropyBitsPerImage, 0)) with an ideal entropy coder",
     ]

@@ -59,31 +59,32 @@ struct TokensReport: Encodable {
   var text: String {
     var lines = [path]
     let size = format == TokenFormat.folder.rawValue ? "" : ", \(bytes) bytes"
-    lines.append("  form           \(format)\(size)")
-    lines.append("  images         \(images), failures \(failures)")
+    lines.append("  form          \(format)\(size)")
+    lines.append("  images        \(images), failures \(failures)")
     for (grid, count) in grids.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
-      lines.append("  grid           \(grid)" + (grids.count > 1 ? ": \(count)" : ""))
+      lines.append("  grid          \(grid)" + (grids.count > 1 ? ": \(count)" : ""))
     }
     guard let provenance else {
-      return (lines + ["  provenance     not in there"]).joined(separator: "\n")
+      return (lines + ["  provenance    none"]).joined(separator: "\n")
     }
     let (weights, architecture) = (provenance.weights, provenance.architecture)
-    lines.append("  weights        \(weights.file), SHA-256 \(weights.sha256)")
+    lines.append("  weights       \(weights.file)")
+    lines.append("  SHA-256       \(weights.sha256)")
     lines.append(
-      "  architecture   n_hid \(architecture.hidden), vocabulary \(architecture.vocabulary)")
+      "  architecture  n_hid \(architecture.hidden), vocabulary \(architecture.vocabulary)")
     let preprocessing = provenance.preprocessing
     lines.append(
-      "  preprocessing  " + (preprocessing.name.map { "\($0.rawValue): " } ?? "")
+      "  preprocessing " + (preprocessing.name.map { "\($0.rawValue): " } ?? "")
         + "resolution \(preprocessing.resolution), crop "
         + "\(preprocessing.crop.rawValue)\(preprocessing.upscale ? ", upscaled" : "")")
-    lines.append(
-      "  inputs         \(provenance.inputs.count), SHA-256 \(provenance.inputs.sha256)")
-    if let shard = provenance.shard { lines.append("  shard          \(shard)") }
+    lines.append("  inputs        \(provenance.inputs.count)")
+    lines.append("  SHA-256       \(provenance.inputs.sha256)")
+    if let shard = provenance.shard { lines.append("  shard         \(shard)") }
     if let soft = provenance.soft {
       let kept = [soft.topK.map { "top \($0)" }, soft.margin ? "margin" : nil]
-      lines.append("  soft tokens    " + kept.compactMap(\.self).joined(separator: ", "))
+      lines.append("  soft tokens   " + kept.compactMap(\.self).joined(separator: ", "))
     }
-    lines.append("  made by        version \(provenance.version), \(provenance.engine)")
+    lines.append("  made by       version \(provenance.version), \(provenance.engine)")
     return lines.joined(separator: "\n")
   }
 }

@@ -7,6 +7,7 @@ struct TokensConvert: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
     abstract: "Write a token file in another form.",
+    usage: "dvae tokens convert <tokens> --output <output> [<options>]",
     discussion: """
       The form is that of the output's extension. Keys, captions, provenance and the record of failures \
       are kept as far as the form holds them.
@@ -28,6 +29,7 @@ struct TokensMergeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "merge",
     abstract: "Join token files, such as the shards of a job, into one.",
+    usage: "dvae tokens merge <tokens> ... --output <output> [<options>]",
     discussion: """
       The files must be of one model and preprocessing; their order is that of the result. The output may \
       have another form than they have.
@@ -65,7 +67,7 @@ struct TokensMergeOptions: ParsableArguments {
     let writer = try TokenWriter(
       path, format: format, provenance: merge.provenance, start: interrupted.start,
       replacingFolder: overwrite.overwrite)
-    if let loss = merge.loss { console.note("\(path): .\(format.rawValue) does not hold \(loss)") }
+    if let loss = merge.loss { console.note("\(path): .\(format.rawValue) holds no \(loss)") }
     let progress = Progress("writing", of: merge.count, quiet: quiet.quiet, console: console)
     defer { progress.finish() }
     do {

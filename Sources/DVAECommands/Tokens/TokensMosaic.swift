@@ -10,6 +10,7 @@ struct TokensMosaic: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "mosaic",
     abstract: "Draw what each code paints.",
+    usage: "dvae tokens mosaic [<tokens>] --output <output> [<options>]",
     discussion: """
       A code's patch is the middle 8×8 pixels of the picture of a small grid full of it. Without \
       tokens the patches of all codes are drawn in rows, from 0; with --by-use those that the tokens \

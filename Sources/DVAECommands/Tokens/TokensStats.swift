@@ -10,6 +10,7 @@ struct TokensStats: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "stats",
     abstract: "Count how the codes are used.",
+    usage: "dvae tokens stats <tokens> ... [<options>]",
     discussion: """
       Over all files together: the codes in use and the dead ones, the entropy of their frequencies \
       (which a model of single tokens cannot beat), its perplexity, and the codes used most. With \

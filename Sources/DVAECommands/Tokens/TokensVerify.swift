@@ -50,7 +50,7 @@ struct TokensVerify: AsyncParsableCommand {
     guard result.problems.isEmpty else { return }
     console.print(
       "\(result.path): \(result.images) image\(result.images == 1 ? "" : "s") sound"
-        + (result.hasChecksum ? ", checksum right" : ", no checksum in there")
+        + (result.hasChecksum ? ", checksum right" : ", no checksum")
         + (result.hasChecksum && !result.coversMetadata ? " (keys are not under it)" : "")
         + (result.hasProvenance ? "" : ", no provenance"))
   }

@@ -105,7 +105,7 @@ struct TrainCommand: AsyncParsableCommand {
       return try start.folder ?? RunFolder.new(output)
     }
     try folder?.write(configuration)
-    if state.update > 0 { note("\(output): going on after update \(state.update)") }
+    if state.update > 0 { note("\(output): resuming after update \(state.update)") }
     if state.update >= configuration.updates {
       note("\(output): all \(configuration.updates) updates are done; --updates adds more")
     }
@@ -122,6 +122,7 @@ struct TrainCommand: AsyncParsableCommand {
       folder, configuration, from: state.update, images: images.count,
       machine: updater?.name ?? engine.name,
       signals: signals, quiet: quiet.quiet, console)
+    if !quiet.quiet { note("\(folder.report): curves and pictures, rewritten every minute") }
     let outcome = try trainer.run(&reporter)
     try reporter.finish()
     if trainer.state.update > 0 { try trainer.state.writeWeights(to: folder.weights) }

@@ -23,6 +23,8 @@ struct TrainingReporter: TrainingObserver {
   private var schedule = ReportSchedule(start: .now)
   private var shown = ContinuousClock.now - .seconds(60)
   private var pace = Pace()
+  /// The update that the run resumes from.
+  private let first: Int
 
   /// Opens the files of a run, truncated to the update that it resumes from.
   init(
@@ -30,6 +32,7 @@ struct TrainingReporter: TrainingObserver {
     images: Int, machine: String, signals: StopSignals, quiet: Bool, _ console: Console
   ) throws {
     self.folder = folder
+    first = update
     self.configuration = configuration
     self.signals = signals
     self.quiet = quiet
@@ -69,8 +72,15 @@ struct TrainingReporter: TrainingObserver {
       return
     }
     shown = now
-    let line = line(record)
-    if console.isTerminal && !isLast { console.draw(line) } else { console.note(line) }
+    if !console.isTerminal {
+      console.note(line(record))
+    } else if isLast {
+      console.note(
+        "update \(record.update): loss \(Numbers.fixed(record.loss, 4)), reconstruction "
+          + "\(Numbers.fixed(record.reconstruction, 4)), KL \(Numbers.fixed(record.kl, 3)) nats")
+    } else {
+      console.draw(line(record))
+    }
   }
 
   mutating func didDraw(_ pictures: ValidationPictures, update: Int) throws {
@@ -95,10 +105,8 @@ struct TrainingReporter: TrainingObserver {
     try writePages()
     guard !quiet else { return }
     console.note(
-      "update \(record.update) validated: reconstruction \(Numbers.fixed(record.reconstruction, 4)), "
-        + "KL \(Numbers.fixed(record.kl, 3)) nats, PSNR \(Numbers.fixed(record.psnr, 2)) dB, "
-        + "\(record.codebook.used) of \(record.codebook.counts.count) codes, perplexity "
-        + Numbers.fixed(record.codebook.perplexity, 0))
+      "validation after update \(record.update): PSNR \(Numbers.fixed(record.psnr, 2)) dB, "
+        + "\(record.codebook.used) of \(record.codebook.counts.count) codes")
   }
 
   mutating func didSave(_ path: String, update: Int) throws {
@@ -108,9 +116,9 @@ struct TrainingReporter: TrainingObserver {
 
   mutating func didNotice(_ warning: String) throws { console.note("warning: \(warning)") }
 
-  /// Updates the pages and clears the line.
+  /// Updates the pages, if there is something new, and clears the line.
   mutating func finish() throws {
-    try writePages()
+    if summary.update > first { try writePages() }
     if !quiet, console.isTerminal { console.draw("") }
   }
 

@@ -9,6 +9,7 @@ struct WeightsConvert: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
     abstract: "Put weights into one safetensors file, or into the files of another package.",
+    usage: "dvae weights convert <inputs> ... --output <output> [<options>]",
     discussion: """
       Reads .pkl, .pt and .safetensors with OpenAI's names or those of Hugging Face's FLAVA, \
       executing nothing. The formats:

@@ -10,6 +10,7 @@ struct WeightsDownload: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "download",
     abstract: "Fetch the weights that OpenAI has released.",
+    usage: "dvae weights download [<options>]",
     discussion: """
       Fetches encoder.pkl (215 MB) and decoder.pkl (175 MB) and checks that they are what they \
       should be. An interrupted download is continued by the same command. Then '--weights openai' \
@@ -47,7 +48,7 @@ struct WeightsDownload: AsyncParsableCommand {
       let path = folder + "/" + name
       let base = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
       if FileSystem.kind(path) == .file, (try? Self.check(path, half)) != nil {
-        console.note("\(path) is there already")
+        console.note("\(path) already exists")
       } else {
         try overwrite.check(path)
         try await fetch(base + "/" + name, path, half, console)

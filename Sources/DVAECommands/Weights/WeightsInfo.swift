@@ -79,7 +79,9 @@ struct WeightsReport: Encodable {
       lines.append("  format        \(file.format), \(file.bytes) bytes")
       lines.append("  numbers       \(file.dtypes.joined(separator: ", "))")
       lines.append("  SHA-256       \(file.sha256)")
-      lines += file.metadata.sorted { $0.key < $1.key }.map { "  \($0.key): \($0.value)" }
+      for (name, value) in file.metadata.sorted(by: { $0.key < $1.key }) {
+        lines += Self.wrapped(name, value)
+      }
     }
     for (name, half) in [("encoder", encoder), ("decoder", decoder)] {
       lines.append(
@@ -89,8 +91,23 @@ struct WeightsReport: Encodable {
     let a = architecture
     lines.append(
       "architecture    n_hid \(a.hidden), \(a.blocksPerGroup) block"
-        + (a.blocksPerGroup == 1 ? "" : "s") + " per group, vocabulary \(a.vocabulary), "
-        + "n_init \(a.initial), channels \(a.inputChannels) to \(a.outputChannels)")
+        + (a.blocksPerGroup == 1 ? "" : "s") + " per group, vocabulary \(a.vocabulary)")
+    lines.append(
+      "                n_init \(a.initial), channels \(a.inputChannels) to \(a.outputChannels)")
     return lines.joined(separator: "\n")
+  }
+
+  /// Returns lines of at most 80 characters, broken after commas: metadata is often JSON without blanks.
+  private static func wrapped(_ name: String, _ value: String) -> [String] {
+    let line = "  \(name): \(value)"
+    if line.count <= 80 { return [line] }
+    var lines = ["  \(name):", "    "]
+    for part in value.split(separator: ",", omittingEmptySubsequences: false) {
+      let last = lines[lines.count - 1]
+      if last.count + part.count >= 80, last != "    " { lines.append("    ") }
+      lines[lines.count - 1] += part + ","
+    }
+    lines[lines.count - 1].removeLast()
+    return lines
   }
 }

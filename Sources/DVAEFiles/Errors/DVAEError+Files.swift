@@ -98,7 +98,7 @@ extension DVAEError {
   /// Returns the error of an output whose name is taken by a finished output.
   package static func exists(path: String) -> DVAEError {
     DVAEError(
-      .cannotCreate, code: .exists, file: path, "is there already",
+      .cannotCreate, code: .exists, file: path, "already exists",
       advice: "choose another name, or replace it")
   }
 

@@ -90,7 +90,7 @@ final class PreparationOutput {
       if !replacing { throw .exists(path: path) }
     case .folder, .file:
       throw DVAEError(
-        .cannotCreate, file: path, "is there already, and is not prepared data",
+        .cannotCreate, file: path, "already exists, and is not prepared data",
         advice: "choose another name")
     }
   }
@@ -221,7 +221,7 @@ final class PreparationOutput {
       if replaceable { return nil }
       throw DVAEError(
         .cannotCreate, code: .exists, file: path,
-        "is there already, and is not the output of this job",
+        "already exists, and is not the output of this job",
         advice: "choose another name, or replace it")
     }
     // The job may have been killed between its last two steps.
