@@ -78,9 +78,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tokens", help="a .npy of 'dvae tokenize'")
     parser.add_argument("--output", required=True, help="the .npy of new tokens to write")
-    parser.add_argument("--updates", type=int, default=2000)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--width", type=int, default=256, help="numbers per position")
+    parser.add_argument("--updates", type=int, default=1000)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--width", type=int, default=192, help="numbers per position")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--count", type=int, default=16, help="pictures to draw")
@@ -102,6 +102,7 @@ def main():
     validation, training = sequences[order[:held_out]], sequences[order[held_out:]]
 
     model = GPT(vocabulary, rows, columns, options.width, options.layers)
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(training)} pictures", flush=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=0.05)
     warm_up = max(1, options.updates // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
