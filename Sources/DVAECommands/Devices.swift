@@ -8,7 +8,7 @@ import DVAEKit
 struct DevicesCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "devices",
-    abstract: "List the devices that can compute, and how to get the missing ones.",
+    abstract: "List the available devices, and how to install missing ones.",
     discussion: """
       'cpu' is this program's own engine. The others are PJRT plugins, which compile for GPUs and \
       TPUs; a plugin is installed by 'Scripts/install-device.sh NAME', named in the variable \

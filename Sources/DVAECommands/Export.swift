@@ -13,8 +13,8 @@ struct ExportCommand: AsyncParsableCommand {
     usage: "dvae export --half <half> --output <output> [<options>]",
     discussion: """
       onnx: opset 17, any batch and size. The encoder takes 'pixels', uint8 [N, H, W, 3], and gives \
-      'tokens', int64 [N, H/8, W/8]; the decoder takes 'tokens' and gives 'pixels'. No other step is \
-      needed before or behind it but resizing. Sides that are no multiple of 8 and tokens outside of \
+      'tokens', int64 [N, H/8, W/8]; the decoder takes 'tokens' and gives 'pixels'. Only resizing \
+      is needed before it. Sides that are not multiples of 8 and tokens outside of \
       the vocabulary are errors of the runtime that name the node.
       stablehlo: text for XLA and its tools, for one batch and size; the parameters are arguments.
       pytorch: the state dict of one half, which torch.load reads.

@@ -8,7 +8,7 @@ import DVAEReports
 struct ReconstructCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "reconstruct",
-    abstract: "Send images through the model and back, and say what was lost.",
+    abstract: "Encode and decode images, and measure the difference.",
     discussion: """
       Writes NAME.png for each image and prints PSNR (dB) and SSIM against the resized, cropped \
       input, and their means.

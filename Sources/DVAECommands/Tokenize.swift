@@ -21,8 +21,9 @@ struct TokenizeCommand: AsyncParsableCommand {
                             the .txt and .json of the image: those of its
                             sample, or those beside it
       Beside the first four stands NAME.json, with keys, captions and shape. The first three hold \
-      images of one size. Every form records where the tokens come from. A job that was interrupted goes on with \
-      --resume, and gives the same file. Without --shard, the variables of Slurm, torchrun, Open \
+      images of one size. Every form records where the tokens come from. --resume continues an \
+      interrupted job and gives the same file. Without --shard, the variables of Slurm, torchrun, \
+      Open \
       MPI and Kubernetes jobs split the work.
 
       An output in quotes with a range in braces is so many files, each a part of the job with its own \

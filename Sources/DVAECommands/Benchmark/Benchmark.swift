@@ -11,7 +11,7 @@ import DVAETensors
 struct BenchmarkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "benchmark",
-    abstract: "Measure this machine's speed, whole and layer by layer.",
+    abstract: "Measure the speed of this machine, in total and by layer.",
     discussion: """
       Random weights of any size unless --weights names a model. The ceiling is the speed of the \
       matrix kernel on data in the first cache; 'effective' counts the multiplications of the \
@@ -22,7 +22,7 @@ struct BenchmarkCommand: ParsableCommand {
         dvae benchmark --precision int8 --weights openai --photos photos/
       """)
 
-  @Option(help: ArgumentHelp("What to measure.", valueName: "encode|decode|train"))
+  @Option(help: ArgumentHelp("The task to measure.", valueName: "encode|decode|train"))
   var what = Work.encode
 
   @Option(help: "Width of the random model.")
@@ -43,7 +43,7 @@ struct BenchmarkCommand: ParsableCommand {
   @Option(help: "Images that go through the network together (default: 1; 32 on a device).")
   var batchSize: Int?
 
-  @Option(help: "Measured runs, after one that is not.")
+  @Option(help: "Measured runs, after one unmeasured run.")
   var runs = 5
 
   @OptionGroup var device: DeviceOption

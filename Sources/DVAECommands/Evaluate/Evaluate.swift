@@ -10,7 +10,7 @@ import DVAEWeights
 struct EvaluateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
-    abstract: "Measure how good a model is on a set of images.",
+    abstract: "Measure a model's quality on a set of images.",
     usage: "dvae evaluate <inputs> ... [<options>]",
     discussion: """
       PSNR, SSIM (Gaussian window 11×11 with σ 1.5, and uniform 7×7), MS-SSIM (weights of Wang et \
@@ -27,7 +27,7 @@ struct EvaluateCommand: AsyncParsableCommand {
                       256×256; smaller images are enlarged
         native        both sides cut around the middle to multiples of 8
       All measure 8-bit RGB, peak 255. A reconstruction is sigmoid(μ) of the most likely tokens, \
-      unmapped and cut off to bytes as the released code does; under bilinear-256 it is rounded \
+      unmapped and truncated to bytes as the released code does; under bilinear-256 it is rounded \
       to the nearest.
 
       Example:
@@ -41,7 +41,7 @@ struct EvaluateCommand: AsyncParsableCommand {
   @Option(
     name: .customLong("protocol"),
     help: ArgumentHelp(
-      "What is done to the images first.", valueName: "lanczos-256|bilinear-256|native"))
+      "The protocol: preprocessing and rounding.", valueName: "lanczos-256|bilinear-256|native"))
   var evaluationProtocol = EvaluationProtocol.lanczos256
 
   @Option(

@@ -12,14 +12,15 @@ struct PrepareCommand: AsyncParsableCommand {
     abstract: "Make training data of text-image pairs: filter, deduplicate, write shards.",
     discussion: """
       Reads tables with a caption and an image per row (.tsv as Conceptual Captions and CC12M, .csv, \
-      .jsonl), the metadata of YFCC100M (also as SQLite), all of them also as .bz2, folders of images with captions beside them (NAME.txt, \
+      .jsonl), the metadata of YFCC100M (also as SQLite), all of them also as .bz2, folders of \
+      images with captions beside them (NAME.txt, \
       NAME.caption, NAME.json) and WebDataset .tar archives. Writes a folder:
         shard-000000.tar …  WebDataset: KEY.jpg, KEY.txt, KEY.json
         index.json          the shards with their SHA-256, and the settings
         samples.jsonl       a line per sample with the hashes of its image
         funnel.json, .html  how many pairs entered and left each stage, and why
-      Every filter is listed there with what it dropped. A job that was interrupted goes on with \
-      --resume, and gives the same files.
+      Every filter is listed there with what it dropped. --resume continues an interrupted job and \
+      gives the same files.
 
       Many machines can each do a part, as data-0-of-4. --merge joins the finished parts and leaves out \
       duplicates over all of them, which gives the files of one run. Without --shard, the variables of \
@@ -52,7 +53,7 @@ struct PrepareCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Keep out these images and what looks like them: another run's folder or samples.jsonl, a "
+      "Exclude these images and their near duplicates: another run's folder or samples.jsonl, a "
         + ".txt of SHA-256, images, folders, .tar archives. Repeatable.", valueName: "path"),
     completion: .file())
   var exclude: [String] = []

@@ -49,7 +49,7 @@ struct FilterOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "A JSON object of filters that replace those of the preset, as {\"min_words\": 5}.",
+      "A JSON object of filters that replace those of the preset, such as {\"min_words\": 5}.",
       valueName: "file"), completion: .file())
   var config: String?
 
@@ -81,7 +81,8 @@ struct FilterOptions: ParsableArguments {
   var minUnique: Threshold<Double>?
 
   @Option(
-    help: ArgumentHelp("Largest share of repeats of the commonest word.", valueName: "share|off"))
+    help: ArgumentHelp(
+      "Largest share of repeats of the most frequent word.", valueName: "share|off"))
   var maxRepetition: Threshold<Double>?
 
   @Option(
@@ -169,7 +170,7 @@ struct FilterOptions: ParsableArguments {
 
 /// The options for reading sources.
 struct SourceOptions: ParsableArguments {
-  @Option(help: "What the sources are; auto goes by the name and the first line.")
+  @Option(help: "The form of the sources; auto decides by the name and the first line.")
   var format = SourceSettings.Format.auto
 
   @Option(help: "The caption of YFCC100M rows.")
@@ -224,16 +225,16 @@ struct SourceOptions: ParsableArguments {
 
 /// The options for writing images.
 struct PrepareImageOptions: ParsableArguments {
-  @Option(help: "Make pictures smaller whose longer side has more pixels than this.")
+  @Option(help: "Reduce images whose longer side has more pixels than this.")
   var maxSide: Int?
 
-  @Flag(help: "Cut out the middle square first.")
+  @Flag(help: "Crop to the middle square first.")
   var square = false
 
-  @Option(help: "How pictures are made smaller.")
+  @Option(help: "The filter for reducing images.")
   var resize = ImageSettings.Resize.lanczos
 
-  @Option(help: "What is written of pictures that are not changed: their own bytes, or a new JPEG.")
+  @Option(help: "The output for unchanged images: their own bytes, or a new JPEG.")
   var encoding = ImageSettings.Encoding.keep
 
   @Option(help: "Quality of the JPEGs that are written, 1 to 100.")
@@ -273,23 +274,23 @@ struct FetchOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Who servers are told is asking (default: this program and its version); some ask for an "
-        + "address to write to.", valueName: "text"))
+      "The User-Agent header (default: this program and its version); some servers require a contact address.",
+      valueName: "text"))
   var userAgent: String?
 
   @Flag(help: "Take also images that their server's X-Robots-Tag keeps out of data sets.")
   var ignoreRobotsTag = false
 
-  @Option(help: ArgumentHelp("Seconds until a connection must stand.", valueName: "seconds"))
+  @Option(help: ArgumentHelp("Time limit of a connection in seconds.", valueName: "seconds"))
   var connectTimeout = FetchSettings().connectTimeout
 
-  @Option(help: ArgumentHelp("Seconds until an image must be there.", valueName: "seconds"))
+  @Option(help: ArgumentHelp("Time limit of an image in seconds.", valueName: "seconds"))
   var timeout = FetchSettings().timeout
 
-  @Option(help: "Further tries after a failure that may pass.")
+  @Option(help: "Retries after a temporary failure.")
   var retries = FetchSettings().retries
 
-  @Option(help: "Redirections that are followed.")
+  @Option(help: "Redirections to follow.")
   var redirects = FetchSettings().redirects
 
   @Flag(help: "Fetch from this machine and from private networks, too.")

@@ -49,7 +49,7 @@ struct ImageOptions: ParsableArguments {
   @Option(
     name: .customLong("preprocessing"),
     help: ArgumentHelp(
-      "What published models do to images: openai (256 pixels, center), beit (112, bounded) or flava "
+      "The preprocessing of a published model: openai (256 pixels, center), beit (112, bounded) or flava "
         + "(112, stretch); the last two enlarge. The options below change parts of it.",
       valueName: "openai|beit|flava"))
   var name = Preprocessing.Name.openai
@@ -105,10 +105,10 @@ extension Precision: ExpressibleByArgument {}
 
 /// The options for the output of an interrupted run.
 struct InterruptedJobOptions: ParsableArguments {
-  @Flag(help: "Go on where an interrupted run of the same job stopped.")
+  @Flag(help: "Continue an interrupted run of the same job.")
   var resume = false
 
-  @Flag(help: "Throw away what an interrupted run left.")
+  @Flag(help: "Discard the unfinished output of an interrupted run.")
   var restart = false
 
   func validate() throws {

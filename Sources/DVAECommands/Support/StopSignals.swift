@@ -50,7 +50,7 @@ private func take(_ number: Int32) {
   case .checkpoint:
     Signals.write("\nWriting a checkpoint after this update; the same signal again ends at once.\n")
   case .drain:
-    Signals.write("\nAnswering the requests that are here; the same signal again ends at once.\n")
+    Signals.write("\nAnswering the remaining requests; the same signal again ends at once.\n")
   case .none?, nil: break
   }
 }

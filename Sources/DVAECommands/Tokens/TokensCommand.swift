@@ -6,7 +6,7 @@ import DVAEModel
 struct TokensCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tokens",
-    abstract: "Look into token files, check, convert and join them, and see what their codes mean.",
+    abstract: "Inspect, check, convert and merge token files.",
     discussion: """
       Example:
         dvae tokens info tokens.npy

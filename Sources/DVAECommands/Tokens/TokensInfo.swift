@@ -6,7 +6,7 @@ import DVAEKit
 struct TokensInfo: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "info",
-    abstract: "Say what token files hold, and where it comes from.",
+    abstract: "Describe token files and their provenance.",
     discussion: """
       Example:
         dvae tokens info tokens.npy

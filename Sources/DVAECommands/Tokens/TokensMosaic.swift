@@ -9,7 +9,7 @@ import DVAEImages
 struct TokensMosaic: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "mosaic",
-    abstract: "Draw what each code paints.",
+    abstract: "Draw the patch of each code.",
     usage: "dvae tokens mosaic [<tokens>] --output <output> [<options>]",
     discussion: """
       A code's patch is the middle 8×8 pixels of the picture of a small grid full of it. Without \

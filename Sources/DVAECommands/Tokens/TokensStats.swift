@@ -23,7 +23,7 @@ struct TokensStats: AsyncParsableCommand {
   @Argument(help: "Files or folders of tokens, of any form.", completion: .file())
   var tokens: [String]
 
-  @Option(help: "So many of the most used codes.")
+  @Option(help: "The number of most used codes to list.")
   var top = 10
 
   @OptionGroup var vocabulary: VocabularyOption

@@ -17,9 +17,10 @@ struct TrainCommand: AsyncParsableCommand {
     discussion: """
       Trains by the recipe of the DALL·E paper (appendix A.2), from random weights or from --init. \
       The folder RUN holds config.json, checkpoints/, metrics.csv, images/, report.html, \
-      model-card.md and weights.safetensors, which --weights of the other commands takes. A run that was stopped \
-      goes on with the same command, or with no more than --output RUN, and gives the same bits as \
-      one that was not. Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 write a checkpoint first; the exit \
+      model-card.md and weights.safetensors, which --weights of the other commands takes. The same \
+      command, or only --output RUN, resumes a stopped run and gives the same bits as an \
+      uninterrupted one. Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 write a checkpoint first; \
+      the exit \
       status is then 128 plus the signal's number: 130 after Ctrl-C, 143 after SIGTERM, on Linux 138 \
       after SIGUSR1, which schedulers send ahead of a time limit ('#SBATCH --signal=USR1@120'). A \
       second signal ends the program at once. Signals that are ignored when it starts stay ignored.
@@ -27,11 +28,12 @@ struct TrainCommand: AsyncParsableCommand {
       Built with --traits MPI, 'mpirun -n N dvae train …' shares each batch among N processes; the \
       first one writes. They need the same files, and processors of one kind.
 
-      Images that cannot be used, as smaller ones than the crops, are named, passed over and counted.
+      Images that cannot be used, such as those smaller than the crops, are reported, skipped and counted.
 
-      A run goes on with the settings that it was started with; --updates, --data (the same images \
+      A run continues with its original settings; --updates, --data (the same images \
       elsewhere), --keep and what concerns checkpoints and validation may change, also by editing \
-      config.json. With --overwrite another run begins in its place. Relative paths start at the folder in which the run began.
+      config.json. With --overwrite another run begins in its place. Relative paths start at the \
+      folder in which the run began.
 
       Example:
         dvae train --data photos/*.tar --validation held-out.tar --output run

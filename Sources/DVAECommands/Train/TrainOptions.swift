@@ -30,7 +30,7 @@ struct TrainOptions: ParsableArguments {
   var nHid: Int?
   @Option(name: .customLong("n-blk-per-group"), help: "Residual blocks in each of the four groups.")
   var blocksPerGroup: Int?
-  @Option(help: "Codes that a token can be.")
+  @Option(help: "Codes in the vocabulary.")
   var vocabSize: Int?
   @Option(name: .customLong("n-init"), help: "Channels of the decoder's first layer.")
   var initial: Int?
@@ -63,7 +63,7 @@ struct TrainOptions: ParsableArguments {
   var emaDecay: Double?
   @Option(help: "The gradient's largest norm; 0 for no limit.")
   var clipNorm: Double?
-  @Option(help: "Start of all random numbers.")
+  @Option(help: "The random seed.")
   var seed: UInt64?
 
   @Option(

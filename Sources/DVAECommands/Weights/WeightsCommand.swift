@@ -4,7 +4,7 @@ import ArgumentParser
 struct WeightsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "weights",
-    abstract: "Look into, convert and fetch weights.",
+    abstract: "Inspect, convert and download weights.",
     discussion: """
       Example:
         dvae weights download

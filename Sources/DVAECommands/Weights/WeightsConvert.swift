@@ -8,7 +8,7 @@ import DVAEImages
 struct WeightsConvert: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
-    abstract: "Put weights into one safetensors file, or into the files of another package.",
+    abstract: "Convert weights to one safetensors file, or to the files of another package.",
     usage: "dvae weights convert <inputs> ... --output <output> [<options>]",
     discussion: """
       Reads .pkl, .pt and .safetensors with OpenAI's names or those of Hugging Face's FLAVA, \
@@ -36,7 +36,7 @@ struct WeightsConvert: AsyncParsableCommand {
     name: .shortAndLong, help: "The .safetensors file or the folder to write.", completion: .file())
   var output: String
 
-  @Option(help: "Whose layout to write.")
+  @Option(help: "The layout to write.")
   var format = Format.dvae
 
   enum Format: String, CaseIterable, ExpressibleByArgument {

@@ -9,11 +9,11 @@ import DVAEWeights
 struct WeightsDownload: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "download",
-    abstract: "Fetch the weights that OpenAI has released.",
+    abstract: "Download OpenAI's released weights.",
     usage: "dvae weights download [<options>]",
     discussion: """
-      Fetches encoder.pkl (215 MB) and decoder.pkl (175 MB) and checks that they are what they \
-      should be. An interrupted download is continued by the same command. Then '--weights openai' \
+      Fetches encoder.pkl (215 MB) and decoder.pkl (175 MB) and verifies them. An interrupted \
+      download is continued by the same command. Then '--weights openai' \
       finds them.
 
       Example:

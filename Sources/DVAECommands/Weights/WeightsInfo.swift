@@ -9,7 +9,7 @@ import DVAEWeights
 struct WeightsInfo: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "info",
-    abstract: "Say what weights hold.",
+    abstract: "Describe weights.",
     discussion: """
       Opens the weights as every command does, so that what is missing or wrong is named. Nothing \
       in a file is executed.
