@@ -113,16 +113,16 @@ struct AccuracyReport: Encodable {
   /// The report as text.
   var text: String {
     var lines = [
-      "\(engine): largest error against float64, in standard deviations of the output", "",
-      "  float32: direct   Winograd by tiles   by panels      int8   layer",
+      engine, "largest error against float64, in standard deviations of the output", "",
+      "float32: direct  Winograd by tiles  by panels     int8  layer",
     ]
     for row in layers {
       let cells = [row.direct, row.winogradByTiles, row.winogradByPanels, row.int8].map {
         $0.map { Numbers.scientific($0, 1) } ?? "–"
       }
-      let widths = [17, 20, 12, 10]
+      let widths = [15, 19, 11, 9]
       lines.append(
-        zip(cells, widths).map(Numbers.aligned).joined() + "   \(row.layer)")
+        zip(cells, widths).map(Numbers.aligned).joined() + "  \(row.layer)")
     }
     return lines.joined(separator: "\n")
   }

@@ -74,6 +74,6 @@ struct AlgorithmReport: Encodable {
       }
       lines.append(cells.joined() + "   \(row.layer)")
     }
-    return (lines + ["", "*: what the engine takes"]).joined(separator: "\n")
+    return (lines + ["", "*: the engine's choice"]).joined(separator: "\n")
   }
 }

@@ -142,7 +142,7 @@ struct TrainCommand: AsyncParsableCommand {
 
   private func checkInputs(_ start: RunStart, _ output: String) throws {
     guard !start.configuration.data.isEmpty else {
-      throw ValidationError("--data is needed to start a run; \(output) holds none to go on with")
+      throw ValidationError("--data is needed to start a run; \(output) holds no run to resume")
     }
     try refuseInput(start.configuration, output)
   }
