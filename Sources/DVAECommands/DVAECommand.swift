@@ -1,6 +1,7 @@
 import DVAEFiles
 package import ArgumentParser
 import DVAEKit
+import Dispatch
 import Foundation
 
 /// The discrete VAE of DALL·E: images to tokens and back.
@@ -24,14 +25,19 @@ package struct DVAECommand: AsyncParsableCommand {
   package init() {}
 
   /// Runs the command line of this process and ends the process with its status.
-  package static func main() async {
+  package static func main() -> Never {
     // Writing to a closed pipe becomes an error instead of ending the process.
     signal(SIGPIPE, SIG_IGN)
+    // Before the first task: if its threads get no files or no memory, Swift's runtime crashes or waits
+    // forever.
     if let problem = ProcessLimits.problem() {
       Console.current.note("dvae: \(problem)")
       Foundation.exit(ExitStatus.fault)
     }
-    Foundation.exit(await execute(Array(CommandLine.arguments.dropFirst())))
+    Task { @MainActor in
+      Foundation.exit(await execute(Array(CommandLine.arguments.dropFirst())))
+    }
+    dispatchMain()
   }
 
   /// Runs one command line.

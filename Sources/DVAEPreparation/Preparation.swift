@@ -134,13 +134,7 @@ package struct Preparation: Sendable {
       try output.add(result, origin: done.origin, caption: done.caption)
       try progress(output.rows, output.samples)
     }
-    if let example = output.funnel.firstUnreachable {
-      // Nothing was written and no image is known: let another run begin anew.
-      try output.discard()
-      throw DVAEError(
-        .inputOutput, "no image could be fetched: \(example.detail)",
-        advice: "connect to the network and try again")
-    }
+    try output.refuseNothing(settings.sources)
     try output.finish(pages: pages)
     summary.funnel = output.funnel
     summary.elapsed = .now - begin

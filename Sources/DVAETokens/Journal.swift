@@ -39,6 +39,9 @@ final class Journal {
   /// The size of the output that holds them, in bytes.
   private(set) var bytes = 0
 
+  // Larger numbers would overflow sums.
+  private static let mostBytes = 1 << 53
+
   private let file: OutputFile
   private var pending: [UInt8] = []
   private var pendingCount = 0
@@ -93,7 +96,7 @@ final class Journal {
         count += 1
         failures += entry.error == nil ? 0 : 1
       } else if let commit = decodedJSON(Commit.self, line), commit.done == count,
-        commit.bytes >= bytes
+        (bytes...Self.mostBytes).contains(commit.bytes)
       {
         (done, failed, bytes) = (count, failures, commit.bytes)
         end = lines.position

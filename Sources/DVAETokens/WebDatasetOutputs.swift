@@ -95,6 +95,11 @@ final class FolderOutput: PartialOutput {
       if FileSystem.kind(folder) == .file { try FileSystem.remove(folder) }
       try FileSystem.removeFolder(folder)
     }
+    try journal.forEach { entry in
+      let tokens = folder + "/" + entry.key + ".tokens.npy"
+      guard entry.grid != nil, FileSystem.kind(tokens) != .file else { return }
+      throw DVAEError.startOver(path: tokens, "is missing, but its journal counts it")
+    }
     try FileSystem.makeFolder(folder)
     try write(jsonLine(provenance), to: WebDatasetNotes.provenance)
   }

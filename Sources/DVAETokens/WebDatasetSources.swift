@@ -126,7 +126,8 @@ struct FolderSource: TokenSource {
       if FileSystem.kind(path) == .folder {
         try enter(name)
       } else if name.hasByteSuffix("." + tokensExtension) {
-        let key = String(name.dropLast(tokensExtension.count + 1))
+        let key = String(
+          decoding: name.utf8.dropLast(tokensExtension.utf8.count + 1), as: UTF8.self)
         let tokens = try grid(Self.read(path), path)
         var companions: [String: [UInt8]] = [:]
         for name in companionExtensions where readsCompanions {

@@ -46,7 +46,11 @@ enum PickleGlobal {
     case ("collections", "OrderedDict"): self = .orderedDictionary
     case ("__builtin__", "set"), ("builtins", "set"): self = .set
     case ("torch", "Size"): self = .size
-    case ("torch", "device"), ("torch", "Tensor"), ("functools", "partial"):
+    case ("torch", "device"), ("torch", "Tensor"), ("functools", "partial"),
+      // Values that checkpoints hold beside tensors; PyTorch loads these with `weights_only` too.
+      ("collections", "Counter"), ("__builtin__", "bytearray"), ("builtins", "bytearray"),
+      ("__builtin__", "complex"), ("builtins", "complex"), ("_codecs", "encode"),
+      ("torch.serialization", "_get_layout"):
       self = .inert("\(module).\(name)")
     case ("torch", let name):
       if let type = ElementType(torchStorage: name) {

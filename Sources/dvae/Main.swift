@@ -3,5 +3,5 @@ import DVAECommands
 
 @main
 enum Main {
-  static func main() async { await DVAECommand.main() }
+  static func main() { DVAECommand.main() }
 }

@@ -137,7 +137,8 @@ import Testing
   }
 
   @Test func tooFewOpenFilesAreTold() throws {
-    for count in [8, 16, 31] {
+    // With 4, the first thread of a task could not be made.
+    for count in [4, 5, 8, 16, 31] {
       let run = try run(limits: "ulimit -n \(count)", ["weights", "info", Fixture.tiny])
       #expect(run.status == 70 && run.errors.contains("ulimit -n"), "\(count): \(run.errors)")
     }
@@ -148,9 +149,12 @@ import Testing
 
   #if os(Linux)
   @Test func tooLittleMemoryIsTold() throws {
-    let run = try run(limits: "ulimit -v 195000", ["weights", "info", Fixture.tiny])
-    #expect(run.status == 70 && run.errors.contains("ulimit -v"), "\(run.errors)")
-    #expect(run.errors.split(separator: "\n").count == 1)
+    // With the lesser, the first thread of a task would be waited for without end.
+    for kilobytes in [120_000, 195_000] {
+      let run = try run(limits: "ulimit -v \(kilobytes)", ["weights", "info", Fixture.tiny])
+      #expect(run.status == 70 && run.errors.contains("ulimit -v"), "\(run.errors)")
+      #expect(run.errors.split(separator: "\n").count == 1)
+    }
   }
   #endif
 

@@ -158,7 +158,7 @@ import Testing
         ]
           + option)
       #expect(run.status == 74, "\(run.errors)")
-      #expect(run.errors.contains("no image could be fetched") && run.errors.contains(address))
+      #expect(run.errors.contains("(2 no-connection)") && run.errors.contains(address))
       #expect(!FileManager.default.fileExists(atPath: folder("out")))
     }
   }

@@ -111,6 +111,8 @@ import Testing
     #expect(itself.status == 64)
     let finished = await dvae("tokens", "convert", folder("a.npy"), "--output", folder("same.npy"))
     #expect(finished.status == 73)
+    let range = await dvae("tokens", "convert", folder("a.npy"), "--output", folder("x-{0..2}.tar"))
+    #expect(range.status == 64 && range.errors.contains("a range of names"), "\(range.errors)")
     try FileManager.default.removeItem(atPath: folder("a.npy.json"))
     let nameless = await dvae("tokens", "convert", folder("a.npy"), "--output", folder("m.tar"))
     #expect(nameless.status == 65 && nameless.errors.contains("which model"))

@@ -84,6 +84,18 @@ import Testing
     #expect(try rows("validation.csv") == [3, 6])
   }
 
+  /// The number is beyond what a chart's axis can hold.
+  @Test func impossibleUpdatesInATableAreNotDrawn() async throws {
+    #expect(await start().status == 0)
+    try FileManager.default.removeItem(atPath: run + "/checkpoints/000000006.safetensors")
+    let table = try String(decoding: bytes(run + "/validation.csv"), as: UTF8.self)
+    let changed = table.replacing("\n3,", with: "\n\(Int.min),")
+    try write(Array(changed.utf8), to: run + "/validation.csv")
+    #expect(changed != table)
+    #expect(await train([]).status == 0)
+    #expect(!String(decoding: try bytes(run + "/report.html"), as: UTF8.self).contains("-92233"))
+  }
+
   @Test func changedSettingsAreRefusedByName() async throws {
     #expect(await start().status == 0)
     for (flags, field) in [

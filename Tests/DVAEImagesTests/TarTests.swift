@@ -129,6 +129,28 @@ private let end = [UInt8](repeating: 0, count: 1024)
     }
   }
 
+  /// A link may have its target's own name; chains of links are followed up to a limit.
+  @Test func chainsOfLinksAreBounded() throws {
+    for isSameName in [true, false] {
+      func name(_ number: Int) -> String { isSameName ? "a.txt" : "\(number).txt" }
+      let links = try (1...20).map { try header(name($0), kind: "1", [(157, name($0 - 1))]) }
+      let file =
+        try header(name(0), kind: "0", [(124, "00000000001")]) + [5]
+        + [UInt8](repeating: 0, count: 511)
+      try withFolder { folder in
+        try write(file + links.joined() + end, to: folder + "/a.tar")
+        let (found, error) = try entries(folder + "/a.tar")
+        #expect(error == nil && found.count == 21)
+        let reader = try TarReader(path: folder + "/a.tar")
+        for entry in found[...16] { #expect(try reader.bytes(of: entry) == [5]) }
+        for entry in found[17...] {
+          let error = #expect(throws: DVAEError.self) { try reader.bytes(of: entry) }
+          #expect(error?.description.contains("through more than 16 others") == true)
+        }
+      }
+    }
+  }
+
   /// Each link leads to the headers of its target, which are read again.
   @Test func manyLinksToLongHeadersAreRefused() throws {
     let text = "65000 comment=" + String(repeating: "x", count: 65_000)

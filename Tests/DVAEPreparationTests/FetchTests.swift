@@ -14,7 +14,10 @@ import Testing
   private func prepare(
     _ addresses: [String], _ fetch: FetchSettings, maxBytes: Int = 1 << 20
   ) async throws -> [String: Int] {
-    let lines = addresses.map { "a picture of something\t\($0)\n" }
+    // With an image that is there, no failure ends the job.
+    try write(
+      encodeJPEG(testPicture(99, width: 8, height: 8), quality: 80), to: folder("there.jpg"))
+    let lines = (addresses + ["there.jpg"]).map { "a picture of something\t\($0)\n" }
     try write(Array(lines.joined().utf8), to: folder("t.tsv"))
     var settings = PreparationSettings(
       sources: [folder("t.tsv")], filters: FilterSettings(.none))
@@ -24,7 +27,7 @@ import Testing
     let job = try Preparation(settings, fetch: fetch, threads: 2)
     let output = folder("out-\(UUID().uuidString)")
     let funnel = try await job.run(output, progress: { _, _ in }).funnel
-    var drops: [String: Int] = ["": funnel.left]
+    var drops: [String: Int] = ["": funnel.left - 1]
     for reason in funnel.stages.flatMap(\.drops) where reason.count > 0 {
       drops[reason.reason] = reason.count
     }

@@ -205,6 +205,35 @@ import Testing
     }
   }
 
+  /// A number of the state that is not the one written would lose rows or samples.
+  @Test func changedStatesAreRefused() async throws {
+    for number in 0..<4 {
+      try add("\(number).jpg", "photo", try encodeJPEG(testPicture(number), quality: 80))
+    }
+    let job = try Preparation(
+      PreparationSettings(sources: [folder("in")], filters: FilterSettings(.none)), threads: 1)
+    func run(_ start: JobStart, stop: Int? = nil) async throws {
+      _ = try await job.run(
+        folder("out"), start: start, rowsPerCommit: 1,
+        progress: { rows, _ in if rows == stop { throw Stop() } })
+    }
+    await #expect(throws: Stop.self) { try await run(.fresh, stop: 3) }
+    let path = folder("out.partial/state.json")
+    let state = try bytes(path)
+    for name in ["rows", "samples", "sampleBytes", "entered", "left", "bytes"] {
+      for value in ["-1", "0", "2", "100000", "9223372036854775807", "1e400", "NaN"] {
+        let changed = try String(decoding: state, as: UTF8.self)
+          .replacing(Regex("\"\(name)\":[0-9]+"), with: "\"\(name)\":\(value)")
+        try write(Array(changed.utf8), to: path)
+        let error = await #expect(throws: DVAEError.self) { try await run(.resuming) }
+        #expect(error?.code == .startOver, "\(name): \(value)")
+      }
+    }
+    try write(state, to: path)
+    try await run(.resuming)
+    #expect(try samples("out").count == 4)
+  }
+
   /// A run resumes only if its sources are unchanged, because rows are counted.
   @Test func changedSourcesAreNotResumed() async throws {
     for number in 0..<4 {
@@ -245,7 +274,8 @@ import Testing
   /// The content of a file that is not an image does not appear in the output.
   @Test func contentsOfOtherFilesAreNotShown() async throws {
     try add("a.jpg", "", Array("root:x:0:0:secret".utf8))
-    #expect(try await prepare("out") == ["": 0, "not-an-image": 1])
+    try add("b.png", "", encodePNG(testPicture(1)))
+    #expect(try await prepare("out") == ["": 1, "not-an-image": 1])
     let funnel = try String(decoding: bytes(folder("out/funnel.json")), as: UTF8.self)
     #expect(funnel.contains("found text") && !funnel.contains("root:"))
   }

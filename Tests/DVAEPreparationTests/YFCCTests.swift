@@ -56,7 +56,7 @@ import Testing
     try write(broken, to: folder("broken.sql"))
     #expect(try rows([folder("broken.sql"), bzip2]) == ["!unreadable-source"] + all)
     try write(Array("SQLite format 3\0".utf8), to: folder("empty.sql"))
-    #expect(throws: DVAEError.self) { try rows([folder("empty.sql")]) }
+    #expect(try rows([folder("empty.sql"), bzip2]) == ["!unreadable-source"] + all)
   }
 
   @Test func localArchives() throws {
@@ -104,8 +104,11 @@ import Testing
     let funnel = try await job.run(folder("out"), progress: { _, _ in }).funnel
     #expect(funnel.left == 2 && funnel.entered == 3)
     settings.source.images = folder("")
-    let without = try await Preparation(settings, threads: 2)
-      .run(folder("none"), progress: { _, _ in }).funnel
-    #expect(without.stages.flatMap(\.drops).first { $0.reason == "missing-file" }?.count == 2)
+    let without = try Preparation(settings, threads: 2)
+    let error = await #expect(throws: DVAEError.self) {
+      try await without.run(folder("none"), progress: { _, _ in })
+    }
+    #expect(error?.kind == .missing && error?.problem.contains("(2 missing-file)") == true)
+    #expect(FileSystem.kind(folder("none")) == .missing)
   }
 }

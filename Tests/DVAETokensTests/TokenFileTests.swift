@@ -220,6 +220,31 @@ import DVAEWeights
     #expect(error?.code == .startOver)
   }
 
+  @Test func folderWithoutAFileOfItsJournalIsRefused() throws {
+    let path = folder("tokens")
+    try Self.write(path, .folder, upTo: 3, finish: false)
+    try FileManager.default.removeItem(atPath: path + ".partial/sub/0.tokens.npy")
+    let error = #expect(throws: DVAEError.self) { try Self.write(path, .folder, start: .resuming) }
+    #expect(error?.code == .startOver && error?.file?.hasSuffix("sub/0.tokens.npy") == true)
+  }
+
+  /// A commit with a number that no job writes is void, and so is everything after it.
+  @Test(arguments: TokenFormat.allCases) func impossibleCommitsAreVoid(_ format: TokenFormat) throws
+  {
+    let whole = folder("whole-" + Self.name(format))
+    try Self.write(whole, format)
+    for number in ["-1", "9223372036854775807", "4611686018427387904", "1e400", "NaN"] {
+      let path = folder(number + Self.name(format))
+      try Self.write(path, format, upTo: 3, finish: false)
+      let journal = try String(decoding: bytes(path + ".partial.journal"), as: UTF8.self)
+      let place = try #require(journal.ranges(of: "\"bytes\":").last)
+      let changed = journal[..<place.upperBound] + number + ",\"done\":3}\n"
+      try DVAETestSupport.write(Array(changed.utf8), to: path + ".partial.journal")
+      try Self.write(path, format, start: .resuming)
+      #expect(try contents(path) == contents(whole), "\(number)")
+    }
+  }
+
   /// A kill between the two files of the form, here by a partial file that cannot be renamed.
   @Test func newSidecarNeverStandsBesideAnOldArray() throws {
     let path = folder("tokens.npy")

@@ -99,6 +99,14 @@ import DVAEWeights
     #expect(try read("tokens").map(\.key) == ["a"])
   }
 
+  /// The Arabic number sign and the dot behind it are one character.
+  @Test func keysEndAtBytes() throws {
+    let key = "x\u{600}"
+    try write(
+      NpyArray.encoded([UInt16(1)], shape: [1, 1]), to: folder("tokens/" + key + ".tokens.npy"))
+    #expect(try read("tokens").map { Key($0.key) } == [Key(key)])
+  }
+
   @Test func sidesBelowZeroAreNoGrid() throws {
     for shape in ["[0,-1]", "[-1,0]", "[0]"] {
       let json = Data(#"{"shape":\#(shape),"tokens":[]}"#.utf8)

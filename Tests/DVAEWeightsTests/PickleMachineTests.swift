@@ -81,6 +81,20 @@ struct PickleMachineTests {
     #expect(error(nested)?.code == .malformed)
   }
 
+  // A learning rate's milestones are a Counter; all of these are on torch's own safe list.
+  @Test(
+    "values beside the tensors are passed over",
+    arguments: [
+      ("collections", "Counter"), ("builtins", "bytearray"), ("__builtin__", "complex"),
+      ("_codecs", "encode"), ("torch.serialization", "_get_layout"),
+    ])
+  func valuesBesideTheTensors(module: String, name: String) throws {
+    let value = P.global(module, name) + P.tuple([P.dictionary([])]) + Array("R".utf8)
+    let file = try WeightsFile.parse(
+      P.archive(P.dictionary([("w", Self.tensor), ("x", value)]), Self.data), path: "some.pkl")
+    #expect(file.tensors.map(\.name) == ["w"])
+  }
+
   /// A long text costs its length each time it is used as a name.
   @Test("long names are refused")
   func longNames() {

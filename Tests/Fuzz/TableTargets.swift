@@ -81,6 +81,10 @@ extension Target {
       try FileSystem.makeFolder(folder + "/out.partial")
       _ = try writeFiles(
         bytes, ["state.json", "samples.jsonl", "shard-000000.tar"].map { "out.partial/" + $0 })
+      // Nothing behind a wrong checksum would be reached.
+      let state = try contents(folder + "/out.partial/state.json")
+      let line = Array(state.prefix { $0 != UInt8(ascii: "\n") }) + [UInt8(ascii: "\n")]
+      _ = try file(line + Array("\(FileHash.of(line))\n".utf8), "out.partial/state.json")
       try run(emptyJob(), .resuming)
     },
     Target("prepared-part", try partSeeds()) { bytes in
@@ -123,16 +127,21 @@ extension Target {
     return PreparationSettings(sources: [source], filters: FilterSettings(.none))
   }
 
+  /// A part of a job, which may be without rows where a whole job must not.
+  private static func job(_ settings: PreparationSettings) throws -> Preparation {
+    try Preparation(settings, shard: Shard(0, of: 2) ?? .whole, threads: 1)
+  }
+
   private static func run(_ settings: PreparationSettings, _ start: JobStart = .restarting) throws {
     try? FileSystem.removeFolder(folder + "/out")
-    let job = try Preparation(settings, threads: 1)
+    let job = try job(settings)
     _ = try waiting { try await job.run(folder + "/out", start: start, progress: { _, _ in }) }
   }
 
   /// The state of an interrupted job.
   private static func stateSeeds() throws -> [[UInt8]] {
     struct Stop: Error {}
-    let job = try Preparation(emptyJob(), threads: 1)
+    let job = try job(emptyJob())
     do {
       _ = try waiting {
         try await job.run(

@@ -61,6 +61,9 @@ struct TokensMergeOptions: ParsableArguments {
   func run(_ inputs: [String]) throws {
     let console = Console.current
     let path = Path(output).withoutTrailingSlashes.text
+    guard try NumberedNames(path) == nil else {
+      throw DVAEError(.usage, file: path, "expected the name of one file, found a range of names")
+    }
     let format = try TokenFormat(path: path)
     let merge = try TokenMerge(inputs, into: path, format)
     try overwrite.check(path)

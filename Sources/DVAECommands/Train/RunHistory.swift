@@ -25,7 +25,7 @@ struct RunHistory {
   mutating func append(_ row: String) {
     let values = row.split(separator: ",").map { Double($0) ?? .nan }
     guard values.count == columns.count, values.allSatisfy(\.isFinite),
-      let update = Int(exactly: values[0])
+      let update = Int(exactly: values[0]), (0...1 << 53).contains(update)
     else { return }
     lastRow = Dictionary(uniqueKeysWithValues: zip(columns, values))
     for (name, value) in zip(columns, values).dropFirst() {

@@ -184,15 +184,10 @@ package struct TarReader: Sendable {
     if targets == nil { targets = try TarLinkTargets(file) }
     guard let targets else { return found.entry }
     let own = found.entry
-    var found = found
-    for _ in 0..<Self.maximumHops {
-      guard let link = found.link else {
-        let target = found.entry
-        return TarEntry(
-          name: own.name, start: own.start, offset: target.offset, size: target.size, end: own.end,
-          pieces: target.pieces)
-      }
-      guard let start = targets.start(of: link, before: found.entry.start) else { break }
+    var (found, hops) = (found, 0)
+    while let link = found.link, hops < Self.maximumHops,
+      let start = targets.start(of: link, before: found.entry.start)
+    {
       var reader = self
       reader.position = start
       reader.isTerminated = false
@@ -203,11 +198,19 @@ package struct TarReader: Sendable {
       guard bytesForLinks / Self.maximumRatio <= file.size else {
         throw bad("its links lead to too many and too long headers", own.start)
       }
-      found = next
+      (found, hops) = (next, hops + 1)
+    }
+    guard let link = found.link else {
+      let target = found.entry
+      return TarEntry(
+        name: own.name, start: own.start, offset: target.offset, size: target.size, end: own.end,
+        pieces: target.pieces)
     }
     return TarEntry(
       name: own.name, start: own.start, offset: own.offset, size: 0, end: own.end,
-      problem: "a link to \(found.link ?? ""), which is not in the archive")
+      problem: hops < Self.maximumHops
+        ? "a link to \(link), which is not in the archive"
+        : "a link through more than \(hops) others")
   }
 
   // MARK: Headers

@@ -116,6 +116,7 @@ package struct PreparationMerge {
         try progress(output.rows)
       }
     }
+    try output.refuseNothing(parts.map(\.path))
     try output.finish(pages: pages)
     summary.funnel = output.funnel
     summary.elapsed = .now - begin

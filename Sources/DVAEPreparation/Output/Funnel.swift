@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEWeb
 
 /// The numbers of pairs that entered and left each stage, and the reasons for the drops.
@@ -78,15 +79,6 @@ package struct Funnel: Codable, Hashable, Sendable {
     stages.first?.drops.first { $0.reason == SourceRow.unreadableSource && $0.count > 0 }
   }
 
-  /// An example of an image whose server was not reached, if no server was reached at all.
-  package var firstUnreachable: Example? {
-    guard let stage = stages.first(where: { $0.name == .image }), stage.entered > 0 else {
-      return nil
-    }
-    let drops = stage.drops.filter { WebFailure.unreachable.contains($0.reason) }
-    return drops.reduce(0) { $0 + $1.count } == stage.entered ? drops.first?.examples.first : nil
-  }
-
   /// Counts a pair that passes.
   mutating func pass() {
     for index in stages.indices {
@@ -126,6 +118,64 @@ package struct Funnel: Codable, Hashable, Sendable {
       end < scalars.endIndex
     else { return text }
     return String(scalars[..<end]) + "…"
+  }
+}
+
+/// Jobs that yield nothing.
+extension Funnel {
+  /// Whether images were to be fetched, and no server of any was reached.
+  var isUnreachable: Bool {
+    guard let stage = stages.first(where: { $0.name == .image }), stage.entered > 0 else {
+      return false
+    }
+    return stage.drops.allSatisfy { $0.count == 0 || WebFailure.unreachable.contains($0.reason) }
+      && stage.left == 0
+  }
+
+  /// Returns the error of a job that yields no sample because nothing in its sources could be read;
+  /// nil if there are samples, or if a filter dropped the last pairs.
+  func nothing(in sources: [String]) -> DVAEError? {
+    guard left == 0 else { return nil }
+    guard let stage = stages.last(where: { $0.entered > 0 }) else {
+      return DVAEError(
+        .missing, file: sources.joined(separator: ", "), expected: "pairs of text and image",
+        found: "none")
+    }
+    let drops = stage.drops.filter { $0.count > 0 }
+    guard drops.allSatisfy(\.isFailure), let most = drops.max(by: { $0.count < $1.count }) else {
+      return nil
+    }
+    let counts = drops.map { "\($0.count) \($0.reason)" }.joined(separator: ", ")
+    let (kind, advice) = kindAndAdvice(stage.name, most.reason)
+    return DVAEError(
+      kind,
+      "0 of \(stage.entered) \(stage.name == .source ? "rows" : "images") can be used (\(counts)): "
+        + most.described, advice: advice)
+  }
+
+  private func kindAndAdvice(
+    _ stage: StageName, _ reason: String
+  ) -> (DVAEError.Kind, advice: String?) {
+    switch reason {
+    case _ where stage != .image: (.badData, nil)
+    case _ where isUnreachable: (.inputOutput, "connect to the network and try again")
+    case "not-an-image", "no-image", "too-large", "unreadable": (.badData, nil)
+    case "missing-file": (.missing, "name the folder that the images are in")
+    default: (.missing, nil)
+    }
+  }
+}
+
+extension Funnel.Reason {
+  // The filter `damaged` is always on, so it is no choice of the user's.
+  fileprivate var isFailure: Bool { rule == nil || reason == "damaged" }
+
+  /// The first example, or all sources that cannot be read.
+  fileprivate var described: String {
+    examples.prefix(reason == SourceRow.unreadableSource ? .max : 1).map { example in
+      example.detail.hasPrefix(example.origin)
+        ? example.detail : example.origin + ": " + example.detail
+    }.joined(separator: "; ")
   }
 }
 

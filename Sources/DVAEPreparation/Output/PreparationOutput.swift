@@ -17,7 +17,7 @@ import Foundation
 final class PreparationOutput {
   /// The content of `state.json`.
   private struct State: Codable {
-    var version = 2
+    var version = 3
     var settings: PreparationSettings
     var part: PreparationIndex.Part?
     var sources: [SourceFingerprint]
@@ -102,9 +102,13 @@ final class PreparationOutput {
     let path = folder + "/state.json"
     guard FileSystem.kind(path) != .missing else { return nil }
     let bytes = try InputFile.contents(of: path, limit: 1 << 30)
-    guard let state = decodedJSON(State.self, bytes), state.version == 2,
-      [state.rows, state.samples, state.sampleBytes, state.funnel.entered, state.mark.samples]
-        .allSatisfy({ (0...1 << 53).contains($0) }), state.funnel.isSound
+    let line = Array(bytes.prefix { $0 != UInt8(ascii: "\n") }) + [UInt8(ascii: "\n")]
+    guard bytes == Self.sealed(line), let state = decodedJSON(State.self, line),
+      state.version == 3,
+      [
+        state.rows, state.samples, state.sampleBytes, state.funnel.entered, state.mark.samples,
+        state.mark.bytes,
+      ].allSatisfy({ (0...1 << 53).contains($0) }), state.funnel.isSound
     else {
       throw DVAEError.startOver(path: path, "is damaged")
     }
@@ -166,17 +170,21 @@ final class PreparationOutput {
     funnel.pass()
   }
 
+  /// A state's line and its SHA-256: a number that is damaged or edited would lose rows silently.
+  private static func sealed(_ line: [UInt8]) -> [UInt8] {
+    line + Array("\(FileHash.of(line))\n".utf8)
+  }
+
   private func commit() throws {
     try shards.sync()
     try list.append(pendingList)
     pendingList = []
     try list.sync()
-    try AtomicFile.write(
-      jsonLine(
-        State(
-          settings: settings, part: part, sources: sources, rows: rows, samples: samples,
-          sampleBytes: list.size, mark: shards.mark, funnel: funnel)),
-      to: folder + "/state.json")
+    let state = try jsonLine(
+      State(
+        settings: settings, part: part, sources: sources, rows: rows, samples: samples,
+        sampleBytes: list.size, mark: shards.mark, funnel: funnel))
+    try AtomicFile.write(Self.sealed(state), to: folder + "/state.json")
   }
 
   /// Completes the output and renames it.
@@ -199,8 +207,17 @@ final class PreparationOutput {
     try FileSystem.remove(path + "/state.json")
   }
 
-  /// Removes the unfinished output.
-  func discard() throws { try FileSystem.removeFolder(folder) }
+  /// Throws if nothing in the sources could be read, and removes the output, so that another run can
+  /// begin anew.
+  ///
+  /// A part may be empty. Only if no server was reached, which another run may change, it is refused.
+  func refuseNothing(_ sources: [String]) throws {
+    guard part == nil || funnel.isUnreachable, let error = funnel.nothing(in: sources) else {
+      return
+    }
+    try FileSystem.removeFolder(folder)
+    throw error
+  }
 
   private func readable(_ value: some Encodable) throws -> [UInt8] {
     try jsonText(value, .pretty) + [UInt8(ascii: "\n")]

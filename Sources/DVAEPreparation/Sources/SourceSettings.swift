@@ -115,18 +115,21 @@ package struct Sources {
   }
 
   /// Returns the next row of all sources; nil at the end.
+  ///
+  /// A source that cannot be opened or read to its end is one unusable row; the others are read.
+  ///
+  /// - Throws: `usage` if the settings do not fit a source
   package mutating func next() throws -> SourceRow? {
     while true {
       do {
         if let row = try current?.next() { return row }
-      } catch let error as DVAEError where error.kind == .badData || error.kind == .inputOutput {
-        // The rest of a damaged file is lost, but not the other sources.
+        guard let next = rest.popFirst() else { return nil }
+        path = next
+        current = try open(next)
+      } catch let error as DVAEError where error.kind != .usage {
         current = nil
         return .unreadable(path, error.description)
       }
-      guard let next = rest.popFirst() else { return nil }
-      path = next
-      current = try open(next)
     }
   }
 
