@@ -222,6 +222,7 @@ let package = Package(
         "DVAETensors", "DVAETraining", "DVAEWeights",
       ]),
     tests("DVAEReportsTests", ["DVAEReports"]),
+    tests("DVAEEvaluationTests", ["DVAEEvaluation", "DVAEFiles", "DVAEImages", "DVAEModel"]),
     tests(
       "DVAETransformerTests",
       [

@@ -1,11 +1,5 @@
 import DVAEFiles
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// A disk cache of compiled programs, so that each is compiled once per plugin and kind of device.
 ///
 /// A file holds the SHA-256 of its content and the content. A damaged file makes the program be
@@ -28,13 +22,11 @@ package struct ProgramCache: Sendable {
     var hash = FileHash()
     hash.add("dvae program 1")
     // Two builds of a plugin can have the same version of the interface.
-    let file = System.sizeAndTime(plugin.path)
-    hash.add("\(plugin.version) \(accelerator.platform) \(file?.size ?? 0) \(file?.time ?? 0)")
+    let (size, changed) = (FileSystem.size(plugin.path) ?? 0, FileSystem.changed(plugin.path) ?? 0)
+    hash.add("\(plugin.version) \(accelerator.platform) \(size) \(changed)")
     for device in accelerator.deviceDescriptions() { hash.add(device.kind) }
     // Programs for the CPU use this processor's instructions.
-    let processor =
-      FileManager.default.contents(atPath: "/proc/cpuinfo")
-      .map { String(decoding: $0, as: UTF8.self) } ?? ""
+    let processor = InputFile.systemText("/proc/cpuinfo") ?? ""
     hash.add(
       processor.split(separator: "\n")
         .first { $0.hasPrefix("flags") || $0.hasPrefix("Features") }.map(String.init) ?? "")
@@ -46,27 +38,17 @@ package struct ProgramCache: Sendable {
 
   /// Returns the compiled program for a key, if it is there and intact.
   func read(_ key: String) -> [UInt8]? {
-    guard let content = FileManager.default.contents(atPath: path(key)) else { return nil }
-    let program = [UInt8](content.dropFirst(64))
+    guard let content = try? InputFile.contents(of: path(key), limit: 1 << 32) else { return nil }
+    let program = Array(content.dropFirst(64))
     guard Array(content.prefix(64)) == Array(FileHash.of(program).utf8) else { return nil }
-    System.touch(path(key))
+    FileSystem.touch(path(key))
     return program
   }
 
-  /// Stores a compiled program, replacing its file atomically.
+  /// Stores a compiled program; a failure to write only costs time.
   func write(_ program: [UInt8], _ key: String) {
-    let temporary = path(key) + ".\(System.process).partial"
-    do {
-      try FileSystem.makeFolder(folder)
-      let file = try OutputFile(temporary, emptied: true)
-      try file.append(Array(FileHash.of(program).utf8))
-      try file.append(program)
-      try file.sync()
-      try FileSystem.rename(temporary, to: path(key))
-    } catch {
-      // A failure to write only costs time.
-      try? FileSystem.remove(temporary)
-    }
+    try? FileSystem.makeFolder(folder)
+    try? AtomicFile.write(Array(FileHash.of(program).utf8) + program, to: path(key))
     removeOldest()
   }
 
@@ -75,7 +57,7 @@ package struct ProgramCache: Sendable {
   private func removeOldest() {
     let files = ((try? FileSystem.names(in: folder)) ?? []).map { folder + "/" + $0 }
     guard files.count > Self.capacity else { return }
-    let times = files.map { (path: $0, time: System.sizeAndTime($0)?.time ?? 0) }
+    let times = files.map { (path: $0, time: FileSystem.changed($0) ?? 0) }
     for file in times.sorted(by: { $0.time < $1.time }).prefix(files.count - Self.capacity) {
       try? FileSystem.remove(file.path)
     }

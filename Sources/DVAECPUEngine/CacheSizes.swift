@@ -1,9 +1,7 @@
 #if canImport(Darwin)
 import Darwin
-#elseif canImport(FoundationEssentials)
-import FoundationEssentials
 #else
-import Foundation
+import DVAEFiles
 #endif
 
 /// The sizes of a machine's data caches in bytes, which determine the block sizes.
@@ -47,7 +45,7 @@ package struct CacheSizes: Hashable, Sendable {
     for index in 0..<8 {
       let folder = "/sys/devices/system/cpu/cpu0/cache/index\(index)/"
       func text(_ name: String) -> String? {
-        (try? String(contentsOfFile: folder + name, encoding: .utf8))?.filter { !$0.isWhitespace }
+        InputFile.systemText(folder + name)?.filter { !$0.isWhitespace }
       }
       // `1024K`; more than a gigabyte cannot be right.
       guard let level = text("level").flatMap(Int.init), let size = text("size"),

@@ -70,7 +70,7 @@ public struct Likelihood: Hashable, Sendable, Codable {
   public let bitsPerDimension: Double
 
   /// ln of the ratio between the density of a mapped pixel and the probability of its byte.
-  static let natsPerByte = naturalLogarithm(255 / 0.8)
+  static let natsPerByte = naturalLogarithm(255 / PixelMapping.range)
 
   /// Converts the terms of an objective with β = 1.
   package init(_ parts: ObjectiveParts<Double>) {

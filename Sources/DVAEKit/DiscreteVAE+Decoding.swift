@@ -83,25 +83,12 @@ extension DiscreteVAE {
     try checkMemory(batch, height * 8, width * 8)
     let statistics = try decoder.statistics(
       tokens: tokens, batch: batch, height: height, width: width)
-    let medians = Self.medians(statistics, decoder.engine)
+    let medians = decoder.engine.medians(of: statistics)
     let (shape, size) = (medians.shape, medians.count / batch)
     return (0..<batch).map { n in
       unmapPixels(
         UnsafeBufferPointer(rebasing: medians.elements[n * size..<(n + 1) * size]),
         width: shape.width, height: shape.height)
     }
-  }
-
-  /// Returns the median of the model's distribution, sigmoid(μ): mapped pixels [N, H, W, 3] from
-  /// the statistics [N, H, W, 6].
-  static func medians(_ statistics: Tensor, _ engine: some HostEngine) -> Tensor {
-    let means = Tensor(statistics.shape.with(channels: 3))
-    for position in 0..<statistics.shape.positions {
-      for channel in 0..<3 {
-        means.pointer[position * 3 + channel] =
-          statistics.pointer[position * statistics.shape.channels + channel]
-      }
-    }
-    return engine.sigmoid(means)
   }
 }

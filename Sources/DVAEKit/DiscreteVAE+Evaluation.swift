@@ -46,13 +46,13 @@ extension DiscreteVAE {
     for half in NetworkPlan.Half.allCases where !has(half) { throw missing(half) }
     if let device {
       let found = try device.evaluate(image)
-      return (found.parts, found.tokens, Self.medians(found.statistics, ReferenceEngine()))
+      return (found.parts, found.tokens, ReferenceEngine().medians(of: found.statistics))
     }
     guard let encoder else { throw missing(.encoder) }
     guard let decoder else { throw missing(.decoder) }
     let found = try Objective(encoder: encoder, decoder: decoder)
       .evaluate(mappedTensor([image]), beta: 1)
-    return (found.parts, found.tokens, Self.medians(found.statistics, decoder.engine))
+    return (found.parts, found.tokens, decoder.engine.medians(of: found.statistics))
   }
 
   /// Hashes the weights files of encoder and decoder; this reads all of them.

@@ -83,7 +83,7 @@ public struct WeightsLocation: Hashable, Sendable {
     let halves = ["encoder", "decoder"].compactMap { half in
       extensions.lazy.map { "\(half).\($0)" }.first(where: names.contains)
     }
-    let found = halves.isEmpty ? names.filter { $0.hasSuffix(".safetensors") } : halves
+    let found = halves.isEmpty ? names.filter { $0.hasByteSuffix(".safetensors") } : halves
     guard !halves.isEmpty || found.count == 1 else {
       throw DVAEError(
         .missing, file: folder,
@@ -98,7 +98,8 @@ public struct WeightsLocation: Hashable, Sendable {
 
   private static func downloaded() throws(DVAEError) -> [String] {
     let names = try FileSystem.names(in: downloadFolder)
-    guard names.contains(where: { $0.hasPrefix("encoder.") || $0.hasPrefix("decoder.") }) else {
+    guard names.contains(where: { $0.hasBytePrefix("encoder.") || $0.hasBytePrefix("decoder.") })
+    else {
       throw DVAEError(
         .missing,
         code: .notDownloaded, file: downloadFolder, "OpenAI's weights are not here",

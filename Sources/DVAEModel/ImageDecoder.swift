@@ -108,3 +108,19 @@ package struct ImageDecoder<E: Engine>: Sendable {
     network.backward(dy, &activations, gradients, needsInput: needsInput)
   }
 }
+
+extension HostEngine {
+  /// Returns the median of the model's distribution of each colour, sigmoid(μ): mapped pixels
+  /// [N, H, W, C] from the statistics [N, H, W, 2C].
+  package func medians(of statistics: Tensor) -> Tensor {
+    let colours = statistics.shape.channels / 2
+    let means = Tensor(statistics.shape.with(channels: colours))
+    for position in 0..<statistics.shape.positions {
+      for colour in 0..<colours {
+        means.pointer[position * colours + colour] =
+          statistics.pointer[position * 2 * colours + colour]
+      }
+    }
+    return sigmoid(means)
+  }
+}

@@ -1,11 +1,5 @@
 package import DVAEFiles
 
-#if canImport(FoundationEssentials)
-package import FoundationEssentials
-#else
-package import Foundation
-#endif
-
 /// Every filter with its threshold; nil or false disables it.
 ///
 /// `docs/prepare.md` gives the sources of the numbers.
@@ -133,7 +127,9 @@ package struct FilterSettings: Codable, Hashable, Sendable {
   /// Returns these filters, overridden by those of a JSON object; null disables one.
   ///
   /// - Throws: for an unknown key or a value of the wrong type.
-  package func overlaid(_ json: Data, path: String) throws(DVAEError) -> FilterSettings {
+  package func overlaid(
+    _ json: some Sequence<UInt8>, path: String
+  ) throws(DVAEError) -> FilterSettings {
     guard let value = try? JSONValue(parsing: Array(json), path: path),
       case .object(let members) = value
     else { throw DVAEError(.usage, file: path, "not a sound JSON object of filters") }
@@ -160,7 +156,7 @@ package struct FilterSettings: Codable, Hashable, Sendable {
       case .object(var members) = whole
     else { return nil }
     members[filter.rawValue] = value
-    return (try? jsonText(members)).flatMap { decodedJSON(FilterSettings.self, $0) }
+    return (try? jsonText(members)).flatMap { try? decodedJSON(FilterSettings.self, $0) }
   }
 
   private static func mistyped(_ filter: CodingKeys, _ path: String) -> DVAEError {

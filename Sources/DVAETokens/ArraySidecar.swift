@@ -1,12 +1,6 @@
 import DVAEFiles
 import DVAEImages
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// The sidecar `NAME.json` of an array of tokens.
 struct ArraySidecar: Decodable {
   /// The number of bits per token, if they are packed.
@@ -41,12 +35,10 @@ struct ArraySidecar: Decodable {
     guard FileSystem.kind(name) == .file else { return nil }
     let file = try InputFile(path: name)
     let bytes = try file.read(at: 0, count: file.size)
-    do {
-      self = try JSONDecoder().decode(Self.self, from: Data(bytes))
+    do throws(JSONMismatch) {
+      self = try decodedJSON(Self.self, bytes)
     } catch {
-      if let error = error as? DecodingError, error.isBelow("provenance") {
-        throw DVAEError.unreadableProvenance(in: name, error)
-      }
+      if error.isBelow("provenance") { throw DVAEError.unreadableProvenance(in: name, error) }
       throw DVAEError(.badData, file: name, "not the list of keys that belongs to \(path)")
     }
     self.path = name

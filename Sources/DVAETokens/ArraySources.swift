@@ -2,12 +2,6 @@ import DVAEFiles
 import DVAEImages
 import DVAEWeights
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// [N, H, W], [H, W] for a single image, or [N, H·W] with a grid per row, the form of language
 /// models' sequences; keys from the sidecar, or numbered.
 struct NpySource: TokenSource {
@@ -189,9 +183,9 @@ struct JSONLinesSource: TokenSource {
 
   /// Returns the provenance in the first line; nil if the line has none.
   private static func provenance(in line: ArraySlice<UInt8>, _ path: String) throws -> Provenance? {
-    do {
-      return try JSONDecoder().decode(Head.self, from: Data(line)).provenance
-    } catch let error as DecodingError {
+    do throws(JSONMismatch) {
+      return try decodedJSON(Head.self, line).provenance
+    } catch {
       // A line that is not JSON is reported with its number when it is read.
       guard error.isBelow("provenance") else { return nil }
       throw DVAEError.unreadableProvenance(in: "\(path), line 1", error)
@@ -265,6 +259,6 @@ struct JSONLinesSource: TokenSource {
   }
 
   private static func line(_ text: ArraySlice<UInt8>) throws -> JSONTokenLine {
-    try JSONDecoder().decode(JSONTokenLine.self, from: Data(text))
+    try decodedJSON(JSONTokenLine.self, text)
   }
 }

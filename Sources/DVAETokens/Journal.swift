@@ -71,7 +71,7 @@ final class Journal {
     file = try Self.openLocked(path)
     var lines = LineReader(file)
     guard let first = try lines.next(),
-      let opening = decodedJSON(Opening.self, first)
+      let opening = try? decodedJSON(Opening.self, first)
     else { return nil }
     guard opening.journal == 1 else {
       throw DVAEError.startOver(path: path, "a journal of kind \(opening.journal), expected 1")
@@ -92,10 +92,10 @@ final class Journal {
     var end = lines.position
     var (count, failures) = (0, 0)
     while let line = try lines.next() {
-      if let entry = decodedJSON(JournalEntry.self, line), entry.isPlausible {
+      if let entry = try? decodedJSON(JournalEntry.self, line), entry.isPlausible {
         count += 1
         failures += entry.error == nil ? 0 : 1
-      } else if let commit = decodedJSON(Commit.self, line), commit.done == count,
+      } else if let commit = try? decodedJSON(Commit.self, line), commit.done == count,
         (bytes...Self.mostBytes).contains(commit.bytes)
       {
         (done, failed, bytes) = (count, failures, commit.bytes)
@@ -129,7 +129,7 @@ final class Journal {
   func forEach(_ body: (JournalEntry) throws -> Void) throws {
     var lines = LineReader(file)
     while let line = try lines.next() {
-      if let entry = decodedJSON(JournalEntry.self, line) { try body(entry) }
+      if let entry = try? decodedJSON(JournalEntry.self, line) { try body(entry) }
     }
   }
 }

@@ -2,12 +2,6 @@ public import DVAEFiles
 public import DVAEModel
 public import DVAEImages
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// The provenance of tokens, which every token file stores, so that they can be made again and are
 /// not decoded with other weights by mistake.
 ///
@@ -89,8 +83,8 @@ public struct Provenance: Codable, Hashable, Sendable {
 extension Provenance {
   /// Reads the provenance in a token file.
   init(reading json: [UInt8], in name: String) throws(DVAEError) {
-    do {
-      self = try JSONDecoder().decode(Self.self, from: Data(json))
+    do throws(JSONMismatch) {
+      self = try decodedJSON(Self.self, json)
     } catch {
       throw .unreadableProvenance(in: name, error)
     }
@@ -99,9 +93,9 @@ extension Provenance {
 
 extension DVAEError {
   /// Returns the error of a token file whose provenance is not as expected.
-  static func unreadableProvenance(in name: String, _ error: any Error) -> DVAEError {
+  static func unreadableProvenance(in name: String, _ mismatch: JSONMismatch) -> DVAEError {
     DVAEError(
-      .badData, file: name, "its provenance cannot be read: \(decodingProblem(error))",
+      .badData, file: name, "its provenance cannot be read: \(mismatch)",
       advice: "read it with the version that made it, or make it again")
   }
 }

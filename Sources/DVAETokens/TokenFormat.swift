@@ -72,7 +72,8 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
 
   /// Returns the file that holds the tokens of an output at `path`.
   func dataPath(_ path: String) -> String {
-    self == .megatron ? path.dropLast(Self.megatron.rawValue.count) + Self.flat.rawValue : path
+    guard self == .megatron else { return path }
+    return (path.withoutByteSuffix(rawValue) ?? path) + Self.flat.rawValue
   }
 
   /// Returns every file of an output at `path`.
@@ -82,7 +83,7 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
 
   /// Returns the index of a `.bin`.
   static func megatronIndex(of path: String) -> String {
-    path.dropLast(flat.rawValue.count) + megatron.rawValue
+    (path.withoutByteSuffix(flat.rawValue) ?? path) + megatron.rawValue
   }
 }
 

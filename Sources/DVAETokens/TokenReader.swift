@@ -177,7 +177,7 @@ extension TokenSource {
 extension Failure {
   /// Reads a file's record of failures.
   static func list(_ bytes: [UInt8], in path: String) throws(DVAEError) -> [Failure] {
-    guard let failures = decodedJSON([Failure].self, bytes) else {
+    guard let failures = try? decodedJSON([Failure].self, bytes) else {
       throw DVAEError(.badData, file: path, "its record of failures cannot be read")
     }
     return failures

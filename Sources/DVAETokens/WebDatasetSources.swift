@@ -50,7 +50,7 @@ struct TarSource: TokenSource {
     // Bytes after a checksum are not covered by it.
     guard let note = last, note.name == WebDatasetNotes.checksum else { return false }
     let bytes = try members.bytes(of: note)
-    guard let checksum = decodedJSON(Checksum.self, bytes) else {
+    guard let checksum = try? decodedJSON(Checksum.self, bytes) else {
       throw DVAEError(.badData, file: path, "its checksum cannot be read")
     }
     try checksum.check(path, at: note.start)
@@ -125,9 +125,7 @@ struct FolderSource: TokenSource {
       let path = folder + "/" + name
       if FileSystem.kind(path) == .folder {
         try enter(name)
-      } else if name.hasByteSuffix("." + tokensExtension) {
-        let key = String(
-          decoding: name.utf8.dropLast(tokensExtension.utf8.count + 1), as: UTF8.self)
+      } else if let key = name.withoutByteSuffix("." + tokensExtension) {
         let tokens = try grid(Self.read(path), path)
         var companions: [String: [UInt8]] = [:]
         for name in companionExtensions where readsCompanions {

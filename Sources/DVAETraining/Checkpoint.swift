@@ -3,12 +3,6 @@ import DVAEModel
 import DVAETensors
 import DVAEWeights
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// The complete state of a run in one safetensors file.
 ///
 /// The tensors are named by role and parameter, `average.encoder.blocks.input.w`. The metadata hold
@@ -34,8 +28,6 @@ package enum Checkpoint {
   ///
   /// - Throws: `DVAEError` if the file cannot be written.
   package static func save(_ state: TrainingState, to path: String) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let entries = state.roles.flatMap { role in
       role.set.parameters.map { parameter in
         SafetensorsEntry(
@@ -46,13 +38,12 @@ package enum Checkpoint {
     var metadata = [
       Key.format: format,
       Key.update: "\(state.update)",
-      Key.configuration: String(
-        decoding: try encoder.encode(state.configuration), as: UTF8.self),
-      Key.position: String(decoding: try encoder.encode(state.position), as: UTF8.self),
+      Key.configuration: String(decoding: try jsonText(state.configuration), as: UTF8.self),
+      Key.position: String(decoding: try jsonText(state.position), as: UTF8.self),
       Key.tensorChecksum: "\(checksum(state))",
     ]
     if let scale = state.lossScale {
-      metadata[Key.lossScale] = String(decoding: try encoder.encode(scale), as: UTF8.self)
+      metadata[Key.lossScale] = String(decoding: try jsonText(scale), as: UTF8.self)
     }
     metadata[Key.metadataChecksum] = "\(checksum(metadata))"
     try writeSafetensors(path, tensors: entries, metadata: metadata)
@@ -77,12 +68,12 @@ package enum Checkpoint {
     guard let update = file.metadata[Key.update].flatMap(Int.init),
       let configurationText = file.metadata[Key.configuration],
       let positionText = file.metadata[Key.position],
-      let position = decodedJSON(DataPosition.self, positionText.utf8),
+      let position = try? decodedJSON(DataPosition.self, positionText.utf8),
       let tensorChecksum = file.metadata[Key.tensorChecksum].flatMap(UInt32.init)
     else { throw bad("the metadata are damaged; use an older checkpoint") }
     let configuration: TrainingConfiguration
     do {
-      configuration = try TrainingConfiguration(json: Data(configurationText.utf8), path: path)
+      configuration = try TrainingConfiguration(reading: configurationText.utf8, path: path)
       try configuration.validate()
     } catch { throw bad("its configuration cannot be used: \(error)") }
     guard (0...TrainingConfiguration.mostUpdates).contains(update) else {
@@ -104,7 +95,7 @@ package enum Checkpoint {
     }
     var state = TrainingState(zerosFor: configuration, update: update, position: position)
     if let text = file.metadata[Key.lossScale] {
-      guard let scale = decodedJSON(LossScale.self, text.utf8),
+      guard let scale = try? decodedJSON(LossScale.self, text.utf8),
         scale.isPlausible, scale.skipped <= update
       else { throw bad("no run can have come to this loss scale: \(text)") }
       state.lossScale = scale

@@ -1,11 +1,6 @@
+import DVAEFiles
 import DVAEModel
 import DVAETensors
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// Processes that train one model by data parallelism: each computes its share of every batch.
 ///
@@ -65,17 +60,16 @@ extension ProcessGroup {
     }
     let header = try broadcast(
       state.map { state in
-        Array(
-          try JSONEncoder().encode(
-            Header(
-              configuration: state.configuration, update: state.update, position: state.position,
-              needsCodeSpread: state.needsCodeSpread, lossScale: state.lossScale)))
+        try jsonText(
+          Header(
+            configuration: state.configuration, update: state.update, position: state.position,
+            needsCodeSpread: state.needsCodeSpread, lossScale: state.lossScale))
       } ?? [])
     var mine: TrainingState
     if let state {
       mine = state
     } else {
-      let header = try JSONDecoder().decode(Header.self, from: Data(header))
+      let header = try decodedJSON(Header.self, header)
       mine = TrainingState(
         zerosFor: header.configuration, update: header.update, position: header.position)
       mine.needsCodeSpread = header.needsCodeSpread

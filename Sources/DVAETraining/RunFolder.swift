@@ -1,12 +1,6 @@
 import DVAEFiles
 import DVAEWeights
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// The folder of a run: the paths of its files, its newest intact checkpoint, and the removal of
 /// old ones.
 ///
@@ -22,12 +16,7 @@ package struct RunFolder: Sendable {
   package init(_ path: String) throws {
     self.path = path
     for folder in [path, path + "/checkpoints", path + "/images"] {
-      do {
-        try FileManager.default.createDirectory(
-          atPath: folder, withIntermediateDirectories: true)
-      } catch {
-        throw DVAEError.cannotCreate(path: folder, reason: "the folder cannot be created")
-      }
+      try FileSystem.makeFolder(folder)
     }
     lock = try RunLock(path + "/.run")
   }
@@ -37,7 +26,7 @@ package struct RunFolder: Sendable {
   /// - Throws: if another process has it open
   package static func existing(_ path: String) throws -> RunFolder? {
     let isBegun = ["/config.json", "/checkpoints"].contains {
-      FileManager.default.fileExists(atPath: path + $0)
+      FileSystem.kind(path + $0) != .missing
     }
     return isBegun ? try RunFolder(path) : nil
   }
@@ -98,10 +87,9 @@ package struct RunFolder: Sendable {
 
   /// Lists the update counts of the checkpoints, newest first.
   package func checkpoints() -> [Int] {
-    let names = try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")
+    let names = try? FileSystem.names(in: path + "/checkpoints")
     return (names ?? []).compactMap { name in
-      guard name.hasSuffix(Self.checkpointSuffix) else { return nil }
-      let digits = name.dropLast(Self.checkpointSuffix.count)
+      guard let digits = name.withoutByteSuffix(Self.checkpointSuffix) else { return nil }
       return digits.utf8.allSatisfy { (48...57).contains($0) } ? Int(digits) : nil
     }.sorted(by: >)
   }
@@ -121,7 +109,7 @@ package struct RunFolder: Sendable {
         return try Checkpoint.load(path)
       } catch let error as DVAEError where error.kind == .badData {
         warn("passing over a damaged checkpoint: \(error)")
-        try? FileManager.default.moveItem(atPath: path, toPath: path + ".damaged")
+        try? FileSystem.rename(path, to: path + ".damaged")
       }
     }
     guard updates.isEmpty else { throw DVAEError.noSoundCheckpoint(run: self.path) }
@@ -136,7 +124,7 @@ package struct RunFolder: Sendable {
     let path = checkpoint(state.update)
     try Checkpoint.save(state, to: path)
     for old in checkpoints().filter({ $0 <= state.update }).dropFirst(state.configuration.keep) {
-      try? FileManager.default.removeItem(atPath: checkpoint(old))
+      try? FileSystem.remove(checkpoint(old))
     }
     return path
   }

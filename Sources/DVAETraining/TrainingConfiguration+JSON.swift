@@ -10,13 +10,7 @@ public import Foundation
 extension TrainingConfiguration {
   /// Returns the configuration as JSON with sorted keys, for people and for `config.json`.
   public func json() throws(DVAEError) -> Data {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    do {
-      return try encoder.encode(self)
-    } catch {
-      throw .configurationFile(path: "config.json", problem: "cannot be encoded: \(error)")
-    }
+    Data(try jsonText(self, .pretty))
   }
 
   /// Reads a complete configuration.
@@ -26,10 +20,14 @@ extension TrainingConfiguration {
   ///   - path: the file's name in errors
   /// - Throws: `DVAEError.configurationFile` with the place of the error
   public init(json: Data, path: String) throws(DVAEError) {
-    do {
-      self = try JSONDecoder().decode(TrainingConfiguration.self, from: json)
+    try self.init(reading: json, path: path)
+  }
+
+  init(reading json: some Sequence<UInt8>, path: String) throws(DVAEError) {
+    do throws(JSONMismatch) {
+      self = try decodedJSON(TrainingConfiguration.self, json)
     } catch {
-      throw .configurationFile(path: path, problem: decodingProblem(error))
+      throw .configurationFile(path: path, problem: "\(error)")
     }
   }
 
@@ -40,41 +38,36 @@ extension TrainingConfiguration {
   ///   - path: the file's name in errors
   /// - Returns: a complete configuration, not yet validated
   /// - Throws: `DVAEError.configurationFile` for an unknown key or a value of the wrong type.
-  package func overlaid(json: Data, path: String) throws(DVAEError) -> TrainingConfiguration {
-    do {
-      let base = try Self.value(self.json(), path)
-        .withMembers(Self.optionalKeys)
-      let overlay = try Self.value(json, path)
-      guard case .object(let members) = overlay else {
-        throw DVAEError.configurationFile(path: path, problem: "expected a JSON object")
-      }
-      func merged(_ overlay: JSONValue) throws -> Data {
-        let value = try base.overlaid(by: overlay) { key in
-          DVAEError.configurationFile(
+  package func overlaid(
+    json: some Sequence<UInt8>, path: String
+  ) throws(DVAEError) -> TrainingConfiguration {
+    let base = try Self.value(jsonText(self), path).withMembers(Self.optionalKeys)
+    let overlay = try Self.value(Array(json), path)
+    guard case .object(let members) = overlay else {
+      throw .configurationFile(path: path, problem: "expected a JSON object")
+    }
+    func merged(_ overlay: JSONValue) throws(DVAEError) -> [UInt8] {
+      try jsonText(
+        base.overlaid(by: overlay) { key in
+          .configurationFile(
             path: path,
             problem: "there is no setting '\(key)'; those that there are stand in the config.json "
               + "of every run")
-        }
-        return try JSONEncoder().encode(value)
-      }
-      let data = try merged(overlay)
-      // The decoder does not say which value has the wrong type, so each is tried separately.
-      for (key, value) in members.sorted(by: { $0.key < $1.key }) {
-        if case .object = value { continue }
-        let alone = try merged(.object([key: value]))
-        if (try? JSONDecoder().decode(TrainingConfiguration.self, from: alone)) == nil {
-          throw DVAEError.configurationFile(
-            path: path,
-            problem: "'\(key)' cannot be \(value.text); the config.json of a run shows what it can "
-              + "be")
-        }
-      }
-      return try TrainingConfiguration(json: data, path: path)
-    } catch let error as DVAEError {
-      throw error
-    } catch {
-      throw .configurationFile(path: path, problem: decodingProblem(error))
+        })
     }
+    let complete = try merged(overlay)
+    // The decoder does not say which value has the wrong type, so each is tried separately.
+    for (key, value) in members.sorted(by: { $0.key < $1.key }) {
+      if case .object = value { continue }
+      let alone = try merged(.object([key: value]))
+      if (try? decodedJSON(TrainingConfiguration.self, alone)) == nil {
+        throw .configurationFile(
+          path: path,
+          problem: "'\(key)' cannot be \(value.text); the config.json of a run shows what it can "
+            + "be")
+      }
+    }
+    return try TrainingConfiguration(reading: complete, path: path)
   }
 
   /// Returns the settings of a new run: a preset, scaled to a number of updates, then a file's
@@ -92,10 +85,10 @@ extension TrainingConfiguration {
   /// - Returns: a complete configuration, not yet validated
   /// - Throws: `DVAEError` for an unknown preset or key, or a value of the wrong type
   package static func newRun(
-    preset: String?, updates: Int?, architecture: Architecture? = nil, json: Data? = nil,
+    preset: String?, updates: Int?, architecture: Architecture? = nil, json: [UInt8]? = nil,
     path: String = ""
   ) throws(DVAEError) -> TrainingConfiguration {
-    let file = json.flatMap { try? JSONValue(parsing: Array($0), path: path) }
+    let file = json.flatMap { try? JSONValue(parsing: $0, path: path) }
     let name = preset ?? file?["preset"]?.string ?? "starter"
     guard var configuration = presets[name] else {
       throw .configuration(
@@ -112,9 +105,9 @@ extension TrainingConfiguration {
     return configuration
   }
 
-  private static func value(_ json: Data, _ path: String) throws(DVAEError) -> JSONValue {
+  private static func value(_ json: [UInt8], _ path: String) throws(DVAEError) -> JSONValue {
     do throws(DVAEError) {
-      return try JSONValue(parsing: Array(json), path: path)
+      return try JSONValue(parsing: json, path: path)
     } catch {
       throw .configurationFile(path: path, problem: "the file is damaged: \(error.problem)")
     }
@@ -132,8 +125,8 @@ extension TrainingConfiguration {
 
   /// Returns the fields that differ from another configuration's, in order of their names.
   package func changes(from other: TrainingConfiguration) throws(DVAEError) -> [SettingChange] {
-    let old = try JSONValue(parsing: Array(other.json()), path: "config.json").leaves()
-    let new = try JSONValue(parsing: Array(json()), path: "config.json").leaves()
+    let old = try JSONValue(parsing: jsonText(other), path: "config.json").leaves()
+    let new = try JSONValue(parsing: jsonText(self), path: "config.json").leaves()
     return Set(old.keys).union(new.keys).sorted().compactMap { field in
       let (before, after) = (old[field] ?? "none", new[field] ?? "none")
       return before == after ? nil : SettingChange(field: field, old: before, new: after)

@@ -1,13 +1,9 @@
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
+import DVAEFiles
 
 extension TrainingConfiguration {
   /// Returns a path of `data`, `validation` or `init`, relative to the current folder.
   package func located(_ path: String) -> String {
-    guard let folder, folder != Self.currentFolder else { return path }
+    guard let folder, folder != FileSystem.currentFolder else { return path }
     return Self.path(path, startingAt: folder)
   }
 
@@ -21,7 +17,7 @@ extension TrainingConfiguration {
   package mutating func setPaths(
     data: [String] = [], validation: [String] = [], initialWeights weights: String? = nil
   ) {
-    let current = Self.currentFolder
+    let current = FileSystem.currentFolder
     let isElsewhere = folder != nil && folder != current
     func given(_ path: String) -> String {
       isElsewhere ? Self.path(path, startingAt: current) : path
@@ -33,14 +29,14 @@ extension TrainingConfiguration {
       Self.path(weights, startingAt: current)
         != Self.path(initialWeights, startingAt: folder ?? current)
     {
-      initialWeights = FileManager.default.fileExists(atPath: weights) ? given(weights) : weights
+      initialWeights = FileSystem.kind(weights) != .missing ? given(weights) : weights
     }
     guard folder == nil else { return }
     let paths = self.data + self.validation
     let needsFolder =
       paths.contains { Self.path($0, startingAt: current) != $0 }
       || (Self.path(initialWeights, startingAt: current) != initialWeights
-        && FileManager.default.fileExists(atPath: initialWeights))
+        && FileSystem.kind(initialWeights) != .missing)
     if needsFolder { folder = current }
   }
 
@@ -51,6 +47,4 @@ extension TrainingConfiguration {
     guard name.first != UInt8(ascii: "/") else { return path }
     return (isList ? "@" : "") + folder + "/" + String(decoding: name, as: UTF8.self)
   }
-
-  private static var currentFolder: String { FileManager.default.currentDirectoryPath }
 }

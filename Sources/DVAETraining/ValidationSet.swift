@@ -82,39 +82,28 @@ package struct ValidationSet: Sendable {
     }
   }
 
-  /// Returns the likelihood's median, sigmoid(μ): mapped pixels, [N, H, W, C] from [N, H, W, 2C].
-  ///
-  /// In double precision, unlike decoded images, so that tables and pictures of runs keep their
-  /// bits.
+  /// Returns the medians of the decoder's statistics, on the reference engine: the same for every
+  /// device that computed the statistics.
   private static func medians(_ statistics: Tensor) -> Tensor {
-    let colours = statistics.shape.channels / 2
-    let y = Tensor(statistics.shape.with(channels: colours))
-    for position in 0..<statistics.shape.positions {
-      for colour in 0..<colours {
-        let mu = Double(statistics.pointer[position * 2 * colours + colour])
-        y.pointer[position * colours + colour] = Float(1 / (1 + exponential(-mu)))
-      }
-    }
-    return y
+    ReferenceEngine().medians(of: statistics)
   }
 
-  /// Returns the peak signal-to-noise ratio of each image in decibels, on pixel values in [0, 1].
+  /// Returns the peak signal-to-noise ratio of each image in decibels, at most 100.
   ///
-  /// Mapped pixels span 0.8 (A.3, ε = 0.1); reconstructions beyond black or white are clamped, as
-  /// in an image file.
-  static func psnr(_ statistics: Tensor, _ target: Tensor) -> [Double] {
+  /// Reconstructions beyond black or white are clamped, as in an image file.
+  private static func psnr(_ statistics: Tensor, _ target: Tensor) -> [Double] {
     let medians = medians(statistics)
     let size = target.count / max(1, target.shape.batch)
+    let (black, peak) = (PixelMapping.epsilon, PixelMapping.range)
     return (0..<target.shape.batch).map { n in
       var squares = 0.0
       for i in n * size..<(n + 1) * size {
-        let y = min(max(Double(medians.pointer[i]), 0.1), 0.9)
-        let difference = (y - Double(target.pointer[i])) / 0.8
-        squares += difference * difference
+        let y = min(max(Double(medians.pointer[i]), black), black + peak)
+        squares += (y - Double(target.pointer[i])) * (y - Double(target.pointer[i]))
       }
       // A smaller error is invisible in 8-bit pixels.
-      let mean = max(squares / Double(size), 1e-10)
-      return -10 * naturalLogarithm(mean) / naturalLogarithm(10)
+      let mean = max(squares / Double(size), 1e-10 * peak * peak)
+      return peakSignalToNoiseRatio(meanSquare: mean, peak: peak)
     }
   }
 }

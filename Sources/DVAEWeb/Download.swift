@@ -174,7 +174,7 @@ package struct Download: Sendable {
 
   private func savedVersion() -> Version? {
     guard let bytes = try? InputFile.contents(of: versionPath, limit: 1 << 16),
-      let saved = decodedJSON(Version.self, bytes), saved.url == address,
+      let saved = try? decodedJSON(Version.self, bytes), saved.url == address,
       // A line break would begin another header.
       saved.tag.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
     else { return nil }

@@ -1,6 +1,9 @@
 import DVAECommands
+import DVAEImages
+import DVAETestSupport
 import Foundation
 import Synchronization
+import Testing
 
 /// Runs a command line in this process.
 ///
@@ -24,4 +27,14 @@ func dvae(_ arguments: [String]) async -> (status: Int32, output: String, errors
     })
   let status = await Console.$current.withValue(console) { await DVAECommand.execute(arguments) }
   return printed.withLock { (status, $0.0, $0.1) }
+}
+
+/// Compares a file with a fixture's reconstruction; a colour may differ by 1, because the reference may
+/// round differently before truncation to bytes.
+func expectPicture(_ path: String, _ name: String) throws {
+  let made = try PixelImage(contentsOf: path)
+  let reference = try PixelImage(contentsOf: Fixture.tiny + "/\(name).recon.png")
+  #expect(made.width == reference.width && made.height == reference.height)
+  let difference = zip(made.pixels, reference.pixels).map { abs(Int($0) - Int($1)) }.max()
+  #expect(difference ?? 255 <= 1)
 }

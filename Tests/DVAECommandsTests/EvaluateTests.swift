@@ -103,61 +103,6 @@ import DVAEWeights
     #expect(abs(value("bits_per_dimension") - bits) < 1e-4)
   }
 
-  @Test func codecsStayWithinTheBytes() throws {
-    let photo = try Preprocessing().apply(
-      PixelImage(contentsOf: Fixture.imageFiles[1]), name: "photo")
-    for format in ImageCodecRow.formats {
-      let row = try #require(ImageCodecRow(format, of: photo, bytes: 6000))
-      #expect(row.fits && row.bytes <= 6000 && row.bytes > 4000)
-      // The next quality does not fit.
-      let next =
-        format == .jpeg
-        ? try encodeJPEG(photo, quality: row.quality + 1)
-        : try encodeWebP(photo, quality: Float(row.quality + 1))
-      #expect(next.count > 6000)
-      let generous = try #require(ImageCodecRow(format, of: photo, bytes: 1 << 24))
-      #expect(generous.quality == 100 && generous.fits)
-      let impossible = try #require(ImageCodecRow(format, of: photo, bytes: 100))
-      #expect(!impossible.fits && impossible.bytes > 100)
-      #expect(impossible.quality == (format == .jpeg ? 1 : 0))
-    }
-  }
-
-  @Test func spreadsAndEntropiesAreCounted() throws {
-    let spread = try #require(EvaluationSummary.Spread([1, 2, 3, 6]))
-    #expect(spread.mean == 3 && spread.minimum == 1 && spread.maximum == 6)
-    // (4 + 1 + 0 + 9) / 3
-    #expect(abs(spread.standardDeviation - (14.0 / 3).squareRoot()) < 1e-12)
-    #expect(EvaluationSummary.Spread([]) == nil)
-    var use = CodebookUse(vocabulary: 8192)
-    use.count([5, 5, 6, 7])
-    let codebook = EvaluationSummary([], use, .released).codebook
-    #expect(codebook.used == 3 && codebook.bitsPerToken == 13)
-    #expect(abs(codebook.entropyBits - 1.5) < 1e-12)
-    #expect(abs(codebook.perplexity - 2.8284271247461903) < 1e-12)
-  }
-
-  @Test func protocolsDoWhatTheySay() throws {
-    let photo = try PixelImage(contentsOf: Fixture.imageFiles[2])
-    #expect(photo.width == 401 && photo.height == 333)
-    let native = try EvaluationProtocol.native.apply(photo, name: "photo")
-    #expect(native.width == 400 && native.height == 328)
-    // int(256 · 401 / 333) = 308
-    let resized = photo.resized(width: 308, height: 256, filter: .bilinear)
-    #expect(
-      try EvaluationProtocol.bilinear256.apply(photo, name: "photo")
-        == resized.cropped(x: 26, y: 0, width: 256, height: 256))
-    #expect(
-      try EvaluationProtocol.lanczos256.apply(photo, name: "photo")
-        == Preprocessing().apply(photo, name: "photo"))
-    let small = PixelImage(width: 9, height: 20, pixels: [UInt8](repeating: 7, count: 540))
-    let enlarged = try EvaluationProtocol.bilinear256.apply(small, name: "small")
-    #expect(enlarged.width == 256 && enlarged.height == 256)
-    #expect(throws: DVAEError.self) {
-      try EvaluationProtocol.lanczos256.apply(small, name: "small")
-    }
-  }
-
   /// Truncation gives at most the byte of rounding, and at least the byte below it.
   @Test func bytesAreCutOffOrRoundedByTheProtocol() throws {
     let vae = try DiscreteVAE.load(WeightsLocation(Fixture.tiny))

@@ -75,4 +75,22 @@ import Testing
     let text = String(scalars) + "\u{2028}😀"
     #expect(try jsonString(text) == jsonText(text))
   }
+
+  /// Wrong values are named by their path, which begins with the key that a reader asks for.
+  @Test func wrongValuesAreNamed() throws {
+    struct Inner: Decodable { var b: [Int] }
+    struct Outer: Decodable { var a: Inner }
+    for (text, path, problem) in [
+      (#"{"a": {"b": [1, "x"]}}"#, "a.b.Index 1", "must be of type Int"),
+      (#"{"a": {}}"#, "a", "lacks the key 'b'"), (#"{"a": null}"#, "a", "must have a value"),
+      ("{}", "", "lacks the key 'a'"), ("{", "", "is damaged"),
+    ] {
+      let found = try #require(throws: JSONMismatch.self) {
+        try decodedJSON(Outer.self, text.utf8)
+      }
+      #expect(found.path == path && found.description.contains(problem), "\(text): \(found)")
+      #expect(found.isBelow("a") == !path.isEmpty && !found.isBelow("aa"))
+    }
+    #expect(try decodedJSON(Outer.self, #"{"a": {"b": [1]}}"#.utf8).a.b == [1])
+  }
 }

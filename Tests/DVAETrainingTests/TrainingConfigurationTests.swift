@@ -176,7 +176,7 @@ import Testing
     _ json: String, preset: String? = nil, updates: Int? = nil
   ) throws -> TrainingConfiguration {
     try TrainingConfiguration.newRun(
-      preset: preset, updates: updates, json: Data(json.utf8), path: "c.json")
+      preset: preset, updates: updates, json: Array(json.utf8), path: "c.json")
   }
 
   @Test func aFileMayNameThePreset() throws {

@@ -20,7 +20,7 @@ extension Target {
       bytes in
       let data = Data(bytes)
       _ = try? TrainingConfiguration(json: data, path: "fuzz").validate()
-      try TrainingConfiguration.newRun(preset: nil, updates: nil, json: data, path: "fuzz")
+      try TrainingConfiguration.newRun(preset: nil, updates: nil, json: bytes, path: "fuzz")
         .validate()
     },
     Target("transformer", [try transformerSeed()]) { bytes in

@@ -3,7 +3,6 @@ import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import DVAEPreparation
-import Foundation
 
 /// A threshold, or `off`.
 enum Threshold<Value: ExpressibleByArgument & Encodable>: ExpressibleByArgument {
@@ -128,13 +127,10 @@ struct FilterOptions: ParsableArguments {
   func settings() throws -> FilterSettings {
     var settings = FilterSettings(preset)
     if let config {
-      guard let data = FileManager.default.contents(atPath: config) else {
-        throw DVAEError(.missing, file: config, "cannot be read")
-      }
-      settings = try settings.overlaid(data, path: config)
+      let json = try InputFile.contents(of: config, limit: InputFile.settingsLimit)
+      settings = try settings.overlaid(json, path: config)
     }
-    return try settings.overlaid(
-      Data(jsonText(JSONValue.object(flags()))), path: "the command line")
+    return try settings.overlaid(jsonText(JSONValue.object(flags())), path: "the command line")
   }
 
   private func flags() throws -> [String: JSONValue] {

@@ -1,5 +1,5 @@
+import DVAEFiles
 import DVAEReports
-import Foundation
 
 /// The curves of a run: thinned-out columns of one of its tables.
 struct RunHistory {
@@ -15,10 +15,9 @@ struct RunHistory {
   init(_ table: String, columns: String) {
     self.columns = columns.split(separator: ",").map(String.init)
     for name in self.columns.dropFirst() { curves[name] = Curve() }
-    guard let data = FileManager.default.contents(atPath: table) else { return }
-    for line in data.split(separator: UInt8(ascii: "\n")).dropFirst() {
-      append(String(decoding: line, as: UTF8.self))
-    }
+    guard let file = try? InputFile(path: table) else { return }
+    var lines = LineReader(file)
+    while let line = try? lines.next() { append(String(decoding: line, as: UTF8.self)) }
   }
 
   /// Adds a row of comma-separated values.

@@ -4,7 +4,6 @@ import DVAEImages
 import DVAEKit
 import DVAEModel
 import DVAETraining
-import Foundation
 
 /// The settings and state at the start of a run, before anything is written.
 struct RunStart {
@@ -48,7 +47,7 @@ extension TrainCommand {
       return try newRun(in: folder, over: settings, processes, note)
     }
     var configuration = saved.configuration
-    if FileManager.default.fileExists(atPath: folder.configuration) {
+    if FileSystem.kind(folder.configuration) != .missing {
       configuration = try configuration.overlaid(
         json: try read(folder.configuration), path: folder.configuration)
     }
@@ -156,9 +155,6 @@ extension TrainOptions {
 }
 
 /// Returns the bytes of a file of settings.
-private func read(_ path: String) throws -> Data {
-  guard let json = FileManager.default.contents(atPath: path) else {
-    throw DVAEError(.missing, file: path, "cannot read this file", advice: "check the path")
-  }
-  return json
+private func read(_ path: String) throws -> [UInt8] {
+  try InputFile.contents(of: path, limit: InputFile.settingsLimit)
 }

@@ -1,3 +1,9 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 /// The kind of file at a path; symbolic links are followed.
 package enum FileKind: Sendable {
   /// The path does not exist.
@@ -35,6 +41,12 @@ package enum FileSystem {
   package static func changed(_ path: String) -> Double? {
     (try? SystemFile.status(at: path, followingLinks: true))?.changed
   }
+
+  /// Sets the times of a file to now, if it can be done.
+  package static func touch(_ path: String) { try? SystemFile.touch(path) }
+
+  /// The folder where relative paths begin.
+  package static var currentFolder: String { FileManager.default.currentDirectoryPath }
 
   /// Creates a folder and its parents; existing ones are fine.
   package static func makeFolder(_ path: String) throws(DVAEError) {

@@ -36,6 +36,9 @@ package final class InputFile: Sendable {
     }
   }
 
+  /// The most bytes that a file of settings can have.
+  package static let settingsLimit = 1 << 20
+
   /// Returns all bytes of a file of at most `limit` bytes.
   ///
   /// - Throws: also `limitExceeded`, before reading.
@@ -53,11 +56,25 @@ extension InputFile {
   ///
   /// - Throws: also `tooManyBytes` if there are more.
   package static func standardInput(limit: Int) throws(DVAEError) -> [UInt8] {
-    let name = "standard input"
+    try rest(of: 0, "standard input", limit: limit)
+  }
+
+  /// Returns the text of a file that the system makes up (`/proc`, `/sys`), whose size is not known
+  /// before it is read; nil if it cannot be read.
+  package static func systemText(_ path: String) -> String? {
+    guard let descriptor = try? SystemFile.openToRead(path) else { return nil }
+    defer { SystemFile.close(descriptor) }
+    let bytes = try? rest(of: descriptor, path, limit: 1 << 24)
+    return bytes.map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  private static func rest(
+    of descriptor: Int32, _ name: String, limit: Int
+  ) throws(DVAEError) -> [UInt8] {
     var bytes: [UInt8] = []
     do throws(SystemError) {
       while true {
-        let piece = try SystemFile.read(0, count: 1 << 16)
+        let piece = try SystemFile.read(descriptor, count: 1 << 16)
         if piece.isEmpty { return bytes }
         bytes += piece
         guard bytes.count <= limit else { break }

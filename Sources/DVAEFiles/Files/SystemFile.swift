@@ -237,6 +237,11 @@ enum SystemFile {
     _ = try repeating(path) { unlink(path) }
   }
 
+  /// Sets a file's times to now.
+  static func touch(_ path: String) throws(SystemError) {
+    _ = try repeating(path) { utimes(path, nil) }
+  }
+
   static func removeFolder(_ path: String) throws(SystemError) {
     _ = try repeating(path) { rmdir(path) }
   }

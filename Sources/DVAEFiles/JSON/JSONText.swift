@@ -34,11 +34,15 @@ package func jsonText(
   }
 }
 
-/// Returns the value that a JSON text holds; nil if it holds none of this type.
+/// Returns the value that a JSON text holds.
 package func decodedJSON<Value: Decodable>(
   _ type: Value.Type, _ text: some Sequence<UInt8>
-) -> Value? {
-  try? JSONDecoder().decode(type, from: Data(text))
+) throws(JSONMismatch) -> Value {
+  do {
+    return try JSONDecoder().decode(type, from: Data(text))
+  } catch {
+    throw JSONMismatch(error)
+  }
 }
 
 /// Returns a value as one line of JSON with its newline.

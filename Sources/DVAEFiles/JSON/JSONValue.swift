@@ -72,8 +72,8 @@ package enum JSONValue: Hashable, Encodable, Sendable {
   /// Merges objects key by key and replaces everything else; `unknown` makes the error for an
   /// unknown key.
   package func overlaid(
-    by other: JSONValue, at path: String = "", unknown: (String) -> any Error
-  ) throws -> JSONValue {
+    by other: JSONValue, at path: String = "", unknown: (String) -> DVAEError
+  ) throws(DVAEError) -> JSONValue {
     guard case .object(var members) = self, case .object(let others) = other else { return other }
     for (key, value) in others {
       guard let member = members[key] else { throw unknown(path + key) }

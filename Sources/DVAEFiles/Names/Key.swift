@@ -53,4 +53,10 @@ extension String {
   package func hasByteSuffix(_ suffix: String) -> Bool {
     utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8)
   }
+
+  /// Returns the text without the bytes of another at its end; nil if it does not end with them.
+  package func withoutByteSuffix(_ suffix: String) -> String? {
+    hasByteSuffix(suffix)
+      ? String(decoding: utf8.dropLast(suffix.utf8.count), as: UTF8.self) : nil
+  }
 }

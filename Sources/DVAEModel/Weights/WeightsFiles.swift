@@ -66,7 +66,7 @@ extension WeightsFiles {
   package func activationRanges() throws -> ActivationRanges? {
     for file in files where file.format == .safetensors {
       guard let text = file.metadata[WeightsMetadata.ranges] else { continue }
-      let ranges = decodedJSON(ActivationRanges.self, text.utf8)
+      let ranges = try? decodedJSON(ActivationRanges.self, text.utf8)
       guard let ranges, ranges.cover(model.architecture) else {
         throw DVAEError(
           .badData, file: file.path,

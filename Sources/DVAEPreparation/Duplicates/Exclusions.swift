@@ -29,7 +29,7 @@ extension Preparation {
     while let line = try lines.next() {
       number += 1
       if line.isEmpty { continue }
-      let record = decodedJSON(SampleRecord.self, line)
+      let record = try? decodedJSON(SampleRecord.self, line)
       let digest =
         record?.sha256 ?? String(decoding: line.prefix { $0 > UInt8(ascii: " ") }, as: UTF8.self)
       let hash = record.flatMap { UInt64($0.phash, radix: 16) }

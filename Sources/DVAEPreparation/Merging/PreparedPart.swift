@@ -72,7 +72,7 @@ struct PreparedPart {
       var reader = try open(shard)
       for _ in 0..<shard.samples {
         guard let line = try lines.next(),
-          let record = decodedJSON(SampleRecord.self, line)
+          let record = try? decodedJSON(SampleRecord.self, line)
         else {
           throw DVAEError.malformed(path: list, problem: "it lacks samples of \(shard.name)")
         }

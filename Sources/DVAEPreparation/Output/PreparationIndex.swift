@@ -33,7 +33,7 @@ struct PreparationIndex: Codable {
     let path = folder + "/index.json"
     guard FileSystem.kind(path) == .file,
       let bytes = try? InputFile.contents(of: path, limit: 1 << 30),
-      let index = decodedJSON(Self.self, bytes)
+      let index = try? decodedJSON(Self.self, bytes)
     else { return nil }
     self = index
   }
@@ -53,7 +53,7 @@ extension Funnel {
   init(folder: String) throws {
     let path = folder + "/funnel.json"
     let bytes = try InputFile.contents(of: path, limit: 1 << 30)
-    guard let funnel = decodedJSON(Funnel.self, bytes), funnel.isSound
+    guard let funnel = try? decodedJSON(Funnel.self, bytes), funnel.isSound
     else {
       throw DVAEError.malformed(path: path, problem: "its numbers do not add up")
     }

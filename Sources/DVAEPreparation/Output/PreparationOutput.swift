@@ -103,7 +103,7 @@ final class PreparationOutput {
     guard FileSystem.kind(path) != .missing else { return nil }
     let bytes = try InputFile.contents(of: path, limit: 1 << 30)
     let line = Array(bytes.prefix { $0 != UInt8(ascii: "\n") }) + [UInt8(ascii: "\n")]
-    guard bytes == Self.sealed(line), let state = decodedJSON(State.self, line),
+    guard bytes == Self.sealed(line), let state = try? decodedJSON(State.self, line),
       state.version == 3,
       [
         state.rows, state.samples, state.sampleBytes, state.funnel.entered, state.mark.samples,
@@ -138,7 +138,7 @@ final class PreparationOutput {
     try list.truncate(to: bytes)
     var lines = LineReader(list)
     while let line = try lines.next() {
-      guard let record = decodedJSON(SampleRecord.self, line),
+      guard let record = try? decodedJSON(SampleRecord.self, line),
         let hash = UInt64(record.phash, radix: 16)
       else {
         throw DVAEError.startOver(path: list.path, "is damaged")

@@ -40,7 +40,7 @@ final class ShardOutput {
     self.samplesPerShard = samplesPerShard
     self.mark = mark
     let kept = Set(mark.shards.map(\.name))
-    for name in try FileSystem.names(in: folder) where name.hasPrefix("shard-") {
+    for name in try FileSystem.names(in: folder) where name.hasBytePrefix("shard-") {
       if !kept.contains(name), name != current || mark.bytes == 0 {
         try FileSystem.remove(folder + "/" + name)
       }

@@ -1,12 +1,6 @@
 import DVAEFiles
 import DVAEImages
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// The folder of a table's images.
 ///
 /// Tables come from others, so files outside the folder are not read. Links within the folder are
@@ -21,7 +15,7 @@ struct ImageFolder {
   init(_ settings: SourceSettings, table: String) {
     let given = settings.images ?? Path(table).folder.text
     path = given.isEmpty ? "." : given
-    whole = (Path(FileManager.default.currentDirectoryPath) / path).text
+    whole = (Path(FileSystem.currentFolder) / path).text
     components = Self.standardized(whole)
   }
 

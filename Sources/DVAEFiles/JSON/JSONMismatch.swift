@@ -1,0 +1,23 @@
+/// The first value of a JSON text that is not as its type demands.
+package struct JSONMismatch: Error, CustomStringConvertible {
+  /// The path of the value, keys joined by periods; empty for the whole text.
+  package let path: String
+  /// The problem, for people.
+  package let description: String
+
+  init(_ error: any Error) {
+    let (context, problem): (DecodingError.Context?, String) =
+      switch error as? DecodingError {
+      case .typeMismatch(let type, let context)?: (context, "must be of type \(type)")
+      case .valueNotFound(_, let context)?: (context, "must have a value")
+      case .keyNotFound(let key, let context)?: (context, "lacks the key '\(key.stringValue)'")
+      case .dataCorrupted(let context)?: (context, "is damaged: \(context.debugDescription)")
+      default: (nil, "cannot be read: \(error)")
+      }
+    path = context.map { $0.codingPath.map(\.stringValue).joined(separator: ".") } ?? ""
+    description = "\(path.isEmpty ? "the file" : "'\(path)'") \(problem)"
+  }
+
+  /// Whether the value belongs to a key, or to one below it.
+  package func isBelow(_ key: String) -> Bool { path == key || path.hasPrefix(key + ".") }
+}
