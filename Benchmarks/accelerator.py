@@ -18,13 +18,14 @@ import dataclasses
 import json
 import pathlib
 import statistics
+import subprocess
 import sys
 import tempfile
 
-from bench import run
 from contenders import Command
 from report import Task, machine, versioned
-from runtimes import ROOT
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 HEADER = """\
 | task, bfloat16 | runtime | median s | range | ours ÷ this | TFLOP/s | of peak |
@@ -57,6 +58,11 @@ class DeviceTask(Task):
                 f"{min(theirs):.4f}–{max(theirs):.4f} | {ratio:.2f} | {speed:.3g} | {share} |")
 
 
+def printed(*command):
+    """What a command prints; its failure ends the benchmark."""
+    return subprocess.run([str(word) for word in command], check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
 def task(case, options, caches):
     """The contenders of a case."""
     what, n_hid, vocabulary, side, batch = case.split(":")
@@ -65,12 +71,12 @@ def task(case, options, caches):
         options.dvae, "benchmark", "--what", what, "--n-hid", n_hid, "--vocabulary", vocabulary,
         "--resolution", side, "--batch-size", batch, "--device", options.device,
         "--precision", "bfloat16", "--runs", options.runs, "--json"]
-    report = json.loads(run(*command))
+    report = json.loads(printed(*command))
     seconds = report[f"min_seconds_per_{unit}"] * images
     peak = options.peak or next((PEAKS[name] for name in PEAKS if name in report["engine"]), 0)
     threads = options.threads
     contenders = [Command(
-        f"swift-dvae {run(options.dvae, '--version').strip()}, {report['engine']}", command, threads,
+        f"swift-dvae {printed(options.dvae, '--version').strip()}, {report['engine']}", command, threads,
         read=lambda printed: json.loads(printed)[f"median_seconds_per_{unit}"] * images)]
     platform = "cpu" if options.device.startswith("cpu") else "cuda"
     for peer, name in PEERS.items():
@@ -88,13 +94,14 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dvae", default=str(ROOT / ".build/release/dvae"), help="our program")
-    parser.add_argument("--device", help="of dvae, with PyTorch and JAX beside it: cuda, or cpu-xla")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes on the CPU, 2 rounds")
-    parser.add_argument("--cases", help=f"default: {FULL}")
-    parser.add_argument("--rounds", type=int)
-    parser.add_argument("--runs", type=int, help="timed runs of a measurement")
-    parser.add_argument("--threads", type=int, default=1, help="of PyTorch on the CPU")
-    parser.add_argument("--peak", type=float, help="the card's TFLOP/s, if it is not known")
+    parser.add_argument("--device", help="of dvae; PyTorch and JAX use the CPU beside cpu-xla, and CUDA beside "
+                        "any other (default: cuda, with --quick cpu-xla)")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes on the CPU, 2 rounds of 3 runs")
+    parser.add_argument("--cases", help=f"separated by commas (default: {FULL}; with --quick {QUICK})")
+    parser.add_argument("--rounds", type=int, help="default: 5")
+    parser.add_argument("--runs", type=int, help="timed runs of a measurement (default: 20)")
+    parser.add_argument("--threads", type=int, default=1, help="of PyTorch on the CPU; XLA and JAX use all cores (default: 1)")
+    parser.add_argument("--peak", type=float, help="the card's bfloat16 TFLOP/s, if its name is not known")
     options = parser.parse_args()
     options.device = options.device or ("cpu-xla" if options.quick else "cuda")
     options.runs = options.runs or (3 if options.quick else 20)

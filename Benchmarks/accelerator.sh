@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # A training step and the encoder on a GPU beside torch.compile and JAX, in one table; arguments go to
-# Benchmarks/accelerator.py. The peers are installed into ./accelerator-venv, or are in the environment
-# that DVAE_BENCH_VENV names. --quick tries it without a GPU.
+# Benchmarks/accelerator.py, whose --help lists them. The program is built, unless DVAE names one. The peers
+# are installed into ./accelerator-venv, or are in the environment that DVAE_BENCH_VENV names. --quick tries
+# it without a GPU.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/../Scripts/common.sh"
 
+if [[ " $* " == *" --help "* || " $* " == *" -h "* ]]; then
+  exec python3 Benchmarks/accelerator.py --help
+fi
 venv=${DVAE_BENCH_VENV:-accelerator-venv}
 if [[ ! -e $venv/.complete && -z ${DVAE_BENCH_VENV:-} ]]; then
   say "installing PyTorch and JAX into $venv (several GB)"
@@ -18,6 +22,8 @@ if [[ ! -e $venv/.complete && -z ${DVAE_BENCH_VENV:-} ]]; then
   "$venv/bin/pip" install --quiet --no-deps DALL-E==0.1
   touch "$venv/.complete"
 fi
-swift build --configuration release --product dvae >&2
-dvae="$(swift build --configuration release --show-bin-path)/dvae"
-"$venv/bin/python" Benchmarks/accelerator.py --dvae "$dvae" "$@"
+if [[ -z ${DVAE:-} ]]; then
+  Scripts/build.sh dvae >&2
+  DVAE=.build/release/dvae
+fi
+"$venv/bin/python" Benchmarks/accelerator.py --dvae "$DVAE" "$@"

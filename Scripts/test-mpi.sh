@@ -22,26 +22,31 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 two=(mpirun --oversubscribe -n 2)
 
 say "two processes at batch 4 beside one at batch 8"
-# A small learning rate, because rounding errors grow with each update.
-few=(--updates 8 --learning-rate 1e-4)
-"$dvae" "${train[@]}" "${few[@]}" --micro-batch 4 --output "$work/one" >/dev/null
-"${two[@]}" "$dvae" "${train[@]}" "${few[@]}" --output "$work/two" >/dev/null
-compare() { # The last loss depends on seven updates of all parameters.
-  paste -d, "$work/$1/metrics.csv" "$work/$2/metrics.csv" | awk -F, -v most="$3" '
+# The first updates of the preset's own schedules.
+"$dvae" "${train[@]}" --print-config | sed 's/^  "updates" : .*/  "updates" : 8,/' >"$work/first.json"
+first=(train --config "$work/first.json" --threads 1 --quiet)
+"$dvae" "${first[@]}" --micro-batch 4 --output "$work/one" >/dev/null
+"${two[@]}" "$dvae" "${first[@]}" --output "$work/two" >/dev/null
+# The first losses differ by rounding; the last ones also by seven updates of all parameters, in which a
+# rounding error grows to 10⁻³ at times (docs/accelerators.md).
+compare() {
+  paste -d, "$work/$1/metrics.csv" "$work/$2/metrics.csv" | awk -F, '
     NR == 1 { columns = NF / 2; next }
     { difference = $3 - $(columns + 3); if (difference < 0) difference = -difference
+      if (NR == 2) first = difference
       if (difference > worst) worst = difference; rows++ }
-    END { printf "largest difference of %d losses: %.2g\n", rows, worst
-          exit rows != 8 || worst > most }' || fail "the runs differ"
+    END { printf "difference of the first losses: %.2g; largest of %d: %.2g\n", first, rows, worst
+          exit rows != 8 || first > 5e-6 || worst > 2e-3 }' || fail "the runs differ"
 }
-compare one two 1e-5
+compare one two
 
 if "$dvae" devices 2>/dev/null | grep -q "^cpu-xla *0:"; then
   say "two processes with a device each beside one device"
   device=(--device cpu-xla --micro-batch 4)
-  "$dvae" "${train[@]}" "${few[@]}" "${device[@]}" --output "$work/device" >/dev/null
-  "${two[@]}" "$dvae" "${train[@]}" "${few[@]}" "${device[@]}" --output "$work/devices" >/dev/null
-  compare device devices 1e-3
+  "$dvae" "${first[@]}" "${device[@]}" --output "$work/device" >/dev/null
+  "${two[@]}" "$dvae" "${first[@]}" "${device[@]}" --output "$work/devices" >/dev/null
+  compare device devices
+  compare one device
 else
   say "XLA's CPU plugin is not installed, so no devices are tried: Scripts/install-device.sh cpu-xla"
 fi
