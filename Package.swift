@@ -242,8 +242,8 @@ let package = Package(
     tests(
       "DVAECommandsTests",
       [
-        "DVAECommands", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel", "DVAEPreparation",
-        "DVAEReports", "DVAETensors", "DVAETraining", "DVAEWeights",
+        "DVAEAccelerator", "DVAECommands", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel",
+        "DVAEPreparation", "DVAEReports", "DVAETensors", "DVAETraining", "DVAEWeights",
       ]),
   ],
   swiftLanguageModes: [.v6],

@@ -36,9 +36,7 @@ package final class Plugin: @unchecked Sendable {
     }
   }
 
-  private init(_ path: String, name: String) throws(DVAEError) {
-    self.path = path
-    self.name = name
+  private convenience init(_ path: String, name: String) throws(DVAEError) {
     guard FileSystem.kind(path) == .file else {
       throw DVAEError(.missing, file: path, "expected a PJRT plugin, found no file")
     }
@@ -54,13 +52,23 @@ package final class Plugin: @unchecked Sendable {
       throw DVAEError(
         .badData, file: path, "expected a PJRT plugin, found a library without GetPjrtApi")
     }
-    self.api = api
-    let (major, minor) = (api.pointee.version.major, api.pointee.version.minor)
+    try self.init(path, name: name, api)
+  }
+
+  private init(
+    _ path: String, name: String, _ api: UnsafePointer<dvae_pjrt_api>
+  ) throws(DVAEError) {
+    let (major, minor) = (Int(api.pointee.version.major), Int(api.pointee.version.minor))
+    (self.path, self.name, self.api) = (path, name, api)
     version = "\(major).\(minor)"
-    if let refusal = Self.refusal(
-      path, major: Int(major), minor: Int(minor), tableSize: api.pointee.head.size)
-    {
-      throw refusal
+    guard
+      major == 0, minor >= DVAE_PJRT_OLDEST_MINOR,
+      api.pointee.head.size >= MemoryLayout<dvae_pjrt_api>.size
+    else {
+      throw DVAEError(
+        .badData, file: path,
+        "expected version 0.\(DVAE_PJRT_OLDEST_MINOR) or later of the PJRT interface, found "
+          + "\(version); install \(major > 0 ? "an older" : "a newer") plugin")
     }
     var nothing = dvae_pjrt_nothing()
     do throws(PluginFailure) {
@@ -71,25 +79,13 @@ package final class Plugin: @unchecked Sendable {
   }
 
   /// Makes a plugin whose calls go through another table of functions, for tests of failures.
-  package init(
+  ///
+  /// - Throws: as `load` does for the file of such a table
+  package convenience init(
     _ plugin: Plugin,
     through table: (UnsafePointer<dvae_pjrt_api>) -> UnsafePointer<dvae_pjrt_api>
-  ) {
-    (path, name, version) = (plugin.path, plugin.name, plugin.version)
-    api = table(plugin.api)
-  }
-
-  /// Returns the error for an unsupported version of the interface.
-  package static func refusal(
-    _ path: String, major: Int, minor: Int, tableSize: Int
-  ) -> DVAEError? {
-    guard
-      major != 0 || minor < DVAE_PJRT_OLDEST_MINOR || tableSize < MemoryLayout<dvae_pjrt_api>.size
-    else { return nil }
-    return DVAEError(
-      .badData, file: path,
-      "expected version 0.\(DVAE_PJRT_OLDEST_MINOR) or later of the PJRT interface, found "
-        + "\(major).\(minor); install \(major > 0 ? "an older" : "a newer") plugin")
+  ) throws(DVAEError) {
+    try self.init(plugin.path, name: plugin.name, table(plugin.api))
   }
 
   /// Returns the plugin's attributes, such as the StableHLO version that it reads.

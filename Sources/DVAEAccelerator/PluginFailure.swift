@@ -41,11 +41,12 @@ extension Plugin {
     _ failure: PluginFailure, _ step: PluginFailure.Step, memory: () -> String = { "" }
   ) -> DVAEError {
     if failure.isOutOfMemory {
-      let asked =
-        if case .moving(let bytes) = step { "\(gigabytes(bytes)) for a tensor" } else { memory() }
+      var facts = [memory()]
+      if case .moving(let bytes) = step { facts.insert("\(gigabytes(bytes)) for a tensor", at: 0) }
+      let known = facts.filter { !$0.isEmpty }.joined(separator: ", ")
       return DVAEError(
         .inputOutput, file: name,
-        "the device is out of memory\(asked.isEmpty ? "" : " (\(asked))"): "
+        "the device is out of memory\(known.isEmpty ? "" : " (\(known))"): "
           + "\(failure.message); use smaller batches")
     }
     return switch step {

@@ -117,13 +117,13 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
       if isDue(every: configuration.validateEvery) {
         try validate(&observer)
       } else if let validation, observer.wantsPictures {
-        try updater.fetch(state)
+        try fetch()
         let pictures = try validation.pictures(state, engine: engine)
         try observer.didDraw(pictures, update: state.update)
       }
       if isDue(every: configuration.checkpointEvery) { try saveCheckpoint(&observer) }
     }
-    try updater.fetch(state)
+    try fetch()
     return .finished
   }
 
@@ -184,12 +184,22 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
         nextBatch = Result { try takeBatch() }
         return try? nextBatch?.get().images
       }
-    } catch let error as DVAEError where error.kind == .inputOutput {
-      // The device failed; the state in its memory is lost.
-      throw DVAEError(
-        error.kind, code: error.code, file: error.file, error.problem,
-        advice: lastCheckpoint.map { "the last checkpoint is \($0)" } ?? error.advice)
+    } catch let error as DVAEError {
+      throw namingCheckpoint(error)
     }
+  }
+
+  /// Copies the state from the devices.
+  private func fetch() throws {
+    do { try updater.fetch(state) } catch let error as DVAEError { throw namingCheckpoint(error) }
+  }
+
+  /// Adds the last checkpoint to the error of a device that failed: the state in its memory is lost.
+  private func namingCheckpoint(_ error: DVAEError) -> DVAEError {
+    guard error.kind == .inputOutput, let lastCheckpoint else { return error }
+    return DVAEError(
+      error.kind, code: error.code, file: error.file, error.problem,
+      advice: "the last checkpoint is \(lastCheckpoint)")
   }
 
   private mutating func takeBatch() throws -> TrainingBatch {
@@ -217,13 +227,18 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
 
   private func validate(_ observer: inout some TrainingObserver) throws {
     guard let validation else { return }
-    let (record, pictures) = try updater.evaluate(validation, state)
+    let (record, pictures): (ValidationRecord, ValidationPictures)
+    do {
+      (record, pictures) = try updater.evaluate(validation, state)
+    } catch let error as DVAEError {
+      throw namingCheckpoint(error)
+    }
     try observer.didValidate(record, pictures)
     if let warning = record.collapse(under: configuration) { try observer.didNotice(warning) }
   }
 
   private mutating func saveCheckpoint(_ observer: inout some TrainingObserver) throws {
-    try updater.fetch(state)
+    try fetch()
     guard let folder else { return }
     let path = try folder.save(state)
     lastCheckpoint = path

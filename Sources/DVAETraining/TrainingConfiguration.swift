@@ -159,7 +159,7 @@ extension TrainingConfiguration {
 }
 
 extension TrainingConfiguration {
-  /// Checks that processes can share the batches; each computes whole micro-batches.
+  /// Checks that processes or devices can share the batches; each computes whole micro-batches.
   ///
   /// - Throws: `DVAEError.configuration`
   package func checkShares(among processes: Int) throws(DVAEError) {
@@ -167,7 +167,7 @@ extension TrainingConfiguration {
       throw .configuration(
         field: CodingKeys.microBatch.rawValue,
         problem: "is \(microBatch): batches of \(batchSize) make \(batchSize / microBatch) "
-          + "micro-batches, which \(processes) processes cannot share evenly")
+          + "micro-batches, which \(processes) processes or devices cannot share evenly")
     }
   }
 

@@ -5,7 +5,8 @@
 
 static const dvae_pjrt_api *forwarded;
 static dvae_pjrt_api table;
-static atomic_int failing = -1, open_clients;
+static atomic_int failing = -1, open_clients, device_limit = -1;
+static int64_t memory_in_use, memory_limit;
 static int failure_code;
 static const char *failure_message;
 // Its address is the error.
@@ -19,7 +20,7 @@ static void *forward(int function, void *arguments) {
 #define FORWARD(name, function) \
   static void *name(void *arguments) { return forward(function, arguments); }
 
-FORWARD(devices, DVAE_PJRT_CLIENT_ADDRESSABLE_DEVICES)
+FORWARD(initialize, DVAE_PJRT_PLUGIN_INITIALIZE)
 FORWARD(platform_name, DVAE_PJRT_CLIENT_PLATFORM_NAME)
 FORWARD(platform_version, DVAE_PJRT_CLIENT_PLATFORM_VERSION)
 FORWARD(compile, DVAE_PJRT_CLIENT_COMPILE)
@@ -31,6 +32,22 @@ FORWARD(to_host, DVAE_PJRT_BUFFER_TO_HOST)
 static void *await(void *arguments) {
   void *error = dvae_pjrt_call(forwarded, DVAE_PJRT_EVENT_AWAIT, arguments);
   return error || failing != DVAE_PJRT_EVENT_AWAIT ? error : &failure;
+}
+
+static void *devices(void *arguments) {
+  void *error = forward(DVAE_PJRT_CLIENT_ADDRESSABLE_DEVICES, arguments);
+  dvae_pjrt_devices *list = arguments;
+  if (!error && device_limit >= 0 && list->count > (size_t)device_limit) list->count = (size_t)device_limit;
+  return error;
+}
+
+static void *device_memory(void *arguments) {
+  if (!memory_limit) return forward(DVAE_PJRT_DEVICE_MEMORY, arguments);
+  dvae_pjrt_device_memory *memory = arguments;
+  memory->in_use = memory_in_use;
+  memory->limit = memory_limit;
+  memory->has_limit = true;
+  return NULL;
 }
 
 static void *create(void *arguments) {
@@ -70,9 +87,11 @@ const dvae_pjrt_api *dvae_failing_table(const dvae_pjrt_api *other) {
   table.functions[DVAE_PJRT_ERROR_MESSAGE] = error_message;
   table.functions[DVAE_PJRT_ERROR_CODE] = error_code;
   table.functions[DVAE_PJRT_ERROR_DESTROY] = error_destroy;
+  table.functions[DVAE_PJRT_PLUGIN_INITIALIZE] = initialize;
   table.functions[DVAE_PJRT_CLIENT_CREATE] = create;
   table.functions[DVAE_PJRT_CLIENT_DESTROY] = destroy;
   table.functions[DVAE_PJRT_CLIENT_ADDRESSABLE_DEVICES] = devices;
+  table.functions[DVAE_PJRT_DEVICE_MEMORY] = device_memory;
   table.functions[DVAE_PJRT_CLIENT_PLATFORM_NAME] = platform_name;
   table.functions[DVAE_PJRT_CLIENT_PLATFORM_VERSION] = platform_version;
   table.functions[DVAE_PJRT_CLIENT_COMPILE] = compile;
@@ -87,6 +106,13 @@ void dvae_fail(int function, int code, const char *message) {
   failure_code = code;
   failure_message = message;
   failing = function;
+}
+
+void dvae_limit_devices(int count) { device_limit = count; }
+
+void dvae_report_memory(int64_t in_use, int64_t limit) {
+  memory_in_use = in_use;
+  memory_limit = limit;
 }
 
 int dvae_open_clients(void) { return open_clients; }

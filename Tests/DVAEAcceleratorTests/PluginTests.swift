@@ -71,16 +71,6 @@ struct PluginTests {
   }
   #endif
 
-  @Test("An interface that is too old or of another generation is refused with both versions")
-  func versions() throws {
-    let old = try #require(Plugin.refusal("p.so", major: 0, minor: 54, tableSize: 1000))
-    #expect(old.kind == .badData)
-    #expect(old.description.contains("0.57") && old.description.contains("0.54"))
-    #expect(Plugin.refusal("p.so", major: 1, minor: 80, tableSize: 1000) != nil)
-    #expect(Plugin.refusal("p.so", major: 0, minor: 80, tableSize: 700) != nil)
-    #expect(Plugin.refusal("p.so", major: 0, minor: 80, tableSize: 1000) == nil)
-  }
-
   @Test("Compile options are the bytes that XLA reads")
   func options() {
     #expect(CompileOptions().bytes == [0x1a, 4, 0x20, 1, 0x28, 1])
@@ -90,6 +80,10 @@ struct PluginTests {
         == [0x1a, 5, 0x20, 0xac, 2, 0x28, 1]
         + [0x3a, 7, 0x0a, 1, 0x61, 0x12, 2, 0x10, 1]
         + [0x3a, 8, 0x0a, 1, 0x62, 0x12, 3, 0x0a, 1, 0x78])
+    // Zeros are values too.
+    #expect(
+      CompileOptions(flags: ["a": .flag(false), "b": .integer(0)]).bytes.dropFirst(6)
+        == [0x3a, 7, 0x0a, 1, 0x61, 0x12, 2, 0x10, 0] + [0x3a, 7, 0x0a, 1, 0x62, 0x12, 2, 0x18, 0])
   }
 }
 

@@ -25,10 +25,14 @@ final class DeviceFailureTests {
 
   init() throws {
     TestDevice.prepare()
-    plugin = Plugin(try Plugin.load("cpu-xla")) { dvae_failing_table($0) }
+    plugin = try Plugin(Plugin.load("cpu-xla")) { dvae_failing_table($0) }
   }
 
-  deinit { Self.fail(-1, 0, "") }
+  deinit {
+    Self.fail(-1, 0, "")
+    dvae_limit_devices(-1)
+    dvae_report_memory(0, 0)
+  }
 
   private static func fail(_ function: Int, _ code: Int, _ message: StaticString) {
     message.withUTF8Buffer { text in
@@ -47,6 +51,55 @@ final class DeviceFailureTests {
     let error = try #require(throws: DVAEError.self) { try body() }
     #expect(!error.description.contains("\n"))
     return error
+  }
+
+  @Test("An interface that is too old or of another generation is refused with both versions")
+  func versions() throws {
+    let loaded = try Plugin.load("cpu-xla")
+    let table = UnsafeMutablePointer<dvae_pjrt_api>.allocate(capacity: 1)
+    defer { table.deallocate() }
+    func refusal(_ major: Int32, _ minor: Int32, size: Int) throws -> DVAEError? {
+      do throws(DVAEError) {
+        _ = try Plugin(loaded) {
+          table.initialize(to: dvae_failing_table($0).pointee)
+          (table.pointee.version.major, table.pointee.version.minor) = (major, minor)
+          table.pointee.head.size = size
+          return UnsafePointer(table)
+        }
+        return nil
+      } catch { return error }
+    }
+    let size = MemoryLayout<dvae_pjrt_api>.size
+    let old = try #require(try refusal(0, 56, size: size))
+    #expect(old.kind == .badData)
+    #expect(
+      old.description == loaded.path + ": expected version 0.57 or later of the PJRT interface, "
+        + "found 0.56; install a newer plugin")
+    #expect(try refusal(1, 80, size: size)?.description.hasSuffix("an older plugin") == true)
+    #expect(try refusal(0, 80, size: size - 8)?.kind == .badData)
+    #expect(try refusal(0, 57, size: size) == nil)
+  }
+
+  @Test("A plugin that cannot start names its file and the reason") func start() throws {
+    let error = try failure(
+      of: DVAE_PJRT_PLUGIN_INITIALIZE, DVAE_PJRT_INTERNAL, "no libcuda.so\nat line 7"
+    ) { _ = try Plugin(plugin) { $0 } }
+    #expect(error.kind == .missing)
+    #expect(error.description == plugin.path + ": the plugin cannot start: no libcuda.so")
+  }
+
+  @Test("No device, and fewer than wanted, are errors, and the client is closed")
+  func numbers() throws {
+    dvae_limit_devices(0)
+    let none = try #require(throws: DVAEError.self) { try Accelerator(plugin) }
+    #expect(none.kind == .missing)
+    #expect(none.description == "cpu-xla: no device")
+    dvae_limit_devices(2)
+    let few = try #require(throws: DVAEError.self) { try Accelerator(plugin, devices: 3) }
+    #expect(few.kind == .usage)
+    #expect(few.description == "cpu-xla: expected 3 devices, found 2")
+    #expect(dvae_open_clients() == 0)
+    #expect(try Accelerator(plugin, devices: 2).deviceCount == 2)
   }
 
   @Test(
@@ -77,17 +130,24 @@ final class DeviceFailureTests {
     #expect(moving.kind == .inputOutput)
     #expect(moving.description.contains("the device is out of memory (3 MB for a tensor)"))
     #expect(moving.description.contains("use smaller batches"))
+    dvae_report_memory(78_000_000_000, 80_000_000_000)
+    let known = try failure(
+      of: DVAE_PJRT_CLIENT_BUFFER_FROM_HOST, DVAE_PJRT_RESOURCE_EXHAUSTED, message
+    ) { _ = try accelerator.upload(values, [600_000], .float32) }
+    #expect(known.description.contains("(3 MB for a tensor, 78.0 GB of 80.0 GB are in use)"))
     let compiling = try failure(
       of: DVAE_PJRT_CLIENT_COMPILE, DVAE_PJRT_RESOURCE_EXHAUSTED, message
     ) { _ = try accelerator.compile(double, cache: nil) }
     #expect(compiling.kind == .inputOutput)
+    #expect(compiling.description.contains("(78.0 GB of 80.0 GB are in use)"))
     let program = try accelerator.compile(double, cache: nil)
     let x = try accelerator.upload([1, 2, 3] as [Float], [3], .float32)
     let running = try failure(
       of: DVAE_PJRT_LOADED_EXECUTE, DVAE_PJRT_RESOURCE_EXHAUSTED, message
     ) { _ = try program([x]) }
     #expect(running.kind == .inputOutput)
-    #expect(running.description.contains("out of memory (the program needs 1 MB"))
+    #expect(
+      running.description.contains("out of memory (the program needs 1 MB, 78.0 GB of 80.0 GB are"))
     // The device is usable afterwards.
     #expect(try program([x])[0].array(of: Float.self, count: 3) == [2, 4, 6])
   }
@@ -101,29 +161,48 @@ final class DeviceFailureTests {
     #expect(error.description.hasSuffix("the program cannot be compiled: ptxas was killed"))
   }
 
-  /// Loses the device after three updates.
+  @Test("Waiting for a run that failed throws") func waiting() throws {
+    let accelerator = try Accelerator(plugin, devices: 1)
+    let program = try accelerator.compile(double, cache: nil)
+    let x = try accelerator.upload([1, 2, 3] as [Float], [3], .float32)
+    let run = try program.run([[x]])
+    let error = try failure(
+      of: DVAE_PJRT_EVENT_AWAIT, DVAE_PJRT_INTERNAL, "the device fell off the bus"
+    ) { try run.wait() }
+    #expect(error.kind == .inputOutput)
+    #expect(error.description == "cpu-xla: the device failed: the device fell off the bus")
+    #expect(try run.results[0][0].array(of: Float.self, count: 3) == [2, 4, 6])
+  }
+
+  /// Loses the device after an update.
   private final class Watcher: TrainingObserver {
     private let function: Int
+    private let last: Int
     var updates: [Int] = []
     let shouldStop = false
 
-    init(losingBy function: Int) { self.function = function }
+    init(losingBy function: Int, after last: Int = 3) {
+      (self.function, self.last) = (function, last)
+    }
 
     func didUpdate(_ record: UpdateRecord) {
       updates.append(record.update)
-      if updates.count == 3 { fail(function, DVAE_PJRT_INTERNAL, "the device fell off the bus") }
+      if updates.count == last { fail(function, DVAE_PJRT_INTERNAL, "the device fell off the bus") }
     }
     func didValidate(_ record: ValidationRecord, _ pictures: ValidationPictures) {}
     func didSave(_ path: String, update: Int) {}
     func didNotice(_ warning: String) {}
   }
 
+  /// After the third update the device fails in the next one; after the fourth, in the validation or in
+  /// the checkpoint that follows it.
   @Test(
     "A device that is lost ends the run, whose last checkpoint is named and goes on on the CPU",
     arguments: [
-      DVAE_PJRT_CLIENT_BUFFER_FROM_HOST, DVAE_PJRT_LOADED_EXECUTE, DVAE_PJRT_EVENT_AWAIT,
-      DVAE_PJRT_BUFFER_TO_HOST,
-    ]) func loss(of function: Int) throws
+      (DVAE_PJRT_CLIENT_BUFFER_FROM_HOST, 3, false), (DVAE_PJRT_LOADED_EXECUTE, 3, false),
+      (DVAE_PJRT_EVENT_AWAIT, 3, false), (DVAE_PJRT_BUFFER_TO_HOST, 3, false),
+      (DVAE_PJRT_BUFFER_TO_HOST, 4, false), (DVAE_PJRT_LOADED_EXECUTE, 4, true),
+    ] as [(Int, Int, Bool)]) func loss(of function: Int, after update: Int, validates: Bool) throws
   {
     let configuration = try TrainingConfiguration.testing(updates: 6)
     let folder = TemporaryFolder()
@@ -132,16 +211,18 @@ final class DeviceFailureTests {
       configuration, on: Accelerator(plugin, devices: 1), .float32)
     var trainer = Trainer(
       try TrainingState(configuration), engine: try CPUEngine(threads: 1),
-      data: SyntheticImages(configuration), validation: nil, folder: run,
-      processes: SingleProcess(), updater: updater)
-    var watcher = Watcher(losingBy: function)
+      data: SyntheticImages(configuration),
+      validation: validates ? try ValidationSet([SyntheticImages.one(configuration)]) : nil,
+      folder: run, processes: SingleProcess(), updater: updater)
+    var watcher = Watcher(losingBy: function, after: update)
     let error = try #require(throws: DVAEError.self) { _ = try trainer.run(&watcher) }
     Self.fail(-1, 0, "")
     #expect(error.kind == .inputOutput)
     #expect(error.description.contains("the device fell off the bus"))
+    #expect(!error.description.contains("\n"))
     let checkpoint = try #require(run.checkpoints().first)
-    #expect(error.description.contains(run.checkpoint(checkpoint)))
-    #expect(watcher.updates == [1, 2, 3])
+    #expect(error.description.contains("the last checkpoint is \(run.checkpoint(checkpoint))"))
+    #expect(watcher.updates == Array(1...update))
 
     let state = try #require(try run.latest { _ in })
     #expect(state.update == 2)

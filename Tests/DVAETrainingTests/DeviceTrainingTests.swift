@@ -77,26 +77,68 @@ struct DeviceTrainingTests {
 
   /// Every update starts from the CPU's state: two runs of the same bits up to rounding drift apart,
   /// also two of the CPU, because the optimizer's first steps hardly depend on a gradient's size.
-  @Test("Each of the first updates of the preset tiny is the CPU engine's") func presetTiny() throws
-  {
-    var configuration = TrainingConfiguration.tiny
+  @Test(
+    "Each of the first updates of a preset is the CPU engine's, however devices share the batch",
+    arguments: ["tiny", "starter"]
+  ) func presets(_ name: String) throws {
+    // The network and the schedules are the preset's; the starter's crops are smaller to save time.
+    var configuration = name == "tiny" ? TrainingConfiguration.tiny : .starter
     configuration.updates = 8
+    if name == "starter" { configuration.resolution = 32 }
     let folder = TemporaryFolder()
     let run = try RunFolder(folder.path + "/run")
     for update in 1...8 {
-      let found = try train(
-        configuration, from: try run.latest { _ in }, devices: 1, stopAfter: 1
-      ).watcher.updates[0]
+      var found: [(state: TrainingState, watcher: Watcher)] = []
+      for (devices, microBatch) in [(1, 8), (1, 4), (2, 4)] {
+        var state = try run.latest { _ in }
+        configuration.microBatch = microBatch
+        state?.configuration = configuration
+        found.append(try train(configuration, from: state, devices: devices, stopAfter: 1))
+      }
+      configuration.microBatch = 8
       let expected = try train(
         configuration, from: try run.latest { _ in }, devices: nil, folder: run,
-        stopAfter: update == 8 ? nil : 1
-      ).watcher.updates[0]
-      #expect(found.update == update && expected.update == update)
-      #expect(abs(found.loss - expected.loss) < 1e-5 * abs(expected.loss), "update \(update)")
-      #expect(abs(found.kl - expected.kl) < 1e-5 * expected.kl, "update \(update)")
-      let norm = expected.gradientNorm
-      #expect(abs(found.gradientNorm - norm) < 1e-3 * norm, "update \(update)")
+        stopAfter: update == 8 ? nil : 1)
+      for found in found { expectSameUpdate(update, found, expected) }
     }
+  }
+
+  /// Compares the records of one update and the states after it.
+  private func expectSameUpdate(
+    _ update: Int, _ found: (state: TrainingState, watcher: Watcher),
+    _ expected: (state: TrainingState, watcher: Watcher)
+  ) {
+    let (mine, record) = (found.watcher.updates[0], expected.watcher.updates[0])
+    #expect(mine.update == update && record.update == update)
+    // Nats per value of the images: a loss passes through zero.
+    #expect(abs(mine.loss - record.loss) < 5e-6, "update \(update)")
+    #expect(abs(mine.kl - record.kl) < 1e-5 * record.kl, "update \(update)")
+    let norm = record.gradientNorm
+    #expect(abs(mine.gradientNorm - norm) < 1e-3 * norm, "update \(update)")
+    let (found, expected) = (found.state, expected.state)
+    for (a, b) in [
+      (found.firstMoment, expected.firstMoment), (found.secondMoment, expected.secondMoment),
+    ] {
+      #expect(Self.rootMeanSquare(a, b) < 1e-3 * Self.rootMeanSquare(b), "update \(update)")
+    }
+    // A step has the size of the learning rate wherever the gradient is not zero.
+    for (a, b) in [(found.parameters, expected.parameters), (found.average, expected.average)] {
+      #expect(Self.rootMeanSquare(a, b) < 0.05 * record.learningRate, "update \(update)")
+    }
+  }
+
+  /// Returns the root mean square of a − b, or of a alone, over all parameters.
+  private static func rootMeanSquare(_ a: ParameterSet, _ b: ParameterSet? = nil) -> Double {
+    var (sum, count) = (0.0, 0)
+    for (at, parameter) in a.parameters.enumerated() {
+      let others = b?.parameters[at].values.elements
+      for (i, value) in parameter.values.elements.enumerated() {
+        let difference = Double(value) - Double(others?[i] ?? 0)
+        sum += difference * difference
+        count += 1
+      }
+    }
+    return (sum / Double(count)).squareRoot()
   }
 
   /// One micro-batch on one device, two on each of two.

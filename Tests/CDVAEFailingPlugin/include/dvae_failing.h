@@ -10,5 +10,11 @@ const dvae_pjrt_api *_Nonnull dvae_failing_table(const dvae_pjrt_api *_Nonnull t
 /// valid; -1 lets none fail.
 void dvae_fail(int function, int code, const char *_Nonnull message);
 
+/// Hides all devices but the first; -1 hides none.
+void dvae_limit_devices(int count);
+
+/// Lets every device report this memory in bytes; a limit of 0 lets the plugin report its own.
+void dvae_report_memory(int64_t in_use, int64_t limit);
+
 /// The number of clients that are open.
 int dvae_open_clients(void);

@@ -1,0 +1,75 @@
+import DVAETestSupport
+import DVAEAccelerator
+import DVAEFiles
+import Foundation
+import Testing
+
+/// `--device` and `dvae devices`.
+@Suite struct DeviceCommandTests {
+  let folder = TemporaryFolder()
+
+  private func tokenize(on device: String) async -> (status: Int32, output: String, errors: String)
+  {
+    TestDevice.prepare()
+    return await dvae(
+      "tokenize", Fixture.images, "--weights", Fixture.tiny, "--output", folder("t.npy"),
+      "--device", device, "--quiet")
+  }
+
+  @Test("A device that cannot be used is one line with its documented status")
+  func refusals() async throws {
+    let text = folder("text.so")
+    try Data("no plugin".utf8).write(to: URL(filePath: text))
+    for (device, status, reason) in [
+      ("abacus", 64, "abacus: unknown device; known are cpu, cuda,"),
+      (folder("absent.so"), 66, "expected a PJRT plugin, found no file"),
+      (text, 65, "text.so: cannot be loaded"),
+    ] as [(String, Int32, String)] {
+      let run = await tokenize(on: device)
+      #expect(run.status == status, "\(device)")
+      #expect(run.errors.contains(reason), "\(run.errors)")
+      #expect(run.errors.filter(\.isNewline).count == 1)
+      #expect(!FileManager.default.fileExists(atPath: folder("t.npy")))
+    }
+  }
+
+  @Test(
+    "A device whose plugin is not installed says how to install it",
+    .enabled(if: PluginSearch().find("rocm") == nil, "the plugin for ROCm is installed"))
+  func notInstalled() async {
+    let run = await tokenize(on: "rocm")
+    #expect(run.status == 66)
+    #expect(run.errors.contains("Scripts/install-device.sh rocm"))
+    let list = await dvae("devices")
+    #expect(list.status == 0)
+    #expect(list.output.contains("Scripts/install-device.sh rocm"))
+  }
+
+  @Test(
+    "The tokens name the device that computed them",
+    .enabled(if: TestDevice.isInstalled, TestDevice.advice))
+  func provenance() async throws {
+    let run = await tokenize(on: "cpu-xla")
+    #expect(run.status == 0, "\(run.errors)")
+    let sidecar = try String(contentsOfFile: folder("t.npy.json"), encoding: .utf8)
+    #expect(sidecar.contains("cpu-xla"), "\(sidecar)")
+    let list = await dvae("devices", "--json")
+    #expect(list.status == 0)
+    #expect(list.output.contains(try PluginSearch().plugin(of: "cpu-xla")), "\(list.output)")
+  }
+
+  @Test(
+    "Micro-batches that devices cannot share are refused before the run begins",
+    .enabled(if: TestDevice.isInstalled, TestDevice.advice))
+  func shares() async {
+    TestDevice.prepare()
+    let run = await dvae(
+      "train", "--preset", "tiny", "--data", Fixture.images, "--output", folder("run"),
+      "--device", "cpu-xla", "--devices", "3", "--quiet")
+    #expect(run.status == 64)
+    #expect(
+      run.errors.contains("which 3 processes or devices cannot share evenly"),
+      "\(run.errors)")
+    #expect(!FileManager.default.fileExists(atPath: folder("run/checkpoints")))
+  }
+}
