@@ -18,6 +18,6 @@ package struct JSONMismatch: Error, CustomStringConvertible {
     description = "\(path.isEmpty ? "the file" : "'\(path)'") \(problem)"
   }
 
-  /// Whether the value belongs to a key, or to one below it.
+  /// Returns whether the value belongs to a key, or to one below it.
   package func isBelow(_ key: String) -> Bool { path == key || path.hasPrefix(key + ".") }
 }
