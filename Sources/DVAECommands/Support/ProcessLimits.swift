@@ -1,7 +1,7 @@
 import DVAEFiles
 import Foundation
 
-/// The limits that the system sets this process.
+/// The limits within which the program can work.
 enum ProcessLimits {
   /// The files that the program and its libraries have open at a time, without those of many fetches.
   private static let fewestFiles = 32
@@ -13,13 +13,13 @@ enum ProcessLimits {
   ///
   /// - Returns: the reason why the program cannot work within its limits; nil if it can
   static func problem() -> String? {
-    OpenFileLimit.raise()
-    let files = OpenFileLimit.count
+    ResourceLimits.raiseOpenFiles()
+    let files = ResourceLimits.openFiles
     if files < fewestFiles {
       return "\(files) files may be open at a time, at least \(fewestFiles) are needed; "
         + "raise the limit (ulimit -n)"
     }
-    guard let memory else { return nil }
+    guard let memory = ResourceLimits.memory else { return nil }
     if memory < leastMemory {
       return "\(memory >> 20) MiB of memory are allowed, at least \(leastMemory >> 20) are needed; "
         + "raise the limit (ulimit -v)"
@@ -34,18 +34,5 @@ enum ProcessLimits {
       }
     }
     return nil
-  }
-
-  /// The limit of the address space in bytes; nil without one.
-  private static var memory: Int? {
-    var limits = rlimit()
-    #if canImport(Darwin)
-    let status = getrlimit(RLIMIT_AS, &limits)
-    #else
-    let status = getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limits)
-    #endif
-    // Without a limit, the number is beyond all that can be addressed.
-    guard status == 0, limits.rlim_cur < 1 << 62 else { return nil }
-    return Int(limits.rlim_cur)
   }
 }

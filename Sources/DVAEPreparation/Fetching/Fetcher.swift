@@ -56,7 +56,7 @@ package final class Fetcher: Sendable {
   package init(_ settings: FetchSettings, maxBytes: Int) {
     var settings = settings
     // With too few, neither connections nor outputs could be opened.
-    let room = max(1, (OpenFileLimit.count - Self.otherFiles) / Self.filesPerFetch)
+    let room = max(1, (ResourceLimits.openFiles - Self.otherFiles) / Self.filesPerFetch)
     settings.connections = min(settings.connections, room)
     self.settings = settings
     self.maxBytes = maxBytes
