@@ -1,4 +1,4 @@
-"""Prints the numbers that Tests/DVAEImagesTests/ImageQualityTests.swift expects.
+"""Prints the numbers that Tests/DVAEImagesTests/PictureMeasuresTests.swift expects.
 
 SSIM is scikit-image's structural_similarity: with gaussian_weights=True, sigma=1.5,
 use_sample_covariance=False, and with its defaults (uniform 7x7 window, sample covariance). MS-SSIM

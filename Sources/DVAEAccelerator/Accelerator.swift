@@ -135,11 +135,11 @@ package final class Accelerator: @unchecked Sendable {
     _ bytes: UnsafeRawBufferPointer, _ extents: [Int], _ type: ElementType, to device: Int = 0
   ) throws(DVAEError) -> DeviceBuffer {
     precondition(
-      bytes.count == extents.reduce(type.size, *),
+      bytes.count == extents.reduce(type.byteCount, *),
       "upload: \(bytes.count) bytes for \(extents) of \(type)")
     let wide = extents.map(Int64.init)
     do throws(PluginFailure) {
-      return try wide.withUnsafeBytesThrowing { (extents) throws(PluginFailure) in
+      return try wide.withRawBytes { (extents) throws(PluginFailure) in
         var arguments = dvae_pjrt_from_host()
         arguments.client = client
         arguments.data = bytes.baseAddress
@@ -164,7 +164,7 @@ package final class Accelerator: @unchecked Sendable {
   package func upload<T: BitwiseCopyable>(
     _ values: [T], _ extents: [Int], _ type: ElementType, to device: Int = 0
   ) throws(DVAEError) -> DeviceBuffer {
-    try values.withUnsafeBytesThrowing { (bytes) throws(DVAEError) in
+    try values.withRawBytes { (bytes) throws(DVAEError) in
       try upload(bytes, extents, type, to: device)
     }
   }
@@ -239,6 +239,6 @@ package final class Accelerator: @unchecked Sendable {
   /// Returns the memory of the first device, for errors.
   func memorySummary() -> String {
     guard let device = deviceDescriptions().first, let limit = device.memoryLimit else { return "" }
-    return "\(gigabytes(device.memoryInUse ?? 0)) of \(gigabytes(limit)) are in use"
+    return "\(sizeText(device.memoryInUse ?? 0)) of \(sizeText(limit)) are in use"
   }
 }

@@ -136,7 +136,7 @@ package final class DeviceProgram: @unchecked Sendable {
 
   private func runError(_ failure: PluginFailure) -> DVAEError {
     accelerator.plugin.error(failure, .running) {
-      let needed = memory.map { "the program needs \(gigabytes($0.total))" } ?? ""
+      let needed = memory.map { "the program needs \(sizeText($0.total))" } ?? ""
       let used = accelerator.memorySummary()
       return needed + (needed.isEmpty || used.isEmpty ? "" : ", ") + used
     }

@@ -42,7 +42,7 @@ extension Plugin {
   ) -> DVAEError {
     if failure.isOutOfMemory {
       var facts = [memory()]
-      if case .moving(let bytes) = step { facts.insert("\(gigabytes(bytes)) for a tensor", at: 0) }
+      if case .moving(let bytes) = step { facts.insert("\(sizeText(bytes)) for a tensor", at: 0) }
       let known = facts.filter { !$0.isEmpty }.joined(separator: ", ")
       return DVAEError(
         .inputOutput, file: name,
@@ -60,10 +60,4 @@ extension Plugin {
         : DVAEError(.inputOutput, file: name, "the device failed: \(failure.message)")
     }
   }
-}
-
-/// Formats a number of bytes.
-func gigabytes(_ bytes: Int) -> String {
-  let tenths = (Double(bytes) / 1e8).rounded() / 10
-  return tenths >= 1 ? "\(tenths) GB" : "\((bytes + 999_999) / 1_000_000) MB"
 }

@@ -1,3 +1,4 @@
+import DVAEFiles
 import CDVAEPJRT
 
 /// The value of an option for creating a client or a topology description.
@@ -73,20 +74,8 @@ extension [UInt8] {
   func withChars<Result>(
     _ body: (UnsafeBufferPointer<CChar>) throws(PluginFailure) -> Result
   ) throws(PluginFailure) -> Result {
-    try withUnsafeBytesThrowing { (bytes) throws(PluginFailure) in
+    try withRawBytes { (bytes) throws(PluginFailure) in
       try body(bytes.assumingMemoryBound(to: CChar.self))
     }
-  }
-}
-
-extension Array {
-  /// `withUnsafeBytes` with typed errors.
-  func withUnsafeBytesThrowing<Failure: Error, Value>(
-    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Value
-  ) throws(Failure) -> Value {
-    let result = withUnsafeBytes { bytes -> Swift.Result<Value, Failure> in
-      do throws(Failure) { return .success(try body(bytes)) } catch { return .failure(error) }
-    }
-    return try result.get()
   }
 }

@@ -68,6 +68,25 @@ package struct RecordedProgram: Sendable {
   }
 }
 
+extension [String: DeviceBuffer] {
+  /// Returns an output of a program.
+  ///
+  /// - Throws: `internal` if the program has no output of this name
+  package func output(_ name: String) throws(DVAEError) -> DeviceBuffer {
+    guard let buffer = self[name] else {
+      throw DVAEError(.internal, "the program gives no '\(name)'")
+    }
+    return buffer
+  }
+
+  /// Copies the elements of an output.
+  package func array<T: BitwiseCopyable>(
+    _ name: String, of type: T.Type = Float.self, count: Int
+  ) throws(DVAEError) -> [T] {
+    try output(name).array(of: type, count: count)
+  }
+}
+
 extension RecordedElement {
   /// The corresponding type on the device.
   package var type: ElementType {

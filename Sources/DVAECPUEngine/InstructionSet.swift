@@ -1,14 +1,6 @@
 package import DVAEFiles
 import CDVAEKernels
 
-#if canImport(Darwin)
-import Darwin
-#elseif canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
 /// A set of vector instructions that the kernels were compiled for.
 package struct InstructionSet: Sendable, CustomStringConvertible {
   /// `avx512vnni`, `avx512`, `avx2`, `neon` or `portable`.
@@ -47,8 +39,8 @@ package struct InstructionSet: Sendable, CustomStringConvertible {
 
   /// Returns the one in the environment variable, else the best supported one.
   package static func preferred() throws(DVAEError) -> InstructionSet {
-    if let value = getenv(environmentVariable), value.pointee != 0 {
-      return try named(String(cString: value))
+    if let name = DVAEFiles.environmentVariable(environmentVariable), !name.isEmpty {
+      return try named(name)
     }
     return supported[0]
   }

@@ -81,10 +81,7 @@ struct DecodeCommand: AsyncParsableCommand {
         } else {
           console.print(written.output)
         }
-      } catch  where ExitStatus.of(error) == ExitStatus.badData {
-        failures.add(error)
-        report.failed += 1
-      } catch let error as DVAEError where error.code == .impossibleName {
+      } catch let error as DVAEError where error.isOfItem {
         failures.add(error)
         report.failed += 1
       }
@@ -139,7 +136,7 @@ struct DecodeCommand: AsyncParsableCommand {
     for result in try TokenReader(contentsOf: tokens, grid: grid) {
       do {
         try overwrite.check(path(of: result.get().key, &names))
-      } catch  where ExitStatus.of(error) == ExitStatus.badData {
+      } catch let error as DVAEError where error.isOfItem {
         // It is reported later, in its turn.
         continue
       }

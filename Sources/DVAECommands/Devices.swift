@@ -89,7 +89,7 @@ struct DeviceReport: Encodable {
     var lines: [String] = []
     if let problem { lines += problem.split(separator: "; ").map(String.init) }
     for (number, device) in devices.enumerated() {
-      let memory = device.memoryLimit.map { ", \($0 / 1_000_000) MB" } ?? ""
+      let memory = device.memoryLimit.map { ", " + sizeText($0) } ?? ""
       lines.append((path == nil ? "" : "\(number): ") + device.kind + memory)
     }
     if let path, let interface {

@@ -64,7 +64,7 @@ struct ReconstructCommand: AsyncParsableCommand {
         let result = try reconstruct(original.get(), key, vae, path)
         report.images.append(result)
         if !json.json { console.print(result.line) }
-      } catch  where ExitStatus.isOfItem(error) {
+      } catch let error as DVAEError where error.isOfItem {
         failures.add(error)
         report.failed += 1
       } catch let error as DVAEError where error.kind == .usage {
@@ -99,12 +99,8 @@ struct ReconstructCommand: AsyncParsableCommand {
     try FileSystem.makeFolder(Path(path).folder.text)
     let parts = [original, picture, picture.difference(from: original)]
     try (compare ? PixelImage.tiled(parts, columns: 3) ?? picture : picture).write(to: path)
-    let quality = ImageQuality(
-      of: picture.pixels, comparedTo: original.pixels, height: picture.height,
-      width: picture.width)
-    return .init(
-      key: key, output: path, psnr: quality.psnr.isFinite ? quality.psnr : nil,
-      ssim: quality.ssim)
+    let measures = PictureMeasures(of: picture, comparedTo: original, isBrief: true)
+    return .init(key: key, output: path, psnr: measures.psnr, ssim: measures.ssim)
   }
 }
 

@@ -98,7 +98,7 @@ package final class DeviceModel: Sendable {
     tensors["tokens"] = try accelerator.upload(
       tokens + padding, [capacity, height, width], .int32)
     let size = 64 * 3 * height * width
-    let pixels = try program(tensors)["pixels"]?.array(of: UInt8.self, count: capacity * size) ?? []
+    let pixels = try program(tensors).array("pixels", of: UInt8.self, count: capacity * size)
     return (0..<batch).map {
       PixelImage(
         width: 8 * width, height: 8 * height, pixels: Array(pixels[$0 * size..<($0 + 1) * size]))
@@ -136,10 +136,7 @@ package final class DeviceModel: Sendable {
     func array<T: BitwiseCopyable>(
       _ name: String, of type: T.Type, count: Int, capacity: Int
     ) throws(DVAEError) -> [T] {
-      guard let buffer = buffers[name] else {
-        throw DVAEError(.internal, "the program gives no '\(name)'")
-      }
-      return Array(try buffer.array(of: type, count: capacity).prefix(count))
+      Array(try buffers.array(name, of: type, count: capacity).prefix(count))
     }
   }
 

@@ -67,7 +67,7 @@ struct Exif {
       } else {
         continue
       }
-      if let digit = value.first, (0x30...0x39).contains(digit) { return Int(digit) - 0x30 }
+      if let digit = value.first, digit.isDigit { return Int(digit) - 0x30 }
     }
     return nil
   }
@@ -173,23 +173,9 @@ struct Exif {
     let lines = text.split(
       separator: UInt8(ascii: "\n"), maxSplits: 3, omittingEmptySubsequences: false)
     guard lines.count == 4 else { return nil }
-    var bytes: [UInt8] = []
-    var high: UInt8?
-    for byte in lines[3] where byte > UInt8(ascii: " ") {
-      let digit: UInt8
-      switch byte {
-      case 0x30...0x39: digit = byte - 0x30
-      case 0x41...0x46: digit = byte - 0x41 + 10
-      case 0x61...0x66: digit = byte - 0x61 + 10
-      default: return nil
-      }
-      if let first = high {
-        bytes.append(first << 4 | digit)
-        high = nil
-      } else {
-        high = digit
-      }
-    }
-    return high == nil ? bytes : nil
+    let text = lines[3].filter { $0 > UInt8(ascii: " ") }
+    let digits = text.compactMap(\.hexadecimalValue)
+    guard digits.count == text.count, digits.count.isMultiple(of: 2) else { return nil }
+    return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
   }
 }

@@ -64,7 +64,7 @@ package struct InputItem: Sendable {
   /// `NAME.txt` and the like beside `NAME.jpg`.
   ///
   /// - Throws: `DVAEError.tooManyBytes` if one is larger than `limit`
-  package func companions(
+  package func sidecars(
     _ extensions: [String], limit: Int
   ) throws(DVAEError) -> [String: [UInt8]] {
     var found: [String: [UInt8]] = [:]
@@ -73,9 +73,9 @@ package struct InputItem: Sendable {
       // Cameras and archives use capitals: A.TXT belongs to A.JPG.
       for name in extensions {
         for spelling in [name, name.uppercased(), name.prefix(1).uppercased() + name.dropFirst()] {
-          let companion = Path(path).withoutExtension.text + "." + spelling
-          guard FileSystem.kind(companion) == .file else { continue }
-          found[name] = try InputFile.contents(of: companion, limit: limit)
+          let sidecar = Path(path).withoutExtension.text + "." + spelling
+          guard FileSystem.kind(sidecar) == .file else { continue }
+          found[name] = try InputFile.contents(of: sidecar, limit: limit)
           break
         }
       }

@@ -77,7 +77,7 @@ final class ResamplingAxis: Sendable {
 
   // MARK: - The last ones
 
-  private struct Key: Hashable {
+  private struct Key: Equatable {
     var input: Int
     var output: Int
     var outputs: Range<Int>
@@ -85,8 +85,7 @@ final class ResamplingAxis: Sendable {
   }
 
   // Computing the sines takes as long as the resizing, and images of one source often share sizes.
-  private static let recent = Mutex<[Key: ResamplingAxis]>([:])
-  private static let most = 64
+  private static let recent = Mutex(RecentlyUsed<Key, ResamplingAxis>(capacity: 64))
   private static let largest = 1 << 16
 
   /// Returns the weights of a range of outputs of an axis, cached.
@@ -94,13 +93,10 @@ final class ResamplingAxis: Sendable {
     _ input: Int, to output: Int, _ outputs: Range<Int>, filter: ResamplingFilter
   ) -> ResamplingAxis {
     let key = Key(input: input, output: output, outputs: outputs, filter: filter)
-    if let found = recent.withLock({ $0[key] }) { return found }
+    if let found = recent.withLock({ $0.value(of: key) }) { return found }
     let made = ResamplingAxis(key)
     guard made.words.count <= largest else { return made }
-    recent.withLock { recent in
-      if recent.count == most { recent = [:] }
-      recent[key] = made
-    }
+    recent.withLock { $0.add(made, key) }
     return made
   }
 }

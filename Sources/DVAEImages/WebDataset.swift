@@ -77,6 +77,12 @@ package struct WebDatasetRecord: Sendable, Hashable {
   /// The files, in the archive's order; at least one.
   package let members: [Member]
 
+  /// Makes a record of a key and at least one file.
+  package init(key: String, members: [Member]) {
+    self.key = key
+    self.members = members
+  }
+
   /// Splits the name of an archived file into key and extension; nil for files that belong to no
   /// sample: names without a dot, names that start with one, `__names__`, and what lies in the folders
   /// that systems fill by themselves.

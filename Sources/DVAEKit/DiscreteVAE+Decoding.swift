@@ -8,6 +8,7 @@ package import DVAETokens
 extension DiscreteVAE {
   // The side of a code's grid: wide enough that its border hardly affects the middle.
   private static let patchGrid = 5
+  private static let patchBatch = 16
 
   /// Decodes a grid of tokens to an image that is 8 times as high and wide.
   ///
@@ -46,17 +47,29 @@ extension DiscreteVAE {
 
   /// Returns the patch of each code: the middle 8×8 pixels of a decoded grid filled with the code.
   ///
-  /// - Parameter codes: in the vocabulary; they are decoded in batches that fit into memory
+  /// - Parameters:
+  ///   - codes: in the vocabulary; they are decoded in small batches
+  ///   - progress: called with the number of finished patches after every batch
   /// - Returns: 8×8 pixels for each
   /// - Throws: if a code is outside the vocabulary or the model has no decoder.
-  public func patches(of codes: [UInt16]) throws -> [PixelImage] {
+  public func patches(
+    of codes: [UInt16], progress: (Int) -> Void = { _ in }
+  ) throws -> [PixelImage] {
     guard has(.decoder) else { throw missing(.decoder) }
-    guard !codes.isEmpty else { return [] }
-    let side = Self.patchGrid
-    let tokens = codes.flatMap { [Int32](repeating: Int32($0), count: side * side) }
-    return try pictures(of: tokens, batch: codes.count, height: side, width: side).map {
-      $0.cropped(x: side / 2 * 8, y: side / 2 * 8, width: 8, height: 8)
+    if let code = codes.first(where: { Int($0) >= architecture.vocabulary }) {
+      throw outsideVocabulary("code \(code)")
     }
+    let side = Self.patchGrid
+    var patches: [PixelImage] = []
+    while patches.count < codes.count {
+      let part = codes[patches.count...].prefix(Self.patchBatch)
+      let tokens = part.flatMap { [Int32](repeating: Int32($0), count: side * side) }
+      patches += try pictures(of: tokens, batch: part.count, height: side, width: side).map {
+        $0.cropped(x: side / 2 * 8, y: side / 2 * 8, width: 8, height: 8)
+      }
+      progress(patches.count)
+    }
+    return patches
   }
 
   /// Checks that every token of a grid is in the vocabulary.
@@ -65,10 +78,15 @@ extension DiscreteVAE {
   package func check(_ grid: TokenGrid) throws(DVAEError) {
     let vocabulary = architecture.vocabulary
     guard let position = grid.tokens.firstIndex(where: { Int($0) >= vocabulary }) else { return }
-    throw DVAEError(
-      .badData, code: .outsideVocabulary,
+    throw outsideVocabulary(
       "token \(grid.tokens[position]) in row \(position / grid.width), column "
-        + "\(position % grid.width) is not in the vocabulary 0..<\(vocabulary): "
+        + "\(position % grid.width)")
+  }
+
+  private func outsideVocabulary(_ token: String) -> DVAEError {
+    DVAEError(
+      .badData, code: .outsideVocabulary,
+      "\(token) is not in the vocabulary 0..<\(architecture.vocabulary): "
         + "these tokens are of another model")
   }
 

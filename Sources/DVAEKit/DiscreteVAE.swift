@@ -156,9 +156,9 @@ public struct DiscreteVAE: Sendable {
     let engine = try DefaultEngine(threads: threads)
     engineName = "cpu \(engine.instructionSet.name)"
     // Without a calibration in the weights, a float32 encoder is prepared only to calibrate.
-    let ranges = precision == .int8 ? try weights?.activationRanges() : nil
+    let calibration = precision == .int8 ? try weights?.calibration() : nil
     let plain =
-      ranges == nil
+      calibration == nil
       ? encoder.map {
         ImageEncoder(architecture, parameters: $0, engine: engine, for: purpose)
       } : nil
@@ -168,10 +168,10 @@ public struct DiscreteVAE: Sendable {
       quantizedEncoder = nil
     case .int8:
       self.encoder = nil
-      let measured = try ranges ?? plain.map { try CalibrationPhotos.ranges($0) }
+      let measured = try calibration ?? plain.map { try CalibrationPhotos.calibration($0) }
       quantizedEncoder = encoder.flatMap { parameters in
         measured.map {
-          QuantizedEncoder(architecture, parameters: parameters, ranges: $0, engine: engine)
+          QuantizedEncoder(architecture, parameters: parameters, calibration: $0, engine: engine)
         }
       }
     case .tf32, .bfloat16, .float16:
@@ -295,11 +295,10 @@ public struct DiscreteVAE: Sendable {
     let needed = Double(count * height * width) * Double(architecture.hidden) * 4 * 4
     let available = Double(ProcessInfo.processInfo.physicalMemory)
     guard needed > available else { return }
-    let gigabytes = { (bytes: Double) in "\(Int((bytes / 1e9).rounded(.up))) GB" }
     throw DVAEError(
       .badData,
-      "\(width)×\(height) pixels need about \(gigabytes(needed)) of memory, this machine has "
-        + "\(gigabytes(available)): use a lower resolution or smaller batches")
+      "\(width)×\(height) pixels need about \(sizeText(Int(needed))) of memory, this machine has "
+        + "\(sizeText(Int(available))): use a lower resolution or smaller batches")
   }
 
   func missing(_ half: NetworkPlan.Half) -> DVAEError {

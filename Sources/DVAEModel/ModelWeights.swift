@@ -4,8 +4,7 @@ package import DVAEWeights
 /// The parameters in weights files, and the architecture inferred from their shapes.
 ///
 /// Loading is strict: every parameter must exist with its shape, and nothing else may. Float32 is
-/// not
-/// copied: the parameters are the mapped file.
+/// not copied: the parameters are the mapped file.
 package struct ModelWeights: Sendable {
   /// The architecture inferred from the shapes.
   ///

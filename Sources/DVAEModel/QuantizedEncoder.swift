@@ -34,10 +34,10 @@ package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
   /// - Parameters:
   ///   - architecture: the parameters' architecture
   ///   - parameters: all of the encoder's parameters
-  ///   - ranges: the calibration, as `ImageEncoder.ranges` measures it
+  ///   - calibration: the calibration, as `ImageEncoder.calibration` measures it
   ///   - engine: the engine to compute with
   package init(
-    _ architecture: Architecture, parameters: ParameterSet, ranges: ActivationRanges, engine: E
+    _ architecture: Architecture, parameters: ParameterSet, calibration: Calibration, engine: E
   ) {
     self.architecture = architecture
     self.engine = engine
@@ -47,7 +47,7 @@ package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
       _ layer: NetworkPlan.Layer, _ form: QuantizedWeights.Form
     ) -> QuantizedWeights {
       guard let weights = parameters[layer.name + ".w"], let bias = parameters[layer.name + ".b"],
-        let range = ranges[layer]
+        let range = calibration[layer]
       else { preconditionFailure("QuantizedEncoder: no parameters or range of \(layer.name)") }
       return QuantizedWeights(
         layer.shape, weights: weights.values, bias: bias.values, form: form, inputRange: range)

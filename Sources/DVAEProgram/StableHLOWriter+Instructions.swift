@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAETensors
 
 // The StableHLO instructions that the operations use.
@@ -28,17 +29,12 @@ extension StableHLOWriter {
     }
     let text =
       switch element {
-      case "f32": "0x" + hexadecimal(Float(value).bitPattern, digits: 8)
-      case "bf16": "0x" + hexadecimal(UInt32(Self.bfloat16(Float(value))), digits: 4)
+      case "f32": "0x" + zeroPadded(Float(value).bitPattern, 8, radix: 16).uppercased()
+      case "bf16": "0x" + zeroPadded(Self.bfloat16(Float(value)), 4, radix: 16).uppercased()
       default: "\(UInt64(value))"
       }
     let one = emit("stablehlo.constant dense<\(text)> : \(Self.type([], element))", [], element)
     return extents.isEmpty ? one : broadcast(one, extents, along: [])
-  }
-
-  private func hexadecimal(_ value: UInt32, digits: Int) -> String {
-    let text = String(value, radix: 16, uppercase: true)
-    return String(repeating: "0", count: digits - text.utf8.count) + text
   }
 
   /// Returns the upper half of a float, rounded to nearest, ties to even.

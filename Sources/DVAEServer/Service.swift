@@ -248,9 +248,8 @@ package final class Service: Sendable {
         if let grid = try? results[index].get().grid { decoded.append((index, grid)) }
       case .decode(let grid): decoded.append((index, grid))
       case .patches(let codes):
-        results[index] = Result { () throws(DVAEError) in
-          ServiceResult(patches: try patches(of: codes))
-        }
+        results[index] = Result { ServiceResult(patches: try patches(of: codes)) }
+          .mapError { DVAEError($0) }
       }
     }
     // Grids of one size fit into one batch.
@@ -273,27 +272,18 @@ package final class Service: Sendable {
       return try body(items).map { .success($0) }
     } catch {
       if items.count > 1 { return items.flatMap { inOnePass([$0], body) } }
-      return [.failure(error as? DVAEError ?? DVAEError(.internal, "\(error)", cause: error))]
+      return [.failure(DVAEError(error))]
     }
   }
 
   /// Returns the patches of codes; each code is computed once.
-  private func patches(of codes: [UInt16]) throws(DVAEError) -> [PixelImage] {
-    var known = knownPatches.withLock { $0 }
-    let missing = Array(Set(codes).subtracting(known.keys)).sorted()
-    for start in stride(from: 0, to: missing.count, by: 64) {
-      let part = Array(missing[start..<min(start + 64, missing.count)])
-      do {
-        for (code, patch) in zip(part, try vae.patches(of: part)) { known[code] = patch }
-      } catch {
-        throw error as? DVAEError ?? DVAEError(.internal, "\(error)", cause: error)
-      }
+  private func patches(of codes: [UInt16]) throws -> [PixelImage] {
+    let missing = Set(codes).subtracting(knownPatches.withLock { $0.keys }).sorted()
+    let made = zip(missing, try vae.patches(of: missing))
+    return knownPatches.withLock { known in
+      known.merge(made) { first, _ in first }
+      return codes.compactMap { known[$0] }
     }
-    if !missing.isEmpty {
-      let all = known
-      knownPatches.withLock { $0.merge(all) { first, _ in first } }
-    }
-    return codes.compactMap { known[$0] }
   }
 
   /// Writes a result as a response.
@@ -303,8 +293,7 @@ package final class Service: Sendable {
     do {
       return try task.response(result.get())
     } catch {
-      return HTTPResponse(
-        error as? DVAEError ?? DVAEError(.internal, "\(error)", cause: error))
+      return HTTPResponse(DVAEError(error))
     }
   }
 }

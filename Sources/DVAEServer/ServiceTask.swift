@@ -64,13 +64,12 @@ extension ServiceTask {
       guard let grid = result.grid, let picture = result.picture else { break }
       let png = try encodePNG(picture)
       guard mediaType == MediaType.json else { return HTTPResponse(mediaType, png) }
-      let quality = ImageQuality(
-        of: picture.pixels, comparedTo: input.pixels, height: input.height, width: input.width)
+      let measures = PictureMeasures(of: picture, comparedTo: input, isBrief: true)
       let body = JSONReconstruction(
         input: Data(try encodePNG(input)).base64EncodedString(),
         output: Data(png).base64EncodedString(), provenance: provenance,
-        psnr: quality.psnr.isFinite ? quality.psnr : nil, shape: [grid.height, grid.width],
-        ssim: quality.ssim, tokens: grid.rows)
+        psnr: measures.psnr, shape: [grid.height, grid.width],
+        ssim: measures.ssim, tokens: grid.rows)
       return HTTPResponse(mediaType, try jsonLine(body))
     case .patches:
       let columns = min(patchesInRow, result.patches.count)

@@ -59,7 +59,7 @@ struct ArraySidecar: Decodable {
   /// Reads the captions and descriptions of `count` images, one dictionary for each.
   ///
   /// - Throws: if the lists have other lengths.
-  func companions(_ count: Int) throws -> [[String: [UInt8]]] {
+  func captions(_ count: Int) throws -> [[String: [UInt8]]] {
     let file = try InputFile(path: path)
     let bytes = try file.read(at: 0, count: file.size)
     var (texts, descriptions): ([[UInt8]?], [[UInt8]?]) = ([], [])
@@ -91,10 +91,10 @@ struct ArraySidecar: Decodable {
       throw DVAEError(.badData, file: path, "lists \(list.count) captions for \(count) images")
     }
     return (0..<count).map { index in
-      var companions: [String: [UInt8]] = [:]
-      if !texts.isEmpty { companions["txt"] = texts[index] }
-      if !descriptions.isEmpty { companions["json"] = descriptions[index] }
-      return companions
+      var sidecars: [String: [UInt8]] = [:]
+      if !texts.isEmpty { sidecars["txt"] = texts[index] }
+      if !descriptions.isEmpty { sidecars["json"] = descriptions[index] }
+      return sidecars
     }
   }
 
@@ -108,9 +108,7 @@ struct ArraySidecar: Decodable {
   /// Returns the key of an image without one: the file's name, numbered if it holds several images.
   static func numberedKey(_ index: Int, of count: Int, in path: String) -> String {
     let stem = String(Path(path).name.prefix { $0 != "." })
-    guard count > 1 else { return stem }
-    let number = String(index)
-    return stem + "-" + String(repeating: "0", count: max(0, 6 - number.count)) + number
+    return count > 1 ? stem + "-" + zeroPadded(index, 6) : stem
   }
 
   /// Writes the sidecar with the journal's lists in pieces, because there may be millions of keys.
@@ -168,7 +166,7 @@ struct ArraySidecar: Decodable {
 }
 
 /// The captions and descriptions of an array, read on first use.
-struct SidecarCompanions {
+struct SidecarCaptions {
   private var all: [[String: [UInt8]]]?
 
   /// Returns the caption and description of one of `count` images; none without a sidecar.
@@ -176,7 +174,7 @@ struct SidecarCompanions {
     _ index: Int, of count: Int, _ sidecar: ArraySidecar?
   ) throws -> [String: [UInt8]] {
     guard let sidecar else { return [:] }
-    let all = try all ?? sidecar.companions(count)
+    let all = try all ?? sidecar.captions(count)
     self.all = all
     return all[index]
   }

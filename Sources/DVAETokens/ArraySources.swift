@@ -13,8 +13,8 @@ struct NpySource: TokenSource {
   private let keys: [String]?
   private let grid: [Int]
   private let count: Int
-  var readsCompanions = false
-  private var companions = SidecarCompanions()
+  var readsSidecars = false
+  private var captions = SidecarCaptions()
   private var converted: [Int64]?
   private var index = 0
 
@@ -90,7 +90,7 @@ struct NpySource: TokenSource {
     let values = try values(index * size..<(index + 1) * size)
     return try .init(
       key: key, grid: TokenGrid(reading: values, shape: grid, name: "\(path): \(key)"),
-      companions: readsCompanions ? companions.at(index, of: count, sidecar) : [:])
+      sidecars: readsSidecars ? captions.at(index, of: count, sidecar) : [:])
   }
 
   // uint16, as this package writes it, is read in place, for any length of the array.
@@ -112,7 +112,7 @@ struct SafetensorsSource: TokenSource {
   let extent: TokenExtent? = nil
   private let file: WeightsFile
   // The form cannot hold captions.
-  var readsCompanions = false
+  var readsSidecars = false
   private var index = 0
 
   init(_ path: String) throws {
@@ -133,7 +133,7 @@ struct SafetensorsSource: TokenSource {
     guard let expected = file.metadata["data_sha256"] else { return false }
     let whole = try InputFile(path: file.path)
     let length = try whole.read(at: 0, count: 8).reversed().reduce(0) { $0 << 8 | Int($1) }
-    try sha256Matches(file.path, 8 + length..<whole.size, expected)
+    try checkSHA256(file.path, 8 + length..<whole.size, expected)
     if let digits = file.metadata[MetadataChecksum.name] {
       try MetadataChecksum.check(whole.read(at: 8, count: length), digits, in: file.path)
     }
@@ -166,7 +166,7 @@ struct JSONLinesSource: TokenSource {
   let extent: TokenExtent? = nil
   private let path: String
   private var lines: LineReader
-  var readsCompanions = false
+  var readsSidecars = false
   private var number = 0
 
   init(_ path: String) throws {
@@ -231,16 +231,16 @@ struct JSONLinesSource: TokenSource {
         throw DVAEError(.badData, file: path, "line \(number) has no \"shape\" or no \"tokens\"")
       }
       let key = line.key ?? "\(number)"
-      var companions: [String: [UInt8]] = [:]
-      if readsCompanions {
-        companions["txt"] = line.text.map { Array($0.utf8) }
-        companions["json"] = Self.description(text)
+      var sidecars: [String: [UInt8]] = [:]
+      if readsSidecars {
+        sidecars["txt"] = line.text.map { Array($0.utf8) }
+        sidecars["json"] = Self.description(text)
       }
       return try .init(
         key: key,
         grid: TokenGrid(
           reading: tokens.map(Int64.init), shape: shape, name: "\(path): line \(number), \(key)"),
-        companions: companions)
+        sidecars: sidecars)
     }
     return nil
   }

@@ -76,12 +76,14 @@ struct Checksum: Codable {
         "its checksum is of \(bytes) bytes, but stands at byte \(position): the file was "
           + "cut, or put together from several")
     }
-    try sha256Matches(path, 0..<bytes, sha256)
+    try checkSHA256(path, 0..<bytes, sha256)
   }
 }
 
-/// Returns whether a range of a file matches its checksum.
-func sha256Matches(_ path: String, _ range: Range<Int>?, _ expected: String) throws {
+/// Verifies the SHA-256 of a file, or of a range of it.
+///
+/// - Throws: `badData` if it differs.
+func checkSHA256(_ path: String, _ range: Range<Int>?, _ expected: String) throws {
   let found = try FileHash.of(path, range)
   guard found == expected else {
     throw DVAEError(

@@ -13,7 +13,7 @@ enum MetadataChecksum {
   static func filled(_ json: [UInt8]) -> [UInt8] {
     guard let place = place(of: blank, in: json) else { return json }
     var filled = json
-    filled.replaceSubrange(place, with: Array(sha256(json).utf8))
+    filled.replaceSubrange(place, with: Array(FileHash.of(json).utf8))
     return filled
   }
 
@@ -25,19 +25,13 @@ enum MetadataChecksum {
     if let place = place(of: digits, in: json) {
       blanked.replaceSubrange(place, with: Array(blank.utf8))
     }
-    guard sha256(blanked) == digits else {
+    guard FileHash.of(blanked) == digits else {
       throw DVAEError(
         .badData, file: path,
         "its keys, captions or provenance do not have the SHA-256 \(digits.prefix(12))… "
           + "that stands beside them: they have been changed since they were written; copy or make "
           + "it again")
     }
-  }
-
-  private static func sha256(_ json: [UInt8]) -> String {
-    var hash = FileHash()
-    hash.update(json)
-    return hash.finished()
   }
 
   // Quotes within strings are escaped, so this can only match the member itself.

@@ -10,8 +10,8 @@ struct RowSource: TokenSource {
   private let keys: [String]?
   private let bits: Int
   private let (count, grid, rowSize): (Int, [Int], Int)
-  var readsCompanions = false
-  private var companions = SidecarCompanions()
+  var readsSidecars = false
+  private var captions = SidecarCaptions()
   private var index = 0
 
   init(_ path: String, _ format: TokenFormat) throws {
@@ -65,7 +65,7 @@ struct RowSource: TokenSource {
     let tokens = BitPacking.unpack(bytes, count: grid[0] * grid[1], bits: bits)
     return try .init(
       key: key, grid: TokenGrid(height: grid[0], width: grid[1], tokens: tokens),
-      companions: readsCompanions ? companions.at(index, of: count, sidecar) : [:])
+      sidecars: readsSidecars ? captions.at(index, of: count, sidecar) : [:])
   }
 }
 
@@ -78,8 +78,8 @@ struct MegatronSource: TokenSource {
   private let index: MegatronIndex
   private let file: InputFile
   private let keys: [String]?
-  var readsCompanions = false
-  private var companions = SidecarCompanions()
+  var readsSidecars = false
+  private var captions = SidecarCaptions()
   private var number = 0
 
   init(_ path: String) throws {
@@ -127,7 +127,7 @@ struct MegatronSource: TokenSource {
     let shape = sidecar?.grids?[number] ?? extent?.grid ?? Self.guess(length)
     return try .init(
       key: key, grid: TokenGrid(reading: values, shape: shape, name: name),
-      companions: readsCompanions ? companions.at(number, of: index.count, sidecar) : [:])
+      sidecars: readsSidecars ? captions.at(number, of: index.count, sidecar) : [:])
   }
 
   private static func guess(_ length: Int) -> [Int] {

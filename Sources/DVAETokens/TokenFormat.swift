@@ -96,7 +96,7 @@ public struct TokenRecord: Sendable {
   /// The soft tokens, if the form keeps them.
   public var soft: SoftTokens?
   /// The image's sidecar files, by extension: `txt`, `json`.
-  public var companions: [String: [UInt8]]
+  public var sidecars: [String: [UInt8]]
 
   /// Tokens or a reason.
   public enum Outcome: Sendable {
@@ -108,20 +108,20 @@ public struct TokenRecord: Sendable {
 
   /// Makes a record.
   public init(
-    key: String, _ outcome: Outcome, soft: SoftTokens? = nil, companions: [String: [UInt8]] = [:]
+    key: String, _ outcome: Outcome, soft: SoftTokens? = nil, sidecars: [String: [UInt8]] = [:]
   ) {
     self.key = key
     self.outcome = outcome
     self.soft = soft
-    self.companions = companions
+    self.sidecars = sidecars
   }
 
   /// The caption of the image.
-  var caption: String? { companions["txt"].map { String(decoding: $0, as: UTF8.self) } }
+  var caption: String? { sidecars["txt"].map { String(decoding: $0, as: UTF8.self) } }
 
   /// Returns the image's description as one line of JSON; text that is not JSON becomes a string.
   func description() throws -> String? {
-    guard let bytes = companions["json"] else { return nil }
+    guard let bytes = sidecars["json"] else { return nil }
     if let text = validJSON(bytes) { return text }
     return String(decoding: try jsonText(String(decoding: bytes, as: UTF8.self)), as: UTF8.self)
   }

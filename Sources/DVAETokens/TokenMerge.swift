@@ -85,7 +85,7 @@ package struct TokenMerge {
         let item = try result.get()
         try add(
           TokenRecord(
-            key: item.key, .tokens(item.grid), soft: item.soft, companions: item.companions), path)
+            key: item.key, .tokens(item.grid), soft: item.soft, sidecars: item.sidecars), path)
       }
       for failure in try reader.failedItems() {
         try add(TokenRecord(key: failure.key, .failure(failure.error)), path)
@@ -96,7 +96,7 @@ package struct TokenMerge {
 
   private static func open(_ path: String) throws -> TokenReader {
     var reader = try TokenReader(contentsOf: path)
-    reader.readCompanions()
+    reader.readSidecars()
     return reader
   }
 

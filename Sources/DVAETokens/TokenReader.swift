@@ -28,7 +28,7 @@ public struct TokenReader: Sequence, IteratorProtocol {
     /// The soft tokens, if the file keeps them.
     public var soft: SoftTokens?
     /// The image's caption and description, `txt` and `json`, if they are read.
-    package var companions: [String: [UInt8]] = [:]
+    package var sidecars: [String: [UInt8]] = [:]
   }
 
   /// The form.
@@ -104,7 +104,7 @@ public struct TokenReader: Sequence, IteratorProtocol {
   }
 
   /// Also reads each item's caption and description, if the file keeps them.
-  package mutating func readCompanions() { source.readsCompanions = true }
+  package mutating func readSidecars() { source.readsSidecars = true }
 
   /// Returns one message per failed item, if the format records them.
   package func failures() throws -> [String] { try source.failures().map(\.error) }
@@ -151,7 +151,7 @@ protocol TokenSource {
   var extent: TokenExtent? { get }
   mutating func next() throws -> TokenReader.Item?
   /// Whether captions and descriptions are read with the items.
-  var readsCompanions: Bool { get set }
+  var readsSidecars: Bool { get set }
   /// Returns the record of the items that are not in the file.
   func failures() throws -> [Failure]
   /// Whether the checksum covers keys, captions and provenance.
@@ -168,7 +168,7 @@ extension TokenSource {
   /// the file.
   func checkSum(of path: String, _ sidecar: ArraySidecar?) throws -> Bool {
     guard let sidecar, let expected = sidecar.sha256 else { return false }
-    try sha256Matches(path, nil, expected)
+    try checkSHA256(path, nil, expected)
     try sidecar.checkMetadata()
     return true
   }

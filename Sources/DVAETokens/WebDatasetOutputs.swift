@@ -12,7 +12,7 @@ private func files(of record: TokenRecord) throws(DVAEError) -> [(name: String, 
   let files =
     [(record.key + ".tokens.npy", tokens)]
     + soft.map { ("\(record.key).\($0.name).npy", $0.npy) }
-    + record.companions.sorted { $0.key < $1.key }.map { ("\(record.key).\($0.key)", $0.value) }
+    + record.sidecars.sorted { $0.key < $1.key }.map { ("\(record.key).\($0.key)", $0.value) }
   for (name, _) in files where Key(insideFolder: name) != Key(name) {
     throw DVAEError(
       .badData, code: .impossibleName, file: name,

@@ -9,7 +9,7 @@ import Foundation
 #endif
 
 private let tokensExtension = "tokens.npy"
-private let companionExtensions = ["txt", "json"]
+private let sidecarExtensions = ["txt", "json"]
 
 private func grid(_ bytes: [UInt8], _ name: String) throws -> TokenGrid {
   let array = try NpyArray.parse(bytes, path: name)
@@ -21,7 +21,7 @@ struct TarSource: TokenSource {
   let provenance: Provenance?
   let extent: TokenExtent? = nil
   private let path: String
-  var readsCompanions = false
+  var readsSidecars = false
   private var reader: WebDatasetReader
 
   init(_ path: String) throws {
@@ -71,17 +71,17 @@ struct TarSource: TokenSource {
       throw DVAEError(.internal, file: name, "its tokens were not read")
     }
     let tokens = try grid(field, name)
-    var companions: [String: [UInt8]] = [:]
-    if readsCompanions {
-      for name in companionExtensions { companions[name] = bytes(name) }
+    var sidecars: [String: [UInt8]] = [:]
+    if readsSidecars {
+      for name in sidecarExtensions { sidecars[name] = bytes(name) }
     }
     guard provenance?.soft != nil else {
-      return .init(key: record.key, grid: tokens, companions: companions)
+      return .init(key: record.key, grid: tokens, sidecars: sidecars)
     }
     let soft = try SoftTokens(reading: name, tokens) { field in
       try bytes(field + ".npy").map { try NpyArray.parse($0, path: "\(name).\(field).npy").stored }
     }
-    return .init(key: record.key, grid: tokens, soft: soft, companions: companions)
+    return .init(key: record.key, grid: tokens, soft: soft, sidecars: sidecars)
   }
 }
 
@@ -90,7 +90,7 @@ struct FolderSource: TokenSource {
   let provenance: Provenance?
   let extent: TokenExtent? = nil
   private let folder: String
-  var readsCompanions = false
+  var readsSidecars = false
   // Paths in the folder that are still to be visited, the next one last.
   private var waiting: [String] = []
   // The folders entered so far; folders that link to each other have infinitely many paths.
@@ -127,20 +127,20 @@ struct FolderSource: TokenSource {
         try enter(name)
       } else if let key = name.withoutByteSuffix("." + tokensExtension) {
         let tokens = try grid(Self.read(path), path)
-        var companions: [String: [UInt8]] = [:]
-        for name in companionExtensions where readsCompanions {
+        var sidecars: [String: [UInt8]] = [:]
+        for name in sidecarExtensions where readsSidecars {
           let path = "\(folder)/\(key).\(name)"
-          if FileSystem.kind(path) == .file { companions[name] = try Self.read(path) }
+          if FileSystem.kind(path) == .file { sidecars[name] = try Self.read(path) }
         }
         guard provenance?.soft != nil else {
-          return .init(key: key, grid: tokens, companions: companions)
+          return .init(key: key, grid: tokens, sidecars: sidecars)
         }
         let soft = try SoftTokens(reading: path, tokens) { name in
           let path = "\(folder)/\(key).\(name).npy"
           guard FileSystem.kind(path) == .file else { return nil }
           return try NpyArray.open(path).stored
         }
-        return .init(key: key, grid: tokens, soft: soft, companions: companions)
+        return .init(key: key, grid: tokens, soft: soft, sidecars: sidecars)
       }
     }
     return nil

@@ -63,7 +63,8 @@ extension ProcessGroup {
         try jsonText(
           Header(
             configuration: state.configuration, update: state.update, position: state.position,
-            needsCodeSpread: state.needsCodeSpread, lossScale: state.lossScale))
+            needsCodebookInitialisation: state.needsCodebookInitialisation,
+            lossScale: state.lossScale))
       } ?? [])
     var mine: TrainingState
     if let state {
@@ -72,7 +73,7 @@ extension ProcessGroup {
       let header = try decodedJSON(Header.self, header)
       mine = TrainingState(
         zerosFor: header.configuration, update: header.update, position: header.position)
-      mine.needsCodeSpread = header.needsCodeSpread
+      mine.needsCodebookInitialisation = header.needsCodebookInitialisation
       mine.lossScale = header.lossScale
     }
     for (_, set) in mine.roles {
@@ -96,6 +97,6 @@ private struct Header: Codable {
   var configuration: TrainingConfiguration
   var update: Int
   var position: DataPosition
-  var needsCodeSpread: Bool
+  var needsCodebookInitialisation: Bool
   var lossScale: LossScale?
 }

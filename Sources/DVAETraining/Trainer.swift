@@ -101,7 +101,7 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
   ///   checkpoint stays intact
   package mutating func run(_ observer: inout some TrainingObserver) throws -> TrainingOutcome {
     // No checkpoint is needed before: a new run gives the same bits.
-    if state.needsCodeSpread, try !spreadCodes(observer) { return .stopped }
+    if state.needsCodebookInitialisation, try !initialiseCodebook(observer) { return .stopped }
     while state.update < configuration.updates {
       if shouldStop(observer) {
         try saveCheckpoint(&observer)
@@ -135,7 +135,7 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
   /// Initialises the codebook from the first images.
   ///
   /// - Returns: false if the observer stopped the run; the state is then unchanged
-  private mutating func spreadCodes(_ observer: some TrainingObserver) throws -> Bool {
+  private mutating func initialiseCodebook(_ observer: some TrainingObserver) throws -> Bool {
     var examples = CodeExamples(configuration)
     // Reuses the batches of an earlier call that was stopped.
     for batch in firstBatches.reversed() {
@@ -147,8 +147,9 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
       firstBatches.insert(batch, at: 0)
       try examples.add(batch.images, state, engine: engine)
     }
-    state.spreadCodes(to: configuration.codeSpread, over: examples, engine: engine)
-    state.needsCodeSpread = false
+    state.initialiseCodebook(
+      from: examples, strength: configuration.codebookInitialisation, engine: engine)
+    state.needsCodebookInitialisation = false
     return true
   }
 

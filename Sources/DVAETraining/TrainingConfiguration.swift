@@ -44,10 +44,10 @@ public struct TrainingConfiguration: Hashable, Codable, Sendable {
   public var clipNorm: Double
   /// The seed of all random numbers.
   public var seed: UInt64
-  /// Initialises the codebook from examples of the images, with a KL term of codeSpread²/2 nats
+  /// Initialises the codebook from examples of the images, with a KL term of codebookInitialisation²/2 nats
   /// before the first update, at most 0.9 ln vocabulary; 0 keeps the random weights, as in the
   /// paper.
-  public var codeSpread: Double
+  public var codebookInitialisation: Double
   /// A file of initial weights; empty for random weights.
   public var initialWeights: String
   /// Prefixes of the names of frozen parameters: `encoder`, `decoder.blocks.group_4`.
@@ -88,7 +88,7 @@ public struct TrainingConfiguration: Hashable, Codable, Sendable {
     case averageDecay = "ema_decay"
     case clipNorm = "clip_norm"
     case seed
-    case codeSpread = "code_spread"
+    case codebookInitialisation = "code_spread"
     case initialWeights = "init"
     case frozen = "freeze"
     case data, validation
@@ -223,7 +223,8 @@ extension TrainingConfiguration {
       try check((0..<1).contains(value), field, "is \(value), must be at least 0 and below 1")
     }
     for (field, value) in [
-      (CodingKeys.weightDecay, weightDecay), (.clipNorm, clipNorm), (.codeSpread, codeSpread),
+      (CodingKeys.weightDecay, weightDecay), (.clipNorm, clipNorm),
+      (.codebookInitialisation, codebookInitialisation),
     ] {
       try check(value.isFinite && value >= 0, field, "is \(value), must not be negative")
     }

@@ -12,11 +12,11 @@ package struct TrainingState: Sendable {
   package var update: Int
   /// The position in the images.
   package var position: DataPosition
-  /// Whether the codebook has yet to be initialised from examples, as `codeSpread` asks.
+  /// Whether the codebook has yet to be initialised from examples, as `codebookInitialisation` asks.
   ///
   /// False for every state from a checkpoint: initialisation happens once, before the first update
   /// and the first checkpoint.
-  package internal(set) var needsCodeSpread: Bool
+  package internal(set) var needsCodebookInitialisation: Bool
   /// The loss scaling of a float16 run; nil before its first use.
   package var lossScale: LossScale?
   /// The trained parameters.
@@ -63,7 +63,7 @@ package struct TrainingState: Sendable {
       configuration, update: 0, position: DataPosition(), parameters: parameters,
       firstMoment: ParameterSet(plans), secondMoment: ParameterSet(plans),
       average: ParameterSet(copying: parameters))
-    needsCodeSpread = weights == nil && configuration.codeSpread > 0
+    needsCodebookInitialisation = weights == nil && configuration.codebookInitialisation > 0
   }
 
   /// Makes a state whose values are yet to be read.
@@ -83,7 +83,7 @@ package struct TrainingState: Sendable {
     self.configuration = configuration
     self.update = update
     self.position = position
-    needsCodeSpread = false
+    needsCodebookInitialisation = false
     self.parameters = parameters
     self.firstMoment = firstMoment
     self.secondMoment = secondMoment

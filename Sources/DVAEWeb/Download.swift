@@ -78,7 +78,7 @@ package struct Download: Sendable {
         throw DVAEError(
           .inputOutput, file: address,
           "\(cut.reason) (\(attempts) attempts); "
-            + "what arrived is kept, the same command continues it")
+            + "what arrived is kept, and trying again continues it")
       }
     }
   }

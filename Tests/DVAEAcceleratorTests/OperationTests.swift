@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEAccelerator
 import DVAEProgram
 import DVAETensors

@@ -1,3 +1,7 @@
+import DVAEFiles
+import DVAEFiles
+import DVAEFiles
+import DVAEFiles
 import DVAEAccelerator
 import DVAEProgram
 import DVAETensors

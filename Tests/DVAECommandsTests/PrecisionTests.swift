@@ -24,16 +24,16 @@ import DVAEWeights
       "weights", "convert", Fixture.tiny, "--output", weights, "--calibrate", Fixture.images)
     #expect(run.status == 0, "\(run.errors)")
     let files = try WeightsFiles(WeightsLocation(weights))
-    var meter = try RangeMeter(WeightsFiles(WeightsLocation(Fixture.tiny)))
-    for path in Fixture.imageFiles { try meter.add(PixelImage(contentsOf: path), name: path) }
-    #expect(try files.activationRanges() == meter.ranges)
-    #expect(meter.ranges.cover(files.model.architecture))
-    #expect(try WeightsFiles(WeightsLocation(Fixture.tiny)).activationRanges() == nil)
+    var calibrator = try Calibrator(WeightsFiles(WeightsLocation(Fixture.tiny)))
+    for path in Fixture.imageFiles { try calibrator.add(PixelImage(contentsOf: path), name: path) }
+    #expect(try files.calibration() == calibrator.calibration)
+    #expect(calibrator.calibration.cover(files.model.architecture))
+    #expect(try WeightsFiles(WeightsLocation(Fixture.tiny)).calibration() == nil)
     // Converting a conversion keeps them.
     try files.convert(to: folder("again.safetensors"))
     #expect(
-      try WeightsFiles(WeightsLocation(folder("again.safetensors"))).activationRanges()
-        == meter.ranges)
+      try WeightsFiles(WeightsLocation(folder("again.safetensors"))).calibration()
+        == calibrator.calibration)
 
     let photo = try PixelImage(contentsOf: Fixture.imageFiles[0])
     let float = try await DiscreteVAE.load(WeightsLocation(weights)).tokenize(photo).tokens
@@ -70,7 +70,7 @@ import DVAEWeights
   @Test func rangesThatDoNotFitAreRefused() async throws {
     let path = folder("wrong.safetensors")
     try WeightsFiles(WeightsLocation(Fixture.tiny))
-      .convert(to: path, ranges: ActivationRanges(largest: ["encoder.blocks.input": 1]))
+      .convert(to: path, calibration: Calibration(largest: ["encoder.blocks.input": 1]))
     let run = await tokenize("t.npy", "--weights", path, "--precision", "int8")
     #expect(run.status == 65)
     #expect(run.errors.contains(path) && run.errors.contains("measure them again"))

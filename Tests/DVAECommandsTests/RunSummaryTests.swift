@@ -86,8 +86,8 @@ import Testing
     var summary = summary { $0.data = ["a`b``c", "x\n## Heading"] }
     summary.name = "my_run\n# Title <b>"
     let text = summary.modelCard
-    #expect(text.contains("- ``` a`b``c ```\n") && text.contains("- `x␊## Heading`\n"))
-    #expect(text.contains("# Model card: my\\_run␊\\# Title \\<b\\>\n"))
+    #expect(text.contains("- ``` a`b``c ```\n") && text.contains("- `x\\u{a}## Heading`\n"))
+    #expect(text.contains("# Model card: my\\_run\\\\u\\{a\\}\\# Title \\<b\\>\n"))
   }
 
   @Test func thePageSaysWhereTheRunStands() throws {

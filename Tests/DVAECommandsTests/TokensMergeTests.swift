@@ -30,12 +30,12 @@ import Testing
     let path = folder(name)
     let writer = try TokenWriter(path, format: TokenFormat(path: path), provenance: provenance)
     for (number, key) in keys.enumerated() {
-      var companions: [String: [UInt8]] = [:]
-      companions["txt"] = Self.captions[number].map { Array($0.utf8) }
-      companions["json"] = Self.descriptions[number].map { Array($0.utf8) }
+      var sidecars: [String: [UInt8]] = [:]
+      sidecars["txt"] = Self.captions[number].map { Array($0.utf8) }
+      sidecars["json"] = Self.descriptions[number].map { Array($0.utf8) }
       let grid = TokenGrid(
         height: 2, width: 2, tokens: [0, 8191, UInt16(number), UInt16(key.utf8.first ?? 0)])
-      try writer.append(TokenRecord(key: String(key), .tokens(grid), companions: companions))
+      try writer.append(TokenRecord(key: String(key), .tokens(grid), sidecars: sidecars))
     }
     try writer.append(TokenRecord(key: "bad-\(keys)", .failure("bad-\(keys): no image")))
     try writer.finish()

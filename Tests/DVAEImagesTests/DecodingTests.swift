@@ -155,7 +155,7 @@ import Testing
   @Test(arguments: [
     ("", "empty file"),
     ("a caption, not a picture\nmore", "text that starts \"a caption, not a picture\""),
-    ("<!DOCTYPE html><html><body>404", "an HTML page"),
+    ("<!DOCTYPE html><html><body>404", "a web page"),
     ("<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
     ("GIF89a\u{1}\u{0}", "a GIF image"),
     ("%PDF-1.7", "a PDF document"),

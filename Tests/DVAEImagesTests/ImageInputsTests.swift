@@ -177,10 +177,10 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
         #expect(try again.sidecars() == item.sidecars())
       }
       let captions = try found.map {
-        try $0.companions(["txt"], limit: 100)["txt"].map { String(decoding: $0, as: UTF8.self) }
+        try $0.sidecars(["txt"], limit: 100)["txt"].map { String(decoding: $0, as: UTF8.self) }
       }
       #expect(captions.compactMap(\.self) == names.filter { $0.hasByteSuffix(".txt") })
-      let notes = try found.map { try $0.companions(["json"], limit: 100).count }
+      let notes = try found.map { try $0.sidecars(["json"], limit: 100).count }
       #expect(notes.allSatisfy { $0 == (names.contains("p.json") ? 1 : 0) })
     }
   }
@@ -199,7 +199,7 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       try makeFolder(["A.JPG"], in: folder)
       try write(Array("a cat".utf8), to: folder + "/A.TXT")
       let item = try #require(try items([folder]).first)
-      #expect(try item.companions(["txt"], limit: 100) == ["txt": Array("a cat".utf8)])
+      #expect(try item.sidecars(["txt"], limit: 100) == ["txt": Array("a cat".utf8)])
     }
   }
 

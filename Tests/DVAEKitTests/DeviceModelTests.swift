@@ -75,16 +75,6 @@ struct DeviceModelTests {
     #expect(tokens.map(\.count) == [1, 2, 3] && model.programCount == 2)
   }
 
-  @Test("The least recently used value is dropped") func recentlyUsed() {
-    var values = RecentlyUsed<Int, String>(capacity: 2)
-    values.add("one", 1)
-    values.add("two", 2)
-    #expect(values.value(of: 1) == "one")
-    values.add("three", 3)
-    #expect(values.keys == [1, 3])
-    #expect(values.value(of: 2) == nil && values.value(of: 1) == "one")
-  }
-
   @Test("What a device cannot do is said") func refusals() throws {
     #expect(throws: DVAEError.self) {
       try DiscreteVAE.load(WeightsLocation(Fixture.tiny), precision: .int8, device: "cpu-xla")
@@ -99,5 +89,6 @@ struct DeviceModelTests {
     #expect(throws: DVAEError.self) {
       try device.decode(TokenGrid(height: 1, width: 1, tokens: [128]))
     }
+    #expect(throws: DVAEError.self) { try device.patches(of: [128]) }
   }
 }

@@ -53,6 +53,21 @@ import Testing
     #expect(throws: DVAEError.self) { try vae.decode([grid, narrow]) }
   }
 
+  @Test func patchesOfMoreCodesThanABatchAreThoseOfEachCode() throws {
+    let vae = try load()
+    let codes = (0..<20).map { UInt16(6 * $0) }
+    var progress: [Int] = []
+    let patches = try vae.patches(of: codes) { progress.append($0) }
+    #expect(patches == (try codes.flatMap { try vae.patches(of: [$0]) }))
+    #expect(
+      patches.allSatisfy { $0.width == 8 && $0.height == 8 }
+        && Set(patches.map(\.pixels)).count > 10)
+    #expect(progress.count > 1 && progress.last == 20)
+    #expect(try vae.patches(of: []) == [])
+    let error = #expect(throws: DVAEError.self) { try vae.patches(of: [0, 128]) }
+    #expect(error?.code == .outsideVocabulary && error?.problem.contains("code 128") == true)
+  }
+
   @Test func gridIsACollectionAndJSON() throws {
     let grid = TokenGrid(height: 2, width: 3, tokens: [1, 2, 3, 4, 5, 8191])
     #expect(grid.count == 6 && grid[1, 2] == 8191 && grid.max() == 8191)

@@ -84,9 +84,9 @@ import Testing
     }
     #expect(try data("output") == png.body)
     let input = try decodeImage(data("input"), name: "input")
-    let quality = ImageQuality(
-      of: picture.pixels, comparedTo: input.pixels, height: 256, width: 256)
-    #expect(try abs(#require(json["psnr"] as? Double) - quality.psnr) < 1e-9)
+    let measures = PictureMeasures(of: picture, comparedTo: input)
+    #expect(try abs(#require(json["psnr"] as? Double) - #require(measures.psnr)) < 1e-9)
+    #expect(try abs(#require(json["ssim"] as? Double) - #require(measures.ssim)) < 1e-9)
     #expect((json["tokens"] as? [[Int]])?.flatMap { $0 } == grid.tokens.map(Int.init))
   }
 

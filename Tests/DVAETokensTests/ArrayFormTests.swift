@@ -17,9 +17,9 @@ import Testing
     let path = folder(name)
     let writer = try TokenWriter(path, format: TokenFormat(path: path), provenance: provenance)
     for (i, grid) in grids.enumerated() {
-      var companions = ["txt": Array("caption \(i)".utf8)]
-      if i > 0, let json { companions["json"] = Array(json.utf8) }
-      try writer.append(TokenRecord(key: "k\(i)", .tokens(grid), companions: companions))
+      var sidecars = ["txt": Array("caption \(i)".utf8)]
+      if i > 0, let json { sidecars["json"] = Array(json.utf8) }
+      try writer.append(TokenRecord(key: "k\(i)", .tokens(grid), sidecars: sidecars))
     }
     try writer.finish()
   }
@@ -113,8 +113,8 @@ import Testing
     do {
       let writer = try TokenWriter(path, format: .megatron, provenance: provenance)
       for (i, grid) in Self.two.enumerated() {
-        let companions = ["txt": Array("caption \(i)".utf8)]
-        try writer.append(TokenRecord(key: "k\(i)", .tokens(grid), companions: companions))
+        let sidecars = ["txt": Array("caption \(i)".utf8)]
+        try writer.append(TokenRecord(key: "k\(i)", .tokens(grid), sidecars: sidecars))
       }
       try writer.commit()
     }

@@ -20,7 +20,7 @@ import DVAEWeights
       return TokenRecord(
         key: i == 5 ? "ümlaut \"quoted\"" : "sub/\(i)",
         .tokens(TokenGrid(height: height, width: width, tokens: tokens)),
-        companions: ["txt": Array("a caption, \(i)".utf8), "json": Array("{\"n\":\(i)}".utf8)])
+        sidecars: ["txt": Array("a caption, \(i)".utf8), "json": Array("{\"n\":\(i)}".utf8)])
     }
   }
 
@@ -97,7 +97,7 @@ import DVAEWeights
     #expect(file.metadata["provenance"]?.contains("abab") == true)
   }
 
-  @Test func tarCarriesCompanionsAndIsAWebDataset() throws {
+  @Test func tarCarriesSidecarsAndIsAWebDataset() throws {
     let path = folder("tokens.tar")
     try Self.write(path, .tar)
     var reader = try WebDatasetReader(path: path)
@@ -324,7 +324,7 @@ import DVAEWeights
     let outside = [
       TokenRecord(key: "../a", .tokens(grid)), TokenRecord(key: "/a", .tokens(grid)),
       TokenRecord(key: "b/../../a", .tokens(grid)), TokenRecord(key: "a\0b", .tokens(grid)),
-      TokenRecord(key: "a", .tokens(grid), companions: ["x/../../../b": [1]]),
+      TokenRecord(key: "a", .tokens(grid), sidecars: ["x/../../../b": [1]]),
     ]
     for record in outside {
       let error = #expect(throws: DVAEError.self, "\(record.key)") { try writer.append(record) }

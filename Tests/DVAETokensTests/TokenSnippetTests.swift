@@ -115,7 +115,7 @@ private enum Python {
       try writer.append(
         TokenRecord(
           key: key, .tokens(grid), soft: hasSoft ? SoftTokens(top: nil, margins: margins) : nil,
-          companions: ["txt": Array(caption.utf8)]))
+          sidecars: ["txt": Array(caption.utf8)]))
     }
     try writer.append(TokenRecord(key: "bad", .failure("gone")))
     try writer.finish()

@@ -128,13 +128,13 @@ final class DeviceFailureTests {
       of: DVAE_PJRT_CLIENT_BUFFER_FROM_HOST, DVAE_PJRT_RESOURCE_EXHAUSTED, message
     ) { _ = try accelerator.upload(values, [600_000], .float32) }
     #expect(moving.kind == .inputOutput)
-    #expect(moving.description.contains("the device is out of memory (3 MB for a tensor)"))
+    #expect(moving.description.contains("the device is out of memory (2.40 MB for a tensor)"))
     #expect(moving.description.contains("use smaller batches"))
     dvae_report_memory(78_000_000_000, 80_000_000_000)
     let known = try failure(
       of: DVAE_PJRT_CLIENT_BUFFER_FROM_HOST, DVAE_PJRT_RESOURCE_EXHAUSTED, message
     ) { _ = try accelerator.upload(values, [600_000], .float32) }
-    #expect(known.description.contains("(3 MB for a tensor, 78.0 GB of 80.0 GB are in use)"))
+    #expect(known.description.contains("(2.40 MB for a tensor, 78.0 GB of 80.0 GB are in use)"))
     let compiling = try failure(
       of: DVAE_PJRT_CLIENT_COMPILE, DVAE_PJRT_RESOURCE_EXHAUSTED, message
     ) { _ = try accelerator.compile(double, cache: nil) }
@@ -147,7 +147,8 @@ final class DeviceFailureTests {
     ) { _ = try program([x]) }
     #expect(running.kind == .inputOutput)
     #expect(
-      running.description.contains("out of memory (the program needs 1 MB, 78.0 GB of 80.0 GB are"))
+      running.description.contains(
+        "out of memory (the program needs 24 bytes, 78.0 GB of 80.0 GB are"))
     // The device is usable afterwards.
     #expect(try program([x])[0].array(of: Float.self, count: 3) == [2, 4, 6])
   }

@@ -201,7 +201,7 @@ struct DeviceTrainingTests {
   func lossScaling() throws {
     var configuration = try configuration(microBatch: 4)
     configuration.updates = 2
-    configuration.codeSpread = 0
+    configuration.codebookInitialisation = 0
     var start = try TrainingState(configuration)
     start.lossScale = LossScale(factor: 0x1p60)
     let (before, folder) = (start.bits, TemporaryFolder())

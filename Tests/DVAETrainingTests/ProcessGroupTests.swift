@@ -79,7 +79,7 @@ struct ProcessGroupTests {
   func sameRun() throws {
     var configuration = try TrainingConfiguration.testing(updates: 4)
     (configuration.batchSize, configuration.microBatch) = (4, 2)
-    configuration.codeSpread = 1
+    configuration.codebookInitialisation = 1
     let settings = configuration
 
     @Sendable func run(_ processes: any ProcessGroup) throws -> ([UpdateRecord], [Float]) {

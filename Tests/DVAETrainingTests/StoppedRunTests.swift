@@ -30,7 +30,7 @@ import Testing
 
   private func configuration() throws -> TrainingConfiguration {
     var configuration = try TrainingConfiguration.testing(updates: 3)
-    configuration.codeSpread = 3
+    configuration.codebookInitialisation = 3
     // 8 example positions per batch for 32 codes: four batches before the first update.
     configuration.microBatch = 2
     return configuration
@@ -74,16 +74,16 @@ import Testing
       data: SyntheticImages(configuration), validation: nil, folder: nil)
     var impatient = Impatient(2)
     #expect(try trainer.run(&impatient) == .stopped)
-    #expect(trainer.state.needsCodeSpread)
+    #expect(trainer.state.needsCodebookInitialisation)
     var patient = Impatient()
     #expect(try trainer.run(&patient) == .finished)
     #expect(trainer.state.bits == expected.state.bits)
   }
 
   @Test func weightsToStartFromAreNotSpread() throws {
-    #expect(try TrainingState(configuration()).needsCodeSpread)
+    #expect(try TrainingState(configuration()).needsCodebookInitialisation)
     var plain = try configuration()
-    plain.codeSpread = 0
-    #expect(try !TrainingState(plain).needsCodeSpread)
+    plain.codebookInitialisation = 0
+    #expect(try !TrainingState(plain).needsCodebookInitialisation)
   }
 }

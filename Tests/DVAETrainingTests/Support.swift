@@ -79,7 +79,7 @@ extension TrainingConfiguration {
     (configuration.batchSize, configuration.microBatch) = (2, 2)
     configuration.resolution = 16
     configuration.warmUp = 2
-    configuration.codeSpread = 0
+    configuration.codebookInitialisation = 0
     configuration.validateEvery = 4
     configuration.checkpointEvery = 2
     return configuration

@@ -130,7 +130,7 @@ import Testing
       batches.append(try images.next().images)
       try examples.add(batches[batches.count - 1], state, engine: engine)
     }
-    state.spreadCodes(to: 2, over: examples, engine: engine)
+    state.initialiseCodebook(from: examples, strength: 2, engine: engine)
 
     let encoder = ImageEncoder(
       configuration.architecture, parameters: state.parameters, engine: engine)
@@ -141,7 +141,7 @@ import Testing
     #expect(abs(kl / 32 - 2) < 1e-3)
     // The largest KL term of any logits is ln 32: if more is requested, they stay moderate.
     let other = try TrainingState(configuration)
-    other.spreadCodes(to: 10, over: examples, engine: engine)
+    other.initialiseCodebook(from: examples, strength: 10, engine: engine)
     let wide = ImageEncoder(
       configuration.architecture, parameters: other.parameters, engine: engine)
     let most = try batches.reduce(0) { $0 + engine.klToUniform(try wide.logits($1)) }
@@ -157,7 +157,7 @@ import Testing
     }
 
     // The run sees the same images with and without it.
-    configuration.codeSpread = 2
+    configuration.codebookInitialisation = 2
     var watcher = Watcher()
     let end = try train(configuration, in: "run", &watcher).state
     #expect(end.position.index == 4)
@@ -210,7 +210,7 @@ import Testing
   @Test func lossFallsAndPicturesAreMade() throws {
     var configuration = try TrainingConfiguration.testing(updates: 200)
     (configuration.validateEvery, configuration.checkpointEvery) = (200, 200)
-    configuration.codeSpread = 2
+    configuration.codebookInitialisation = 2
     configuration.klWeight = Schedule(from: 1, to: 1, over: 0)
     configuration.averageDecay = 0.9
     var watcher = Watcher()

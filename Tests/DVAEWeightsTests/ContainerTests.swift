@@ -16,8 +16,8 @@ struct ContainerTests {
         "log of a download"
       ),
       ("version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "Git LFS"),
-      ("just some words\nin two lines", "text ('just some words')"),
-      ("call me\nlater", "text ('call me')"),
+      ("just some words\nin two lines", "text that starts \"just some words\""),
+      ("call me\nlater", "text that starts \"call me\""),
       ("(a remark)", "text"),
       ("PNG", "text"),
       ("{\"a\": 1, \"b\": 22222}", "text"),

@@ -68,7 +68,7 @@ extension Target {
 
   private static func model(_ bytes: [UInt8]) throws {
     let files = try WeightsFiles(files: [file(bytes, "fuzz.safetensors")])
-    _ = try files.activationRanges()
+    _ = try files.calibration()
     _ = files.licence
     for half in NetworkPlan.Half.allCases { _ = try? files.provenance(of: half) }
   }

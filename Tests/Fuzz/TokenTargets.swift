@@ -51,7 +51,7 @@ extension Target {
 
   private static func read(_ path: String, count: Int) throws {
     var reader = try TokenReader(contentsOf: path)
-    reader.readCompanions()
+    reader.readSidecars()
     var rest = count + 1
     while let item = reader.next() {
       precondition(rest > 0, "more images than bytes")
@@ -78,7 +78,7 @@ extension Target {
 
   private static let record = TokenRecord(
     key: "a", .tokens(TokenGrid(height: 2, width: 2, tokens: [1, 2, 3, 8191])),
-    companions: ["txt": Array("a caption".utf8), "json": Array(#"{"a":1}"#.utf8)])
+    sidecars: ["txt": Array("a caption".utf8), "json": Array(#"{"a":1}"#.utf8)])
 
   private static func seeds(_ format: TokenFormat) throws -> [[UInt8]] {
     let path = folder + "/t." + format.rawValue

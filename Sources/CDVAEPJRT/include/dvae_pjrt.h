@@ -62,13 +62,17 @@ enum {
 /// Element types.
 enum {
   DVAE_PJRT_PRED = 1,
+  DVAE_PJRT_S8 = 2,
+  DVAE_PJRT_S16 = 3,
   DVAE_PJRT_S32 = 4,
   DVAE_PJRT_S64 = 5,
   DVAE_PJRT_U8 = 6,
+  DVAE_PJRT_U16 = 7,
   DVAE_PJRT_U32 = 8,
   DVAE_PJRT_U64 = 9,
   DVAE_PJRT_F16 = 10,
   DVAE_PJRT_F32 = 11,
+  DVAE_PJRT_F64 = 12,
   DVAE_PJRT_BF16 = 13,
 };
 

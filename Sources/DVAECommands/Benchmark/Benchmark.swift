@@ -189,9 +189,9 @@ struct BenchmarkCommand: ParsableCommand {
     let architecture = try architecture(of: files?.model)
     let parameters = files?.model.encoder ?? random(architecture)
     let float = ImageEncoder(architecture, parameters: parameters, engine: engine.base)
-    let ranges = try files?.activationRanges() ?? CalibrationPhotos.ranges(float)
+    let calibration = try files?.calibration() ?? CalibrationPhotos.calibration(float)
     let int8 = QuantizedEncoder(
-      architecture, parameters: parameters, ranges: ranges, engine: engine)
+      architecture, parameters: parameters, calibration: calibration, engine: engine)
     let ceiling = engine.base.measuredCeiling()
     let comparison = try PrecisionComparison(float, int8, input(), runs: runs, photos: photos)
     let report = BenchmarkReport(
@@ -207,7 +207,7 @@ struct BenchmarkCommand: ParsableCommand {
     return (architecture, random(architecture))
   }
 
-  private func architecture(of loaded: ModelWeights?) throws -> Architecture {
+  func architecture(of loaded: ModelWeights?) throws -> Architecture {
     try loaded?.architecture
       ?? Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary)
   }
@@ -233,7 +233,7 @@ struct BenchmarkCommand: ParsableCommand {
     configuration.architecture = architecture
     (configuration.batchSize, configuration.microBatch) = (images, images)
     configuration.resolution = resolution
-    configuration.codeSpread = 0
+    configuration.codebookInitialisation = 0
     var state = try TrainingState(configuration, startingFrom: loaded)
     let step = UpdateStep(configuration, engine: engine)
     return {

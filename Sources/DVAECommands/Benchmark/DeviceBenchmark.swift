@@ -114,9 +114,9 @@ extension BenchmarkCommand {
   /// Compiles the measured program for a GPU that need not be there.
   func compiledAhead(for target: GPUTarget) throws -> AheadReport {
     let plugin = try Plugin.load(device.device)
-    let (architecture, _) = try model(weights.map { try WeightsFiles(WeightsLocation($0)).model })
+    let loaded = try weights.map { try WeightsFiles(WeightsLocation($0)).model }
     let text = StableHLOWriter.text(
-      try recording(architecture), precision: precision.program ?? .float32)
+      try recording(architecture(of: loaded)), precision: precision.program ?? .float32)
     let clock = ContinuousClock()
     let start = clock.now
     let compiled = try plugin.compile(Array(text.utf8), for: target)
@@ -149,8 +149,8 @@ struct AheadReport: Encodable {
       + "\(compiledFor) in \(Numbers.fixed(seconds, 1)) s"
     if let argumentBytes, let temporaryBytes {
       line +=
-        "; memory: \(Numbers.fixed(Double(argumentBytes) / 1e9, 2)) GB of parameters, state and "
-        + "batch, \(Numbers.fixed(Double(temporaryBytes) / 1e9, 2)) GB of intermediate results"
+        "; memory: \(sizeText(argumentBytes)) of parameters, state and batch, "
+        + "\(sizeText(temporaryBytes)) of intermediate results"
     }
     return line
   }

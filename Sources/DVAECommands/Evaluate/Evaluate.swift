@@ -91,7 +91,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         report.images.append(found.figures)
         codebook.count(found.tokens.tokens.map(Int32.init))
         if page != nil { shown.add(found.figures, found.pictures) }
-      } catch  where ExitStatus.isOfItem(error) {
+      } catch let error as DVAEError where error.isOfItem {
         failures.add(error)
         report.failed += 1
       }

@@ -72,12 +72,3 @@ extension DVAEError {
     }
   }
 }
-
-extension ExitStatus {
-  /// Returns whether an error concerns one item of a job, which then continues.
-  static func isOfItem(_ error: any Error) -> Bool {
-    guard let error = error as? DVAEError else { return false }
-    return error.kind == .badData
-      || [.missing, .unreadable, .impossibleName].contains(error.code)
-  }
-}

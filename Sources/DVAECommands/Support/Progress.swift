@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEReports
 import Synchronization
 
@@ -92,6 +93,6 @@ package final class Progress: Sendable {
   }
 
   private func amount(_ count: Int) -> String {
-    unit == .bytes ? Numbers.fixed(Double(count) / 1e6, 1) + " MB" : "\(count)"
+    unit == .bytes ? sizeText(count) : "\(count)"
   }
 }

@@ -96,19 +96,12 @@ struct TokensMosaic: AsyncParsableCommand {
       return try both.write(to: output)
     }
     throw DVAEError(
-      .badData, file: path, "" + (key.map { "no image of the key '\($0)'" } ?? "no tokens in there")
-    )
+      .badData, file: path, key.map { "no image of the key '\($0)'" } ?? "no tokens in there")
   }
 
   private func patches(_ codes: [Int], _ vae: DiscreteVAE) throws -> [PixelImage] {
     let progress = Progress("painting codes", of: codes.count, quiet: quiet.quiet)
     defer { progress.finish() }
-    var patches: [PixelImage] = []
-    for start in stride(from: 0, to: codes.count, by: 16) {
-      let part = codes[start..<min(start + 16, codes.count)]
-      patches += try vae.patches(of: part.map { UInt16(truncatingIfNeeded: $0) })
-      progress.update(patches.count)
-    }
-    return patches
+    return try vae.patches(of: codes.map { UInt16($0) }) { progress.update($0) }
   }
 }

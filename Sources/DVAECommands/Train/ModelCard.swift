@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEModel
 import DVAEReports
 import DVAETraining
@@ -132,20 +133,10 @@ private func lastPart(_ path: String) -> String {
     ?? path
 }
 
-/// Returns a text on one line, with control characters replaced by their pictures.
-private func visible(_ text: String) -> String {
-  var result = String.UnicodeScalarView()
-  for scalar in text.unicodeScalars {
-    let isControl = scalar.value < 0x20
-    result.append(isControl ? Unicode.Scalar(0x2400 + scalar.value) ?? scalar : scalar)
-  }
-  return String(result)
-}
-
 /// Returns a text as a YAML string.
 private func quoted(_ text: String) -> String {
   var result = "\""
-  for scalar in visible(text).unicodeScalars {
+  for scalar in oneLine(text).unicodeScalars {
     if scalar == "\"" || scalar == "\\" { result += "\\" }
     result.unicodeScalars.append(scalar)
   }
@@ -161,13 +152,13 @@ private func code(_ text: String) -> String {
   }
   let fence = String(repeating: "`", count: longest + 1)
   let room = longest > 0 ? " " : ""
-  return fence + room + visible(text) + room + fence
+  return fence + room + oneLine(text) + room + fence
 }
 
 /// Returns a text for Markdown with all markup escaped.
 private func inline(_ text: String) -> String {
   var result = ""
-  for scalar in visible(text).unicodeScalars {
+  for scalar in oneLine(text).unicodeScalars {
     if "\\`*_{}[]()<>#|&!".unicodeScalars.contains(scalar) { result += "\\" }
     result.unicodeScalars.append(scalar)
   }

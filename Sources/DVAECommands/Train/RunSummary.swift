@@ -148,7 +148,7 @@ package struct RunSummary {
       chart("Perplexity of the codes", nil, "perplexity"),
       chart("Temperature τ", "temperature"),
       chart("KL weight β", "kl_weight"),
-      chart("Step size", "learning_rate"),
+      chart("Learning rate", "learning_rate"),
       chart("Gradient norm", "gradient_norm", logarithmic: true),
       chart("Images per second", "images_per_second"),
     ]

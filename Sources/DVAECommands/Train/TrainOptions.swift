@@ -35,13 +35,13 @@ struct TrainOptions: ParsableArguments {
   @Option(name: .customLong("n-init"), help: "Channels of the decoder's first layer.")
   var initial: Int?
 
-  @Option(help: "The optimizer's largest step size.")
+  @Option(help: "The optimizer's largest learning rate.")
   var learningRate: Double?
-  @Option(help: "The step size at the end.")
+  @Option(help: "The learning rate at the end.")
   var learningRateEnd: Double?
-  @Option(help: "Updates until the step size is at its end.")
+  @Option(help: "Updates until the learning rate is at its end.")
   var learningRateUpdates: Int?
-  @Option(help: "Updates over which the step size rises at first.")
+  @Option(help: "Updates over which the learning rate rises at first.")
   var warmUp: Int?
   @Option(help: "β at the end, the weight of the KL term.")
   var klWeight: Double?
@@ -67,10 +67,11 @@ struct TrainOptions: ParsableArguments {
   var seed: UInt64?
 
   @Option(
+    name: .customLong("code-spread"),
     help: ArgumentHelp(
       "Lets each code stand for an example of the images from the start; the KL term begins at half "
         + "the square of this. 0 for random weights."))
-  var codeSpread: Double?
+  var codebookInitialisation: Double?
 
   @Option(
     name: .customLong("init"),
@@ -132,7 +133,7 @@ struct TrainOptions: ParsableArguments {
     set(emaDecay, \.averageDecay)
     set(clipNorm, \.clipNorm)
     set(seed, \.seed)
-    set(codeSpread, \.codeSpread)
+    set(codebookInitialisation, \.codebookInitialisation)
     if !freeze.isEmpty { configuration.frozen = freeze }
     set(checkpointEvery, \.checkpointEvery)
     set(keep, \.keep)

@@ -98,7 +98,7 @@ struct TrainingReporter: TrainingObserver {
     let grid = pictures.grid
     let png = try grid.map(encodePNG)
     if let png {
-      try AtomicFile.write(png, to: folder.images + "/" + String(format: "%09d.png", record.update))
+      try AtomicFile.write(png, to: folder.images + "/\(zeroPadded(record.update, 9)).png")
     }
     try events.append(record, grid, png: png)
     if let grid { try show(grid, record.update) }
@@ -150,7 +150,7 @@ struct TrainingReporter: TrainingObserver {
       "reconstruction \(Numbers.fixed(record.reconstruction, 4))",
       "KL \(Numbers.fixed(record.kl, 3)) nats",
       "τ \(Numbers.fixed(record.temperature, 3))", "β \(Numbers.fixed(record.klWeight, 2))",
-      "step size \(Numbers.scientific(record.learningRate, 2))",
+      "learning rate \(Numbers.scientific(record.learningRate, 2))",
       "gradient \(Numbers.fixed(record.gradientNorm, 3))",
       "\(Numbers.percent(pace.waiting / pace.seconds)) waiting for data",
     ]

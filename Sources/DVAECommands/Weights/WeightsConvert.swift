@@ -86,31 +86,31 @@ struct WeightsConvert: AsyncParsableCommand {
     }
     try FileSystem.makeFolder(Path(output).folder.text)
     guard !calibrate.isEmpty else {
-      try weights.convert(to: output, float16: float16, ranges: nil)
+      try weights.convert(to: output, float16: float16, calibration: nil)
       return Console.current.print(output)
     }
     let photos = try BulkInputs(calibrate, for: .jsonLines)
-    var meter = try RangeMeter(weights)
-    let failed = try measure(photos, with: &meter)
+    var calibrator = try Calibrator(weights)
+    let failed = try measure(photos, with: &calibrator)
     let total = photos.fingerprint.count
     guard failed < total else {
       throw DVAEError(
         .badData, file: calibrate.joined(separator: ", "), "none of the \(total) photos can be used"
       )
     }
-    try weights.convert(to: output, float16: float16, ranges: meter.ranges)
+    try weights.convert(to: output, float16: float16, calibration: calibrator.calibration)
     Console.current.print(output)
     if failed > 0 { throw FinishedWithFailures(failed: failed, total: total) }
   }
 
   /// Returns the number of unusable photos.
-  private func measure(_ photos: BulkInputs, with meter: inout RangeMeter) throws -> Int {
+  private func measure(_ photos: BulkInputs, with calibrator: inout Calibrator) throws -> Int {
     var failed = 0
     for item in photos.items() {
       do {
         let image = try item.image.get()
-        try meter.add(image.decode(), name: image.name)
-      } catch  where ExitStatus.isOfItem(error) {
+        try calibrator.add(image.decode(), name: image.name)
+      } catch let error as DVAEError where error.isOfItem {
         Console.current.note("dvae: \(error)")
         failed += 1
       }

@@ -24,7 +24,8 @@ package struct NpyHeader: Hashable, Sendable {
   package func encoded() throws(DVAEError) -> [UInt8] {
     guard let type = elementType.npyName else {
       throw .invalidTensor(
-        path: ".npy", tensor: "array", problem: "is \(elementType.rawValue), which NumPy has not")
+        path: ".npy", tensor: "array",
+        problem: "is \(elementType.rawValue), a type that NumPy lacks")
     }
     let extents = shape.map(String.init).joined(separator: ", ") + (shape.count == 1 ? "," : "")
     let order = isColumnMajor ? "True" : "False"
@@ -136,7 +137,7 @@ private struct NpyHeaderParser {
     var extents: [Int] = []
     while !skip(")") {
       skipSpace()
-      let digits = text[position...].prefix { (0x30...0x39).contains($0) }
+      let digits = text[position...].prefix(while: \.isDigit)
       guard let extent = Int(String(decoding: digits, as: UTF8.self)),
         extents.count < StoredTensor.maximumRank
       else { return nil }

@@ -138,7 +138,7 @@ private struct SafetensorsWriter {
           try write(values, of: tensor, to: file)
         }
       } catch {
-        throw error as? DVAEError ?? DVAEError(.internal, file: path, "\(error)", cause: error)
+        throw DVAEError(error).about(path)
       }
     case .stored(let stored) where stored.elementType == tensor.elementType:
       try stored.checkFile()

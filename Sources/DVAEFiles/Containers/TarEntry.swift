@@ -30,9 +30,6 @@ package struct TarEntry: Sendable, Hashable {
   /// The reason for missing contents; nil if there are contents.
   package var problem: String?
 
-  /// Whether the contents are one run: not for sparse files and links without a target.
-  package var isWhole: Bool { pieces == nil && problem == nil }
-
   /// Makes an entry.
   package init(
     name: String, start: Int, offset: Int, size: Int, end: Int, pieces: [Piece]? = nil,

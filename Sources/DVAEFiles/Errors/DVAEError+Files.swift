@@ -30,6 +30,11 @@ extension DVAEError.Code {
 }
 
 extension DVAEError {
+  /// Whether the error concerns one item of a job: its input or its name, but not the job's output.
+  package var isOfItem: Bool {
+    kind == .badData || [.missing, .unreadable, .impossibleName].contains(code)
+  }
+
   /// Returns the error of a path that does not exist.
   package static func missing(path: String) -> DVAEError {
     DVAEError(

@@ -90,6 +90,11 @@ public struct DVAEError: Error, Sendable {
       cause: cause)
   }
 
+  /// An error of any type as this one: an internal error if it is of another type.
+  package init(_ error: any Error) {
+    self = error as? DVAEError ?? DVAEError(.internal, "\(error)", cause: error)
+  }
+
   /// Returns the same error about a file, unless it already names one.
   public func about(_ file: String) -> DVAEError {
     self.file != nil

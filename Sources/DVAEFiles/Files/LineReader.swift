@@ -7,7 +7,7 @@ package struct LineReader {
   private var buffer: [UInt8] = []
   private var start = 0
   private var offset = 0
-  // Whether an error has occurred; whoever reads on after it would meet it again and again.
+  // Whether an error has occurred; it would occur again with every further line.
   private var hasFailed = false
   /// The byte offset of the next line.
   package private(set) var position = 0

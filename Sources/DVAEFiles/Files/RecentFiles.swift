@@ -1,36 +1,29 @@
 import Synchronization
 
-/// Files that are read again and again, of which only the latest few stay open: a job may have more
-/// archives than a process may have files.
+/// The most recently used files, kept open; a job may have more archives than a process may open.
 package final class RecentFiles: Sendable {
-  private let capacity: Int
-  private let open = Mutex<[InputFile]>([])
+  private let open = Mutex(RecentlyUsed<Path, InputFile>(capacity: 16))
 
   /// Starts with no file open.
-  package init(capacity: Int = 16) { self.capacity = capacity }
+  package init() {}
 
-  /// Returns the file of a path, opened if it is not among the latest.
+  /// Returns an open file.
   ///
   /// - Parameters:
-  ///   - path: of the file
-  ///   - size: the bytes that it had when it was first seen
-  /// - Returns: the open file
-  /// - Throws: also `changed`, where it has another size now
+  ///   - path: the file's path
+  ///   - size: its size in bytes when it was listed
+  /// - Returns: the file, opened if it is not among the most recent
+  /// - Throws: also `changed`, if it has another size now
   package func file(_ path: String, size: Int) throws(DVAEError) -> InputFile {
     try open.withLock { (files) throws(DVAEError) in
-      if let place = files.lastIndex(where: { Path($0.path) == Path(path) }) {
-        let file = files.remove(at: place)
-        files.append(file)
-        return file
-      }
+      if let file = files.value(of: Path(path)) { return file }
       let file = try InputFile(path: path)
       guard file.size == size else {
         throw DVAEError(
           .badData, code: .changed, file: path, expected: "\(size) bytes, as when it was listed",
           found: "\(file.size)")
       }
-      if files.count >= capacity { files.removeFirst() }
-      files.append(file)
+      files.add(file, Path(path))
       return file
     }
   }

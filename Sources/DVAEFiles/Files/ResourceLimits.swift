@@ -6,7 +6,7 @@ import Glibc
 import Musl
 #endif
 
-/// The limits that the system sets this process.
+/// The limits that the system imposes on this process.
 package enum ResourceLimits {
   #if canImport(Darwin)
   private static let (openFilesLimit, memoryLimit) = (RLIMIT_NOFILE, RLIMIT_AS)

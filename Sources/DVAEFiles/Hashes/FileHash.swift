@@ -36,13 +36,6 @@ package struct FileHash {
   }
 }
 
-/// Returns two hexadecimal digits for each byte.
-package func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-  let digits = Array("0123456789abcdef".utf8)
-  return String(
-    decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-}
-
 #if canImport(CryptoKit)
 /// The state of a hash.
 private final class Digest {

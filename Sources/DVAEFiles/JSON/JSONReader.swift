@@ -233,22 +233,13 @@ package struct JSONReader {
   private mutating func codeUnit() throws(Problem) -> UInt32 {
     var code: UInt32 = 0
     for _ in 0..<4 {
-      guard position < text.count, let digit = Self.hexadecimal(text[position]) else {
+      guard position < text.count, let digit = text[position].hexadecimalValue else {
         throw problem("an unknown escape in a string")
       }
-      code = code << 4 | digit
+      code = code << 4 | UInt32(digit)
       position += 1
     }
     return code
-  }
-
-  private static func hexadecimal(_ byte: UInt8) -> UInt32? {
-    switch byte {
-    case 0x30...0x39: UInt32(byte) - 0x30
-    case 0x41...0x46: UInt32(byte) - 0x41 + 10
-    case 0x61...0x66: UInt32(byte) - 0x61 + 10
-    default: nil
-    }
   }
 
   // MARK: Numbers
@@ -297,7 +288,7 @@ package struct JSONReader {
 
   private mutating func skipDigits() -> Bool {
     let start = position
-    while position < text.count, (0x30...0x39).contains(text[position]) { position += 1 }
+    while position < text.count, text[position].isDigit { position += 1 }
     return position > start
   }
 

@@ -46,10 +46,7 @@ public struct Shard: Hashable, Sendable, CustomStringConvertible {
   /// `I` has as many digits as `N`, so that names sort. The complete job leaves the path unchanged.
   public func path(_ path: String) -> String {
     guard count > 1 else { return path }
-    let digits = String(count).count
-    let number = String(index)
-    let suffix =
-      "-" + String(repeating: "0", count: digits - number.count) + "\(number)-of-\(count)"
+    let suffix = "-\(zeroPadded(index, String(count).count))-of-\(count)"
     let stem = Path(path).withoutExtension.text
     return stem + suffix + String(decoding: path.utf8.dropFirst(stem.utf8.count), as: UTF8.self)
   }

@@ -79,13 +79,10 @@ package struct NumberedNames {
     return result
   }
 
-  private func number(_ place: Int) -> String {
-    let text = String(first + place)
-    return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
-  }
+  private func number(_ place: Int) -> String { zeroPadded(first + place, digits) }
 
   // At most 18 digits, which cannot overflow.
   private static func isNumber(_ text: ArraySlice<UInt8>) -> Bool {
-    (1...18).contains(text.count) && text.allSatisfy { (0x30...0x39).contains($0) }
+    (1...18).contains(text.count) && text.allSatisfy(\.isDigit)
   }
 }

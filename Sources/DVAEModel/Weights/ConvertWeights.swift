@@ -13,10 +13,10 @@ extension WeightsFiles {
   /// - Parameters:
   ///   - path: the file to create or replace, atomically
   ///   - float16: half precision and half the size; some tokens differ
-  ///   - ranges: the encoder's int8 calibration; by default the files' own
+  ///   - calibration: the encoder's int8 calibration; by default the files' own
   /// - Throws: if the file cannot be written or a value exceeds float16.
   package func convert(
-    to path: String, float16: Bool = false, ranges: ActivationRanges? = nil
+    to path: String, float16: Bool = false, calibration: Calibration? = nil
   ) throws {
     var metadata = [
       WeightsMetadata.format: WeightsMetadata.currentFormat,
@@ -25,7 +25,7 @@ extension WeightsFiles {
     ]
     metadata[WeightsMetadata.training] = training
     metadata[WeightsMetadata.licence] = licence
-    metadata[WeightsMetadata.ranges] = try (ranges ?? activationRanges()).map {
+    metadata[WeightsMetadata.calibration] = try (calibration ?? self.calibration()).map {
       String(decoding: try jsonText($0), as: UTF8.self)
     }
     var entries: [SafetensorsEntry] = []

@@ -63,17 +63,17 @@ extension WeightsFiles {
   /// Returns the int8 calibration that `convert` wrote; nil if there is none.
   ///
   /// - Throws: if the ranges do not fit the encoder.
-  package func activationRanges() throws -> ActivationRanges? {
+  package func calibration() throws -> Calibration? {
     for file in files where file.format == .safetensors {
-      guard let text = file.metadata[WeightsMetadata.ranges] else { continue }
-      let ranges = try? decodedJSON(ActivationRanges.self, text.utf8)
-      guard let ranges, ranges.cover(model.architecture) else {
+      guard let text = file.metadata[WeightsMetadata.calibration] else { continue }
+      let calibration = try? decodedJSON(Calibration.self, text.utf8)
+      guard let calibration, calibration.cover(model.architecture) else {
         throw DVAEError(
           .badData, file: file.path,
-          "its metadata '\(WeightsMetadata.ranges)' has no range for each layer of the "
+          "its metadata '\(WeightsMetadata.calibration)' has no range for each layer of the "
             + "encoder; measure them again by converting the weights with photos")
       }
-      return ranges
+      return calibration
     }
     return nil
   }
@@ -90,7 +90,7 @@ package enum WeightsMetadata {
   /// The training of the weights, as JSON: recipe and number of updates.
   package static let training = "training"
   /// The int8 calibration, as JSON: the ranges of the encoder's activations on photos.
-  package static let ranges = "int8.ranges"
+  package static let calibration = "int8.ranges"
   /// The licence of the weights.
   package static let licence = "licence"
 

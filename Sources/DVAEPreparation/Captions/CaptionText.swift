@@ -1,3 +1,4 @@
+import DVAEFiles
 /// Decodes and cleans the text of captions.
 package enum CaptionText {
   /// Decodes a form field: a plus is a space, then `%XX` is a byte; invalid codes stay unchanged,
@@ -10,8 +11,8 @@ package enum CaptionText {
       if byte == UInt8(ascii: "+") {
         bytes.append(UInt8(ascii: " "))
       } else if byte == UInt8(ascii: "%"), rest.count >= 2,
-        let high = hexadecimal(rest[rest.startIndex]),
-        let low = hexadecimal(rest[rest.startIndex + 1])
+        let high = rest[rest.startIndex].hexadecimalValue,
+        let low = rest[rest.startIndex + 1].hexadecimalValue
       {
         bytes.append(high << 4 | low)
         rest = rest.dropFirst(2)
@@ -20,15 +21,6 @@ package enum CaptionText {
       }
     }
     return String(decoding: bytes, as: UTF8.self)
-  }
-
-  private static func hexadecimal(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-    default: nil
-    }
   }
 
   /// Removes HTML tags, then decodes entities, in this order, so that an escaped `&lt;b&gt;`

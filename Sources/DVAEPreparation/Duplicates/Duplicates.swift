@@ -1,3 +1,5 @@
+import DVAEFiles
+
 /// Finds images that occurred before, in this run or in the lists of excluded images.
 struct Duplicates {
   /// Half of a SHA-256, which suffices to avoid collisions.
@@ -93,7 +95,4 @@ struct Duplicates {
 }
 
 /// Returns a perceptual hash as 16 hexadecimal digits.
-func hexadecimal(_ hash: UInt64) -> String {
-  let text = String(hash, radix: 16)
-  return String(repeating: "0", count: 16 - text.count) + text
-}
+func hexadecimal(_ hash: UInt64) -> String { zeroPadded(hash, 16, radix: 16) }

@@ -129,14 +129,14 @@ struct ImageFilters: Sendable {
   }
 
   private func reason(_ bytes: [UInt8], _ name: String) -> String {
+    // A text file may be private, so its content is not reported.
+    guard bytes.withUnsafeBytes({ FileContent($0).family }) != .text else {
+      return "\(name): expected an image, found text"
+    }
     do throws(DVAEError) {
       _ = try decodeImage(bytes, name: name)
       return ""
     } catch {
-      // A text file may be private, so its content is not reported.
-      if error.code == .notAnImage, error.problem.contains("found text") {
-        return "\(name): expected an image, found text"
-      }
       return "\(error)"
     }
   }

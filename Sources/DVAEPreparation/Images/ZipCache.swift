@@ -4,13 +4,12 @@ import DVAEWeights
 
 /// The most recently used archives, kept open because neighbouring rows share one.
 final class ZipCache: Sendable {
-  private let archives = Mutex<[(path: String, archive: ZipMembers)]>([])
-  private static let most = 8
+  private let archives = Mutex(RecentlyUsed<Path, ZipMembers>(capacity: 8))
 
   /// Returns the bytes of an archive's member, at most `limit`.
   func contents(of member: String, in path: String, limit: Int) throws(Drop) -> [UInt8] {
     do throws(DVAEError) {
-      let archive = try open(path)
+      let archive = try open(Path(path))
       if let bytes = try archive.contents(of: member, limit: limit) { return bytes }
     } catch {
       let kind =
@@ -24,19 +23,10 @@ final class ZipCache: Sendable {
     throw Drop(.image, "missing-file", "\(path): holds no \(member)")
   }
 
-  private func open(_ path: String) throws(DVAEError) -> ZipMembers {
-    let found = archives.withLock { archives -> ZipMembers? in
-      guard let place = archives.firstIndex(where: { $0.path == path }) else { return nil }
-      let entry = archives.remove(at: place)
-      archives.append(entry)
-      return entry.archive
-    }
-    if let found { return found }
-    let opened = try ZipMembers(path: path)
-    archives.withLock { archives in
-      archives.append((path, opened))
-      if archives.count > Self.most { archives.removeFirst() }
-    }
+  private func open(_ path: Path) throws(DVAEError) -> ZipMembers {
+    if let found = archives.withLock({ $0.value(of: path) }) { return found }
+    let opened = try ZipMembers(path: path.text)
+    archives.withLock { $0.add(opened, path) }
     return opened
   }
 }

@@ -60,8 +60,7 @@ struct PreparedPart {
     skipping skipped: Int, _ body: (WebDatasetSample, SampleRecord) throws -> Void
   ) throws {
     let list = path + "/samples.jsonl"
-    let file = try InputFile(path: list)
-    var lines = LineReader(list) { try file.read(at: $1, count: $0) }
+    var lines = LineReader(try InputFile(path: list))
     var toSkip = skipped
     for shard in shards {
       if toSkip >= shard.samples {

@@ -158,8 +158,7 @@ final class PreparationOutput {
   }
 
   private func write(_ sample: PreparedSample) throws {
-    let number = String(samples)
-    let key = String(repeating: "0", count: max(0, 9 - number.count)) + number
+    let key = zeroPadded(samples, 9)
     pendingList += try jsonLine(
       SampleRecord(
         key: key, shard: shards.current, source: sample.origin,

@@ -60,10 +60,7 @@ final class ShardOutput {
   }
 
   /// The name of the current shard.
-  var current: String {
-    let number = String(mark.shards.count)
-    return "shard-" + String(repeating: "0", count: max(0, 6 - number.count)) + number + ".tar"
-  }
+  var current: String { "shard-\(zeroPadded(mark.shards.count, 6)).tar" }
 
   /// Adds a sample to the shard.
   func append(_ sample: WebDatasetSample) throws {

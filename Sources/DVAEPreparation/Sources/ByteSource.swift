@@ -7,21 +7,16 @@ struct ByteSource {
   let isCompressed: Bool
   let read: (_ count: Int, _ offset: Int) throws -> [UInt8]
 
-  private static let unreadable: [(magic: [UInt8], name: String, remedy: String)] = [
-    ([0x1F, 0x8B], "compressed by gzip", "decompress it first (gunzip)"),
-    ([0xFF, 0xFE], "UTF-16", "convert it first (iconv -f UTF-16 -t UTF-8)"),
-    ([0xFE, 0xFF], "UTF-16", "convert it first (iconv -f UTF-16 -t UTF-8)"),
-  ]
-
   /// Opens a file; bzip2 is decompressed.
   init(path: String) throws {
     let file = try InputFile(path: path)
     name = path
-    let head = try file.read(at: 0, count: 3)
-    if let found = Self.unreadable.first(where: { head.starts(with: $0.magic) }) {
-      throw DVAEError(.badData, file: path, "is \(found.name), which is not read: \(found.remedy)")
+    let head = try file.read(at: 0, count: 512)
+    isCompressed = head.starts(with: BZip2Reader.magic)
+    let content = head.withUnsafeBytes { FileContent($0) }
+    guard isCompressed || content.family != .indirect else {
+      throw DVAEError(.badData, file: path, expected: "a table", found: content.name)
     }
-    isCompressed = head == BZip2Reader.magic
     if isCompressed {
       let reader = BZip2Reader(file)
       read = { count, _ in try reader.read(count) }

@@ -5,7 +5,7 @@ import DVAEFiles
 /// NAME.json, or the samples of WebDataset archives with such fields.
 struct ImageSource: PairSource {
   /// Extensions of the sidecar files.
-  static let companions = ["txt", "caption", "json"]
+  static let sidecars = ["txt", "caption", "json"]
 
   private let path: String
   private let settings: SourceSettings
@@ -33,7 +33,7 @@ struct ImageSource: PairSource {
   private func row(_ item: InputItem) -> SourceRow {
     let texts: [String: [UInt8]]
     do throws(DVAEError) {
-      texts = try item.companions(Self.companions, limit: Self.largestSidecar)
+      texts = try item.sidecars(Self.sidecars, limit: Self.largestSidecar)
     } catch {
       return .unusable(origin: item.name, reason: "unreadable-caption", detail: "\(error)")
     }

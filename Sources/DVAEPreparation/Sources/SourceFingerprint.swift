@@ -55,7 +55,7 @@ struct SourceFingerprint: Codable, Hashable {
 
   private static func isRead(_ name: String) -> Bool {
     Path(name).hasImageExtension || Path(name).hasOtherImageExtension || Path(name).isArchive
-      || ImageSource.companions.contains(Path(name).fileExtension)
+      || ImageSource.sidecars.contains(Path(name).fileExtension)
   }
 
   /// Describes the difference from an unfinished run's source; nil if there is none.

@@ -72,14 +72,7 @@ extension ReferenceEngine {
 
   /// argmax of the logits; of equal ones the lower wins.
   package func argmaxConvolution(_ x: Tensor, _ filter: Filter, reluInput: Bool) -> [Int32] {
-    let logits = convolution(x, filter, reluInput: reluInput, epilogue: .bias)
-    let channels = logits.shape.channels
-    return (0..<logits.shape.positions).map { position in
-      let row = logits.pointer + position * channels
-      var best = 0
-      for k in 1..<max(channels, 1) where row[k] > row[best] { best = k }
-      return Int32(best)
-    }
+    argmaxChannels(convolution(x, filter, reluInput: reluInput, epilogue: .bias))
   }
 
   /// y[p, o] = w[o, tokens[p]] + b[o].

@@ -67,11 +67,8 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
           let made = try item.tokens.get()
           try writer.append(
             TokenRecord(
-              key: item.key, .tokens(made.grid), soft: made.soft, companions: item.companions))
-        } catch let error as DVAEError
-          where error.kind == .badData || error.code == .impossibleName
-          || error == item.tokens.failure
-        {
+              key: item.key, .tokens(made.grid), soft: made.soft, sidecars: item.sidecars))
+        } catch let error as DVAEError where error.isOfItem {
           failed(error)
           try writer.append(TokenRecord(key: item.key, .failure(error.description)))
         }
@@ -124,21 +121,21 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
       let input = try item.image.get()
       let image = try preprocessing.apply(input.decode(limits: limits), name: input.name)
       // Only the caption and the description are copied; other files are not.
-      let companions = try input.companions(["txt", "json"], limit: largestCompanion)
-      return PreparedImage(key: item.key, image: .success(image), companions: companions)
+      let sidecars = try input.sidecars(["txt", "json"], limit: largestSidecar)
+      return PreparedImage(key: item.key, image: .success(image), sidecars: sidecars)
     } catch {
-      return PreparedImage(key: item.key, image: .failure(error), companions: [:])
+      return PreparedImage(key: item.key, image: .failure(error), sidecars: [:])
     }
   }
 }
 
-private let largestCompanion = 16 << 20
+private let largestSidecar = 16 << 20
 
 /// An image that is ready for the network, or the error.
 private struct PreparedImage: Sendable {
   let key: String
   let image: Result<PixelImage, DVAEError>
-  let companions: [String: [UInt8]]
+  let sidecars: [String: [UInt8]]
 
   /// Width and height; nil for a failure.
   var size: [Int]? { (try? image.get()).map { [$0.width, $0.height] } }
@@ -157,7 +154,7 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
     /// Its tokens, or the error.
     public let tokens: Result<TokenizedImage, DVAEError>
     /// The caption and the description of a sample: `txt` and `json`.
-    let companions: [String: [UInt8]]
+    let sidecars: [String: [UInt8]]
   }
 
   /// Begins the job.
@@ -244,16 +241,8 @@ extension BulkTokenizer {
         }
         tokens = next.mapError { $0.about(prepared.key) }
       }
-      return .init(key: prepared.key, tokens: tokens, companions: prepared.companions)
+      return .init(key: prepared.key, tokens: tokens, sidecars: prepared.sidecars)
     }
-  }
-}
-
-extension Result {
-  /// The error of a failure.
-  fileprivate var failure: Failure? {
-    guard case .failure(let error) = self else { return nil }
-    return error
   }
 }
 

@@ -1,19 +1,9 @@
 import DVAEFiles
 import DVAEImages
 
-/// The locations of all images of a data set, compact enough for millions of images.
+/// The images of a data set in their order, and a fingerprint of them.
 package struct SampleIndex: Sendable {
-  private struct Sample {
-    /// An index into `paths`.
-    var file: UInt32
-    /// The offset of the image in its archive; -1 if the file is the image.
-    var offset: Int
-    /// The size of the image in bytes.
-    var size: Int
-  }
-
-  private var paths: [String] = []
-  private var samples: [Sample] = []
+  private var list = InputList()
   private var hash = FNVHash()
 
   /// Lists images without reading them.
@@ -24,39 +14,15 @@ package struct SampleIndex: Sendable {
   /// - Throws: if an input is missing or no image is found
   package init(_ inputs: [String], warn: (String) -> Void) throws {
     var images = try ImageInputs(inputs)
-    var indices: [Path: UInt32] = [:]
     while true {
-      let item: InputItem
       do {
-        guard let next = try images.next() else { break }
-        item = next
+        guard let item = try images.next() else { break }
+        try add(item)
       } catch {
         warn("\(error)")
-        continue
-      }
-      switch item.origin {
-      case .file(let path):
-        // A file that cannot be asked is told of when it is read.
-        let size = (try? InputFile(path: path).size) ?? 0
-        add(Sample(file: UInt32(paths.count), offset: -1, size: size), key: item.key)
-        paths.append(path)
-      case .sample(_, let archive):
-        guard let image = item.imageMember else { continue }
-        guard image.entry.isWhole else {
-          let reason = image.entry.problem ?? "training does not read sparse files"
-          warn("passing over an image: \(item.name): \(reason)")
-          continue
-        }
-        let file = indices[Path(archive.path)] ?? UInt32(paths.count)
-        if file == paths.count {
-          indices[Path(archive.path)] = file
-          paths.append(archive.path)
-        }
-        add(
-          Sample(file: file, offset: image.entry.offset, size: image.entry.size), key: item.key)
       }
     }
-    guard !samples.isEmpty else {
+    guard count > 0 else {
       throw DVAEError(
         .missing, file: inputs.joined(separator: ", "),
         "no images in there; give image files, "
@@ -64,36 +30,37 @@ package struct SampleIndex: Sendable {
     }
   }
 
+  private mutating func add(_ item: InputItem) throws(DVAEError) {
+    switch item.origin {
+    case .file(let path):
+      // A file that cannot be opened is reported when it is read.
+      add(item, size: (try? InputFile(path: path).size) ?? 0)
+    case .sample(let record, let archive):
+      guard let image = item.imageMember else { return }
+      if let problem = image.entry.problem {
+        throw DVAEError(.badData, file: item.name, "the image is passed over: \(problem)")
+      }
+      let sample = WebDatasetRecord(key: record.key, members: [image])
+      add(
+        InputItem(key: item.key, origin: .sample(sample, archive)), size: image.entry.size)
+    }
+  }
+
+  private mutating func add(_ item: InputItem, size: Int) {
+    list.append(item.key, .success(item))
+    // Keys alone would not distinguish two sets that are numbered alike.
+    hash.add(item.key.utf8)
+    hash.add(UInt64(truncatingIfNeeded: size))
+  }
+
   /// The number of images.
-  package var count: Int { samples.count }
+  package var count: Int { list.count }
 
   /// The fingerprint of the set: the number of images and a hash of their keys and sizes in order.
   package var fingerprint: String { "\(count)-\(String(hash.value, radix: 16))" }
 
-  /// Returns the name of an image in messages.
-  func name(_ index: Int) -> String {
-    let sample = samples[index]
-    let path = paths[Int(sample.file)]
-    return sample.offset < 0 ? path : "\(path), image at byte \(sample.offset)"
-  }
-
-  /// Reads and decodes an image.
-  func decode(_ index: Int) throws -> PixelImage {
-    let sample = samples[index]
-    let limits = DecodingLimits.default
-    let file = try InputFile(path: paths[Int(sample.file)])
-    let size = sample.offset < 0 ? file.size : sample.size
-    guard size <= limits.maximumBytes else {
-      throw DVAEError.tooManyBytes(name: name(index), bytes: size, limit: limits.maximumBytes)
-    }
-    let bytes = try file.read(at: max(0, sample.offset), count: size)
-    return try decodeImage(bytes, name: name(index), limits: limits)
-  }
-
-  private mutating func add(_ sample: Sample, key: String) {
-    samples.append(sample)
-    // Keys alone would not distinguish two sets that are numbered alike.
-    hash.add(key.utf8)
-    hash.add(UInt64(truncatingIfNeeded: sample.size))
-  }
+  /// Returns an image that can be read.
+  ///
+  /// - Throws: if its archive cannot be opened or has changed
+  func item(_ index: Int) throws(DVAEError) -> InputItem { try list[index].item.get() }
 }

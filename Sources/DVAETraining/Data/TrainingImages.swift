@@ -117,9 +117,10 @@ package struct TrainingImages: Sendable {
 
   private func crop(_ draw: Draw) -> PixelImage? {
     do {
-      let image = try memory.image(draw.sample) { try index.decode(draw.sample) }
+      let item = try index.item(draw.sample)
+      let image = try memory.image(draw.sample) { try item.decode() }
       var generator = SeededGenerator(seed: augmentationSeed, stream: draw.stream)
-      return try augmentation.apply(image, name: index.name(draw.sample), using: &generator)
+      return try augmentation.apply(image, name: item.name, using: &generator)
     } catch {
       if let failures = memory.failures(including: draw.sample) {
         if failures <= Self.named {

@@ -15,8 +15,8 @@ extension ValidationSet {
     var pictures: [PixelImage] = []
     for sample in 0..<index.count where pictures.count < configuration.validationImages {
       do {
-        pictures.append(
-          try preprocessing.apply(try index.decode(sample), name: index.name(sample)))
+        let item = try index.item(sample)
+        pictures.append(try preprocessing.apply(item.decode(), name: item.name))
       } catch {
         warn("passing over a validation image: \(error)")
       }

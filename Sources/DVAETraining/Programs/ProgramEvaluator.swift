@@ -86,21 +86,10 @@ extension Accelerator {
 }
 
 extension [String: DeviceBuffer] {
-  /// Copies a float32 output.
-  func array(_ name: String, count: Int) throws(DVAEError) -> [Float] {
-    guard let buffer = self[name] else {
-      throw DVAEError(.internal, "the program gives no '\(name)'")
-    }
-    return try buffer.array(of: Float.self, count: count)
-  }
-
   /// Copies an output to a tensor.
   func tensor(_ name: String, _ shape: Shape) throws(DVAEError) -> Tensor {
-    guard let buffer = self[name] else {
-      throw DVAEError(.internal, "the program gives no '\(name)'")
-    }
     let tensor = Tensor(shape)
-    try buffer.copy(to: UnsafeMutableRawBufferPointer(tensor.elements))
+    try output(name).copy(to: UnsafeMutableRawBufferPointer(tensor.elements))
     return tensor
   }
 }

@@ -182,7 +182,6 @@ package final class ProgramUpdate: Updater {
 
   /// All-reduces each device's gradients across processes; the program all-reduces across devices.
   private func addGradientsOfOtherProcesses() throws(DVAEError) {
-    guard processes.count > 1 else { return }
     for parameter in state(configuration) {
       let (name, count) = ("gradients.\(parameter.name)", parameter.shape.reduce(1, *))
       for device in tensors.indices {

@@ -46,7 +46,7 @@ package enum TrainingPrograms: Sendable {
     let microBatches = configuration.batchSize / configuration.microBatch
     guard isSplit || microBatches > replicas else {
       let writer = ProgramWriter(configuration, replicas: replicas, scalesLoss: scalesLoss)
-      let numbers = UpdateNumbers(writer.recording.scalars("numbers", count: 5))
+      let numbers = writer.numbers()
       let gradients = writer.zeroGradients()
       let losses = try writer.addGradients(to: gradients, numbers)
       let norm = writer.apply(gradients, numbers)
@@ -55,12 +55,12 @@ package enum TrainingPrograms: Sendable {
       return
     }
     let first = ProgramWriter(configuration, replicas: replicas, scalesLoss: scalesLoss)
-    var numbers = UpdateNumbers(first.recording.scalars("numbers", count: 5))
+    var numbers = first.numbers()
     var gradients = first.variables("gradients", first.trained)
     first.recording.output("losses", try first.addGradients(to: gradients, numbers))
     first.output("gradients", gradients)
     let second = ProgramWriter(configuration, replicas: replicas, scalesLoss: scalesLoss)
-    numbers = UpdateNumbers(second.recording.scalars("numbers", count: 5))
+    numbers = second.numbers()
     gradients = second.variables("gradients", second.trained)
     second.recording.output("norm", [second.apply(gradients, numbers)])
     second.output("gradients", second.zeroGradients())
@@ -105,6 +105,11 @@ private struct ProgramWriter {
 
   /// Returns whether a parameter is trained.
   func trained(_ name: String) -> Bool { !configuration.isFrozen(name) }
+
+  /// Returns the input of the values that change with every update.
+  func numbers() -> UpdateNumbers<RecordedScalar> {
+    UpdateNumbers(recording.scalars("numbers", count: UpdateNumbers<RecordedScalar>.count))
+  }
 
   /// Returns the inputs of a role, in the order of the plans.
   func variables(
@@ -166,7 +171,7 @@ private struct ProgramWriter {
     let sums = gradients.parameters.map(\.values)
     let factor = lossScale ?? RecordedScalar(1)
     let norm = optimizer.norm(ofSums: sums, lossScale: factor)
-    let roles = ["first_moment", "second_moment", "average"].map { ($0, variables($0, trained)) }
+    let roles = TrainingState.roleNames.dropFirst().map { ($0, variables($0, trained)) }
     let trainedParameters = parameters.filter(trained)
     let places = ([trainedParameters] + roles.map(\.1)).flatMap(\.parameters).map(\.values)
     let before = places.map(recording.copy)

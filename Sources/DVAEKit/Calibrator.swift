@@ -12,10 +12,10 @@ import Foundation
 #endif
 
 /// Calibrates int8: measures the ranges of an encoder's activations on photos.
-package struct RangeMeter {
+package struct Calibrator {
   private let encoder: ImageEncoder<DefaultEngine>
   /// The calibration so far.
-  package private(set) var ranges = ActivationRanges()
+  package private(set) var calibration = Calibration()
 
   /// Prepares the encoder, in float32.
   ///
@@ -44,7 +44,7 @@ package struct RangeMeter {
     _ photo: PixelImage, _ preprocessing: Preprocessing = Preprocessing(), name: String
   ) throws {
     let picture = try preprocessing.apply(photo, name: name)
-    ranges.formUnion(try encoder.ranges(mappedTensor([picture])))
+    calibration.formUnion(try encoder.calibration(mappedTensor([picture])))
   }
 }
 
@@ -56,12 +56,12 @@ package enum CalibrationPhotos {
   /// Calibrates an encoder on these photos.
   ///
   /// - Throws: only for an internal error
-  package static func ranges(_ encoder: ImageEncoder<some HostEngine>) throws -> ActivationRanges {
+  package static func calibration(_ encoder: ImageEncoder<some HostEngine>) throws -> Calibration {
     guard let file = Data(base64Encoded: jpeg.filter { !$0.isWhitespace }) else {
       throw DVAEError(.internal, "the calibration photos are damaged")
     }
     let picture = try decodeImage(Array(file), name: "the calibration photos")
-    return try encoder.ranges(mappedTensor([picture]))
+    return try encoder.calibration(mappedTensor([picture]))
   }
 
   private static let jpeg = """

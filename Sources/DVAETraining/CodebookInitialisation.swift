@@ -56,14 +56,16 @@ extension TrainingState {
   /// others; the paper's run was long enough to do without.
   ///
   /// - Parameters:
-  ///   - spread: determines s: the KL term starts at spread²/2 nats, or at nine tenths of its
-  ///     maximum ln vocabulary if that is less
   ///   - examples: at least as many as codes
+  ///   - strength: determines s: the KL term starts at strength²/2 nats, or at nine tenths of its
+  ///     maximum ln vocabulary if that is less
   ///   - engine: the engine to compute with
-  package func spreadCodes<E: HostEngine>(to spread: Double, over examples: CodeExamples, engine: E)
-  {
+  package func initialiseCodebook<E: HostEngine>(
+    from examples: CodeExamples, strength: Double, engine: E
+  ) {
     let codes = configuration.architecture.vocabulary
-    precondition(examples.count >= codes, "spreadCodes: \(examples.count) for \(codes) codes")
+    precondition(
+      examples.count >= codes, "initialiseCodebook: \(examples.count) for \(codes) codes")
     var generator = SeededGenerator(seed: configuration.seed(for: .codes))
     var places = Array(0..<examples.count)
     for i in 0..<codes {
@@ -83,7 +85,7 @@ extension TrainingState {
       }
     }
     // No finite factor reaches a KL of ln codes.
-    let kl = min(spread * spread / 2, 0.9 * naturalLogarithm(Double(codes)))
+    let kl = min(strength * strength / 2, 0.9 * naturalLogarithm(Double(codes)))
     let scale = Self.scale(of: logits, toKL: kl, engine)
     change("encoder.blocks.output.conv.w") { at, _ in
       scale * chosen[at / mean.count][at % mean.count]

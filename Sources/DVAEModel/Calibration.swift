@@ -2,7 +2,7 @@ package import DVAEFiles
 package import DVAETensors
 
 /// The calibration of an int8 encoder: the range of every layer's input, measured on photos.
-package struct ActivationRanges: Hashable, Codable, Sendable {
+package struct Calibration: Hashable, Codable, Sendable {
   /// The largest magnitude of each layer's input, by the layer's name.
   package private(set) var largest: [String: Float]
 
@@ -13,7 +13,7 @@ package struct ActivationRanges: Hashable, Codable, Sendable {
   package subscript(layer: NetworkPlan.Layer) -> Float? { largest[layer.name] }
 
   /// Keeps the larger range of each layer.
-  package mutating func formUnion(_ other: ActivationRanges) {
+  package mutating func formUnion(_ other: Calibration) {
     largest.merge(other.largest) { max($0, $1) }
   }
 
@@ -31,9 +31,9 @@ package struct ActivationRanges: Hashable, Codable, Sendable {
     // Round up to six bits, which hides the last bits of sums: they differ between instruction
     // sets.
     let range = relu ? most : max(most, -least)
-    guard range.isNormal else { return largest[layer.name, default: 0] += 0 }
     let step = Float(sign: .plus, exponent: range.exponent - 6, significand: 1)
-    largest[layer.name] = max(largest[layer.name] ?? 0, (range / step).rounded(.up) * step)
+    let rounded = range.isNormal ? (range / step).rounded(.up) * step : 0
+    largest[layer.name] = max(largest[layer.name] ?? 0, rounded)
   }
 }
 
@@ -43,16 +43,16 @@ extension ImageEncoder where E: HostEngine {
   /// - Parameter x: mapped pixels, [N, H, W, inputChannels]; H and W multiples of 8
   /// - Returns: a range for every layer
   /// - Throws: `DVAEError` for another shape
-  package func ranges(_ x: Tensor) throws(DVAEError) -> ActivationRanges {
+  package func calibration(_ x: Tensor) throws(DVAEError) -> Calibration {
     try check(x)
-    return network.ranges(x)
+    return network.calibration(x)
   }
 }
 
 extension Network where E: HostEngine {
-  fileprivate func ranges(_ x: Tensor) -> ActivationRanges {
-    var ranges = ActivationRanges()
-    ranges.include(input.layer, x, relu: input.reluInput)
+  fileprivate func calibration(_ x: Tensor) -> Calibration {
+    var calibration = Calibration()
+    calibration.include(input.layer, x, relu: input.reluInput)
     var x = input.forward(x, .bias)
     for stage in trunk {
       switch stage {
@@ -60,15 +60,15 @@ extension Network where E: HostEngine {
         var kept = Activations<Tensor>()
         x = block.forward(consume x, keeping: &kept)
         for convolution in block.residual.dropFirst().reversed() {
-          ranges.include(convolution.layer, kept.take(), relu: true)
+          calibration.include(convolution.layer, kept.take(), relu: true)
         }
         let input = kept.take()
-        ranges.include(block.residual[0].layer, input, relu: true)
-        if let identity = block.identity { ranges.include(identity.layer, input, relu: false) }
+        calibration.include(block.residual[0].layer, input, relu: true)
+        if let identity = block.identity { calibration.include(identity.layer, input, relu: false) }
       case .maxPool2x2: x = engine.maxPool2x2(x)
       }
     }
-    ranges.include(output.layer, x, relu: output.reluInput)
-    return ranges
+    calibration.include(output.layer, x, relu: output.reluInput)
+    return calibration
   }
 }
