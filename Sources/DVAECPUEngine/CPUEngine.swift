@@ -58,7 +58,7 @@ package struct CPUEngine: HostEngine {
 
   /// `cpu avx512 2 threads`.
   package var name: String {
-    "cpu \(instructionSet.name) \(threads) thread\(threads == 1 ? "" : "s")"
+    "cpu \(instructionSet.name) \(counted(threads, "thread"))"
   }
 
   /// Returns a tensor of undefined contents whose memory is recycled.

@@ -148,7 +148,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     if json.json {
       console.print(try reportText(Report(output: path, images: done, failed: failed)))
     } else {
-      console.print("\(path): \(done) image\(done == 1 ? "" : "s")")
+      console.print("\(path): \(counted(done, "image"))")
     }
     if failed > 0 { throw FinishedWithFailures(failed: failed, total: total) }
   }

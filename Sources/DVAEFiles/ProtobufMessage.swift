@@ -27,12 +27,12 @@ package struct ProtobufMessage: Sendable {
 
   /// Adds a 64-bit float.
   package mutating func add(_ field: Int, _ value: Double) {
-    append(Self.key(field, 1) + Self.littleEndian(value.bitPattern))
+    append(Self.key(field, 1) + value.bitPattern.littleEndianBytes)
   }
 
   /// Adds a 32-bit float.
   package mutating func add(_ field: Int, _ value: Float) {
-    append(Self.key(field, 5) + Self.littleEndian(value.bitPattern))
+    append(Self.key(field, 5) + value.bitPattern.littleEndianBytes)
   }
 
   /// Adds an integer; proto3 omits fields that are zero.
@@ -86,9 +86,5 @@ package struct ProtobufMessage: Sendable {
       rest >>= 7
     }
     return bytes + [UInt8(rest)]
-  }
-
-  private static func littleEndian(_ value: some FixedWidthInteger) -> [UInt8] {
-    withUnsafeBytes(of: value.littleEndian, Array.init)
   }
 }

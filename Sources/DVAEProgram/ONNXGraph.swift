@@ -80,8 +80,7 @@ struct ONNXGraph {
   mutating func constant(_ extents: [Int], _ values: [Int64]) -> String {
     let name = newName("constant")
     addConstant(
-      name, .int64, extents,
-      values.flatMap { value in withUnsafeBytes(of: value.littleEndian) { Array($0) } })
+      name, .int64, extents, values.flatMap(\.littleEndianBytes))
     return name
   }
 

@@ -35,9 +35,9 @@ package struct TensorBoardEvent: Sendable {
   /// The bytes to append to the log.
   package var record: [UInt8] {
     let event = message
-    let length = Self.littleEndian(UInt64(event.count))
-    return length + Self.littleEndian(Self.maskedCheck(length)) + event
-      + Self.littleEndian(Self.maskedCheck(event))
+    let length = UInt64(event.count).littleEndianBytes
+    return length + Self.maskedCheck(length).littleEndianBytes + event
+      + Self.maskedCheck(event).littleEndianBytes
   }
 
   private var message: [UInt8] {
@@ -79,9 +79,5 @@ package struct TensorBoardEvent: Sendable {
   private static func maskedCheck(_ bytes: [UInt8]) -> UInt32 {
     let crc = CRC32C.of(bytes)
     return (crc >> 15 | crc << 17) &+ 0xA282_EAD8
-  }
-
-  private static func littleEndian(_ value: some FixedWidthInteger) -> [UInt8] {
-    withUnsafeBytes(of: value.littleEndian, Array.init)
   }
 }

@@ -108,17 +108,15 @@ struct MegatronIndex {
   // Encodes an index in pieces. The lengths may come from a sidecar, so they may be any numbers.
   private static func encode(_ lengths: [Int], _ write: ([UInt8]) throws -> Void) throws {
     let count = lengths.count
-    try write(magic + bytes(1, 8) + [uint16Code] + bytes(count, 8) + bytes(count + 1, 8))
-    for length in lengths { try write(bytes(length, 4)) }
+    try write(
+      magic + 1.littleEndianBytes + [uint16Code] + count.littleEndianBytes
+        + (count + 1).littleEndianBytes)
+    for length in lengths { try write(Int32(truncatingIfNeeded: length).littleEndianBytes) }
     var offset = 0
     for length in lengths {
-      try write(bytes(offset, 8))
+      try write(offset.littleEndianBytes)
       offset &+= 2 &* length
     }
-    for bound in 0...count { try write(bytes(bound, 8)) }
-  }
-
-  private static func bytes(_ value: Int, _ count: Int) -> [UInt8] {
-    (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+    for bound in 0...count { try write(bound.littleEndianBytes) }
   }
 }

@@ -52,19 +52,20 @@ private struct StoredZipWriter {
         path: file.path, reason: "a state dict of 4 GB and more; write safetensors instead")
     }
     let sizes =
-      Self.number(CRC32.checksum(bytes)) + Self.number(UInt32(bytes.count))
-      + Self.number(UInt32(bytes.count))
+      CRC32.checksum(bytes).littleEndianBytes + UInt32(bytes.count).littleEndianBytes
+      + UInt32(bytes.count).littleEndianBytes
     // Version 2.0, no flags, stored, the earliest possible date.
     let head: [UInt8] = [20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0]
-    let lengths = Self.number(UInt16(name.count))
+    let lengths = UInt16(name.count).littleEndianBytes
     try file.write(
-      Array("PK\u{3}\u{4}".utf8) + head + sizes + lengths + Self.number(UInt16(4 + padding)) + name
-        + Array("FB".utf8) + Self.number(UInt16(padding))
+      Array("PK\u{3}\u{4}".utf8) + head + sizes + lengths + UInt16(4 + padding).littleEndianBytes
+        + name
+        + Array("FB".utf8) + UInt16(padding).littleEndianBytes
         + [UInt8](repeating: 0, count: padding))
     try file.write(bytes)
     directory += Array("PK\u{1}\u{2}".utf8) + [20, 0] + head + sizes + lengths
     // No extra field, no comment, disk 0, no attributes.
-    directory += [UInt8](repeating: 0, count: 12) + Self.number(UInt32(offset)) + name
+    directory += [UInt8](repeating: 0, count: 12) + UInt32(offset).littleEndianBytes + name
     count += 1
   }
 
@@ -74,15 +75,11 @@ private struct StoredZipWriter {
       throw DVAEError.cannotWrite(
         path: file.path, reason: "a state dict of 4 GB and more; write safetensors instead")
     }
-    let counts = Self.number(UInt16(count))
+    let counts = UInt16(count).littleEndianBytes
     try file.write(directory)
     try file.write(
       Array("PK\u{5}\u{6}".utf8) + [0, 0, 0, 0] + counts + counts
-        + Self.number(UInt32(directory.count)) + Self.number(UInt32(offset)) + [0, 0])
-  }
-
-  private static func number(_ value: some FixedWidthInteger) -> [UInt8] {
-    withUnsafeBytes(of: value.littleEndian, Array.init)
+        + UInt32(directory.count).littleEndianBytes + UInt32(offset).littleEndianBytes + [0, 0])
   }
 }
 
@@ -130,16 +127,16 @@ private struct StateDictPickle {
 
   private mutating func text(_ text: String) {
     add("X")
-    bytes += withUnsafeBytes(of: UInt32(text.utf8.count).littleEndian, Array.init)
+    bytes += UInt32(text.utf8.count).littleEndianBytes
     add(text)
   }
 
   private mutating func integer(_ value: Int) {
     if let small = Int32(exactly: value) {
       add("J")
-      bytes += withUnsafeBytes(of: small.littleEndian, Array.init)
+      bytes += small.littleEndianBytes
     } else {
-      bytes += [0x8A, 8] + withUnsafeBytes(of: Int64(value).littleEndian, Array.init)
+      bytes += [0x8A, 8] + Int64(value).littleEndianBytes
     }
   }
 

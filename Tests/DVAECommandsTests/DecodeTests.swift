@@ -19,6 +19,20 @@ import DVAEWeights
     #expect(run.output == folder("out/t-000000.png") + "\n")
   }
 
+  @Test func tokensThatCannotBeReadCostOnlyThemselves() async throws {
+    try FileManager.default.createDirectory(
+      atPath: folder("in"), withIntermediateDirectories: true)
+    for name in ["a", "c"] {
+      try NpyArray.write([UInt16]([1]), shape: [1, 1], to: folder("in/\(name).tokens.npy"))
+    }
+    try FileManager.default.createSymbolicLink(
+      atPath: folder("in/b.tokens.npy"), withDestinationPath: folder("nowhere"))
+    let run = await dvae(
+      "decode", folder("in"), "--output", folder("out"), "--weights", Fixture.tiny)
+    #expect(run.status == 65 && run.errors.contains(folder("in/b.tokens.npy")))
+    #expect(run.output == ["a", "c"].map { folder("out/\($0).png") + "\n" }.joined())
+  }
+
   @Test func keysNeverLeadOutOfTheFolder() async throws {
     let line = #"{"key":"../../escaped","shape":[1,1],"tokens":[3]}"# + "\n"
     try write(Array((line + line).utf8), to: folder("t.jsonl"))

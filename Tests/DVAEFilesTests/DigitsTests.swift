@@ -17,6 +17,12 @@ import Testing
     ])
   func sizes(bytes: Int, text: String) { #expect(sizeText(bytes) == text) }
 
+  @Test("Numbers in files have their lowest byte first, and counts their noun") func bytes() {
+    #expect(UInt16(0x1234).littleEndianBytes == [0x34, 0x12])
+    #expect((-2).littleEndianBytes == [0xFE] + [UInt8](repeating: 0xFF, count: 7))
+    #expect(counted(1, "image") == "1 image" && counted(0, "image") == "0 images")
+  }
+
   @Test("Hexadecimal digits are read in either case, and nothing else is one") func hexadecimals() {
     for byte in UInt8.min...(.max) {
       let text = String(UnicodeScalar(byte))

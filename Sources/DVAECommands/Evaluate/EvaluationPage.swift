@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEImages
 import DVAEKit
 import DVAEModel
@@ -51,7 +52,7 @@ extension Page {
   ) throws {
     let rules = report.protocol
     self.init(
-      title: "\(EvaluationReport.images(summary.images)) under \(rules.name), \(report.modelName)",
+      title: "\(counted(summary.images, "image")) under \(rules.name), \(report.modelName)",
       [
         .paragraph(
           "Original: \(rules.preprocessing). Reconstruction: \(rules.reconstruction). Values: "

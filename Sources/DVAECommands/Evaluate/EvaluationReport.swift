@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEKit
 import DVAEReports
 import Foundation
@@ -37,7 +38,9 @@ struct EvaluationReport: Encodable {
   /// The summary as text; nil if every image failed.
   var text: String? {
     guard let summary else { return nil }
-    var lines = ["\(`protocol`.name), \(Self.images(summary.images)), \(modelName), \(engine)", ""]
+    var lines = [
+      "\(`protocol`.name), \(counted(summary.images, "image")), \(modelName), \(engine)", "",
+    ]
     lines.append("        PSNR dB    SSIM  SSIM 7×7  MS-SSIM      L1    bytes")
     for row in [summary.model] + summary.codecs where row.images > 0 {
       let columns = [
@@ -59,7 +62,8 @@ struct EvaluationReport: Encodable {
   /// Returns a note for a codec that did not reach the tokens' bytes.
   static func note(_ row: EvaluationSummary.Row) -> String? {
     guard row.larger > 0 else { return nil }
-    return "\(row.name): for \(images(row.larger)) the smallest file is larger than the tokens"
+    return
+      "\(row.name): for \(counted(row.larger, "image")) the smallest file is larger than the tokens"
   }
 
   /// Returns the facts that are not in the table.
@@ -93,9 +97,6 @@ struct EvaluationReport: Encodable {
     ]
     return lines
   }
-
-  /// Returns `1 image`, `24 images`.
-  static func images(_ count: Int) -> String { "\(count) image\(count == 1 ? "" : "s")" }
 
   /// Returns a right-aligned number.
   private static func cell(

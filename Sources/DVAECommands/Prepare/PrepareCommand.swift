@@ -162,7 +162,7 @@ struct PrepareCommand: AsyncParsableCommand {
     let count = unreadable.count
     throw DVAEError(
       .badData,
-      "\(count) source\(count == 1 ? "" : "s") could not be read to the end; the rest is done")
+      "\(counted(count, "source")) could not be read to the end; the rest is done")
   }
 }
 

@@ -49,7 +49,7 @@ struct TokensVerify: AsyncParsableCommand {
     for problem in result.problems { console.note("dvae: \(problem)") }
     guard result.problems.isEmpty else { return }
     console.print(
-      "\(result.path): \(result.images) image\(result.images == 1 ? "" : "s") sound"
+      "\(result.path): \(counted(result.images, "image")) sound"
         + (result.hasChecksum ? ", checksum right" : ", no checksum")
         + (result.hasChecksum && !result.coversMetadata ? " (keys are not under it)" : "")
         + (result.hasProvenance ? "" : ", no provenance"))

@@ -36,11 +36,9 @@ package struct NpyHeader: Hashable, Sendable {
     }
     let prefix = text.utf8.count + 1 + 10 < 65_536 ? 10 : 12
     text += String(repeating: " ", count: 63 - (prefix + text.utf8.count) % 64) + "\n"
-    var bytes = Self.magic + [prefix == 10 ? 1 : 2, 0]
-    for byte in 0..<prefix - 8 {
-      bytes.append(UInt8(truncatingIfNeeded: text.utf8.count >> (8 * byte)))
-    }
-    return bytes + Array(text.utf8)
+    let length = UInt32(text.utf8.count).littleEndianBytes.prefix(prefix - 8)
+    let version: [UInt8] = [prefix == 10 ? 1 : 2, 0]
+    return Self.magic + version + length + text.utf8
   }
 
   static let magic: [UInt8] = [0x93] + Array("NUMPY".utf8)

@@ -126,6 +126,6 @@ package struct SafetensorsLayout {
 
   /// Returns the start of the file: the length of the JSON, and the JSON.
   package static func head(_ json: [UInt8]) -> [UInt8] {
-    withUnsafeBytes(of: UInt64(json.count).littleEndian, Array.init) + json
+    UInt64(json.count).littleEndianBytes + json
   }
 }

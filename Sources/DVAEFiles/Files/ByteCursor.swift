@@ -102,6 +102,11 @@ package struct ByteCursor {
   }
 }
 
+extension FixedWidthInteger {
+  /// The bytes of the number in a file, the lowest first.
+  package var littleEndianBytes: [UInt8] { withUnsafeBytes(of: littleEndian, Array.init) }
+}
+
 extension Array where Element: BitwiseCopyable {
   /// `withUnsafeBytes` with typed errors.
   package func withRawBytes<Result, Failure: Error>(

@@ -4,9 +4,14 @@ package func zeroPadded(_ number: some BinaryInteger, _ digits: Int, radix: Int 
   return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
 }
 
+/// Returns a count with its noun: `1 image`, `2 images`.
+package func counted(_ count: Int, _ noun: String) -> String {
+  "\(count) \(noun)\(count == 1 ? "" : "s")"
+}
+
 /// Returns a number of bytes with three significant digits: `12 bytes`, `215 MB`, `1.59 GB`.
 package func sizeText(_ bytes: Int) -> String {
-  guard bytes >= 1000 else { return "\(bytes) bytes" }
+  guard bytes >= 1000 else { return counted(bytes, "byte") }
   let units = ["kB", "MB", "GB", "TB"]
   var (value, unit) = (Double(bytes) / 1000, 0)
   while value >= 999.5, unit + 1 < units.count { (value, unit) = (value / 1000, unit + 1) }

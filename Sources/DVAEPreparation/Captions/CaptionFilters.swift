@@ -1,3 +1,4 @@
+import DVAEFiles
 /// The enabled caption filters, in the order of the funnel.
 package struct CaptionFilters: Sendable {
   private let settings: FilterSettings
@@ -85,7 +86,7 @@ package struct CaptionFilters: Sendable {
 
   private func checkLength(_ words: [Substring]) throws(Drop) {
     if let least = settings.minWords, words.count < least {
-      throw Drop(.caption, "min-words", words.count == 1 ? "1 word" : "\(words.count) words")
+      throw Drop(.caption, "min-words", counted(words.count, "word"))
     }
     if let most = settings.maxWords, words.count > most {
       throw Drop(.caption, "max-words", "\(words.count) words")

@@ -67,5 +67,5 @@ struct SourceFingerprint: Codable, Hashable {
         ? "in a name or in time: it has \(now) as before" : "from \(then) to \(now)")
   }
 
-  private var size: String { "\(files) file\(files == 1 ? "" : "s") of \(bytes) bytes" }
+  private var size: String { "\(counted(files, "file")) of \(bytes) bytes" }
 }
