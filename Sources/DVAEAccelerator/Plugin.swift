@@ -14,7 +14,7 @@ package final class Plugin: @unchecked Sendable {
   package let version: String
   private let api: UnsafePointer<dvae_pjrt_api>
 
-  private static let loaded = Mutex<[String: Plugin]>([:])
+  private static let loaded = Mutex<[Path: Plugin]>([:])
 
   /// Loads the plugin of a device once per path; it stays loaded until the process ends.
   ///
@@ -29,9 +29,9 @@ package final class Plugin: @unchecked Sendable {
   ) throws(DVAEError) -> Plugin {
     let path = try search.plugin(of: device)
     return try loaded.withLock { (loaded) throws(DVAEError) in
-      if let plugin = loaded[path] { return plugin }
+      if let plugin = loaded[Path(path)] { return plugin }
       let plugin = try Plugin(path, name: device)
-      loaded[path] = plugin
+      loaded[Path(path)] = plugin
       return plugin
     }
   }

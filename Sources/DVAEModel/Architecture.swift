@@ -76,13 +76,20 @@ extension Architecture: Codable {
       try container.decodeIfPresent(Int.self, forKey: key) ?? standard
     }
     let standard = Architecture.released
-    try self.init(
-      hidden: value(.hidden, standard.hidden),
-      blocksPerGroup: value(.blocksPerGroup, standard.blocksPerGroup),
-      vocabulary: value(.vocabulary, standard.vocabulary),
-      initial: value(.initial, standard.initial),
-      inputChannels: value(.inputChannels, standard.inputChannels),
-      outputChannels: value(.outputChannels, standard.outputChannels))
+    do {
+      try self.init(
+        hidden: value(.hidden, standard.hidden),
+        blocksPerGroup: value(.blocksPerGroup, standard.blocksPerGroup),
+        vocabulary: value(.vocabulary, standard.vocabulary),
+        initial: value(.initial, standard.initial),
+        inputChannels: value(.inputChannels, standard.inputChannels),
+        outputChannels: value(.outputChannels, standard.outputChannels))
+    } catch let error as DVAEError {
+      // The decoder's own error tells where in the file the hyperparameters are.
+      throw DecodingError.dataCorrupted(
+        .init(
+          codingPath: decoder.codingPath, debugDescription: error.problem, underlyingError: error))
+    }
   }
 }
 

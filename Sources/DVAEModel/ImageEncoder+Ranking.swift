@@ -62,20 +62,37 @@ extension ImageEncoder where E: HostEngine {
     return ranked
   }
 
+  // An insertion moves half of the list. Beyond so many, sorting all tokens takes less time.
+  private static var mostInserted: Int { 256 }
+
+  /// Inserts the tokens of the largest logits, in descending order.
+  private static func insert(
+    _ row: UnsafeMutablePointer<Float>, _ channels: Int, _ count: Int,
+    into best: inout [(token: Int, logit: Float)]
+  ) {
+    var least = -Float.infinity
+    for token in 0..<channels where best.count < count || row[token] > least {
+      var place = best.count
+      while place > 0, best[place - 1].logit < row[token] { place -= 1 }
+      best.insert((token, row[token]), at: place)
+      if best.count > count { best.removeLast() }
+      least = best[best.count - 1].logit
+    }
+  }
+
   private static func rank(_ logits: Tensor, _ q: Tensor, into ranked: inout RankedTokens) {
     let channels = logits.shape.channels
     var best: [(token: Int, logit: Float)] = []
     best.reserveCapacity(ranked.count + 1)
+    var all = Array(0..<channels)
     for position in 0..<logits.shape.positions {
       let row = logits.pointer + position * channels
       best.removeAll(keepingCapacity: true)
-      var least = -Float.infinity
-      for token in 0..<channels where best.count < ranked.count || row[token] > least {
-        var place = best.count
-        while place > 0, best[place - 1].logit < row[token] { place -= 1 }
-        best.insert((token, row[token]), at: place)
-        if best.count > ranked.count { best.removeLast() }
-        least = best[best.count - 1].logit
+      if ranked.count > mostInserted {
+        all.sort { (row[$1], $0) < (row[$0], $1) }
+        best += all.prefix(ranked.count).map { ($0, row[$0]) }
+      } else {
+        insert(row, channels, ranked.count, into: &best)
       }
       // Only the first needs the softmax: it is at least 1/vocabulary; small ones could round to 0.
       let first = naturalLogarithm(Double(q.pointer[position * channels + best[0].token]))

@@ -119,23 +119,30 @@ package struct Preparation: Sendable {
     } work: { row -> WorkedRow in
       await work(row, limiter)
     }
-    for try await done in worked {
-      summary.decoded += done.time.decoding == nil ? 0 : 1
-      summary.decoding += done.time.decoding ?? .zero
-      summary.encoding += done.time.encoding
-      var result = done.result
-      if case .success(let sample) = result {
-        do throws(Drop) {
-          try duplicates.add(sample.fingerprint)
-        } catch {
-          result = .failure(error)
+    do {
+      for try await done in worked {
+        summary.decoded += done.time.decoding == nil ? 0 : 1
+        summary.decoding += done.time.decoding ?? .zero
+        summary.encoding += done.time.encoding
+        var result = done.result
+        if case .success(let sample) = result {
+          do throws(Drop) {
+            try duplicates.add(sample.fingerprint)
+          } catch {
+            result = .failure(error)
+          }
         }
+        try output.add(result, origin: done.origin, caption: done.caption)
+        try progress(output.rows, output.samples)
       }
-      try output.add(result, origin: done.origin, caption: done.caption)
-      try progress(output.rows, output.samples)
+    } catch let error as CancellationError {
+      // The rows so far are kept.
+      try? output.commit()
+      throw error
     }
     try output.refuseNothing(settings.sources)
     try output.finish(pages: pages)
+    if shard != .whole { try output.refuseUnreachable(settings.sources) }
     summary.funnel = output.funnel
     summary.elapsed = .now - begin
     return summary

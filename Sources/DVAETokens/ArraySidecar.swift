@@ -21,8 +21,14 @@ struct ArraySidecar: Decodable {
   var sha256: String?
   /// [images, rows, columns].
   var shape: [Int]?
-  // The sidecar's path.
   private var path = ""
+  // The sidecar itself, read once.
+  private var json: [UInt8] = []
+
+  /// The largest sidecar in bytes, because it is held in memory.
+  static let largest = 1 << 31
+  /// The most images, with keys of one letter: so long is a line of the journal.
+  static let mostImages = largest / (#"{"grid":[1,1],"key":"a"}"#.utf8.count + 1)
 
   private enum CodingKeys: String, CodingKey {
     case bits, count, failures, grids, keys, provenance, sha256, shape
@@ -33,15 +39,14 @@ struct ArraySidecar: Decodable {
   init?(of path: String) throws {
     let name = path + ".json"
     guard FileSystem.kind(name) == .file else { return nil }
-    let file = try InputFile(path: name)
-    let bytes = try file.read(at: 0, count: file.size)
+    let json = try InputFile.contents(of: name, limit: Self.largest)
     do throws(JSONMismatch) {
-      self = try decodedJSON(Self.self, bytes)
+      self = try decodedJSON(Self.self, json)
     } catch {
       if error.isBelow("provenance") { throw DVAEError.unreadableProvenance(in: name, error) }
       throw DVAEError(.badData, file: name, "not the list of keys that belongs to \(path)")
     }
-    self.path = name
+    (self.path, self.json) = (name, json)
   }
 
   init(bits: Int?, count: Int, provenance: Provenance, sha256: String, shape: [Int]) {
@@ -60,11 +65,9 @@ struct ArraySidecar: Decodable {
   ///
   /// - Throws: if the lists have other lengths.
   func captions(_ count: Int) throws -> [[String: [UInt8]]] {
-    let file = try InputFile(path: path)
-    let bytes = try file.read(at: 0, count: file.size)
     var (texts, descriptions): ([[UInt8]?], [[UInt8]?]) = ([], [])
     do throws(JSONReader.Problem) {
-      try bytes.withRawBytes { (text) throws(JSONReader.Problem) in
+      try json.withRawBytes { (text) throws(JSONReader.Problem) in
         var reader = JSONReader(text)
         try reader.object { (reader, name) throws(JSONReader.Problem) in
           switch name {
@@ -101,8 +104,7 @@ struct ArraySidecar: Decodable {
   /// Verifies the sidecar's checksum of itself, if it has one.
   func checkMetadata() throws {
     guard let metadataSHA256 else { return }
-    let file = try InputFile(path: path)
-    try MetadataChecksum.check(file.read(at: 0, count: file.size), metadataSHA256, in: path)
+    try MetadataChecksum.check(json, metadataSHA256, in: path)
   }
 
   /// Returns the key of an image without one: the file's name, numbered if it holds several images.

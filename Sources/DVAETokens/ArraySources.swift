@@ -15,7 +15,8 @@ struct NpySource: TokenSource {
   private let count: Int
   var readsSidecars = false
   private var captions = SidecarCaptions()
-  private var converted: [Int64]?
+  // The values of an array in the order of columns.
+  private var reordered: [Int64]?
   private var index = 0
 
   /// Opens a file; without a grid, rows with a square number of tokens become square grids.
@@ -83,26 +84,20 @@ struct NpySource: TokenSource {
     guard index < count else { return nil }
     defer { index += 1 }
     let key = keys?[index] ?? ArraySidecar.numberedKey(index, of: count, in: path)
-    let (size, overflow) = grid[0].multipliedReportingOverflow(by: grid[1])
-    guard !overflow else {
-      throw DVAEError(.badData, file: path, "impossible shape \(array.shape)")
-    }
+    let size = try TokenGrid.count(grid, in: path)
     let values = try values(index * size..<(index + 1) * size)
     return try .init(
       key: key, grid: TokenGrid(reading: values, shape: grid, name: "\(path): \(key)"),
       sidecars: readsSidecars ? captions.at(index, of: count, sidecar) : [:])
   }
 
-  // uint16, as this package writes it, is read in place, for any length of the array.
+  // Rows are read in place, for any length of the array.
   private mutating func values(_ range: Range<Int>) throws -> [Int64] {
-    guard array.elementType == .uint16, array.stored.isContiguous else {
-      let all = try converted ?? array.int64s()
-      converted = all
-      return Array(all[range])
-    }
-    return try array.stored.withBytes { bytes in
-      range.map { Int64(bytes[2 * $0]) | Int64(bytes[2 * $0 + 1]) << 8 }
-    }
+    if array.stored.isContiguous { return try array.stored.int64s(range) }
+    _ = try TokenGrid.count(array.shape, in: path)
+    let all = try reordered ?? array.int64s()
+    reordered = all
+    return Array(all[range])
   }
 }
 
@@ -150,6 +145,7 @@ struct SafetensorsSource: TokenSource {
         continue
       }
       let name = "\(file.path): \(tensor.name)"
+      _ = try TokenGrid.count(tensor.shape, in: name)
       let grid = try TokenGrid(reading: tensor.int64s(), shape: tensor.shape, name: name)
       guard isSoft else { return .init(key: tensor.name, grid: grid) }
       let soft = try SoftTokens(reading: name, grid) { file["\(tensor.name).\($0)"] }
@@ -210,7 +206,7 @@ struct JSONLinesSource: TokenSource {
       // Checksums are short lines; long lines, which hold tokens, need not be parsed.
       guard text.count < 200, let line = try? Self.line(text), let sum = line.sha256 else {
         // Bytes after a checksum are not covered by it.
-        found = found && text.isEmpty
+        found = false
         continue
       }
       try Checksum(bytes: line.bytes ?? -1, sha256: sum).check(path, at: position)

@@ -107,6 +107,9 @@ final class Journal {
     try file.truncate(to: end)
   }
 
+  /// The journal's own size in bytes, with the items that are not committed yet.
+  var size: Int { file.size + pending.count }
+
   /// Adds an item, which is not committed yet.
   func note(_ entry: JournalEntry) throws(DVAEError) {
     pending += try jsonLine(entry)

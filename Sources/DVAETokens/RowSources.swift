@@ -32,8 +32,7 @@ struct RowSource: TokenSource {
           + (format == .packed ? " and \"bits\" from 1 to 16" : ""))
     }
     (count, grid) = (shape[0], Array(shape[1...]))
-    let (tokens, tooMany) = grid[0].multipliedReportingOverflow(by: grid[1])
-    let size = tooMany ? nil : BitPacking.byteCount(tokens, bits: bits)
+    let size = BitPacking.byteCount(try TokenGrid.count(grid, in: path), bits: bits)
     let (total, overflow) = (size ?? 0).multipliedReportingOverflow(by: count)
     guard let size, count == 0 || size > 0, !overflow, total == file.size else {
       throw DVAEError(
@@ -123,6 +122,7 @@ struct MegatronSource: TokenSource {
         .badData, file: name,
         "its index places \(length) numbers at byte \(offset) of a file of \(file.size)")
     }
+    _ = try TokenGrid.count([length], in: name)
     let values = index.values(try file.read(at: offset, count: size))
     let shape = sidecar?.grids?[number] ?? extent?.grid ?? Self.guess(length)
     return try .init(

@@ -13,6 +13,11 @@ final class SafetensorsOutput: PartialOutput {
   // The limit of readers, minus room for the metadata.
   private static let largestHeader = 90_000_000
 
+  /// Returns the most images whose entries fit into the header, with keys of one letter.
+  static func mostImages(_ soft: SoftTokens.Settings?) -> Int {
+    largestHeader / entrySize("a", soft)
+  }
+
   init(_ partial: String, _ provenance: Provenance, _ journal: Journal) throws {
     self.provenance = provenance
     file = try OutputFile(partial, emptied: journal.done == 0)
@@ -34,14 +39,18 @@ final class SafetensorsOutput: PartialOutput {
       tokens.littleEndianBytes + (record.soft?.fields(tokens) ?? []).flatMap(\.bytes))
   }
 
-  /// The upper bound of an item's bytes in the header: key, type, shape and two offsets of each tensor,
-  /// or the failure, which is JSON within a string of JSON.
+  /// The upper bound of an image's bytes in the header: key, type, shape and two offsets of each tensor.
+  private static func entrySize(_ key: String, _ soft: SoftTokens.Settings?) -> Int {
+    (jsonString(key).count + 130) * (1 + (soft?.fields.count ?? 0))
+  }
+
+  /// The same of an item, or of its failure, which is JSON within a string of JSON.
   private func entrySize(_ key: String, _ error: String?) throws -> Int {
     if let error {
       let failure = try jsonText(Failure(key: key, error: error))
       return jsonString(String(decoding: failure, as: UTF8.self)).count
     }
-    return (jsonString(key).count + 130) * (1 + (provenance.soft?.fields.count ?? 0))
+    return Self.entrySize(key, provenance.soft)
   }
 
   func sync() throws { try file.sync() }

@@ -60,6 +60,9 @@ extension SoftTokens {
     var last: [Int]
   }
 
+  // The most values of one image, which are held in memory.
+  private static let most = 1 << 28
+
   /// Names of the arrays.
   static let names = ["topk", "logprobs", "margin"]
 
@@ -134,7 +137,7 @@ extension SoftTokens {
     top = try array("topk").map { ids in
       guard ids.shape.count == 3, let count = ids.shape.last, count > 0,
         let values = try array("logprobs"), values.shape == ids.shape,
-        ids.shape.prefix(2).elementsEqual(shape)
+        ids.shape.prefix(2).elementsEqual(shape), ids.count <= Self.most
       else {
         throw DVAEError(
           .badData, file: name,
@@ -155,8 +158,8 @@ extension SoftTokens {
       return Top(count: count, ids: known, logProbabilities: logProbabilities)
     }
     margins = try array("margin").map { values in
-      let margins = try values.floats()
       try expect(values.shape == shape, "its margins are of shape \(values.shape), not \(shape)")
+      let margins = try values.floats()
       try expect(margins.allSatisfy { $0 >= 0 }, "a margin below 0")
       return margins
     }

@@ -185,6 +185,22 @@ extension Failure {
 }
 
 extension TokenGrid {
+  // An image of 65,536 pixels a side has so many.
+  private static let most = 1 << 26
+
+  /// Returns the number of tokens that a file claims for one image, if there can be memory for them.
+  static func count(_ shape: [Int], in name: String) throws(DVAEError) -> Int {
+    var count = 1
+    for extent in shape {
+      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      guard extent >= 0, !overflow, product <= most else {
+        throw .limitExceeded(path: name, what: "an image of \(shape) tokens", limit: most)
+      }
+      count = product
+    }
+    return count
+  }
+
   /// Makes a grid from numbers in a file: [H, W], each at least 0 and below 2¹⁶.
   package init(reading values: some Collection<Int64>, shape: [Int], name: String) throws(DVAEError)
   {

@@ -45,6 +45,7 @@ public final class TokenWriter {
     let isUnfinished = FileSystem.kind(partial) != .missing
     try FileSystem.makeFolder(Path(path).folder.text)
     try Self.check(path, format: format, start: start, replacingFolder: replacingFolder)
+    try Self.checkCount(path, format, provenance)
     var continued: Journal?
     if start == .resuming, isUnfinished, FileSystem.kind(journalPath) != .missing {
       continued = try Journal(continuing: journalPath, provenance)
@@ -86,6 +87,14 @@ public final class TokenWriter {
   ///   unchanged and accepts a failure instead.
   public func append(_ record: TokenRecord) throws {
     if let grid = record.grid { try checkSoftTokens(record.soft, of: grid, record.key) }
+    // The sidecar holds what the journal holds, and a little less.
+    guard !format.hasSidecar || journal.size <= ArraySidecar.largest else {
+      throw DVAEError(
+        .inputOutput, file: path,
+        "too many keys and captions for the one file of JSON beside a .\(format.rawValue), which has at "
+          + "most \(ArraySidecar.largest) bytes",
+        advice: "use .tar or .jsonl, or split the job into shards")
+    }
     let before = output.size
     try output.append(record)
     uncommitted += max(0, output.size - before)
@@ -172,6 +181,26 @@ public final class TokenWriter {
   }
 
   // Report this now instead of after a week of work.
+  private static func checkCount(
+    _ path: String, _ format: TokenFormat, _ provenance: Provenance
+  ) throws(DVAEError) {
+    let most: Int
+    if format == .safetensors {
+      most = SafetensorsOutput.mostImages(provenance.soft)
+    } else if format.hasSidecar {
+      most = ArraySidecar.mostImages
+    } else {
+      return
+    }
+    guard provenance.inputs.count <= most else {
+      throw DVAEError(
+        .usage, file: path,
+        "the keys of \(provenance.inputs.count) images do not fit into one .\(format.rawValue), which "
+          + "has room for at most \(most)",
+        advice: "use .tar or .jsonl, or split the job into shards")
+    }
+  }
+
   private static func checkTarget(
     _ path: String, _ format: TokenFormat, _ replacingFolder: Bool
   ) throws(DVAEError) {

@@ -54,6 +54,21 @@ struct TarSource: TokenSource {
       throw DVAEError(.badData, file: path, "its checksum cannot be read")
     }
     try checksum.check(path, at: note.start)
+    // The checksum and the end mark are not under the checksum; they are always written alike.
+    var end: [UInt8] = []
+    var archive = TarWriter(offset: note.start) { end += $0 }
+    try archive.append(name: note.name, jsonLine(checksum))
+    try archive.finish()
+    let file = try InputFile(path: path)
+    guard
+      try file.size == note.start + end.count
+        && file.read(at: note.start, count: end.count) == end
+    else {
+      throw DVAEError(
+        .badData, file: path,
+        "bytes were changed or added after byte \(note.start), where its checksum stands: copy or make "
+          + "it again")
+    }
     return true
   }
 
@@ -147,7 +162,6 @@ struct FolderSource: TokenSource {
   }
 
   private static func read(_ path: String) throws -> [UInt8] {
-    let file = try InputFile(path: path)
-    return try file.read(at: 0, count: file.size)
+    try InputFile.contents(of: path, limit: DecodingLimits.default.maximumBytes)
   }
 }

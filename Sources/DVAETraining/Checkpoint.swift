@@ -45,7 +45,7 @@ package enum Checkpoint {
     if let scale = state.lossScale {
       metadata[Key.lossScale] = String(decoding: try jsonText(scale), as: UTF8.self)
     }
-    metadata[Key.metadataChecksum] = "\(checksum(metadata))"
+    metadata[Key.metadataChecksum] = "\(checksum(metadata.map { ($0.key, $0.value) }))"
     try writeSafetensors(path, tensors: entries, metadata: metadata)
   }
 
@@ -62,7 +62,8 @@ package enum Checkpoint {
       throw bad("expected '\(format)', found '\(found ?? "no format")'")
     }
     let expected = file.metadata[Key.metadataChecksum]
-    guard expected == "\(checksum(file.metadata))" || (expected == nil && found != format) else {
+    let metadata = file.metadata.map { ($0.key.text, $0.value) }
+    guard expected == "\(checksum(metadata))" || (expected == nil && found != format) else {
       throw bad("the checksum of its metadata does not fit: they have changed since")
     }
     guard let update = file.metadata[Key.update].flatMap(Int.init),
@@ -124,7 +125,7 @@ package enum Checkpoint {
 
   /// Returns the checksum of all other metadata: keys and values in the order of the keys, with a
   /// zero byte after each.
-  private static func checksum(_ metadata: [String: String]) -> UInt32 {
+  private static func checksum(_ metadata: [(key: String, value: String)]) -> UInt32 {
     let pairs = metadata.filter { $0.key != Key.metadataChecksum }.sorted { $0.key < $1.key }
     return CRC32C.of(pairs.flatMap { Array($0.key.utf8) + [0] + Array($0.value.utf8) + [0] })
   }

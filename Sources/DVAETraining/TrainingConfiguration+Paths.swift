@@ -3,7 +3,7 @@ import DVAEFiles
 extension TrainingConfiguration {
   /// Returns a path of `data`, `validation` or `init`, relative to the current folder.
   package func located(_ path: String) -> String {
-    guard let folder, folder != FileSystem.currentFolder else { return path }
+    guard let folder, Path(folder) != Path(FileSystem.currentFolder) else { return path }
     return Self.path(path, startingAt: folder)
   }
 
@@ -18,7 +18,7 @@ extension TrainingConfiguration {
     data: [String] = [], validation: [String] = [], initialWeights weights: String? = nil
   ) {
     let current = FileSystem.currentFolder
-    let isElsewhere = folder != nil && folder != current
+    let isElsewhere = folder.map { Path($0) != Path(current) } ?? false
     func given(_ path: String) -> String {
       isElsewhere ? Self.path(path, startingAt: current) : path
     }
@@ -26,8 +26,8 @@ extension TrainingConfiguration {
     if !validation.isEmpty { self.validation = validation.map(given) }
     // A name such as `starter` is not a path; the same file under another path is not a change.
     if let weights,
-      Self.path(weights, startingAt: current)
-        != Self.path(initialWeights, startingAt: folder ?? current)
+      Path(Self.path(weights, startingAt: current))
+        != Path(Self.path(initialWeights, startingAt: folder ?? current))
     {
       initialWeights = FileSystem.kind(weights) != .missing ? given(weights) : weights
     }
@@ -38,6 +38,17 @@ extension TrainingConfiguration {
       || (Self.path(initialWeights, startingAt: current) != initialWeights
         && FileSystem.kind(initialWeights) != .missing)
     if needsFolder { folder = current }
+  }
+
+  /// The configuration with names in place of paths, which tell about the machine and its user.
+  package var withoutFolders: TrainingConfiguration {
+    func name(_ path: String) -> String { Path(path).withoutTrailingSlashes.name }
+    var configuration = self
+    configuration.data = data.map(name)
+    configuration.validation = validation.map(name)
+    configuration.initialWeights = name(initialWeights)
+    configuration.folder = nil
+    return configuration
   }
 
   /// Joins a folder and a path, or `@` and the path of a list; absolute paths stay unchanged.

@@ -8,9 +8,8 @@ extension TrainingState {
   ///
   /// - Throws: `DVAEError` if the file cannot be written
   package func writeWeights(to path: String) throws {
-    // The local folder is private.
-    var configuration = configuration
-    configuration.folder = nil
+    // Weights are passed on.
+    let configuration = configuration.withoutFolders
     var metadata = [
       WeightsMetadata.format: WeightsMetadata.currentFormat,
       WeightsMetadata.architecture: try text(configuration.architecture),

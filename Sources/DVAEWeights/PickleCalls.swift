@@ -96,7 +96,7 @@ extension PickleMachine {
       else { throw malformed("has a view beyond the storage '\(key)'") }
       view = offset..<offset + size
     }
-    let storage = PickleStorage(key: key, elementType: type, count: count, view: view)
+    let storage = PickleStorage(key: Key(key), elementType: type, count: count, view: view)
     try note(storage)
     return try new(.storage(storage))
   }

@@ -269,8 +269,8 @@ struct PickleMachine {
 
   /// Records a storage; the same key must always mean the same storage.
   mutating func note(_ storage: PickleStorage) throws(DVAEError) {
-    guard let position = storagePositions[Key(storage.key)] else {
-      storagePositions[Key(storage.key)] = storages.count
+    guard let position = storagePositions[storage.key] else {
+      storagePositions[storage.key] = storages.count
       storages.append(storage)
       return
     }

@@ -94,7 +94,7 @@ struct PickleObject {
 
 /// A block of elements outside the pickle, under a key.
 struct PickleStorage {
-  let key: String
+  let key: Key
   let elementType: ElementType
   /// The number of elements in the whole block.
   let count: Int

@@ -15,7 +15,7 @@ struct PickledTensors {
   static let maximumTensors = 1 << 16
 
   private(set) var found: [Found] = []
-  private(set) var metadata: [String: String] = [:]
+  private(set) var metadata: [Key: String] = [:]
   private let machine: PickleMachine
   private var steps = 0
 
@@ -77,7 +77,7 @@ struct PickledTensors {
   }
 
   private mutating func walkItems(
-    of dictionary: PickleObject, _ name: String, depth: Int, except skipped: Set<String> = []
+    of dictionary: PickleObject, _ name: String, depth: Int, except skipped: Set<Key> = []
   ) throws(DVAEError) {
     for index in stride(from: 0, to: dictionary.items.count - 1, by: 2) {
       let key: String
@@ -87,13 +87,13 @@ struct PickledTensors {
       default: continue
       }
       guard key.utf8.count <= PickleMachine.maximumName else { throw tooDeep }
-      guard !skipped.contains(key) else { continue }
+      guard !skipped.contains(Key(key)) else { continue }
       try walk(dictionary.items[index + 1], Self.join(name, key), depth: depth + 1)
     }
   }
 
   /// Returns the names of buffers that a state dict omits.
-  private mutating func temporaryBuffers(of module: PickleObject) throws(DVAEError) -> Set<String> {
+  private mutating func temporaryBuffers(of module: PickleObject) throws(DVAEError) -> Set<Key> {
     let set = value("_non_persistent_buffers_set", of: module).flatMap(machine.object)
     let names = set?.items ?? []
     try charge(names.count)
@@ -102,7 +102,7 @@ struct PickledTensors {
         guard case .text(let name) = value, name.utf8.count <= PickleMachine.maximumName else {
           return nil
         }
-        return name
+        return Key(name)
       })
   }
 
@@ -117,16 +117,18 @@ struct PickledTensors {
   /// Records the class and the plain attributes of a pickled module: its hyperparameters.
   private mutating func describe(_ root: PickleValue) {
     guard let module = machine.object(root), case .instance(let name) = module.kind else { return }
-    metadata["class"] = name
+    metadata[Key("class")] = name
     for index in stride(from: 0, to: module.items.count - 1, by: 2) {
       guard case .text(let key) = module.items[index], !key.hasPrefix("_"),
         key.utf8.count <= PickleMachine.maximumName
       else { continue }
+      let name = Key(key)
       switch module.items[index + 1] {
-      case .boolean(let value): metadata[key] = "\(value)"
-      case .integer(let value): metadata[key] = "\(value)"
-      case .real(let value): metadata[key] = "\(value)"
-      case .text(let value): metadata[key] = value
+      case .boolean(let value): metadata[name] = "\(value)"
+      case .integer(let value): metadata[name] = "\(value)"
+      case .real(let value): metadata[name] = "\(value)"
+      case .text(let value) where value.utf8.count <= PickleMachine.maximumName:
+        metadata[name] = value
       default: break
       }
     }

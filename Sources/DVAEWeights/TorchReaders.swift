@@ -27,7 +27,7 @@ enum TorchZipReader {
       try ByteCursor(
         file, part: "the pickle", from: pickle.range.lowerBound, count: pickle.range.count))
     let root = try machine.run()
-    var ranges: [String: Range<Int>] = [:]
+    var ranges: [Key: Range<Int>] = [:]
     for storage in machine.storages {
       guard let entry = archive["\(folder)data/\(storage.key)"] else {
         throw .malformed(path: file.path, problem: "there is no storage '\(storage.key)'")
@@ -97,14 +97,14 @@ enum TorchLegacyReader {
   /// Finds each storage's bytes; storages follow in the order of their keys.
   private static func storages(
     _ cursor: inout ByteCursor, _ keys: [PickleValue], _ machine: PickleMachine
-  ) throws(DVAEError) -> [String: Range<Int>] {
+  ) throws(DVAEError) -> [Key: Range<Int>] {
     let path = machine.path
-    var known: [String: PickleStorage] = [:]
+    var known: [Key: PickleStorage] = [:]
     for storage in machine.storages { known[storage.key] = storage }
-    var ranges: [String: Range<Int>] = [:]
+    var ranges: [Key: Range<Int>] = [:]
     for case .text(let key) in keys {
-      guard key.utf8.count <= PickleMachine.maximumName, let storage = known[key],
-        ranges[key] == nil
+      guard key.utf8.count <= PickleMachine.maximumName, let storage = known[Key(key)],
+        ranges[storage.key] == nil
       else {
         throw .malformed(
           path: path, problem: "the storage '\(key.prefix(100))' is not that of any tensor")
@@ -121,7 +121,7 @@ enum TorchLegacyReader {
         throw .malformed(path: path, problem: "the storage '\(key)' is impossibly large")
       }
       _ = try count.bytes(size)
-      ranges[key] = count.offset - size..<count.offset
+      ranges[storage.key] = count.offset - size..<count.offset
       cursor = count
     }
     for storage in machine.storages where ranges[storage.key] == nil {
@@ -140,7 +140,7 @@ private func bigEndian(_ file: MappedFile) -> DVAEError {
 /// Joins a pickle's tensors with the bytes of their storages.
 private func weights(
   _ file: MappedFile, _ format: WeightsFile.Format, _ pickled: PickledTensors,
-  _ ranges: [String: Range<Int>], _ archive: ZipArchive? = nil
+  _ ranges: [Key: Range<Int>], _ archive: ZipArchive? = nil
 ) throws(DVAEError) -> WeightsFile {
   var tensors: [StoredTensor] = []
   for (name, tensor) in pickled.found.map({ ($0.name, $0.tensor) }) {

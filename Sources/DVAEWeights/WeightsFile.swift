@@ -28,7 +28,7 @@ package struct WeightsFile: Sendable {
   ///
   /// Safetensors: the header's `__metadata__`. A pickled module: its `class` and its plain
   /// attributes, such as `n_hid`.
-  package let metadata: [String: String]
+  package let metadata: [Key: String]
   private let positions: [Key: Int]
   /// The largest ratio of the size of all tensors to that of the file.
   private static let largestRatio = 16
@@ -94,7 +94,7 @@ package struct WeightsFile: Sendable {
   ///
   /// - Throws: `duplicateTensor`.
   init(
-    file: MappedFile, format: Format, tensors: [StoredTensor], metadata: [String: String],
+    file: MappedFile, format: Format, tensors: [StoredTensor], metadata: [Key: String],
     archive: ZipArchive? = nil
   ) throws(DVAEError) {
     self.archive = archive

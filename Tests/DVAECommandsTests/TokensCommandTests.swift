@@ -275,6 +275,17 @@ import DVAEWeights
     #expect((report["counts"] as? [Int])?[7] == 5)
   }
 
+  /// Names in braces stand for all shards, and one file is open at a time.
+  @Test func shardsAreNamedByBraces() async throws {
+    for shard in 0..<12 { try write("s-\(100 + shard).npy", [Self.grids[shard % 2]]) }
+    let names = folder("s-{100..111}.npy")
+    let run = await dvae("tokens", "stats", names)
+    #expect(run.status == 0 && run.output.contains("images      12, tokens 48"), "\(run.errors)")
+    let info = await dvae("tokens", "info", names, "--json")
+    #expect(info.status == 0, "\(info.errors)")
+    #expect(try (json(info.output) as? [Any])?.count == 12)
+  }
+
   @Test func statisticsNeedAVocabulary() async throws {
     try NpyArray.write([UInt16]([1, 2, 300, 4]), shape: [1, 2, 2], to: folder("p.npy"))
     let asked = await dvae("tokens", "stats", folder("p.npy"))

@@ -82,8 +82,9 @@ struct ArchitectureTests {
         + #""output_channels":3,"vocab_size":1024}"#)
     #expect(try JSONDecoder().decode(Architecture.self, from: Data(text.utf8)) == architecture)
     #expect(try JSONDecoder().decode(Architecture.self, from: Data("{}".utf8)) == .released)
-    #expect(throws: DVAEError.hiddenNotMultipleOfFour(6)) {
-      try JSONDecoder().decode(Architecture.self, from: Data(#"{"n_hid": 6}"#.utf8))
+    let mismatch = #expect(throws: JSONMismatch.self) {
+      try decodedJSON([String: Architecture].self, Array(#"{"a": {"n_hid": 6}}"#.utf8))
     }
+    #expect(mismatch?.path == "a" && mismatch?.description.contains("n_hid is 6") == true)
   }
 }

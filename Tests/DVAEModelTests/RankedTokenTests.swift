@@ -42,6 +42,23 @@ struct RankedTokenTests {
     #expect(try encoder.rankedTokens(x, count: 1).tokens == encoder.tokens(x))
   }
 
+  @Test("Of equal logits the lower token is first, for few tokens and for many")
+  func ties() throws {
+    // Every weight is 0, so that the logits are the last layer's biases, of which there are 5.
+    let architecture = try Architecture(hidden: 4, blocksPerGroup: 1, vocabulary: 600, initial: 4)
+    let parameters = ParameterSet([architecture.encoder])
+    for index in 0..<600 {
+      parameters["encoder.blocks.output.conv.b"]?.values.pointer[index] = Float(index * 7 % 5)
+    }
+    let encoder = ImageEncoder(architecture, parameters: parameters, engine: ReferenceEngine())
+    let x = Tensor(Shape(1, 8, 8, 3), repeating: 0.5)
+    let order = (0..<600).sorted { ($1 * 7 % 5, $0) < ($0 * 7 % 5, $1) }.map(Int32.init)
+    for count in [1, 256, 257, 600] {
+      let ranked = try encoder.rankedTokens(x, count: count)
+      #expect(ranked.tokens == Array(order.prefix(count)))
+    }
+  }
+
   @Test("All of the vocabulary can be asked for, and its probabilities add up to 1")
   func wholeVocabulary() throws {
     let weights = try ModelWeights(Fixture.weights("tiny/encoder.pkl"))

@@ -201,6 +201,16 @@ import Testing
     }
   }
 
+  /// Without flags' bounds, each step from the end would read all of them.
+  @Test(.timeLimit(.minutes(1))) func endsOfManyFlagsAreFoundAtOnce() {
+    let flags = String(repeating: "\u{1F1E9}\u{1F1EA}", count: 8000)
+    #expect(verdict("a cat" + flags) { $0.dropBoilerplateEnds = true }.reason == nil)
+    let dropped = verdict("a profile photo" + flags) { $0.dropBoilerplateEnds = true }
+    #expect(dropped.reason != nil)
+    #expect(verdict("a profile phot\u{F2}, 1") { $0.dropBoilerplateEnds = true }.reason == nil)
+    #expect(verdict("a profile photo\u{300}, 1") { $0.dropBoilerplateEnds = true }.reason == nil)
+  }
+
   /// Contradictions are checked at the end, because the flags come after the file.
   @Test func noCaptionCouldPass() throws {
     let file = try FilterSettings(.dalle).overlaid(Data(#"{"max_words": 2}"#.utf8), path: "c.json")

@@ -254,6 +254,34 @@ import Testing
     #expect(try await prepare(["\(server.base)/0"], careless) == ["": 1])
   }
 
+  /// A cancelled job asks no server again, and keeps the rows that are done.
+  @Test(.timeLimit(.minutes(1))) func cancelledJobsStopFetching() async throws {
+    let server = try LoopbackServer { _, _ in .init(status: "503 Service Unavailable") }
+    var fetch = quick
+    fetch.retries = 3
+    fetch.pause = 1000
+    try write(
+      encodeJPEG(testPicture(9, width: 8, height: 8), quality: 80), to: folder("there.jpg"))
+    try write(Array("a\tthere.jpg\nb\t\(server.base)/b.jpg\n".utf8), to: folder("t.tsv"))
+    var settings = PreparationSettings(sources: [folder("t.tsv")], filters: FilterSettings(.none))
+    settings.source.captionColumn = "1"
+    settings.source.imageColumn = "2"
+    let job = try Preparation(settings, fetch: fetch, threads: 2)
+    let output = folder("out")
+    let rows = Mutex(0)
+    let task = Task {
+      try await job.run(output, rowsPerCommit: 1000) { done, _ in rows.withLock { $0 = done } }
+    }
+    while server.requests.isEmpty || rows.withLock({ $0 }) == 0 {
+      try await Task.sleep(for: .milliseconds(5))
+    }
+    task.cancel()
+    await #expect(throws: CancellationError.self) { try await task.value }
+    #expect(server.requests.count == 1)
+    let state = try String(decoding: bytes(output + ".partial/state.json"), as: UTF8.self)
+    #expect(state.contains(#""rows":1"#))
+  }
+
   @Test func nameOfTwoLinesIsRefused() {
     var settings = quick
     settings.userAgent = "two\r\nlines"

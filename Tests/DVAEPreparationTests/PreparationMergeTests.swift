@@ -91,6 +91,37 @@ import Testing
     return paths
   }
 
+  /// A part whose only server is gone is told, but does not keep the others from being merged.
+  @Test func partsThatReachNoServerAreMerged() async throws {
+    for number in 0..<2 {
+      try write(encodeJPEG(testPicture(number), quality: 85), to: folder("\(number).jpg"))
+    }
+    try write(
+      Array("a\t0.jpg\nb\t1.jpg\nc\thttp://127.0.0.1:1/c.jpg\n".utf8), to: folder("t.tsv"))
+    var settings = PreparationSettings(sources: [folder("t.tsv")], filters: FilterSettings(.none))
+    settings.source.captionColumn = "1"
+    settings.source.imageColumn = "2"
+    var fetch = FetchSettings()
+    (fetch.allowPrivate, fetch.retries) = (true, 0)
+    func run(_ shard: Shard, _ name: String, _ start: JobStart = .fresh) async throws {
+      let job = try Preparation(settings, shard: shard, fetch: fetch, threads: 1)
+      _ = try await job.run(folder(name), start: start, progress: { _, _ in }, pages: Self.pages)
+    }
+    try await run(.whole, "whole")
+    for index in 0..<2 { try await run(#require(Shard(index, of: 3)), "part-\(index)") }
+    let last = try #require(Shard(2, of: 3))
+    for start in [JobStart.fresh, .resuming] {
+      let error = await #expect(throws: DVAEError.self) { try await run(last, "part-2", start) }
+      #expect(error?.kind == .inputOutput && error?.problem.contains("no-connection") == true)
+      // It counts as unfinished only for another try.
+      let job = try Preparation(settings, shard: last, fetch: fetch, threads: 1)
+      #expect(try job.finished(folder("part-2")) == nil)
+    }
+    let merge = try PreparationMerge((0..<3).map { folder("part-\($0)") })
+    _ = try merge.run(folder("merged"), progress: { _ in }, pages: Self.pages)
+    #expect(try contents("merged") == contents("whole"))
+  }
+
   private static func pages(_ funnel: Funnel) -> [String: String] { ["page": "\(funnel.left)"] }
 
   private func contents(_ name: String) throws -> [String: [UInt8]] {

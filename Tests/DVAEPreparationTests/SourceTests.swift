@@ -179,9 +179,10 @@ import Testing
   /// Nine pages, of which some lead sixty times to the same next page: billions of rows, in the table or in
   /// the list of tables.
   @Test(.timeLimit(.minutes(1))) func repeatedPagesEnd() throws {
-    let rows = try described([Fixture.path("prepare/repeated_rows.db")])
-    #expect(rows.last == "!unreadable-source" && rows.count < 100_000)
-    #expect(try refusal(of: Fixture.path("prepare/repeated_schema.db")).contains("repeated_schema"))
+    let rows = try pairs([Fixture.path("prepare/repeated_rows.db")])
+    #expect(rows.count < 100_000)
+    #expect(String(describing: rows.last).contains("than 16 for each of its bytes"))
+    #expect(try refusal(of: Fixture.path("prepare/repeated_schema.db")).contains("the limit is"))
   }
 
   @Test func commaSeparatedValues() throws {
@@ -246,6 +247,8 @@ import Testing
   }
 
   @Test func columnsAreNamed() throws {
+    let alike = "e\u{301},\u{E9},url\none,two,a.jpg\n"
+    #expect(try rows("t.csv", alike) { $0.captionColumn = "\u{E9}" } == ["two | a.jpg"])
     let text = "x\ty\tz\nimage.png\ta dog\tmine\n"
     let named = try rows("t.tsv", text) {
       $0.captionColumn = "y"

@@ -101,7 +101,7 @@ import Testing
   private func writeOldFormat(changing changed: [String: String] = [:]) throws -> String {
     let path = try run.save(state(update: 4))
     let file = try WeightsFile.open(path)
-    var metadata = file.metadata
+    var metadata = Dictionary(uniqueKeysWithValues: file.metadata.map { ($0.key.text, $0.value) })
     metadata["metadata_crc32c"] = nil
     metadata["format"] = "swift-dvae checkpoint 1"
     metadata.merge(changed) { $1 }

@@ -31,7 +31,7 @@ struct SafetensorsTests {
         ], metadata: ["b": "2", "a\"": "{\u{1}}"])
       let file = try WeightsFile.open(path)
       #expect(file.format == .safetensors)
-      #expect(file.metadata == ["b": "2", "a\"": "{\u{1}}"])
+      #expect(file.metadata == [Key("b"): "2", Key("a\""): "{\u{1}}"])
       // Wide elements first, so that all are aligned; otherwise the given order.
       #expect(file.tensors.map(\.name) == ["scalar", name, "slice", "empty", "half", "raw"])
       #expect(try file[name]?.floats() == values)

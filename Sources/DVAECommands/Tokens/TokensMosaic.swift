@@ -84,7 +84,7 @@ struct TokensMosaic: AsyncParsableCommand {
     let reader = try TokenReader(contentsOf: path)
     for item in reader {
       let item = try item.get()
-      if let key, key != item.key { continue }
+      if let key, Key(key) != Key(item.key) { continue }
       let decoded = try vae.decode(item.grid)
       let codes = Set(item.grid.tokens.map(Int.init)).sorted()
       let patches = Dictionary(uniqueKeysWithValues: zip(codes, try patches(codes, vae)))

@@ -33,7 +33,7 @@ struct TokensStats: AsyncParsableCommand {
 
   func run() async throws {
     let console = Console.current
-    let use = try TokenCount(tokens, vocabulary: vocabulary.vocabulary)
+    let use = try TokenCount(NumberedNames.expanded(tokens), vocabulary: vocabulary.vocabulary)
     let report = TokenStatistics(use, top: top)
     console.print(json.json ? try reportText(report) : report.text)
   }
@@ -46,11 +46,10 @@ struct TokenCount {
 
   init(_ paths: [String], vocabulary given: Int?) throws {
     var vocabulary = given
-    var readers: [TokenReader] = []
     for path in paths {
-      let reader = try TokenReader(contentsOf: path)
-      readers.append(reader)
-      guard let found = reader.provenance?.architecture.vocabulary else { continue }
+      guard let found = try TokenReader(contentsOf: path).provenance?.architecture.vocabulary else {
+        continue
+      }
       if let other = vocabulary, other != found {
         throw DVAEError(
           .badData, file: path,
@@ -66,7 +65,8 @@ struct TokenCount {
           + "give --vocabulary, 8192 for the released model")
     }
     use = CodebookUse(vocabulary: vocabulary)
-    for (path, reader) in zip(paths, readers) { try count(reader, path) }
+    // One file is open at a time: a job may have more shards than a process may have files.
+    for path in paths { try count(TokenReader(contentsOf: path), path) }
   }
 
   private mutating func count(_ reader: TokenReader, _ path: String) throws {

@@ -85,13 +85,13 @@ extension RunSummary {
     let start =
       configuration.initialWeights.isEmpty
       ? ""
-      : "Started from the weights \(code(lastPart(configuration.initialWeights))), whose terms hold "
+      : "Started from the weights \(code(configuration.withoutFolders.initialWeights)), whose terms hold "
         + "on. "
     return """
       \(start)\(images) images, each seen about \(Numbers.fixed(passes, 1)) times as a random square \
       crop, half of them mirrored:
 
-      \(configuration.data.map { "- " + code(lastPart($0)) }.joined(separator: "\n"))
+      \(configuration.withoutFolders.data.map { "- " + code($0) }.joined(separator: "\n"))
 
       Their licences and what they show are not recorded in the run: say so here before you publish \
       the model.
@@ -118,19 +118,8 @@ extension RunSummary {
   }
 
   private var settings: String {
-    var configuration = configuration
-    configuration.data = configuration.data.map(lastPart)
-    configuration.validation = configuration.validation.map(lastPart)
-    configuration.initialWeights = lastPart(configuration.initialWeights)
-    configuration.folder = nil
-    return (try? configuration.json()).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    (try? configuration.withoutFolders.json()).map { String(decoding: $0, as: UTF8.self) } ?? ""
   }
-}
-
-/// Returns the last non-empty component of a path: `c` of `a/b/c/`.
-private func lastPart(_ path: String) -> String {
-  path.utf8.split(separator: UInt8(ascii: "/")).last.map { String(decoding: $0, as: UTF8.self) }
-    ?? path
 }
 
 /// Returns a text as a YAML string.

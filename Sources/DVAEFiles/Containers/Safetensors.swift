@@ -4,7 +4,7 @@ package struct Safetensors {
   /// The tensors in the order of the file.
   package let tensors: [StoredTensor]
   /// The strings of the header's `__metadata__`.
-  package let metadata: [String: String]
+  package let metadata: [Key: String]
 
   /// The longest header that the format's own library accepts.
   package static let maximumHeader = 100_000_000

@@ -11,7 +11,7 @@ struct SafetensorsHeader {
   }
 
   private(set) var entries: [Entry] = []
-  private(set) var metadata: [String: String] = [:]
+  private(set) var metadata: [Key: String] = [:]
 
   init(_ text: UnsafeRawBufferPointer, path: String) throws(DVAEError) {
     var names: Set<Key> = []
@@ -46,7 +46,7 @@ struct SafetensorsHeader {
   private mutating func readMetadata(_ reader: inout JSONReader) throws(JSONReader.Problem) {
     try reader.object { (reader, key) throws(JSONReader.Problem) in
       let value = try reader.string()
-      guard metadata.updateValue(value, forKey: key) == nil else {
+      guard metadata.updateValue(value, forKey: Key(key)) == nil else {
         throw reader.problem("the metadata '\(key)' twice")
       }
     }

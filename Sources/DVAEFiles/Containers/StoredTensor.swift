@@ -97,13 +97,19 @@ package struct StoredTensor: Sendable {
     return withUncheckedBytes { ElementConversion.floats($0, elementType) }
   }
 
-  /// Returns the values of an integer tensor in row-major order.
+  /// Returns the values of an integer tensor in row-major order, or a range of them.
   ///
   /// - Throws: `invalidTensor` for floating-point elements and for values beyond Int64; `changed`
   ///   if the file was truncated after it was opened.
-  package func int64s() throws(DVAEError) -> [Int64] {
+  package func int64s(_ range: Range<Int>? = nil) throws(DVAEError) -> [Int64] {
     try checkFile()
-    guard let values = withUncheckedBytes({ ElementConversion.int64s($0, elementType) }) else {
+    let range = range ?? 0..<count
+    let size = elementType.byteCount
+    let found = withUncheckedBytes { bytes in
+      let part = bytes[range.lowerBound * size..<range.upperBound * size]
+      return ElementConversion.int64s(UnsafeRawBufferPointer(rebasing: part), elementType)
+    }
+    guard let values = found else {
       throw .invalidTensor(
         path: file.path, tensor: name,
         problem: "is \(elementType.rawValue), expected integers of at most 63 bits")

@@ -8,14 +8,19 @@ import Musl
 
 /// The limits that the system imposes on this process.
 package enum ResourceLimits {
-  #if canImport(Darwin)
-  private static let (openFilesLimit, memoryLimit) = (RLIMIT_NOFILE, RLIMIT_AS)
-  #else
+  #if canImport(Glibc)
+  // Glibc has an enumeration in place of numbers.
   private static let openFilesLimit = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
   private static let memoryLimit = __rlimit_resource_t(RLIMIT_AS.rawValue)
+  #else
+  private static let (openFilesLimit, memoryLimit) = (RLIMIT_NOFILE, RLIMIT_AS)
   #endif
-  // macOS refuses more than this.
-  private static let mostOpenFiles = 10240
+  #if canImport(Darwin)
+  // The system refuses more than this, whatever limit it names.
+  private static let mostOpenFiles = rlim_t(OPEN_MAX)
+  #else
+  private static let mostOpenFiles = rlim_t.max
+  #endif
 
   /// The number of files, connections included, that may be open at a time.
   package static var openFiles: Int {
@@ -36,7 +41,7 @@ package enum ResourceLimits {
   package static func raiseOpenFiles() {
     var limit = rlimit()
     guard getrlimit(openFilesLimit, &limit) == 0 else { return }
-    let raised = min(limit.rlim_max, rlim_t(mostOpenFiles))
+    let raised = min(limit.rlim_max, mostOpenFiles)
     guard limit.rlim_cur < raised else { return }
     limit.rlim_cur = raised
     _ = setrlimit(openFilesLimit, &limit)

@@ -97,9 +97,12 @@ enum SystemFile {
   }
 
   /// Maps a whole file copy-on-write: writes to the memory do not change the file.
+  ///
+  /// No memory is reserved for writes, so that the file may be larger than the memory.
   static func map(_ descriptor: Int32, count: Int) throws(SystemError) -> UnsafeMutableRawPointer {
     guard
-      let start = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0),
+      let start = mmap(
+        nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, descriptor, 0),
       start != UnsafeMutableRawPointer(bitPattern: -1)
     else { throw .last }
     return start

@@ -40,6 +40,11 @@ package struct Key: Hashable, Comparable, Sendable, CustomStringConvertible {
   package func hash(into hasher: inout Hasher) { text.hashBytes(into: &hasher) }
 }
 
+extension Dictionary where Key == DVAEFiles.Key {
+  /// The value of a name.
+  package subscript(name: String) -> Value? { self[Key(name)] }
+}
+
 extension String {
   func hashBytes(into hasher: inout Hasher) {
     var text = self

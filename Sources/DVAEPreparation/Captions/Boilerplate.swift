@@ -162,7 +162,10 @@ enum BoilerplateEnds {
   /// Returns the unwanted phrase at the start or end of a caption, if any.
   static func unwanted(in text: String) -> String? {
     let text = text.lowercased()
-    return unwanted.first { begins(text, $0) || ends(text, $0) }
+    // From the end, characters are slow to find: among flags, only the first one tells their bounds.
+    let lastLetter = text.unicodeScalars.lastIndex(where: \.properties.isAlphabetic)
+    let words = lastLetter.map { text[..<text.index(after: $0)] } ?? ""
+    return unwanted.first { begins(text, $0) || ends(words, $0) }
   }
 
   /// Removes such phrases from the ends of a caption, with the punctuation beside them.
@@ -223,9 +226,7 @@ enum BoilerplateEnds {
     return text.dropFirst(phrase.count).first.map { !$0.isLetter && !$0.isNumber } ?? true
   }
 
-  private static func ends(_ text: String, _ phrase: String) -> Bool {
-    var text = text[...]
-    while let last = text.last, !last.isLetter { text.removeLast() }
+  private static func ends(_ text: Substring, _ phrase: String) -> Bool {
     guard text.hasSuffix(phrase) else { return false }
     return text.dropLast(phrase.count).last.map { !$0.isLetter && !$0.isNumber } ?? true
   }

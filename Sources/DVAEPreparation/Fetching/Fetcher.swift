@@ -84,6 +84,7 @@ package final class Fetcher: Sendable {
         (attempt, pause) = (attempt + 1, pause * 2)
         // A cancelled job stops waiting at once.
         try? await Task.sleep(for: .seconds(wait))
+        guard !Task.isCancelled else { throw failure }
       }
     }
   }

@@ -80,7 +80,7 @@ struct PreparedPart {
           toSkip -= 1
           continue
         }
-        guard let sample = try reader.next(), record.key == sample.key else {
+        guard let sample = try reader.next(), Key(record.key) == Key(sample.key) else {
           throw DVAEError.malformed(
             path: list, problem: "the sample \(record.key) is not in \(shard.name)")
         }

@@ -87,7 +87,8 @@ final class PreparationOutput {
     case .missing: return
     case .folder where try FileSystem.names(in: path).isEmpty: return
     case .folder where FileSystem.kind(path + "/index.json") == .file:
-      if !replacing { throw .exists(path: path) }
+      let isUnreachable = (try? Funnel(folder: path))?.isUnreachable ?? false
+      if !replacing, !isUnreachable { throw .exists(path: path) }
     case .folder, .file:
       throw DVAEError(
         .cannotCreate, file: path, "already exists, and is not prepared data",
@@ -113,7 +114,7 @@ final class PreparationOutput {
       throw DVAEError.startOver(path: path, "is damaged")
     }
     guard state.settings == settings, state.part == part,
-      state.sources.map(\.path) == sources.map(\.path)
+      state.sources.map({ Path($0.path) }) == sources.map({ Path($0.path) })
     else {
       throw DVAEError(
         .usage, code: .startOver, file: folder,
@@ -174,7 +175,8 @@ final class PreparationOutput {
     line + Array("\(FileHash.of(line))\n".utf8)
   }
 
-  private func commit() throws {
+  /// Writes everything so far to the disk; a kill from now on loses none of it.
+  func commit() throws {
     try shards.sync()
     try list.append(pendingList)
     pendingList = []
@@ -209,20 +211,28 @@ final class PreparationOutput {
   /// Throws if nothing in the sources could be read, and removes the output, so that another run can
   /// begin anew.
   ///
-  /// A part may be empty. Only if no server was reached, which another run may change, it is refused.
+  /// A part may be empty; the others would otherwise never be merged.
   func refuseNothing(_ sources: [String]) throws {
-    guard part == nil || funnel.isUnreachable, let error = funnel.nothing(in: sources) else {
-      return
-    }
+    guard part == nil, let error = funnel.nothing(in: sources) else { return }
     try FileSystem.removeFolder(folder)
     throw error
+  }
+
+  /// Throws if no server of a finished part was reached, which another run may change.
+  func refuseUnreachable(_ sources: [String]) throws {
+    guard funnel.isUnreachable, let error = funnel.nothing(in: sources) else { return }
+    throw DVAEError(
+      error.kind, code: error.code, file: path, error.problem,
+      advice:
+        "the part is finished and can be merged; connect to the network and resume it to try again")
   }
 
   private func readable(_ value: some Encodable) throws -> [UInt8] {
     try jsonText(value, .pretty) + [UInt8(ascii: "\n")]
   }
 
-  /// Returns the funnel of a finished output of this same job; nil if there is none.
+  /// Returns the funnel of a finished output of this same job; nil if there is none, or if it is a part
+  /// that reached no server.
   ///
   /// - Throws: if the output of another job is there, unless it is replaceable
   static func finished(
@@ -242,6 +252,7 @@ final class PreparationOutput {
     }
     // The job may have been killed between its last two steps.
     try FileSystem.remove(path + "/state.json")
-    return try Funnel(folder: path)
+    let funnel = try Funnel(folder: path)
+    return funnel.isUnreachable ? nil : funnel
   }
 }

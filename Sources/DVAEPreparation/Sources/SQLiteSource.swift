@@ -63,6 +63,7 @@ private final class Query {
   // The remaining instructions of SQLite, pages and bytes of results. A damaged tree may have the same
   // pages many times, so a small file can have endless rows.
   private let budget = UnsafeMutablePointer<Int64>.allocate(capacity: 1)
+  private let allowed: Int
 
   // The budget of an empty file, and for each byte of a file. A column takes an instruction, its text, and
   // rarely a page of its own.
@@ -73,7 +74,8 @@ private final class Query {
 
   init(_ path: String, _ text: String) throws {
     self.path = path
-    budget.initialize(to: Int64(Self.least + Self.perByte * (FileSystem.size(path) ?? 0)))
+    allowed = Self.least + Self.perByte * min(FileSystem.size(path) ?? 0, 1 << 48)
+    budget.initialize(to: Int64(allowed))
     let opened = sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, nil)
     if opened == SQLITE_OK {
       dvae_sqlite_defend(database, Int32(ByteSource.longestLine))
@@ -82,9 +84,7 @@ private final class Query {
     guard opened == SQLITE_OK,
       sqlite3_prepare_v2(database, text, -1, &statement, nil) == SQLITE_OK
     else {
-      throw DVAEError(
-        .badData, file: path,
-        "expected an SQLite database with YFCC100M's table yfcc100m_dataset: \(message)")
+      throw failure("expected an SQLite database with YFCC100M's table yfcc100m_dataset")
     }
   }
 
@@ -102,13 +102,24 @@ private final class Query {
         sqlite3_column_text(statement, column).map { String(cString: $0) } ?? ""
       }
       budget.pointee -= Int64(row.reduce(Self.perPage * takePages()) { $0 + $1.utf8.count })
-      guard budget.pointee >= 0 else {
-        throw .malformed(path: path, problem: "the database has more rows than bytes for them")
-      }
+      guard budget.pointee >= 0 else { throw failure("") }
       return row
     case SQLITE_DONE: return nil
-    default: throw DVAEError(.badData, file: path, "the database cannot be read on: \(message)")
+    default: throw failure("the database cannot be read on")
     }
+  }
+
+  /// Returns the error of a query that cannot go on.
+  private func failure(_ problem: String) -> DVAEError {
+    guard budget.pointee >= 0 else {
+      return .limitExceeded(
+        path: path,
+        what:
+          "a database that takes more instructions, pages and bytes of text than \(Self.perByte) "
+          + "for each of its bytes (Query.perByte)", limit: allowed)
+    }
+    return DVAEError(
+      .badData, file: path, "\(problem): \(String(cString: sqlite3_errmsg(database)))")
   }
 
   /// Returns the number of pages that SQLite has looked at since the last call.
@@ -119,6 +130,4 @@ private final class Query {
       return sum + Int(current)
     }
   }
-
-  private var message: String { String(cString: sqlite3_errmsg(database)) }
 }

@@ -84,7 +84,8 @@ struct TableSource: PairSource {
     let names = fields.map(Self.name)
     func column(_ wanted: String?, _ known: [String]) -> Int? {
       if let wanted {
-        return fields.firstIndex(of: wanted) ?? names.firstIndex(of: Self.name(wanted))
+        let same = fields.firstIndex { Key($0) == Key(wanted) }
+        return same ?? names.firstIndex(of: Self.name(wanted))
       }
       return known.lazy.compactMap { names.firstIndex(of: $0) }.first
     }
