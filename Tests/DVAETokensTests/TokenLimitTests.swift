@@ -87,6 +87,61 @@ import DVAEWeights
     for _ in 0..<3 { #expect(try reader.next()?.get().grid.count == side * side) }
   }
 
+  /// Soft tokens in a sparse member of a tar are read with their holes, which are bounded.
+  @Test func softTokensInSparseMembersAreBounded() throws {
+    let soft = try #require(SoftTokens.Settings(topK: nil, margin: true))
+    var provenance = testProvenance(count: 1)
+    provenance.soft = soft
+    let side = 128
+    let grid = TokenGrid(height: side, width: side, tokens: .init(repeating: 5, count: side * side))
+    let margins = [Float](repeating: 0, count: side * side - 1) + [2]
+    let npy = NpyArray.encoded(margins, shape: [side, side])
+    let (first, last) = (Array(npy.prefix(512)), Array(npy.suffix(512)))
+    for (size, isRead) in [(npy.count, true), (1 << 30, false)] {
+      var tar: [UInt8] = []
+      var archive = TarWriter { tar += $0 }
+      try archive.append(name: ".provenance.json", jsonLine(provenance))
+      try archive.append(
+        name: "k.tokens.npy", NpyArray.encoded(grid.tokens, shape: [side, side]))
+      let pieces = [(0, first.count), (size - last.count, last.count)]
+      tar += Self.sparseHeader("k.margin.npy", pieces, size)
+      tar += first + last + [UInt8](repeating: 0, count: 1024)
+      try write(tar, to: folder("t.tar"))
+      if isRead {
+        var reader = try TokenReader(contentsOf: folder("t.tar"))
+        #expect(try reader.next()?.get().soft?.margins == margins)
+      } else {
+        expectRefusal("t.tar", .limitExceeded)
+      }
+    }
+  }
+
+  /// Returns the header of a sparse member as old GNU tar writes it.
+  private static func sparseHeader(
+    _ name: String, _ pieces: [(position: Int, count: Int)], _ size: Int
+  ) -> [UInt8] {
+    var header = [UInt8](repeating: 0, count: 512)
+    func put(_ text: String, at place: Int) {
+      header.replaceSubrange(place..<place + text.utf8.count, with: Array(text.utf8))
+    }
+    func octal(_ number: Int) -> String {
+      let digits = String(number, radix: 8)
+      return String(repeating: "0", count: 11 - digits.count) + digits + "\0"
+    }
+    put(name, at: 0)
+    put(octal(pieces.reduce(0) { $0 + $1.count }), at: 124)
+    put("        ", at: 148)
+    put("S", at: 156)
+    put("ustar  ", at: 257)
+    for (index, piece) in pieces.enumerated() {
+      put(octal(piece.position) + octal(piece.count), at: 386 + 24 * index)
+    }
+    put(octal(size), at: 483)
+    let sum = header.reduce(0) { $0 + Int($1) }
+    put(String(octal(sum).suffix(7)) + " ", at: 148)
+    return header
+  }
+
   /// After days of work it would be too late.
   @Test(arguments: [TokenFormat.safetensors, .npy, .tar]) func tooManyImagesAreRefusedAtOnce(
     _ format: TokenFormat
