@@ -202,7 +202,8 @@ let package = Package(
       name: "CDVAEFailingPlugin", dependencies: ["CDVAEPJRT"], path: "Tests/CDVAEFailingPlugin",
       cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
     tests("DVAEFilesTests", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
-    tests("DVAEEngineTests", ["DVAECPUEngine", "DVAEFiles", "DVAETensors"]),
+    tests("DVAETensorsTests", ["DVAETensors"]),
+    tests("DVAECPUEngineTests", ["DVAECPUEngine", "DVAEFiles", "DVAETensors"]),
     tests(
       "DVAEAcceleratorTests",
       ["DVAEAccelerator", "DVAEFiles", "DVAEProgram", "DVAETensors"]),
@@ -234,11 +235,12 @@ let package = Package(
       "DVAEPreparationTests",
       ["DVAEFiles", "DVAEImages", "DVAEPreparation", "DVAETensors", "DVAEWeb"]),
     tests(
-      "DVAEKitTests",
+      "DVAEDeviceModelTests",
       [
         "DVAEDeviceModel", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel", "DVAEProgram",
         "DVAETokens",
       ]),
+    tests("DVAEKitTests", ["DVAEFiles", "DVAEKit"]),
     tests(
       "DVAECommandsTests",
       [
