@@ -104,6 +104,14 @@ class Worker(Contender):
             self.wait(self.process)
 
 
+def check_bfloat16():
+    """Fails where PyTorch would emulate bfloat16, at ten and more times float32's time."""
+    import torch
+
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        raise Failed("this processor has no bfloat16 products")
+
+
 def array(path):
     """A function that reads an array file, without the axes of length 1."""
     import numpy

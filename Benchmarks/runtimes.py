@@ -15,7 +15,7 @@ import sys
 import numpy as np
 
 import photos
-from contenders import Failed, serve
+from contenders import Failed, check_bfloat16, serve
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "Utilities"))
@@ -137,6 +137,7 @@ class EagerBfloat16(Eager):
     def load(self, what, path, x):
         import torch
 
+        check_bfloat16()
         run = super().load(what, path, x)
 
         def lower():

@@ -9,7 +9,7 @@ import math
 import os
 import sys
 
-from contenders import serve
+from contenders import check_bfloat16, serve
 
 # Arguments of `Step`, by their names in the table.
 PEERS = {
@@ -71,6 +71,11 @@ class Step:
             self.torch._foreach_lerp_(self.average, self.parameters, 1 - 0.999)
 
 
+def prepare(case, peer, threads):
+    if PEERS[peer].get("bfloat16"):
+        check_bfloat16()
+    return Step(case, int(threads), **PEERS[peer]).run
+
+
 if __name__ == "__main__":
-    case, peer, threads, _ = sys.argv[1:]
-    serve(lambda: Step(case, int(threads), **PEERS[peer]).run, output="")
+    serve(lambda: prepare(*sys.argv[1:4]), output="")
