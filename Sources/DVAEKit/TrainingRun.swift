@@ -77,19 +77,17 @@ public struct TrainingRun: Sendable {
   }
 
   private func train(_ listener: Listener) throws -> TrainingOutcome {
+    var configuration = configuration
     var state: TrainingState
     if let saved = try folder.latest(warn: listener.warned) {
+      configuration.setOrigin(saved.configuration)
       try configuration.checkResumes(saved.configuration, run: folder.path)
       state = saved
       state.configuration = configuration
     } else {
-      let start = configuration.initialWeights
-      let path = configuration.located(start)
-      let weights =
-        try start.isEmpty
-        ? nil
-        : WeightsFiles(WeightsLocation(FileSystem.kind(path) == .missing ? start : path)).model
-      state = try TrainingState(configuration, startingFrom: weights)
+      let files = try configuration.initialFiles()
+      try configuration.setOrigin(files)
+      state = try TrainingState(configuration, startingFrom: files?.model)
     }
     let index = try SampleIndex(
       configuration.data.map(configuration.located), warn: listener.warned)
@@ -127,5 +125,15 @@ public struct TrainingRun: Sendable {
     func didValidate(_ record: ValidationRecord, _ pictures: ValidationPictures) {}
     func didSave(_ path: String, update: Int) {}
     func didNotice(_ warning: String) { warned(warning) }
+  }
+}
+
+extension TrainingConfiguration {
+  /// Opens the files of the initial weights; nil for random weights.
+  package func initialFiles() throws -> WeightsFiles? {
+    guard !initialWeights.isEmpty else { return nil }
+    let path = located(initialWeights)
+    let name = FileSystem.kind(path) == .missing ? initialWeights : path
+    return try WeightsFiles(WeightsLocation(name))
   }
 }

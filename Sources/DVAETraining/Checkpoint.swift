@@ -53,17 +53,19 @@ package enum Checkpoint {
   ///
   /// Memory for the state is allocated only after the file is known to hold all tensors.
   ///
-  /// - Throws: `DVAEError` or `DVAEError.checkpoint`, which names the damage.
+  /// - Throws: `DVAEError.checkpoint`, which names the damage; `DVAEError.checkpointVersion` for a
+  ///   file of another version; `DVAEError` if it cannot be read.
   package static func load(_ path: String) throws -> TrainingState {
     func bad(_ problem: String) -> DVAEError { .checkpoint(path: path, problem: problem) }
     let file = try WeightsFile.open(path)
+    let expected = file.metadata[Key.metadataChecksum]
+    let isWhole = expected == "\(checksum(file.metadata.map { ($0.key.text, $0.value) }))"
     let found = file.metadata[Key.format]
     guard found == format || found == formatWithoutMetadataChecksum else {
-      throw bad("expected '\(format)', found '\(found ?? "no format")'")
+      let problem = "expected '\(format)', found '\(found ?? "no format")'"
+      throw isWhole ? .checkpointVersion(path: path, problem: problem) : bad(problem)
     }
-    let expected = file.metadata[Key.metadataChecksum]
-    let metadata = file.metadata.map { ($0.key.text, $0.value) }
-    guard expected == "\(checksum(metadata))" || (expected == nil && found != format) else {
+    guard isWhole || (expected == nil && found != format) else {
       throw bad("the checksum of its metadata does not fit: they have changed since")
     }
     guard let update = file.metadata[Key.update].flatMap(Int.init),
@@ -76,7 +78,10 @@ package enum Checkpoint {
     do {
       configuration = try TrainingConfiguration(reading: configurationText.utf8, path: path)
       try configuration.validate()
-    } catch { throw bad("its configuration cannot be used: \(error)") }
+    } catch {
+      let problem = "its configuration cannot be used: \(error)"
+      throw isWhole ? .checkpointVersion(path: path, problem: problem) : bad(problem)
+    }
     guard (0...TrainingConfiguration.mostUpdates).contains(update) else {
       throw bad("update is \(update), expected 0 to \(TrainingConfiguration.mostUpdates)")
     }

@@ -8,35 +8,61 @@ import DVAEWeights
 package struct RunFolder: Sendable {
   /// The folder's path.
   package let path: String
-  private let lock: RunLock
+  /// Nil while the folder is only looked at.
+  private let lock: RunLock?
 
-  /// Opens or creates a run's folder.
+  /// Opens the folder of a run, or creates that of a new one.
   ///
-  /// - Throws: if it cannot be created or another process has it open.
+  /// - Throws: if it cannot be created, holds files that are not a run's, or another process has it
+  ///   open
   package init(_ path: String) throws {
-    self.path = path
+    _ = try Self.holdsRun(path)
+    self.path = Path(path).withoutTrailingSlashes.text
     for folder in [path, path + "/checkpoints", path + "/images"] {
       try FileSystem.makeFolder(folder)
     }
     lock = try RunLock(path + "/.run")
   }
 
-  /// Opens the folder of an existing run; nil if there is none.
+  /// Looks at the folder of a run, which another process may have open; it is not changed.
+  package init(readingOnly path: String) {
+    self.path = Path(path).withoutTrailingSlashes.text
+    lock = nil
+  }
+
+  /// Returns whether a folder holds a run, because its files may be replaced only then.
   ///
-  /// - Throws: if another process has it open
-  package static func existing(_ path: String) throws -> RunFolder? {
-    let isBegun = ["/config.json", "/checkpoints"].contains {
-      FileSystem.kind(path + $0) != .missing
+  /// - Throws: if it holds files that a run would replace, but which are not a run's
+  package static func holdsRun(_ path: String) throws -> Bool {
+    let folder = RunFolder(readingOnly: path)
+    if !folder.checkpoints().isEmpty { return true }
+    if FileSystem.kind(folder.configuration) != .missing {
+      do {
+        let json = try InputFile.contents(of: folder.configuration, limit: InputFile.settingsLimit)
+        _ = try TrainingConfiguration(reading: json, path: folder.configuration)
+        return true
+      } catch {
+        throw DVAEError.foreignFiles(
+          run: folder.path, file: folder.configuration, problem: error.problem)
+      }
     }
-    return isBegun ? try RunFolder(path) : nil
+    let files = folder.files.filter { FileSystem.kind($0) != .missing }
+    let folders = [folder.images, folder.path + "/checkpoints"].filter {
+      (try? FileSystem.names(in: $0))?.isEmpty == false
+    }
+    if let file = (files + folders).first {
+      throw DVAEError.foreignFiles(
+        run: folder.path, file: file, problem: "there are no settings of a run beside it")
+    }
+    return false
   }
 
   /// Creates the folder of a new run.
   ///
-  /// - Throws: if it cannot be created, or already holds a run
+  /// - Throws: if it cannot be created, or already holds a run or files that are not a run's
   package static func new(_ path: String) throws -> RunFolder {
     let folder = try RunFolder(path)
-    guard folder.checkpoints().isEmpty else {
+    guard try !holdsRun(path) else {
       throw DVAEError.cannotWrite(path: path, reason: "there is a run already")
     }
     return folder
@@ -44,23 +70,25 @@ package struct RunFolder: Sendable {
 
   /// Removes the files of the folder's run and opens it for a new one.
   ///
-  /// - Throws: if it cannot be created, another process has it open, or a file cannot be removed
+  /// - Throws: if it cannot be created, holds files that are not a run's, another process has it
+  ///   open, or a file cannot be removed
   package static func replacing(_ path: String) throws -> RunFolder {
     let folder = try RunFolder(path)
-    // Checkpoints go first: after a kill, the folder then holds no run.
+    // The settings go last, because they show that the other files are a run's.
     for name in ["checkpoints", "images"] {
       try FileSystem.removeFolder(path + "/" + name)
       try FileSystem.makeFolder(path + "/" + name)
     }
-    let files = [
-      folder.configuration, folder.metrics, folder.validation, folder.report, folder.modelCard,
-      folder.weights,
-    ]
-    for file in files { try FileSystem.remove(file) }
     for name in try FileSystem.names(in: path) where name.hasBytePrefix("events.out.tfevents.") {
       try FileSystem.remove(path + "/" + name)
     }
+    for file in folder.files { try FileSystem.remove(file) }
     return folder
+  }
+
+  /// The files of a run beside its checkpoints, pictures and events; the settings come last.
+  private var files: [String] {
+    [metrics, validation, report, modelCard, weights, configuration]
   }
 
   /// The resolved settings.
@@ -88,31 +116,40 @@ package struct RunFolder: Sendable {
   /// Lists the update counts of the checkpoints, newest first.
   package func checkpoints() -> [Int] {
     let names = try? FileSystem.names(in: path + "/checkpoints")
-    return (names ?? []).compactMap { name in
+    return (names ?? []).compactMap { name -> Int? in
       guard let digits = name.withoutByteSuffix(Self.checkpointSuffix) else { return nil }
-      return digits.utf8.allSatisfy { (48...57).contains($0) } ? Int(digits) : nil
+      // Other programs write numbered checkpoints too, but seldom with nine digits.
+      guard digits.utf8.count >= 9, digits.utf8.allSatisfy({ (48...57).contains($0) }) else {
+        return nil
+      }
+      return Int(digits)
     }.sorted(by: >)
   }
 
   /// Returns the state of the newest intact checkpoint; nil in the folder of a new run.
   ///
-  /// A damaged checkpoint is renamed to `.damaged`, so that it does not count among those to keep.
+  /// Checkpoints with damage are renamed to `.damaged` once an older one is found to be intact, so
+  /// that they do not count among those to keep.
   ///
   /// - Parameter warn: called with the reason for each checkpoint that was skipped
   /// - Returns: the state
-  /// - Throws: `DVAEError.noSoundCheckpoint` if all are damaged; if one cannot be opened
+  /// - Throws: `DVAEError.noSoundCheckpoint` if all are damaged; if one cannot be opened or is of
+  ///   another version of this package
   package func latest(warn: (String) -> Void) throws -> TrainingState? {
-    let updates = checkpoints()
-    for update in updates {
-      let path = checkpoint(update)
+    var damaged: [String] = []
+    for path in checkpoints().map(checkpoint) {
       do {
-        return try Checkpoint.load(path)
-      } catch let error as DVAEError where error.kind == .badData {
+        let state = try Checkpoint.load(path)
+        if lock != nil {
+          for path in damaged { try? FileSystem.rename(path, to: path + ".damaged") }
+        }
+        return state
+      } catch let error as DVAEError where error.kind == .badData && error.code != .otherVersion {
         warn("passing over a damaged checkpoint: \(error)")
-        try? FileSystem.rename(path, to: path + ".damaged")
+        damaged.append(path)
       }
     }
-    guard updates.isEmpty else { throw DVAEError.noSoundCheckpoint(run: self.path) }
+    guard damaged.isEmpty else { throw DVAEError.noSoundCheckpoint(run: self.path) }
     return nil
   }
 

@@ -1,4 +1,5 @@
 import DVAEFiles
+package import DVAEModel
 
 extension TrainingConfiguration {
   /// Returns a path of `data`, `validation` or `init`, relative to the current folder.
@@ -57,5 +58,20 @@ extension TrainingConfiguration {
     let name = path.utf8.dropFirst(isList ? 1 : 0)
     guard name.first != UInt8(ascii: "/") else { return path }
     return (isList ? "@" : "") + folder + "/" + String(decoding: name, as: UTF8.self)
+  }
+}
+
+extension TrainingConfiguration {
+  /// Records what the run's weights keep of the initial ones: the identity of a frozen encoder, and
+  /// the licence.
+  package mutating func setOrigin(_ files: WeightsFiles?) throws {
+    let encoder = isEncoderFrozen ? try files?.provenance(of: .encoder) : nil
+    frozenEncoder = encoder.map { $0.source ?? $0.sha256 }
+    licence = files?.licence
+  }
+
+  /// Copies these records from the run that is resumed.
+  package mutating func setOrigin(_ run: TrainingConfiguration) {
+    (frozenEncoder, licence) = (run.frozenEncoder, run.licence)
   }
 }

@@ -71,6 +71,8 @@ public struct TrainingConfiguration: Hashable, Codable, Sendable {
   public var folder: String?
   /// SHA-256 of the weights file whose encoder the run freezes; nil if the encoder is trained.
   public var frozenEncoder: String?
+  /// The licence of the initial weights, which the run's weights keep; nil if they state none.
+  public var licence: String?
 
   enum CodingKeys: String, CodingKey {
     case preset, architecture, updates
@@ -98,10 +100,11 @@ public struct TrainingConfiguration: Hashable, Codable, Sendable {
     case checkpointEvery = "checkpoint_every"
     case keep, folder
     case frozenEncoder = "frozen_encoder"
+    case licence
   }
 
   /// Keys that are omitted when they have no value.
-  static let optionalKeys = [CodingKeys.folder, .frozenEncoder].map(\.rawValue)
+  static let optionalKeys = [CodingKeys.folder, .frozenEncoder, .licence].map(\.rawValue)
 }
 
 extension TrainingConfiguration {

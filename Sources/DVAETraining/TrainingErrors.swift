@@ -3,6 +3,8 @@ public import DVAEFiles
 extension DVAEError.Code {
   /// The run was started with other settings.
   public static let settingsChanged = Self(rawValue: "settings-changed")
+  /// The checkpoint is intact, but of another version of this package.
+  public static let otherVersion = Self(rawValue: "other-version")
 }
 
 extension DVAEError {
@@ -28,6 +30,23 @@ extension DVAEError {
   /// Returns the error of a checkpoint from which its run cannot resume.
   package static func checkpoint(path: String, problem: String) -> DVAEError {
     DVAEError(.badData, file: path, problem)
+  }
+
+  /// Returns the error of an intact checkpoint that another version of this package has written.
+  package static func checkpointVersion(path: String, problem: String) -> DVAEError {
+    DVAEError(
+      .badData, code: .otherVersion, file: path,
+      "it is intact, but of another version: \(problem)",
+      advice: "resume the run with the version that wrote it")
+  }
+
+  /// Returns the error of a folder that cannot become a run's.
+  package static func foreignFiles(run: String, file: String, problem: String) -> DVAEError {
+    DVAEError(
+      .cannotCreate, file: run,
+      "the folder holds '\(Path(file).name)', which a run would replace and which is not a run's: "
+        + problem,
+      advice: "choose an empty folder")
   }
 
   /// Returns the error of a folder without an intact checkpoint.

@@ -17,9 +17,7 @@ extension TrainingState {
         Training(dvae: DVAE.version, update: update, configuration: configuration)),
     ]
     // Weights derived from others keep the others' licence.
-    if !configuration.initialWeights.isEmpty {
-      metadata[WeightsMetadata.licence] = WeightsFiles.licenceNote
-    }
+    metadata[WeightsMetadata.licence] = configuration.licence
     // The encoder is unchanged, so tokens of the source's encoder are this model's tokens.
     metadata[WeightsMetadata.source(.encoder)] = configuration.frozenEncoder
     try writeSafetensors(

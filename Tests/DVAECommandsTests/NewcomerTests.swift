@@ -53,15 +53,13 @@ import Testing
 
   /// Images of unsupported formats are failures, not ignored.
   @Test func otherFormatsAreCounted() async throws {
+    let photos = TemporaryFolder()
     for name in ["a.gif", "b.bmp", "c.TIFF"] {
-      try [UInt8](repeating: 1, count: 64).write(toFile: folder(name))
+      try [UInt8](repeating: 1, count: 64).write(toFile: photos(name))
     }
-    try bytes(Fixture.imageFiles[2]).write(toFile: folder("d.png"))
+    try bytes(Fixture.imageFiles[2]).write(toFile: photos("d.png"))
     let run = await dvae(
-      [
-        "tokenize", folder.path, "--output", folder("../\(UUID().uuidString).npy"), "--resolution",
-        "16",
-      ] + Self.tiny)
+      ["tokenize", photos.path, "--output", folder("t.npy"), "--resolution", "16"] + Self.tiny)
     #expect(run.status == 65 && run.errors.contains("3 of 4"), "\(run.errors)")
     for name in ["a.gif", "b.bmp", "c.TIFF"] { #expect(run.errors.contains(name)) }
   }

@@ -55,6 +55,22 @@ import Testing
     #expect(try Data(contentsOf: run.weights) == Data(contentsOf: whole.weights))
   }
 
+  /// Its tokens are those of the initial weights, so that these decode them too.
+  @Test func aFrozenEncoderKeepsItsIdentity() async throws {
+    let first = try TrainingRun(configuration(updates: 1), in: url("first"), threads: 1)
+    try await first.train()
+    let encoder = try WeightsFiles(.file(first.weights)).provenance(of: .encoder).sha256
+    var tuned = try configuration(updates: 2)
+    (tuned.initialWeights, tuned.frozen) = (Path(first.weights).text, ["encoder"])
+    for updates in [1, 2] {
+      tuned.updates = updates
+      let run = try TrainingRun(tuned, in: url("tuned"), threads: 1)
+      try await run.train()
+      let found = try WeightsFiles(.file(run.weights)).provenance(of: .encoder).source
+      #expect(found == encoder, "after \(updates)")
+    }
+  }
+
   @Test func otherSettingsDoNotResume() async throws {
     do {
       let run = try TrainingRun(configuration(updates: 1), in: url("run"), threads: 1)

@@ -176,7 +176,35 @@ import Testing
   @Test func allDamagedIsAnError() throws {
     try run.save(state(update: 2))
     try Data("torn".utf8).write(to: URL(filePath: run.checkpoint(2)))
-    #expect(throws: DVAEError.noSoundCheckpoint(run: run.path)) { try run.latest { _ in } }
+    // They stay where they are, so that the next attempt does not take the run for a new one.
+    for _ in 0..<2 {
+      #expect(throws: DVAEError.noSoundCheckpoint(run: run.path)) { try run.latest { _ in } }
+    }
+    #expect(run.checkpoints() == [2])
+  }
+
+  /// An older program must not pass over the checkpoints of a newer one, nor rename them.
+  @Test(arguments: [
+    ["format": "swift-dvae checkpoint 3"], ["configuration": #"{"recipe":"new"}"#],
+  ])
+  func checkpointsOfOtherVersionsAreKept(_ changed: [String: String]) throws {
+    try run.save(state(update: 1))
+    let file = try WeightsFile.open(run.save(state(update: 2)))
+    var metadata = Dictionary(uniqueKeysWithValues: file.metadata.map { ($0.key.text, $0.value) })
+    metadata.merge(changed) { $1 }
+    metadata["metadata_crc32c"] = nil
+    var bytes: [UInt8] = []
+    for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
+      bytes += Array(key.utf8) + [0] + Array(value.utf8) + [0]
+    }
+    metadata["metadata_crc32c"] = "\(CRC32C.of(bytes))"
+    let tensors = file.tensors.map { tensor in
+      SafetensorsEntry(tensor.name, .float32, shape: tensor.shape, .stored(tensor))
+    }
+    try writeSafetensors(run.checkpoint(3), tensors: tensors, metadata: metadata)
+    let error = #expect(throws: DVAEError.self) { try run.latest { _ in } }
+    #expect(error?.code == .otherVersion && error?.file == run.checkpoint(3))
+    #expect(run.checkpoints() == [3, 2, 1])
   }
 
   @Test func onlyTheNewestAreKept() throws {

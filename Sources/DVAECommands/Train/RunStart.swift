@@ -38,9 +38,10 @@ extension TrainCommand {
   func start(
     _ output: String?, processes: Int, note: (String) -> Void
   ) throws -> RunStart {
-    guard let output, !overwrite.overwrite, let folder = try RunFolder.existing(output) else {
+    guard let output, try RunFolder.holdsRun(output), !overwrite.overwrite else {
       return try newRun(in: nil, over: nil, processes, note)
     }
+    let folder = try printConfig ? RunFolder(readingOnly: output) : RunFolder(output)
     guard let saved = try folder.latest(warn: note) else {
       // The run ended before its first checkpoint and consists only of its settings.
       let settings = data.isEmpty ? folder.configuration : nil
@@ -70,14 +71,10 @@ extension TrainCommand {
     // The initial weights, which the settings file may name too, determine the architecture.
     var configuration = try options.newConfiguration(file: file, architecture: nil)
     configuration.setPaths(initialWeights: options.initialWeights)
-    let start = configuration.initialWeights
-    var files: WeightsFiles?
-    if !start.isEmpty {
-      let path = configuration.located(start)
-      files = try WeightsFiles(
-        WeightsLocation(FileSystem.kind(path) == .missing ? start : path))
+    let files = try configuration.initialFiles()
+    if let files {
       configuration = try options.newConfiguration(
-        file: file, architecture: files?.model.architecture)
+        file: file, architecture: files.model.architecture)
     }
     configuration.setPaths(
       data: data, validation: validation, initialWeights: options.initialWeights)
@@ -87,27 +84,31 @@ extension TrainCommand {
         configuration.microBatch, configuration.batchSize / processes)
     }
     try configuration.checkShares(among: processes)
-    if let files, configuration.isEncoderFrozen {
-      let encoder = try files.provenance(of: .encoder)
-      configuration.frozenEncoder = encoder.source ?? encoder.sha256
-    }
+    try configuration.setOrigin(files)
     for schedule in try options.fixedSchedules(configuration) {
       note("\(file ?? ""): sets the span of \(schedule) itself; --updates leaves it as it is")
     }
     return RunStart(folder: folder, configuration: configuration, weights: files?.model)
   }
 
-  /// Refuses a run inside a folder of training images, because its pictures would be trained on.
+  /// Refuses a run inside a folder of training images, because its pictures would be trained on,
+  /// and inputs inside a run that is to be replaced, because they would be removed.
   func refuseInput(_ configuration: TrainingConfiguration, _ output: String) throws {
+    let inputs = (configuration.data + configuration.validation).map(configuration.located)
     let above = FileIdentity.above(output)
-    let inputs = (configuration.data + configuration.validation).filter {
-      FileIdentity(configuration.located($0)).map(above.contains) ?? false
-    }
-    if let input = inputs.first {
+    if let input = inputs.first(where: { FileIdentity($0).map(above.contains) ?? false }) {
       throw DVAEError(
         .usage, file: output,
         "lies in the input folder \(input), so that the run's pictures would become "
           + "inputs: choose another")
+    }
+    guard overwrite.overwrite, let own = FileIdentity(output) else { return }
+    let weights = configuration.located(configuration.initialWeights)
+    let files = inputs + (FileSystem.kind(weights) == .missing ? [] : [weights])
+    if let input = files.first(where: { FileIdentity.above($0).contains(own) }) {
+      throw DVAEError(
+        .usage, file: output,
+        "holds the input \(input), which would be removed with the run: choose another")
     }
   }
 }

@@ -324,10 +324,10 @@ package struct FileIdentity: Hashable, Sendable {
 
   /// Returns the identities of a folder and all its ancestors.
   ///
-  /// A folder that does not exist yet is represented by its first existing ancestor.
+  /// A file, and a path that does not exist yet, is represented by the folder that it is in.
   package static func above(_ path: String) -> Set<FileIdentity> {
     var folder = path.isEmpty ? "." : path
-    while FileSystem.kind(folder) == .missing { folder = Path(folder).folder.text }
+    while FileSystem.kind(folder) != .folder { folder = Path(folder).folder.text }
     var above: Set<FileIdentity> = []
     while let identity = FileIdentity(folder), above.insert(identity).inserted { folder += "/.." }
     return above

@@ -1,0 +1,99 @@
+import DVAEKit
+import DVAETestSupport
+import DVAETraining
+import Foundation
+import Testing
+
+/// The folder of `dvae train`: a run replaces only the files of a run.
+@Suite struct TrainFolderTests {
+  let folder = TemporaryFolder()
+  private var run: String { folder("run") }
+
+  private func train(_ arguments: [String]) async -> (status: Int32, output: String, errors: String)
+  {
+    await dvae(["train"] + TrainCommandTests.small + ["--updates", "2"] + arguments)
+  }
+
+  @Test(arguments: [
+    ["config.json"], ["images/a.jpg"], ["checkpoints/1.safetensors"], ["checkpoints/epoch.pt"],
+    ["weights.safetensors"], ["report.html"], ["metrics.csv"], ["model-card.md", "notes.txt"],
+  ])
+  func filesOfOthersAreKept(_ names: [String]) async throws {
+    for name in names {
+      let path = URL(fileURLWithPath: run + "/" + name)
+      try FileManager.default.createDirectory(
+        at: path.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try Data(#"{"model": "mine"}"#.utf8).write(to: path)
+    }
+    let before = try FileManager.default.subpathsOfDirectory(atPath: run).sorted()
+    for more in [[], ["--overwrite"]] {
+      let result = await train(["--data"] + Fixture.imageFiles + ["--output", run] + more)
+      #expect(result.status == 73, "\(result.errors)")
+      #expect(result.errors.contains("'\(names[0].prefix { $0 != "/" })'"), "\(result.errors)")
+      #expect(try FileManager.default.subpathsOfDirectory(atPath: run).sorted() == before)
+      for name in names {
+        #expect(try bytes(run + "/" + name) == Array(#"{"model": "mine"}"#.utf8), "\(name)")
+      }
+    }
+  }
+
+  @Test func aRunIsReplacedAndOtherFilesStay() async throws {
+    #expect(await train(["--data"] + Fixture.imageFiles + ["--output", run]).status == 0)
+    try Data("mine".utf8).write(to: URL(fileURLWithPath: run + "/notes.txt"))
+    let again = await train(
+      ["--data"] + Fixture.imageFiles + ["--output", run + "/", "--overwrite", "--seed", "5"])
+    #expect(again.status == 0, "\(again.errors)")
+    #expect(String(decoding: try bytes(run + "/notes.txt"), as: UTF8.self) == "mine")
+    #expect(try #require(try RunFolder(run).latest { _ in }).configuration.seed == 5)
+    // A slash at the end of the folder's name is no part of the name.
+    let card = String(decoding: try bytes(run + "/model-card.md"), as: UTF8.self)
+    #expect(card.contains("# Model card: run\n"), "\(card.prefix(300))")
+  }
+
+  @Test func inputsInsideTheRunAreNotRemoved() async throws {
+    #expect(await train(["--data"] + Fixture.imageFiles + ["--output", run]).status == 0)
+    let before = try FileManager.default.subpathsOfDirectory(atPath: run).sorted()
+    let weights = run + "/weights.safetensors"
+    for inputs in [
+      ["--data", run + "/images"], ["--data"] + Fixture.imageFiles + ["--init", weights],
+      ["--data"] + Fixture.imageFiles + ["--validation", run + "/images/000000002.png"],
+    ] {
+      let result = await dvae(
+        ["train", "--preset", "tiny", "--updates", "1", "--output", run, "--overwrite"] + inputs)
+      #expect(result.status == 64 && result.errors.contains(run), "\(result.errors)")
+      #expect(result.errors.contains("would be removed"), "\(result.errors)")
+      #expect(try FileManager.default.subpathsOfDirectory(atPath: run).sorted() == before)
+    }
+  }
+
+  /// Settings can be looked at while the run goes on, and looking changes nothing.
+  @Test func printingSettingsLeavesTheRunAlone() async throws {
+    #expect(await train(["--data"] + Fixture.imageFiles + ["--output", run]).status == 0)
+    let open = try RunFolder(run)
+    try Data("torn".utf8).write(to: URL(fileURLWithPath: open.checkpoint(9)))
+    let printed = await dvae("train", "--output", run, "--keep", "9", "--print-config")
+    #expect(printed.status == 0, "\(printed.errors)")
+    #expect(printed.output.contains("\"keep\" : 9"))
+    #expect(open.checkpoints() == [9, 2])
+  }
+
+  @Test func theLicenceOfTheInitialWeightsIsKept() async throws {
+    func tuned(_ name: String, from weights: String) async throws -> String? {
+      let result = await dvae(
+        [
+          "train", "--init", weights, "--freeze", "encoder", "--output", folder(name), "--preset",
+          "tiny", "--updates", "1", "--batch-size", "1", "--resolution", "32",
+          "--validation-images", "1", "--validation-resolution", "32", "--data",
+        ] + Fixture.imageFiles)
+      #expect(result.status == 0, "\(result.errors)")
+      let weights = folder(name) + "/weights.safetensors"
+      return try WeightsFiles(WeightsLocation(weights)).licence
+    }
+    #expect(await train(["--data"] + Fixture.imageFiles + ["--output", run]).status == 0)
+    #expect(try await tuned("own", from: run + "/weights.safetensors") == nil)
+    // Weights of the class that OpenAI's files hold ask for the note.
+    #expect(try await tuned("released", from: Fixture.tiny)?.contains("OpenAI") == true)
+    let second = try await tuned("second", from: folder("released") + "/weights.safetensors")
+    #expect(second?.contains("OpenAI") == true)
+  }
+}
