@@ -252,12 +252,6 @@ let package = Package(
   cLanguageStandard: .c17
 )
 
-// The documentation's builder, only where it is asked for: `make docs`.
-if Context.environment["DVAE_DOCS"] != nil {
-  package.dependencies.append(
-    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"))
-}
-
 // The fuzzing program, only where it is asked for: `make fuzz`. It is a target of this package, because it calls
 // `package` declarations, which other packages cannot see.
 if Context.environment["DVAE_FUZZ"] != nil {
