@@ -100,6 +100,7 @@ import Testing
     let drawn = try run(
       arguments + ["--output", folder("a.npy"), "--sheet", folder("sheet.png"), "--seed", "3"])
     try #require(drawn.status == 0, "\(drawn.output)")
+    #expect(!drawn.output.contains("did not occur"))
     let given = try TokenReader(contentsOf: tokens).map { try $0.get().grid }
     let grids = try TokenReader(contentsOf: folder("a.npy")).map { try $0.get().grid }
     #expect(
@@ -116,6 +117,24 @@ import Testing
     #expect(again.status == 0)
     let bytes = { (name: String) in try Data(contentsOf: URL(fileURLWithPath: folder(name))) }
     #expect(try bytes("a.npy") == bytes("b.npy"))
+  }
+
+  @Test func givenTokensThatDidNotOccurAreCounted() throws {
+    let model = folder("model.safetensors")
+    let learned = try run(
+      ["train", try write(lawful: true), "--output", model, "--updates", "2"] + small)
+    try #require(learned.status == 0, "\(learned.output)")
+    var provenance = testProvenance(count: 1)
+    provenance.grid = [8, 8]
+    let writer = try TokenWriter(folder("other.npy"), format: .npy, provenance: provenance)
+    let tokens = [UInt16](repeating: 103, count: 62) + [999, 4]
+    try writer.append(
+      TokenRecord(key: "a", .tokens(TokenGrid(height: 8, width: 8, tokens: tokens))))
+    try writer.finish()
+    let drawn = try run(
+      ["sample", model, "--complete", folder("other.npy"), "--output", folder("a.npy")])
+    #expect(drawn.status == 0)
+    #expect(drawn.output.contains("2 tokens of the given pictures did not occur"))
   }
 
   @Test func aRunThatWasStoppedGoesOnToTheSameBits() throws {

@@ -75,7 +75,13 @@ struct Sample: ParsableCommand {
     let shape = file.transformer.shape
     let pass = Pass(try CPUEngine(threads: threads), parameters: file.state.average)
     let sampler = Sampler(temperature: temperature, topK: topK, seed: seed)
-    let given = try complete.map { try file.read($0, skip: skip, count: count) } ?? []
+    let (given, unseen) =
+      try complete.map { try file.read($0, skip: skip, count: count) } ?? ([], 0)
+    if unseen > 0 {
+      warn(
+        "\(unseen) tokens of the given pictures did not occur in training; \(file.tokens[0]) "
+          + "stands for them")
+    }
     let beginnings =
       complete == nil
       ? Array(repeating: [], count: count)

@@ -121,23 +121,29 @@ extension ModelFile {
   ///   - path: a token file of the dVAE whose tokens the model has learned
   ///   - skip: the number of images to skip
   ///   - count: the largest number of images
-  /// - Returns: T codes for each
+  /// - Returns: T codes for each; and how many tokens of the images have no code, because they did
+  ///   not occur in training: the first code stands for them
   /// - Throws: if images are too small or of another dVAE
-  package func read(_ path: String, skip: Int, count: Int) throws -> [[Int32]] {
+  package func read(
+    _ path: String, skip: Int, count: Int
+  ) throws -> (pictures: [[Int32]], unseen: Int) {
     let reader = try TokenReader(contentsOf: path)
     if let other = reader.provenance, other.weights.sha256 != provenance.weights.sha256 {
       throw DVAEError(.badData, file: path, "its tokens are of another dVAE than the model's")
     }
     let shape = transformer.shape
     let codes = Dictionary(uniqueKeysWithValues: zip(tokens, Int32(0)...))
-    return try reader.dropFirst(skip).prefix(count).map { item in
+    var unseen = 0
+    let pictures = try reader.dropFirst(skip).prefix(count).map { item in
       let item = try item.get()
       guard item.grid.height >= shape.rows, item.grid.width >= shape.columns else {
         throw DVAEError(
           .badData, file: path, expected: "\(shape.rows)×\(shape.columns) tokens at least",
           found: "\(item.grid.height)×\(item.grid.width)")
       }
+      unseen += item.grid.tokens.count { codes[$0] == nil }
       return TokenPictures.Picture(item.grid, codes).middle(shape)
     }
+    return (pictures, unseen)
   }
 }
