@@ -91,7 +91,7 @@ class Peer:
     @torch.no_grad()
     def reconstruct(self, pixels):
         """Bytes [256, 256, 3] to their hard tokens and to the picture of those."""
-        x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+        x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
         self.network.image_size = pixels.shape[0]
         tokens = self.network.get_codebook_indices(x)
         picture = (self.network.decode(tokens)[0] * 0.5 + 0.5).clamp(0, 1) * 255
