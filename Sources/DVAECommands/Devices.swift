@@ -11,7 +11,7 @@ struct DevicesCommand: AsyncParsableCommand {
     abstract: "List the available devices, and how to install missing ones.",
     discussion: """
       'cpu' is this program's own engine. The others are PJRT plugins, which compile for GPUs and \
-      TPUs; a plugin is installed by 'Scripts/install-device.sh NAME', named in the variable \
+      TPUs; a plugin is installed by 'Scripts/install-device.sh NAME' of the source, named in the variable \
       PJRT_NAMES_AND_LIBRARY_PATHS (name:path,name:path) or found in the active Python environment.
 
       Example:

@@ -120,7 +120,7 @@ struct InterruptedJobOptions: ParsableArguments {
 
 /// The option to print less.
 struct QuietOption: ParsableArguments {
-  @Flag(name: .shortAndLong, help: "Show no progress; errors are still reported.")
+  @Flag(name: .shortAndLong, help: "Show no progress; notes and errors are still reported.")
   var quiet = false
 }
 

@@ -7,8 +7,8 @@ import DVAETraining
 struct TrainOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The recipe to start from: paper (as published), starter (hours on a few cores), tiny "
-        + "(minutes); default starter.", valueName: "paper|starter|tiny"),
+      "The recipe to start from: paper (as published), starter (an hour or more on one core), "
+        + "tiny (minutes); default starter.", valueName: "paper|starter|tiny"),
     completion: .list(TrainingConfiguration.presets.keys.sorted()))
   var preset: String?
 
