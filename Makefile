@@ -10,7 +10,7 @@ bench:   ; @Scripts/bench.sh $(ARGUMENTS)
 build:   ; @Scripts/build.sh $(PRODUCT)
 install:   ; @Scripts/install.sh
 uninstall: ; @Scripts/install.sh --uninstall
-format:  ; @swift format --in-place --recursive --parallel Package.swift Sources Tests Snippets
+format:  ; @swift format --in-place --recursive --parallel Package.swift Sources Tests Examples Snippets
 lint:    ; @Scripts/lint.sh
 docs:    ; @Scripts/docs.sh
-clean:   ; @rm -rf .build demo-output bench-venv accelerator-venv
+clean:   ; @rm -rf .build Examples/Client/.build demo-output bench-venv accelerator-venv*

@@ -59,7 +59,7 @@ class DeviceTask(Task):
 
 
 def printed(*command):
-    """What a command prints; its failure ends the benchmark."""
+    """Returns the output of a command; its failure ends the benchmark."""
     return subprocess.run([str(word) for word in command], check=True, text=True, stdout=subprocess.PIPE).stdout
 
 

@@ -9,18 +9,10 @@ source "$(dirname "$0")/../Scripts/common.sh"
 if [[ " $* " == *" --help "* || " $* " == *" -h "* ]]; then
   exec python3 Benchmarks/accelerator.py --help
 fi
-venv=${DVAE_BENCH_VENV:-accelerator-venv}
-if [[ ! -e $venv/.complete && -z ${DVAE_BENCH_VENV:-} ]]; then
-  say "installing PyTorch and JAX into $venv (several GB)"
-  python3 -m venv "$venv"
-  jax='jax[cuda13]'
-  if [[ " $* " == *" --quick "* ]]; then jax=jax; fi
-  # JAX by itself: one that cannot be installed here is named in the table and costs only its own rows.
-  "$venv/bin/pip" install --quiet --constraint Benchmarks/requirements.txt torch numpy pillow attrs requests
-  "$venv/bin/pip" install --quiet "$jax" || say "JAX could not be installed"
-  # Its own requirements are of 2021.
-  "$venv/bin/pip" install --quiet --no-deps DALL-E==0.1
-  touch "$venv/.complete"
+jax='jax[cuda13]' venv=${DVAE_BENCH_VENV:-accelerator-venv}
+if [[ " $* " == *" --quick "* ]]; then jax=jax venv=${DVAE_BENCH_VENV:-accelerator-venv-quick}; fi
+if [[ -z ${DVAE_BENCH_VENV:-} ]]; then
+  peer_environment "$venv" torch numpy pillow attrs requests "$jax"
 fi
 if [[ -z ${DVAE:-} ]]; then
   Scripts/build.sh dvae >&2

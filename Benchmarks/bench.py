@@ -191,7 +191,7 @@ class Bench:
 
 
 def run(*command):
-    """What a command prints; its failure ends the benchmark."""
+    """Returns the output of a command; its failure ends the benchmark."""
     words = [str(word) for word in command]
     return subprocess.run(words, check=True, text=True, stdout=subprocess.PIPE).stdout
 

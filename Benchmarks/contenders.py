@@ -1,4 +1,4 @@
-"""What a row of the table times: a program, or a peer's runtime in a process of its own.
+"""The contenders of the table, one for each row: a program, or a peer's runtime in a process of its own.
 
 A contender does its task once when `measure` is called. Each one has its own process, so that thread
 pools do not fight, the peak memory is its own, and one that fails costs only its own row.

@@ -1,4 +1,4 @@
-"""What `dvae prepare` costs beside the image decoders, and how much memory it takes.
+"""The processor time of `dvae prepare` beside that of the image decoders, and its memory.
 
   swift build -c release
   python3 Benchmarks/prepare.py [--photos Examples/photos] [--repeats 5] [--rows 1000 1000000]

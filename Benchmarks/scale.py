@@ -1,4 +1,4 @@
-"""What a pair costs `dvae`, in processor time: to fetch and filter, to merge, to tokenize.
+"""The processor time of a pair in `dvae`: to fetch and filter, to merge, to tokenize.
 
   swift build -c release
   python3 Benchmarks/scale.py [--photos Examples/photos] [--pairs 2000] [--images 100000] [--tokens 64]

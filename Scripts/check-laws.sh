@@ -15,7 +15,7 @@ law() { # law TEXT HITS: every line of HITS breaks the law TEXT
 # Searches code lines with file and number, without comments: search_code PATTERN GREP-ARGUMENT...
 search_code() {
   grep -rnE --include='*.swift' --include='*.[ch]' --include='*.inc' "$@" |
-    grep -vE '^[^:]+:[0-9]+:[[:space:]]*(//|\*|/\*)' || true
+    grep -vE '^[^:]+:[0-9]+:[[:space:]]*(//|\*|/\*)' || (($? == 1))
 }
 
 # Arrows point down: a module imports only modules of a lower level. The levels are in
@@ -46,36 +46,36 @@ law "a module imports only modules of a lower level" "${upward%$'\n'}"
 
 # The trainer accepts any batch source; the one that reads images is separate.
 law "of training, only its Data folder imports DVAEImages" \
-  "$(search_code 'import +DVAEImages' Sources/DVAETraining | grep -v '^Sources/DVAETraining/Data/' || true)"
+  "$(search_code 'import +DVAEImages' Sources/DVAETraining | grep -v '^Sources/DVAETraining/Data/' || (($? == 1)))"
 
 # Escaping and the style of pages live in one place.
 law "only DVAEReports writes HTML" \
   "$(search_code '<(!doctype|/?(html|head|body|h[1-6]|p|div|span|table|t[rhd]|ul|ol|li|a|b|i|svg|img|figure|details|style|script|pre))[ >]' \
-    Sources | grep -v '^Sources/DVAEReports/' || true)"
+    Sources | grep -v '^Sources/DVAEReports/' || (($? == 1)))"
 
 law "only CDVAEKernels includes intrinsics headers" \
-  "$(search_code '(include|import).*(intrin|arm_neon|arm_sve)' Sources | grep -v '^Sources/CDVAEKernels/' || true)"
+  "$(search_code '(include|import).*(intrin|arm_neon|arm_sve)' Sources | grep -v '^Sources/CDVAEKernels/' || (($? == 1)))"
 
 law "only DVAECommands prints or exits" \
   "$(search_code '(^|[^[:alnum:]_.])(print|debugPrint|dump|puts|fputs|printf|fprintf|exit|_exit|abort)\(|FileHandle\.standard(Output|Error)' \
-    Sources | grep -vE '^Sources/(DVAECommands|dvae)/' || true)"
+    Sources | grep -vE '^Sources/(DVAECommands|dvae)/' || (($? == 1)))"
 
 law "only the floor knows the file system: other modules use its files" \
-  "$(search_code 'FileManager|contentsOfFile|Data\(contentsOf' --exclude-dir=DVAEFiles Sources || true)"
+  "$(search_code 'FileManager|contentsOfFile|Data\(contentsOf' --exclude-dir=DVAEFiles Sources || (($? == 1)))"
 
 law "a target's name has the package's prefix: SwiftPM refuses two of one name in a build" \
   "$(
     cd Sources || exit
-    printf '%s\n' * | grep -vE '^(C?DVAE[A-Za-z]|dvae$)' || true
+    printf '%s\n' * | grep -vE '^(C?DVAE[A-Za-z]|dvae$)' || (($? == 1))
   )"
 
 law "there is one public error type, DVAEError" \
   "$(search_code 'public +(enum|struct|final class) +[A-Za-z]+ *:[^{]*[ ,]Error\b' Sources |
-    grep -v 'DVAEFiles/Errors/DVAEError.swift' || true)"
+    grep -v 'DVAEFiles/Errors/DVAEError.swift' || (($? == 1)))"
 
 law "library text does not speak of command-line options" \
   "$(search_code '"[^"]*--[a-z]+[a-z-]*' --exclude-dir=DVAECommands --exclude-dir=dvae Sources |
-    grep -vE 'xla_|^Sources/DVAEReports/' || true)"
+    grep -vE 'xla_|^Sources/DVAEReports/' || (($? == 1)))"
 
 law "no source file has more than 400 lines" \
   "$(find Sources Tests -type f \( -name '*.swift' -o -name '*.[ch]' -o -name '*.inc' \) \
@@ -84,21 +84,21 @@ law "no source file has more than 400 lines" \
 # A property is a noun phrase and a function a verb: "What" hides the subject of a comment.
 law "no comment begins with What" \
   "$(grep -rnE --include='*.swift' --include='*.[ch]' --include='*.inc' --include='*.sh' --include='*.py' \
-    '^[[:space:]]*(///?|#|/?\*+)[[:space:]]*What\b' \
-    Sources Tests Snippets Examples Scripts Utilities Benchmarks || true)"
+    '((^[[:space:]]*|[[:space:]])(///?|#|/?\*+)[[:space:]]*|^[[:space:]]*""")What\b' \
+    Sources Tests Snippets Examples Scripts Utilities Benchmarks || (($? == 1)))"
 
 # The README shows the snippet that the package compiles, word for word.
 if [[ -f README.md && -f Snippets/FiveLines.swift ]]; then
   shown=$(awk '/^```swift$/ { on = 1; next } /^```$/ { on = 0 } on' README.md)
   law "the README's Swift block is Snippets/FiveLines.swift" \
-    "$(diff <(printf '%s\n' "$shown") Snippets/FiveLines.swift || true)"
+    "$(diff <(printf '%s\n' "$shown") Snippets/FiveLines.swift || (($? == 1)))"
 fi
 
 # Every idea in ARCHITECTURE.md's table is declared where the table says, and nowhere else.
 homes=$(awk -F'`' '/^## / { on = /Where each idea lives/ } on && NF == 5 { print $2, $4 }' ARCHITECTURE.md)
 strays=$(while read -r name file; do
   found=$(grep -rlE --include='*.swift' \
-    "^((public|package|final|indirect) )*(struct|class|enum|protocol|actor|func) $name\\b" Sources || true)
+    "^((public|package|final|indirect) )*(struct|class|enum|protocol|actor|func) $name\\b" Sources || (($? == 1)))
   [[ $found == "Sources/$file" ]] || echo "$name: expected in Sources/$file, found in ${found:-no file}"
 done <<<"$homes")
 law "each idea of ARCHITECTURE.md's table is declared once, where the table says" "$strays"
@@ -108,7 +108,7 @@ public=$(grep -rhoE --include='*.swift' '^public (final )?(struct|class|enum|pro
   awk '{ print $NF }' | sort)
 listed=$(awk -F'`' '/^\| `/ { print $2 }' docs/library.md | sort)
 law "docs/library.md lists what is public (<: in the code alone, >: on the page alone)" \
-  "$(diff <(echo "$public") <(echo "$listed") | grep '^[<>]' || true)"
+  "$(diff <(echo "$public") <(echo "$listed") | grep '^[<>]' || (($? == 1)))"
 
 # Links in Markdown: a relative target is a file of the repository, and an anchor one of its headings.
 anchors() { # anchors FILE: the anchors of its headings, as GitHub makes them
@@ -116,7 +116,7 @@ anchors() { # anchors FILE: the anchors of its headings, as GitHub makes them
     sed -E 's/^#+ +//; s/\[([^]]*)\]\([^)]*\)/\1/g; s/[^[:alnum:] _-]//g; s/ /-/g' | tr '[:upper:]' '[:lower:]'
 }
 broken_links=$(git ls-files '*.md' | while read -r page; do
-  awk '/^```/ { code = !code } !code' "$page" | { grep -oE '\]\([^) ]+\)' || true; } | sed 's/^](//; s/)$//' |
+  awk '/^```/ { code = !code } !code' "$page" | { grep -oE '\]\([^) ]+\)' || (($? == 1)); } | sed 's/^](//; s/)$//' |
     while read -r link; do
       [[ $link =~ ^[a-z]+: ]] && continue
       path=${link%%#*} target=$page

@@ -52,7 +52,10 @@ case $# in
       exit
     fi
     names=("$1")
-    if [[ $1 == all ]]; then mapfile -t names < <("$program"); fi
+    if [[ $1 == all ]]; then
+      list=$("$program")
+      mapfile -t names <<<"$list"
+    fi
     for name in "${names[@]}"; do fuzz "$name" "$2"; done
     ;;
 esac

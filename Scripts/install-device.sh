@@ -8,7 +8,7 @@ source "$(dirname "$0")/common.sh"
 
 case ${1:-} in
 cpu-xla) packages=(lammps-jax-pjrt-cpu==0.11.2) ;; # XLA for this CPU, Linux on x86-64
-cuda) # What jax-cuda13-plugin asks for
+cuda) # The requirements of jax-cuda13-plugin
   packages=(jax-cuda13-pjrt==0.12.0.1 'nvidia-cublas>=13.0.0.19,<14' 'nvidia-cuda-cupti>=13.0.48,<14'
     'nvidia-cuda-nvcc>=13.0.48,<14' 'nvidia-cuda-runtime>=13.0.48,<14' 'nvidia-cudnn-cu13>=9.12.0.46,<10'
     'nvidia-cufft>=12.0.0.15,<13' 'nvidia-cusolver>=12.0.3.29,<13' 'nvidia-cusparse>=12.6.2.49,<13'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the program under PREFIX (default /usr/local) with the starter model, the service's page,
 # manual pages and completions for bash, zsh and fish; install.sh --uninstall removes them. DESTDIR
-# is prepended to PREFIX; DVAE names an existing program.
+# is prepended to PREFIX; DVAE names an existing program, TRAITS package traits to build it with.
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 
@@ -32,13 +32,15 @@ if [[ ${1:-} == --uninstall ]]; then
 fi
 
 if [[ -z ${DVAE:-} ]]; then
-  Scripts/setup.sh
-  build --product dvae
-  DVAE=$(build --show-bin-path)/dvae
+  Scripts/build.sh
+  DVAE=$(build --show-bin-path ${TRAITS:+--traits "$TRAITS"})/dvae
 fi
+[[ -x $DVAE ]] || fail "there is no program $DVAE"
+writable() { mkdir -p "$@" && for folder; do [[ -w $folder ]] || return; done; }
+writable "$root/bin" "$man" "$share" || fail "cannot write to $root; choose another PREFIX, or use sudo"
 # Remove the pages of commands that no longer exist.
 remove
-mkdir -p "$root/bin" "$man" "$share" || fail "cannot write to $root; choose another PREFIX, or use sudo"
+mkdir -p "$share"
 install -m 755 "$DVAE" "$root/bin/dvae"
 install -m 644 Sources/*/Resources/* "$share"
 for ((i = 0; i < ${#completions[@]}; i += 2)); do

@@ -12,9 +12,11 @@ major=${version%%.*} minor=${version##*.}
 ((${major:-0} > 6 || (${major:-0} == 6 && ${minor:-0} >= 2))) ||
   fail "found Swift ${version:-of unknown version}, need 6.2 or newer: https://www.swift.org/install"
 
+modules=(libjpeg libpng libwebp libcurl sqlite3 zlib)
+# Apple's systems have CryptoKit instead.
+if [[ $(uname) != Darwin ]]; then modules+=(libcrypto); fi
 libraries_found() { # libraries_found FURTHER...
-  command -v pkg-config >/dev/null &&
-    pkg-config --exists libjpeg libpng libwebp libcurl libcrypto sqlite3 zlib "$@" && bzip2_found
+  command -v pkg-config >/dev/null && pkg-config --exists "${modules[@]}" "$@" && bzip2_found
 }
 # Some systems have no pkg-config file for it, so ask the toolchain's own compiler.
 bzip2_found() {
@@ -24,27 +26,14 @@ bzip2_found() {
 }
 if libraries_found "$@"; then exit 0; fi
 
-as_root() {
-  if ((EUID == 0)); then
-    "$@"
-  elif command -v sudo >/dev/null; then
-    sudo "$@"
-  else
-    fail "not root and no sudo: as root, run: $*"
-  fi
-}
-
 if command -v brew >/dev/null; then
   say "installing libjpeg-turbo, libpng, libwebp and pkg-config with brew"
   brew install pkgconf jpeg-turbo libpng webp "$@"
 elif command -v apt-get >/dev/null; then
   packages=(pkg-config libjpeg-dev libpng-dev libwebp-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libbz2-dev
     zlib1g-dev "${@/%/-dev}")
-  say "installing ${packages[*]} with apt-get"
-  install=(env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends)
-  as_root "${install[@]}" "${packages[@]}" ||
-    { as_root apt-get update && as_root "${install[@]}" "${packages[@]}"; }
+  apt_install "${packages[@]}"
 else
   fail "install the development files of libjpeg-turbo, libpng, libwebp, libcurl, libcrypto, sqlite3, bzip2, zlib, $* and pkg-config"
 fi
-libraries_found "$@" || fail "pkg-config still does not find libjpeg, libpng, libwebp, libcurl, libcrypto, sqlite3, zlib, bzip2 or $*"
+libraries_found "$@" || fail "pkg-config still does not find ${modules[*]}, bzip2 or $*"

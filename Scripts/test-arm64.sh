@@ -5,9 +5,7 @@
 source "$(dirname "$0")/common.sh"
 
 if ! command -v qemu-aarch64 >/dev/null || ! command -v aarch64-linux-gnu-gcc >/dev/null; then
-  say "installing qemu-user and gcc-aarch64-linux-gnu with apt-get"
-  apt-get install --yes --no-install-recommends qemu-user gcc-aarch64-linux-gnu \
-    libc6-dev-arm64-cross
+  apt_install qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 fi
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT

@@ -5,10 +5,8 @@
 # shellcheck source=Scripts/common.sh
 source "$(dirname "$0")/common.sh"
 
-if ! command -v mpirun >/dev/null; then
-  say "installing libopenmpi-dev and openmpi-bin with apt-get"
-  apt-get install --yes --no-install-recommends libopenmpi-dev openmpi-bin
-fi
+Scripts/setup.sh
+if ! command -v mpirun >/dev/null; then apt_install libopenmpi-dev openmpi-bin; fi
 say "building with the trait MPI"
 build=${1:-.build/mpi}
 build --product dvae --traits MPI --scratch-path "$build"

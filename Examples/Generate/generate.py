@@ -59,7 +59,7 @@ class GPT(nn.Module):
         return self.logits(self.norm(self.blocks(self.tokens(x) + place)))
 
     def shifted(self, sequences):
-        """What the model sees at each position: the token before it."""
+        """The token before each position, which the model sees there."""
         begin = torch.full_like(sequences[:, :1], self.begin)
         return torch.cat([begin, sequences[:, :-1]], dim=1)
 

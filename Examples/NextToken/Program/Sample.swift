@@ -37,7 +37,7 @@ struct Sample: ParsableCommand {
   @Option(help: "Pictures to draw; with --complete, pictures to complete.")
   var count = 24
 
-  @Option(help: "Pictures of the file to pass over.")
+  @Option(help: "Pictures of the file to skip.")
   var skip = 0
 
   @Option(help: "Pictures in a row of the sheet; with --complete, drawings of each picture.")
@@ -46,16 +46,16 @@ struct Sample: ParsableCommand {
   @Option(help: "Below 1, likely tokens become more likely still.")
   var temperature = 1.0
 
-  @Option(help: "Codes that a token is drawn from: the most likely.")
+  @Option(help: "Sample from this many most likely codes.")
   var topK = 256
 
   @Option(help: "The dVAE that paints the tokens: a name or a path, as of dvae decode.")
   var weights = "starter"
 
-  @Option(help: "Threads (default: one per core); they do not show in the result.")
+  @Option(help: "Threads (default: one per core); the result does not depend on them.")
   var threads: Int?
 
-  @Option(help: "Of all random numbers.")
+  @Option(help: "The random seed.")
   var seed: UInt64 = 0
 
   func validate() throws {

@@ -9,7 +9,7 @@ struct Train: ParsableCommand {
     abstract: "Learn a transformer on token files.",
     discussion: """
       Give the same pictures in several sizes: each update sees random parts of them. Pictures of every
-      twentieth name are held out. The same command goes on where it was stopped, with the same bits.
+      twentieth name are held out. The same command resumes a run, to the same bits.
 
       Example:
         dvae tokenize photos/ --output tokens.npy --resolution 128
@@ -19,7 +19,7 @@ struct Train: ParsableCommand {
   @Argument(help: "Token files of any form, of one model.")
   var tokens: [String]
 
-  @Option(name: .shortAndLong, help: "The model to write, or to go on with.")
+  @Option(name: .shortAndLong, help: "The model to write, or to resume.")
   var output: String
 
   @Option(help: "Updates in all.")
@@ -53,10 +53,10 @@ struct Train: ParsableCommand {
   @Option(help: "Updates between two lines of progress, each of which writes the model.")
   var reportEvery = 100
 
-  @Option(help: "Threads (default: one per core); they do not show in the result.")
+  @Option(help: "Threads (default: one per core); the result does not depend on them.")
   var threads: Int?
 
-  @Option(help: "Of all random numbers.")
+  @Option(help: "The random seed.")
   var seed: UInt64 = 0
 
   func validate() throws {
