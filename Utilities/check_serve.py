@@ -155,6 +155,14 @@ def malformed(server, photo):
     check("100-continue", b"HTTP/1.1 100 Continue" in server.raw(head + photo))
     answer = server.raw((get + b"\r\n") * 20 + get + b"Connection: close\r\n\r\n")
     check("21 requests in one piece", answer.count(b"HTTP/1.1 200") == 21)
+    for host in (b"localhost", b"evil.example"):
+        start = time.monotonic()
+        with server.open() as client:
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(65536):
+                pass
+        check(f"a client of {host.decode()} that has closed its side is let go", time.monotonic() - start < SECONDS / 2)
     generator = random.Random(1)
     for _ in range(60):
         data = bytearray(post + b"Content-Length: 9\r\n\r\n{\"a\": [1]}")

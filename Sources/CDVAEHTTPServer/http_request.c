@@ -226,11 +226,13 @@ void dvae_http_respond(dvae_http_request *request, unsigned status, const char *
     MHD_add_response_header(response, name, value);
     at = end + 1;
   }
-  if (response && atomic_load(&server->is_closing)) {
-    MHD_add_response_header(response, "Connection", "close");
-  }
   int resumes = 0;
   pthread_mutex_lock(&server->lock);
+  // A response before the body is a refusal. If its client has closed its own side, the library would not
+  // notice, and keep the connection until its time is up.
+  if (response && (request->state == arriving || atomic_load(&server->is_closing))) {
+    MHD_add_response_header(response, "Connection", "close");
+  }
   if (response && !request->response && request->state < answered) {
     request->response = response;
     request->status = status;
