@@ -108,9 +108,7 @@ package struct RunFolder: Sendable {
 
   /// Returns the path of the checkpoint after this many updates.
   package func checkpoint(_ update: Int) -> String {
-    let digits = "\(update)"
-    let zeros = String(repeating: "0", count: max(0, 9 - digits.count))
-    return "\(path)/checkpoints/\(zeros)\(digits)\(Self.checkpointSuffix)"
+    "\(path)/checkpoints/\(zeroPadded(update, 9))\(Self.checkpointSuffix)"
   }
 
   /// Lists the update counts of the checkpoints, newest first.
@@ -119,7 +117,7 @@ package struct RunFolder: Sendable {
     return (names ?? []).compactMap { name -> Int? in
       guard let digits = name.withoutByteSuffix(Self.checkpointSuffix) else { return nil }
       // Other programs write numbered checkpoints too, but seldom with nine digits.
-      guard digits.utf8.count >= 9, digits.utf8.allSatisfy({ (48...57).contains($0) }) else {
+      guard digits.utf8.count >= 9, digits.utf8.allSatisfy(\.isDigit) else {
         return nil
       }
       return Int(digits)
