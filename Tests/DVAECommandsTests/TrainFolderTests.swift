@@ -77,6 +77,22 @@ import Testing
     #expect(open.checkpoints() == [9, 2])
   }
 
+  /// Weights and card are passed on, and local paths are private.
+  @Test func weightsAndCardNameNoFolder() async throws {
+    #expect(await train(["--data"] + Fixture.imageFiles + ["--output", run]).status == 0)
+    let result = await train(
+      [
+        "--init", run + "/weights.safetensors", "--output", folder("tuned"), "--validation",
+        Fixture.imageFiles[1], "--data", Fixture.images + "/",
+      ])
+    #expect(result.status == 0, "\(result.errors)")
+    for name in ["weights.safetensors", "model-card.md"] {
+      let text = String(decoding: try bytes(folder("tuned") + "/" + name), as: UTF8.self)
+      #expect(!text.contains(Fixture.images) && !text.contains(folder.path), "\(name)")
+      #expect(text.contains("kodim23.png") && text.contains("weights.safetensors"), "\(name)")
+    }
+  }
+
   @Test func theLicenceOfTheInitialWeightsIsKept() async throws {
     func tuned(_ name: String, from weights: String) async throws -> String? {
       let result = await dvae(
