@@ -66,6 +66,17 @@ import Testing
     }
   }
 
+  /// Settings may come from a folder inside the run that they replace.
+  @Test func settingsFromInsideTheRunAreTaken() async throws {
+    #expect(await train(["--data"] + Fixture.imageFiles + ["--output", run]).status == 0)
+    try Data(#"{"folder": "\#(run)/images"}"#.utf8).write(
+      to: URL(fileURLWithPath: folder("c.json")))
+    let again = await train(
+      ["--config", folder("c.json"), "--output", run, "--overwrite", "--data"]
+        + Fixture.imageFiles)
+    #expect(again.status == 0, "\(again.errors)")
+  }
+
   /// Settings can be looked at while the run goes on, and looking changes nothing.
   @Test func printingSettingsLeavesTheRunAlone() async throws {
     #expect(await train(["--data"] + Fixture.imageFiles + ["--output", run]).status == 0)

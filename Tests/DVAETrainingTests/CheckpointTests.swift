@@ -101,7 +101,7 @@ import Testing
   private func writeOldFormat(changing changed: [String: String] = [:]) throws -> String {
     let path = try run.save(state(update: 4))
     let file = try WeightsFile.open(path)
-    var metadata = Dictionary(uniqueKeysWithValues: file.metadata.map { ($0.key.text, $0.value) })
+    var metadata = file.metadata.byText
     metadata["metadata_crc32c"] = nil
     metadata["format"] = "swift-dvae checkpoint 1"
     metadata.merge(changed) { $1 }
@@ -190,7 +190,7 @@ import Testing
   func checkpointsOfOtherVersionsAreKept(_ changed: [String: String]) throws {
     try run.save(state(update: 1))
     let file = try WeightsFile.open(run.save(state(update: 2)))
-    var metadata = Dictionary(uniqueKeysWithValues: file.metadata.map { ($0.key.text, $0.value) })
+    var metadata = file.metadata.byText
     metadata.merge(changed) { $1 }
     metadata["metadata_crc32c"] = nil
     var bytes: [UInt8] = []

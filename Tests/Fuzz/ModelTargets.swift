@@ -26,7 +26,7 @@ extension Target {
     Target("transformer", [try transformerSeed()]) { bytes in
       let card = String(decoding: bytes, as: UTF8.self)
       let file = try WeightsFile.open(transformerFile.get())
-      var metadata = Dictionary(uniqueKeysWithValues: file.metadata.map { ($0.key.text, $0.value) })
+      var metadata = file.metadata.byText
       metadata["model"] = card
       let path = folder + "/fuzz.safetensors"
       try writeSafetensors(
@@ -92,7 +92,7 @@ extension Target {
   /// Reads a checkpoint with other metadata and the right checksum.
   @Sendable private static func checkpoint(_ bytes: [UInt8]) throws {
     let file = try WeightsFile.open(checkpointFile.get())
-    var metadata = Dictionary(uniqueKeysWithValues: file.metadata.map { ($0.key.text, $0.value) })
+    var metadata = file.metadata.byText
     for (key, text) in zip(checkpointKeys, parts(bytes)) where !text.isEmpty {
       metadata[key] = String(decoding: text, as: UTF8.self)
     }

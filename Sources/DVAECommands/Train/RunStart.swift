@@ -103,9 +103,12 @@ extension TrainCommand {
           + "inputs: choose another")
     }
     guard overwrite.overwrite, let own = FileIdentity(output) else { return }
-    let weights = configuration.located(configuration.initialWeights)
-    let files = inputs + (FileSystem.kind(weights) == .missing ? [] : [weights])
-    if let input = files.first(where: { FileIdentity.above($0).contains(own) }) {
+    let weights = configuration.initialWeights
+    let files = inputs + (weights.isEmpty ? [] : [configuration.located(weights)])
+    let removed = files.first {
+      FileSystem.kind($0) != .missing && FileIdentity.above($0).contains(own)
+    }
+    if let input = removed {
       throw DVAEError(
         .usage, file: output,
         "holds the input \(input), which would be removed with the run: choose another")

@@ -60,7 +60,7 @@ struct WeightsReport: Encodable {
         path: file.path, format: file.format.rawValue, bytes: FileSystem.size(file.path) ?? 0,
         sha256: try FileHash.of(file.path),
         dtypes: Set(file.tensors.map(\.elementType.rawValue)).sorted(),
-        metadata: Dictionary(file.metadata.map { ($0.key.text, $0.value) }) { first, _ in first })
+        metadata: file.metadata.byText)
     }
     architecture = weights.model.architecture
     let half = { (half: NetworkPlan.Half) in

@@ -43,6 +43,11 @@ package struct Key: Hashable, Comparable, Sendable, CustomStringConvertible {
 extension Dictionary where Key == DVAEFiles.Key {
   /// The value of a name.
   package subscript(name: String) -> Value? { self[Key(name)] }
+
+  /// The values by text; of names that `String` takes for equal, only one is left.
+  package var byText: [String: Value] {
+    [String: Value](map { ($0.key.text, $0.value) }) { first, _ in first }
+  }
 }
 
 extension String {
