@@ -251,8 +251,10 @@ struct Output: @unchecked Sendable {
   let y: Tensor
   private let epilogue: Epilogue<Tensor>
   private let bias: Tensor?
-  /// Whether to write past the caches, for outputs too large to stay in one; only whole vectors,
-  /// and not scratch, which is flat. An output over its skip is in the caches already.
+  /// Whether to write past the caches, for outputs too large to stay in one.
+  ///
+  /// Only whole vectors, and not scratch, which is flat; an output over its skip is in the caches
+  /// already.
   private var stream: Bool {
     y.count >= 4 << 20 && y.shape.channels % 16 == 0 && y.shape.positions > 1
       && epilogue.skip?.pointer != y.pointer

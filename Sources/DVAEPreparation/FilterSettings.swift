@@ -135,7 +135,7 @@ package struct FilterSettings: Codable, Hashable, Sendable {
     else { throw DVAEError(.usage, file: path, "not a sound JSON object of filters") }
     var result = self
     for (key, value) in members.sorted(by: { $0.key < $1.key }) {
-      guard let filter = CodingKeys(rawValue: key) else {
+      guard let filter = CodingKeys(rawValue: key.text) else {
         let known = CodingKeys.allCases.map(\.rawValue).joined(separator: ", ")
         throw DVAEError(.usage, file: path, "there is no filter '\(key)'; there are \(known)")
       }
@@ -156,7 +156,7 @@ package struct FilterSettings: Codable, Hashable, Sendable {
       case .object(var members) = whole
     else { return nil }
     members[filter.rawValue] = value
-    return (try? jsonText(members)).flatMap { try? decodedJSON(FilterSettings.self, $0) }
+    return try? decodedJSON(FilterSettings.self, jsonText(.object(members)))
   }
 
   private static func mistyped(_ filter: CodingKeys, _ path: String) -> DVAEError {

@@ -14,7 +14,7 @@ package struct Pair: Sendable {
   /// The address of the licence's text, if the source states it.
   package var licenceAddress: String?
   /// The source's other data about the pair.
-  package var metadata: [String: JSONValue] = [:]
+  package var metadata: [Key: JSONValue] = [:]
 }
 
 /// The location of an image.

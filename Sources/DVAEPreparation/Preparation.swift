@@ -209,12 +209,7 @@ package struct Preparation: Sendable {
     if case .address(let address) = pair.image { fetched = try await fetch(address) }
     let (result, taken) = await limiter.run { [fetched] in judged(pair, fetched) }
     time = taken
-    let description = SampleDescription(pair: pair, caption: caption, image: try result.get())
-    do throws(DVAEError) {
-      return try description.prepared()
-    } catch {
-      throw Drop(.picture, "not-described", error.description)
-    }
+    return SampleDescription(pair: pair, caption: caption, image: try result.get()).prepared()
   }
 
   private func fetch(_ address: String) async throws(Drop) -> [UInt8] {

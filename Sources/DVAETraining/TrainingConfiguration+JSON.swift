@@ -47,8 +47,8 @@ extension TrainingConfiguration {
       throw .configurationFile(path: path, problem: "expected a JSON object")
     }
     func merged(_ overlay: JSONValue) throws(DVAEError) -> [UInt8] {
-      try jsonText(
-        base.overlaid(by: overlay) { key in
+      jsonText(
+        try base.overlaid(by: overlay) { key in
           .configurationFile(
             path: path,
             problem: "there is no setting '\(key)'; those that there are stand in the config.json "
@@ -125,11 +125,10 @@ extension TrainingConfiguration {
 
   /// Returns the fields that differ from another configuration's, in order of their names.
   package func changes(from other: TrainingConfiguration) throws(DVAEError) -> [SettingChange] {
-    let old = try JSONValue(parsing: jsonText(other), path: "config.json").leaves()
-    let new = try JSONValue(parsing: jsonText(self), path: "config.json").leaves()
-    return Set(old.keys).union(new.keys).sorted().compactMap { field in
-      let (before, after) = (old[field] ?? "none", new[field] ?? "none")
-      return before == after ? nil : SettingChange(field: field, old: before, new: after)
+    let old = try JSONValue(parsing: jsonText(other), path: "config.json")
+    let new = try JSONValue(parsing: jsonText(self), path: "config.json")
+    return new.differences(from: old).map { field, new, old in
+      SettingChange(field: field, old: old?.text ?? "none", new: new?.text ?? "none")
     }
   }
 
@@ -159,6 +158,6 @@ extension JSONValue {
   /// Adds null for the keys that are missing from an object.
   fileprivate func withMembers(_ keys: [String]) -> JSONValue {
     guard case .object(let members) = self else { return self }
-    return .object(members.merging(keys.map { ($0, .null) }) { member, _ in member })
+    return .object(members.merging(keys.map { (Key($0), .null) }) { member, _ in member })
   }
 }

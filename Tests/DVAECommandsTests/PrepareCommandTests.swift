@@ -78,7 +78,7 @@ import Testing
       Issue.record("no settings")
       return
     }
-    let expected = Dictionary(uniqueKeysWithValues: flags.map { ($0.key, $0.json) })
+    let expected = Dictionary(uniqueKeysWithValues: flags.map { (Key($0.key), $0.json) })
     #expect(settings["filters"] == .object(expected))
     let help = await dvae("prepare", "--help").output
     let start = try #require(help.range(of: "FILTERS:"))

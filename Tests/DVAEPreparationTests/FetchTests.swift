@@ -255,7 +255,7 @@ import Testing
   }
 
   /// A cancelled job asks no server again, and keeps the rows that are done.
-  @Test(.timeLimit(.minutes(1))) func cancelledJobsStopFetching() async throws {
+  @Test(.timeLimit(.minutes(5))) func cancelledJobsStopFetching() async throws {
     let server = try LoopbackServer { _, _ in .init(status: "503 Service Unavailable") }
     var fetch = quick
     fetch.retries = 3

@@ -93,6 +93,16 @@ import Testing
     #expect(String(decoding: small["json"] ?? [], as: UTF8.self).contains("\"crop\":[10,0,60,60]"))
   }
 
+  /// Metadata whose names `String` takes for equal are all preserved.
+  @Test func equivalentNamesOfMetadataArePreserved() async throws {
+    try add("a.png", "one", try encodePNG(testPicture(1)))
+    let json = "{\"e\u{301}\":1,\"\u{E9}\":2}"
+    try Data(json.utf8).write(to: URL(fileURLWithPath: folder("in/a.json")))
+    _ = try await prepare("kept")
+    let description = try #require(try samples("kept").first?["json"])
+    #expect(String(decoding: description, as: UTF8.self).contains("\"metadata\":" + json))
+  }
+
   @Test func duplicatesAreLeftOut() async throws {
     let picture = testPicture(1, width: 200, height: 200)
     let png = try encodePNG(picture)

@@ -122,8 +122,8 @@ extension Target {
       return try? (reader.skipValue(), reader.end()).1
     }
     precondition(isStrict == nil || isPassed != nil, "a value that cannot be skipped")
-    let text = try jsonText(JSONValue(parsing: bytes, path: "fuzz"))
-    let again = try jsonText(JSONValue(parsing: text, path: "again"))
+    let text = jsonText(try JSONValue(parsing: bytes, path: "fuzz"))
+    let again = jsonText(try JSONValue(parsing: text, path: "again"))
     precondition(again == text, "another value")
   }
 

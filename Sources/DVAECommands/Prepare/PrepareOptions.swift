@@ -130,11 +130,11 @@ struct FilterOptions: ParsableArguments {
       let json = try InputFile.contents(of: config, limit: InputFile.settingsLimit)
       settings = try settings.overlaid(json, path: config)
     }
-    return try settings.overlaid(jsonText(JSONValue.object(flags())), path: "the command line")
+    return try settings.overlaid(jsonText(.object(flags())), path: "the command line")
   }
 
-  private func flags() throws -> [String: JSONValue] {
-    var members: [String: JSONValue] = [:]
+  private func flags() throws -> [Key: JSONValue] {
+    var members: [Key: JSONValue] = [:]
     members["min_words"] = try minWords?.json
     members["max_words"] = try maxWords?.json
     members["language"] = try language?.json

@@ -42,7 +42,7 @@ package struct JSONReader {
     guard position < text.count else { throw problem("an end in place of a value") }
     switch text[position] {
     case UInt8(ascii: "{"):
-      var members: [String: JSONValue] = [:]
+      var members: [Key: JSONValue] = [:]
       try object { (reader, name) throws(Problem) in members[name] = try reader.value() }
       return .object(members)
     case UInt8(ascii: "["):

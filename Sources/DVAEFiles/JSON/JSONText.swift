@@ -34,6 +34,45 @@ package func jsonText(
   }
 }
 
+/// Returns a value as JSON without blanks; numbers that JSON cannot express become null.
+///
+/// `JSONEncoder` would merge keys that `String` takes for equal, and round long integers.
+package func jsonText(_ value: JSONValue) -> [UInt8] {
+  var text: [UInt8] = []
+  func add(_ value: JSONValue) {
+    switch value {
+    case .null: text += "null".utf8
+    case .bool(let value): text += "\(value)".utf8
+    case .integer(let value): text += "\(value)".utf8
+    case .unsigned(let value): text += "\(value)".utf8
+    case .digits(let value): text += value.utf8
+    case .number(let value) where !value.isFinite: text += "null".utf8
+    case .number(let value):
+      text += "\(value)".utf8
+      if text.suffix(2).elementsEqual(".0".utf8) { text.removeLast(2) }
+    case .string(let value): text += jsonString(value)
+    case .array(let values): list(values, "[", "]", add)
+    case .object(let members):
+      list(members.sorted { $0.key < $1.key }, "{", "}") { member in
+        text += jsonString(member.key.text) + [UInt8(ascii: ":")]
+        add(member.value)
+      }
+    }
+  }
+  func list<Element>(
+    _ elements: [Element], _ start: Unicode.Scalar, _ end: Unicode.Scalar, _ body: (Element) -> Void
+  ) {
+    text.append(UInt8(ascii: start))
+    for (index, element) in elements.enumerated() {
+      if index > 0 { text.append(UInt8(ascii: ",")) }
+      body(element)
+    }
+    text.append(UInt8(ascii: end))
+  }
+  add(value)
+  return text
+}
+
 /// Returns the value that a JSON text holds.
 package func decodedJSON<Value: Decodable>(
   _ type: Value.Type, _ text: some Sequence<UInt8>

@@ -1,11 +1,5 @@
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// Any JSON value.
-package enum JSONValue: Hashable, Encodable, Sendable {
+package enum JSONValue: Hashable, Sendable {
   /// Nothing.
   case null
   /// True or false.
@@ -23,7 +17,7 @@ package enum JSONValue: Hashable, Encodable, Sendable {
   /// A list.
   case array([JSONValue])
   /// Members by name.
-  case object([String: JSONValue])
+  case object([Key: JSONValue])
 
   /// Parses JSON as Python's `json` does; a leading byte order mark is skipped.
   ///
@@ -44,31 +38,6 @@ package enum JSONValue: Hashable, Encodable, Sendable {
     }
   }
 
-  /// Encodes the value; numbers that JSON cannot express become null.
-  package func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    switch self {
-    case .null: try container.encodeNil()
-    case .bool(let value): try container.encode(value)
-    case .integer(let value): try container.encode(value)
-    case .unsigned(let value): try container.encode(value)
-    case .digits(let value):
-      // A Decimal holds any 38 digits; it would write zeros for others, and NaN for very many.
-      if value.utf8.count(where: { $0 != UInt8(ascii: "-") }) <= 38,
-        let integer = Decimal(string: value)
-      {
-        try container.encode(integer)
-      } else {
-        try JSONValue.number(Double(value) ?? .nan).encode(to: encoder)
-      }
-    case .number(let value) where !value.isFinite: try container.encodeNil()
-    case .number(let value): try container.encode(value)
-    case .string(let value): try container.encode(value)
-    case .array(let value): try container.encode(value)
-    case .object(let value): try container.encode(value)
-    }
-  }
-
   /// Merges objects key by key and replaces everything else; `unknown` makes the error for an
   /// unknown key.
   package func overlaid(
@@ -76,17 +45,29 @@ package enum JSONValue: Hashable, Encodable, Sendable {
   ) throws(DVAEError) -> JSONValue {
     guard case .object(var members) = self, case .object(let others) = other else { return other }
     for (key, value) in others {
-      guard let member = members[key] else { throw unknown(path + key) }
-      members[key] = try member.overlaid(by: value, at: path + key + ".", unknown: unknown)
+      let name = path + key.text
+      guard let member = members[key] else { throw unknown(name) }
+      members[key] = try member.overlaid(by: value, at: name + ".", unknown: unknown)
     }
     return .object(members)
   }
 
-  /// Returns the text of every value below, by its path; a list is one value.
-  package func leaves(at path: String = "") -> [String: String] {
-    guard case .object(let members) = self else { return [path: text] }
+  /// Returns the values below that differ from another's, in order of their paths; a list is one
+  /// value.
+  package func differences(
+    from other: JSONValue
+  ) -> [(name: String, value: JSONValue?, other: JSONValue?)] {
+    let (own, others) = (leaves(), other.leaves())
+    return Set(own.keys).union(others.keys).sorted().compactMap { name in
+      let (value, other) = (own[name], others[name])
+      return value.map(jsonText) == other.map(jsonText) ? nil : (name.text, value, other)
+    }
+  }
+
+  private func leaves(at path: String = "") -> [Key: JSONValue] {
+    guard case .object(let members) = self else { return [Key(path): self] }
     return members.reduce(into: [:]) { leaves, member in
-      let name = path.isEmpty ? member.key : path + "." + member.key
+      let name = path.isEmpty ? member.key.text : path + "." + member.key.text
       leaves.merge(member.value.leaves(at: name)) { first, _ in first }
     }
   }

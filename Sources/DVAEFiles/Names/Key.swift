@@ -42,7 +42,10 @@ package struct Key: Hashable, Comparable, Sendable, CustomStringConvertible {
 
 extension Dictionary where Key == DVAEFiles.Key {
   /// The value of a name.
-  package subscript(name: String) -> Value? { self[Key(name)] }
+  package subscript(name: String) -> Value? {
+    get { self[Key(name)] }
+    set { self[Key(name)] = newValue }
+  }
 
   /// The values by text; of names that `String` takes for equal, only one is left.
   package var byText: [String: Value] {

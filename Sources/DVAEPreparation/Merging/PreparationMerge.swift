@@ -168,16 +168,8 @@ extension WebDatasetSample {
 extension PreparationSettings {
   /// Returns the names of the settings that differ from `other`.
   fileprivate func differences(from other: PreparationSettings) throws(DVAEError) -> [String] {
-    func values(_ settings: PreparationSettings) throws(DVAEError) -> [String: JSONValue] {
-      var found: [String: JSONValue] = [:]
-      func add(_ value: JSONValue, _ name: String) {
-        guard case .object(let members) = value else { return found[name] = value }
-        for (key, value) in members { add(value, name.isEmpty ? key : "\(name).\(key)") }
-      }
-      add(try JSONValue(parsing: jsonText(settings), path: "settings"), "")
-      return found
-    }
-    let (own, others) = (try values(self), try values(other))
-    return Set(own.keys).union(others.keys).filter { own[$0] != others[$0] }.sorted()
+    let own = try JSONValue(parsing: jsonText(self), path: "settings")
+    let others = try JSONValue(parsing: jsonText(other), path: "settings")
+    return own.differences(from: others).map(\.name)
   }
 }

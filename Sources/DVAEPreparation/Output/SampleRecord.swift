@@ -2,38 +2,33 @@ import DVAEImages
 import DVAEFiles
 
 /// The content of a sample's `.json`.
-struct SampleDescription: Encodable {
+struct SampleDescription {
   var pair: Pair
   var caption: String
   var image: PreparedImage
 
-  private enum CodingKeys: String, CodingKey {
-    case source, url, licence, caption, size, crop, sha256, phash, metadata
-    case licenceAddress = "licence_url"
-    case originalSize = "original_size"
-    case originalCaption = "original_caption"
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(pair.origin, forKey: .source)
-    if case .address(let address) = pair.image { try container.encode(address, forKey: .url) }
-    try container.encodeIfPresent(pair.licence, forKey: .licence)
-    try container.encodeIfPresent(pair.licenceAddress, forKey: .licenceAddress)
-    if !caption.isEmpty { try container.encode(caption, forKey: .caption) }
+  private var json: JSONValue {
+    func list(_ numbers: [Int]) -> JSONValue { .array(numbers.map { .integer($0) }) }
+    var members: [Key: JSONValue] = [:]
+    members["source"] = .string(pair.origin)
+    if case .address(let address) = pair.image { members["url"] = .string(address) }
+    members["licence"] = pair.licence.map { .string($0) }
+    members["licence_url"] = pair.licenceAddress.map { .string($0) }
+    if !caption.isEmpty { members["caption"] = .string(caption) }
     if let original = pair.caption, CaptionText.collapsed(original) != caption {
-      try container.encode(original, forKey: .originalCaption)
+      members["original_caption"] = .string(original)
     }
-    try container.encode(image.originalSize, forKey: .originalSize)
-    try container.encode(image.size, forKey: .size)
-    try container.encodeIfPresent(image.crop, forKey: .crop)
-    try container.encode(image.fingerprint.sha256, forKey: .sha256)
-    try container.encode(hexadecimal(image.fingerprint.perceptual), forKey: .phash)
-    if !pair.metadata.isEmpty { try container.encode(pair.metadata, forKey: .metadata) }
+    members["original_size"] = list(image.originalSize)
+    members["size"] = list(image.size)
+    members["crop"] = image.crop.map(list)
+    members["sha256"] = .string(image.fingerprint.sha256)
+    members["phash"] = .string(hexadecimal(image.fingerprint.perceptual))
+    if !pair.metadata.isEmpty { members["metadata"] = .object(pair.metadata) }
+    return .object(members)
   }
 
   /// Returns the files of the sample: the image, the caption if there is one, the description.
-  func prepared() throws(DVAEError) -> PreparedSample {
+  func prepared() -> PreparedSample {
     let suffix =
       switch image.format {
       case .jpeg: "jpg"
@@ -43,7 +38,7 @@ struct SampleDescription: Encodable {
     return PreparedSample(
       fields: [.init(extension: suffix, bytes: image.bytes)]
         + (caption.isEmpty ? [] : [.init(extension: "txt", bytes: Array(caption.utf8))])
-        + [.init(extension: "json", bytes: try jsonLine(self))],
+        + [.init(extension: "json", bytes: jsonText(json) + [UInt8(ascii: "\n")])],
       origin: pair.origin, fingerprint: image.fingerprint)
   }
 }

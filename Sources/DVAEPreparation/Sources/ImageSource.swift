@@ -40,7 +40,7 @@ struct ImageSource: PairSource {
     let caption = (texts["txt"] ?? texts["caption"]).map {
       String(decoding: ByteOrderMark.removed(from: $0), as: UTF8.self)
     }
-    var members: [String: JSONValue] = [:]
+    var members: [Key: JSONValue] = [:]
     if let json = texts["json"] {
       guard let value = try? JSONValue(parsing: json, path: item.name) else {
         return .unusable(

@@ -81,10 +81,10 @@ private final class JSONList {
 
 /// The description of an image in a JSON object.
 struct Description {
-  private var members: [String: JSONValue]
+  private var members: [Key: JSONValue]
   private let settings: SourceSettings
 
-  init(_ members: [String: JSONValue], _ settings: SourceSettings) {
+  init(_ members: [Key: JSONValue], _ settings: SourceSettings) {
     self.members = members
     self.settings = settings
   }
@@ -95,7 +95,7 @@ struct Description {
       // Names are compared without case: URL is url.
       guard
         let key = members[name] != nil
-          ? name : members.keys.filter({ $0.lowercased() == name }).min(by: { Key($0) < Key($1) }),
+          ? Key(name) : members.keys.filter({ $0.text.lowercased() == name }).min(),
         case .string(let text)? = members[key]
       else { continue }
       members[key] = nil
