@@ -37,6 +37,10 @@ expect paper train --preset p
 expect flava tokenize photos --preprocessing f
 expect dall_e weights convert --format d
 bash -n "$PREFIX/share/bash-completion/completions/dvae"
+grep -q '^complete -F _dvae dvae$' "$PREFIX/share/bash-completion/completions/dvae" ||
+  fail "bash takes commands for file names"
+grep -q 'compopt -o filenames' "$PREFIX/share/bash-completion/completions/dvae" ||
+  fail "bash does not take files for file names"
 for shell in zsh:site-functions/_dvae fish:vendor_completions.d/dvae.fish; do
   if command -v "${shell%%:*}" >/dev/null; then
     "${shell%%:*}" -n "$PREFIX/share/${shell%%:*}/${shell#*:}"

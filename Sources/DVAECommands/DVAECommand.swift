@@ -46,22 +46,26 @@ package struct DVAECommand: AsyncParsableCommand {
   /// - Returns: the exit status; errors are printed on the console
   package static func execute(_ arguments: [String]) async -> Int32 {
     let console = Console.current
+    var type: any ParsableCommand.Type = Self.self
     do {
       var command = try parseAsRoot(arguments)
+      type = Swift.type(of: command)
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {
         try command.run()
       }
     } catch {
-      return report(error, console)
+      return report(error, of: type, console)
     }
     guard console.outputFailed else { return ExitStatus.done }
     console.note("dvae: the results could not be written to standard output")
     return ExitStatus.inputOutput
   }
 
-  private static func report(_ error: any Error, _ console: Console) -> Int32 {
+  private static func report(
+    _ error: any Error, of command: any ParsableCommand.Type, _ console: Console
+  ) -> Int32 {
     if let finished = error as? FinishedWithFailures {
       console.note("dvae: \(finished)")
       return finished.status
@@ -72,7 +76,11 @@ package struct DVAECommand: AsyncParsableCommand {
     }
     // Errors of the argument parser: wrong usage, and requests for help.
     let status = exitCode(for: error).rawValue
-    let text = fullMessage(for: error)
+    var text = fullMessage(for: error)
+    if let error = error as? ValidationError {
+      // Thrown while the command runs, so that the parser does not know which one it is.
+      text = "Error: \(error.message)\nUsage: \(usageString(for: command))"
+    }
     if status == ExitStatus.done {
       console.print(text)
       return console.outputFailed ? ExitStatus.inputOutput : status

@@ -52,7 +52,7 @@ struct DecodeCommand: AsyncParsableCommand {
     try checkPictures()
     let count = reader.extent?.count ?? reader.provenance?.inputs.count
     let vae = try model.load(only: .decoder, singlePass: count == 1)
-    try warnOfOtherWeights(reader.provenance, vae, console)
+    try warnOfOtherWeights(tokens, reader.provenance, vae, console)
     try FileSystem.makeFolder(output)
     let progress = Progress(
       "decoding", of: count, quiet: quiet.quiet, console: console)
@@ -67,7 +67,8 @@ struct DecodeCommand: AsyncParsableCommand {
           Result {
             let item = try item.get()
             return Picture(
-              key: item.key, path: path(of: item.key, &names), image: try decode(item, vae))
+              key: item.key, path: path(of: item.key, &names),
+              image: try vae.decode(item, of: tokens))
           }
         }
       },
@@ -143,27 +144,32 @@ struct DecodeCommand: AsyncParsableCommand {
     }
   }
 
-  private func decode(_ item: TokenReader.Item, _ vae: DiscreteVAE) throws -> PixelImage {
+}
+
+extension DiscreteVAE {
+  /// Decodes an item of a token file; errors name the file and the key.
+  func decode(_ item: TokenReader.Item, of tokens: String) throws -> PixelImage {
     do {
-      return try vae.decode(item.grid)
+      return try decode(item.grid)
     } catch let error as DVAEError where error.kind == .badData {
       throw DVAEError(.badData, code: error.code, file: tokens, "\(item.key): \(error)")
     }
   }
+}
 
-  private func warnOfOtherWeights(
-    _ provenance: Provenance?, _ vae: DiscreteVAE, _ console: Console
-  ) throws {
-    guard let provenance, let weights = vae.weights else { return }
-    // Weights of the decoder alone do not name the encoder that they belong to.
-    guard weights.parameters(.encoder) != nil else { return }
-    let here = try weights.provenance(of: .encoder)
-    guard !provenance.weights.agrees(with: here) else { return }
-    console.note(
-      "dvae: warning: \(tokens) was made with other weights (\(provenance.weights.file), SHA-256 "
-        + "\(provenance.weights.sha256.prefix(12))…) than these (\(here.file), "
-        + "\(here.sha256.prefix(12))…); the images may be meaningless")
-  }
+/// Warns of tokens that another encoder made than the model's.
+func warnOfOtherWeights(
+  _ tokens: String, _ provenance: Provenance?, _ vae: DiscreteVAE, _ console: Console
+) throws {
+  guard let provenance, let weights = vae.weights else { return }
+  // Weights of the decoder alone do not name the encoder that they belong to.
+  guard weights.parameters(.encoder) != nil else { return }
+  let here = try weights.provenance(of: .encoder)
+  guard !provenance.weights.agrees(with: here) else { return }
+  console.note(
+    "dvae: warning: \(tokens) was made with other weights (\(provenance.weights.file), SHA-256 "
+      + "\(provenance.weights.sha256.prefix(12))…) than these (\(here.file), "
+      + "\(here.sha256.prefix(12))…); the images may be meaningless")
 }
 
 extension TokenExtent.Grid: ExpressibleByArgument {

@@ -25,6 +25,15 @@ struct ExportCommand: AsyncParsableCommand {
 
   enum Format: String, CaseIterable, ExpressibleByArgument {
     case onnx, stablehlo, pytorch
+
+    /// The extensions that programs expect.
+    var extensions: [String] {
+      switch self {
+      case .onnx: ["onnx"]
+      case .stablehlo: ["mlir", "stablehlo"]
+      case .pytorch: ["pt", "pth", "bin"]
+      }
+    }
   }
 
   @Option(help: "The form of the file.") var format = Format.onnx
@@ -34,7 +43,7 @@ struct ExportCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "The model, as in 'dvae tokenize'.", valueName: "path"), completion: .file())
-  var weights = "starter"
+  var weights: String?
 
   @Option(name: .shortAndLong, help: "The file to write.", completion: .file()) var output: String
 
@@ -66,13 +75,20 @@ struct ExportCommand: AsyncParsableCommand {
         throw ValidationError("--\(name) must be a multiple of 8, not \(side)")
       }
     }
+    let suffix = Path(output).fileExtension.lowercased()
+    if let other = Format.allCases.first(where: { $0.extensions.contains(suffix) }), other != format
+    {
+      throw ValidationError(
+        "--output \(output) has the extension of \(other.rawValue), not of \(format.rawValue): change it, or "
+          + "--format")
+    }
     if logits && half == .decoder { throw ValidationError("--logits are an encoder's") }
     if statistics && half == .encoder { throw ValidationError("--statistics are a decoder's") }
   }
 
   func run() async throws {
     try overwrite.check(output)
-    let model = try ModelExport(WeightsLocation(weights), half)
+    let model = try ModelExport(ModelOptions.location(weights), half)
     try FileSystem.makeFolder(Path(output).folder.text)
     switch format {
     case .onnx: try model.writeONNX(to: output, showsLikelihood: logits || statistics)

@@ -115,7 +115,7 @@ struct TokenizeCommand: AsyncParsableCommand {
       let provenance = try vae.provenance(
         preprocessing: image.preprocessing, inputs: part.inputs.fingerprint, shard: part.shard,
         soft: soft)
-      if interrupted.resume, try isComplete(part.path, provenance) {
+      if interrupted.resume, try overwrite.isComplete(part.path, provenance) {
         console.note("\(part.path) is complete already")
         let failures = try TokenReader(contentsOf: part.path).failures()
         for failure in failures { console.note("dvae: \(failure)") }
@@ -135,14 +135,6 @@ struct TokenizeCommand: AsyncParsableCommand {
   }
 
   /// Returns whether the job is already done; another job's output is replaced only on request.
-  private func isComplete(_ path: String, _ provenance: Provenance) throws -> Bool {
-    do {
-      return try TokenWriter.isComplete(path, provenance)
-    } catch let error as DVAEError where error.kind == .cannotCreate && overwrite.overwrite {
-      return false
-    }
-  }
-
   private func report(_ path: String, failed: Int, of total: Int, _ console: Console) throws {
     let done = total - failed
     if json.json {

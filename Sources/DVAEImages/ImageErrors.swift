@@ -58,12 +58,13 @@ extension DVAEError {
 
   /// Returns the error of an image that is smaller than required, in pixels.
   package static func tooSmall(
-    name: String, width: Int, height: Int, neededWidth: Int, neededHeight: Int
+    name: String, width: Int, height: Int, neededWidth: Int, neededHeight: Int,
+    remedy: String = "allow it to be enlarged"
   ) -> DVAEError {
     DVAEError(
       .badData, code: .tooSmall, file: name,
       "is \(width)×\(height) pixels, expected at least \(neededWidth)×\(neededHeight)",
-      advice: "use a larger image, or allow it to be enlarged")
+      advice: "use a larger image, or \(remedy)")
   }
 
   /// Returns the error of a WebDataset sample without an image among its fields.

@@ -45,7 +45,7 @@ package struct TrainingAugmentation: Sendable, Codable, Hashable {
     guard side >= resolution else {
       throw .tooSmall(
         name: name, width: image.width, height: image.height, neededWidth: resolution,
-        neededHeight: resolution)
+        neededHeight: resolution, remedy: "train at a lower resolution")
     }
     let top = draw(offsets(surplus: image.height - side), using: &generator)
     let left = draw(offsets(surplus: image.width - side), using: &generator)

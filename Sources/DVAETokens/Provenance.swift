@@ -67,7 +67,7 @@ public struct Provenance: Codable, Hashable, Sendable {
   /// The engine may differ: apart from ties within rounding, tokens are the same on all engines.
   func difference(from other: Provenance) -> String? {
     if version != other.version { return "versions of this program (\(version), \(other.version))" }
-    if weights.sha256 != other.weights.sha256 { return "weights" }
+    if !weights.agrees(with: other.weights) { return "weights" }
     if architecture != other.architecture { return "architectures" }
     if preprocessing != other.preprocessing {
       return "preprocessing"

@@ -1,4 +1,4 @@
-import DVAEFiles
+package import DVAEFiles
 import DVAEImages
 
 /// Token files to be concatenated into one, in the same form or another.
@@ -10,8 +10,10 @@ package struct TokenMerge {
   package let provenance: Provenance
   /// The number of images, if all files state it.
   package let count: Int?
-  /// A description of what the new form cannot hold; nil if nothing is lost.
-  package let loss: String?
+  /// Whether the files hold soft tokens and the new form cannot.
+  package let losesSoftTokens: Bool
+  /// The shards that the job of the files has besides them: their number, and the first ten.
+  package let missing: (count: Int, first: [Shard])
   private let paths: [String]
   private let format: TokenFormat
 
@@ -22,7 +24,7 @@ package struct TokenMerge {
   ///   - path: the path of the result
   ///   - format: the form of the result
   /// - Throws: if a file has no provenance or the files contradict each other; if the result would
-  ///   replace an input or cannot hold soft tokens.
+  ///   replace an input.
   package init(_ paths: [String], into path: String, _ format: TokenFormat) throws {
     self.paths = paths
     self.format = format
@@ -44,13 +46,12 @@ package struct TokenMerge {
       records.append((input, record))
       if let extent = reader.extent { counts.append(extent.count) }
     }
-    provenance = try Self.join(records)
-    if provenance.soft != nil, !format.holdsSoftTokens {
-      throw DVAEError(
-        .usage, file: path, "soft tokens are kept in .safetensors, .tar or a folder: choose one")
-    }
+    var provenance = try Self.join(records)
+    losesSoftTokens = provenance.soft != nil && !format.holdsSoftTokens
+    if losesSoftTokens { provenance.soft = nil }
+    self.provenance = provenance
+    missing = Self.missing(records.map(\.1))
     count = counts.count == paths.count ? counts.reduce(0, +) : nil
-    loss = format == .safetensors ? "captions or descriptions" : nil
   }
 
   /// Writes the items that the writer does not have yet, and finishes the result.
@@ -58,9 +59,11 @@ package struct TokenMerge {
   /// - Parameters:
   ///   - writer: the writer of the result, with this provenance
   ///   - progress: called with the number of items done
+  /// - Returns: the number of images whose captions or descriptions the new form cannot hold
   /// - Throws: if an item is damaged, repeats a key, or does not fit into the form.
-  package func run(into writer: TokenWriter, progress: (Int) -> Void) throws {
+  package func run(into writer: TokenWriter, progress: (Int) -> Void) throws -> Int {
     var (done, pacing, seen, keys) = (0, CommitPacing(), Set<Key>(), UniqueKeys())
+    var undescribed = 0
     func add(_ record: TokenRecord, _ path: String) throws {
       guard seen.insert(Key(record.key)).inserted else {
         throw DVAEError(
@@ -83,15 +86,28 @@ package struct TokenMerge {
       let reader = try Self.open(path)
       for result in reader {
         let item = try result.get()
+        if format == .safetensors, !item.sidecars.isEmpty { undescribed += 1 }
         try add(
           TokenRecord(
-            key: item.key, .tokens(item.grid), soft: item.soft, sidecars: item.sidecars), path)
+            key: item.key, .tokens(item.grid), soft: losesSoftTokens ? nil : item.soft,
+            sidecars: item.sidecars), path)
       }
       for failure in try reader.failedItems() {
         try add(TokenRecord(key: failure.key, .failure(failure.error)), path)
       }
     }
     try writer.finish()
+    return undescribed
+  }
+
+  private static func missing(_ records: [Provenance]) -> (count: Int, first: [Shard]) {
+    let shards = records.compactMap { record in record.shard.flatMap { try? Shard($0) } }
+    guard records.count > 1, let count = shards.first?.count, shards.count == records.count,
+      shards.allSatisfy({ $0.count == count })
+    else { return (0, []) }
+    let found = Set(shards.map(\.index))
+    let first = (0..<count).lazy.filter { !found.contains($0) }.prefix(10)
+    return (count - found.count, first.compactMap { Shard($0, of: count) })
   }
 
   private static func open(_ path: String) throws -> TokenReader {

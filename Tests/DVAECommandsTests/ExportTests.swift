@@ -65,6 +65,13 @@ private struct Message {
       })
   }
 
+  @Test(arguments: [("x.pt", "onnx"), ("x.onnx", "pytorch"), ("x.mlir", "onnx")])
+  func extensionsOfOtherFormsAreRefused(_ name: String, _ format: String) async {
+    let run = await dvae(
+      "export", "--half", "decoder", "--format", format, "--output", folder(name))
+    #expect(run.status == 64 && run.errors.contains("the extension of"), "\(run.errors)")
+  }
+
   @Test(arguments: [
     (
       "encoder", "--logits", ["pixels": [2, 0, 0, 0, 3]],

@@ -51,6 +51,51 @@ import Testing
       .write(toFile: folder("t.npy"))
   }
 
+  /// Training tells once that images are too small, with a remedy that it has.
+  @Test func smallTrainingImagesAreToldOnce() async throws {
+    let photos = TemporaryFolder()
+    for name in ["a.png", "b.png", "c.png"] {
+      try encodePNG(testPicture(1, width: 40, height: 40)).write(toFile: photos(name))
+    }
+    try encodePNG(testPicture(2, width: 80, height: 80)).write(toFile: photos("d.png"))
+    let run = await dvae(
+      ["train", "--data", photos.path, "--output", folder("run"), "--resolution", "64"]
+        + Self.briefly)
+    #expect(run.status == 0, "\(run.errors)")
+    let notes = lines(run.errors).filter { $0.contains("passing over") }
+    #expect(notes.count == 2 && notes[0].contains("train at a lower resolution"), "\(notes)")
+    #expect(notes[1].contains("more images that are too small"), "\(notes)")
+  }
+
+  private static let briefly = [
+    "--preset", "tiny", "--n-hid", "8", "--vocab-size", "32", "--n-init", "8", "--batch-size", "4",
+    "--validation-images", "1", "--validation-resolution", "32", "--updates", "2", "--quiet",
+  ]
+
+  /// Figures of training images are never published as those of others; the page names no folder.
+  @Test func figuresOfTrainingImagesAreNamed() async throws {
+    let start = [
+      "train", "--data", Fixture.images, "--resolution", "32", "--output", folder("run"),
+    ]
+    let run = await dvae(start + Self.briefly)
+    #expect(run.status == 0 && run.errors.contains("validating on training images"))
+    let card = String(decoding: try bytes(folder("run/model-card.md")), as: UTF8.self)
+    #expect(card.contains("name: training images") && card.contains("better than on new ones"))
+    let page = String(decoding: try bytes(folder("run/report.html")), as: UTF8.self)
+    #expect(!page.contains(Path(Fixture.images).folder.text) && page.contains("Settings"))
+    let other = await dvae(
+      start + Self.briefly + ["--overwrite", "--validation", Fixture.images])
+    #expect(other.status == 0 && !other.errors.contains("training images"), "\(other.errors)")
+    let heldOut = String(decoding: try bytes(folder("run/model-card.md")), as: UTF8.self)
+    #expect(heldOut.contains("the run's validation images"))
+  }
+
+  @Test func usageIsThatOfTheCommand() async {
+    let run = await dvae("train", "--output", folder("run"))
+    #expect(run.status == 64 && run.errors.contains("--data is needed"), "\(run.errors)")
+    #expect(run.errors.contains("Usage: dvae train "), "\(run.errors)")
+  }
+
   /// Images of unsupported formats are failures, not ignored.
   @Test func otherFormatsAreCounted() async throws {
     let photos = TemporaryFolder()

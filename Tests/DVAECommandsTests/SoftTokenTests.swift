@@ -59,6 +59,17 @@ import DVAEWeights
     #expect(back.output.split(separator: "\n").count == 3)
   }
 
+  /// Forms without soft tokens keep the most likely ones.
+  @Test func hardTokensAreMadeOfSoftOnes() async throws {
+    #expect(await tokenize("--output", folder("soft.tar"), "--top-k", "2").status == 0)
+    let run = await dvae("tokens", "convert", folder("soft.tar"), "--output", folder("hard.jsonl"))
+    #expect(run.status == 0 && run.errors.contains("holds no soft tokens"), "\(run.errors)")
+    let (soft, hard) = try (read("soft.tar"), read("hard.jsonl"))
+    #expect(hard.count == 3 && hard.mapValues(\.grid) == soft.mapValues(\.grid))
+    #expect(hard.values.allSatisfy { $0.soft == nil })
+    #expect(await dvae("tokens", "verify", folder("hard.jsonl")).status == 0)
+  }
+
   /// Archives that other programs have packed again keep equal files once.
   @Test func softTokensMayBeLinksInAnArchive() async throws {
     #expect(await tokenize("--output", folder("t.tar"), "--margin").status == 0)

@@ -330,6 +330,12 @@ import DVAEWeights
           try await picture.cropped(x: 16, y: 0, width: 16, height: 8) == vae.decode(grids[1]))
       }
     }
+    try write("foreign.npy", [TokenGrid(height: 1, width: 1, tokens: [300])], vocabulary: 301)
+    let foreign = await dvae(
+      "tokens", "mosaic", folder("foreign.npy"), "--output", out, "--weights", Fixture.tiny,
+      "--overwrite")
+    #expect(foreign.status == 65 && foreign.errors.contains("other weights"), "\(foreign.errors)")
+    #expect(foreign.errors.contains("foreign.npy: k0"), "\(foreign.errors)")
     let gone = await dvae(
       "tokens", "mosaic", folder("t.npy"), "--output", out, "--weights", Fixture.tiny, "--key", "x",
       "--overwrite")

@@ -143,4 +143,49 @@ import Testing
     #expect(result.status == 65)
     #expect(result.errors.contains("0/\(count), 2/\(count)"), "\(result.errors)")
   }
+
+  /// A part of a job stays recognisable as one when it is made.
+  @Test func missingShardsAreNamed() async throws {
+    for (index, keys) in ["a", "b", "c", "x"].enumerated() where index != 1 {
+      try make("t-\(index).npy", keys: keys, shard: try #require(Shard(index, of: 4)))
+    }
+    let parts = [0, 2, 3].map { folder("t-\($0).npy") }
+    let run = await dvae(["tokens", "merge"] + parts + ["--output", folder("p.npy")])
+    #expect(run.status == 0 && run.errors.contains("without 1 shard: 1/4"), "\(run.errors)")
+    let pair = await dvae(["tokens", "merge"] + parts[..<2] + ["--output", folder("q.npy")])
+    #expect(pair.errors.contains("without 2 shards: 1/4, 3/4"), "\(pair.errors)")
+    let alone = await dvae("tokens", "convert", parts[0], "--output", folder("r.npy"))
+    #expect(alone.status == 0 && alone.errors.isEmpty, "\(alone.errors)")
+  }
+
+  /// Weights that were converted from others are the same model.
+  @Test func tokensOfConvertedWeightsAreMerged() async throws {
+    try make("a.npy", keys: "a")
+    let provenance = Provenance(
+      weights: .init(file: "converted.safetensors", sha256: "cd", source: "ab"),
+      architecture: .released, preprocessing: Preprocessing(resolution: 16),
+      inputs: .init(count: 4, sha256: "b"), engine: "none")
+    let writer = try TokenWriter(folder("b.npy"), format: .npy, provenance: provenance)
+    try writer.append(
+      TokenRecord(key: "b", .tokens(TokenGrid(height: 2, width: 2, tokens: [1, 2, 3, 4]))))
+    try writer.finish()
+    let run = await dvae(
+      "tokens", "merge", folder("a.npy"), folder("b.npy"), "--output", folder("c.npy"))
+    #expect(run.status == 0, "\(run.errors)")
+    try make("d.npy", keys: "c", sha256: "ef")
+    let other = await dvae(
+      "tokens", "merge", folder("a.npy"), folder("d.npy"), "--output", folder("e.npy"))
+    #expect(other.status == 65 && other.errors.contains("other weights"), "\(other.errors)")
+  }
+
+  @Test func finishedConversionsAreNotMadeAgain() async throws {
+    try make("t.tar")
+    let arguments = ["tokens", "convert", folder("t.tar"), "--output", folder("t.npy")]
+    #expect(await dvae(arguments).status == 0)
+    let before = try bytes(folder("t.npy"))
+    let again = await dvae(arguments + ["--resume"])
+    #expect(again.status == 0 && again.errors.contains("is complete already"), "\(again.errors)")
+    #expect(try bytes(folder("t.npy")) == before)
+    #expect(await dvae(arguments).status == 73)
+  }
 }

@@ -70,7 +70,7 @@ import Testing
     #expect(saved.update == 8 && saved.configuration.learningRate.updates == 6)
     // The same command again has nothing left to do.
     let third = await train([])
-    #expect(third.status == 0 && third.errors.contains("all 8 updates are done"))
+    #expect(third.status == 0 && third.errors.contains("all updates are done (8 of 8)"))
     #expect(String(decoding: try bytes(run + "/report.html"), as: UTF8.self).contains("<img"))
   }
 

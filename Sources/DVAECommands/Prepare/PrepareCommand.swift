@@ -22,13 +22,13 @@ struct PrepareCommand: AsyncParsableCommand {
       Every filter is listed there with what it dropped. --resume continues an interrupted job and \
       gives the same files.
 
-      Many machines can each do a part, as data-0-of-4. --merge joins the finished parts and leaves out \
+      Many machines can each do a part, 0/4 to 3/4, called data-0-of-4 and so on. --merge joins the finished parts and leaves out \
       duplicates over all of them, which gives the files of one run. Without --shard, the variables of \
       Slurm, torchrun, Open MPI and Kubernetes jobs split the work.
 
       Example:
         dvae prepare captions.tsv --output data --preset dalle --max-side 512
-        dvae prepare captions.tsv --output data --shard 0/4   … to 3/4
+        dvae prepare captions.tsv --output data --shard 0/4
         dvae prepare --merge data-?-of-4 --output data
       """)
 

@@ -25,13 +25,18 @@ struct ModelOptions: ParsableArguments {
   func load(
     only half: NetworkPlan.Half? = nil, precision: Precision = .float32, singlePass: Bool = false
   ) throws -> DiscreteVAE {
-    if weights == nil {
-      Console.current.note(
-        "using the starter model, which is small; --weights names another")
-    }
-    return try DiscreteVAE.load(
-      weights.map { WeightsLocation($0) } ?? .starter, only: half, precision: precision,
+    try DiscreteVAE.load(
+      Self.location(weights), only: half, precision: precision,
       singlePass: singlePass, threads: threads, device: device.device)
+  }
+}
+
+extension ModelOptions {
+  /// Returns the model of --weights; without it the starter model, which is then named.
+  static func location(_ weights: String?) -> WeightsLocation {
+    if let weights { return WeightsLocation(weights) }
+    Console.current.note("using the starter model, which is small; --weights names another")
+    return .starter
   }
 }
 

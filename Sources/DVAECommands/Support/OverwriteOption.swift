@@ -1,5 +1,7 @@
 import ArgumentParser
 import DVAEFiles
+import DVAEKit
+import DVAETokens
 
 /// The rule for finished outputs in every command that writes: they are kept, unless `--overwrite`
 /// is given.
@@ -14,6 +16,17 @@ struct OverwriteOption: ParsableArguments {
   func check(_ path: String) throws(DVAEError) {
     guard !overwrite, try Self.isTaken(path) else { return }
     throw .exists(path: path)
+  }
+
+  /// Returns whether the finished output of a job of tokens is there.
+  ///
+  /// - Throws: for the output of another job that may not be replaced
+  func isComplete(_ path: String, _ provenance: Provenance) throws -> Bool {
+    do {
+      return try TokenWriter.isComplete(path, provenance)
+    } catch let error as DVAEError where error.kind == .cannotCreate && overwrite {
+      return false
+    }
   }
 
   /// Returns whether a path is a folder with contents, or not a folder.

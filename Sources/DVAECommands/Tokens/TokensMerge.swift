@@ -66,18 +66,37 @@ struct TokensMergeOptions: ParsableArguments {
     }
     let format = try TokenFormat(path: path)
     let merge = try TokenMerge(inputs, into: path, format)
+    if interrupted.resume, try overwrite.isComplete(path, merge.provenance) {
+      console.note("\(path) is complete already")
+      return console.print(path)
+    }
     try overwrite.check(path)
     let writer = try TokenWriter(
       path, format: format, provenance: merge.provenance, start: interrupted.start,
       replacingFolder: overwrite.overwrite)
-    if let loss = merge.loss { console.note("\(path): .\(format.rawValue) holds no \(loss)") }
+    if merge.losesSoftTokens {
+      console.note("\(path): .\(format.rawValue) holds no soft tokens, only the most likely ones")
+    }
+    if merge.missing.count > 0 {
+      let first = merge.missing.first
+      console.note(
+        "dvae: warning: \(path) is only a part of its job, without \(counted(merge.missing.count, "shard")): "
+          + first.map(\.description).joined(separator: ", ")
+          + (merge.missing.count > first.count ? ", …" : ""))
+    }
     let progress = Progress("writing", of: merge.count, quiet: quiet.quiet, console: console)
     defer { progress.finish() }
+    let undescribed: Int
     do {
-      try merge.run(into: writer) { progress.update($0) }
+      undescribed = try merge.run(into: writer) { progress.update($0) }
     } catch let error as DVAEError where error.kind == .badData || error.kind == .usage {
       try writer.discard()
       throw error
+    }
+    if undescribed > 0 {
+      console.note(
+        "\(path): .\(format.rawValue) holds no captions or descriptions; \(counted(undescribed, "image")) had some"
+      )
     }
     console.print(path)
   }

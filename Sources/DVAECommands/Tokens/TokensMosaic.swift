@@ -82,10 +82,11 @@ struct TokensMosaic: AsyncParsableCommand {
 
   private func drawImage(_ path: String, _ vae: DiscreteVAE) throws {
     let reader = try TokenReader(contentsOf: path)
+    try warnOfOtherWeights(path, reader.provenance, vae, Console.current)
     for item in reader {
       let item = try item.get()
       if let key, Key(key) != Key(item.key) { continue }
-      let decoded = try vae.decode(item.grid)
+      let decoded = try vae.decode(item, of: path)
       let codes = Set(item.grid.tokens.map(Int.init)).sorted()
       let patches = Dictionary(uniqueKeysWithValues: zip(codes, try patches(codes, vae)))
       let alone = PixelImage.tiled(

@@ -43,6 +43,9 @@ extension RunSummary {
 
   private var architecture: Architecture { configuration.architecture }
 
+  /// Whether the run was validated on other images than it was trained on.
+  private var isHeldOut: Bool { !configuration.validation.isEmpty }
+
   private var yamlHead: String {
     var lines = [
       "---", "library_name: swift-dvae", "pipeline_tag: image-to-image", "tags:", "- dvae",
@@ -53,7 +56,9 @@ extension RunSummary {
       lines += [
         "metrics:", "- psnr", "model-index:", "- name: \(quoted(name))", "  results:", "  - task:",
         "      type: image-to-image", "      name: reconstruction through tokens", "    dataset:",
-        "      type: images", "      name: the run's validation images", "    metrics:",
+        "      type: images",
+        "      name: \(isHeldOut ? "the run's validation images" : "training images")",
+        "    metrics:",
         "    - type: psnr", "      name: PSNR (dB)",
         "      value: \(Numbers.fixed(validated.psnr, 2, none: "0"))",
       ]
@@ -101,10 +106,14 @@ extension RunSummary {
 
   private var performance: String {
     guard let validated else { return "Not validated yet.\n" }
+    let (kind, caution) =
+      isHeldOut
+      ? ("validation", "")
+      : ("training", " The run had no other images, so these figures are better than on new ones.")
     return """
-      On \(configuration.validationImages) validation images of \
+      On \(configuration.validationImages) \(kind) images of \
       \(configuration.validationResolution)×\(configuration.validationResolution), through hard \
-      tokens, after update \(validated.update):
+      tokens, after update \(validated.update):\(caution)
 
       | measure | value |
       | --- | --- |

@@ -107,7 +107,7 @@ package struct RunSummary {
         .pictures(pictures),
       ]
     }
-    if let settings = try? configuration.json() {
+    if let settings = try? configuration.withoutFolders.json() {
       page.parts += [.heading("Settings"), .code(String(decoding: settings, as: UTF8.self))]
     }
     return page

@@ -41,7 +41,8 @@ struct TrainCommand: AsyncParsableCommand {
 
   @Option(
     parsing: .upToNextOption,
-    help: "Images to train on: files, folders, WebDataset .tar archives, @lists of paths.",
+    help:
+      "Images to train on, one or more: files, folders, WebDataset .tar archives, @lists of paths.",
     completion: .file())
   var data: [String] = []
 
@@ -107,9 +108,18 @@ struct TrainCommand: AsyncParsableCommand {
       return try start.folder ?? RunFolder.new(output)
     }
     try folder?.write(configuration)
-    if state.update > 0 { note("\(output): resuming after update \(state.update)") }
+    if state.update > 0 {
+      note("\(output): resuming after update \(state.update)")
+    } else if !quiet.quiet {
+      note("training by the preset '\(configuration.preset)' for \(configuration.updates) updates")
+    }
+    if configuration.validation.isEmpty {
+      note("validating on training images, so the figures are too good (--validation names others)")
+    }
     if state.update >= configuration.updates {
-      note("\(output): all \(configuration.updates) updates are done; --updates adds more")
+      note(
+        "\(output): all updates are done (\(state.update) of \(configuration.updates)); --updates adds more"
+      )
     }
     var trainer = Trainer(
       state, engine: engine,

@@ -81,7 +81,7 @@ struct TrainOptions: ParsableArguments {
   var initialWeights: String?
   @Option(
     help: ArgumentHelp(
-      "Parts that stay as they are: encoder, decoder, or the beginning of parameters' names.",
+      "A part that stays as it is: encoder, decoder, or the beginning of parameters' names; may be repeated.",
       valueName: "part"))
   var freeze: [String] = []
 

@@ -29,7 +29,8 @@ package struct TrainingImages: Sendable {
   ///   - configuration: the run's settings
   ///   - workers: the number of decoding threads
   ///   - cached: whether decoded images stay in memory, as 8-bit pixels
-  ///   - warn: called once for each unusable image; only the first hundred are named
+  ///   - warn: called once for each unusable image; only the first hundred are named, and the first that is
+  ///     too small
   package init(
     _ index: SampleIndex, _ configuration: TrainingConfiguration, workers: Int, cached: Bool,
     warn: @escaping @Sendable (String) -> Void
@@ -122,11 +123,15 @@ package struct TrainingImages: Sendable {
       var generator = SeededGenerator(seed: augmentationSeed, stream: draw.stream)
       return try augmentation.apply(image, name: item.name, using: &generator)
     } catch {
-      if let failures = memory.failures(including: draw.sample) {
-        if failures <= Self.named {
+      // A wrong setting affects many images in the same way.
+      let isTooSmall = (error as? DVAEError)?.code == .tooSmall
+      let named = isTooSmall ? 1 : Self.named
+      if let failures = memory.failures(including: draw.sample, tooSmall: isTooSmall) {
+        if failures <= named {
           warn("passing over an image: \(error)")
-        } else if failures == Self.named + 1 {
-          warn("passing over more images; the metrics count them as skipped")
+        } else if failures == named + 1 {
+          let cause = isTooSmall ? " that are too small" : ""
+          warn("passing over more images\(cause); the metrics count them as skipped")
         }
       }
       return nil
@@ -142,6 +147,7 @@ private final class Memory: Sendable {
     var order: [UInt32] = []
     var images: [Int: PixelImage] = [:]
     var failed: Set<Int> = []
+    var tooSmall: Set<Int> = []
   }
 
   private let cached: Bool
@@ -171,8 +177,11 @@ private final class Memory: Sendable {
     return image
   }
 
-  /// Returns the number of failed images including this one; nil if it was counted before.
-  func failures(including sample: Int) -> Int? {
-    state.withLock { $0.failed.insert(sample).inserted ? $0.failed.count : nil }
+  /// Returns the number of images that failed alike, including this one; nil if it was counted before.
+  func failures(including sample: Int, tooSmall: Bool) -> Int? {
+    state.withLock { state in
+      let kind = tooSmall ? \State.tooSmall : \State.failed
+      return state[keyPath: kind].insert(sample).inserted ? state[keyPath: kind].count : nil
+    }
   }
 }
