@@ -244,8 +244,8 @@ let package = Package(
     tests(
       "DVAECommandsTests",
       [
-        "DVAEAccelerator", "DVAECommands", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEModel",
-        "DVAEPreparation", "DVAEReports", "DVAETensors", "DVAETraining", "DVAEWeights",
+        "DVAEAccelerator", "DVAECPUEngine", "DVAECommands", "DVAEFiles", "DVAEImages", "DVAEKit",
+        "DVAEModel", "DVAEPreparation", "DVAEReports", "DVAETensors", "DVAETraining", "DVAEWeights",
       ]),
   ],
   swiftLanguageModes: [.v6],

@@ -14,8 +14,9 @@ int dvae_instruction_sets(void) { return COUNT; }
 int dvae_instruction_set_supported(int index) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (index == AVX512VNNI && !__builtin_cpu_supports("avx512vnni")) return 0;
-  if (index == AVX512VNNI || index == AVX512)
+  if (index == AVX512BF16 && !__builtin_cpu_supports("avx512bf16")) return 0;
+  if (index <= AVX512VNNI && !__builtin_cpu_supports("avx512vnni")) return 0;
+  if (index <= AVX512)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");

@@ -29,4 +29,21 @@
 #define INTEGER(stem) PASTE(stem, avx512vnni)
 #include "bodies/integers.inc"
 #pragma clang attribute pop
+
+// And products of bfloat16 numbers. Every processor with them has VNNI.
+#undef HAS_BFLOAT16
+#undef BFLOAT16
+#undef TABLE
+#define HAS_BFLOAT16 1
+#define BFLOAT16(stem) PASTE(stem, avx512bf16)
+#define TABLE(stem) PASTE(stem, avx512bf16)
+#ifndef DVAE_IMAGES
+#pragma clang attribute push(                                                                  \
+    __attribute__((target(                                                                     \
+        "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,bmi,bmi2"))),       \
+    apply_to = function)
+#include "bodies/bfloat16.inc"
+#pragma clang attribute pop
+#endif
+#include "bodies/table.inc"
 #endif

@@ -127,7 +127,9 @@ extension CPUEngine {
     product.b_panel = weights.panel
     product.c_row = row
     product.epilogue = block.isLast ? epilogue : nil
-    withUnsafePointer(to: product) { kernels.gemm($0) }
+    withUnsafePointer(to: product) {
+      weights.isBfloat16 ? kernels.gemm_bfloat16($0) : kernels.gemm($0)
+    }
   }
 
   /// Packs the rows of every image into A panels and calls `body` for each block of the product.
@@ -139,6 +141,7 @@ extension CPUEngine {
     _ body: (_ block: Block, _ worker: Int) -> Void
   ) {
     let kernels = kernels
+    let packRows = weights.isBfloat16 ? kernels.pack_rows_bfloat16 : kernels.pack_rows
     let plan = Product(weights, rows: panelRows, caches)
     let positions = x.shape.height * x.shape.width
     let rowTasks = (positions + plan.rows - 1) / plan.rows
@@ -160,9 +163,11 @@ extension CPUEngine {
             Int32(weights.kernel), Int32(first), Int32(rows), source)
         }
       }
-      kernels.pack_rows(
-        source + k.lowerBound, width, Int32(rows), Int32(min(k.upperBound, width) - k.lowerBound),
-        reluInput ? 1 : 0, a)
+      let floats = weights.isBfloat16 ? 2 : 1
+      let channels = k.lowerBound * floats..<min(k.upperBound * floats, width)
+      packRows(
+        source + channels.lowerBound, width, Int32(rows), Int32(channels.count), reluInput ? 1 : 0,
+        a)
     }
 
     func block(

@@ -47,6 +47,10 @@ extension CPUEngine {
     dBias.elements.update(repeating: 0)
     let partial = plan.slots > 1 ? pool.scratch(plan.slots * outputs * width) : nil
     let kernels = kernels
+    let isBfloat16 = factors != .float32
+    let packColumns = isBfloat16 ? kernels.pack_columns_bfloat16 : kernels.pack_columns
+    let multiply =
+      isBfloat16 ? kernels.gemm_bfloat16_transposed : kernels.gemm_transposed
 
     team.run(plan.blocks * plan.slots) { task, worker in
       let (o, i) = plan.block(task / plan.slots)
@@ -57,10 +61,13 @@ extension CPUEngine {
       for (step, positions) in plan.steps(of: slot).enumerated() {
         let (image, first, count) = (positions.image, positions.first, positions.count)
         let dy = g.dy.image(image) + first * outputs + o.lowerBound
-        kernels.pack_columns(dy, outputs, Int32(count), Int32(o.count), Int32(aRow), 0, a)
+        // Two positions to a word.
+        let terms = isBfloat16 ? (count + 1) / 2 : count
+        packColumns(dy, outputs, Int32(count), Int32(o.count), Int32(aRow), 0, a)
         if i.lowerBound == 0 {
           kernels.add_column_sums(
-            a, aRow, count, Int32(o.count), dBias.pointer + slot * outputs + o.lowerBound)
+            isBfloat16 ? dy : a, isBfloat16 ? outputs : aRow, count, Int32(o.count),
+            dBias.pointer + slot * outputs + o.lowerBound)
         }
         var rows = g.x.image(image) + first * width
         if isGathered {
@@ -69,23 +76,23 @@ extension CPUEngine {
             g.x.image(image), Int32(g.x.shape.height), Int32(g.x.shape.width),
             Int32(g.shape.inputChannels), Int32(g.shape.kernel), Int32(first), Int32(count), rows)
         }
-        kernels.pack_columns(
+        packColumns(
           rows + i.lowerBound, width, Int32(count), Int32(i.count), Int32(columns),
           g.reluInput ? 1 : 0, b)
         product.a = UnsafePointer(a)
         product.b = UnsafePointer(b)
         product.c = c
-        product.k = Int32(count)
+        product.k = Int32(terms)
         product.rows = Int32(o.count)
         product.columns = Int32(i.count)
         product.batch = 1
         product.accumulate = step > 0 ? 1 : 0
         product.a_panel = panelRows
-        product.b_panel = count * columns
+        product.b_panel = terms * columns
         product.a_row = aRow
         product.b_row = columns
         product.c_row = i.count
-        withUnsafePointer(to: product) { kernels.gemm_transposed($0) }
+        withUnsafePointer(to: product) { multiply($0) }
       }
       for (row, output) in o.enumerated() {
         let sums = UnsafePointer(c + row * i.count)

@@ -68,9 +68,9 @@ extension CPUEngine {
 
   /// Returns the screened weights if the search is large enough to profit from them.
   func screenedWeights(_ filter: CPUFilter, positions: Int) -> ScreenedWeights? {
-    guard let weights = filter.forward, let cache = filter.screened, weights.k <= 8192 else {
-      return nil
-    }
+    guard let weights = filter.forward, let cache = filter.screened, weights.k <= 8192,
+      !weights.isBfloat16
+    else { return nil }
     let gains = positions >= 128 && weights.inputs >= 256 && weights.outputs >= 1024
     guard screening ?? (gains && kernels.screens != 0) else { return nil }
     return cache.weights { screen(weights) }

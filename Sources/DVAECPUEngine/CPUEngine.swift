@@ -25,6 +25,8 @@ package struct CPUEngine: HostEngine {
   package let team: ThreadTeam
   let pool = TensorPool()
   let screening: Bool?
+  /// The precision of the factors of matrix products.
+  private(set) var factors: FactorPrecision
   let screeningRecord = ScreeningRecord()
 
   /// Makes an engine.
@@ -34,10 +36,12 @@ package struct CPUEngine: HostEngine {
   ///   - instructionSet: by default the one in `DVAE_INSTRUCTION_SET`, else the best
   ///   - caches: by default this machine's
   ///   - screening: whether `argmaxConvolution` screens; unless given, where it is faster
-  /// - Throws: `DVAEError` if the environment names an unknown instruction set.
+  ///   - factors: the precision of the factors of matrix products
+  /// - Throws: `DVAEError` if the environment names an unknown instruction set, or if the processor lacks
+  ///   the precision
   package init(
     threads: Int? = nil, instructionSet: InstructionSet? = nil, caches: CacheSizes = .current,
-    screening: Bool? = nil
+    screening: Bool? = nil, factors: FactorPrecision = .float32
   ) throws(DVAEError) {
     if let instructionSet {
       self.instructionSet = instructionSet
@@ -46,6 +50,8 @@ package struct CPUEngine: HostEngine {
     }
     self.caches = caches
     self.screening = screening
+    self.factors = factors
+    try factors.check(self.instructionSet)
     let wanted = threads ?? ProcessInfo.processInfo.activeProcessorCount
     team = ThreadTeam(threads: min(max(1, wanted), Self.mostThreads))
   }
@@ -56,9 +62,17 @@ package struct CPUEngine: HostEngine {
   /// The number of threads.
   package var threads: Int { team.threads }
 
-  /// `cpu avx512 2 threads`.
+  /// `cpu avx512 2 threads`, `cpu avx512bf16 2 threads bfloat16`.
   package var name: String {
     "cpu \(instructionSet.name) \(counted(threads, "thread"))"
+      + (factors == .float32 ? "" : " bfloat16")
+  }
+
+  /// The same engine with float32 factors; threads and memory are shared.
+  package var exact: CPUEngine {
+    var engine = self
+    engine.factors = .float32
+    return engine
   }
 
   /// Returns a tensor of undefined contents whose memory is recycled.

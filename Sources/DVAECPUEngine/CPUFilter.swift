@@ -33,11 +33,13 @@ struct PackedWeights: Sendable {
   let kernel: Int
   let inputs: Int
   let outputs: Int
+  /// Whether the terms of sums are words of two bfloat16 numbers, each in the place of a float.
+  var isBfloat16 = false
   /// The number of terms in one output's sum, padded to a multiple of 16.
-  let k: Int
+  var k: Int
   /// The number of floats in a panel.
-  let panel: Int
-  let weights: Tensor
+  var panel: Int
+  var weights: Tensor
   let bias: Tensor?
 }
 
@@ -98,7 +100,8 @@ extension CPUEngine {
       algorithm
       ?? self.algorithm(
         ConvolutionShape(kernel: shape.kernel, inputChannels: inputs, outputChannels: outputs))
-    let k = roundUp(algorithm == .direct ? inputs * taps : inputs, 16)
+    let isBfloat16 = algorithm == .direct && factors != .float32
+    let k = roundUp(algorithm == .direct ? inputs * taps : inputs, isBfloat16 ? 32 : 16)
     let panel = k * columns * (algorithm == .direct ? 1 : algorithm == .winogradByTiles ? 36 : taps)
     let packed = pool.scratch(panels * panel)
     // Element (output, input, tap) of this direction in the OIHW weights.
@@ -159,9 +162,25 @@ extension CPUEngine {
       padded.pointer.update(from: bias.pointer, count: outputs)
       packedBias = padded
     }
-    return PackedWeights(
+    let weights = PackedWeights(
       algorithm: algorithm, kernel: shape.kernel, inputs: inputs, outputs: outputs, k: k,
       panel: panel, weights: packed, bias: packedBias)
+    return isBfloat16 ? roundedToBfloat16(weights) : weights
+  }
+
+  /// Returns panels of words from panels of floats, an even number in each.
+  private func roundedToBfloat16(_ weights: PackedWeights) -> PackedWeights {
+    let panels = weights.weights.count / weights.panel
+    var rounded = weights
+    (rounded.isBfloat16, rounded.k, rounded.panel) = (true, weights.k / 2, weights.panel / 2)
+    rounded.weights = pool.scratch(panels * rounded.panel)
+    let (kernels, columns) = (kernels, panelColumns)
+    team.run(panels) { [rounded] index, _ in
+      kernels.pack_columns_bfloat16(
+        weights.weights.pointer + index * weights.panel, columns, Int32(weights.k), Int32(columns),
+        Int32(columns), 0, rounded.weights.pointer + index * rounded.panel)
+    }
+    return rounded
   }
 
   private func table(

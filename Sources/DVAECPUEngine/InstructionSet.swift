@@ -3,7 +3,7 @@ import CDVAEKernels
 
 /// A set of vector instructions that the kernels were compiled for.
 package struct InstructionSet: Sendable, CustomStringConvertible {
-  /// `avx512vnni`, `avx512`, `avx2`, `neon` or `portable`.
+  /// `avx512bf16`, `avx512vnni`, `avx512`, `avx2`, `neon` or `portable`.
   package let name: String
   /// Whether this processor and operating system support it.
   package let isSupported: Bool

@@ -51,25 +51,30 @@ struct Network<E: Engine>: Sendable {
     for purpose: NetworkPurpose
   ) {
     func convolution(
-      _ layer: NetworkPlan.Layer, reluInput: Bool, adding uses: FilterUses = []
+      _ layer: NetworkPlan.Layer, on engine: E, reluInput: Bool, adding uses: FilterUses = []
     ) -> Convolution<E> {
       Convolution(
         layer, parameters, engine, uses: purpose.uses.union(uses),
         keepsFilter: purpose != .singlePass, reluInput: reluInput)
     }
     self.engine = engine
+    // The layers beside the relaxation and the likelihood are float32 in every precision.
+    let isDecoder = plan.half == .decoder
     input = convolution(
-      plan.input, reluInput: false, adding: plan.half == .decoder ? .gather : [])
+      plan.input, on: isDecoder ? engine.exact : engine, reluInput: false,
+      adding: isDecoder ? .gather : [])
     trunk = plan.trunk.map { stage in
       stage.map { block in
         ResidualBlock(
           engine: engine, gain: plan.gain, upsamples: block.upsamples,
-          identity: block.identity.map { convolution($0, reluInput: false) },
+          identity: block.identity.map { convolution($0, on: engine, reluInput: false) },
           // The ReLU before the later layers is fused into the epilogue of the layer before.
-          residual: block.residual.enumerated().map { convolution($1, reluInput: $0 == 0) })
+          residual: block.residual.enumerated().map {
+            convolution($1, on: engine, reluInput: $0 == 0)
+          })
       }
     }
-    output = convolution(plan.output, reluInput: true)
+    output = convolution(plan.output, on: engine.exact, reluInput: true)
   }
 
   /// Runs all layers; keeps the activations that their backward passes need.

@@ -6,7 +6,7 @@ public enum Precision: String, Codable, CaseIterable, Sendable {
   case int8
   /// float32 with products of 10 mantissa bits, on devices that have them.
   case tf32
-  /// 16-bit floats with the range of float32, on devices.
+  /// 16-bit floats with the range of float32, on devices; on some CPUs for training.
   case bfloat16
   /// 16-bit floats with 10 mantissa bits, on devices.
   case float16

@@ -24,6 +24,9 @@ package protocol Engine: Sendable {
   /// The engine and its hardware, for provenance and benchmarks: `cpu avx512 2 threads`.
   var name: String { get }
 
+  /// The engine for layers whose factors must stay float32; itself, unless it rounds factors.
+  var exact: Self { get }
+
   // MARK: Convolution
 
   /// Prepares the weights (OIHW) and bias ([O]) of a convolution; the engine may copy or keep them.
@@ -197,6 +200,11 @@ package protocol HostEngine: Engine
 where Value == Tensor, Scalar == Double, Variable == TensorSlice, Tokens == [Int32] {
   /// Returns a tensor of undefined contents, recycled if possible.
   func makeTensor(_ shape: Shape) -> Tensor
+}
+
+extension Engine {
+  /// This engine.
+  package var exact: Self { self }
 }
 
 extension HostEngine {

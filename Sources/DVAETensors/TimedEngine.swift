@@ -28,10 +28,15 @@ package struct TimedEngine<Base: HostEngine>: HostEngine {
 
   /// The engine that is measured.
   package let base: Base
-  private let record = Record()
+  private let record: Record
 
   /// Measures `base`.
-  package init(_ base: Base) { self.base = base }
+  package init(_ base: Base) { self.init(base, Record()) }
+
+  private init(_ base: Base, _ record: Record) {
+    self.base = base
+    self.record = record
+  }
 
   /// The measurements so far, in order of first use.
   package var entries: [Entry] { record.entries.withLock { $0 } }
@@ -73,6 +78,9 @@ package struct TimedEngine<Base: HostEngine>: HostEngine {
 extension TimedEngine {
   /// The base engine's name.
   package var name: String { base.name }
+
+  /// The exact base engine, with the same measurements.
+  package var exact: Self { Self(base.exact, record) }
 
   /// See `Engine`.
   package func makeTensor(_ shape: Shape) -> Tensor { base.makeTensor(shape) }

@@ -83,7 +83,7 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
     folder: RunFolder?, processes: any ProcessGroup, updater: (any Updater)?
   ) {
     self.state = state
-    self.engine = engine
+    self.engine = engine.exact
     self.data = data
     self.validation = validation
     self.folder = folder

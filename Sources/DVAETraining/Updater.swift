@@ -71,6 +71,7 @@ final class HostUpdate<E: HostEngine>: Updater {
   func evaluate(
     _ validation: ValidationSet, _ state: TrainingState
   ) throws -> (ValidationRecord, ValidationPictures) {
-    try validation.evaluate(state, engine: engine)
+    // As whoever uses the weights computes.
+    try validation.evaluate(state, engine: engine.exact)
   }
 }

@@ -208,6 +208,19 @@ typedef struct {
                                          uint8_t *_Nonnull y, const float *_Nonnull scale,
                                          const float *_Nonnull bias, float inverse);
 
+  // Products of bfloat16 numbers with float32 sums, in dvae_gemm without slices or prefetching: a word
+  // of two numbers, the first in the low half, takes the place of each float of a and b, and k counts
+  // words. Whether the processor has instructions for them; elsewhere they are emulated.
+  int has_bfloat16;
+  void (*_Nonnull gemm_bfloat16)(const dvae_gemm *_Nonnull);
+  void (*_Nonnull gemm_bfloat16_transposed)(const dvae_gemm *_Nonnull);
+  // pack_rows and pack_columns, rounding to nearest even; k counts floats, which are padded to whole
+  // groups of words and to whole words.
+  void (*_Nonnull pack_rows_bfloat16)(const float *_Nonnull x, size_t x_row, int count, int k,
+                                      int relu, float *_Nonnull a);
+  void (*_Nonnull pack_columns_bfloat16)(const float *_Nonnull x, size_t x_row, int k, int columns,
+                                         int width, int relu, float *_Nonnull out);
+
   // Screening (screening.inc). Whether it is faster than the sums in float32, the largest magnitude of
   // its weights, and of the sums over a chunk (0: any fits).
   int screens;

@@ -53,8 +53,8 @@ struct BenchmarkCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Encode in int8, and in float32 in turns with it; on a device compute in float32, tf32, "
-        + "bfloat16 or float16.", valueName: "float32|int8|tf32|bfloat16|float16"))
+      "Encode in int8, and in float32 in turns with it; train in bfloat16; on a device compute in "
+        + "float32, tf32, bfloat16 or float16.", valueName: "float32|int8|tf32|bfloat16|float16"))
   var precision = Precision.float32
 
   @Option(
@@ -97,8 +97,11 @@ struct BenchmarkCommand: ParsableCommand {
     if precision == .int8, what != .encode {
       throw ValidationError("--precision int8 is for --what encode")
     }
-    guard isOnDevice || precision == .float32 || precision == .int8 else {
+    guard isOnDevice || [.float32, .int8, .bfloat16].contains(precision) else {
       throw ValidationError("--precision \(precision.rawValue) needs another --device than cpu")
+    }
+    guard isOnDevice || precision != .bfloat16 || what == .train && !accuracy && !algorithms else {
+      throw ValidationError("--precision bfloat16 on the CPU is for --what train")
     }
     guard !isOnDevice || (precision != .int8 && !accuracy && !algorithms) else {
       throw ValidationError("--precision int8, --accuracy and --algorithms are of the CPU")
@@ -131,7 +134,8 @@ struct BenchmarkCommand: ParsableCommand {
       let report = try deviceReport()
       return console.print(json.json ? try reportText(report) : report.text)
     }
-    let engine = TimedEngine(try CPUEngine(threads: threads))
+    let engine = TimedEngine(
+      try CPUEngine(threads: threads, factors: precision == .bfloat16 ? .bfloat16 : .float32))
     if accuracy {
       let report = try AccuracyReport(
         Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary), engine.base)

@@ -88,6 +88,7 @@ struct TrainCommand: AsyncParsableCommand {
       let settings = try start(output, processes: device.devices) { console.note($0) }.configuration
       return console.print(String(decoding: try settings.json(), as: UTF8.self))
     }
+    let engine = try device.engine(threads: threads)
     let processes = try startedProcesses()
     let isFirst = processes.rank == 0
     let signals = StopSignals(isFirst ? .checkpoint : .none)
@@ -100,7 +101,6 @@ struct TrainCommand: AsyncParsableCommand {
     let images = try trainingImages(configuration, note)
     try images.check(state.position)
     let validation = isFirst ? try ValidationSet(imagesOf: configuration, warn: note) : nil
-    let engine = try CPUEngine(threads: threads)
     let updater = try device.updater(configuration, processes)
     // Everything is checked before the folder is created, so that an error leaves no folder behind.
     let folder = try start.map { start in

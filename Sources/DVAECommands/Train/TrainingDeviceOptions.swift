@@ -1,5 +1,6 @@
 import ArgumentParser
 import DVAEAccelerator
+import DVAECPUEngine
 import DVAEProgram
 import DVAETraining
 
@@ -15,8 +16,9 @@ struct TrainingDeviceOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The numbers of a device: float32; tf32, with shorter factors; bfloat16 or float16, with "
-        + "parameters, moments and sums in float32, and float16 with dynamic loss scaling.",
+      "float32; tf32, with shorter factors; bfloat16 or float16, with parameters, moments and sums "
+        + "in float32, and float16 with dynamic loss scaling. A CPU has float32 and, with "
+        + "AVX512_BF16, bfloat16.",
       valueName: "float32|tf32|bfloat16|float16"))
   var precision = ProgramPrecision.float32
 
@@ -24,9 +26,18 @@ struct TrainingDeviceOptions: ParsableArguments {
 
   func validate() throws {
     try check("devices", devices, atMost: 1024)
-    if isCPU, devices > 1 || precision != .float32 {
-      throw ValidationError("--devices and --precision need another --device than cpu")
+    if isCPU, devices > 1 {
+      throw ValidationError("--devices needs another --device than cpu")
     }
+    if isCPU, precision != .float32, precision != .bfloat16 {
+      throw ValidationError("--precision \(precision.rawValue) needs another --device than cpu")
+    }
+  }
+
+  /// Opens the CPU, which computes the updates unless there is an `updater`.
+  func engine(threads: Int?) throws -> CPUEngine {
+    try CPUEngine(
+      threads: threads, factors: isCPU && precision == .bfloat16 ? .bfloat16 : .float32)
   }
 
   /// Opens the devices and compiles the programs of a run; nil for the CPU.

@@ -1,0 +1,221 @@
+import DVAECPUEngine
+import DVAEFiles
+import DVAETensors
+import DVAETestSupport
+import Testing
+
+/// Products of bfloat16 factors, emulated where the processor has no instructions for them.
+@Suite("bfloat16 products")
+struct Bfloat16Tests {
+  static let cases = [
+    ConvolutionCase(Shape(2, 5, 7, 33), kernel: 1, to: 70),
+    // Several steps of positions, the last of them odd.
+    ConvolutionCase(Shape(1, 13, 21, 16), kernel: 1, to: 48),
+    // Several steps of channels.
+    ConvolutionCase(Shape(1, 2, 3, 2100), kernel: 1, to: 5),
+    // Several bands of outputs.
+    ConvolutionCase(Shape(2, 2, 2, 20), kernel: 1, to: 600),
+    ConvolutionCase(Shape(1, 9, 8, 3), kernel: 7, to: 20),
+  ]
+
+  /// The inputs of the operations.
+  struct Inputs {
+    var x, dy, weights, bias: Tensor
+    let shape: ConvolutionShape
+
+    init(_ row: ConvolutionCase) {
+      shape = ConvolutionShape(
+        kernel: row.kernel, inputChannels: row.input.channels, outputChannels: row.outputChannels)
+      x = .random(row.input, seed: 1)
+      dy = .random(row.input.with(channels: row.outputChannels), seed: 2)
+      weights = .random(Shape(1, 1, 1, shape.weightCount), seed: 3)
+      bias = .random(Shape(1, 1, 1, row.outputChannels), seed: 4)
+    }
+
+    /// Returns the inputs with a function of every factor; biases are no factors.
+    func mapped(_ function: (Float) -> Float) -> Inputs {
+      var result = self
+      for factor in [\Inputs.x, \.dy, \.weights] {
+        result[keyPath: factor] = Tensor(
+          self[keyPath: factor].shape, self[keyPath: factor].array.map(function))
+      }
+      return result
+    }
+
+    /// Returns y, dx and dw.
+    func results(of engine: some HostEngine) -> [Tensor] {
+      let filter = engine.makeFilter(
+        shape, weights: weights.all, bias: bias.all, uses: [.forward, .backwardInput])
+      let y = engine.convolution(x, filter, reluInput: true, epilogue: .bias)
+      let dx = engine.convolutionBackwardInput(dy, filter, epilogue: .bias)
+      return [y, dx, gradients(of: engine).dw]
+    }
+
+    func gradients(of engine: some HostEngine) -> (dw: Tensor, db: Tensor) {
+      let dw = Tensor(weights.shape, repeating: 0)
+      let db = Tensor(bias.shape, repeating: 0)
+      engine.convolutionBackwardWeights(
+        x, dy, shape, reluInput: true, scale: 0.5, dWeights: dw.all, dBias: db.all)
+      return (dw, db)
+    }
+  }
+
+  /// Rounds to the nearest multiple of the spacing of bfloat16 numbers at x, ties to even.
+  static func rounded(_ x: Float) -> Float {
+    guard x.isFinite else { return x }
+    let spacing = Double(x.ulp) * 65_536
+    return Float((Double(x) / spacing).rounded(.toNearestOrEven) * spacing)
+  }
+
+  private func engine(
+    _ set: InstructionSet, threads: Int = 2, caches: CacheSizes = .current
+  ) throws -> CPUEngine {
+    try CPUEngine(
+      threads: threads, instructionSet: set, caches: caches, factors: .bfloat16Anywhere)
+  }
+
+  @Test(
+    "Products are the reference engine's of rounded factors, within the rounding of float32 sums",
+    arguments: InstructionSet.supported)
+  func products(instructionSet: InstructionSet) throws {
+    let engine = try engine(instructionSet)
+    for row in Self.cases {
+      let inputs = Inputs(row)
+      let rounded = inputs.mapped(Self.rounded)
+      let expected = rounded.results(of: ReferenceEngine())
+      // The ReLU of the input takes no part in magnitudes.
+      var magnitudes = rounded.mapped(abs)
+      magnitudes.bias = Tensor(inputs.bias.shape, inputs.bias.array.map(abs))
+      let sums = magnitudes.results(of: ReferenceEngine())
+      let terms = [
+        inputs.shape.fanIn, row.outputChannels * row.kernel * row.kernel, row.input.positions,
+      ]
+      for (index, actual) in inputs.results(of: engine).enumerated() {
+        let magnitudes = sums[index].doubles
+        expectClose(
+          actual.doubles, expected[index].doubles,
+          bound: { Double(terms[index] + 4) * 0x1p-24 * magnitudes[$0] },
+          "\(engine.name): \(row.testDescription): result \(index)")
+      }
+      // The gradient of the bias sums dy itself.
+      let (db, sum) = (inputs.gradients(of: engine).db, inputs.gradients(of: ReferenceEngine()).db)
+      expectClose(db, sum, bound: Double(row.input.positions) * 0x1p-17, row.testDescription)
+    }
+  }
+
+  /// Bits of float32 numbers, and of the bfloat16 numbers that they become.
+  static let roundings: [(UInt32, UInt32)] = [
+    (0x0000_0000, 0x0000_0000), (0x3f80_0000, 0x3f80_0000),
+    // Ties go to the even neighbour, others to the nearest.
+    (0x3f80_8000, 0x3f80_0000), (0x3f81_8000, 0x3f82_0000), (0xbf80_8000, 0xbf80_0000),
+    (0x3f80_8001, 0x3f81_0000), (0x3f80_7fff, 0x3f80_0000), (0xbf81_7fff, 0xbf81_0000),
+    // The exponent grows.
+    (0x3fff_ffff, 0x4000_0000),
+    // The largest, what becomes infinite, infinities.
+    (0x7f7f_0000, 0x7f7f_0000), (0x7f7f_7fff, 0x7f7f_0000), (0x7f7f_8000, 0x7f80_0000),
+    (0x7f7f_ffff, 0x7f80_0000), (0x7f80_0000, 0x7f80_0000), (0xff80_0000, 0xff80_0000),
+    // NaN, also where only the lower half says so, or where rounding would pass the sign.
+    (0x7fc0_0000, 0x7fc0_0000), (0x7f80_0001, 0x7fc0_0000), (0xffff_ffff, 0xffff_0000),
+    // Subnormal numbers.
+    (0x0000_0001, 0x0000_0000), (0x0000_8000, 0x0000_0000), (0x0000_8001, 0x0001_0000),
+    (0x0001_8000, 0x0002_0000), (0x8001_0000, 0x8001_0000), (0x007f_ffff, 0x0080_0000),
+  ]
+
+  @Test("Factors are rounded to the nearest, ties to even", arguments: InstructionSet.supported)
+  func rounding(instructionSet: InstructionSet) throws {
+    let engine = try engine(instructionSet)
+    let values = Self.roundings.map { Float(bitPattern: $0.0) }
+    let expected = Self.roundings.map { bits -> Float in
+      let value = Float(bitPattern: bits.1)
+      // The instruction takes subnormal factors for zero.
+      return value.isSubnormal && instructionSet.name == "avx512bf16" ? 0 : value
+    }
+    let (one, count) = (Tensor(Shape(1, 1, 1, 1), [1]), values.count)
+    func expect(_ actual: Tensor, _ what: String) {
+      for (index, (a, e)) in zip(actual.array, expected).enumerated() {
+        #expect(a == e || a.isNaN && e.isNaN, "\(what) \(index): \(a), expected \(e)")
+      }
+    }
+    func product(_ x: Tensor, _ weights: Tensor, outputs: Int) -> Tensor {
+      let filter = engine.makeFilter(
+        ConvolutionShape(kernel: 1, inputChannels: 1, outputChannels: outputs),
+        weights: weights.all, bias: Tensor(Shape(1, 1, 1, outputs), repeating: 0).all,
+        uses: .forward)
+      return engine.convolution(x, filter, reluInput: false, epilogue: .bias)
+    }
+    expect(product(Tensor(Shape(1, 1, count, 1), values), one, outputs: 1), "input")
+    expect(product(one, Tensor(Shape(1, 1, 1, count), values), outputs: count), "weight")
+    let dw = Tensor(Shape(1, 1, 1, count), repeating: 0)
+    let db = Tensor(Shape(1, 1, 1, count), repeating: 0)
+    engine.convolutionBackwardWeights(
+      one, Tensor(Shape(1, 1, 1, count), values),
+      ConvolutionShape(kernel: 1, inputChannels: 1, outputChannels: count), reluInput: false,
+      scale: 1, dWeights: dw.all, dBias: db.all)
+    expect(dw, "output gradient")
+  }
+
+  @Test(
+    "The bits depend neither on threads nor on caches", arguments: InstructionSet.supported)
+  func threads(instructionSet: InstructionSet) throws {
+    let engines = try [
+      engine(instructionSet, threads: 1), engine(instructionSet, threads: 2),
+      engine(instructionSet, threads: 3),
+      engine(instructionSet, threads: 3, caches: CacheSizes(thread: 0, shared: 0)),
+      engine(instructionSet, threads: 3, caches: CacheSizes(thread: 8 << 20, shared: 1 << 30)),
+    ]
+    for row in Self.cases {
+      let inputs = Inputs(row)
+      let results = engines.map { inputs.results(of: $0).map(\.array) }
+      for other in results.dropFirst() {
+        let isSame = other == results[0]
+        #expect(isSame, "\(row.testDescription)")
+      }
+    }
+  }
+
+  @Test("Winograd's convolutions and the exact engine are float32, other products are not")
+  func others() throws {
+    let engine = try CPUEngine(threads: 2, factors: .bfloat16Anywhere)
+    let plain = try CPUEngine(threads: 2)
+    func results(_ row: ConvolutionCase, _ engine: CPUEngine) -> [[Float]] {
+      Inputs(row).results(of: engine).map(\.array)
+    }
+    let winograd = ConvolutionCase(Shape(1, 9, 8, 16), kernel: 3, to: 20)
+    let isSame = results(winograd, engine) == results(winograd, plain)
+    #expect(isSame)
+    let isExact = results(Self.cases[0], engine.exact) == results(Self.cases[0], plain)
+    #expect(isExact)
+    for (a, b) in zip(results(Self.cases[0], engine), results(Self.cases[0], plain)) {
+      let differs = a != b
+      #expect(differs)
+    }
+    #expect(engine.name == plain.name + " bfloat16" && engine.exact.name == plain.name)
+  }
+
+  @Test("A token is the argmax of the rounded product, without screening")
+  func argmax() throws {
+    let row = ConvolutionCase(Shape(1, 12, 12, 256), kernel: 1, to: 1024)
+    let inputs = Inputs(row)
+    let engine = try CPUEngine(threads: 2, screening: true, factors: .bfloat16Anywhere)
+    let filter = engine.makeFilter(
+      inputs.shape, weights: inputs.weights.all, bias: inputs.bias.all, uses: .forward)
+    let logits = engine.convolution(inputs.x, filter, reluInput: false, epilogue: .bias)
+    let tokens = engine.argmaxConvolution(inputs.x, filter, reluInput: false)
+    #expect(tokens == engine.argmaxChannels(logits))
+    #expect(engine.screeningCounts.positions == 0)
+  }
+
+  @Test("A processor without the products is refused in one line that names them")
+  func refusal() throws {
+    let portable = try InstructionSet.named("portable")
+    let error = try #require(throws: DVAEError.self) {
+      try CPUEngine(instructionSet: portable, factors: .bfloat16)
+    }
+    #expect(error.kind == .usage)
+    let line = error.description
+    for part in ["expected", "AVX512_BF16", "found", "portable", "float32"] {
+      #expect(line.contains(part), "\(line)")
+    }
+    #expect(!line.contains("\n"))
+  }
+}
