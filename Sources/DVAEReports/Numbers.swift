@@ -19,6 +19,13 @@ package enum Numbers {
     fixed(100 * share, decimals) + " %"
   }
 
+  /// Returns the middle of some numbers, of an even count the mean of the middle two; nil without numbers.
+  package static func median(_ values: [Double]) -> Double? {
+    guard !values.isEmpty else { return nil }
+    let sorted = values.sorted()
+    return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+  }
+
   /// Formats a number with few significant digits, for axes: `0.0312`, `8192`, `1.2e-05`.
   package static func short(_ value: Double) -> String {
     guard value.isFinite else { return "–" }

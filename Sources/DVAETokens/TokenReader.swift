@@ -60,7 +60,7 @@ public struct TokenReader: Sequence, IteratorProtocol {
   /// - Throws: if the file is missing or malformed.
   public init(contentsOf path: String, grid: TokenExtent.Grid? = nil) throws {
     guard FileSystem.kind(path) != .missing else {
-      throw DVAEError(.missing, file: path, "there is no such file or folder; check the path")
+      throw DVAEError.missing(path: path)
     }
     let named = try TokenFormat(path: path)
     guard named != .folder || FileSystem.kind(path) == .folder else {

@@ -322,4 +322,13 @@ import Testing
     let agent = "swift-dvae/\(DVAE.version) (dvae prepare)"
     #expect(server.requests.map { $0.headers["user-agent"] } == [agent])
   }
+
+  @Test func jobsWithoutPairsTellOfTheFilters() async {
+    let run = await dvae("prepare", Fixture.images, "--output", folder("none"), "--quiet")
+    #expect(run.status == 0 && run.output.contains("no-caption"), "\(run.errors)")
+    #expect(run.errors.contains("no pair is left") && run.errors.contains("--preset none"))
+    let all = await dvae(
+      "prepare", Fixture.images, "--output", folder("all"), "--preset", "none", "--quiet")
+    #expect(all.status == 0 && all.errors.isEmpty, "\(all.errors)")
+  }
 }

@@ -45,7 +45,7 @@ struct BenchmarkReport: Encodable {
 
     var line: String {
       "screening: \(Numbers.fixed(codesLeft, 1)) of \(codes) logits per position in float32, "
-        + "all at \(Numbers.fixed(fallbacks * 100, 1)) %"
+        + "all at \(Numbers.percent(fallbacks, 1))"
     }
   }
 
@@ -74,7 +74,7 @@ struct BenchmarkReport: Encodable {
     let parts = command.what == .train ? 1 : Double(command.images)
     runs = seconds.map { $0 / parts }
     minSeconds = runs[0]
-    medianSeconds = runs[runs.count / 2]
+    medianSeconds = Numbers.median(runs) ?? .nan
     ceilingGflops = 2 * ceiling / 1e9
     let total = entries.reduce(0.0) { $0 + $1.time / .seconds(1) }
     layers = entries.map { entry in
@@ -98,7 +98,7 @@ struct BenchmarkReport: Encodable {
     let parts = command.what == .train ? 1 : Double(command.images)
     runs = seconds.map { $0 / parts }
     minSeconds = runs[0]
-    medianSeconds = runs[runs.count / 2]
+    medianSeconds = Numbers.median(runs) ?? .nan
     achievedGflops = 2 * Double(multiplyAdds) / seconds[0] / 1e9
   }
 
@@ -150,11 +150,11 @@ struct BenchmarkReport: Encodable {
       let speed =
         layer.effectiveGflops > 0
         ? Numbers.aligned(Numbers.fixed(layer.effectiveGflops, 0), 8)
-          + Numbers.aligned(Numbers.fixed(layer.ofCeiling * 100, 0) + " %", 8)
+          + Numbers.aligned(Numbers.percent(layer.ofCeiling), 8)
         : Numbers.aligned("", 16)
       lines.append(
         Numbers.aligned(Numbers.fixed(layer.seconds * 1e3, 1), 7)
-          + Numbers.aligned(Numbers.fixed(layer.share * 100, 1) + " %", 7)
+          + Numbers.aligned(Numbers.percent(layer.share, 1), 7)
           + speed
           + "  \(layer.operation)\(layer.calls > runs.count ? " ×\(layer.calls / runs.count)" : "")"
       )

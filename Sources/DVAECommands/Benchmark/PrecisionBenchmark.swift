@@ -55,16 +55,15 @@ struct PrecisionComparison: Encodable {
 
   /// The comparison as text.
   var lines: [String] {
-    let ratio = [ratios[ratios.count / 2], ratios[0], ratios[ratios.count - 1]]
-      .map { Numbers.fixed($0, 3) }
+    let ratio = [Numbers.median(ratios), ratios.first, ratios.last].map { Numbers.fixed($0, 3) }
     var lines = [
       "float32 in turns with it: median "
-        + "\(Numbers.fixed(float32.sorted()[float32.count / 2], 4)) s",
+        + "\(Numbers.fixed(Numbers.median(float32), 4)) s",
       "int8 ÷ float32: \(ratio[0]), from \(ratio[1]) to \(ratio[2])",
     ]
     if tokens > 0 {
-      let share = Numbers.fixed(100 * Double(equalTokens) / Double(tokens), 2)
-      lines.append("tokens of the photos: \(equalTokens) of \(tokens) are float32's, \(share) %")
+      let share = Numbers.percent(Double(equalTokens) / Double(tokens), 2)
+      lines.append("tokens of the photos: \(equalTokens) of \(tokens) are float32's, \(share)")
     }
     return lines
   }

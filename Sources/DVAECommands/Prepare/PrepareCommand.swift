@@ -157,6 +157,9 @@ struct PrepareCommand: AsyncParsableCommand {
     } else {
       for line in report.lines(summary.funnel) { console.print(line) }
     }
+    if summary.funnel.left == 0 {
+      console.note("no pair is left: each filter has an option, and --preset none turns off all")
+    }
     guard let unreadable = summary.funnel.unreadable else { return }
     for example in unreadable.examples { console.note("dvae: \(example.detail)") }
     let count = unreadable.count

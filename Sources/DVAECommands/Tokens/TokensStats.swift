@@ -116,7 +116,7 @@ struct TokenStatistics: Encodable {
   }
 
   var text: String {
-    let percent = { (share: Double) in Numbers.fixed(100 * share, 2) + "%" }
+    let percent = { (share: Double) in Numbers.percent(share, 2) }
     var lines = [
       "images      \(images), tokens \(tokens)",
       "codes       \(used) of \(vocabulary) used (\(percent(Double(used) / Double(vocabulary)))), "

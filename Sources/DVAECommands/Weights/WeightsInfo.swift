@@ -91,8 +91,8 @@ struct WeightsReport: Encodable {
     }
     let a = architecture
     lines.append(
-      "architecture    n_hid \(a.hidden), \(a.blocksPerGroup) block"
-        + (a.blocksPerGroup == 1 ? "" : "s") + " per group, vocabulary \(a.vocabulary)")
+      "architecture    n_hid \(a.hidden), \(counted(a.blocksPerGroup, "block")) per group, vocabulary \(a.vocabulary)"
+    )
     lines.append(
       "                n_init \(a.initial), channels \(a.inputChannels) to \(a.outputChannels)")
     return lines.joined(separator: "\n")

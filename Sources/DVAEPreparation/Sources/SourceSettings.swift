@@ -92,7 +92,7 @@ package struct Sources {
   /// - Throws: for the first one that does not
   package init(_ arguments: [String], _ settings: SourceSettings) throws {
     for path in arguments where FileSystem.kind(path) == .missing {
-      throw DVAEError(.missing, file: path, "no such file or folder")
+      throw DVAEError.missing(path: path)
     }
     rest = arguments[...]
     self.settings = settings
