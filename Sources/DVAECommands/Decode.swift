@@ -119,8 +119,7 @@ struct DecodeCommand: AsyncParsableCommand {
     var image: PixelImage
 
     func write() throws -> Report.Image {
-      try FileSystem.makeFolder(Path(path).folder.text)
-      try image.write(to: path)
+      try FileSystem.withFolder(of: path) { try image.write(to: path) }
       return Report.Image(key: key, output: path)
     }
   }

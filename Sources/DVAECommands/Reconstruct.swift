@@ -96,9 +96,10 @@ struct ReconstructCommand: AsyncParsableCommand {
       throw DVAEError(.internal, file: key, "no tokens were made")
     }
     let picture = try vae.decode(grid)
-    try FileSystem.makeFolder(Path(path).folder.text)
     let parts = [original, picture, picture.difference(from: original)]
-    try (compare ? PixelImage.tiled(parts, columns: 3) ?? picture : picture).write(to: path)
+    try FileSystem.withFolder(of: path) {
+      try (compare ? PixelImage.tiled(parts, columns: 3) ?? picture : picture).write(to: path)
+    }
     let measures = PictureMeasures(of: picture, comparedTo: original, isBrief: true)
     return .init(key: key, output: path, psnr: measures.psnr, ssim: measures.ssim)
   }

@@ -103,7 +103,7 @@ struct TokenizeCommand: AsyncParsableCommand {
       samplesPerShard: samplesPerShard)
     for part in outputs.parts {
       try part.inputs.refuse(output: part.path, of: format)
-      if !interrupted.resume { try overwrite.check(part.path) }
+      if !interrupted.resume { try refuseTaken(part.path, format) }
     }
     let vae = try model.load(
       only: .encoder, precision: precision,
@@ -122,9 +122,7 @@ struct TokenizeCommand: AsyncParsableCommand {
         failed += failures.count
         continue
       }
-      try overwrite.check(part.path)
-      try TokenWriter.check(
-        part.path, format: format, start: interrupted.start, replacingFolder: overwrite.overwrite)
+      try refuseTaken(part.path, format)
       rest.append((part, provenance))
     }
     if !rest.isEmpty {
@@ -132,6 +130,13 @@ struct TokenizeCommand: AsyncParsableCommand {
       failed += try await tokenize(rest, of: outputs.count, format, vae, console)
     }
     try report(outputs.path, failed: failed, of: outputs.count, console)
+  }
+
+  /// Refuses a name that is taken.
+  private func refuseTaken(_ path: String, _ format: TokenFormat) throws {
+    try TokenWriter.check(
+      path, format: format, start: interrupted.start, replacingFolder: overwrite.overwrite)
+    try overwrite.check(path)
   }
 
   /// Returns whether the job is already done; another job's output is replaced only on request.

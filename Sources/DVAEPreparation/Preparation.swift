@@ -57,6 +57,11 @@ package struct Preparation: Sendable {
     fetcher = Fetcher(fetch, maxBytes: settings.image.maxBytes)
   }
 
+  /// Refuses the name of a finished output, unless it is prepared data that is to be replaced.
+  package static func check(output path: String, replacing: Bool) throws(DVAEError) {
+    try OutputFolder(path, of: .preparedData).check(replacing: replacing)
+  }
+
   /// Returns the funnel of a finished output of this same job; nil if there is none.
   ///
   /// - Parameters:
@@ -164,8 +169,10 @@ package struct Preparation: Sendable {
     )
   }
 
-  /// Refuses an output whose shards would become inputs.
+  /// Refuses an output whose shards would become inputs, and one that would replace an input.
   private func refuse(output path: String) throws(DVAEError) {
+    let inputs = Set((settings.sources + settings.excluded).compactMap { FileIdentity($0) })
+    try OutputFolder(path, of: .preparedData).refuse(inputs: inputs)
     let above = FileIdentity.above(path)
     for source in settings.sources where FileSystem.kind(source) == .folder {
       guard let identity = FileIdentity(source), above.contains(identity) else { continue }

@@ -29,8 +29,9 @@ struct JournalEntry: Codable {
 /// The journal of a bulk output, beside the unfinished file.
 ///
 /// The first line is the job's provenance; then there is one line per item, in order; after the
-/// items of a batch, once their bytes are on disk, one line commits them. Everything after the last
-/// commit is void: a resumed job truncates both files to it.
+/// items of a batch, once their bytes are on disk, one line commits them, with a checksum of all
+/// lines before it. Everything after the last sound commit is void: a resumed job truncates both
+/// files to it.
 final class Journal {
   /// The number of committed items.
   private(set) var done = 0
@@ -42,7 +43,11 @@ final class Journal {
   // Larger numbers would overflow sums.
   private static let mostBytes = 1 << 53
 
+  private static let version = 2
+
   private let file: OutputFile
+  // The hash of the bytes in the file.
+  private var hash = FileHash()
   private var pending: [UInt8] = []
   private var pendingCount = 0
 
@@ -51,60 +56,103 @@ final class Journal {
     var provenance: Provenance
   }
 
-  private struct Commit: Codable {
+  private struct Commit: Codable, Equatable {
     var done: Int
     var bytes: Int
+    var sha256: String
+
+    /// Makes a commit after lines whose hash is `hash`.
+    init(done: Int, bytes: Int, after hash: FileHash) {
+      self.done = done
+      self.bytes = bytes
+      sha256 = FileHash.of(Array("\(hash.finished()) \(done) \(bytes)".utf8))
+    }
+  }
+
+  /// Returns whether there is a journal at a path, which may be empty or incomplete after a kill.
+  ///
+  /// - Throws: `cannotCreate` if there is another file
+  static func isOwn(_ path: String) throws(DVAEError) -> Bool {
+    guard FileSystem.exists(path) else { return false }
+    let start = Array("{\"journal\":".utf8)
+    guard !FileSystem.isLink(path), FileSystem.kind(path) == .file,
+      let head = try? InputFile(path: path).read(at: 0, count: start.count),
+      start.starts(with: head)
+    else {
+      throw DVAEError(
+        .cannotCreate, file: path, "has the name of a journal, but is none",
+        advice: "move it away, or choose another name")
+    }
+    return true
   }
 
   /// Starts a journal and replaces an old one.
   init(starting path: String, _ provenance: Provenance) throws(DVAEError) {
     file = try Self.openLocked(path)
     try file.truncate(to: 0)
-    try file.append(jsonLine(Opening(journal: 1, provenance: provenance)))
+    let opening = try jsonLine(Opening(journal: Self.version, provenance: provenance))
+    hash.update(opening)
+    let commit = try jsonLine(Commit(done: 0, bytes: 0, after: hash))
+    hash.update(commit)
+    try file.append(opening + commit)
     try file.sync()
   }
 
-  /// Continues a journal; nil if its first line is unreadable, so that nothing is committed.
+  /// Continues a journal; nil if a kill has left less than its first two lines, so that nothing is
+  /// committed.
   ///
-  /// A journal of a job with other settings is an error.
+  /// - Throws: `startOver` for a journal of a job with other settings, of another version, or
+  ///   without a sound commit
   init?(continuing path: String, _ provenance: Provenance) throws {
     file = try Self.openLocked(path)
     var lines = LineReader(file)
-    guard let first = try lines.next(),
-      let opening = try? decodedJSON(Opening.self, first)
-    else { return nil }
-    guard opening.journal == 1 else {
-      throw DVAEError.startOver(path: path, "a journal of kind \(opening.journal), expected 1")
+    guard let first = try lines.next() else { return nil }
+    guard let opening = try? decodedJSON(Opening.self, first) else {
+      throw DVAEError.startOver(path: path, "is damaged in its first line")
+    }
+    guard opening.journal == Self.version else {
+      throw DVAEError.startOver(path: path, "was begun by another version of this program")
+    }
+    let hasLines = file.size > lines.position
+    guard try readCommits(first, &lines) else {
+      if !hasLines { return nil }
+      throw DVAEError.startOver(path: path, "is damaged before its first commit")
     }
     if let difference = opening.provenance.difference(from: provenance) {
       throw DVAEError(
         .usage, code: .startOver, file: path, "the unfinished run had other \(difference)",
         advice: "run it with the same, or start over")
     }
-    try readCommits(&lines)
   }
 
   private static func openLocked(_ path: String) throws(DVAEError) -> OutputFile {
     try OutputFile(path, emptied: false, locked: true)
   }
 
-  private func readCommits(_ lines: inout LineReader) throws {
-    var end = lines.position
+  /// Reads up to the last sound commit and truncates the file there; returns whether there is one.
+  private func readCommits(_ first: ArraySlice<UInt8>, _ lines: inout LineReader) throws -> Bool {
+    var end: Int?
     var (count, failures) = (0, 0)
+    var read = FileHash()
+    read.update(first + [UInt8(ascii: "\n")])
     while let line = try lines.next() {
+      let before = read
+      read.update(line + [UInt8(ascii: "\n")])
       if let entry = try? decodedJSON(JournalEntry.self, line), entry.isPlausible {
         count += 1
         failures += entry.error == nil ? 0 : 1
       } else if let commit = try? decodedJSON(Commit.self, line), commit.done == count,
-        (bytes...Self.mostBytes).contains(commit.bytes)
+        (bytes...Self.mostBytes).contains(commit.bytes),
+        commit == Commit(done: commit.done, bytes: commit.bytes, after: before)
       {
         (done, failed, bytes) = (count, failures, commit.bytes)
-        end = lines.position
+        (end, hash) = (lines.position, read)
       } else {
         break
       }
     }
-    try file.truncate(to: end)
+    if let end { try file.truncate(to: end) }
+    return end != nil
   }
 
   /// The journal's own size in bytes, with the items that are not committed yet.
@@ -122,7 +170,10 @@ final class Journal {
     guard pendingCount > 0 || bytes != self.bytes else { return }
     done += pendingCount
     self.bytes = bytes
-    try file.append(pending + jsonLine(Commit(done: done, bytes: bytes)))
+    hash.update(pending)
+    let commit = try jsonLine(Commit(done: done, bytes: bytes, after: hash))
+    hash.update(commit)
+    try file.append(pending + commit)
     try file.sync()
     pending = []
     pendingCount = 0

@@ -46,6 +46,7 @@ package struct TokenMerge {
       records.append((input, record))
       if let extent = reader.extent { counts.append(extent.count) }
     }
+    try TokenWriter.refuse(inputs: Set(paths.compactMap { FileIdentity($0) }), output: path, format)
     var provenance = try Self.join(records)
     losesSoftTokens = provenance.soft != nil && !format.holdsSoftTokens
     if losesSoftTokens { provenance.soft = nil }

@@ -15,7 +15,11 @@ public final class TokenWriter {
   public let resumed: Int
 
   private let provenance: Provenance
+  private let partial: String
   private let output: any PartialOutput
+  // The files at the output's names when the writer was opened, which may be replaced.
+  private let earlierFiles: Set<String>
+  private let madeFolders: [String]
   private let journal: Journal
   private var uncommitted = 0
 
@@ -40,21 +44,25 @@ public final class TokenWriter {
     self.path = path
     self.format = format
     self.provenance = provenance
-    let partial = path + ".partial"
-    let journalPath = partial + ".journal"
-    let isUnfinished = FileSystem.kind(partial) != .missing
-    try FileSystem.makeFolder(Path(path).folder.text)
+    let folder = format == .folder ? try OutputFolder(path, of: .tokens) : nil
+    partial = folder?.partial ?? path + ".partial"
+    try folder?.recover()
     try Self.check(path, format: format, start: start, replacingFolder: replacingFolder)
     try Self.checkCount(path, format, provenance)
-    var continued: Journal?
-    if start == .resuming, isUnfinished, FileSystem.kind(journalPath) != .missing {
-      continued = try Journal(continuing: journalPath, provenance)
+    let isUnfinished = try Self.isUnfinished(partial)
+    earlierFiles = Set(format.files(path).filter(FileSystem.exists))
+    madeFolders = try FileSystem.makeFolders(Path(partial).folder.text)
+    do {
+      var continued: Journal?
+      if start == .resuming, isUnfinished {
+        continued = try Journal(continuing: partial + ".journal", provenance)
+      }
+      journal = try continued ?? Journal(starting: partial + ".journal", provenance)
+    } catch {
+      FileSystem.removeEmpty(madeFolders)
+      throw error
     }
-    journal = try continued ?? Journal(starting: journalPath, provenance)
     resumed = journal.done
-    if resumed == 0, format != .folder, FileSystem.kind(partial) == .folder {
-      try FileSystem.removeFolder(partial)
-    }
     output =
       switch format {
       case .npy, .flat, .packed, .megatron:
@@ -62,7 +70,7 @@ public final class TokenWriter {
       case .safetensors: try SafetensorsOutput(partial, provenance, journal)
       case .jsonLines: try JSONLinesOutput(partial, provenance, journal)
       case .tar: try TarOutput(partial, provenance, journal)
-      case .folder: try FolderOutput(partial, provenance, journal)
+      case .folder: try FolderOutput(path, replacing: replacingFolder, provenance, journal)
       }
     if resumed > 0 {
       guard output.size >= journal.bytes else {
@@ -132,28 +140,35 @@ public final class TokenWriter {
   }
 
   /// Completes the output and renames it to its final name.
+  ///
+  /// - Throws: errors of the file system, and `cannotCreate` if a file got its name while it was
+  ///   written; it can then be continued
   public func finish() throws {
     try commit()
+    let late = format.files(path).first { !earlierFiles.contains($0) && FileSystem.exists($0) }
+    if format != .folder, let late { throw DVAEError.appeared(late, whileMaking: partial) }
     try output.finish(as: path, journal)
-    try FileSystem.remove(path + ".partial.journal")
+    try FileSystem.remove(partial + ".journal")
   }
 
   /// Removes the unfinished output.
   public func discard() throws {
-    let partial = path + ".partial"
-    if FileSystem.kind(partial) == .folder {
-      try FileSystem.removeFolder(partial)
+    if format == .folder {
+      try OutputFolder(path, of: .tokens).discard()
     } else {
       try FileSystem.remove(partial)
     }
     try FileSystem.remove(partial + ".journal")
+    FileSystem.removeEmpty(madeFolders)
   }
 
   /// Returns whether the finished output of this same job is already at a path.
   ///
   /// - Throws: if the output of another job is there.
   public static func isComplete(_ path: String, _ provenance: Provenance) throws -> Bool {
-    guard FileSystem.kind(path) != .missing, FileSystem.kind(path + ".partial") == .missing,
+    let folder = FileSystem.kind(path) == .folder ? try OutputFolder(path, of: .tokens) : nil
+    let partial = folder?.partial ?? path + ".partial"
+    guard FileSystem.kind(path) != .missing, !FileSystem.exists(partial),
       let found = try TokenReader(contentsOf: path).provenance
     else { return false }
     if let difference = found.difference(from: provenance) {
@@ -162,8 +177,9 @@ public final class TokenWriter {
         "holds the tokens of a job with other \(difference)",
         advice: "choose another name, or replace it")
     }
-    // The job may have been killed between its last two steps.
-    try FileSystem.remove(path + ".partial.journal")
+    // The job may have been killed between its last steps.
+    try folder?.removeReplaced()
+    if try Journal.isOwn(partial + ".journal") { try FileSystem.remove(partial + ".journal") }
     return true
   }
 
@@ -173,11 +189,38 @@ public final class TokenWriter {
   package static func check(
     _ path: String, format: TokenFormat, start: JobStart, replacingFolder: Bool
   ) throws {
-    let partial = path + ".partial"
-    if start == .fresh, FileSystem.kind(partial) != .missing {
-      throw DVAEError.unfinished(path: partial)
+    let folder = format == .folder ? try OutputFolder(path, of: .tokens) : nil
+    let partial = folder?.partial ?? path + ".partial"
+    if start == .fresh, FileSystem.exists(partial) { throw DVAEError.unfinished(path: partial) }
+    if let folder {
+      try folder.check(replacing: replacingFolder)
+    } else {
+      try checkTarget(path, format)
     }
-    try checkTarget(path, format, replacingFolder)
+  }
+
+  /// Refuses inputs in a folder that an output would replace.
+  ///
+  /// - Throws: `usage` if one of the inputs lies in it
+  package static func refuse(
+    inputs: Set<FileIdentity>, output path: String, _ format: TokenFormat
+  ) throws(DVAEError) {
+    if format == .folder { try OutputFolder(path, of: .tokens).refuse(inputs: inputs) }
+  }
+
+  /// Returns whether there is an unfinished output.
+  ///
+  /// - Throws: `cannotCreate` if one of its names belongs to a file that no writer has made
+  private static func isUnfinished(_ partial: String) throws(DVAEError) -> Bool {
+    let isOwn = try Journal.isOwn(partial + ".journal")
+    guard FileSystem.exists(partial) else { return false }
+    guard isOwn else {
+      throw DVAEError(
+        .cannotCreate, file: partial,
+        "has the name of an unfinished output of tokens, but no journal beside it",
+        advice: "move it away, or choose another name")
+    }
+    return true
   }
 
   // Report this now instead of after a week of work.
@@ -202,20 +245,12 @@ public final class TokenWriter {
   }
 
   private static func checkTarget(
-    _ path: String, _ format: TokenFormat, _ replacingFolder: Bool
+    _ path: String, _ format: TokenFormat
   ) throws(DVAEError) {
+    for name in [path, path + ".partial"] where FileSystem.kind(name) == .folder {
+      throw DVAEError(.cannotCreate, file: name, "a folder is in the place of the file")
+    }
     switch (FileSystem.kind(path), format) {
-    case (.folder, .folder)
-    where replacingFolder && FileSystem.kind(path + "/" + WebDatasetNotes.provenance) == .file:
-      break
-    case (.folder, .folder):
-      if try !FileSystem.names(in: path).isEmpty {
-        throw DVAEError(.cannotCreate, file: path, "the folder is not empty: choose another")
-      }
-    case (.file, .folder):
-      throw DVAEError(.cannotCreate, file: path, "a file is in the place of the folder")
-    case (.folder, _):
-      throw DVAEError(.cannotCreate, file: path, "a folder is in the place of the file")
     case (_, .flat) where FileSystem.kind(TokenFormat.megatronIndex(of: path)) != .missing:
       throw DVAEError(
         .cannotCreate, file: path,

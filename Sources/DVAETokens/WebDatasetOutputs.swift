@@ -83,23 +83,27 @@ final class TarOutput: PartialOutput {
 ///
 /// Files that a killed run wrote after its last commit are written again.
 final class FolderOutput: PartialOutput {
-  private let folder: String
+  private let place: OutputFolder
+  private let isReplacing: Bool
   // Files that are written and possibly not yet flushed.
   private var pending: [String] = []
   private(set) var size: Int
 
-  init(_ partial: String, _ provenance: Provenance, _ journal: Journal) throws {
-    folder = partial
+  private var folder: String { place.partial }
+
+  init(
+    _ path: String, replacing: Bool, _ provenance: Provenance, _ journal: Journal
+  ) throws {
+    place = try OutputFolder(path, of: .tokens)
+    isReplacing = replacing
     size = journal.bytes
-    if journal.done == 0 {
-      if FileSystem.kind(folder) == .file { try FileSystem.remove(folder) }
-      try FileSystem.removeFolder(folder)
-    }
+    if journal.done == 0 { try place.discard() }
     try journal.forEach { entry in
       let tokens = folder + "/" + entry.key + ".tokens.npy"
       guard entry.grid != nil, FileSystem.kind(tokens) != .file else { return }
       throw DVAEError.startOver(path: tokens, "is missing, but its journal counts it")
     }
+    try place.checkPartial()
     try FileSystem.makeFolder(folder)
     try write(jsonLine(provenance), to: WebDatasetNotes.provenance)
   }
@@ -120,8 +124,7 @@ final class FolderOutput: PartialOutput {
 
   private func write(_ bytes: [UInt8], to name: String) throws {
     let path = folder + "/" + name
-    try FileSystem.makeFolder(Path(path).folder.text)
-    try OutputFile(path, emptied: true).append(bytes)
+    try FileSystem.withFolder(of: path) { try OutputFile(path, emptied: true).append(bytes) }
     pending.append(path)
   }
 
@@ -138,6 +141,26 @@ final class FolderOutput: PartialOutput {
     let failures = try WebDatasetNotes.failures(journal)
     if !failures.isEmpty { try write(failures, to: WebDatasetNotes.failures) }
     try sync()
-    try FileSystem.replaceFolder(path, with: folder)
+    try place.finish(replacing: isReplacing)
+  }
+}
+
+extension OutputFolder.Kind {
+  /// A folder of tokens, which has its provenance in it.
+  static let tokens = Self("tokens") { folder in
+    let notes = folder + "/" + WebDatasetNotes.provenance
+    guard FileSystem.kind(notes) == .file,
+      let json = try? InputFile.contents(of: notes, limit: InputFile.settingsLimit)
+    else { return false }
+    return (try? Provenance(reading: json, in: notes)) != nil
+  } hasFile: { folder, name in
+    if [WebDatasetNotes.provenance, WebDatasetNotes.failures].contains(name) { return true }
+    if name.hasByteSuffix(".tokens.npy") { return true }
+    let beside = ["txt", "json"] + SoftTokens.names.map { $0 + ".npy" }
+    return beside.contains { ending in
+      name.withoutByteSuffix("." + ending).map {
+        FileSystem.kind(folder + "/" + $0 + ".tokens.npy") == .file
+      } ?? false
+    }
   }
 }

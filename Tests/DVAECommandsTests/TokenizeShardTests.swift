@@ -141,6 +141,9 @@ import Testing
     let unfinished = await tokenize("t-{0..2}.tar")
     #expect(unfinished.status == 73 && unfinished.errors.contains("t-1.tar.partial"))
     #expect(try files().keys.sorted() == ["t-1.tar.partial"])
+    #expect(await tokenize("t-{0..2}.tar", "--restart").status == 73, "no journal is beside it")
+    try remove(0)
+    try write([], to: folder("t-1.tar.partial.journal"))
     #expect(await tokenize("t-{0..2}.tar", "--restart").status == 65)
     #expect(try files() == finished)
     // Of another job.

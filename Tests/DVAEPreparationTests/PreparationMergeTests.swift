@@ -122,7 +122,9 @@ import Testing
     #expect(try contents("merged") == contents("whole"))
   }
 
-  private static func pages(_ funnel: Funnel) -> [String: String] { ["page": "\(funnel.left)"] }
+  private static func pages(_ funnel: Funnel) -> [String: String] {
+    ["funnel.html": "\(funnel.left)"]
+  }
 
   private func contents(_ name: String) throws -> [String: [UInt8]] {
     let names = try FileManager.default.contentsOfDirectory(atPath: folder(name))

@@ -100,7 +100,9 @@ struct PrepareCommand: AsyncParsableCommand {
     let console = Console.current
     let shard = merge ? .whole : try self.shard.chosen(console)
     let path = shard.path(Path(output).withoutTrailingSlashes.text)
-    if !interrupted.resume { try overwrite.check(path) }
+    if !interrupted.resume {
+      try Preparation.check(output: path, replacing: overwrite.overwrite)
+    }
     if merge {
       let job = try PreparationMerge(sources)
       let progress = Progress("merging", of: job.count, quiet: quiet.quiet, console: console)

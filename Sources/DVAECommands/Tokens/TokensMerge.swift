@@ -70,6 +70,8 @@ struct TokensMergeOptions: ParsableArguments {
       console.note("\(path) is complete already")
       return console.print(path)
     }
+    try TokenWriter.check(
+      path, format: format, start: interrupted.start, replacingFolder: overwrite.overwrite)
     try overwrite.check(path)
     let writer = try TokenWriter(
       path, format: format, provenance: merge.provenance, start: interrupted.start,

@@ -114,6 +114,16 @@ extension DVAEError {
       advice: "continue it, or start over")
   }
 
+  /// Returns the error of a file or folder that has got an output's name while the output was made.
+  package static func appeared(
+    _ path: String, whileMaking partial: String, _ problem: String = "already exists"
+  ) -> DVAEError {
+    DVAEError(
+      .cannotCreate, code: .unfinished, file: path,
+      "\(problem): it appeared during the job, whose output is complete in \(partial)",
+      advice: "move it away, then continue the output")
+  }
+
   /// Returns the error of an output that another process is writing.
   package static func inUse(path: String) -> DVAEError {
     DVAEError(.cannotCreate, file: path, "another run is writing this output")

@@ -49,19 +49,59 @@ package enum FileSystem {
   package static var currentFolder: String { FileManager.default.currentDirectoryPath }
 
   /// Creates a folder and its parents; existing ones are fine.
-  package static func makeFolder(_ path: String) throws(DVAEError) {
-    if path.isEmpty || kind(path) == .folder { return }
-    let parent = Path(path).folder.text
-    if parent != path { try makeFolder(parent) }
+  ///
+  /// - Throws: `cannotCreate`; no new folder is then left behind
+  package static func makeFolder(_ path: String) throws(DVAEError) { _ = try makeFolders(path) }
+
+  /// Creates a folder and its parents, and returns those that did not exist, each after its parent.
+  ///
+  /// - Throws: `cannotCreate`; no new folder is then left behind
+  package static func makeFolders(_ path: String) throws(DVAEError) -> [String] {
+    if path.isEmpty || kind(path) == .folder { return [] }
+    var made: [String] = []
     do throws(SystemError) {
-      try SystemFile.makeFolder(path)
+      // All but the last parts of a longer path could be made, and never be reached by it.
+      guard path.utf8.count < SystemFile.longestPath else { throw .nameTooLong }
+      var missing = [path]
+      while case let parent = Path(missing[missing.count - 1]).folder.text,
+        parent != missing[missing.count - 1], kind(parent) != .folder
+      { missing.append(parent) }
+      for folder in missing.reversed() {
+        do throws(SystemError) {
+          try SystemFile.makeFolder(folder)
+          made.append(folder)
+        } catch {
+          // Another process may have created it in the meantime.
+          guard kind(folder) == .folder else { throw error }
+        }
+      }
+      return made
     } catch {
-      // Another process may have created it in the meantime.
-      guard kind(path) != .folder else { return }
+      removeEmpty(made)
       throw DVAEError(
         .cannotCreate, code: error.isOfName || exists(path) ? .impossibleName : .other, file: path,
         "cannot make the folder: \(error.reason)")
     }
+  }
+
+  /// Creates the folder of a file and calls `body`, which writes the file.
+  ///
+  /// If `body` throws, folders that were made for it and are still empty are removed.
+  package static func withFolder<Result, Failure: Error>(
+    of path: String, _ body: () throws(Failure) -> Result
+  ) throws -> Result {
+    let made = try makeFolders(Path(path).folder.text)
+    do throws(Failure) {
+      return try body()
+    } catch {
+      removeEmpty(made)
+      throw error
+    }
+  }
+
+  /// Removes those folders that are empty, the last one first.
+  package static func removeEmpty(_ folders: [String]) {
+    for folder in folders.reversed() { try? SystemFile.removeFolder(folder) }
   }
 
   /// Renames a file or folder atomically and makes the rename durable.
@@ -73,18 +113,6 @@ package enum FileSystem {
         .cannotCreate, file: new, "cannot put the finished output here: \(error.reason)")
     }
     SystemFile.flushFolder(Path(new).folder.text)
-  }
-
-  /// Replaces a folder by a finished one; the old folder is removed last.
-  package static func replaceFolder(_ path: String, with new: String) throws(DVAEError) {
-    let old = path + ".replaced"
-    if exists(path) {
-      // Remove the leftovers of a kill.
-      try removeFolder(old)
-      try rename(path, to: old)
-    }
-    try rename(new, to: path)
-    try removeFolder(old)
   }
 
   /// Flushes the names in a folder to disk, if the file system supports it.

@@ -24,6 +24,9 @@ struct SystemError: Error, Sendable {
   /// The error of an unfinished output with a second name, under which it may be someone's file.
   static let hardLink = SystemError(code: -1)
 
+  /// The error of a path that is longer than the system's calls accept.
+  static let nameTooLong = SystemError(code: ENAMETOOLONG)
+
   /// The system's message, such as "No space left on device".
   var reason: String {
     switch code {
@@ -35,6 +38,8 @@ struct SystemError: Error, Sendable {
   var isMissing: Bool { code == ENOENT || code == ENOTDIR }
   /// Whether the error is due to the name, so that another name could work.
   var isOfName: Bool { [0, ENAMETOOLONG, ENOTDIR, EISDIR, EILSEQ].contains(code) }
+  /// Whether a folder was not renamed because its new name is taken.
+  var isTaken: Bool { [ENOTEMPTY, EEXIST, ENOTDIR].contains(code) }
   var isLocked: Bool { code == EWOULDBLOCK || code == EAGAIN }
 
   static var last: SystemError { SystemError(code: errno) }
@@ -53,6 +58,9 @@ enum SystemFile {
     /// The modification time in seconds since 1970.
     let changed: Double
   }
+
+  /// The system's limit of a path's bytes, which includes a NUL byte at its end.
+  static let longestPath = Int(PATH_MAX)
 
   /// Opens for reading; does not block on a named pipe.
   static func openToRead(_ path: String) throws(SystemError) -> Int32 {
@@ -320,6 +328,15 @@ package struct FileIdentity: Hashable, Sendable {
   package init?(_ path: String) {
     guard let status = try? SystemFile.status(at: path, followingLinks: true) else { return nil }
     self = status.identity
+  }
+
+  /// Returns whether a folder is the root of a file system, which has no name that could be given to
+  /// another.
+  package static func isMountPoint(_ folder: String) -> Bool {
+    guard let own = FileIdentity(folder), let parent = FileIdentity(folder + "/..") else {
+      return false
+    }
+    return own == parent || own.device != parent.device
   }
 
   /// Returns the identities of a folder and all its ancestors.

@@ -67,6 +67,12 @@ extension String {
     utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8)
   }
 
+  /// Returns the text without the bytes of another at its start; nil if it does not begin with them.
+  package func withoutBytePrefix(_ prefix: String) -> String? {
+    hasBytePrefix(prefix)
+      ? String(decoding: utf8.dropFirst(prefix.utf8.count), as: UTF8.self) : nil
+  }
+
   /// Returns the text without the bytes of another at its end; nil if it does not end with them.
   package func withoutByteSuffix(_ suffix: String) -> String? {
     hasByteSuffix(suffix)

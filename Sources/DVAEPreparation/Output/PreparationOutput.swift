@@ -35,11 +35,12 @@ final class PreparationOutput {
   private(set) var funnel: Funnel
   /// Rows between two commits; nil derives it from the duration of a commit.
   var rowsPerCommit: Int?
-  private let path: String
-  private let folder: String
+  private let place: OutputFolder
+  private let isReplacing: Bool
   private let settings: PreparationSettings
   private let part: PreparationIndex.Part?
   private let sources: [SourceFingerprint]
+  private let madeFolders: [String]
   private let list: OutputFile
   private let shards: ShardOutput
   private var pendingList: [UInt8] = []
@@ -51,22 +52,19 @@ final class PreparationOutput {
     _ sources: [SourceFingerprint], _ start: JobStart, replacing: Bool, funnel: Funnel,
     restored: (_ sha256: String, _ perceptual: UInt64) -> Void
   ) throws {
-    self.path = path
     self.settings = settings
     self.part = part
     self.sources = sources
-    folder = path + ".partial"
-    let isUnfinished = FileSystem.kind(folder) != .missing
-    if start == .fresh, isUnfinished {
-      throw DVAEError.unfinished(path: folder)
-    }
-    try Self.checkTarget(path, replacing: replacing)
-    guard !FileSystem.isLink(folder) else {
-      throw DVAEError(
-        .cannotCreate, file: folder, expected: "a folder", found: "a symbolic link",
-        advice: "remove the link")
-    }
-    try FileSystem.makeFolder(folder)
+    place = try OutputFolder(path, of: .preparedData)
+    let folder = place.partial
+    if start == .fresh, FileSystem.exists(folder) { throw DVAEError.unfinished(path: folder) }
+    try place.recover()
+    // A part that reached no server is done again.
+    isReplacing = replacing || (try? Funnel(folder: place.path))?.isUnreachable ?? false
+    try place.check(replacing: isReplacing)
+    try place.checkPartial()
+    try Self.checkIsOwn(folder)
+    madeFolders = try FileSystem.makeFolders(folder)
     list = try OutputFile(folder + "/samples.jsonl", emptied: false, locked: true)
     // An older state would be taken for that of the bytes that are written now.
     if start != .resuming, FileSystem.kind(folder + "/state.json") != .missing {
@@ -79,21 +77,19 @@ final class PreparationOutput {
     shards = try ShardOutput(
       folder, samplesPerShard: settings.samplesPerShard, from: state?.mark ?? .init())
     try restore(state?.sampleBytes ?? 0, restored)
+    if state == nil { try commit() }
   }
 
-  /// Refuses a name that exists; only an output of this kind may be replaced.
-  private static func checkTarget(_ path: String, replacing: Bool) throws(DVAEError) {
-    switch FileSystem.kind(path) {
-    case .missing: return
-    case .folder where try FileSystem.names(in: path).isEmpty: return
-    case .folder where FileSystem.kind(path + "/index.json") == .file:
-      let isUnreachable = (try? Funnel(folder: path))?.isUnreachable ?? false
-      if !replacing, !isUnreachable { throw .exists(path: path) }
-    case .folder, .file:
-      throw DVAEError(
-        .cannotCreate, file: path, "already exists, and is not prepared data",
-        advice: "choose another name")
-    }
+  /// Refuses an unfinished folder that no job has made: each has a state before it has samples.
+  private static func checkIsOwn(_ folder: String) throws(DVAEError) {
+    let names = try FileSystem.names(in: folder)
+    guard !names.contains("state.json"),
+      let file = names.first(where: { FileSystem.size(folder + "/" + $0) != 0 })
+    else { return }
+    throw DVAEError(
+      .cannotCreate, file: folder,
+      "has the name of an unfinished output, and \(file) in it, but no state.json",
+      advice: "move it away, or choose another name")
   }
 
   private static func state(
@@ -185,7 +181,7 @@ final class PreparationOutput {
       State(
         settings: settings, part: part, sources: sources, rows: rows, samples: samples,
         sampleBytes: list.size, mark: shards.mark, funnel: funnel))
-    try AtomicFile.write(Self.sealed(state), to: folder + "/state.json")
+    try AtomicFile.write(Self.sealed(state), to: place.partial + "/state.json")
   }
 
   /// Completes the output and renames it.
@@ -195,6 +191,7 @@ final class PreparationOutput {
   func finish(pages: (Funnel) throws -> [String: String]) throws {
     try shards.finish()
     try commit()
+    let folder = place.partial
     try AtomicFile.write(readable(funnel), to: folder + "/funnel.json")
     for (name, text) in try pages(funnel).sorted(by: { $0.key < $1.key }) {
       try AtomicFile.write(Array(text.utf8), to: folder + "/" + name)
@@ -204,8 +201,8 @@ final class PreparationOutput {
         PreparationIndex(
           settings: settings, part: part, samples: samples, shards: shards.mark.shards)),
       to: folder + "/index.json")
-    try FileSystem.replaceFolder(path, with: folder)
-    try FileSystem.remove(path + "/state.json")
+    try place.finish(replacing: isReplacing)
+    try FileSystem.remove(place.path + "/state.json")
   }
 
   /// Throws if nothing in the sources could be read, and removes the output, so that another run can
@@ -214,7 +211,8 @@ final class PreparationOutput {
   /// A part may be empty; the others would otherwise never be merged.
   func refuseNothing(_ sources: [String]) throws {
     guard part == nil, let error = funnel.nothing(in: sources) else { return }
-    try FileSystem.removeFolder(folder)
+    try place.discard()
+    FileSystem.removeEmpty(madeFolders)
     throw error
   }
 
@@ -222,7 +220,7 @@ final class PreparationOutput {
   func refuseUnreachable(_ sources: [String]) throws {
     guard funnel.isUnreachable, let error = funnel.nothing(in: sources) else { return }
     throw DVAEError(
-      error.kind, code: error.code, file: path, error.problem,
+      error.kind, code: error.code, file: place.path, error.problem,
       advice:
         "the part is finished and can be merged; connect to the network and resume it to try again")
   }
@@ -238,21 +236,37 @@ final class PreparationOutput {
   static func finished(
     _ path: String, _ settings: PreparationSettings, _ shard: Shard = .whole, replaceable: Bool
   ) throws -> Funnel? {
-    guard FileSystem.kind(path) != .missing, FileSystem.kind(path + ".partial") == .missing else {
+    guard FileSystem.kind(path) == .folder else { return nil }
+    let place = try OutputFolder(path, of: .preparedData)
+    guard !FileSystem.exists(place.partial), let found = PreparationIndex(folder: path) else {
       return nil
     }
-    guard let found = PreparationIndex(folder: path), found.settings == settings,
-      found.shard == shard
-    else {
+    guard found.settings == settings, found.shard == shard else {
       if replaceable { return nil }
       throw DVAEError(
         .cannotCreate, code: .exists, file: path,
         "already exists, and is not the output of this job",
         advice: "choose another name, or replace it")
     }
-    // The job may have been killed between its last two steps.
+    // The job may have been killed between its last steps.
     try FileSystem.remove(path + "/state.json")
+    try place.removeReplaced()
     let funnel = try Funnel(folder: path)
     return funnel.isUnreachable ? nil : funnel
+  }
+}
+
+extension OutputFolder.Kind {
+  /// A folder of prepared data, which has an index in it.
+  static let preparedData = Self("prepared data") { folder in
+    PreparationIndex(folder: folder) != nil
+  } hasFile: { _, name in
+    // A file that was being replaced during a kill.
+    let name = name.withoutBytePrefix(".")?.withoutByteSuffix(".partial") ?? name
+    let number = name.withoutBytePrefix("shard-")?.withoutByteSuffix(".tar")
+    return number.map { $0.utf8.count >= 6 && $0.utf8.allSatisfy(\.isDigit) }
+      ?? [
+        "samples.jsonl", "state.json", "funnel.json", "funnel.html", "index.json",
+      ].contains(name)
   }
 }

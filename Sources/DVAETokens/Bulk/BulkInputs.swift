@@ -110,11 +110,12 @@ public struct BulkInputs: Sendable {
 
   /// Refuses a token file that would replace an input, or become an input of the next job.
   ///
-  /// - Throws: `usage` if one of its files is an argument or a file that an argument names, and for
-  ///   an archive in a folder that is searched.
+  /// - Throws: `usage` if one of its files is an argument or a file that an argument names, or lies
+  ///   in a folder that it would replace, and for an archive in a folder that is searched.
   package func refuse(output path: String, of format: TokenFormat) throws(DVAEError) {
     for file in format.files(path) { try refuse(output: file) }
     if format == .tar { try refuse(outputFolder: Path(path).folder.text) }
+    try TokenWriter.refuse(inputs: files, output: path, format)
   }
 
   /// Refuses an output that would replace an input.

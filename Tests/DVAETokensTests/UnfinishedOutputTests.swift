@@ -1,0 +1,165 @@
+import DVAEFiles
+import DVAETestSupport
+import DVAETokens
+import Foundation
+import Testing
+
+/// Only an unfinished output of the same kind is continued or replaced, and only as it was written.
+@Suite struct UnfinishedOutputTests {
+  let folder = TemporaryFolder()
+
+  private func names() throws -> [String] {
+    try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted()
+  }
+
+  private static let starts = [JobStart.fresh, .resuming, .restarting]
+
+  @Test(arguments: TokenFormat.allCases) func foreignNamesAreRefused(_ format: TokenFormat) throws {
+    let path = folder(TokenFileTests.name(format))
+    for name in [".partial", ".partial.journal", ".partial/data", ".partial.journal/data"] {
+      try write(Array("mine".utf8), to: path + name)
+      for start in Self.starts {
+        let error = #expect(throws: DVAEError.self) {
+          try TokenWriter(path, format: format, provenance: testProvenance(), start: start)
+        }
+        #expect(error?.kind == .cannotCreate, "\(name) \(start)")
+        #expect(error?.file?.hasPrefix(path + ".partial") == true)
+      }
+      #expect(try bytes(path + name) == Array("mine".utf8))
+      for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
+        try FileManager.default.removeItem(atPath: folder(name))
+      }
+    }
+    // A kill at the very start leaves such a journal, which is no obstacle.
+    for start in ["", "{\"jour", "{\"journal\":2,\"prov"] {
+      try write(Array(start.utf8), to: path + ".partial.journal")
+      try TokenFileTests.write(path, format)
+      for name in try names() where !name.contains("/") {
+        try FileManager.default.removeItem(atPath: folder(name))
+      }
+    }
+  }
+
+  /// A file that someone has put into the unfinished folder would end up in the output.
+  @Test func foreignFilesInAnUnfinishedFolderAreRefused() throws {
+    let path = folder("tokens")
+    try TokenFileTests.write(path, .folder, upTo: 3, finish: false)
+    for name in ["thesis.txt", "sub/photo.jpg", "sub/5.txt"] {
+      try write([7], to: path + ".partial/" + name)
+      for start in [JobStart.resuming, .restarting] {
+        let error = #expect(throws: DVAEError.self) {
+          try TokenFileTests.write(path, .folder, start: start)
+        }
+        #expect(error?.file == path + ".partial/" + name)
+      }
+      #expect(try bytes(path + ".partial/" + name) == [7])
+      try FileManager.default.removeItem(atPath: path + ".partial/" + name)
+    }
+    try TokenFileTests.write(path, .folder, start: .resuming)
+  }
+
+  /// A file with the output's name that was not there at the start is not the one to replace.
+  @Test(arguments: TokenFormat.allCases) func whatAppearsDuringTheJobIsKept(
+    _ format: TokenFormat
+  ) throws {
+    let path = folder(TokenFileTests.name(format))
+    for name in format.files(path) {
+      let file = format == .folder ? name + "/thesis.txt" : name
+      let writer = try TokenWriter(path, format: format, provenance: testProvenance())
+      try write([7], to: file)
+      let error = #expect(throws: DVAEError.self) { try writer.finish() }
+      #expect(error?.code == .unfinished && error?.file == name)
+      #expect(try bytes(file) == [7])
+      try FileManager.default.removeItem(atPath: name)
+      try writer.finish()
+      for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
+        #expect(!name.contains("partial"))
+        try FileManager.default.removeItem(atPath: folder(name))
+      }
+    }
+  }
+
+  /// A commit vouches for every byte before it: a damaged one is void, and so is what follows.
+  @Test(arguments: TokenFormat.allCases) func damagedJournalsGiveTheSameBytesOrNone(
+    _ format: TokenFormat
+  ) throws {
+    let whole = folder("whole/" + TokenFileTests.name(format))
+    try TokenFileTests.write(whole, format)
+    let path = folder("t/" + TokenFileTests.name(format))
+    try TokenFileTests.write(path, format, upTo: 5, finish: false)
+    let journal = try bytes(path + ".partial.journal")
+    let partial = folder("kept")
+    try FileManager.default.copyItem(atPath: folder("t"), toPath: partial)
+    // The provenance and the first commit, without which nothing is sure.
+    let opening = journal.indices.filter { journal[$0] == UInt8(ascii: "\n") }[1]
+    var (finished, refused) = (0, 0)
+    for position in stride(from: 3, to: journal.count, by: journal.count / 12) {
+      var damaged = journal
+      damaged[position] ^= 1
+      try write(damaged, to: path + ".partial.journal")
+      do {
+        try TokenFileTests.write(path, format, start: .resuming)
+        #expect(position > opening)
+        for file in format == .folder ? ["sub/0.tokens.npy", "sub/6.tokens.npy"] : [""] {
+          let name = file.isEmpty ? path : path + "/" + file
+          #expect(try bytes(name) == bytes(name.replacing("/t/", with: "/whole/")))
+        }
+        finished += 1
+      } catch let error as DVAEError {
+        #expect([.startOver, .other].contains(error.code), "\(error)")
+        #expect(position <= opening, "\(error)")
+        refused += 1
+      }
+      try FileManager.default.removeItem(atPath: folder("t"))
+      try FileManager.default.copyItem(atPath: partial, toPath: folder("t"))
+    }
+    #expect(finished > 0 && refused > 0)
+  }
+
+  @Test func journalsOfAnotherVersionAreNotContinued() throws {
+    let path = folder("tokens.tar")
+    try TokenFileTests.write(path, .tar, upTo: 3, finish: false)
+    let journal = try String(decoding: bytes(path + ".partial.journal"), as: UTF8.self)
+    try write(
+      Array(journal.replacing("{\"journal\":2", with: "{\"journal\":1").utf8),
+      to: path + ".partial.journal")
+    let error = #expect(throws: DVAEError.self) {
+      try TokenFileTests.write(path, .tar, start: .resuming)
+    }
+    #expect(error?.code == .startOver && error?.description.contains("version") == true)
+    try TokenFileTests.write(path, .tar, start: .restarting)
+    #expect(try names() == ["tokens.tar"])
+  }
+
+  /// `NAME.replaced`, a folder of the user, was once taken for the leftovers of a kill.
+  @Test func neighboursOfAReplacedFolderAreKept() throws {
+    try write([7], to: folder("tokens.replaced/thesis.txt"))
+    try TokenFileTests.write(folder("tokens"), .folder)
+    let writer = try TokenWriter(
+      folder("tokens/"), format: .folder, provenance: testProvenance(), replacingFolder: true)
+    try writer.finish()
+    #expect(
+      try names() == [
+        "tokens", "tokens.replaced", "tokens.replaced/thesis.txt", "tokens/.provenance.json",
+      ])
+  }
+
+  /// A key that no file system can hold fails alone, and its folders with it.
+  @Test func impossibleKeysLeaveNoFolders() throws {
+    let writer = try TokenWriter(folder("t"), format: .folder, provenance: testProvenance())
+    let grid = TokenGrid(height: 1, width: 1, tokens: [3])
+    let keys = [
+      String(repeating: "a/", count: 60_000) + "b", "a/" + String(repeating: "n", count: 300),
+      "b/c/" + String(repeating: "n", count: 300) + "/d",
+    ]
+    for key in keys {
+      let error = #expect(throws: DVAEError.self) {
+        try writer.append(TokenRecord(key: key, .tokens(grid)))
+      }
+      #expect(error?.isOfItem == true)
+    }
+    try writer.append(TokenRecord(key: "good", .tokens(grid)))
+    try writer.finish()
+    #expect(try names() == ["t", "t/.provenance.json", "t/good.tokens.npy"])
+  }
+}
