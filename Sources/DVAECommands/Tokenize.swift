@@ -139,7 +139,6 @@ struct TokenizeCommand: AsyncParsableCommand {
     try overwrite.check(path)
   }
 
-  /// Returns whether the job is already done; another job's output is replaced only on request.
   private func report(_ path: String, failed: Int, of total: Int, _ console: Console) throws {
     let done = total - failed
     if json.json {

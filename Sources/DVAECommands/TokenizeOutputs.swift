@@ -61,6 +61,13 @@ struct TokenizeOutputs {
           ? "its \(count) files are more than the images, of which there are \(total)"
           : "its \(count) files cannot be shared by \(worker.count) workers: name more of them")
     }
+    // Readers of the range would take it for a part of this output.
+    let later = (count..<names.count).lazy.map { names[$0] }
+    if let file = later.first(where: { FileSystem.kind($0) != .missing }) {
+      throw DVAEError(
+        .cannotCreate, file: file, "lies behind the \(count) files of this job, in their range",
+        advice: "remove it, or choose another name")
+    }
     let places = worker.range(of: count)
     path = names.pattern(places)
     parts = places.compactMap { place in

@@ -32,16 +32,27 @@ package struct WebDatasetSample: Sendable, Equatable {
     fields.first { $0.extension.lowercased() == `extension` }?.bytes
   }
 
-  /// Returns a key that survives in an archive: dots in its last component would end it early and
-  /// become underscores, and `__names__`, which readers skip, get a hyphen appended.
+  /// Returns a key that readers of archives and folders find again.
+  ///
+  /// Dots in its last component would end it early and become underscores, as does the dot that
+  /// would hide a folder; folders of the system and `__names__` get a hyphen appended.
   package static func archiveKey(_ key: String) -> String {
-    var bytes = Array(key.utf8)
-    let start = bytes.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
-    for index in start..<bytes.count where bytes[index] == UInt8(ascii: ".") {
-      bytes[index] = UInt8(ascii: "_")
+    let dot = UInt8(ascii: ".")
+    var parts = key.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+      .map(Array.init)
+    let last = parts.count - 1
+    for index in parts.indices {
+      let isDots = parts[index].allSatisfy { $0 == dot } && parts[index].count <= 2
+      if index == last {
+        parts[index] = parts[index].map { $0 == dot ? UInt8(ascii: "_") : $0 }
+        if WebDatasetRecord.isPassedOver(parts[index]) { parts[index].append(UInt8(ascii: "-")) }
+      } else if parts[index].first == dot, !isDots {
+        parts[index][0] = UInt8(ascii: "_")
+      } else if FolderWalk.isSystemFolder(Path(String(decoding: parts[index], as: UTF8.self))) {
+        parts[index].append(UInt8(ascii: "-"))
+      }
     }
-    if WebDatasetRecord.isPassedOver(bytes[start...]) { bytes.append(UInt8(ascii: "-")) }
-    return String(decoding: bytes, as: UTF8.self)
+    return String(decoding: Array(parts.joined(separator: [UInt8(ascii: "/")])), as: UTF8.self)
   }
 }
 

@@ -50,21 +50,38 @@ final class ArrayOutput: PartialOutput {
 
   func finish(as path: String, _ journal: Journal) throws {
     let count = journal.done - journal.failed
+    try checkSize(journal)
     if format == .npy {
       try file.write(header(count: count), at: 0)
       try file.sync()
     }
-    let sidecar = ArraySidecar(
+    let sidecar = try ArraySidecar(
       bits: format == .packed ? bits : nil, count: count, provenance: provenance,
-      sha256: try FileHash.of(file), shape: [count] + (grid ?? [0, 0]))
-    // If this run were killed between the two renames, the new sidecar could stand beside an older
-    // job's array. The array is renamed last: while the partial file exists, the job can be
-    // resumed.
+      sha256: try FileHash.of(file), shape: [count] + (grid ?? [0, 0])
+    ).written(path + ".json", journal)
+    let index = format == .megatron ? try MegatronIndex.written(path, journal) : nil
+    // From here on, files are only renamed, which needs no space. If this run were killed between two
+    // renames, the new sidecar could stand beside an older job's array, so that is removed. The new
+    // array is renamed last: while the partial file exists, the job can be resumed.
     let data = format.dataPath(path)
     try FileSystem.remove(data)
-    try sidecar.write(path + ".json", journal)
-    if format == .megatron { try MegatronIndex.write(path, journal) }
+    try sidecar.commit()
+    try index?.commit()
     try FileSystem.rename(file.path, to: data)
+  }
+
+  /// Compares the file's size with that of the journal's images.
+  private func checkSize(_ journal: Journal) throws {
+    var size = format == .npy ? try header(count: 0).count : 0
+    try journal.forEach { entry in
+      guard let grid = entry.grid else { return }
+      size += BitPacking.byteCount(grid.reduce(1, *), bits: bits) ?? 0
+    }
+    guard size == file.size else {
+      throw DVAEError.startOver(
+        path: file.path,
+        "expected the \(size) bytes of \(journal.done - journal.failed) images, found \(file.size)")
+    }
   }
 
   // The same length for any count.

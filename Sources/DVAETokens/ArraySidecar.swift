@@ -114,7 +114,9 @@ struct ArraySidecar: Decodable {
   }
 
   /// Writes the sidecar with the journal's lists in pieces, because there may be millions of keys.
-  func write(_ path: String, _ journal: Journal) throws {
+  ///
+  /// - Returns: the complete file, which a commit gives its name
+  func written(_ path: String, _ journal: Journal) throws -> AtomicFile {
     var (sizes, captioned, described): (Set<[Int]>, Bool, Bool) = ([], false, false)
     try journal.forEach { entry in
       if let grid = entry.grid { sizes.insert(grid) }
@@ -148,7 +150,7 @@ struct ArraySidecar: Decodable {
       try list("text", journal, file) { $0.error == nil ? try jsonText($0.text) : nil }
     }
     try file.write("}\n")
-    try file.commit()
+    return try file.finished()
   }
 
   private func list(

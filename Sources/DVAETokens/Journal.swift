@@ -183,7 +183,9 @@ final class Journal {
   func forEach(_ body: (JournalEntry) throws -> Void) throws {
     var lines = LineReader(file)
     while let line = try lines.next() {
-      if let entry = try? decodedJSON(JournalEntry.self, line) { try body(entry) }
+      if let entry = try? decodedJSON(JournalEntry.self, line), entry.isPlausible {
+        try body(entry)
+      }
     }
   }
 }

@@ -79,14 +79,17 @@ struct MegatronIndex {
   }
 
   /// Writes the index of the images that succeeded according to a journal.
-  static func write(_ path: String, _ journal: Journal) throws {
+  ///
+  /// - Returns: the complete file, which a commit gives its name
+  static func written(_ path: String, _ journal: Journal) throws -> AtomicFile {
     var lengths: [Int] = []
     try journal.forEach { entry in
       if let grid = entry.grid { lengths.append(grid.reduce(1, *)) }
     }
     let file = try AtomicFile(path)
     try encode(lengths) { try file.write($0) }
-    try file.commit()
+    try file.sync()
+    return file
   }
 
   /// Compares the index with the expected one for sequences of these lengths.

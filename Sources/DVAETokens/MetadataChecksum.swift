@@ -75,9 +75,10 @@ final class ChecksummedFile {
     try write(MetadataChecksum.blank + "\"")
   }
 
-  /// Inserts the checksum and renames the file to its final name.
-  func commit() throws {
+  /// Inserts the checksum and returns the complete file, which a commit gives its name.
+  func finished() throws -> AtomicFile {
     if let place { try file.overwrite(at: place, with: Array(hash.finished().utf8)) }
-    try file.commit()
+    try file.sync()
+    return file
   }
 }

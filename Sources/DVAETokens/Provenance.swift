@@ -72,9 +72,10 @@ public struct Provenance: Codable, Hashable, Sendable {
     if preprocessing != other.preprocessing {
       return "preprocessing"
     }
+    // Another shard has other inputs.
+    if shard != other.shard { return "shards (\(shard ?? "0/1"), \(other.shard ?? "0/1"))" }
     if inputs != other.inputs { return "inputs" }
     if precision != other.precision { return "precision" }
-    if shard != other.shard { return "shards (\(shard ?? "0/1"), \(other.shard ?? "0/1"))" }
     if soft != other.soft { return "soft tokens" }
     return nil
   }

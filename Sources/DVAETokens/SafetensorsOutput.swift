@@ -78,6 +78,11 @@ final class SafetensorsOutput: PartialOutput {
         layout.add("\(entry.key).\(field.name)", field.type, shape: grid + field.last)
       }
     }
+    guard layout.dataSize == file.size else {
+      throw DVAEError.startOver(
+        path: file.path,
+        "expected the \(layout.dataSize) bytes of the journal's images, found \(file.size)")
+    }
     let metadata = [
       "data_sha256": try FileHash.of(file),
       "provenance": String(decoding: try jsonText(provenance), as: UTF8.self),

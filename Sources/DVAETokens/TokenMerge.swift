@@ -60,9 +60,12 @@ package struct TokenMerge {
   /// - Parameters:
   ///   - writer: the writer of the result, with this provenance
   ///   - progress: called with the number of items done
+  ///   - failed: called with the error of an item whose key cannot be a name in the new form
   /// - Returns: the number of images whose captions or descriptions the new form cannot hold
   /// - Throws: if an item is damaged, repeats a key, or does not fit into the form.
-  package func run(into writer: TokenWriter, progress: (Int) -> Void) throws -> Int {
+  package func run(
+    into writer: TokenWriter, progress: (Int) -> Void, failed: (DVAEError) -> Void = { _ in }
+  ) throws -> Int {
     var (done, pacing, seen, keys) = (0, CommitPacing(), Set<Key>(), UniqueKeys())
     var undescribed = 0
     func add(_ record: TokenRecord, _ path: String) throws {
@@ -78,7 +81,14 @@ package struct TokenMerge {
       record.key =
         isName ? keys.path(for: WebDatasetSample.archiveKey(record.key)) : keys.unique(record.key)
       done += 1
-      if done > writer.resumed { try writer.append(record) }
+      if done > writer.resumed {
+        do {
+          try writer.append(record)
+        } catch let error as DVAEError where error.code == .impossibleName {
+          failed(error)
+          try writer.append(TokenRecord(key: record.key, .failure(error.description)))
+        }
+      }
       progress(done)
       if pacing.isDue { try pacing.commit(writer.commit) }
     }

@@ -75,15 +75,26 @@ package struct RunFolder: Sendable {
   package static func replacing(_ path: String) throws -> RunFolder {
     let folder = try RunFolder(path)
     // The settings go last, because they show that the other files are a run's.
-    for name in ["checkpoints", "images"] {
-      try FileSystem.removeFolder(path + "/" + name)
-      try FileSystem.makeFolder(path + "/" + name)
+    for folder in ["checkpoints", "images"] {
+      for name in try FileSystem.names(in: path + "/" + folder) where isNumbered(name) {
+        try FileSystem.remove(path + "/" + folder + "/" + name)
+      }
     }
     for name in try FileSystem.names(in: path) where name.hasBytePrefix("events.out.tfevents.") {
       try FileSystem.remove(path + "/" + name)
     }
     for file in folder.files { try FileSystem.remove(file) }
     return folder
+  }
+
+  /// Returns whether a name is that of a checkpoint or a picture; others are not a run's.
+  private static func isNumbered(_ name: String) -> Bool {
+    let name = name.withoutByteSuffix(".damaged") ?? name
+    // A file that was being written during a kill.
+    let whole = name.withoutBytePrefix(".")?.withoutByteSuffix(".partial") ?? name
+    let stem = whole.withoutByteSuffix(checkpointSuffix) ?? whole.withoutByteSuffix(".png")
+    return stem.map { $0 == "preview" || $0.utf8.count >= 9 && $0.utf8.allSatisfy(\.isDigit) }
+      ?? false
   }
 
   /// The files of a run beside its checkpoints, pictures and events; the settings come last.

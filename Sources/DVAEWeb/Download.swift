@@ -40,7 +40,9 @@ package struct Download: Sendable {
   package func run(
     progress: @escaping @Sendable (Int, Int?) -> Void, verify: (String) throws -> Void
   ) async throws {
-    try FileSystem.makeFolder(Path(destination).folder.text)
+    let newFolders = try FileSystem.makeFolders(Path(destination).folder.text)
+    // They are empty only after a failure.
+    defer { FileSystem.removeEmpty(newFolders) }
     let file = try OutputFile(partial, emptied: false, locked: true)
     defer { withExtendedLifetime(file) {} }
     do {

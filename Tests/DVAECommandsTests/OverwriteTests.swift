@@ -96,6 +96,42 @@ import Testing
     #expect(try bytes(folder("mine")) == Array("mine".utf8))
   }
 
+  /// A folder that cannot be replaced is not called replaceable, and nothing in it is touched.
+  @Test(arguments: ["tokenize", "prepare"]) func foldersOfTheUserAreNotReplaced(
+    _ command: String
+  ) async throws {
+    try write(Array("mine".utf8), to: folder("user/notes.txt"))
+    let options = command == "tokenize" ? Self.tiny + Self.crop : ["--quiet"]
+    let job = [command, Fixture.images, "--output"]
+    for more in [[], ["--overwrite"], ["--restart"], ["--resume"]] {
+      let run = await dvae(job + [folder("user")] + options + more)
+      #expect(run.status == 73 && !run.errors.contains("(--overwrite)"), "\(run.errors)")
+    }
+    #expect(await dvae(job + [folder("out/")] + options).status == 0)
+    try FileManager.default.copyItem(atPath: Self.photo, toPath: folder("out/photo.jpg"))
+    let input = await dvae(
+      [command, folder("out/photo.jpg"), "--output", folder("out"), "--overwrite"] + options)
+    #expect([64, 73].contains(input.status) && input.errors.contains("out/photo.jpg: is "))
+    #expect(try bytes(folder("out/photo.jpg")) == bytes(Self.photo))
+    #expect(try bytes(folder("user/notes.txt")) == Array("mine".utf8))
+  }
+
+  /// A failed command leaves no empty folders, and folders of outputs are made.
+  @Test func noEmptyFoldersAreLeft() async throws {
+    try FileManager.default.createDirectory(
+      atPath: folder("none"), withIntermediateDirectories: false)
+    let prepared = await dvae("prepare", folder("none"), "--output", folder("a/b/c"), "--quiet")
+    #expect(prepared.status == 66, "\(prepared.errors)")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["none"])
+    let page = await dvae(
+      ["evaluate", Self.photo, "--html", folder("x/y/q.html")] + Self.tiny)
+    #expect(page.status == 0, "\(page.errors)")
+    #expect(FileManager.default.fileExists(atPath: folder("x/y/q.html")))
+    let bad = await dvae(
+      ["evaluate", folder("none"), "--html", folder("z/q.html")] + Self.tiny)
+    #expect(bad.status != 0 && !FileManager.default.fileExists(atPath: folder("z")))
+  }
+
   /// The same command resumes a run; with `--overwrite` it starts a new one.
   @Test func aRunBeginsAnew() async throws {
     let command = [

@@ -188,4 +188,29 @@ import Testing
     #expect(try bytes(folder("t.npy")) == before)
     #expect(await dvae(arguments).status == 73)
   }
+
+  /// A key that is impossible as a file's name fails alone, as it does in `dvae tokenize`.
+  @Test(arguments: ["convert", "merge"]) func impossibleKeysFailAlone(_ command: String)
+    async throws
+  {
+    try make("t.jsonl")
+    let text = try String(decoding: bytes(folder("t.jsonl")), as: UTF8.self)
+    let keys = ["b/" + String(repeating: "n/", count: 5000) + "b", "a.tokens.npy/b"]
+    for (number, key) in keys.enumerated() {
+      // The checksum line is left out: it is not read here.
+      let lines = text.replacing(#""key":"b""#, with: #""key":"\#(key)""#).split(separator: "\n")
+      try write(Array(lines.dropLast().joined(separator: "\n").utf8), to: folder("k.jsonl"))
+      let output = folder("out\(number)")
+      let run = await dvae("tokens", command, folder("k.jsonl"), "--output", output, "--quiet")
+      let names = try FileManager.default.subpathsOfDirectory(atPath: output)
+      #expect(run.status == 65 && run.errors.contains("1 of 4 could not be done"), "\(run.errors)")
+      let expected = [
+        ".failures.json", ".provenance.json", "a.json", "a.tokens.npy", "a.txt", "c.tokens.npy",
+        "c.txt",
+      ]
+      #expect(names.sorted() == expected)
+      #expect(try TokenReader(contentsOf: output).failures().count == 2)
+      #expect(!FileManager.default.fileExists(atPath: output + ".partial"))
+    }
+  }
 }

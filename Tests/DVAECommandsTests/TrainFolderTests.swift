@@ -39,11 +39,14 @@ import Testing
 
   @Test func aRunIsReplacedAndOtherFilesStay() async throws {
     #expect(await train(["--data"] + Fixture.imageFiles + ["--output", run]).status == 0)
-    try Data("mine".utf8).write(to: URL(fileURLWithPath: run + "/notes.txt"))
+    let others = [
+      "notes.txt", "images/notes.txt", "images/a.png", "checkpoints/kept/9.safetensors",
+    ]
+    for name in others { try write(Array("mine".utf8), to: run + "/" + name) }
     let again = await train(
       ["--data"] + Fixture.imageFiles + ["--output", run + "/", "--overwrite", "--seed", "5"])
     #expect(again.status == 0, "\(again.errors)")
-    #expect(String(decoding: try bytes(run + "/notes.txt"), as: UTF8.self) == "mine")
+    for name in others { #expect(try bytes(run + "/" + name) == Array("mine".utf8), "\(name)") }
     #expect(try #require(try RunFolder(run).latest { _ in }).configuration.seed == 5)
     // A slash at the end of the folder's name is no part of the name.
     let card = String(decoding: try bytes(run + "/model-card.md"), as: UTF8.self)

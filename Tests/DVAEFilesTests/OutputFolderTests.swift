@@ -122,6 +122,8 @@ import Testing
     try FileManager.default.createSymbolicLink(
       atPath: folder("lost"), withDestinationPath: "nowhere")
     #expect(throws: DVAEError.self) { try self.place("lost") }
+    #expect(throws: DVAEError.self) { try self.place("none/.") }
+    #expect(try Path(self.place("disk/real/.").partial).name == "real.partial")
   }
 
   @Test(arguments: [".", "./", "/", "..", "/proc/.."]) func foldersThatCannotBeRenamedAreRefused(
@@ -177,7 +179,10 @@ import Testing
     }
     try write([1], to: folder("kept/file"))
     #expect(throws: DVAEError.self) { try FileSystem.makeFolder(folder("kept/new/\(long)")) }
-    #expect(throws: DVAEError.self) { try FileSystem.makeFolder(folder("kept/file/new")) }
+    for path in ["kept/file", "kept/file/new", "kept/file/new/er"] {
+      let error = #expect(throws: DVAEError.self) { try FileSystem.makeFolder(folder(path)) }
+      #expect(error?.code == .impossibleName)
+    }
     #expect(try names() == ["kept", "kept/file"])
     #expect(try FileSystem.makeFolders(folder("kept/b//c/")).count >= 2)
     #expect(FileSystem.kind(folder("kept/b/c")) == .folder)

@@ -386,7 +386,11 @@ private let end = [UInt8](repeating: 0, count: 1024)
   @Test func keysSurviveTheArchive() {
     #expect(WebDatasetSample.archiveKey("a.b/c.d.e") == "a.b/c_d_e")
     #expect(WebDatasetSample.archiveKey("c.d") == "c_d")
-    for key in ["__x__", "__", "___", "a/__b__", "a/__b.__", "__.init__"] {
+    #expect(WebDatasetSample.archiveKey(".cache/x/..y/a") == "_cache/x/_.y/a")
+    #expect(WebDatasetSample.archiveKey("b/@eaDir/a") == "b/@eaDir-/a")
+    for key in [
+      "__x__", "__", "___", "a/__b__", "a/__b.__", "__.init__", "__MACOSX/a", ".a/#recycle/.b",
+    ] {
       let kept = WebDatasetSample.archiveKey(key)
       #expect(WebDatasetRecord.split(kept + ".tokens.npy")?.key == kept)
     }

@@ -1,4 +1,5 @@
 import DVAEFiles
+import DVAEImages
 import DVAETestSupport
 import DVAETokens
 import Foundation
@@ -161,5 +162,44 @@ import Testing
     try writer.append(TokenRecord(key: "good", .tokens(grid)))
     try writer.finish()
     #expect(try names() == ["t", "t/.provenance.json", "t/good.tokens.npy"])
+  }
+
+  /// A disk that is full at the end, here a sidecar that cannot be written: the old array stays.
+  @Test(arguments: [TokenFormat.npy, .megatron]) func theOldArrayStaysUntilAllElseIsWritten(
+    _ format: TokenFormat
+  ) throws {
+    let path = folder(TokenFileTests.name(format))
+    try TokenFileTests.write(path, format)
+    let data = folder(format == .npy ? "tokens.npy" : "tokens.bin")
+    let old = try bytes(data)
+    let writer = try TokenWriter(path, format: format, provenance: testProvenance(count: 1))
+    try writer.append(
+      TokenRecord(key: "k", .tokens(TokenGrid(height: 1, width: 1, tokens: [3]))))
+    let obstacle = folder(format == .npy ? ".tokens.npy.json.partial" : ".tokens.idx.partial")
+    try FileSystem.makeFolder(obstacle)
+    #expect(throws: DVAEError.self) { try writer.finish() }
+    #expect(try bytes(data) == old)
+    #expect(try TokenReader(contentsOf: path).checkSum())
+    try FileManager.default.removeItem(atPath: obstacle)
+    try writer.finish()
+    #expect(try bytes(data) != old)
+    #expect(try TokenReader(contentsOf: path).checkSum())
+  }
+
+  /// Tokens under names that readers pass over would be lost.
+  @Test(arguments: [TokenFormat.tar, .folder]) func everyKeyIsFoundAgain(
+    _ format: TokenFormat
+  ) throws {
+    let path = folder(TokenFileTests.name(format))
+    let keys = [".cache/a", "@eaDir/b", "c", "x/.y/__MACOSX/d", "x/.e", "__f__", "@eaDir"]
+      .map(WebDatasetSample.archiveKey)
+    let writer = try TokenWriter(path, format: format, provenance: testProvenance())
+    for key in keys {
+      try writer.append(
+        TokenRecord(key: key, .tokens(TokenGrid(height: 1, width: 1, tokens: [3]))))
+    }
+    try writer.finish()
+    let found = try TokenReader(contentsOf: path).map { try $0.get().key }
+    #expect(Set(found) == Set(keys) && found.count == keys.count)
   }
 }

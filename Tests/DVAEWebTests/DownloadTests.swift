@@ -135,7 +135,7 @@ import Testing
     #expect(error?.kind == .missing)
     #expect(error?.description.contains("404") == true)
     #expect(server.requests.count == 1)
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/models") == [])
+    #expect(!FileManager.default.fileExists(atPath: folder("models")))
   }
 
   /// A body without end is not kept.
@@ -173,8 +173,8 @@ import Testing
     let error = await #expect(throws: DVAEError.self) { try await run(download) }
     #expect(error?.kind == .badData)
     #expect(error?.description.contains("web page") == true)
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/models") == [])
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/models") == [])
+    #expect(!FileManager.default.fileExists(atPath: folder("models")))
+    #expect(!FileManager.default.fileExists(atPath: folder("models")))
   }
 
   @Test func contentThatFailsVerificationIsRemoved() async throws {
@@ -182,7 +182,7 @@ import Testing
     let download = try download(server)
     let error = await #expect(throws: DVAEError.self) { try await run(download) }
     #expect(error?.kind == .badData)
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/models") == [])
+    #expect(!FileManager.default.fileExists(atPath: folder("models")))
   }
 
   @Test func busyServerIsTriedAgain() async throws {

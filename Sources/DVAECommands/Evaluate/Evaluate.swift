@@ -72,7 +72,13 @@ struct EvaluateCommand: AsyncParsableCommand {
     let inputs = try BulkInputs(self.inputs, for: .jsonLines)
     let vae = try model.load()
     // Open the page first, so that hours of work do not end with a page that cannot be written.
-    let page = try html.map { try AtomicFile($0) }
+    let newFolders = try html.map { try FileSystem.makeFolders(Path($0).folder.text) } ?? []
+    var page: AtomicFile?
+    defer {
+      page?.discard()
+      FileSystem.removeEmpty(newFolders)
+    }
+    page = try html.map { try AtomicFile($0) }
     var report = EvaluationReport(
       evaluationProtocol, vae, weights: try vae.weightsProvenance(), inputs.fingerprint)
     var codebook = CodebookUse(vocabulary: vae.architecture.vocabulary)

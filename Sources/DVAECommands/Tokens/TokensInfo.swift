@@ -19,7 +19,7 @@ struct TokensInfo: AsyncParsableCommand {
 
   func run() async throws {
     let console = Console.current
-    let reports = try NumberedNames.expanded(tokens).map { try TokensReport($0) }
+    let reports = try NumberedTokens.expanded(tokens).map { try TokensReport($0) }
     if json.json { return console.print(try reportText(reports)) }
     for report in reports { console.print(report.text) }
   }

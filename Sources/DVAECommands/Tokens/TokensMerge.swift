@@ -21,7 +21,7 @@ struct TokensConvert: AsyncParsableCommand {
 
   @OptionGroup var job: TokensMergeOptions
 
-  func run() async throws { try job.run(NumberedNames.expanded([tokens])) }
+  func run() async throws { try job.run(NumberedTokens.expanded([tokens])) }
 }
 
 /// `dvae tokens merge`.
@@ -44,7 +44,7 @@ struct TokensMergeCommand: AsyncParsableCommand {
 
   @OptionGroup var job: TokensMergeOptions
 
-  func run() async throws { try job.run(NumberedNames.expanded(tokens)) }
+  func run() async throws { try job.run(NumberedTokens.expanded(tokens)) }
 }
 
 /// The options of joining tokens.
@@ -88,9 +88,16 @@ struct TokensMergeOptions: ParsableArguments {
     }
     let progress = Progress("writing", of: merge.count, quiet: quiet.quiet, console: console)
     defer { progress.finish() }
+    var (failures, failed, total) = (FailureNotes(console), 0, 0)
     let undescribed: Int
     do {
-      undescribed = try merge.run(into: writer) { progress.update($0) }
+      undescribed = try merge.run(into: writer) {
+        total = $0
+        progress.update(total)
+      } failed: {
+        failed += 1
+        failures.add($0)
+      }
     } catch let error as DVAEError where error.kind == .badData || error.kind == .usage {
       try writer.discard()
       throw error
@@ -101,5 +108,6 @@ struct TokensMergeOptions: ParsableArguments {
       )
     }
     console.print(path)
+    if failed > 0 { throw FinishedWithFailures(failed: failed, total: total) }
   }
 }

@@ -33,7 +33,7 @@ struct TokensStats: AsyncParsableCommand {
 
   func run() async throws {
     let console = Console.current
-    let use = try TokenCount(NumberedNames.expanded(tokens), vocabulary: vocabulary.vocabulary)
+    let use = try TokenCount(NumberedTokens.expanded(tokens), vocabulary: vocabulary.vocabulary)
     let report = TokenStatistics(use, top: top)
     console.print(json.json ? try reportText(report) : report.text)
   }

@@ -27,7 +27,7 @@ struct TokensVerify: AsyncParsableCommand {
   func run() async throws {
     let console = Console.current
     var results: [TokenVerification] = []
-    for path in try NumberedNames.expanded(tokens) {
+    for path in try NumberedTokens.expanded(tokens) {
       let result = TokenVerification(path, vocabulary: vocabulary.vocabulary)
       results.append(result)
       if !json.json { say(result, console) }

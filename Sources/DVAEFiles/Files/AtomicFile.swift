@@ -114,10 +114,9 @@ package final class AtomicFile {
   ///
   /// - Throws: `cannotWrite`; the previous file is then unchanged.
   package func commit() throws(DVAEError) {
-    try flush()
+    try sync()
     guard let descriptor else { throw closed }
     do throws(SystemError) {
-      try SystemFile.flush(descriptor)
       try SystemFile.rename(temporary, to: destination)
     } catch {
       discard()
@@ -130,6 +129,19 @@ package final class AtomicFile {
     self.descriptor = nil
     SystemFile.close(descriptor)
     SystemFile.flushFolder(Path(destination).folder.text)
+  }
+
+  /// Makes the bytes so far durable under the temporary name, so that `commit` only renames the file.
+  ///
+  /// - Throws: `cannotWrite`, for example if the disk is full
+  package func sync() throws(DVAEError) {
+    try flush()
+    guard let descriptor else { throw closed }
+    do throws(SystemError) {
+      try SystemFile.flush(descriptor)
+    } catch {
+      throw .cannotWrite(path: path, reason: error.reason)
+    }
   }
 
   /// Removes the temporary file; this also happens without a `commit`.

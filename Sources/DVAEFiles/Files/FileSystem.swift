@@ -72,14 +72,14 @@ package enum FileSystem {
           made.append(folder)
         } catch {
           // Another process may have created it in the meantime.
-          guard kind(folder) == .folder else { throw error }
+          guard kind(folder) == .folder else { throw exists(folder) ? .notAFolder : error }
         }
       }
       return made
     } catch {
       removeEmpty(made)
       throw DVAEError(
-        .cannotCreate, code: error.isOfName || exists(path) ? .impossibleName : .other, file: path,
+        .cannotCreate, code: error.isOfName ? .impossibleName : .other, file: path,
         "cannot make the folder: \(error.reason)")
     }
   }

@@ -36,11 +36,11 @@ package struct OutputFolder: Sendable {
   ///   a mount point; also for a link to nothing
   package init(_ path: String, of kind: Kind) throws(DVAEError) {
     var place = Path(path).withoutTrailingSlashes.text
-    if FileSystem.isLink(place) {
+    if FileSystem.isLink(place) || [".", ".."].contains(Path(place).name) {
       guard let target = SystemFile.resolved(place) else {
         throw DVAEError(
-          .cannotCreate, file: place, "is a link to a folder that does not exist",
-          advice: "make that folder, or remove the link")
+          .cannotCreate, file: place, "leads to a folder that does not exist",
+          advice: "make that folder, or choose another name")
       }
       place = target
     }

@@ -27,6 +27,9 @@ struct SystemError: Error, Sendable {
   /// The error of a path that is longer than the system's calls accept.
   static let nameTooLong = SystemError(code: ENAMETOOLONG)
 
+  /// The error of a path that leads through a file.
+  static let notAFolder = SystemError(code: ENOTDIR)
+
   /// The system's message, such as "No space left on device".
   var reason: String {
     switch code {
