@@ -107,7 +107,7 @@ import DVAEWeights
     let both = await dvae("tokens", "verify", folder("gone.npy"), folder("e.npy"))
     #expect(both.status == 66)
     #expect(both.output.contains("e.npy: 2 images sound"))
-    #expect(both.errors.contains("gone.npy: there is no such file"))
+    #expect(both.errors.contains("gone.npy: no such file or folder"))
     #expect(both.errors.contains("1 of 2 did not pass"))
   }
 
@@ -261,7 +261,7 @@ import DVAEWeights
     // 7 five times, 5 twice, 8191 once.
     #expect(run.output.contains("images      2, tokens 8"))
     #expect(run.output.contains("3 of 8192 used"))
-    #expect(run.output.contains("code 7  5  62.50%\ncode 5  2  25.00%\n"))
+    #expect(run.output.contains("code 7  5  62.50 %\ncode 5  2  25.00 %\n"))
     #expect(!run.output.contains("8191"))
     let object = await dvae("tokens", "stats", folder("a.npy"), folder("b.tar"), "--json")
     let report = try #require(try json(object.output) as? [String: Any])
