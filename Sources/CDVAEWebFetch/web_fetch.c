@@ -147,25 +147,36 @@ static int is_word(const char *text, size_t count, const char *word) {
   return strlen(word) == count && strncasecmp(text, word, count) == 0;
 }
 
+/// Returns whether a text before a colon is a directive with a value, such as "max-snippet: -1", and
+/// no robot's name.
+static int has_value(const char *text, size_t count) {
+  static const char limit[] = "max-";
+  return is_word(text, count, "unavailable_after") ||
+         (count >= sizeof limit - 1 && strncasecmp(text, limit, sizeof limit - 1) == 0);
+}
+
 /// Returns whether the value of an X-Robots-Tag refuses the use of an image: "noai, noindex", or
 /// the same after a robot's name and a colon, which applies only to that robot.
 static int refuses(const char *value, size_t count, const char *name) {
   static const char *const words[] = {"noai", "noimageai", "noindex", "noimageindex", "none"};
-  const char *colon = memchr(value, ':', count);
-  if (colon != NULL) {
-    const char *robot = value;
-    size_t length = (size_t)(colon - value);
-    trim(&robot, &length);
-    if (!is_word(robot, length, name)) return 0;
-    count -= (size_t)(colon + 1 - value);
-    value = colon + 1;
-  }
+  int applies = 1;
   while (count > 0) {
     const char *comma = memchr(value, ',', count), *word = value;
     size_t length = comma == NULL ? count : (size_t)(comma - value);
     size_t step = comma == NULL ? count : length + 1;
+    const char *colon = memchr(word, ':', length);
+    if (colon != NULL) {
+      const char *robot = word;
+      size_t named = (size_t)(colon - word);
+      trim(&robot, &named);
+      if (!has_value(robot, named)) {
+        applies = is_word(robot, named, name) || is_word(robot, named, "*");
+        length -= (size_t)(colon + 1 - word);
+        word = colon + 1;
+      }
+    }
     trim(&word, &length);
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+    for (size_t i = 0; applies && i < sizeof words / sizeof words[0]; i++)
       if (is_word(word, length, words[i])) return 1;
     value += step;
     count -= step;

@@ -4,7 +4,7 @@ import DVAEFiles
 /// one uncompressed entry per storage.
 enum TorchZipReader {
   static func read(_ file: MappedFile) throws(DVAEError) -> WeightsFile {
-    let archive = try ZipArchive(file)
+    let archive = try ZipArchive(file, for: .weights)
     guard let pickle = archive.entries.first(where: { isPickle($0.name) }) else {
       let arrays = archive.entries.contains { $0.name.hasSuffix(".npy") }
       throw .unrecognised(
@@ -13,12 +13,13 @@ enum TorchZipReader {
       )
     }
     let folder = pickle.name.dropLast("data.pkl".count)
-    guard archive["\(folder)constants.pkl"] == nil else {
+    guard try archive.entry("\(folder)constants.pkl") == nil else {
       throw .unsupported(
         path: file.path, what: "a TorchScript program",
         advice: "save the model's state_dict with torch.save")
     }
-    if let order = archive["\(folder)byteorder"], file.bytes[order.range].elementsEqual("big".utf8)
+    if let order = try archive.entry("\(folder)byteorder"),
+      file.bytes[order.range].elementsEqual("big".utf8)
     {
       throw bigEndian(file)
     }
@@ -29,7 +30,7 @@ enum TorchZipReader {
     let root = try machine.run()
     var ranges: [Key: Range<Int>] = [:]
     for storage in machine.storages {
-      guard let entry = archive["\(folder)data/\(storage.key)"] else {
+      guard let entry = try archive.entry("\(folder)data/\(storage.key)") else {
         throw .malformed(path: file.path, problem: "there is no storage '\(storage.key)'")
       }
       let (needed, overflow) = storage.count.multipliedReportingOverflow(

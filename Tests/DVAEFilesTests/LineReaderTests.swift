@@ -21,4 +21,14 @@ import Testing
     while let line = try lines.next() { found.append(String(decoding: line, as: UTF8.self)) }
     #expect(found == ["a", "", "b"] && lines.position == 4)
   }
+
+  /// Editors of Windows begin a text with a byte order mark, which belongs to no line.
+  @Test func aByteOrderMarkIsSkipped() throws {
+    var lines = reader("\u{FEFF}a\n\u{FEFF}b")
+    #expect(try lines.next() == Array("a".utf8)[...])
+    #expect(lines.position == 5)
+    #expect(try lines.next() == Array("\u{FEFF}b".utf8)[...])
+    var empty = reader("\u{FEFF}")
+    #expect(try empty.next()?.isEmpty == true && empty.next() == nil)
+  }
 }

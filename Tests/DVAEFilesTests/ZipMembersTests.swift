@@ -53,6 +53,60 @@ import DVAEWeights
     #expect(try member(other).get() == nil)
   }
 
+  /// Members that cannot be read do not matter to the others: an unknown method, encryption, a wrong
+  /// header, names of other encodings.
+  @Test func otherMembersMayBeUnreadable() throws {
+    var zip = ZipBuilder(method: 12)
+    zip.add("bzip2", [1])
+    zip.method = 0
+    for name in ["caf1", "caf2", "secret", "beside", "twice", "twice", "a"] { zip.add(name, text) }
+    var bytes = zip.archive()
+    for (name, last) in [("caf1", UInt8(0xE9)), ("caf2", 0xE8)] {
+      while let place = bytes.firstRange(of: Array(name.utf8)) {
+        bytes[place.upperBound - 1] = last
+      }
+    }
+    // The flags are 38 bytes before the name in the directory, which follows the members.
+    let places = bytes.indices.filter { bytes[$0...].starts(with: "secret".utf8) }
+    bytes[try #require(places.last) - 38] = 1
+    let beside = try #require(bytes.firstRange(of: Array("beside".utf8))).lowerBound
+    bytes[beside] = UInt8(ascii: "B")
+    try withFolder { folder in
+      try write(bytes, to: folder + "/a.zip")
+      let members = try ZipMembers(path: folder + "/a.zip")
+      #expect(try members.contents(of: "a", limit: 1000) == text)
+      #expect(try members.contents(of: "twice", limit: 1000) == text)
+      for (name, problem) in [
+        ("bzip2", "compressed"), ("secret", "encrypted"), ("beside", "points beside"),
+      ] {
+        let error = #expect(throws: DVAEError.self) { try members.contents(of: name, limit: 1000) }
+        #expect(error?.description.contains(problem) == true)
+      }
+    }
+  }
+
+  /// Of several members with one name, the last one counts, as in Python's `zipfile`.
+  @Test func theLastOfEqualNamesCounts() throws {
+    var zip = ZipBuilder()
+    zip.add("a", [1])
+    zip.add("a", text)
+    #expect(try member(zip).get() == text)
+  }
+
+  /// A program that unpacks the archive may precede it; its offsets do not count those bytes.
+  @Test(arguments: [false, true]) func bytesMayPrecedeTheArchive(_ zip64: Bool) throws {
+    var zip = ZipBuilder(zip64: zip64)
+    zip.add("b", [1])
+    zip.add("a", text)
+    try withFolder { folder in
+      for prefix in [Array("#!/bin/sh\n".utf8), zip.archive()] {
+        try write(prefix + zip.archive(), to: folder + "/a.zip")
+        let members = try ZipMembers(path: folder + "/a.zip")
+        #expect(try members.contents(of: "a", limit: 1000) == text)
+      }
+    }
+  }
+
   /// Entries that share bytes would make reading quadratic.
   @Test func overlappingEntriesAreRefused() throws {
     var zip = ZipBuilder()

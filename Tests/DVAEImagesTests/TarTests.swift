@@ -4,45 +4,6 @@ import DVAEImages
 import DVAETensors
 import Testing
 
-/// Returns all entries, and the error that ended the reading.
-private func entries(_ path: String) throws -> (entries: [TarEntry], error: DVAEError?) {
-  var reader = try TarReader(path: path)
-  var result: [TarEntry] = []
-  do throws(DVAEError) {
-    while let entry = try reader.next() { result.append(entry) }
-    return (result, nil)
-  } catch {
-    #expect(throws: Never.self) { try reader.next() }
-    return (result, error)
-  }
-}
-
-private func archive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
-  nonisolated(unsafe) var bytes: [UInt8] = []
-  var writer = TarWriter { bytes += $0 }
-  for (name, contents) in files { try writer.append(name: name, contents) }
-  try writer.finish()
-  #expect(writer.offset == bytes.count)
-  return bytes
-}
-
-/// Returns the header of a file with other fields and the right checksum.
-private func header(
-  _ name: String, kind: String, _ fields: [(place: Int, text: String)] = []
-) throws -> [UInt8] {
-  var block = Array(try archive([(name, [])]).prefix(512))
-  for (place, text) in fields + [(156, kind), (148, "        ")] {
-    block.replaceSubrange(place..<place + text.utf8.count, with: Array(text.utf8))
-  }
-  let digits = String(block.reduce(0) { $0 + Int($1) }, radix: 8)
-  block.replaceSubrange(
-    148..<156,
-    with: Array((String(repeating: "0", count: 6 - digits.count) + digits).utf8) + [0, 32])
-  return block
-}
-
-private let end = [UInt8](repeating: 0, count: 1024)
-
 @Suite struct TarTests {
   private static let long =
     "set/" + String(repeating: "long", count: 20) + "/"
@@ -53,7 +14,7 @@ private let end = [UInt8](repeating: 0, count: 1024)
   func everyFormatIsRead(_ format: String) throws {
     let path = Fixture.path("archives/\(format).tar")
     let reader = try TarReader(path: path)
-    let (found, error) = try entries(path)
+    let (found, error) = try tarEntries(path)
     #expect(error == nil)
     var expected: [(String, [UInt8])] = [
       ("set/a.txt", Array("first".utf8)),
@@ -72,7 +33,7 @@ private let end = [UInt8](repeating: 0, count: 1024)
   @Test(arguments: ["gnu", "0.0", "0.1", "1.0"])
   func sparseFilesAndHardLinksAreRead(_ form: String) throws {
     let path = Fixture.path("archives/sparse-\(form).tar")
-    let (found, error) = try entries(path)
+    let (found, error) = try tarEntries(path)
     #expect(error == nil && found.map(\.name) == ["a.txt", "s.bin", "b.txt"])
     let reader = try TarReader(path: path)
     let contents = try found.map { try reader.bytes(of: $0) }
@@ -85,40 +46,40 @@ private let end = [UInt8](repeating: 0, count: 1024)
   /// Two archives in one file, as from `cat a.tar b.tar`; Python needs `ignore_zeros` for it.
   @Test func joinedArchivesAreReadOn() throws {
     try withFolder { folder in
-      let (first, second) = (try archive([("a.txt", [1])]), try archive([("b.txt", [2])]))
+      let (first, second) = (try tarArchive([("a.txt", [1])]), try tarArchive([("b.txt", [2])]))
       let path = folder + "/a.tar"
       let padding = [UInt8](repeating: 0, count: 512 * 7)
       try write(first + padding + second, to: path)
-      let (found, error) = try entries(path)
+      let (found, error) = try tarEntries(path)
       #expect(found.map(\.name) == ["a.txt", "b.txt"] && error == nil)
       let reader = try TarReader(path: path)
       #expect(try found.map { try reader.bytes(of: $0) } == [[1], [2]])
       // Bytes that are not an archive are an error, after all that is one.
       try write(first + second + [UInt8](repeating: 7, count: 600), to: path)
-      let junk = try entries(path)
+      let junk = try tarEntries(path)
       #expect(junk.entries.count == 2)
       #expect(junk.error?.description.contains("what follows the end mark") == true)
       // The second one is truncated.
       try write(first + second.dropLast(1024), to: path)
-      #expect(try entries(path).entries.count == 2 && entries(path).error != nil)
+      #expect(try tarEntries(path).entries.count == 2 && tarEntries(path).error != nil)
     }
   }
 
   /// Links to later files, through other links, in a circle and out of the archive.
   @Test func linksLeadWithinTheArchive() throws {
     func link(_ name: String, to target: String, kind: String) throws -> [UInt8] {
-      try header(name, kind: kind, [(157, target)])
+      try tarHeader(name, kind: kind, [(157, target)])
     }
-    let file = Array(try archive([("d/a.txt", [5])]).dropLast(1024))
+    let file = Array(try tarArchive([("d/a.txt", [5])]).dropLast(1024))
     let bytes =
       try link("d/soft.txt", to: "a.txt", kind: "2") + file
       + link("hard.txt", to: "./d/a.txt", kind: "1")
       + link("again.txt", to: "hard.txt", kind: "1") + link("up.txt", to: "x/../d/a.txt", kind: "2")
       + link("circle.txt", to: "circle.txt", kind: "2")
-      + link("out.txt", to: "../../etc/passwd", kind: "2") + end
+      + link("out.txt", to: "../../etc/passwd", kind: "2") + tarEnd
     try withFolder { folder in
       try write(bytes, to: folder + "/a.tar")
-      let (found, error) = try entries(folder + "/a.tar")
+      let (found, error) = try tarEntries(folder + "/a.tar")
       #expect(error == nil && found.count == 7)
       let reader = try TarReader(path: folder + "/a.tar")
       for entry in found[..<5] { #expect(try reader.bytes(of: entry) == [5], "\(entry.name)") }
@@ -133,13 +94,13 @@ private let end = [UInt8](repeating: 0, count: 1024)
   @Test func chainsOfLinksAreBounded() throws {
     for isSameName in [true, false] {
       func name(_ number: Int) -> String { isSameName ? "a.txt" : "\(number).txt" }
-      let links = try (1...20).map { try header(name($0), kind: "1", [(157, name($0 - 1))]) }
+      let links = try (1...20).map { try tarHeader(name($0), kind: "1", [(157, name($0 - 1))]) }
       let file =
-        try header(name(0), kind: "0", [(124, "00000000001")]) + [5]
+        try tarHeader(name(0), kind: "0", [(124, "00000000001")]) + [5]
         + [UInt8](repeating: 0, count: 511)
       try withFolder { folder in
-        try write(file + links.joined() + end, to: folder + "/a.tar")
-        let (found, error) = try entries(folder + "/a.tar")
+        try write(file + links.joined() + tarEnd, to: folder + "/a.tar")
+        let (found, error) = try tarEntries(folder + "/a.tar")
         #expect(error == nil && found.count == 21)
         let reader = try TarReader(path: folder + "/a.tar")
         for entry in found[...16] { #expect(try reader.bytes(of: entry) == [5]) }
@@ -157,14 +118,15 @@ private let end = [UInt8](repeating: 0, count: 1024)
     let comment = Array(text.utf8.prefix(64_999)) + [10, 0]
     let padding = [UInt8](repeating: 0, count: 23)
     let target =
-      try header("x", kind: "x", [(124, "00000176750")]) + comment + padding
-      + header("a.txt", kind: "0")
-    let link = try header("b.txt", kind: "1", [(157, "a.txt")])
+      try tarHeader("x", kind: "x", [(124, "00000176750")]) + comment + padding
+      + tarHeader("a.txt", kind: "0")
+    let link = try tarHeader("b.txt", kind: "1", [(157, "a.txt")])
     try withFolder { folder in
       for (count, isRead) in [(10, true), (100, false)] {
         try write(
-          target + [[UInt8]](repeating: link, count: count).joined() + end, to: folder + "/a.tar")
-        let (found, error) = try entries(folder + "/a.tar")
+          target + [[UInt8]](repeating: link, count: count).joined() + tarEnd, to: folder + "/a.tar"
+        )
+        let (found, error) = try tarEntries(folder + "/a.tar")
         #expect((error == nil) == isRead && (found.count == count + 1) == isRead)
         #expect(isRead || error?.description.contains("too long headers") == true)
       }
@@ -174,14 +136,14 @@ private let end = [UInt8](repeating: 0, count: 1024)
   /// A hole of a few megabytes without any stored byte.
   @Test func holesAreLimitedByTheStoredBytes() throws {
     func sparse(_ size: String) throws -> [UInt8] {
-      try header(
+      try tarHeader(
         "s.bin", kind: "S",
         [(257, "ustar  "), (386, size + "\0" + String(repeating: "0", count: 11)), (483, size)])
     }
     try withFolder { folder in
       for (size, isRead) in [("00003720000", true), ("00020000000", false)] {
-        try write(sparse(size) + end, to: folder + "/a.tar")
-        let (found, error) = try entries(folder + "/a.tar")
+        try write(sparse(size) + tarEnd, to: folder + "/a.tar")
+        let (found, error) = try tarEntries(folder + "/a.tar")
         #expect(error == nil && found.count == 1)
         let reader = try TarReader(path: folder + "/a.tar")
         let entry = try #require(found.first)
@@ -201,12 +163,12 @@ private let end = [UInt8](repeating: 0, count: 1024)
       (String(repeating: "p", count: 200) + ".bin", .init(repeating: 7, count: 700)),
       ("b.txt", []),
     ]
-    let bytes = try archive(files)
+    let bytes = try tarArchive(files)
     try withFolder { folder in
       let path = folder + "/a.tar"
       for count in 0..<bytes.count where [0, 1, 156, 511].contains(count % 512) {
         try write(Array(bytes[..<count]), to: path)
-        let (found, error) = try entries(path)
+        let (found, error) = try tarEntries(path)
         #expect(found.map(\.name) == files.prefix(found.count).map(\.0))
         let recovery = try TarRecovery(path: path)
         // One empty block suffices as an end mark.
@@ -233,7 +195,7 @@ private let end = [UInt8](repeating: 0, count: 1024)
         var damaged = bytes
         damaged[position] ^= UInt8(1 + bounded(255, using: &generator))
         try write(damaged, to: path)
-        for entry in try entries(path).entries {
+        for entry in try tarEntries(path).entries {
           #expect(entry.size >= 0 && entry.offset + entry.size <= bytes.count)
         }
         _ = try TarRecovery(path: path)
@@ -267,11 +229,11 @@ private let end = [UInt8](repeating: 0, count: 1024)
     try withFolder { folder in
       for (kind, size) in sizes {
         try write(header(kind: kind, size: size), to: folder + "/a.tar")
-        let (found, error) = try entries(folder + "/a.tar")
+        let (found, error) = try tarEntries(folder + "/a.tar")
         #expect(found.isEmpty && error != nil, "\(size)")
       }
       try write(header(kind: "0", size: Array("0\0".utf8)), to: folder + "/a.tar")
-      #expect(try entries(folder + "/a.tar").entries.count == 1)
+      #expect(try tarEntries(folder + "/a.tar").entries.count == 1)
       // Pax records with a wrong length.
       for record in ["5 path=abc\n", "99 path=a\n", "x path=a\n", "12 size=-100\n", "10 size=99\n"]
       {
@@ -281,14 +243,14 @@ private let end = [UInt8](repeating: 0, count: 1024)
           header(kind: "x", size: Array((String(text.count, radix: 8) + "\0").utf8)) + padded
           + header(kind: "0", size: Array("0\0".utf8))
         try write(bytes, to: folder + "/a.tar")
-        #expect(try entries(folder + "/a.tar").error != nil, "\(record)")
+        #expect(try tarEntries(folder + "/a.tar").error != nil, "\(record)")
       }
     }
   }
 
   /// The bytes are fixed; Python's tarfile and GNU tar can read them.
   @Test func writtenBytesAreFixed() throws {
-    let bytes = try archive([
+    let bytes = try tarArchive([
       ("a.txt", Array("first".utf8)), (Self.long, .init(repeating: 9, count: 512)),
       (String(repeating: "ü", count: 80) + ".txt", [1]),
     ])
@@ -316,7 +278,7 @@ private let end = [UInt8](repeating: 0, count: 1024)
     }
     let error = #expect(throws: DVAEError.self) { try TarReader(path: Fixture.path("archives")) }
     #expect(error?.kind == .missing)
-    #expect(try entries(Fixture.path("images/kodim04.jpg")).error != nil)
+    #expect(try tarEntries(Fixture.path("images/kodim04.jpg")).error != nil)
   }
 }
 

@@ -231,6 +231,12 @@ import Testing
       ("none", true), ("nofollow,  noai ,noarchive", true), ("swift-dvae: noindex", true),
       ("googlebot: noindex", false), ("nofollow", false), ("noaim", false), ("", false),
       ("unavailable_after: 25 Jun 2010 15:00:00 PST", false), (":", false), (",,", false),
+      // A colon behind a directive makes no robot's name of it.
+      ("noindex, max-snippet:-1, max-image-preview:large", true), ("max-snippet: -1, noai", true),
+      ("unavailable_after: 25 Jun 2010 15:00:00 PST, noai", true),
+      ("googlebot: nofollow, swift-dvae: noai", true), ("googlebot: nofollow, noai", false),
+      ("googlebot: max-snippet:-1, noai", false), ("swift-dvae: max-snippet:-1, noai", true),
+      ("*: noai", true),
     ]
     let server = try LoopbackServer { request, _ in
       switch request.path {

@@ -96,6 +96,20 @@ import Testing
     #expect(throws: DVAEError.self) { try rows([bzip2], listed) }
   }
 
+  /// Files that an editor of Windows has saved.
+  @Test func byteOrderMarksAreSkipped() throws {
+    let fields = ["101"] + [String](repeating: "x", count: 21) + ["0"]
+    let row = fields.joined(separator: "\t") + "\n"
+    try write(Array("\u{FEFF}\(row)".utf8), to: folder("rows.tsv"))
+    try write(Array("\u{FEFF}5\t101\tff\n".utf8), to: folder("list.tsv"))
+    let found = try rows([folder("rows.tsv")]) {
+      $0.subset = folder("list.tsv")
+      $0.images = "/y"
+      $0.layout = .slip
+    }
+    #expect(found == ["x | /y/images/00/000.zip#005.jpg"])
+  }
+
   @Test func imagesComeOutOfZipArchives() async throws {
     var settings = PreparationSettings(sources: [bzip2], filters: FilterSettings(.none))
     settings.source.images = Fixture.path("prepare")

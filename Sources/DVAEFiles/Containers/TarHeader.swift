@@ -1,10 +1,10 @@
 /// The relevant fields of one 512-byte header.
 struct TarHeader {
-  let name: String
+  let name: TarName
   let size: Int
   let kind: Unicode.Scalar
   /// The target path of a link.
-  let link: String
+  let link: TarName
   /// The size and map of a sparse file in GNU's oldest form, and whether map blocks follow.
   var sparse: (size: Int, pieces: [TarEntry.Piece], continues: Bool)? {
     guard let size = Self.number(block[483..<495]), let pieces = Self.pieces(block[386..<482])
@@ -34,12 +34,12 @@ struct TarHeader {
     let prefix = Self.text(block[345..<500])
     // GNU's older format uses the prefix field otherwise and has another magic.
     if block[257..<263].elementsEqual("ustar\0".utf8) && !prefix.isEmpty {
-      name = prefix + "/" + name
+      name = prefix + [UInt8(ascii: "/")] + name
     }
-    self.name = name
+    self.name = TarName(name)
     self.size = size
     self.block = block
-    link = Self.text(block[157..<257])
+    link = TarName(Self.text(block[157..<257]))
     kind = Unicode.Scalar(block[156])
   }
 
@@ -55,8 +55,8 @@ struct TarHeader {
     return pieces
   }
 
-  private static func text(_ field: ArraySlice<UInt8>) -> String {
-    String(decoding: field.prefix { $0 != 0 }, as: UTF8.self)
+  private static func text(_ field: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    field.prefix { $0 != 0 }
   }
 
   /// Parses octal digits among spaces, or GNU's base 256 marked by a high bit; never negative.
@@ -76,10 +76,22 @@ struct TarHeader {
   }
 }
 
+/// A name of an archive, whose bytes may be of any encoding.
+struct TarName {
+  /// The name with bytes that are not UTF-8 as `\xFF`, so that two such names differ.
+  let text: String
+  let isUTF8: Bool
+
+  init(_ bytes: some Collection<UInt8>) {
+    let valid = String(validating: bytes, as: UTF8.self)
+    (text, isUTF8) = (valid ?? visibleText(bytes), valid != nil)
+  }
+}
+
 /// The fields that extension headers set for the next entry.
 struct TarOverrides {
-  var path: String?
-  var link: String?
+  var path: TarName?
+  var link: TarName?
   var size: Int?
   /// The size of a sparse file including its holes.
   var sparseSize: Int?
@@ -88,10 +100,27 @@ struct TarOverrides {
   /// Whether the map of a sparse file precedes its contents.
   var hasMapInContents = false
 
-  /// Reads pax records, "LENGTH KEY=VALUE\n" each; false if they are malformed.
-  mutating func read(pax bytes: [UInt8]) -> Bool {
+  /// Adds the fields of a later extension header; of fields that contradict each other, the first
+  /// one counts, as in Python's `tarfile`.
+  mutating func add(_ later: TarOverrides) {
+    path = path ?? later.path
+    link = link ?? later.link
+    size = size ?? later.size
+    sparseSize = sparseSize ?? later.sparseSize
+    sparseMap = sparseMap ?? later.sparseMap
+    hasMapInContents = hasMapInContents || later.hasMapInContents
+  }
+
+  /// Reads pax records, "LENGTH KEY=VALUE\n" each; nil if they are malformed.
+  init?(pax bytes: [UInt8]) {
+    guard read(pax: bytes) else { return nil }
+  }
+
+  init(path: TarName? = nil, link: TarName? = nil) { (self.path, self.link) = (path, link) }
+
+  private mutating func read(pax bytes: [UInt8]) -> Bool {
     var rest = bytes[...]
-    var sparsePath: String?
+    var sparsePath: TarName?
     while let first = rest.first, first != 0 {
       guard let space = rest.prefix(20).firstIndex(of: UInt8(ascii: " ")),
         let length = Int(String(decoding: rest[..<space], as: UTF8.self)),
@@ -101,11 +130,12 @@ struct TarOverrides {
       rest = rest.dropFirst(length)
       guard record.last == UInt8(ascii: "\n"), let equals = record.firstIndex(of: UInt8(ascii: "="))
       else { return false }
-      let value = String(decoding: record[(equals + 1)...].dropLast(), as: UTF8.self)
+      let bytes = record[(equals + 1)...].dropLast()
+      let value = String(decoding: bytes, as: UTF8.self)
       switch String(decoding: record[..<equals], as: UTF8.self) {
-      case "path": path = value
-      case "linkpath": link = value
-      case "GNU.sparse.name": sparsePath = value
+      case "path": path = TarName(bytes)
+      case "linkpath": link = TarName(bytes)
+      case "GNU.sparse.name": sparsePath = TarName(bytes)
       case "GNU.sparse.major": hasMapInContents = value.utf8.elementsEqual("1".utf8)
       case "size":
         guard let number = Int(value), number >= 0 else { return false }

@@ -53,11 +53,13 @@ package struct TarReader: Sendable {
 
   // MARK: Entries
 
-  /// An entry, and its link's target path.
+  /// An entry, and its link.
   struct Found {
     var entry: TarEntry
-    var link: String?
+    var link: TarLink?
   }
+
+  private static let isNotUTF8 = "its name is not UTF-8; rename it"
 
   /// Returns the next file or link without resolving the link.
   mutating func advance() throws(DVAEError) -> Found? {
@@ -69,28 +71,39 @@ package struct TarReader: Sendable {
       case "L", "K", "x", "X", "g":
         let bytes = try extensionBytes(header)
         switch header.kind {
-        case "L": overrides.path = Self.text(bytes)
-        case "K": overrides.link = Self.text(bytes)
+        case "L": overrides.add(TarOverrides(path: Self.name(bytes)))
+        case "K": overrides.add(TarOverrides(link: Self.name(bytes)))
         case "g": break
         default:
-          guard overrides.read(pax: bytes) else { throw bad("a pax record is malformed", offset) }
+          guard let read = TarOverrides(pax: bytes) else {
+            throw bad("a pax record is malformed", offset)
+          }
+          overrides.add(read)
         }
         continue
       case "1", "2":
         let name = overrides.path ?? header.name
         let link = overrides.link ?? header.link
         // Links have no contents, even if their size is not zero.
-        let entry = TarEntry(name: name, start: start, offset: offset, size: 0, end: offset)
+        let entry = TarEntry(name: name.text, start: start, offset: offset, size: 0, end: offset)
+        guard name.isUTF8 else { return Found(entry: entry.with(problem: Self.isNotUTF8)) }
+        guard link.isUTF8 else {
+          return Found(entry: entry.with(problem: "a link to \(link.text): \(Self.isNotUTF8)"))
+        }
         return Found(
           entry: entry,
-          link: header.kind == "1" ? link : (Path(name).folder / link).text)
+          link: header.kind == "1"
+            ? .hard(link.text) : .symbolic((Path(name.text).folder / link.text).text))
       case "3", "4", "5", "6": break
       default:
         // Before POSIX, a folder was a file whose name ends with a slash.
         let name = overrides.path ?? header.name
-        let isFile = "0\07S".unicodeScalars.contains(header.kind) && !Path(name).endsWithSlash
-        let entry = try contents(of: header, name: name, start: start, overrides)
-        if isFile { return Found(entry: entry) }
+        let isFile =
+          "0\07S".unicodeScalars.contains(header.kind) && !Path(name.text).endsWithSlash
+        let entry = try contents(of: header, name: name.text, start: start, overrides)
+        if isFile {
+          return Found(entry: name.isUTF8 ? entry : entry.with(problem: Self.isNotUTF8))
+        }
       }
       overrides = TarOverrides()
       start = position
@@ -186,12 +199,13 @@ package struct TarReader: Sendable {
     let own = found.entry
     var (found, hops) = (found, 0)
     while let link = found.link, hops < Self.maximumHops,
-      let start = targets.start(of: link, before: found.entry.start)
+      let start = targets.start(of: link, at: found.entry.start)
     {
       var reader = self
       reader.position = start
       reader.isTerminated = false
-      guard let next = try reader.advance(), TarLinkTargets.same(next.entry.name, link) else {
+      guard let next = try reader.advance(), TarLinkTargets.same(next.entry.name, link.target)
+      else {
         break
       }
       bytesForLinks += next.entry.offset - start
@@ -209,7 +223,7 @@ package struct TarReader: Sendable {
     return TarEntry(
       name: own.name, start: own.start, offset: own.offset, size: 0, end: own.end,
       problem: hops < Self.maximumHops
-        ? "a link to \(link), which is not in the archive"
+        ? "a link to \(link.target), which is not in the archive"
         : "a link through more than \(hops) others")
   }
 
@@ -258,15 +272,13 @@ package struct TarReader: Sendable {
     let left = file.size - position
     guard size <= left && TarFormat.padded(size) <= left else {
       throw bad(
-        "\(header.name) has \(size) bytes, the archive ends after \(left)",
+        "\(header.name.text) has \(size) bytes, the archive ends after \(left)",
         position)
     }
     position += TarFormat.padded(size)
   }
 
-  private static func text(_ bytes: [UInt8]) -> String {
-    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-  }
+  private static func name(_ bytes: [UInt8]) -> TarName { TarName(bytes.prefix { $0 != 0 }) }
 
   private func bad(_ reason: String, _ offset: Int) -> DVAEError {
     .badTar(path: file.path, offset: offset, reason: reason)
@@ -306,70 +318,5 @@ extension InputFile {
       offset += piece.count
     }
     return bytes
-  }
-}
-
-/// An index of an archive's files by the hash of their names, built at the first link.
-final class TarLinkTargets: Sendable {
-  private struct Place {
-    let hash: Int
-    let start: Int
-  }
-
-  // Sorted by hash, then by position.
-  private let places: [Place]
-
-  /// Reads all headers of an archive; damage ends it early.
-  init(_ file: InputFile) throws(DVAEError) {
-    var reader = try TarReader(path: file.path)
-    var places: [Place] = []
-    while let found = (try? reader.advance()) ?? nil {
-      places.append(Place(hash: Self.hash(found.entry.name), start: found.entry.start))
-    }
-    places.sort { ($0.hash, $0.start) < ($1.hash, $1.start) }
-    self.places = places
-  }
-
-  /// Returns the header of the last file with a name before a position, else of the last one after
-  /// it.
-  func start(of name: String, before place: Int) -> Int? {
-    let hash = Self.hash(name)
-    let before = index(of: hash, place)
-    let last = index(of: hash, .max) - 1
-    // The file at the position itself is not its own target.
-    let found = before > 0 && places[before - 1].hash == hash ? before - 1 : last
-    guard found >= 0, places[found].hash == hash, places[found].start != place else { return nil }
-    return places[found].start
-  }
-
-  /// Returns the number of files that sort before a hash and a position.
-  private func index(of hash: Int, _ start: Int) -> Int {
-    var (low, high) = (0, places.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if (places[middle].hash, places[middle].start) < (hash, start) {
-        low = middle + 1
-      } else {
-        high = middle
-      }
-    }
-    return low
-  }
-
-  /// Returns whether two paths are equal apart from `.` and doubled slashes.
-  static func same(_ left: String, _ right: String) -> Bool { normal(left) == normal(right) }
-
-  private static func hash(_ name: String) -> Int { normal(name).hashValue }
-
-  private static func normal(_ name: String) -> Key {
-    var parts: [String] = []
-    for part in Path(name).components {
-      if part == "..", let last = parts.last, last != ".." {
-        parts.removeLast()
-      } else {
-        parts.append(part)
-      }
-    }
-    return Key(parts.joined(separator: "/"))
   }
 }

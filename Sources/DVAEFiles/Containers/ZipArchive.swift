@@ -18,16 +18,45 @@ package struct ZipArchive {
     package let checksum: UInt32
   }
 
-  /// The entries in the directory's order.
+  /// The entries that must be readable.
+  package enum Use {
+    /// All of them, stored and with distinct names: the tensors of one model.
+    case weights
+    /// Only those that are asked for; of several with one name, the last one, as in Python's
+    /// `zipfile`.
+    case members
+
+    fileprivate var methods: Set<Method> {
+      switch self {
+      case .weights: [.stored]
+      case .members: [.stored, .deflated]
+      }
+    }
+
+    fileprivate var advice: String {
+      switch self {
+      case .weights: "save the weights again with torch.save, or convert them to safetensors"
+      case .members: "unpack the archive and pack it again with any common program"
+      }
+    }
+  }
+
+  /// The readable entries in the directory's order.
   package private(set) var entries: [Entry] = []
   private let file: MappedFile
-  private var positions: [Key: Int] = [:]
+  private var positions: [Key: Result<Int, DVAEError>] = [:]
 
   static let maximumEntries = 1 << 18
 
-  package subscript(name: String) -> Entry? { positions[Key(name)].map { entries[$0] } }
+  /// Returns the entry with a name; nil if there is none.
+  ///
+  /// - Throws: an error if it is not readable
+  package func entry(_ name: String) throws(DVAEError) -> Entry? {
+    guard let position = positions[Key(name)] else { return nil }
+    return entries[try position.get()]
+  }
 
-  package init(_ file: MappedFile, methods: Set<Method> = [.stored]) throws(DVAEError) {
+  package init(_ file: MappedFile, for use: Use) throws(DVAEError) {
     self.file = file
     let directory = try Directory.find(in: file)
     guard directory.entries <= Self.maximumEntries else {
@@ -37,19 +66,32 @@ package struct ZipArchive {
     }
     var cursor = try ByteCursor(
       file, part: "the zip directory", from: directory.offset, count: directory.size)
+    var ranges: [(name: String, range: Range<Int>)] = []
     for _ in 0..<directory.entries {
-      let entry = try Self.entry(&cursor, in: file, methods)
-      guard positions.updateValue(entries.count, forKey: Key(entry.name)) == nil else {
-        throw .malformed(path: file.path, problem: "the zip entry '\(entry.name)' is there twice")
+      let record = try DirectoryRecord(&cursor, shift: directory.shift)
+      let position: Result<Int, DVAEError>
+      do throws(DVAEError) {
+        let range = try record.range(in: file)
+        ranges.append((record.name, range))
+        entries.append(try record.entry(range, in: file, use))
+        position = .success(entries.count - 1)
+      } catch {
+        guard use == .members else { throw error }
+        position = .failure(error)
       }
-      entries.append(entry)
+      guard positions.updateValue(position, forKey: Key(record.name)) == nil || use == .members
+      else {
+        throw .malformed(path: file.path, problem: "the zip entry '\(record.name)' is there twice")
+      }
     }
-    try checkOverlaps()
+    try checkOverlaps(ranges)
   }
 
   /// Entries that share bytes would multiply the work of reading a small file.
-  private func checkOverlaps() throws(DVAEError) {
-    let ordered = entries.sorted { $0.range.lowerBound < $1.range.lowerBound }
+  private func checkOverlaps(
+    _ ranges: [(name: String, range: Range<Int>)]
+  ) throws(DVAEError) {
+    let ordered = ranges.sorted { $0.range.lowerBound < $1.range.lowerBound }
     for (entry, next) in zip(ordered, ordered.dropFirst())
     where entry.range.upperBound > next.range.lowerBound {
       throw .malformed(
@@ -71,72 +113,90 @@ package struct ZipArchive {
         path: file.path, problem: "the zip entry '\(entry.name)' does not match its checksum")
     }
   }
+}
 
-  /// Reads one entry of the directory and its local header.
-  private static func entry(
-    _ cursor: inout ByteCursor, in file: MappedFile, _ methods: Set<Method>
-  ) throws(DVAEError) -> Entry {
-    guard try cursor.next(UInt32.self) == 0x0201_4B50 else {
-      throw .malformed(path: file.path, problem: "the zip directory has a bad entry")
+/// A record of the directory.
+private struct DirectoryRecord {
+  let name: String
+  private let nameBytes: UnsafeRawBufferPointer
+  private let isEncrypted: Bool
+  private let method: UInt16
+  private let checksum: UInt32
+  private var sizes: EntrySizes
+  /// The number of bytes that precede the archive in its file.
+  private let shift: Int
+
+  init(_ cursor: inout ByteCursor, shift: Int) throws(DVAEError) {
+    guard try cursor.next(UInt32.self) == Directory.recordSignature else {
+      throw .malformed(path: cursor.file.path, problem: "the zip directory has a bad entry")
     }
     _ = try cursor.bytes(4)  // versions
-    let flags: UInt16 = try cursor.next()
-    let method = Method(rawValue: try cursor.next())
+    isEncrypted = try cursor.next(UInt16.self) & 0x2041 != 0
+    method = try cursor.next()
     _ = try cursor.bytes(4)  // time and date
-    let checksum: UInt32 = try cursor.next()
-    var sizes = EntrySizes(
+    checksum = try cursor.next()
+    sizes = EntrySizes(
       compressed: try cursor.next(UInt32.self), uncompressed: try cursor.next(UInt32.self))
     let nameLength = Int(try cursor.next(UInt16.self))
     let extraLength = Int(try cursor.next(UInt16.self))
     let commentLength = Int(try cursor.next(UInt16.self))
     _ = try cursor.bytes(8)  // disk and attributes
     sizes.headerOffset = UInt64(try cursor.next(UInt32.self))
-    let nameBytes = try cursor.bytes(nameLength)
-    let name = String(decoding: nameBytes, as: UTF8.self)
+    nameBytes = try cursor.bytes(nameLength)
+    // Older programs write other encodings.
+    name = visibleText(nameBytes)
     try sizes.applyZip64(
-      ByteCursor(file, part: "the zip directory", from: cursor.offset, count: extraLength))
+      ByteCursor(cursor.file, part: "the zip directory", from: cursor.offset, count: extraLength))
     _ = try cursor.bytes(extraLength)
     _ = try cursor.bytes(commentLength)
+    self.shift = shift
+  }
 
-    let advice =
-      methods.contains(.deflated)
-      ? "unpack the archive and pack it again with any common program"
-      : "save the weights again with torch.save, or convert them to safetensors"
-    guard flags & 0x2041 == 0 else {
-      throw .unsupported(path: file.path, what: "the encrypted zip entry '\(name)'", advice: advice)
-    }
-    guard let method, methods.contains(method) else {
-      throw .unsupported(
-        path: file.path, what: "the compressed zip entry '\(name)'", advice: advice)
-    }
-    let start = try dataStart(sizes.headerOffset, nameBytes, in: file)
+  /// Returns the range of the entry's bytes in the file.
+  func range(in file: MappedFile) throws(DVAEError) -> Range<Int> {
+    let start = try dataStart(in: file)
     guard let count = Int(exactly: sizes.compressed), count <= file.count - start else {
       throw .truncated(
         path: file.path, part: "the zip entry '\(name)'",
         needed: Int(clamping: sizes.compressed), available: file.count - start)
     }
-    guard let size = Int(exactly: sizes.uncompressed), method != .stored || size == count else {
+    return start..<start + count
+  }
+
+  /// Returns the entry if it is readable.
+  func entry(
+    _ range: Range<Int>, in file: MappedFile, _ use: ZipArchive.Use
+  ) throws(DVAEError) -> ZipArchive.Entry {
+    guard !isEncrypted else {
+      throw .unsupported(
+        path: file.path, what: "the encrypted zip entry '\(name)'", advice: use.advice)
+    }
+    guard let method = ZipArchive.Method(rawValue: method), use.methods.contains(method) else {
+      throw .unsupported(
+        path: file.path, what: "the compressed zip entry '\(name)'", advice: use.advice)
+    }
+    guard let size = Int(exactly: sizes.uncompressed), method != .stored || size == range.count
+    else {
       throw .malformed(
         path: file.path, problem: "the zip entry '\(name)' has an impossible size")
     }
-    return Entry(
-      name: name, method: method, range: start..<start + count, size: size, checksum: checksum)
+    return ZipArchive.Entry(
+      name: name, method: method, range: range, size: size, checksum: checksum)
   }
 
   /// Returns the position after an entry's local header, which must name the same entry.
-  private static func dataStart(
-    _ headerOffset: UInt64, _ name: UnsafeRawBufferPointer, in file: MappedFile
-  ) throws(DVAEError) -> Int {
+  private func dataStart(in file: MappedFile) throws(DVAEError) -> Int {
     let part = "a zip entry's header"
-    guard let offset = Int(exactly: headerOffset), offset <= file.count else {
+    guard let offset = Int(exactly: sizes.headerOffset), offset <= file.count - shift else {
       throw .truncated(path: file.path, part: part, needed: 30, available: 0)
     }
-    var cursor = try ByteCursor(file, part: part, from: offset, count: file.count - offset)
+    var cursor = try ByteCursor(
+      file, part: part, from: offset + shift, count: file.count - offset - shift)
     let signature: UInt32 = try cursor.next()
     _ = try cursor.bytes(22)
     let nameLength = Int(try cursor.next(UInt16.self))
     let extraLength = Int(try cursor.next(UInt16.self))
-    guard signature == 0x0403_4B50, try cursor.bytes(nameLength).elementsEqual(name) else {
+    guard signature == 0x0403_4B50, try cursor.bytes(nameLength).elementsEqual(nameBytes) else {
       throw .malformed(path: file.path, problem: "the zip directory points beside its entries")
     }
     _ = try cursor.bytes(extraLength)
@@ -176,34 +236,65 @@ private struct EntrySizes {
 
 /// The location of a zip archive's directory, from the record at the file's end.
 private struct Directory {
-  let entries: Int
-  let size: Int
-  let offset: Int
+  static let recordSignature: UInt32 = 0x0201_4B50
+
+  private(set) var entries: Int
+  private(set) var size: Int
+  private(set) var offset: Int
+  /// The number of bytes before the archive, such as a program that unpacks it; no offset counts
+  /// them.
+  private(set) var shift = 0
 
   static func find(in file: MappedFile) throws(DVAEError) -> Directory {
     let end = try endRecord(in: file)
     var cursor = try ByteCursor(
       file, part: "the zip end record", from: end, count: file.count - end)
     _ = try cursor.bytes(10)
-    let entries = Int(try cursor.next(UInt16.self))
-    let size = Int(try cursor.next(UInt32.self))
-    let offset = Int(try cursor.next(UInt32.self))
-    guard entries == 0xFFFF || size == 0xFFFF_FFFF || offset == 0xFFFF_FFFF, end >= 20 else {
-      return Directory(entries: entries, size: size, offset: offset)
-    }
+    var directory = Directory(
+      entries: Int(try cursor.next(UInt16.self)), size: Int(try cursor.next(UInt32.self)),
+      offset: Int(try cursor.next(UInt32.self)))
+    let records = try directory.readZip64(in: file, end)
+    directory.skipPrefix(in: file, end: records)
+    return directory
+  }
+
+  /// Reads the record of Zip64 if fields need it; returns the start of all records at the end.
+  private mutating func readZip64(in file: MappedFile, _ end: Int) throws(DVAEError) -> Int {
+    let isNeeded = entries == 0xFFFF || size == 0xFFFF_FFFF || offset == 0xFFFF_FFFF
+    guard end >= 20, Self.signature(at: end - 20, in: file) == 0x0706_4B50 else { return end }
     var locator = try ByteCursor(file, part: "the Zip64 locator", from: end - 20, count: 20)
-    guard try locator.next(UInt32.self) == 0x0706_4B50 else {
-      return Directory(entries: entries, size: size, offset: offset)
-    }
-    _ = try locator.bytes(4)
-    var record = try ByteCursor(
-      file, part: "the Zip64 end record", from: try locator.nextSize(), count: 56)
-    guard try record.next(UInt32.self) == 0x0606_4B50 else {
+    _ = try locator.bytes(8)
+    let signature: UInt32 = 0x0606_4B50
+    var place = try locator.nextSize()
+    // If bytes precede the archive, the record is where it would be without further fields.
+    if Self.signature(at: place, in: file) != signature { place = end - 76 }
+    guard Self.signature(at: place, in: file) == signature else {
+      guard isNeeded else { return end }
       throw .malformed(path: file.path, problem: "the Zip64 locator points to no record")
     }
-    _ = try record.bytes(28)
-    return Directory(
-      entries: try record.nextSize(), size: try record.nextSize(), offset: try record.nextSize())
+    if isNeeded {
+      var record = try ByteCursor(file, part: "the Zip64 end record", from: place, count: 56)
+      _ = try record.bytes(32)
+      entries = try record.nextSize()
+      size = try record.nextSize()
+      offset = try record.nextSize()
+    }
+    return place
+  }
+
+  /// Finds the directory right before the records at the end, as Python's `zipfile` does, if it is
+  /// not at its offset.
+  private mutating func skipPrefix(in file: MappedFile, end: Int) {
+    guard entries > 0, size < end, end - size > offset,
+      Self.signature(at: end - size, in: file) == Self.recordSignature
+    else { return }
+    shift = end - size - offset
+    offset += shift
+  }
+
+  private static func signature(at offset: Int, in file: MappedFile) -> UInt32? {
+    ByteView(UnsafeRawBufferPointer(file.bytes), littleEndian: true).number(at: offset, size: 4)
+      .map { UInt32($0) }
   }
 
   /// Searches backwards, because a comment of up to 65,535 bytes may follow the record.

@@ -6,14 +6,16 @@ package final class ZipMembers: Sendable {
   /// Opens an archive and reads its directory.
   package init(path: String) throws(DVAEError) {
     file = try MappedFile(path: path)
-    archive = try ZipArchive(file, methods: [.stored, .deflated])
+    archive = try ZipArchive(file, for: .members)
   }
 
   /// Reads a member and verifies its checksum; nil if there is no such member.
   ///
+  /// Other members may be encrypted or damaged.
+  ///
   /// - Throws: `limitExceeded` for a member larger than `limit`, before reading any byte
   package func contents(of name: String, limit: Int) throws(DVAEError) -> [UInt8]? {
-    guard let entry = archive[name] else { return nil }
+    guard let entry = try archive.entry(name) else { return nil }
     guard file.isIntact else { throw .changed(path: file.path) }
     guard entry.size <= limit else {
       throw .limitExceeded(

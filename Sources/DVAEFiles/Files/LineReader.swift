@@ -1,4 +1,6 @@
 /// Reads a file line by line; memory does not grow with the file.
+///
+/// A byte order mark at its start is skipped.
 package struct LineReader {
   private let path: String
   // Returns a last line without a newline if true.
@@ -44,9 +46,11 @@ package struct LineReader {
   package mutating func next() throws -> ArraySlice<UInt8>? {
     guard !hasFailed else { return nil }
     hasFailed = true
+    let isFirst = position == 0
     let line = try advance()
     hasFailed = false
-    return line
+    guard isFirst, let line else { return line }
+    return line.dropFirst(ByteOrderMark.count(in: line))
   }
 
   private mutating func advance() throws -> ArraySlice<UInt8>? {

@@ -67,8 +67,7 @@ struct DelimitedReader {
   private mutating func nextLine() throws -> ArraySlice<UInt8>? {
     if taken == buffer.count {
       guard let line = try lines.next() else { return nil }
-      let isFirst = number == 0
-      buffer.append(isFirst ? ByteOrderMark.removed(from: Array(line))[...] : Array(line)[...])
+      buffer.append(Array(line)[...])
     }
     taken += 1
     number += 1
