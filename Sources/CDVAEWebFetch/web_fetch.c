@@ -1,8 +1,14 @@
+// For locales.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include "web_fetch.h"
 
-#include <arpa/inet.h>
+#include "parts.h"
+
 #include <curl/curl.h>
-#include <netinet/in.h>
+#include <locale.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +16,9 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#ifdef __APPLE__
+#include <xlocale.h>
+#endif
 
 struct dvae_fetch_handle {
   CURL *curl;
@@ -28,80 +37,37 @@ struct transfer {
   char tag[DVAE_FETCH_MESSAGE_BYTES];
 };
 
-enum address_kind { PUBLIC = 0, PRIVATE = 1, FORBIDDEN = 2 };
+static pthread_once_t initialized = PTHREAD_ONCE_INIT;
+static locale_t utf8;
 
-static int within(uint32_t address, uint32_t network, int bits) {
-  return (address ^ network) >> (32 - bits) == 0;
+static void initialize(void) {
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+  if (utf8 == (locale_t)0) utf8 = newlocale(LC_CTYPE_MASK, "UTF-8", (locale_t)0);
 }
 
-// IANA's special-purpose registries (RFC 6890 and its successors).
-static enum address_kind kind_of_ipv4(uint32_t address) {
-  static const struct {
-    uint32_t network;
-    int bits;
-    enum address_kind kind;
-  } table[] = {
-      {0x0A000000, 8, PRIVATE},    // 10.0.0.0: private
-      {0x7F000000, 8, PRIVATE},    // 127.0.0.0: loopback
-      {0xAC100000, 12, PRIVATE},   // 172.16.0.0: private
-      {0xC0A80000, 16, PRIVATE},   // 192.168.0.0: private
-      {0x64400000, 10, PRIVATE},   // 100.64.0.0: carriers' private
-      {0xA9FE0000, 16, FORBIDDEN}, // 169.254.0.0: link-local, metadata of clouds
-      {0x00000000, 8, FORBIDDEN},  // 0.0.0.0: this network
-      {0xC0000000, 24, FORBIDDEN}, // 192.0.0.0: protocol assignments
-      {0xC0000200, 24, FORBIDDEN}, // 192.0.2.0: documentation
-      {0xC6120000, 15, FORBIDDEN}, // 198.18.0.0: benchmarks
-      {0xC6336400, 24, FORBIDDEN}, // 198.51.100.0: documentation
-      {0xCB007100, 24, FORBIDDEN}, // 203.0.113.0: documentation
-      {0xE0000000, 4, FORBIDDEN},  // 224.0.0.0: multicast
-      {0xF0000000, 4, FORBIDDEN},  // 240.0.0.0: reserved, broadcast
-  };
-  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-    if (within(address, table[i].network, table[i].bits)) return table[i].kind;
-  return PUBLIC;
+/// Lets this thread read text as UTF-8, for which libcurl asks the locale when it converts a host's
+/// name such as bücher.example; returns the locale to restore.
+static locale_t enter_utf8(void) {
+  pthread_once(&initialized, initialize);
+  return utf8 == (locale_t)0 ? utf8 : uselocale(utf8);
 }
 
-static uint32_t ipv4_at(const uint8_t *bytes) {
-  return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
-}
-
-static enum address_kind kind_of_ipv6(const uint8_t *a) {
-  static const uint8_t zeros[15] = {0};
-  if (memcmp(a, zeros, 15) == 0 && a[15] == 1) return PRIVATE; // ::1
-  if (memcmp(a, zeros, 10) == 0 && a[10] == 0xFF && a[11] == 0xFF) return kind_of_ipv4(ipv4_at(a + 12));
-  if (memcmp(a, zeros, 8) == 0) return FORBIDDEN; // ::/64 holds nothing else
-  if ((a[0] & 0xFE) == 0xFC) return PRIVATE;     // fc00::/7: private
-  if (a[0] == 0x20 && a[1] == 0x02) return kind_of_ipv4(ipv4_at(a + 2)); // 2002::/16: 6to4
-  // 64:ff9b::/96: translation to IPv4
-  if (a[0] == 0 && a[1] == 0x64 && a[2] == 0xFF && a[3] == 0x9B)
-    return kind_of_ipv4(ipv4_at(a + 12)) == PUBLIC ? PUBLIC : FORBIDDEN;
-  if (a[0] == 0x20 && a[1] == 0x01 && (a[2] < 0x02 || (a[2] == 0x0D && a[3] == 0xB8)))
-    return FORBIDDEN; // 2001::/23: protocol assignments, Teredo; 2001:db8::/32: documentation
-  // Only 2000::/3 is assigned: the rest is link-local, multicast or unused.
-  return (a[0] & 0xE0) == 0x20 ? PUBLIC : FORBIDDEN;
-}
-
-static enum address_kind kind_of(const struct sockaddr *address) {
-  if (address->sa_family == AF_INET) {
-    struct sockaddr_in in;
-    memcpy(&in, address, sizeof in);
-    return kind_of_ipv4(ntohl(in.sin_addr.s_addr));
-  }
-  if (address->sa_family == AF_INET6) {
-    struct sockaddr_in6 in;
-    memcpy(&in, address, sizeof in);
-    return kind_of_ipv6(in.sin6_addr.s6_addr);
-  }
-  return FORBIDDEN;
+static void leave_utf8(locale_t before) {
+  if (before != (locale_t)0) uselocale(before);
 }
 
 int dvae_fetch_host(const char *address, char *host, size_t size) {
   int status = -1;
+  unsigned int flags = CURLU_URLDECODE;
+#ifdef CURLU_PUNYCODE
+  flags |= CURLU_PUNYCODE;
+#endif
   char *name = NULL, *port = NULL;
+  locale_t before = enter_utf8();
   CURLU *url = curl_url();
-  if (url == NULL) return -1;
-  if (curl_url_set(url, CURLUPART_URL, address, 0) == CURLUE_OK &&
-      curl_url_get(url, CURLUPART_HOST, &name, CURLU_URLDECODE) == CURLUE_OK &&
+  if (url != NULL && curl_url_set(url, CURLUPART_URL, address, 0) == CURLUE_OK &&
+      curl_url_get(url, CURLUPART_HOST, &name, flags) == CURLUE_OK &&
       curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK) {
     size_t length = strlen(name);
     while (length > 0 && name[length - 1] == '.') length--;
@@ -113,75 +79,19 @@ int dvae_fetch_host(const char *address, char *host, size_t size) {
   curl_free(name);
   curl_free(port);
   curl_url_cleanup(url);
+  leave_utf8(before);
   return status;
-}
-
-int dvae_fetch_address_kind(const char *digits) {
-  struct in_addr four;
-  struct in6_addr six;
-  if (inet_pton(AF_INET, digits, &four) == 1) return (int)kind_of_ipv4(ntohl(four.s_addr));
-  if (inet_pton(AF_INET6, digits, &six) == 1) return (int)kind_of_ipv6(six.s6_addr);
-  return -1;
 }
 
 static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
   struct transfer *transfer = context;
   (void)purpose;
-  enum address_kind kind = kind_of(&address->addr);
+  enum dvae_address_kind kind = dvae_kind_of(&address->addr);
   if (kind == FORBIDDEN || (kind == PRIVATE && !transfer->request->allow_private)) {
     transfer->refused = 1;
     return CURL_SOCKET_BAD;
   }
   return socket(address->family, address->socktype, address->protocol);
-}
-
-static int is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-
-/// Trims blanks from both ends of a text.
-static void trim(const char **text, size_t *count) {
-  while (*count > 0 && is_blank(**text)) (*text)++, (*count)--;
-  while (*count > 0 && is_blank((*text)[*count - 1])) (*count)--;
-}
-
-static int is_word(const char *text, size_t count, const char *word) {
-  return strlen(word) == count && strncasecmp(text, word, count) == 0;
-}
-
-/// Returns whether a text before a colon is a directive with a value, such as "max-snippet: -1", and
-/// no robot's name.
-static int has_value(const char *text, size_t count) {
-  static const char limit[] = "max-";
-  return is_word(text, count, "unavailable_after") ||
-         (count >= sizeof limit - 1 && strncasecmp(text, limit, sizeof limit - 1) == 0);
-}
-
-/// Returns whether the value of an X-Robots-Tag refuses the use of an image: "noai, noindex", or
-/// the same after a robot's name and a colon, which applies only to that robot.
-static int refuses(const char *value, size_t count, const char *name) {
-  static const char *const words[] = {"noai", "noimageai", "noindex", "noimageindex", "none"};
-  int applies = 1;
-  while (count > 0) {
-    const char *comma = memchr(value, ',', count), *word = value;
-    size_t length = comma == NULL ? count : (size_t)(comma - value);
-    size_t step = comma == NULL ? count : length + 1;
-    const char *colon = memchr(word, ':', length);
-    if (colon != NULL) {
-      const char *robot = word;
-      size_t named = (size_t)(colon - word);
-      trim(&robot, &named);
-      if (!has_value(robot, named)) {
-        applies = is_word(robot, named, name) || is_word(robot, named, "*");
-        length -= (size_t)(colon + 1 - word);
-        word = colon + 1;
-      }
-    }
-    trim(&word, &length);
-    for (size_t i = 0; applies && i < sizeof words / sizeof words[0]; i++)
-      if (is_word(word, length, words[i])) return 1;
-    value += step;
-    count -= step;
-  }
-  return 0;
 }
 
 static size_t read_header(char *bytes, size_t size, size_t count, void *context) {
@@ -202,8 +112,8 @@ static size_t read_header(char *bytes, size_t size, size_t count, void *context)
              transfer->request->robots_name != NULL) {
     line += sizeof tag - 1;
     length -= sizeof tag - 1;
-    trim(&line, &length);
-    if (refuses(line, length, transfer->request->robots_name)) {
+    dvae_trim(&line, &length);
+    if (dvae_robots_refuse(line, length, transfer->request->robots_name)) {
       size_t kept = length < sizeof transfer->tag - 1 ? length : sizeof transfer->tag - 1;
       memcpy(transfer->tag, line, kept);
       transfer->tag[kept] = 0;
@@ -275,10 +185,6 @@ static int status_of(CURLcode code, const struct transfer *transfer) {
   default: return DVAE_FETCH_FAILED;
   }
 }
-
-static pthread_once_t initialized = PTHREAD_ONCE_INIT;
-
-static void initialize(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
 
 dvae_fetch_handle *dvae_fetch_open(void) {
   pthread_once(&initialized, initialize);
@@ -385,7 +291,9 @@ int dvae_fetch(
   if (headers == NULL) return DVAE_FETCH_FAILED;
   struct transfer transfer = {.request = request};
   configure(handle->curl, &transfer, headers, result);
+  locale_t before = enter_utf8();
   CURLcode code = perform(handle->curl, &transfer, result);
+  leave_utf8(before);
   int status = status_of(code, &transfer);
   if (is_stray(handle->curl, code, &transfer)) status = DVAE_FETCH_CUT;
   curl_easy_getinfo(handle->curl, CURLINFO_RESPONSE_CODE, &result->http_status);

@@ -20,9 +20,12 @@ package final class WebConnection: @unchecked Sendable {
   /// Returns the host and port of an address in canonical form, by which limits apply; empty if it
   /// has no host.
   ///
-  /// `http://me@HOST:80/`, `http://host./` and `http://host/` are the same host.
+  /// `http://me@HOST:80/`, `http://host./` and `http://host/` are the same host, and so are
+  /// `http://bücher.example/` and `http://xn--bcher-kva.example/`.
   package static func host(of address: String) -> String {
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { host in
+    // C would take the address for one that ends there.
+    guard !address.utf8.contains(0) else { return "" }
+    return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { host in
       host.initialize(repeating: 0)
       guard dvae_fetch_host(address, host.baseAddress, host.count) == 0 else { return "" }
       return host.baseAddress.map { String(cString: $0) } ?? ""
@@ -51,6 +54,9 @@ package final class WebConnection: @unchecked Sendable {
   package func fetch(
     _ request: WebRequest, take: (WebAnswer, UnsafeBufferPointer<UInt8>) -> Bool
   ) throws(WebFailure) -> WebAnswer {
+    guard !request.address.utf8.contains(0) else {
+      throw WebFailure(kind: "bad-address", detail: "the address has a NUL byte")
+    }
     var result = dvae_fetch_result()
     let (status, answer) = withoutActuallyEscaping(take) { take in
       let receiver = Receiver(take)

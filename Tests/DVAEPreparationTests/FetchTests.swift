@@ -58,6 +58,29 @@ import Testing
     #expect(found == host || (host.isEmpty && !found.contains("://")))
   }
 
+  #if os(Linux)
+  /// Names in other scripts are converted whatever the locale; other libcurls may lack this.
+  @Test func namesInOtherScriptsAreFetched() async throws {
+    let jpeg = try encodeJPEG(testPicture(1), quality: 80)
+    let server = try LoopbackServer { _, _ in .init(body: jpeg) }
+    let base = server.base.replacingOccurrences(of: "127.0.0.1", with: "b\u{FC}cher.localhost")
+    #expect(WebConnection.host(of: base).hasPrefix("xn--bcher-kva.localhost:"))
+    #expect(try await prepare([base + "/a"], quick) == ["": 1])
+    // The check of the address follows the conversion.
+    var careful = quick
+    careful.allowPrivate = false
+    #expect(try await prepare([base + "/a"], careful) == ["": 0, "private-address": 1])
+  }
+  #endif
+
+  /// C would fetch what precedes the byte.
+  @Test func addressesWithANULByteAreRefused() async throws {
+    let server = try LoopbackServer { _, _ in .init() }
+    #expect(WebConnection.host(of: server.base + "/a\0b").isEmpty)
+    let drops = try await prepare([server.base + "/a\0b"], quick)
+    #expect(drops == ["": 0, "bad-address": 1] && server.requests.isEmpty)
+  }
+
   /// Stray bytes after an answer precede the next one on the same connection; a new one helps.
   @Test func strayBytesCostNoImage() async throws {
     let jpeg = try encodeJPEG(testPicture(1), quality: 80)
@@ -162,7 +185,9 @@ import Testing
     ("192.168.1.1", false), ("169.254.169.254", false), ("100.64.0.1", false), ("0.0.0.0", false),
     ("224.0.0.1", false), ("255.255.255.255", false), ("198.18.0.1", false), ("::1", false),
     ("::", false), ("fe80::1", false), ("fd00::1", false), ("::ffff:10.0.0.1", false),
-    ("64:ff9b::a00:1", false), ("2002:a00:1::", false), ("2001:db8::1", false), ("ff02::1", false),
+    ("64:ff9b::a00:1", false), ("64:ff9b:1::808:808", false), ("64:ff9b::808:808", true),
+    ("3fff::1", false), ("3fff:fff::1", false), ("3fff:1000::1", true), ("2002:a00:1::", false),
+    ("2001:db8::1", false), ("ff02::1", false),
   ])
   func publicAddressesAreTold(_ address: String, _ isPublic: Bool) {
     #expect(WebConnection.isPublic(address) == isPublic)
