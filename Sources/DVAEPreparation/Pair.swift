@@ -39,6 +39,9 @@ extension SourceRow {
   /// The reason under which unreadable sources are counted.
   static let unreadableSource = "unreadable-source"
 
+  /// The problem of a row whose text is of another encoding.
+  static let notUTF8 = "not UTF-8; convert it first (iconv -f LATIN1 -t UTF-8)"
+
   /// Returns the unreadable rest of a source.
   static func unreadable(_ origin: String, _ detail: String) -> SourceRow {
     .unusable(origin: origin, reason: unreadableSource, detail: detail)

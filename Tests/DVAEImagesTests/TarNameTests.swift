@@ -75,6 +75,23 @@ import Testing
     #expect(try names(file) == ["short.png"])
   }
 
+  /// Other files under an archive's name are named, however short they are.
+  @Test(
+    arguments: [
+      ([0x1F, 0x8B, 8, 0], "gzip-compressed data"), (Array("<html>".utf8), "a web page"),
+      (Array("version https://git-lfs".utf8), "a Git LFS pointer"),
+      (Array("a list\nof files".utf8), "text that starts \"a list\""),
+      ([0x50, 0x4B, 3, 4] + [UInt8](repeating: 7, count: 1000), "a zip archive"),
+    ] as [([UInt8], String)])
+  func otherFilesAreNamed(_ bytes: [UInt8], _ name: String) throws {
+    try withFolder { folder in
+      try write(bytes, to: folder + "/a.tar")
+      let (found, error) = try tarEntries(folder + "/a.tar")
+      #expect(found.isEmpty && error?.code == .badTar)
+      #expect(error?.description.contains("expected a tar archive, found " + name) == true)
+    }
+  }
+
   /// `tar -r` appends a newer copy: a symbolic link leads to it, a hard link to the copy before it.
   @Test func linksLeadToTheCopyOfTheirKind() throws {
     for (kind, content) in [("1", UInt8(1)), ("2", 2)] {

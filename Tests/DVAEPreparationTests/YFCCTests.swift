@@ -45,6 +45,21 @@ import Testing
     #expect(try rows([Fixture.path("prepare/yfcc100m_23.bz2")]) == all)
   }
 
+  /// SQLite would leave its log beside the user's file.
+  @Test func nothingIsLeftBesideADatabase() throws {
+    var wal = try bytes(database)
+    // The versions of a database with a write-ahead log.
+    wal.replaceSubrange(18..<20, with: [2, 2])
+    let name = "d?immutable=0#%41 é.sql"
+    try write(wal, to: folder(name))
+    #expect(try rows([folder(name)]) == all)
+    #expect(try FileSystem.entries(of: folder("")).map(\.name) == [name])
+    // A log that is empty changes nothing.
+    try write([], to: folder(name + "-wal"))
+    #expect(try rows([folder(name)]) == all)
+    #expect(try FileSystem.entries(of: folder("")).count == 2)
+  }
+
   /// Rows before the damage count, and so do the other sources.
   @Test func damagedFilesLoseTheirRest() throws {
     let whole = try bytes(bzip2)

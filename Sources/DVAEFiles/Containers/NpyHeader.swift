@@ -49,9 +49,9 @@ package struct NpyHeader: Hashable, Sendable {
     let path = cursor.file.path
     let start = try cursor.bytes(min(8, cursor.remaining))
     guard start.starts(with: Self.magic) else {
-      let found = start.map { hexadecimal([$0]) }.joined(separator: " ")
-      throw .malformed(
-        path: path, problem: "expected a .npy array, found a file that begins with \(found)")
+      throw DVAEError(
+        .badData, code: .malformed, file: path, expected: "a .npy array",
+        found: FileContent(UnsafeRawBufferPointer(cursor.file.bytes)).name)
     }
     guard start.count == 8, (1...3).contains(start[6]) else {
       throw .unsupported(

@@ -19,6 +19,7 @@ struct TarHeader {
 
   /// Fails if the checksum or the size is invalid.
   init?(_ block: [UInt8]) {
+    guard block.count == TarFormat.block else { return nil }
     // The checksum counts its own field as spaces; ancient writers summed signed bytes.
     var (unsigned, signed) = (0, 0)
     for (index, byte) in block.enumerated() {

@@ -233,6 +233,10 @@ package struct TarReader: Sendable {
   private mutating func nextHeader(_ start: inout Int) throws(DVAEError) -> TarHeader? {
     while true {
       let block = try file.read(at: position, count: TarFormat.block)
+      if position == 0, let other = Self.otherContent(block) {
+        throw DVAEError(
+          .badData, code: .badTar, file: file.path, expected: "a tar archive", found: other)
+      }
       guard block.count == TarFormat.block else {
         if isTerminated, block.allSatisfy({ $0 == 0 }) { return nil }
         throw bad("the file ends here, without the end mark of an archive", position)
@@ -254,6 +258,18 @@ package struct TarReader: Sendable {
       isTerminated = false
       position += TarFormat.block
       return header
+    }
+  }
+
+  /// Returns the kind of a file that is no archive by its first bytes; nil for any that may be one.
+  private static func otherContent(_ block: [UInt8]) -> String? {
+    guard TarHeader(block) == nil else { return nil }
+    let content = block.withUnsafeBytes { FileContent($0) }
+    switch content.family {
+    case .tar, .other: return nil
+    // The beginning of a name is text too.
+    case .text: return block.contains(UInt8(ascii: "\n")) ? content.name : nil
+    case .image, .zip, .tensors, .webPage, .downloadLog, .indirect: return content.name
     }
   }
 

@@ -14,7 +14,7 @@ struct ByteSource {
     let head = try file.read(at: 0, count: 512)
     isCompressed = head.starts(with: BZip2Reader.magic)
     let content = head.withUnsafeBytes { FileContent($0) }
-    guard isCompressed || content.family != .indirect else {
+    guard isCompressed || Self.mayBeTable(head, content.family) else {
       throw DVAEError(.badData, file: path, expected: "a table", found: content.name)
     }
     if isCompressed {
@@ -22,6 +22,17 @@ struct ByteSource {
       read = { count, _ in try reader.read(count) }
     } else {
       read = { try file.read(at: $1, count: $0) }
+    }
+  }
+
+  private static func mayBeTable(_ head: [UInt8], _ family: FileContent.Family) -> Bool {
+    switch family {
+    case .indirect, .zip, .tensors: return false
+    // The name of a column may begin with the signature of an image, and a caption may be markup.
+    case .image, .tar, .webPage:
+      let first = ByteOrderMark.removed(from: head).first { $0 > UInt8(ascii: " ") }
+      return first != UInt8(ascii: "<") && !head.contains(0)
+    case .downloadLog, .text, .other: return true
     }
   }
 

@@ -19,7 +19,11 @@ struct DelimitedReader {
   }
 
   /// The reason why a line is not a record.
-  struct Malformed: Error { var reason: String }
+  struct Malformed: Error {
+    var reason: String
+    /// The fields with the bytes that are not UTF-8 as `\xFF`, if that is the reason.
+    var fields: [String]?
+  }
 
   private let name: String
   private var lines: LineReader
@@ -110,7 +114,11 @@ struct DelimitedReader {
       taken -= 1
       buffer[taken] = rest
     }
-    return .success(parser.fields.map { String(decoding: $0, as: UTF8.self) })
+    let fields = parser.fields.compactMap { String(validating: $0, as: UTF8.self) }
+    return fields.count == parser.fields.count
+      ? .success(fields)
+      : .failure(
+        Malformed(reason: SourceRow.notUTF8, fields: parser.fields.map { visibleText($0) }))
   }
 
   /// Loses only the first line; the lines that the quote has swallowed, `more` of `bytes` bytes, are

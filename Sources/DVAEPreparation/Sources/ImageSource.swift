@@ -37,6 +37,11 @@ struct ImageSource: PairSource {
     } catch {
       return .unusable(origin: item.name, reason: "unreadable-caption", detail: "\(error)")
     }
+    for name in Self.sidecars {
+      guard let text = texts[name], String(validating: text, as: UTF8.self) == nil else { continue }
+      return .unusable(
+        origin: item.name, reason: "unreadable-caption", detail: ".\(name) is \(SourceRow.notUTF8)")
+    }
     let caption = (texts["txt"] ?? texts["caption"]).map {
       String(decoding: ByteOrderMark.removed(from: $0), as: UTF8.self)
     }

@@ -29,7 +29,7 @@ struct SQLiteSource: PairSource {
 
   /// Requires a plain table: a view or a generated column can compute endlessly.
   private static func checkPlain(_ path: String) throws {
-    func answer(_ text: String) throws -> String? { try Query(path, text).next()?.first }
+    func answer(_ text: String) throws -> String? { try Query(path, text).next()?.first ?? nil }
     let isTable = try answer(
       "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND rootpage > 0 AND name = '\(table)'"
     )
@@ -47,7 +47,11 @@ struct SQLiteSource: PairSource {
     guard let fields = try query.next() else { return nil }
     number += 1
     let origin = "\(path):\(number)"
-    guard let row = YFCCRow(fields: fields.map { $0[...] }) else {
+    let texts = fields.compactMap(\.self)
+    guard texts.count == fields.count else {
+      return .unusable(origin: origin, reason: "malformed-row", detail: SourceRow.notUTF8)
+    }
+    guard let row = YFCCRow(fields: texts.map { $0[...] }) else {
       return .unusable(
         origin: origin, reason: "malformed-row", detail: "the marker is neither 0 nor 1")
     }
@@ -76,7 +80,8 @@ private final class Query {
     self.path = path
     allowed = Self.least + Self.perByte * min(FileSystem.size(path) ?? 0, 1 << 48)
     budget.initialize(to: Int64(allowed))
-    let opened = sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, nil)
+    let opened = sqlite3_open_v2(
+      Self.address(path), &database, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nil)
     if opened == SQLITE_OK {
       dvae_sqlite_defend(database, Int32(ByteSource.longestLine))
       sqlite3_progress_handler(database, 1000, dvae_sqlite_spend, budget)
@@ -88,20 +93,37 @@ private final class Query {
     }
   }
 
+  /// Returns the URI of a database.
+  ///
+  /// SQLite makes files beside a database that has a write-ahead log, and only its writer removes
+  /// them. They are not needed without entries in the log.
+  private static func address(_ path: String) -> String {
+    let escaped = path.utf8.map { $0 == UInt8(ascii: "/") ? "/" : "%" + hexadecimal([$0]) }
+    let address = (Path(path).isAbsolute ? "file://" : "file:") + escaped.joined()
+    let readVersion = (try? InputFile(path: path).read(at: 19, count: 1)) ?? []
+    let hasEmptyLog = readVersion == [2] && (FileSystem.size(path + "-wal") ?? 0) == 0
+    return hasEmptyLog ? address + "?immutable=1" : address
+  }
+
   deinit {
     sqlite3_finalize(statement)
     sqlite3_close(database)
     budget.deallocate()
   }
 
-  /// Returns the next row as text; nil at the end.
-  func next() throws(DVAEError) -> [String]? {
+  /// Returns the texts of the next row, nil for those that are not UTF-8; nil at the end.
+  func next() throws(DVAEError) -> [String?]? {
     switch sqlite3_step(statement) {
     case SQLITE_ROW:
-      let row = (0..<sqlite3_column_count(statement)).map { column in
-        sqlite3_column_text(statement, column).map { String(cString: $0) } ?? ""
+      var cost = Self.perPage * takePages()
+      let row = (0..<sqlite3_column_count(statement)).map { column -> String? in
+        guard let text = sqlite3_column_text(statement, column) else { return "" }
+        let bytes = UnsafeBufferPointer(
+          start: text, count: Int(sqlite3_column_bytes(statement, column)))
+        cost += bytes.count
+        return String(validating: bytes, as: UTF8.self)
       }
-      budget.pointee -= Int64(row.reduce(Self.perPage * takePages()) { $0 + $1.utf8.count })
+      budget.pointee -= Int64(cost)
       guard budget.pointee >= 0 else { throw failure("") }
       return row
     case SQLITE_DONE: return nil

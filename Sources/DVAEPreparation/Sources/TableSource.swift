@@ -33,6 +33,8 @@ struct TableSource: PairSource {
       switch record.fields {
       case .success(let found): fields = found
       case .failure(let problem):
+        // The first row tells the columns, also where a name or a text in it is not UTF-8.
+        if columns == nil, let visible = problem.fields, try readFirst(visible) { continue }
         return .unusable(origin: origin, reason: "malformed-row", detail: problem.reason)
       }
       guard let columns else {

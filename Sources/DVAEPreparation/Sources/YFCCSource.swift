@@ -64,8 +64,11 @@ struct YFCCSource: PairSource {
       number += 1
       if line.isEmpty { continue }
       let origin = "\(path):\(number)"
-      guard let row = YFCCRow(String(decoding: line, as: UTF8.self)) else {
-        let count = line.count { $0 == UInt8(ascii: "\t") } + 1
+      guard let line = String(validating: line, as: UTF8.self) else {
+        return .unusable(origin: origin, reason: "malformed-row", detail: SourceRow.notUTF8)
+      }
+      guard let row = YFCCRow(line) else {
+        let count = line.utf8.count { $0 == UInt8(ascii: "\t") } + 1
         return .unusable(
           origin: origin, reason: "malformed-row",
           detail: "\(count) fields, expected the 25 or 23 of YFCC100M")

@@ -1,0 +1,119 @@
+import DVAEFiles
+import DVAEImages
+import DVAEPreparation
+import DVAETestSupport
+import Testing
+
+/// Texts that are not UTF-8, and files that are no tables.
+@Suite struct EncodingTests {
+  let folder = TemporaryFolder()
+
+  /// Returns the bytes of a text in Latin-1.
+  private func latin1(_ text: String) -> [UInt8] { text.unicodeScalars.map { UInt8($0.value) } }
+
+  /// Returns the caption of each row of a file, or `!reason: detail`.
+  private func rows(
+    _ name: String, _ bytes: [UInt8], _ change: (inout SourceSettings) -> Void = { _ in }
+  ) throws -> [String] {
+    try write(bytes, to: folder(name))
+    return try rows(folder(name), change).map { caption, _ in caption }
+  }
+
+  private func rows(
+    _ path: String, _ change: (inout SourceSettings) -> Void = { _ in }
+  ) throws -> [(String, [Key: JSONValue])] {
+    var settings = SourceSettings()
+    change(&settings)
+    var sources = try Sources([path], settings)
+    var rows: [(String, [Key: JSONValue])] = []
+    while let row = try sources.next() {
+      switch row {
+      case .unusable(_, let reason, let detail): rows.append(("!\(reason): \(detail)", [:]))
+      case .pair(let pair): rows.append((pair.caption ?? "–", pair.metadata))
+      }
+    }
+    return rows
+  }
+
+  private func isMalformed(_ row: String?) -> Bool {
+    row?.hasPrefix("!malformed-row: not UTF-8; convert it") == true
+  }
+
+  @Test func rowsOfTablesAreCounted() throws {
+    let found = try rows("a.csv", latin1("caption,url\na,1.jpg\ncaf\u{E9},2.jpg\nb,3.jpg\n"))
+    #expect(found.count == 3 && found[0] == "a" && isMalformed(found[1]) && found[2] == "b")
+    // Without a header, the first row tells the columns.
+    let bare = try rows("a.tsv", latin1("caf\u{E9}\t1.jpg\nb\t2.jpg\n"))
+    #expect(bare.count == 2 && isMalformed(bare[0]) && bare[1] == "b")
+    for lines in ["{A}\n{B}\n", "[{A},\n{B}]"] {
+      let text = lines.replacing("{A}", with: #"{"caption": "caf\u{E9}", "url": "1.jpg"}"#)
+        .replacing("{B}", with: #"{"caption": "b", "url": "2.jpg"}"#)
+      let found = try rows("a.jsonl", latin1(text.replacing("\\u{E9}", with: "\u{E9}")))
+      #expect(found.count == 2 && isMalformed(found[0]) && found[1] == "b")
+    }
+  }
+
+  /// Two names that differ only in such bytes stay two.
+  @Test func namesOfColumnsStayDistinct() throws {
+    try write(latin1("caption,url,caf\u{E9},caf\u{E8}\na,1.jpg,x,y\n"), to: folder("a.csv"))
+    let found = try rows(folder("a.csv"))
+    #expect(found.count == 1 && found[0].0 == "a")
+    #expect(found[0].1[Key("caf\\xE9")] == .string("x"))
+    #expect(found[0].1[Key("caf\\xE8")] == .string("y"))
+  }
+
+  /// Names that `String` takes for equal, as from two systems.
+  @Test func canonicallyEqualNamesStayDistinct() throws {
+    let names = "caption,url,caf\u{E9},cafe\u{301}"
+    try write(Array("\(names)\na,1.jpg,x,y\n".utf8), to: folder("a.csv"))
+    let members = try rows(folder("a.csv"))[0].1
+    #expect(members[Key("caf\u{E9}")] == .string("x"))
+    #expect(members[Key("cafe\u{301}")] == .string("y"))
+    let chosen = try rows(folder("a.csv")) { $0.captionColumn = "cafe\u{301}" }
+    #expect(chosen[0].0 == "y" && chosen[0].1[Key("caf\u{E9}")] == .string("x"))
+  }
+
+  @Test func rowsOfYFCCAreCounted() throws {
+    let fields = ["7", "x", "x", "x", "x", "x", "caf\u{E9}"] + [String](repeating: "x", count: 15)
+    let row = (fields + ["0"]).joined(separator: "\t")
+    let plain = row.replacing("caf\u{E9}", with: "b")
+    let found = try rows("a.tsv", latin1(row + "\n" + plain + "\n")) { $0.format = .yfcc }
+    #expect(found.count == 2 && isMalformed(found[0]) && found[1] == "b")
+    var database = try Fixture.bytes("prepare/yfcc100m_dataset.sql")
+    let title = try #require(database.firstRange(of: Array("+car+".utf8)))
+    database[title.lowerBound + 1] = 0xE9
+    let broken = try rows("a.sql", database)
+    #expect(broken.count == 3 && isMalformed(broken[0]) && broken[1].hasPrefix("!video"))
+  }
+
+  @Test func captionsBesideImagesAreCounted() throws {
+    let jpeg = try encodeJPEG(testPicture(1, width: 8, height: 8), quality: 80)
+    for (name, text) in [("a.txt", "caf\u{E9}"), ("b.json", "{\"caption\": \"caf\u{E9}\"}")] {
+      try write(latin1(text), to: folder(name))
+      try write(jpeg, to: folder(String(name.prefix(1)) + ".jpg"))
+    }
+    try write(Array("caf\u{E9}".utf8), to: folder("c.txt"))
+    try write(jpeg, to: folder("c.jpg"))
+    let found = try rows(folder("")).map(\.0)
+    #expect(found.count == 3 && found[2] == "caf\u{E9}")
+    #expect(found[0].hasPrefix("!unreadable-caption: .txt is not UTF-8"))
+    #expect(found[1].hasPrefix("!unreadable-caption: .json is not UTF-8"))
+  }
+
+  @Test(arguments: [
+    ("PK\u{3}\u{4}", "a zip archive"), ("PAR1", "a Parquet file"), ("\u{1F}\u{8B}", "gzip"),
+    (" <!DOCTYPE html>", "a web page"), ("GIF89a\0", "a GIF image"),
+    ("\u{FF}\u{FE}\0\0c\0\0\0", "UTF-32"), ("\u{FF}\u{FE}c\0", "UTF-16"),
+  ])
+  func otherFilesAreNoTables(_ bytes: String, _ name: String) throws {
+    let found = try rows("a.csv", latin1(bytes + "a,b\n"))
+    #expect(found.count == 1 && found[0].hasPrefix("!unreadable-source: "))
+    #expect(found[0].contains("expected a table, found " + name))
+  }
+
+  /// The first bytes of a table may be those of another format, and a caption may be markup.
+  @Test func tablesMayLookLikeOtherFiles() throws {
+    #expect(try rows("a.csv", Array("BMI,url,caption\n7,1.jpg,a\n".utf8)) == ["a"])
+    #expect(try rows("b.csv", Array("caption,url\n<html>,1.jpg\n".utf8)) == ["<html>"])
+  }
+}
