@@ -47,6 +47,8 @@ struct FoundWeights {
     }
   }
 
+  private var unread: [String] { file.others.map(\.description) }
+
   /// The encoder begins with a 7×7 convolution, the decoder with a 1×1.
   private static func half(ofFirstLayer weights: StoredTensor?) -> NetworkPlan.Half? {
     guard let weights, weights.shape.count == 4 else { return nil }
@@ -75,7 +77,7 @@ struct FoundWeights {
       vocabulary = last[0]
     }
     guard missing.isEmpty else {
-      throw .mismatch(path: file.path, ParameterMismatch(missing: missing))
+      throw .mismatch(path: file.path, ParameterMismatch(missing: missing, unread: unread))
     }
     do {
       return try Architecture(
@@ -101,7 +103,7 @@ struct FoundWeights {
   func parameters(
     _ architecture: Architecture
   ) throws(DVAEError) -> [NetworkPlan.Half: ParameterSet] {
-    var mismatch = ParameterMismatch(unexpected: strangers)
+    var mismatch = ParameterMismatch(unexpected: strangers, unread: unread)
     var rest = tensors
     var found: [(NetworkPlan.Half, [(String, StoredTensor)])] = []
     for half in halves {

@@ -131,6 +131,9 @@ package struct ParameterMismatch: Hashable, Sendable, CustomStringConvertible {
   /// Tensors of wrong shapes.
   package var misshapen: [Misshapen] = []
 
+  /// Tensors in the file of kinds that are not read, with the kinds.
+  package var unread: [String] = []
+
   /// Whether everything matches.
   package var isEmpty: Bool { missing.isEmpty && unexpected.isEmpty && misshapen.isEmpty }
 
@@ -145,6 +148,11 @@ package struct ParameterMismatch: Hashable, Sendable, CustomStringConvertible {
       let shown = misshapen.prefix(listed).map(\.description).joined(separator: ", ")
       let more = misshapen.count > listed ? " and \(misshapen.count - listed) more" : ""
       parts.append("\(misshapen.count) mis-shaped: \(shown)\(more)")
+    }
+    if !unread.isEmpty {
+      parts.append(
+        "\(unread.count) not read: " + unread.prefix(listed).joined(separator: ", ")
+          + (unread.count > listed ? " and \(unread.count - listed) more" : ""))
     }
     return "the tensors do not fit the model; " + parts.joined(separator: "; ")
   }

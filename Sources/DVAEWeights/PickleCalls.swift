@@ -16,19 +16,29 @@ extension PickleMachine {
     }
     let arguments = tuple.items
     switch global {
-    case .rebuildTensor: return try new(.tensor(try tensor(arguments)))
-    case .rebuildParameter:
-      guard let parameter = arguments.first, case .tensor? = object(parameter)?.kind else {
-        throw malformed("makes a parameter of something that is no tensor")
+    case .rebuildTensor: return try new(try tensor(arguments))
+    case .rebuildTypedTensor:
+      guard arguments.count >= 7, case .global(.inert(let type)) = arguments[6] else {
+        throw malformed("makes a tensor without the type of its elements")
       }
-      return parameter
+      return try new(try tensor(arguments, type: type))
+    case .rebuildOtherTensor(let kind): return try new(.otherTensor(kind))
+    case .rebuildParameter:
+      guard let parameter = arguments.first else {
+        throw malformed("makes a parameter of nothing")
+      }
+      switch object(parameter)?.kind {
+      case .tensor, .otherTensor: return parameter
+      default: throw malformed("makes a parameter of something that is no tensor")
+      }
     case .rebuildWithType:
       // (function, type, arguments, state); nesting one in another would allow unbounded recursion.
       guard arguments.count == 4, case .global(let inner) = arguments[0] else {
         throw malformed("makes a tensor with attributes of something else")
       }
       switch inner {
-      case .rebuildTensor, .rebuildParameter: return try call(arguments[0], arguments[2])
+      case .rebuildTensor, .rebuildTypedTensor, .rebuildOtherTensor, .rebuildParameter:
+        return try call(arguments[0], arguments[2])
       default: throw malformed("makes a tensor with attributes by an unknown name")
       }
     case .orderedDictionary: return try new(.dictionary, try pairs(arguments.first))
@@ -52,13 +62,30 @@ extension PickleMachine {
     return items
   }
 
-  /// Returns the tensor of `(storage, offset, size, stride, …)`.
-  private func tensor(_ arguments: [PickleValue]) throws(DVAEError) -> PickleTensor {
+  /// Returns the tensor of `(storage, offset, size, stride, …)`; `type` is the name of its elements'
+  /// type, such as `torch.uint16`, if the storage does not have it.
+  private func tensor(
+    _ arguments: [PickleValue], type: String? = nil
+  ) throws(DVAEError) -> PickleObject.Kind {
     guard arguments.count >= 4, case .storage(let storage)? = object(arguments[0])?.kind,
       case .integer(let offset) = arguments[1],
       let shape = integers(arguments[2]), let strides = integers(arguments[3]), offset >= 0
     else { throw malformed("makes a tensor of something else than storage, offset, size, stride") }
-    return PickleTensor(storage: storage, offset: offset, shape: shape, strides: strides)
+    let elementType: ElementType
+    switch (storage.elements, type) {
+    case (.known(let known), nil): elementType = known
+    case (.bytes, let type?):
+      let name = String(type.dropFirst("torch.".count))
+      guard let known = ElementType(rawValue: name) else {
+        return .otherTensor("a tensor of \(name) elements")
+      }
+      elementType = known
+    case (.other(let name, _), _): return .otherTensor("a tensor of \(name) elements")
+    default: throw malformed("makes a tensor of a storage of another type")
+    }
+    return .tensor(
+      PickleTensor(
+        storage: storage, elementType: elementType, offset: offset, shape: shape, strides: strides))
   }
 
   /// Returns the integers of a tuple or list.
@@ -82,7 +109,7 @@ extension PickleMachine {
     }
     if kind == "module", parts.count >= 2, case .global = parts[1] { return parts[1] }
     guard kind == "storage", parts.count == 5 || parts.count == 6,
-      case .global(.storage(let type)) = parts[1], case .text(let key) = parts[2],
+      case .global(.storage(let elements)) = parts[1], case .text(let key) = parts[2],
       case .integer(let count) = parts[4], count >= 0
     else { throw malformed("has a persistent identifier of an unknown kind") }
     guard key.utf8.count <= Self.maximumName else {
@@ -96,7 +123,7 @@ extension PickleMachine {
       else { throw malformed("has a view beyond the storage '\(key)'") }
       view = offset..<offset + size
     }
-    let storage = PickleStorage(key: Key(key), elementType: type, count: count, view: view)
+    let storage = PickleStorage(key: Key(key), elements: elements, count: count, view: view)
     try note(storage)
     return try new(.storage(storage))
   }

@@ -180,8 +180,27 @@ struct PickleMachine {
     guard length <= Self.maximumText else {
       throw limit("a string of \(length) bytes", Self.maximumText)
     }
-    guard let text = String(validating: try cursor.bytes(length), as: UTF8.self) else {
-      throw malformed("has a string that is not UTF-8")
+    let bytes = try cursor.bytes(length)
+    guard
+      let text = String(validating: bytes, as: UTF8.self)
+        ?? String(validating: Self.escapingSurrogates(bytes), as: UTF8.self)
+    else { throw malformed("has a string that is not UTF-8") }
+    return text
+  }
+
+  /// Returns text with lone surrogates, which Python encodes like other characters, as `\uD800`.
+  private static func escapingSurrogates(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+    var (text, rest): ([UInt8], _) = ([], bytes[...])
+    while let byte = rest.popFirst() {
+      guard byte == 0xED, let second = rest.first, second >= 0xA0,
+        let third = rest.dropFirst().first
+      else {
+        text.append(byte)
+        continue
+      }
+      rest = rest.dropFirst(2)
+      let scalar = [0xD0 | (second & 0x3F) >> 2, (second & 3) << 6 | third & 0x3F]
+      text += Array("\\u\(hexadecimal(scalar).uppercased())".utf8)
     }
     return text
   }
@@ -275,7 +294,7 @@ struct PickleMachine {
       return
     }
     let known = storages[position]
-    guard known.elementType == storage.elementType, known.count == storage.count else {
+    guard known.elements == storage.elements, known.count == storage.count else {
       throw malformed("describes the storage '\(storage.key)' in two ways")
     }
   }

@@ -19,9 +19,13 @@ enum PickleValue {
 /// A name that a pickle may use; the list is closed.
 enum PickleGlobal {
   /// `torch.FloatStorage` and the like.
-  case storage(ElementType)
+  case storage(PickleElements)
   /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`: a view of a storage.
   case rebuildTensor
+  /// `torch._utils._rebuild_tensor_v3`: a view of a storage of bytes, as elements of a type.
+  case rebuildTypedTensor
+  /// A function that makes a tensor of a kind that is not read; the name of the kind.
+  case rebuildOtherTensor(String)
   /// `torch._utils._rebuild_parameter` and `_rebuild_parameter_with_state`: a trainable tensor.
   case rebuildParameter
   /// `torch._tensor._rebuild_from_type_v2`: one of the above, with attributes.
@@ -40,6 +44,7 @@ enum PickleGlobal {
     switch (module, name) {
     case ("torch._utils", "_rebuild_tensor"), ("torch._utils", "_rebuild_tensor_v2"):
       self = .rebuildTensor
+    case ("torch._utils", "_rebuild_tensor_v3"): self = .rebuildTypedTensor
     case ("torch._utils", "_rebuild_parameter"), ("torch._utils", "_rebuild_parameter_with_state"):
       self = .rebuildParameter
     case ("torch._tensor", "_rebuild_from_type_v2"): self = .rebuildWithType
@@ -52,11 +57,15 @@ enum PickleGlobal {
       ("__builtin__", "complex"), ("builtins", "complex"), ("_codecs", "encode"),
       ("torch.serialization", "_get_layout"):
       self = .inert("\(module).\(name)")
-    case ("torch", let name):
-      if let type = ElementType(torchStorage: name) {
-        self = .storage(type)
-      } else if Self.elementTypes.contains(name) {
-        self = .inert("torch.\(name)")
+    case ("torch._utils", let name):
+      guard let kind = Self.otherTensors[name] else { return nil }
+      self = .rebuildOtherTensor(kind)
+    case ("torch.storage", "UntypedStorage"): self = .storage(.bytes)
+    case ("torch", _), ("torch.cuda", _), ("torch.sparse", _), ("torch.cuda.sparse", _):
+      if let elements = PickleElements(storage: name) {
+        self = .storage(elements)
+      } else if Self.harmless.contains(name) || PickleElements(tensor: name) != nil {
+        self = .inert("\(module).\(name)")
       } else {
         return nil
       }
@@ -69,8 +78,74 @@ enum PickleGlobal {
     }
   }
 
-  private static let elementTypes: Set = [
-    "float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool",
+  /// The functions of `torch._utils` for other kinds of tensors.
+  private static let otherTensors = [
+    "_rebuild_sparse_tensor": "a sparse tensor", "_rebuild_qtensor": "a quantized tensor",
+    "_rebuild_nested_tensor": "a nested tensor",
+    "_rebuild_meta_tensor_no_storage": "a tensor without values",
+    "_rebuild_wrapper_subclass": "a tensor of a class of its own",
+    "_rebuild_device_tensor_from_numpy": "a tensor of another device",
+    "_rebuild_device_tensor_from_cpu_tensor": "a tensor of another device",
+  ]
+
+  /// The names of element types and of quantization in `torch`.
+  private static let harmless = Set(
+    [
+      "float16", "bfloat16", "float32", "float64", "bool", "complex32", "complex64", "complex128",
+      "bcomplex32", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz",
+      "float8_e8m0fnu", "float4_e2m1fn_x2", "quint8", "qint8", "qint32", "quint4x2", "quint2x4",
+      "bits8", "bits16", "bits1x8", "bits2x4", "bits4x2", "per_tensor_affine",
+      "per_tensor_symmetric", "per_channel_affine", "per_channel_symmetric",
+      "per_channel_affine_float_qparams",
+    ] + [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64].flatMap { ["int\($0)", "uint\($0)"] })
+}
+
+/// The elements of a storage.
+enum PickleElements: Equatable {
+  case known(ElementType)
+  /// Bytes, whose meaning each tensor states.
+  case bytes
+  /// A type that is not read, such as complex numbers.
+  case other(String, byteCount: Int)
+
+  /// The size of one element in bytes.
+  var byteCount: Int {
+    switch self {
+    case .known(let type): type.byteCount
+    case .bytes: 1
+    case .other(_, let count): count
+    }
+  }
+
+  /// The name in messages.
+  var name: String {
+    switch self {
+    case .known(let type): type.rawValue
+    case .bytes: "byte"
+    case .other(let name, _): name
+    }
+  }
+
+  /// The elements of a class such as `FloatStorage`.
+  init?(storage name: String) {
+    if let type = ElementType(torchStorage: name) {
+      self = .known(type)
+    } else if let count = Self.others[name] {
+      self = .other(String(name.dropLast("Storage".count)), byteCount: count)
+    } else {
+      return nil
+    }
+  }
+
+  /// The elements of a class such as `FloatTensor`.
+  init?(tensor name: String) {
+    guard let type = name.withoutByteSuffix("Tensor") else { return nil }
+    self.init(storage: type + "Storage")
+  }
+
+  private static let others = [
+    "ComplexFloatStorage": 8, "ComplexDoubleStorage": 16, "QInt8Storage": 1, "QUInt8Storage": 1,
+    "QInt32Storage": 4, "QUInt4x2Storage": 1, "QUInt2x4Storage": 1,
   ]
 }
 
@@ -86,6 +161,8 @@ struct PickleObject {
     case instance(String)
     case storage(PickleStorage)
     case tensor(PickleTensor)
+    /// A tensor of a kind that is not read; the name of the kind.
+    case otherTensor(String)
   }
 
   var kind: Kind
@@ -95,7 +172,7 @@ struct PickleObject {
 /// A block of elements outside the pickle, under a key.
 struct PickleStorage {
   let key: Key
-  let elementType: ElementType
+  let elements: PickleElements
   /// The number of elements in the whole block.
   let count: Int
   /// The range of the block in elements; only the oldest files use views.
@@ -105,6 +182,7 @@ struct PickleStorage {
 /// A pickle's description of a tensor, not yet checked against its storage.
 struct PickleTensor {
   let storage: PickleStorage
+  let elementType: ElementType
   let offset: Int
   let shape: [Int]
   let strides: [Int]

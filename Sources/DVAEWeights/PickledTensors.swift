@@ -15,6 +15,8 @@ struct PickledTensors {
   static let maximumTensors = 1 << 16
 
   private(set) var found: [Found] = []
+  /// The tensors of kinds that are not read.
+  private(set) var others: [WeightsFile.OtherTensor] = []
   private(set) var metadata: [Key: String] = [:]
   private let machine: PickleMachine
   private var steps = 0
@@ -27,7 +29,7 @@ struct PickledTensors {
       if case .dictionary = dictionary.kind { value("state_dict", of: dictionary) } else { nil }
     }
     try walk(wrapped ?? root, "", depth: 0)
-    guard !found.isEmpty else { throw .noTensors(path: machine.path) }
+    guard !found.isEmpty else { throw .noTensors(path: machine.path, others: others) }
   }
 
   private var tooDeep: DVAEError {
@@ -46,12 +48,13 @@ struct PickledTensors {
     _ value: PickleValue, _ name: String, depth: Int
   ) throws(DVAEError) {
     guard let object = machine.object(value) else { return }
-    guard depth <= Self.maximumDepth, found.count <= Self.maximumTensors,
+    guard depth <= Self.maximumDepth, found.count + others.count <= Self.maximumTensors,
       name.utf8.count <= PickleMachine.maximumName
     else { throw tooDeep }
     try charge(1 + object.items.count)
     switch object.kind {
     case .tensor(let tensor): found.append(Found(name: name, tensor: tensor))
+    case .otherTensor(let kind): others.append(.init(name: name, kind: kind))
     case .dictionary: try walkItems(of: object, name, depth: depth)
     case .list, .tuple:
       for (index, item) in object.items.enumerated() {

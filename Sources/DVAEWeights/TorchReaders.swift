@@ -34,12 +34,12 @@ enum TorchZipReader {
         throw .malformed(path: file.path, problem: "there is no storage '\(storage.key)'")
       }
       let (needed, overflow) = storage.count.multipliedReportingOverflow(
-        by: storage.elementType.byteCount)
+        by: storage.elements.byteCount)
       guard !overflow, needed == entry.range.count else {
         throw .malformed(
           path: file.path,
           problem:
-            "the storage '\(storage.key)' of \(storage.count) \(storage.elementType.rawValue) "
+            "the storage '\(storage.key)' of \(storage.count) \(storage.elements.name) "
             + "elements has \(entry.range.count) bytes")
       }
       ranges[storage.key] = entry.range
@@ -117,7 +117,7 @@ enum TorchLegacyReader {
           path: path, problem: "the storage '\(key)' has another size than its tensors")
       }
       let (size, overflow) = storage.count.multipliedReportingOverflow(
-        by: storage.elementType.byteCount)
+        by: storage.elements.byteCount)
       guard !overflow else {
         throw .malformed(path: path, problem: "the storage '\(key)' is impossibly large")
       }
@@ -149,14 +149,15 @@ private func weights(
     guard let range = ranges[storage.key] else {
       throw .malformed(path: file.path, problem: "there is no storage '\(storage.key)'")
     }
-    let size = storage.elementType.byteCount
+    let size = storage.elements.byteCount
     let start = range.lowerBound + storage.view.lowerBound * size
     tensors.append(
       try StoredTensor(
-        name: name, elementType: storage.elementType, shape: tensor.shape, strides: tensor.strides,
+        name: name, elementType: tensor.elementType, shape: tensor.shape, strides: tensor.strides,
         file: file, storage: start..<start + storage.view.count * size,
         elementOffset: tensor.offset))
   }
   return try WeightsFile(
-    file: file, format: format, tensors: tensors, metadata: pickled.metadata, archive: archive)
+    file: file, format: format, tensors: tensors, metadata: pickled.metadata,
+    others: pickled.others, archive: archive)
 }

@@ -26,8 +26,13 @@ extension DVAEError {
       advice: "save the weights again with torch.save or as safetensors")
   }
 
-  /// Returns the error of a file without tensors.
-  package static func noTensors(path: String) -> DVAEError {
-    DVAEError(.badData, file: path, expected: "weights", found: "no tensor in the file")
+  /// Returns the error of a file without tensors, or only with `others` that are not read.
+  package static func noTensors(
+    path: String, others: [WeightsFile.OtherTensor] = []
+  ) -> DVAEError {
+    DVAEError(
+      .badData, file: path, expected: "weights",
+      found: others.first.map { "only tensors that are not read, such as \($0)" }
+        ?? "no tensor in the file")
   }
 }

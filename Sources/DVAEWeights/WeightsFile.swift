@@ -18,6 +18,17 @@ package struct WeightsFile: Sendable {
     case pytorchLegacy
   }
 
+  /// A tensor of a kind that is not read, such as a sparse one.
+  package struct OtherTensor: Sendable, CustomStringConvertible {
+    /// The name.
+    package let name: String
+    /// The kind, such as "a sparse tensor".
+    package let kind: String
+
+    /// The name and the kind.
+    package var description: String { "'\(oneLine(name, limit: 120))' (\(kind))" }
+  }
+
   /// The path as given.
   package let path: String
   /// The container.
@@ -29,6 +40,8 @@ package struct WeightsFile: Sendable {
   /// Safetensors: the header's `__metadata__`. A pickled module: its `class` and its plain
   /// attributes, such as `n_hid`.
   package let metadata: [Key: String]
+  /// The tensors of a pickle that are not read, because no model here has such.
+  package let others: [OtherTensor]
   private let positions: [Key: Int]
   /// The largest ratio of the size of all tensors to that of the file.
   private static let largestRatio = 16
@@ -95,9 +108,10 @@ package struct WeightsFile: Sendable {
   /// - Throws: `duplicateTensor`.
   init(
     file: MappedFile, format: Format, tensors: [StoredTensor], metadata: [Key: String],
-    archive: ZipArchive? = nil
+    others: [OtherTensor] = [], archive: ZipArchive? = nil
   ) throws(DVAEError) {
     self.archive = archive
+    self.others = others
     path = file.path
     self.format = format
     self.tensors = tensors

@@ -27,8 +27,10 @@ enum PickleBuilder {
   static func tuple(_ parts: [[UInt8]]) -> [UInt8] { Array("(".utf8) + parts.joined() + [0x74] }
 
   /// Returns a storage's persistent identifier.
-  static func storage(_ type: String, key: String, count: Int) -> [UInt8] {
-    tuple([text("storage"), global("torch", type), text(key), text("cpu"), integer(count)])
+  static func storage(
+    _ type: String, module: String = "torch", key: String, count: Int
+  ) -> [UInt8] {
+    tuple([text("storage"), global(module, type), text(key), text("cpu"), integer(count)])
       + Array("Q".utf8)
   }
 
