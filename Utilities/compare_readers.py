@@ -17,6 +17,7 @@ import json
 import os
 import pathlib
 import random
+import struct
 import subprocess
 import sys
 import tarfile
@@ -147,6 +148,49 @@ def archives():
     tell("images of archives", good, bad)
 
 
+def exif_block():
+    """A block of Exif with an orientation of any type, well made or not."""
+    order = randomness.choice("<>")
+    magic = randomness.choice([b"*\0", b"\0*"] * 3 + [b"\0+", b"\0,"])
+    kind = randomness.choice([3] * 8 + list(range(1, 14)) + [16, 17])
+    count = randomness.choice([1] * 8 + [0, 2, 3])
+    number = randomness.randrange(0, 10)
+    value = {
+        1: lambda: bytes([number]), 2: lambda: bytes([number]), 7: lambda: bytes([number]),
+        3: lambda: struct.pack(order + "H", number), 8: lambda: struct.pack(order + "h", number),
+        5: lambda: struct.pack(order + "II", number * 2, randomness.choice([2, 2, 1, 0])),
+        10: lambda: struct.pack(order + "ii", -number, randomness.choice([-1, 1, 0])),
+        6: lambda: struct.pack("b", number), 11: lambda: struct.pack(order + "f", number),
+        12: lambda: struct.pack(order + "d", number), 16: lambda: struct.pack(order + "Q", number),
+    }.get(kind, lambda: struct.pack(order + "I", number))() * count
+    others = [(0x010E, 2, 30, struct.pack(order + "I", randomness.choice([0, 8, 1000])))] * randomness.randrange(2)
+    start = 8 + 2 + 12 * (1 + len(others)) + 4
+    behind = value if len(value) > 4 else b""
+    field = struct.pack(order + "I", start) if behind else value.ljust(4, b"\0")
+    entries = others + [(0x0112, kind, count, field)]
+    block = (b"II" if order == "<" else b"MM") + magic + struct.pack(order + "IH", 8, len(entries))
+    for tag, type_, number_, data in entries:
+        block += struct.pack(order + "HHI", tag, type_, number_) + data
+    block += struct.pack(order + "I", 0) + behind
+    if randomness.random() < 0.2:
+        block = block[:randomness.randrange(8, len(block))]
+    return b"Exif\0\0" * randomness.choice([0, 1, 1, 1, 2]) + block
+
+
+def segments():
+    """Further Exif and XMP segments of a JPEG; a block may be split."""
+    parts = []
+    if randomness.random() < 0.3:
+        block = exif_block()
+        place = randomness.randrange(len(block) + 1)
+        parts += [b"Exif\0\0" + block[:place], b"Exif\0\0" + block[place:]]
+    if randomness.random() < 0.3:
+        number = randomness.randrange(0, 10)
+        parts.append(b"http://ns.adobe.com/xap/1.0/\0" + randomness.choice(
+            [f'tiff:Orientation="{number}"', f"<tiff:Orientation>{number}<"]).encode())
+    return b"".join(b"\xff\xe1" + struct.pack(">H", len(part) + 2) + part for part in parts)
+
+
 def images():
     good, bad, stricter = 0, [], 0
     with tempfile.TemporaryDirectory() as folder:
@@ -157,14 +201,12 @@ def images():
             width, height = randomness.randrange(1, 40), randomness.randrange(1, 40)
             picture = Image.frombytes("RGB", (width, height), randomness.randbytes(width * height * 3))
             kind = randomness.choice(["png", "jpg", "webp"])
-            exif = Image.Exif()
-            exif[0x0112] = randomness.randrange(0, 10)
+            block = exif_block()
             options = {}
             if randomness.random() < 0.5:
-                options["exif"] = exif.tobytes()
+                options["exif"] = block
             if kind == "png" and randomness.random() < 0.5:
                 info = PngImagePlugin.PngInfo()
-                block = exif.tobytes()
                 info.add_text("Raw profile type exif", f"\nexif\n{len(block):8d}\n{block.hex()}\n",
                               zip=randomness.random() < 0.5)
                 options = {"pnginfo": info}
@@ -176,6 +218,8 @@ def images():
             else:
                 picture.save(data, "WEBP", lossless=True, **options)
             data = data.getvalue()
+            if kind == "jpg":
+                data = data[:2] + segments() + data[2:]
             if randomness.random() < 0.4:
                 data = data[:max(1, len(data) - randomness.randrange(1, 30))]
             name = f"{number:05}.{kind}"

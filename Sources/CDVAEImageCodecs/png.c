@@ -16,8 +16,10 @@ struct session {
   /// The number of rows to decompress, over all passes; 0 when no pixel is missing.
   uint64_t rows_left;
   int status;
-  /// The chunk in which reading failed.
+  /// The chunk in which reading failed, and whether it failed before the chunk, in its header.
   png_uint_32 failed_chunk;
+  int failed_before_chunk;
+  png_infop info;
   struct dvae_codec_report *report;
 };
 
@@ -26,6 +28,8 @@ static void fail(png_structp png, png_const_charp text) {
   dvae_codec_say(session->report, text);
   if (session->status == DVAE_CODEC_OK) session->status = DVAE_CODEC_CORRUPT;
   session->failed_chunk = png_get_io_chunk_type(png);
+  session->failed_before_chunk =
+      (png_get_io_state(png) & PNG_IO_MASK_LOC) == PNG_IO_CHUNK_HDR;
   png_longjmp(png, 1);
 }
 
@@ -56,11 +60,32 @@ static void count_row(png_structp png, png_row_infop row, png_bytep bytes) {
   if (session->rows_left > 0) session->rows_left--;
 }
 
+/// Takes chunks that libpng refuses: unknown ones, and palettes with a broken last colour or after
+/// another one, of which the last one counts. A missing palette would make the image black.
+static int take_chunk(png_structp png, png_unknown_chunkp chunk) {
+  struct session *session = png_get_user_chunk_ptr(png);
+  if (memcmp(chunk->name, "PLTE", 4) != 0 || (chunk->location & PNG_AFTER_IDAT) ||
+      png_get_color_type(png, session->info) != PNG_COLOR_TYPE_PALETTE)
+    return 1;
+  png_color colours[PNG_MAX_PALETTE_LENGTH];
+  size_t count = chunk->size / 3, most = (size_t)1 << png_get_bit_depth(png, session->info);
+  if (count == 0) png_chunk_error(png, "the palette is empty");
+  if (count > most) count = most;
+  for (size_t i = 0; i < count; i++) {
+    const png_byte *colour = chunk->data + 3 * i;
+    colours[i] = (png_color){.red = colour[0], .green = colour[1], .blue = colour[2]};
+  }
+  png_set_PLTE(png, session->info, colours, (int)count);
+  return 1;
+}
+
 /// Starts reading, up to the pixels. Only chunks that affect pixels are parsed: a damaged or huge
 /// colour profile, text or time stamp must not make the image unusable.
 static void read_header(png_structp png, png_infop info, struct session *session) {
   static const png_byte unused[] = "bKGD\0cHRM\0cICP\0eXIf\0gAMA\0hIST\0iCCP\0iTXt\0oFFs\0pCAL\0"
-                                   "pHYs\0sBIT\0sCAL\0sPLT\0sRGB\0tEXt\0tIME\0zTXt";
+                                   "pHYs\0sBIT\0sCAL\0sPLT\0sRGB\0tEXt\0tIME\0zTXt\0PLTE";
+  session->info = info;
+  png_set_read_user_chunk_fn(png, session, take_chunk);
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, unused, (int)(sizeof unused / 5));
   png_set_user_limits(png, 0x7fffffff, 0x7fffffff);
 #ifdef PNG_MAXIMUM_INFLATE_WINDOW
@@ -133,12 +158,14 @@ static void widen(const struct dvae_codec_report *report, uint8_t *pixels) {
 }
 
 /// Returns whether all pixels were read, and their chunks' checksums fit, before reading failed. A
-/// missing end of the compressed data, of its checksum or of the file loses no pixel.
+/// missing end of the compressed data, of its checksum or of the file loses no pixel, nor do bytes
+/// behind the pixels that are no chunk.
 static int has_all_pixels(const struct session *session) {
   enum { idat = 0x49444154 };
   if (session->rows_left > 0) return 0;
   return session->status == DVAE_CODEC_TRUNCATED ||
-         (session->status == DVAE_CODEC_CORRUPT && session->failed_chunk != idat);
+         (session->status == DVAE_CODEC_CORRUPT &&
+          (session->failed_chunk != idat || session->failed_before_chunk));
 }
 
 /// Reads the header, and the pixels if `pixels` is not NULL; `step` is the number of bytes to

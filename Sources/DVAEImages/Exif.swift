@@ -5,7 +5,7 @@ import DVAEFiles
 ///
 /// Malformed metadata counts as "upright", so that it does not make the image unusable.
 struct Exif {
-  /// The Exif block, a TIFF file; nil if there is none.
+  /// The Exif block; nil if there is none.
   private var block: [UInt8]?
   /// The XMP packet.
   private var packet: [UInt8]?
@@ -23,34 +23,9 @@ struct Exif {
       exif.block = container?.exif.map(Array.init)
       exif.packet = container?.xmp.map(Array.init)
     }
-    let tagged = exif.block.flatMap { $0.withUnsafeBytes { tag(inTIFF: $0) } }
+    let tagged = exif.block.flatMap(ExifDirectory.orientation)
     let noted = tagged ?? exif.packet.flatMap { number(inXMP: $0) }
     return noted.flatMap(Orientation.init) ?? .upright
-  }
-
-  /// Searches the first image file directory of a TIFF block for tag 0x0112; nil without the tag.
-  private static func tag(inTIFF bytes: UnsafeRawBufferPointer) -> Int? {
-    var bytes = bytes
-    // Some writers keep JPEG's prefix in other containers.
-    if bytes.starts(with: "Exif\0\0".utf8) { bytes = .init(rebasing: bytes.dropFirst(6)) }
-    guard bytes.count >= 8 else { return nil }
-    let view = ByteView(bytes, littleEndian: bytes[0] == UInt8(ascii: "I"))
-    guard bytes[0] == bytes[1], view.number(at: 2, size: 2) == 42,
-      let directory = view.number(at: 4, size: 4),
-      let entries = view.number(at: directory, size: 2)
-    else { return nil }
-    for index in 0..<entries {
-      let at = directory + 2 + 12 * index
-      guard let tag = view.number(at: at, size: 2) else { return nil }
-      guard tag == 0x0112 else { continue }
-      let size = [3: 2, 4: 4][view.number(at: at + 2, size: 2) ?? 0]
-      guard let size, let count = view.number(at: at + 4, size: 4), count > 0 else { return 0 }
-      // Of several numbers the first one counts; more than four bytes are elsewhere.
-      let place = count * size <= 4 ? at + 8 : view.number(at: at + 8, size: 4) ?? 0
-      guard view.slice(at: place, count: count * size) != nil else { continue }
-      return view.number(at: place, size: size) ?? 0
-    }
-    return nil
   }
 
   /// Returns the digit after the first `tiff:Orientation="` or `tiff:Orientation>`.
@@ -74,7 +49,7 @@ struct Exif {
 
   /// Reads the application segments before the first scan.
   private mutating func readJPEG(_ view: ByteView) {
-    let xmp: StaticString = "http://ns.adobe.com/xap/1.0/\0"
+    let xmp = Array("http://ns.adobe.com/xap/1.0/\0".utf8)
     var at = 2
     while let prefix = view.number(at: at, size: 1),
       let marker = view.number(at: at + 1, size: 1)
@@ -92,12 +67,13 @@ struct Exif {
         continue
       }
       guard let length = view.number(at: at + 2, size: 2), length >= 2 else { return }
-      if marker == 0xE1, block == nil, length >= 8, view.matches("Exif\0\0", at: at + 4) {
-        block = view.slice(at: at + 10, count: length - 8).map(Array.init)
-      } else if marker == 0xE1, packet == nil, length >= 2 + xmp.utf8CodeUnitCount,
-        view.matches(xmp, at: at + 4)
-      {
-        packet = view.slice(at: at + 4, count: length - 2).map(Array.init)
+      let content = view.slice(at: at + 4, count: length - 2)
+      if marker == 0xE1, let content, content.starts(with: ExifDirectory.prefix) {
+        // A block of more than a segment's bytes is in several of them, each with the prefix.
+        block = block ?? ExifDirectory.prefix
+        block?.append(contentsOf: content.dropFirst(ExifDirectory.prefix.count))
+      } else if marker == 0xE1, let content, content.starts(with: xmp) {
+        packet = Array(content)
       }
       at += 2 + length
     }
@@ -114,7 +90,7 @@ struct Exif {
     while let length = view.number(at: at, size: 4) {
       guard let content = view.slice(at: at + 8, count: length) else { break }
       if view.matches("eXIf", at: at + 4) {
-        block = Array(content)
+        block = ExifDirectory.prefix + content
       } else if view.matches("tEXt", at: at + 4) {
         if let text = Self.value(of: Self.profileKeyword, in: content, skipping: 0) {
           (profile, isCompressed, internationalProfile) = (text, false, nil)

@@ -107,10 +107,18 @@ extension Path {
     hasImageExtension || ImageFormat.extensions.contains(text.lowercased())
   }
 
-  /// Whether the extension is that of an unsupported image format, which is reported.
-  package var hasOtherImageExtension: Bool { Self.otherImages.contains(fileExtension) }
+  /// Whether the extension is that of an unsupported image format or a compressed archive, which is
+  /// reported.
+  package var hasOtherImageExtension: Bool {
+    Self.otherImages.contains(fileExtension)
+      || (Self.compressed.contains(fileExtension) && withoutExtension.isArchive)
+  }
 
   private static let otherImages: Set = [
-    "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "jxl", "jp2",
+    "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "jxl", "jp2", "ppm", "pgm", "pbm", "pnm",
+    "tga", "ico", "svg", "psd", "pdf", "cr2", "cr3", "nef", "dng", "arw", "orf", "raf", "rw2",
+    "tgz",
+    "tbz2", "txz",
   ]
+  private static let compressed: Set = ["gz", "bz2", "xz", "zst"]
 }

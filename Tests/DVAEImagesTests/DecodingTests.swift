@@ -73,24 +73,64 @@ import Testing
     }
   }
 
+  private func chunk(_ name: String, _ data: [UInt8], isSound: Bool = true) -> [UInt8] {
+    let named = Array(name.utf8) + data
+    let sum = crc32(named) ^ (isSound ? 0 : 1)
+    return withUnsafeBytes(of: UInt32(data.count).bigEndian, Array.init) + named
+      + withUnsafeBytes(of: sum.bigEndian, Array.init)
+  }
+
+  private func chunks(of png: [UInt8]) -> [(name: String, data: [UInt8])] {
+    var (found, at): ([(String, [UInt8])], Int) = ([], 8)
+    while at + 8 <= png.count {
+      let length = png[at..<at + 4].reduce(0) { $0 << 8 | Int($1) }
+      let name = String(decoding: png[at + 4..<at + 8], as: UTF8.self)
+      found.append((name, Array(png[at + 8..<at + 8 + length])))
+      at += 12 + length
+    }
+    return found
+  }
+
+  /// Chunks that no standard has, and palettes that libpng alone refuses; as in Pillow.
+  @Test func chunksThatHideNoPixelAreTaken() throws {
+    let bytes = try Fixture.bytes("codecs/png_palette4.png")
+    let good = try decodeImage(bytes, name: "good")
+    func decode(_ change: (String, [UInt8]) -> [UInt8]) throws -> PixelImage {
+      let changed = chunks(of: bytes).map { change($0.name, $0.data) }
+      return try decodeImage(Array(bytes[..<8]) + Array(changed.joined()), name: "changed")
+    }
+    for place in ["PLTE", "IDAT", "IEND"] {
+      let image = try decode {
+        ($0 == place ? chunk("ABCD", [1, 2, 3]) : []) + chunk($0, $1)
+      }
+      #expect(image == good)
+    }
+    #expect(try decode { chunk($0, $0 == "PLTE" ? $1 + [7] : $1) } == good)
+    #expect(
+      try decode { ($0 == "PLTE" ? chunk("PLTE", $1.reversed()) : []) + chunk($0, $1) } == good)
+    #expect(
+      try decode { chunk($0, $1) + ($0 == "PLTE" ? chunk("PLTE", $1.reversed()) : []) } != good)
+    #expect(throws: DVAEError.self) { try decode { $0 == "PLTE" ? [] : chunk($0, $1) } }
+    #expect(throws: DVAEError.self) { try decode { chunk($0, $0 == "PLTE" ? [1, 2] : $1) } }
+    // A palette of colour pixels is a proposal only.
+    let colour = try Fixture.bytes("codecs/png_rgb8.png")
+    let parts = chunks(of: colour).map {
+      ($0.name == "IDAT" ? chunk("PLTE", [1, 2]) : []) + chunk($0.name, $0.data)
+    }
+    #expect(
+      try decodeImage(Array(colour[..<8]) + Array(parts.joined()), name: "proposal")
+        == decodeImage(colour, name: "colour"))
+  }
+
   /// As in Pillow; damaged pixels are noticed by one of the two checksums (`damagedPNGIsNoticed`).
   @Test func wrongAndMissingChecksumsAloneLoseNoPixel() throws {
-    func chunk(_ name: String, _ data: [UInt8], isSound: Bool = true) -> [UInt8] {
-      let named = Array(name.utf8) + data
-      let sum = crc32(named) ^ (isSound ? 0 : 1)
-      return withUnsafeBytes(of: UInt32(data.count).bigEndian, Array.init) + named
-        + withUnsafeBytes(of: sum.bigEndian, Array.init)
-    }
     for name in ["png_rgb8", "png_rgb8_interlaced", "png_gray16", "png_palette4"] {
       let bytes = try Fixture.bytes("codecs/\(name).png")
       let good = try decodeImage(bytes, name: name)
-      var (head, data, at) = (Array(bytes[..<8]), [UInt8](), 8)
-      while at + 8 <= bytes.count {
-        let length = bytes[at..<at + 4].reduce(0) { $0 << 8 | Int($1) }
-        let kind = String(decoding: bytes[at + 4..<at + 8], as: UTF8.self)
-        if kind == "IDAT" { data += bytes[at + 8..<at + 8 + length] }
-        if kind != "IDAT", kind != "IEND" { head += bytes[at..<at + 12 + length] }
-        at += 12 + length
+      var (head, data) = (Array(bytes[..<8]), [UInt8]())
+      for (kind, content) in chunks(of: bytes) {
+        if kind == "IDAT" { data += content }
+        if kind != "IDAT", kind != "IEND" { head += chunk(kind, content) }
       }
       let end = chunk("IEND", [])
       let (front, back) = (Array(data[..<(data.count / 2)]), Array(data[(data.count / 2)...]))
@@ -101,6 +141,8 @@ import Testing
         chunk("IDAT", data) + chunk("IEND", [], isSound: false),
         chunk("IDAT", data.dropLast(4)) + end, chunk("IDAT", data.dropLast(2)) + end,
         chunk("IDAT", data) + chunk("tEXt", [97, 0, 98], isSound: false) + end,
+        // Bytes that would be the length of an impossible chunk.
+        chunk("IDAT", data) + [0x80, 0, 0, 0, 1, 2, 3, 4, 5],
       ]
       for (number, rest) in complete.enumerated() {
         #expect(try decodeImage(head + rest, name: "\(name) \(number)") == good)

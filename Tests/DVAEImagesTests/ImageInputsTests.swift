@@ -32,17 +32,18 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
         [
           "@eaDir/b.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/c.jpg", "$RECYCLE.BIN/c.jpg",
           "__MACOSX/d.jpg", "x.gif",
-          "a.bmp",
+          "a.bmp", "c.ppm", "more.tar.gz", "list.csv.gz",
         ], in: folder)
       try manager.createSymbolicLink(atPath: folder + "/gone.jpg", withDestinationPath: "/nowhere")
       let found = try items([folder])
       #expect(
         found.map(\.key) == [
-          "B", "a-b", "a.bmp", "a.jpg", "a.png", "a/a", "a/z", "b", "gone", "x.gif", "ü",
+          "B", "a-b", "a.bmp", "a.jpg", "a.png", "a/a", "a/z", "b", "c.ppm", "gone",
+          "more.tar.gz", "x.gif", "ü",
         ])
       #expect(found[5].name == folder + "/a/a.jpeg")
       #expect(try found[0].decode().width == 17)
-      #expect(throws: DVAEError.missing(path: folder + "/gone.jpg")) { try found[8].decode() }
+      #expect(throws: DVAEError.missing(path: folder + "/gone.jpg")) { try found[9].decode() }
       #expect(try items([folder + "/"]).map(\.key) == found.map(\.key))
     }
   }

@@ -1,12 +1,13 @@
 /// Untrusted bytes: every access checks its bounds.
 package struct ByteView {
   private let bytes: UnsafeRawBufferPointer
-  private let littleEndian: Bool
+  /// The order of bytes in numbers.
+  package let isLittleEndian: Bool
 
   /// Makes a view of bytes that must outlive it.
   package init(_ bytes: UnsafeRawBufferPointer, littleEndian: Bool = false) {
     self.bytes = bytes
-    self.littleEndian = littleEndian
+    isLittleEndian = littleEndian
   }
 
   /// The number of bytes.
@@ -17,7 +18,7 @@ package struct ByteView {
     guard let field = slice(at: offset, count: size) else { return nil }
     var value = 0
     for index in 0..<size {
-      value = value << 8 | Int(field[littleEndian ? size - 1 - index : index])
+      value = value << 8 | Int(field[isLittleEndian ? size - 1 - index : index])
     }
     return value
   }
