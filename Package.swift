@@ -68,7 +68,7 @@ let package = Package(
     c("CDVAEKernels"),
     c("CDVAEPJRT"),
     c("CDVAEImageCodecs", ["CDVAEJPEG", "CDVAEPNG", "CDVAEWebP"]),
-    c("CDVAEWebFetch", ["CDVAECurl"]),
+    c("CDVAEWebFetch", ["CDVAECurl", "CDVAEZLib"]),
     system("CDVAEJPEG", "libjpeg", apt: "libjpeg-dev", brew: "jpeg-turbo"),
     system("CDVAEPNG", "libpng", apt: "libpng-dev", brew: "libpng"),
     system("CDVAEWebP", "libwebp", apt: "libwebp-dev", brew: "webp"),

@@ -10,7 +10,7 @@ void dvae_trim(const char **text, size_t *count) {
   while (*count > 0 && is_blank((*text)[*count - 1])) (*count)--;
 }
 
-static int is_word(const char *text, size_t count, const char *word) {
+int dvae_is_word(const char *text, size_t count, const char *word) {
   return strlen(word) == count && strncasecmp(text, word, count) == 0;
 }
 
@@ -18,7 +18,7 @@ static int is_word(const char *text, size_t count, const char *word) {
 /// no robot's name.
 static int has_value(const char *text, size_t count) {
   static const char limit[] = "max-";
-  return is_word(text, count, "unavailable_after") ||
+  return dvae_is_word(text, count, "unavailable_after") ||
          (count >= sizeof limit - 1 && strncasecmp(text, limit, sizeof limit - 1) == 0);
 }
 
@@ -35,14 +35,14 @@ int dvae_robots_refuse(const char *value, size_t count, const char *name) {
       size_t named = (size_t)(colon - word);
       dvae_trim(&robot, &named);
       if (!has_value(robot, named)) {
-        applies = is_word(robot, named, name) || is_word(robot, named, "*");
+        applies = dvae_is_word(robot, named, name) || dvae_is_word(robot, named, "*");
         length -= (size_t)(colon + 1 - word);
         word = colon + 1;
       }
     }
     dvae_trim(&word, &length);
     for (size_t i = 0; applies && i < sizeof words / sizeof words[0]; i++)
-      if (is_word(word, length, words[i])) return 1;
+      if (dvae_is_word(word, length, words[i])) return 1;
     value += step;
     count -= step;
   }

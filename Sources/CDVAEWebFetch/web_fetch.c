@@ -31,6 +31,8 @@ struct transfer {
   int refused;
   int too_large;
   int stopped;
+  int damaged;
+  struct dvae_decoding decoding;
   /// The status of the current answer, and whether its X-Robots-Tag refuses.
   int answered;
   int unwanted;
@@ -95,7 +97,7 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
 }
 
 static size_t read_header(char *bytes, size_t size, size_t count, void *context) {
-  static const char tag[] = "x-robots-tag:";
+  static const char tag[] = "x-robots-tag:", encoding[] = "content-encoding:";
   struct transfer *transfer = context;
   const char *line = bytes;
   size_t length = size * count;
@@ -104,10 +106,15 @@ static size_t read_header(char *bytes, size_t size, size_t count, void *context)
   if (length > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
     // The first line of an answer; every redirection has one.
     transfer->unwanted = transfer->answered = 0;
+    dvae_decoding_end(&transfer->decoding);
     const char *digit = memchr(line, ' ', length);
     if (digit == NULL) return length;
     for (digit++; digit < line + length && *digit >= '0' && *digit <= '9'; digit++)
       if (transfer->answered < 1000) transfer->answered = 10 * transfer->answered + (*digit - '0');
+  } else if (transfer->request->decompress && length >= sizeof encoding - 1 &&
+             strncasecmp(line, encoding, sizeof encoding - 1) == 0) {
+    // Some servers compress although no encoding is requested.
+    dvae_decoding_add(&transfer->decoding, line + sizeof encoding - 1, length - (sizeof encoding - 1));
   } else if (length >= sizeof tag - 1 && strncasecmp(line, tag, sizeof tag - 1) == 0 &&
              transfer->request->robots_name != NULL) {
     line += sizeof tag - 1;
@@ -132,27 +139,27 @@ static int is_unwanted(const struct transfer *transfer) {
   return transfer->unwanted && is_success(transfer);
 }
 
-/// Returns whether the answer was given up while it arrived.
-static int is_refused(const struct transfer *transfer) {
-  return transfer->too_large || transfer->stopped || is_unwanted(transfer);
+/// Takes decoded bytes; returns 1 to give up.
+static int take(void *context, const uint8_t *bytes, size_t count) {
+  struct transfer *transfer = context;
+  const struct dvae_fetch_request *request = transfer->request;
+  if (count > request->bytes - transfer->count) {
+    transfer->too_large = 1;
+    return 1;
+  }
+  transfer->count += count;
+  if (!is_success(transfer)) return 0;  // read to its end, so that the connection stays open
+  transfer->stopped = request->take(request->context, bytes, count) != 0;
+  return transfer->stopped;
 }
 
 static size_t receive(char *bytes, size_t size, size_t count, void *context) {
   struct transfer *transfer = context;
-  const struct dvae_fetch_request *request = transfer->request;
-  size_t more = size * count;
   if (is_unwanted(transfer)) return 0;
-  if (more > request->bytes - transfer->count) {
-    transfer->too_large = 1;
-    return 0;
-  }
-  transfer->count += more;
-  if (!is_success(transfer)) return more;  // read to its end, so that the connection stays open
-  if (request->take(request->context, (const uint8_t *)bytes, more) != 0) {
-    transfer->stopped = 1;
-    return 0;
-  }
-  return more;
+  int status = dvae_decode(
+      &transfer->decoding, (const uint8_t *)bytes, size * count, take, transfer);
+  if (status == DVAE_DECODING_DAMAGED) transfer->damaged = 1;
+  return status == 0 ? size * count : 0;
 }
 
 static int status_of(CURLcode code, const struct transfer *transfer) {
@@ -234,8 +241,6 @@ static void configure(
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, result->message);
-  // Some servers compress although no encoding is requested.
-  if (request->decompress) curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 }
 
@@ -252,20 +257,11 @@ static int is_stray(CURL *curl, CURLcode code, const struct transfer *transfer) 
   return curl_easy_getinfo(curl, CURLINFO_PRIMARY_IP, &peer) == CURLE_OK && peer != NULL && *peer != 0;
 }
 
-/// Fetches; tries once more on a fresh connection or without decoding if that may help.
+/// Fetches; tries once more on a fresh connection if that may help.
 static CURLcode perform(CURL *curl, struct transfer *transfer, struct dvae_fetch_result *result) {
   CURLcode code = curl_easy_perform(curl);
-  if (is_stray(curl, code, transfer)) {
-    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
-  } else if (code == CURLE_BAD_CONTENT_ENCODING && transfer->count == 0) {
-    // For an unknown encoding such as "utf-8", or damaged compression, take the bytes as they are.
-    curl_easy_setopt(curl, CURLOPT_HTTP_CONTENT_DECODING, 0L);
-  } else if (code == CURLE_WRITE_ERROR && transfer->count > 0 && !is_refused(transfer)) {
-    // Bytes behind the end of the compressed data, all of which has been decoded.
-    return CURLE_OK;
-  } else {
-    return code;
-  }
+  if (!is_stray(curl, code, transfer)) return code;
+  curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
   result->message[0] = 0;
   return curl_easy_perform(curl);
 }
@@ -294,6 +290,7 @@ int dvae_fetch(
   locale_t before = enter_utf8();
   CURLcode code = perform(handle->curl, &transfer, result);
   leave_utf8(before);
+  dvae_decoding_end(&transfer.decoding);
   int status = status_of(code, &transfer);
   if (is_stray(handle->curl, code, &transfer)) status = DVAE_FETCH_CUT;
   curl_easy_getinfo(handle->curl, CURLINFO_RESPONSE_CODE, &result->http_status);
@@ -302,6 +299,7 @@ int dvae_fetch(
     result->retry_after = wait > 3600 ? 3600 : (long)wait;
   if (result->message[0] == 0 && code != CURLE_OK)
     strncpy(result->message, curl_easy_strerror(code), sizeof result->message - 1);
+  if (transfer.damaged) strcpy(result->message, "the compressed body is damaged");
   if (status == DVAE_FETCH_ROBOTS) memcpy(result->message, transfer.tag, sizeof transfer.tag);
   if (status == DVAE_FETCH_OK && (result->http_status < 200 || result->http_status > 299))
     status = DVAE_FETCH_HTTP;
