@@ -96,24 +96,21 @@ import Testing
   /// Unrequested compression, and unknown encodings.
   @Test func compressedAnswersAreDecoded() async throws {
     let jpeg = try encodeJPEG(testPicture(1), quality: 80)
-    func deflate(_ content: [UInt8]) -> [UInt8] {
+    @Sendable func deflate(_ content: [UInt8]) -> [UInt8] {
       let count = UInt16(content.count)
       return [1] + littleEndian(count) + littleEndian(~count) + content
     }
-    func gzip(_ content: [UInt8]) -> [UInt8] {
+    @Sendable func gzip(_ content: [UInt8]) -> [UInt8] {
       [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3] + deflate(content)
         + littleEndian(content.withUnsafeBytes(CRC32.checksum))
         + littleEndian(UInt32(content.count))
     }
     let members = gzip(Array(jpeg[..<100])) + gzip([]) + gzip(Array(jpeg[100...]))
-    var damaged = gzip(jpeg)
-    damaged[damaged.count - 8] ^= 1
     let server = try LoopbackServer { request, _ in
       switch request.path {
       case "/gzip": .init(headers: ["Content-Encoding: gzip"], body: gzip(jpeg))
       case "/members": .init(headers: ["Content-Encoding: x-gzip"], body: members)
       case "/twice": .init(headers: ["Content-Encoding: deflate, gzip"], body: gzip(deflate(jpeg)))
-      case "/damaged": .init(headers: ["Content-Encoding: gzip"], body: damaged)
       case "/none": .init(headers: ["Content-Encoding: utf-8"], body: jpeg)
       case "/behind": .init(headers: ["Content-Encoding: gzip"], body: members + [0, 0, 0])
       case "/lie": .init(headers: ["Content-Encoding: gzip"], body: jpeg)
@@ -123,7 +120,6 @@ import Testing
     let names = ["gzip", "none", "behind", "lie", "plain", "members", "twice"]
     let addresses = names.map { "\(server.base)/\($0)" }
     #expect(try await prepare(addresses, quick) == ["": names.count])
-    #expect(try await prepare(["\(server.base)/damaged"], quick)["fetch-failed"] == 1)
     #expect(try await prepare(["  \(addresses[4])  "], quick) == ["": 1])
     #expect(server.requests.allSatisfy { $0.headers["accept-encoding"] == "identity" })
     #expect(try await prepare([addresses[0]], quick, maxBytes: jpeg.count - 1)["too-large"] == 1)
