@@ -163,7 +163,8 @@ private struct Scripted: RandomNumberGenerator {
     var generator = SeededGenerator(seed: 1)
     #expect(
       throws: DVAEError.tooSmall(
-        name: "a", width: 300, height: 255, neededWidth: 256, neededHeight: 256)
+        name: "a", width: 300, height: 255, neededWidth: 256, neededHeight: 256,
+        remedy: "train at a lower resolution")
     ) {
       try TrainingAugmentation().apply(
         Fixture.noise(width: 300, height: 255), name: "a", using: &generator)
