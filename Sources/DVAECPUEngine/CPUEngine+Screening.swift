@@ -4,20 +4,24 @@ import Synchronization
 
 // The argmax of a 1×1 convolution without most of its float32 sums, with the same result.
 //
-// For one position let h be its features, m the mean of the positions in the block, d = h − m. For
-// a code with weights w and bias b the exact logit is m·w + b + d·w. With the int8 forms d̂ of d
-// and ŵ of w:
+// For one position let h be its features, m the mean of the positions in the block, v₁ … v₄ any
+// vectors of length 1 or 0, c₁ … c₄ any numbers, and d = h − m − Σ cⱼ·vⱼ. For a code with weights w
+// and bias b the exact logit is m·w + b + Σ cⱼ·(vⱼ·w) + d·w. With the int8 forms d̂ of d and ŵ of w:
 //
 //   d·w = d̂·ŵ + (d − d̂)·w + d̂·(w − ŵ) ≤ d̂·ŵ + ‖d − d̂‖·‖w‖ + ‖d̂‖·‖w − ŵ‖   (Cauchy–Schwarz)
 //
-// d̂·ŵ is an exact integer sum, m·w + b is computed once for all positions, and the norms belong to
-// the position or to the code alone. Rounding: with u = 2⁻²⁴, the error of a float32 sum of n
-// products and a bias is at most (n + 2)·u·(‖h‖·‖w‖ + |b|), in any order. This holds for the logit
-// in float32 and for m·w + b. The other rounding errors (of d, d̂, ŵ and the bound itself) are less
-// than 16·u times (‖m‖ + ‖d‖)·‖w‖, since rounding to 8 bits at most doubles a norm. So
+// d̂·ŵ is an exact integer sum, m·w + b and vⱼ·w are computed once for all positions, and the norms
+// belong to the position or to the code alone. The smaller d, the tighter the bound: the vⱼ are the
+// directions in which the block's features differ most, and hold most of the difference.
 //
-//   logit in float32 ≤ m·w + b + d̂·ŵ + (‖d − d̂‖ + γ)·‖w‖ + ‖d̂‖·‖w − ŵ‖ + κ,
-//   γ = (n + 32)·u·1.01·2·(‖m‖ + ‖d‖),  κ = (n + 32)·u·1.01·2·max|b| + 10⁻³⁰ (numbers that underflow)
+// Rounding: with u = 2⁻²⁴, the error of a float32 sum of n products and a bias is at most
+// (n + 2)·u·(‖h‖·‖w‖ + |b|), in any order. Let s = ‖m‖ + Σ|cⱼ| + ‖d‖, which is at least ‖h‖. The
+// logit in float32 errs by (n + 2)·u·(s·‖w‖ + |b|), and m·w + b and the vⱼ·w together by as much;
+// the sum of these five by 9·u·s·‖w‖, d by 18·u·s; all else (d̂, ŵ and the bound itself) by less than
+// 16·u·s·‖w‖, since rounding to 8 bits at most doubles a norm. So
+//
+//   logit in float32 ≤ m·w + b + Σ cⱼ·(vⱼ·w) + d̂·ŵ + (‖d − d̂‖ + γ)·‖w‖ + ‖d̂‖·‖w − ŵ‖ + κ,
+//   γ = (n + 32)·u·1.01·2·s,  κ = (n + 32)·u·1.01·2·max|b| + 10⁻³⁰ (numbers that underflow)
 //
 // The kernels round norms up by a thousandth, which covers their own rounding for n ≤ 2¹³. A code
 // whose bound is less than some code's logit in float32 neither wins nor ties. First the panel of
@@ -63,7 +67,7 @@ extension CPUEngine {
   /// The work that remained after screening so far; searches without screening do not count.
   package var screeningCounts: ScreeningCounts { screeningRecord.value }
 
-  /// The number of positions that share a mean and a pass over the weights.
+  /// The number of positions that share a subspace and a pass over the weights.
   private static let screenedPositions = 1024
 
   /// Returns the screened weights if the search is large enough to profit from them.
@@ -130,13 +134,25 @@ private struct Search {
     let columns = engine.panelColumns
     panels = (weights.outputs + columns - 1) / columns
     upper = engine.pool.scratch(panels * h.shape.positions)
-    let mean = engine.mean(h)
-    let base = engine.pool.scratch(panels * columns)
-    base.elements.update(repeating: -.infinity)
-    let logits = engine.convolve(mean, weights, reluInput: false, .bias)
-    base.pointer.update(from: logits.pointer, count: weights.outputs)
-    guard let rows = ScreenedRows(engine, h, mean: mean, screened) else { return nil }
-    bound(rows, base, screened)
+    let subspace = engine.subspace(h)
+    guard let rows = ScreenedRows(engine, h, subspace, screened) else { return nil }
+    bound(rows, base(subspace), screened)
+  }
+
+  /// Returns m·w + b and the vⱼ·w, [1 + directions][code]; codes that fill up a panel have no bound.
+  private func base(_ subspace: Tensor) -> Tensor {
+    var plain = weights
+    plain.bias = nil
+    let logits = engine.convolve(subspace, plain, reluInput: false, .bias)
+    let base = Tensor(
+      Shape(1, 1, screeningDirections + 1, panels * engine.panelColumns), repeating: 0)
+    for row in 0...screeningDirections {
+      (base.pointer + row * base.shape.channels)
+        .update(from: logits.pointer + row * weights.outputs, count: weights.outputs)
+    }
+    for code in 0..<weights.outputs { base.pointer[code] += weights.bias?.pointer[code] ?? 0 }
+    for code in weights.outputs..<base.shape.channels { base.pointer[code] = -.infinity }
+    return base
   }
 
   private func bound(_ rows: ScreenedRows, _ base: Tensor, _ screened: ScreenedWeights) {
@@ -156,8 +172,8 @@ private struct Search {
         columns: Int32(min(width, panels - panel) * columns),
         a_panel: engine.panelRows * screened.words, b_panel: screened.panel,
         numbers: UnsafePointer(rows.numbers.pointer + row * Int(DVAE_SCREENING_NUMBERS)),
+        base: UnsafePointer(base.pointer + column), base_row: base.shape.channels,
         scale: UnsafePointer(screened.scales.pointer + column),
-        base: UnsafePointer(base.pointer + column),
         norm: UnsafePointer(screened.norms.pointer + column),
         error: UnsafePointer(screened.errors.pointer + column),
         offset: UnsafePointer(screened.offsets.pointer + column),
@@ -218,7 +234,7 @@ private struct ScreenedRows {
   /// `DVAE_SCREENING_NUMBERS` of each position.
   let numbers: Tensor
 
-  init?(_ engine: CPUEngine, _ h: Tensor, mean: Tensor, _ screened: ScreenedWeights) {
+  init?(_ engine: CPUEngine, _ h: Tensor, _ subspace: Tensor, _ screened: ScreenedWeights) {
     let kernels = engine.kernels
     let (positions, channels) = (h.shape.positions, h.shape.channels)
     let perRow = Int(DVAE_SCREENING_NUMBERS)
@@ -233,7 +249,7 @@ private struct ScreenedRows {
         .assumingMemoryBound(to: UInt8.self)
       for row in 0..<count {
         kernels.screen_row(
-          h.pointer + (first + row) * channels, mean.pointer, Int32(channels), screened.limit,
+          h.pointer + (first + row) * channels, subspace.pointer, Int32(channels), screened.limit,
           rows + row * channels, numbers.pointer + (first + row) * perRow)
       }
       let words = packed.pointer + first * screened.words
@@ -241,10 +257,11 @@ private struct ScreenedRows {
       kernels.pack_words(rows, channels, Int32(count), Int32(channels), words)
     }
     let unit = Float(channels + 32) * 0x1p-24 * 2.02
-    let norm = mean.elements.reduce(0) { $0 + $1 * $1 }.squareRoot() * 1.001 + 1e-16
+    let mean = subspace.elements.prefix(channels)
+    let norm = mean.reduce(0) { $0 + $1 * $1 }.squareRoot() * 1.001 + 1e-16
     for position in 0..<positions {
       let row = numbers.pointer + position * perRow
-      let size = norm + row[3]
+      let size = (4..<perRow).reduce(norm + row[3]) { $0 + abs(row[$1]) * 1.001 }
       guard size * screened.largestNorm + screened.largestBias < 1e30 else { return nil }
       row[1] += unit * size
       row[3] = unit * screened.largestBias + 1e-30
@@ -337,21 +354,5 @@ private struct Winners {
     guard value > most || (value == most && code < index.pointer[place]) else { return }
     best.pointer[place] = value
     index.pointer[place] = code
-  }
-}
-
-extension CPUEngine {
-  /// Returns the mean over all positions, [1, 1, 1, C].
-  fileprivate func mean(_ x: Tensor) -> Tensor {
-    let (positions, channels) = (x.shape.positions, x.shape.channels)
-    let sums = Tensor(Shape(1, 1, 1, channels), repeating: 0)
-    let kernels = kernels
-    team.runChunks(of: channels, size: 128) { range in
-      let first = range.lowerBound
-      kernels.add_column_sums(
-        x.pointer + first, channels, positions, Int32(range.count), sums.pointer + first)
-      for i in range { sums.pointer[i] /= Float(positions) }
-    }
-    return sums
   }
 }

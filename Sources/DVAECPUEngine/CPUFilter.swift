@@ -40,7 +40,7 @@ struct PackedWeights: Sendable {
   /// The number of floats in a panel.
   var panel: Int
   var weights: Tensor
-  let bias: Tensor?
+  var bias: Tensor?
 }
 
 extension CPUEngine {

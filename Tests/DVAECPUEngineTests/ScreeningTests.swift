@@ -8,7 +8,8 @@ import Testing
 struct ScreeningTests {
   /// Weights [outputs, inputs], biases and features, each difficult in one way.
   enum Numbers: String, CaseIterable {
-    case random, ties, equalWeights, zeroFeatures, zeroWeights, nearTies, outliers, largestSums
+    case random, fewDirections, ties, equalWeights, zeroFeatures, zeroWeights, nearTies, outliers,
+      largestSums
     case extremes, underflow, bigBias, infiniteFeature, nanFeature, nanWeight, infiniteBias,
       overflow
   }
@@ -29,6 +30,12 @@ struct ScreeningTests {
       }
       switch numbers {
       case .random: break
+      case .fewDirections:
+        // Three channels differ a hundred times as much as all others, and count a hundredth.
+        for channel in 0..<3 {
+          for p in 0..<input.positions { x.pointer[p * inputs + channel] *= 100 }
+          for o in 0..<outputs { row(o)[channel] *= 0.01 }
+        }
       case .ties:
         // Codes far apart are equal.
         for o in outputs / 2..<outputs {
@@ -157,6 +164,9 @@ struct ScreeningTests {
     #expect(random.codes == 2 * 288 * 1024)
     #expect(random.fallbacks == 0)
     #expect(random.codesLeft > 0 && random.codesLeft < random.codes / 4)
+    let few = try counts(.fewDirections)
+    #expect(few.fallbacks == 0)
+    #expect(few.codesLeft < few.codes / 16)
     let equal = try counts(.equalWeights)
     #expect(equal.positions == 288)
     #expect(equal.fallbacks == 288)

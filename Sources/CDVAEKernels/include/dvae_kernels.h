@@ -76,13 +76,14 @@ typedef struct {
   const dvae_requantization *_Nullable requantization;
 } dvae_word_gemm;
 
-// Words of a chunk, whose sums have 16 bits, and numbers that describe a row.
+// Words of a chunk, whose sums have 16 bits; directions of a subspace; numbers that describe a row.
 #define DVAE_SCREENING_CHUNK 8
-#define DVAE_SCREENING_NUMBERS 4
+#define DVAE_SCREENING_DIRECTIONS 4
+#define DVAE_SCREENING_NUMBERS (4 + DVAE_SCREENING_DIRECTIONS)
 
 // Upper bounds of sums from their 8-bit numbers, the largest of each panel of columns:
-// upper[panel][row] = max of base + step * scale * sum + norm * x1 + error * x2 + x3 over the columns,
-// where step, x1, x2 and x3 are the row's numbers.
+// upper[panel][row] = max of base[0] + c1 * base[1] + ... + step * scale * sum + norm * x1 + error * x2 + x3
+// over the columns, where step, x1, x2, x3, c1... are the row's numbers.
 typedef struct {
   const int32_t *_Null_unspecified a;  // A panels of words: four bytes, each a number + 128
   const int32_t *_Null_unspecified b;  // B panels as screen_weights makes them
@@ -90,8 +91,9 @@ typedef struct {
   int rows, columns;                   // columns of whole panels
   size_t a_panel, b_panel;             // words
   const float *_Null_unspecified numbers;
+  const float *_Null_unspecified base;  // [1 + directions][base_row]
+  size_t base_row;
   const float *_Null_unspecified scale;  // this and the following: of every column
-  const float *_Null_unspecified base;
   const float *_Null_unspecified norm;
   const float *_Null_unspecified error;
   const int32_t *_Null_unspecified offset;
@@ -232,10 +234,14 @@ typedef struct {
   float (*_Nonnull screen_weights)(const float *_Nonnull w, int k, int words, int most,
                                    int32_t *_Nonnull b, float *_Nonnull scale, float *_Nonnull norm,
                                    float *_Nonnull error, int32_t *_Nonnull offset);
-  // x - mean as bytes, and its numbers: the step, the norm of the rounding, the norm of what the bytes
-  // stand for, the norm of x - mean. The numbers of one 16-bit sum of a chunk have a norm of at most
-  // `limit`, plus 2 for the rounding.
-  void (*_Nonnull screen_row)(const float *_Nonnull x, const float *_Nonnull mean, int k, float limit,
+  // A subspace is a mean and directions of unit length or 0, [1 + directions][k]; a row's coefficients are
+  // the products of x - mean with the directions. For each direction adds x - mean, times its coefficient.
+  void (*_Nonnull add_covariance)(const float *_Nonnull x, const float *_Nonnull subspace, int k,
+                                  float *_Nonnull sums);
+  // The part of a row x beside the subspace, as bytes, and its numbers: the step, the norm of the rounding, the
+  // norm of what the bytes stand for, the norm of all, the coefficients. The numbers of one 16-bit sum of a
+  // chunk have a norm of at most `limit`, plus 2 for the rounding.
+  void (*_Nonnull screen_row)(const float *_Nonnull x, const float *_Nonnull subspace, int k, float limit,
                               uint8_t *_Nonnull q, float *_Nonnull numbers);
   void (*_Nonnull screen)(const dvae_screening *_Nonnull);
   // most = max(most, x)

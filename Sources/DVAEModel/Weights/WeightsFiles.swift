@@ -13,6 +13,8 @@ package struct WeightsFiles: Sendable {
   package let files: [WeightsFile]
   /// Their parameters.
   package let model: ModelWeights
+  // Hashing takes as long as verifying the checksums, so it begins at the same time.
+  private let hashes: [String: PendingHash]
 
   /// Opens one file, or an encoder file and a decoder file in either order.
   ///
@@ -29,8 +31,14 @@ package struct WeightsFiles: Sendable {
       throw DVAEError(
         .usage, "expected one weights file, or an encoder's and a decoder's, not \(files.count)")
     }
-    let used = try half.map { try [file(of: $0)].compactMap(\.self) } ?? files
-    for file in used { try file.verifyChecksums() }
+    guard let half else {
+      hashes = [:]
+      for file in files { try file.verifyChecksums() }
+      return
+    }
+    let used = try Self.file(of: half, in: files)
+    hashes = used.map { [$0.path: PendingHash(of: $0.path)] } ?? [:]
+    try used?.verifyChecksums()
   }
 
   /// Returns the parameters of the encoder or decoder; nil if no file holds it.
@@ -42,15 +50,18 @@ package struct WeightsFiles: Sendable {
   ///
   /// - Throws: if the file cannot be read or no file holds that part.
   package func provenance(of half: NetworkPlan.Half) throws -> WeightsProvenance {
-    guard parameters(half) != nil, let file = try file(of: half) else {
+    guard parameters(half) != nil, let file = try Self.file(of: half, in: files) else {
       throw DVAEError(.missing, file: files[0].path, "no \(half.rawValue) in there")
     }
     return WeightsProvenance(
-      file: Path(file.path).name, sha256: try FileHash.of(file.path),
+      file: Path(file.path).name,
+      sha256: try hashes[file.path]?.value() ?? FileHash.of(file.path),
       source: file.metadata[WeightsMetadata.source(half)])
   }
 
-  private func file(of half: NetworkPlan.Half) throws -> WeightsFile? {
+  private static func file(
+    of half: NetworkPlan.Half, in files: [WeightsFile]
+  ) throws -> WeightsFile? {
     guard files.count > 1 else { return files.first }
     return try files.first { file in
       let weights = try ModelWeights(file)

@@ -27,16 +27,17 @@ struct JSONPairs: PairSource {
     while let line = try lines.next() {
       number += 1
       if line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
-      return row(Array(line), "\(path):\(number)")
+      guard String(validating: line, as: UTF8.self) != nil else {
+        return .unusable(
+          origin: "\(path):\(number)", reason: "malformed-row", detail: SourceRow.notUTF8)
+      }
+      return row(try? JSONValue(parsing: Array(line), path: path), "\(path):\(number)")
     }
     return nil
   }
 
-  private func row(_ text: [UInt8], _ origin: String) -> SourceRow {
-    guard String(validating: text, as: UTF8.self) != nil else {
-      return .unusable(origin: origin, reason: "malformed-row", detail: SourceRow.notUTF8)
-    }
-    guard case .object(let object)? = try? JSONValue(parsing: text, path: path) else {
+  private func row(_ value: JSONValue?, _ origin: String) -> SourceRow {
+    guard case .object(let object)? = value else {
       return .unusable(
         origin: origin, reason: "malformed-row", detail: "the row is not a JSON object")
     }
@@ -65,8 +66,7 @@ private final class JSONList {
     reader = JSONReader(UnsafeRawBufferPointer(rebasing: bytes[mark...]), .lenient)
   }
 
-  /// Returns the text of the next element; nil at the end.
-  func next() throws(DVAEError) -> [UInt8]? {
+  func next() throws(DVAEError) -> JSONValue? {
     guard file.isIntact else { throw .changed(path: file.path) }
     do throws(JSONReader.Problem) {
       defer { isFirst = false }
@@ -74,7 +74,7 @@ private final class JSONList {
         try reader.end()
         return nil
       }
-      return try reader.rawValue()
+      return try reader.value()
     } catch {
       throw DVAEError(
         .badData, file: file.path,
