@@ -74,7 +74,12 @@ extension Target {
   #if Server
   private static let sockets = [Target("serve", requests, read: serve)]
 
-  private static let server = Result { try HTTPServer(served.get(), host: "127.0.0.1", port: 0) }
+  private static let server = Result {
+    // Most inputs are incomplete requests: their connections last as long as this.
+    var limits = HTTPServer.Limits()
+    limits.seconds = 1
+    return try HTTPServer(served.get(), host: "127.0.0.1", port: 0, limits)
+  }
 
   /// Sends bytes to the server; it must close the connection.
   @Sendable private static func serve(_ bytes: [UInt8]) throws {

@@ -1,5 +1,6 @@
 internal import CDVAEZLib
 import DVAEFiles
+import Foundation
 
 /// Puts right checksums into changed files.
 enum Repair {
@@ -103,5 +104,29 @@ enum Repair {
     }
     guard status == Z_STREAM_END else { return nil }
     return (Array(output.prefix(Int(stream.total_out))), input.count - Int(stream.avail_in))
+  }
+
+  /// The checksum of each commit of a token file's journal, which ends at the first separator.
+  static func journal(_ bytes: inout [UInt8]) {
+    struct Commit: Codable {
+      var done: Int
+      var bytes: Int
+      var sha256: String
+    }
+    let files = parts(bytes)
+    var hash = FileHash()
+    var lines: [UInt8] = []
+    for line in files[0].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+      var repaired = Array(line)
+      if var commit = try? JSONDecoder().decode(Commit.self, from: Data(line)) {
+        commit.sha256 = FileHash.of(
+          Array("\(hash.finished()) \(commit.done) \(commit.bytes)".utf8))
+        repaired = (try? jsonText(commit)) ?? repaired
+      }
+      repaired.append(UInt8(ascii: "\n"))
+      hash.update(repaired)
+      lines += repaired
+    }
+    bytes = joined([lines.dropLast()] + files.dropFirst().map(Array.init))
   }
 }

@@ -14,7 +14,14 @@ extension Target {
         try read(folder + "/tokens", count: bytes.count)
       },
       Target(
-        "journal", try fileFormats.flatMap { try journalSeeds($0) }
+        "journal", try fileFormats.flatMap { try journalSeeds($0) },
+        // The first byte chooses the form.
+        repair: { bytes in
+          guard let form = bytes.first else { return }
+          var files = Array(bytes.dropFirst())
+          Repair.journal(&files)
+          bytes = [form] + files
+        }
       ) { bytes in
         let format = fileFormats[Int(bytes.first ?? 0) % fileFormats.count]
         let path = folder + "/j." + format.rawValue
