@@ -38,9 +38,13 @@ package struct LineChart: Sendable {
   /// The chart; a message if there are no points.
   var svg: String {
     let shown = lines.map { line in
-      Line(line.name, line.points.filter { !isLogarithmic || $0.value > 0 })
+      // Beyond 1e100, differences and ticks could overflow.
+      Line(
+        line.name,
+        line.points.filter { abs($0.value) < 1e100 && (!isLogarithmic || $0.value > 1e-100) })
     }
     let all = shown.flatMap(\.points)
+    let title = isLogarithmic ? title + ", logarithmic" : title
     var body = text(title, x: Self.left, y: 16, class: "title")
     if let xs = range(all.map(\.update)), let ys = range(all.map { scaled($0.value) }) {
       body += grid(xs, ys)
@@ -60,10 +64,10 @@ package struct LineChart: Sendable {
     isLogarithmic ? naturalLogarithm(value) / naturalLogarithm(10) : value
   }
 
-  /// Returns the range of values, widened if they are all equal; nil without values.
+  /// Returns the range of values, widened if they are nearly equal; nil without values.
   private func range(_ values: [Double]) -> ClosedRange<Double>? {
     guard let low = values.min(), let high = values.max() else { return nil }
-    if high > low { return low...high }
+    if high - low > 1e-9 * max(abs(low), abs(high)) + 1e-30 { return low...high }
     let room = max(abs(low) * 0.1, 1e-6)
     return (low - room)...(high + room)
   }
@@ -80,20 +84,48 @@ package struct LineChart: Sendable {
 
   private func grid(_ xs: ClosedRange<Double>, _ ys: ClosedRange<Double>) -> String {
     var body = ""
-    for step in 0...4 {
-      let value = ys.lowerBound + (ys.upperBound - ys.lowerBound) * Double(step) / 4
+    for (value, label) in ticks(ys) {
       let height = y(value, ys)
       body +=
         "<line class=\"grid\" x1=\"\(coordinate(Self.left))\" x2=\"\(coordinate(Self.right))\" "
         + "y1=\"\(coordinate(height))\" y2=\"\(coordinate(height))\"/>"
-      let label = isLogarithmic ? power(10, value) : value
-      body += text(Numbers.short(label), x: Self.left - 4, y: height + 4, style: "text-anchor:end")
+      body += text(label, x: Self.left - 4, y: height + 4, style: "text-anchor:end")
     }
     for (update, anchor) in [(xs.lowerBound, "start"), (xs.upperBound, "end")] {
       body += text(
         "\(Int(update))", x: x(update, xs), y: Self.bottom + 16, style: "text-anchor:\(anchor)")
     }
     return body
+  }
+
+  /// Returns round values within a range of scaled values, at their scaled places, with labels.
+  private func ticks(_ range: ClosedRange<Double>) -> [(place: Double, label: String)] {
+    guard isLogarithmic else {
+      return roundValues(range).map { ($0.value, $0.label) }
+    }
+    let decades = Int(range.lowerBound.rounded(.down))...Int(range.upperBound.rounded(.up))
+    let factors: [Double] = range.upperBound - range.lowerBound > 2 ? [1] : [1, 2, 5]
+    let ticks = decades.flatMap { decade in factors.map { $0 * power(10, Double(decade)) } }
+      .map { (place: scaled($0), label: Numbers.short($0)) }
+      .filter { range.contains($0.place) }
+    if ticks.count > 2 { return ticks }
+    return roundValues(power(10, range.lowerBound)...power(10, range.upperBound))
+      .map { (scaled($0.value), $0.label) }
+  }
+
+  /// Returns multiples of 1, 2 or 5 times a power of ten, with as many decimals as tell them apart.
+  private func roundValues(_ range: ClosedRange<Double>) -> [(value: Double, label: String)] {
+    let least = (range.upperBound - range.lowerBound) / 6
+    let exponent = (naturalLogarithm(least) / naturalLogarithm(10)).rounded(.down)
+    let unit = power(10, exponent)
+    let step = [1, 2, 5, 10].map { $0 * unit }.first { $0 >= least } ?? 10 * unit
+    let decimals = max(0, -Int(exponent) - (step > 5 * unit ? 1 : 0))
+    let first = Int((range.lowerBound / step - 1e-6).rounded(.up))
+    let last = Int((range.upperBound / step + 1e-6).rounded(.down))
+    return (first...max(first, last)).map { number in
+      let value = Double(number) * step
+      return (value, decimals > 6 ? Numbers.scientific(value, 1) : Numbers.fixed(value, decimals))
+    }
   }
 
   private func line(

@@ -88,6 +88,38 @@ import Testing
     #expect(!html.contains("nan") && !html.contains("inf"))
   }
 
+  /// The labels of a chart's values, from the lowest to the highest.
+  private func labels(_ values: [Double], isLogarithmic: Bool = false) -> [String] {
+    var curve = Curve()
+    for (update, value) in values.enumerated() { curve.append(update + 1, value) }
+    let chart = LineChart(
+      "Loss", isLogarithmic: isLogarithmic, lines: [.init("training", curve.points)])
+    return Page(title: "t", [.charts([chart])]).html.components(separatedBy: "text-anchor:end\">")
+      .dropFirst().dropLast().map { String($0.prefix { $0 != "<" }) }
+  }
+
+  @Test func valuesOnAxesAreRoundAndDiffer() {
+    #expect(labels([1, 10]) == ["2", "4", "6", "8", "10"])
+    #expect(labels([-0.3484, 0.1781]) == ["-0.3", "-0.2", "-0.1", "0.0", "0.1"])
+    #expect(
+      labels([0.99999, 1]) == [
+        "0.999990", "0.999992", "0.999994", "0.999996", "0.999998", "1.000000",
+      ])
+    #expect(labels([2.9, 10.87], isLogarithmic: true) == ["4", "6", "8", "10"])
+    #expect(labels([0.001, 20], isLogarithmic: true) == ["0.001", "0.01", "0.1", "1", "10"])
+    #expect(labels([3.1, 3.3], isLogarithmic: true).count >= 3)
+    #expect(labels([6.6, 6.6, 6.6]).count >= 3)
+    for values in [
+      [1e300, 1], [.infinity, .nan, 2], [.leastNonzeroMagnitude, 0], [-1e99, 1e99],
+      [1e15, 1e15 + 1],
+    ] {
+      for isLogarithmic in [false, true] {
+        let labels = labels(values, isLogarithmic: isLogarithmic)
+        #expect(Set(labels).count == labels.count)
+      }
+    }
+  }
+
   @Test func barsOfNothingHaveNoLength() {
     let html = Page(
       title: "t",
