@@ -92,6 +92,13 @@ import Testing
     try FileSystem.makeFolder(folder("out"))
     try place().finish(replacing: false)
     #expect(try names("out").contains("mark"))
+    // Another job's output is replaced only if this was asked for.
+    try begin(2)
+    let error = #expect(throws: DVAEError.self) { try place().finish(replacing: false) }
+    #expect(error?.code == .unfinished)
+    #expect(try bytes(folder("out/mark")) == [1] && bytes(folder("out.partial/mark")) == [2])
+    try place().finish(replacing: true)
+    #expect(try bytes(folder("out/mark")) == [2])
   }
 
   @Test func inputsInAReplacedFolderAreRefused() throws {
