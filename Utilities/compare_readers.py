@@ -5,7 +5,8 @@
 
 Rows: COUNT tables of random cells as CSV, TSV, JSON Lines and a JSON list; the captions that come out
 must be those that Python reads. Archives: COUNT archives in every format, with links, holes and several
-images in a sample, also joined; every image that Python finds must come out. Images: COUNT pictures with
+images in a sample, also joined; every image that Python finds must come out; and COUNT archives with headers
+as few programs write them, whose images must have the names and contents that Python finds. Images: COUNT pictures with
 random notes and cuts; what Pillow reads must come out, turned as Pillow turns it, what it refuses must
 not; what Pillow fills up without a word is counted apart. Needs Pillow; prints one line per kind and exits with 1 where
 anything differs.
@@ -150,6 +151,88 @@ def archives():
     tell("images of archives", good, bad)
 
 
+def header(name, size, kind=tarfile.REGTYPE, link="", patches=()):
+    """A header with other bytes at some places, and the right checksum."""
+    info = tarfile.TarInfo(name)
+    info.size, info.type, info.linkname = size, kind, link
+    block = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
+    for place, data in patches:
+        block[place:place + len(data)] = data
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def padded(data):
+    return data + bytes(-len(data) % 512)
+
+
+def pax(kind, record):
+    length = next(n for n in range(99) if n == len(f"{n} {record}\n"))
+    return header("pax", length, kind.encode()) + padded(f"{length} {record}\n".encode())
+
+
+def odd_member(number, names, data):
+    """The blocks of an image or of another member, with one oddity or none."""
+    name = randomness.choice(["{}.png", "d/{}.png", "{}.a.png"]).format(number)
+    oddity = randomness.choice(["", "g", "x", "blanks", "v7", "folder", "link", "old folder", "slash"])
+    size = len(data)
+    if oddity in ("g", "x"):
+        # The contents are longer than a picture that ends at this size.
+        record = randomness.choice([f"size={size - randomness.randrange(8)}", f"path=p/{number}.png", "comment=a"])
+        return pax(oddity, record) + header(name, size) + padded(data)
+    if oddity == "blanks":
+        form = randomness.choice([b"%11o ", b"\t%10o\0", b"%o\0\0\0\0", b"  %o  \0 "])
+        return header(name, size, patches=[(124, (form % size).ljust(12, b" " if form[-1:] == b" " else b"\0"))]) + padded(data)
+    if oddity == "v7":
+        # Python takes what stands in the place of the prefix; this header has none.
+        patches = [(257, bytes(8)), (345, randomness.choice([b"", b"\x01junk"]))]
+        return header(name, size, patches=patches) + padded(data)
+    if oddity == "old folder":
+        return header(f"{number}.png/", 0, tarfile.AREGTYPE)
+    if oddity == "slash":
+        return pax("x", f"path=q/{number}.png/") + header(name, size) + padded(data)
+    if oddity == "folder" or oddity == "link" and not names:
+        kind = randomness.choice([tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+        return header(f"f{number}", 700, kind) + randomness.choice([b"", b"\7" * 1024, bytes(512) + b"\7" * 512])
+    if oddity == "link":
+        kind = randomness.choice([tarfile.LNKTYPE, tarfile.SYMTYPE])
+        return header(f"l{number}.png", size, kind, names[-1]) + randomness.choice([b"", padded(data)])
+    names.append(name)
+    return header(name, size) + padded(data)
+
+
+def odd_archives():
+    good, bad = 0, []
+    for number in range(COUNT):
+        with tempfile.TemporaryDirectory() as folder:
+            whole, names = b"", []
+            for index in range(randomness.randrange(1, 9)):
+                data = io.BytesIO()
+                Image.new("RGB", (9, 9), (number % 256, index, randomness.randrange(256))).save(data, "PNG")
+                whole += odd_member(index, names, data.getvalue() + b"\7" * randomness.randrange(8, 700))
+            path = pathlib.Path(folder, "a.tar")
+            path.write_bytes(whole + bytes(randomness.choice([1024, 10240])))
+            expected = []
+            with tarfile.open(path, ignore_zeros=True) as archive:
+                for member in archive:
+                    if (member.isreg() or member.islnk() or member.issym()) and member.name.endswith(".png"):
+                        name = member.name.split("junk/")[-1]
+                        data = archive.extractfile(member).read()
+                        # A global path gives many files one name.
+                        expected.append((name.split(".")[0], data))
+            samples, errors = prepare(path, folder)
+            found = []
+            for sample in samples:
+                source = json.loads(sample["json"])["source"]
+                found.append((source.split(": ")[1].split(".")[0], sample["png"]))
+            if sorted(found) == sorted(expected):
+                good += len(expected)
+            else:
+                bad.append(f"archive {number}: {[f[0] for f in found]}, Python {[e[0] for e in expected]} {errors[:200]}")
+    tell("images of odd archives", good, bad)
+
+
 def exif_block():
     """A block of Exif with an orientation of any type, well made or not."""
     order = randomness.choice("<>")
@@ -260,5 +343,6 @@ def images():
 
 tables()
 archives()
+odd_archives()
 images()
 sys.exit(1 if failures else 0)

@@ -137,7 +137,8 @@ package struct Preparation: Sendable {
             result = .failure(error)
           }
         }
-        try output.add(result, origin: done.origin, caption: done.caption)
+        try output.add(
+          result, origin: done.origin, caption: done.caption, isAnswered: done.isAnswered)
         try progress(output.rows, output.samples)
       }
     } catch let error as CancellationError {
@@ -147,7 +148,6 @@ package struct Preparation: Sendable {
     }
     try output.refuseNothing(settings.sources)
     try output.finish(pages: pages)
-    if shard != .whole { try output.refuseUnreachable(settings.sources) }
     summary.funnel = output.funnel
     summary.elapsed = .now - begin
     return summary
@@ -189,6 +189,8 @@ package struct Preparation: Sendable {
     var caption: String?
     var result: Result<PreparedSample, Drop>
     var time = CodecTime()
+    /// Whether the image's server answered; nil if none was asked.
+    var isAnswered: Bool?
   }
 
   private func work(_ row: SourceRow, _ limiter: Limiter) async -> WorkedRow {
@@ -201,7 +203,7 @@ package struct Preparation: Sendable {
         origin: pair.origin, caption: pair.caption, result: .failure(Drop(.source, "", "")))
       do throws(Drop) {
         let caption = try captionFilters.apply(pair.caption)
-        worked.result = .success(try await prepared(pair, caption, limiter, &worked.time))
+        worked.result = .success(try await prepared(pair, caption, limiter, &worked))
       } catch {
         worked.result = .failure(error)
       }
@@ -210,21 +212,21 @@ package struct Preparation: Sendable {
   }
 
   private func prepared(
-    _ pair: Pair, _ caption: String, _ limiter: Limiter, _ time: inout CodecTime
+    _ pair: Pair, _ caption: String, _ limiter: Limiter, _ worked: inout WorkedRow
   ) async throws(Drop) -> PreparedSample {
     var fetched: [UInt8]?
-    if case .address(let address) = pair.image { fetched = try await fetch(address) }
-    let (result, taken) = await limiter.run { [fetched] in judged(pair, fetched) }
-    time = taken
-    return SampleDescription(pair: pair, caption: caption, image: try result.get()).prepared()
-  }
-
-  private func fetch(_ address: String) async throws(Drop) -> [UInt8] {
-    do throws(WebFailure) {
-      return try await fetcher.fetch(address)
-    } catch {
-      throw Drop(.image, error.kind, "\(address): \(error.detail)")
+    if case .address(let address) = pair.image {
+      do throws(WebFailure) {
+        fetched = try await fetcher.fetch(address)
+        worked.isAnswered = true
+      } catch {
+        worked.isAnswered = error.isAnswered
+        throw Drop(.image, error.kind, "\(address): \(error.detail)")
+      }
     }
+    let (result, time) = await limiter.run { [fetched] in judged(pair, fetched) }
+    worked.time = time
+    return SampleDescription(pair: pair, caption: caption, image: try result.get()).prepared()
   }
 
   private func judged(

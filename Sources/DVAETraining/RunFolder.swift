@@ -48,7 +48,7 @@ package struct RunFolder: Sendable {
     }
     let files = folder.files.filter { FileSystem.kind($0) != .missing }
     let folders = [folder.images, folder.path + "/checkpoints"].filter {
-      (try? FileSystem.names(in: $0))?.isEmpty == false
+      (try? FileSystem.isEmpty($0)) == false
     }
     if let file = (files + folders).first {
       throw DVAEError.foreignFiles(
@@ -101,6 +101,9 @@ package struct RunFolder: Sendable {
   private var files: [String] {
     [metrics, validation, report, modelCard, weights, configuration]
   }
+
+  /// The name of the folder itself, also where the path is `.` or a link.
+  package var name: String { Path(FileSystem.resolved(path)).name }
 
   /// The resolved settings.
   package var configuration: String { path + "/config.json" }

@@ -93,6 +93,11 @@ package struct WebFailure: Error {
 
   /// The kinds of failures without an answer from a server.
   package static let unreachable: Set<String> = ["dns", "no-connection", "timeout"]
+  /// Whether a server answered; nil if none was asked.
+  package var isAnswered: Bool? {
+    if Self.unreachable.contains(kind) { return false }
+    return ["bad-address", "private-address", "fetch-failed"].contains(kind) ? nil : true
+  }
   /// The kind of a fetch that its receiver ended.
   package static let stopped = "stopped"
 }

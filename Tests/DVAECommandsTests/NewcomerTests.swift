@@ -206,6 +206,36 @@ import Testing
     }
   }
 
+  /// One pair that needs no network does not hide that no image could be fetched.
+  @Test func localPairsDoNotHideADeadNetwork() async throws {
+    try bytes(Fixture.imageFiles[2]).write(toFile: folder("a.png"))
+    try Array("no image".utf8).write(toFile: folder("damaged.png"))
+    let address = "http://127.0.0.1:9/a.png"
+    // A kept pair, a damaged image, a dropped caption, and an address that needs no server.
+    for (row, isKept) in [
+      ("a dog on a beach\ta.png", true), ("a dog on a beach\tdamaged.png", false),
+      ("\ta.png", false),
+      ("a dog on a beach\thttp://", false),
+    ] {
+      try Array("\(row)\na cat in the sun\t\(address)\na cow by night\t\(address)\n".utf8)
+        .write(toFile: folder("t.tsv"))
+      for option in [[], ["--resume"]] {
+        let run = await dvae(
+          [
+            "prepare", folder("t.tsv"), "--output", folder("out"), "--allow-private-addresses",
+            "--retries", "0", "--quiet", "--caption-column", "1", "--image-column", "2",
+          ] + option)
+        #expect(run.status == 74, "\(row): \(run.errors)")
+        #expect(
+          run.errors.contains("0 of 2 images can be fetched (2 no-connection)"), "\(run.errors)")
+        // The kept pair stays, and the next run tries the rest again.
+        #expect(run.output.contains("1 of 3 pairs") == isKept, "\(run.output)")
+        #expect(FileManager.default.fileExists(atPath: folder("out/index.json")) == isKept)
+      }
+      try? FileManager.default.removeItem(atPath: folder("out"))
+    }
+  }
+
   /// Impossible file names make their item fail and nothing else.
   @Test(arguments: ["reconstruct", "tokenize", "decode"]) func impossibleNamesFailAlone(
     _ command: String

@@ -69,11 +69,15 @@ import DVAEWeights
     try FileManager.default.createDirectory(
       atPath: images, withIntermediateDirectories: true)
     try write(bytes(Fixture.imageFiles[0]), to: images + "/a.jpg")
-    try write(Array("{\"n\":1}".utf8), to: images + "/a.json")
-    try write(Array("a caption".utf8), to: images + "/a.txt")
+    // As some editors save them, with a byte order mark.
+    let (description, caption) = (Array("\u{FEFF}{\"n\":1}".utf8), Array("\u{FEFF}a caption".utf8))
+    try write(description, to: images + "/a.json")
+    try write(caption, to: images + "/a.txt")
     try write(bytes(Fixture.imageFiles[1]), to: images + "/b.png")
     try write(Array("nobody's".utf8), to: images + "/c.txt")
     try archive(images + "/d.tar")
+    // The folder is empty for people.
+    try write([7], to: folder("out/.DS_Store"))
     for name in ["out.tar", "out", "out.jsonl", "out.npy"] {
       let run = await tokenize(images, "--output", folder(name))
       #expect(run.status == 0, "\(run.errors)")
@@ -81,14 +85,16 @@ import DVAEWeights
     var reader = try WebDatasetReader(path: folder("out.tar"))
     let first = try #require(try reader.next())
     #expect(first.fields.map(\.extension) == ["tokens.npy", "json", "txt"])
-    #expect(first["txt"] == Array("a caption".utf8) && first["json"] == Array("{\"n\":1}".utf8))
+    #expect(first["txt"] == caption && first["json"] == description)
     let second = try #require(try reader.next())
     #expect(second.key == "b" && second.fields.map(\.extension) == ["tokens.npy"])
     #expect(try reader.next()?["txt"] == Array("caption 0".utf8))
-    #expect(try bytes(folder("out/a.txt")) == Array("a caption".utf8))
+    #expect(try bytes(folder("out/a.txt")) == caption)
     #expect(!FileManager.default.fileExists(atPath: folder("out/c.txt")))
     for name in ["out.jsonl", "out.npy.json"] {
-      #expect(String(decoding: try bytes(folder(name)), as: UTF8.self).contains("a caption"))
+      let text = String(decoding: try bytes(folder(name)), as: UTF8.self)
+      #expect(text.contains("\"a caption\"") && text.contains("{\"n\":1}"))
+      #expect(!text.unicodeScalars.contains("\u{FEFF}"))
     }
   }
 

@@ -44,11 +44,11 @@ import Testing
     ]
     for name in others { try write(Array("mine".utf8), to: run + "/" + name) }
     let again = await train(
-      ["--data"] + Fixture.imageFiles + ["--output", run + "/", "--overwrite", "--seed", "5"])
+      ["--data"] + Fixture.imageFiles + ["--output", run + "/./", "--overwrite", "--seed", "5"])
     #expect(again.status == 0, "\(again.errors)")
     for name in others { #expect(try bytes(run + "/" + name) == Array("mine".utf8), "\(name)") }
     #expect(try #require(try RunFolder(run).latest { _ in }).configuration.seed == 5)
-    // A slash at the end of the folder's name is no part of the name.
+    // The name is the folder's own, not the last part of the path.
     let card = String(decoding: try bytes(run + "/model-card.md"), as: UTF8.self)
     #expect(card.contains("# Model card: run\n"), "\(card.prefix(300))")
   }

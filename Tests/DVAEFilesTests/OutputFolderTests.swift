@@ -72,6 +72,38 @@ import Testing
     #expect(error?.code != .exists, "it cannot be replaced")
   }
 
+  /// File managers leave files in the folders that they show; users do not see them.
+  @Test(arguments: [".DS_Store", "Thumbs.db", "desktop.ini"]) func filesOfFileManagersAreReplaced(
+    _ name: String
+  ) throws {
+    // A folder with nothing else is empty.
+    try write([7], to: folder("out/" + name))
+    #expect(try FileSystem.isEmpty(folder("out")))
+    for number in 0..<2 {
+      try begin(UInt8(number))
+      try write([7], to: folder("out.partial/a/" + name))
+      try place().checkPartial()
+      try place().check(replacing: true)
+      try place().finish(replacing: true)
+      #expect(try names("out") == ["a", "a/" + name, "a/\(number).part", "mark"].sorted())
+    }
+    // Others are not, even if they look alike.
+    for (foreign, target) in [(name + "2", nil), ("x" + name, nil), ("b/" + name, "thesis")] {
+      try write([7], to: folder("out/" + foreign))
+      if let target {
+        try FileManager.default.removeItem(atPath: folder("out/" + foreign))
+        try FileManager.default.createSymbolicLink(
+          atPath: folder("out/" + foreign), withDestinationPath: folder(target))
+        try write([8], to: folder(target))
+      }
+      let error = #expect(throws: DVAEError.self) { try place().check(replacing: true) }
+      #expect(error?.file == folder("out/" + foreign))
+      try FileManager.default.removeItem(atPath: folder("out/" + foreign))
+    }
+    try write([7], to: folder("out/c/\(name)/thesis.txt"))
+    #expect(throws: DVAEError.self) { try place().check(replacing: true) }
+  }
+
   @Test func whatAppearsDuringTheJobIsKept() throws {
     for isFolder in [true, false] {
       try begin(1)

@@ -45,10 +45,13 @@ import Testing
     // Without a header, the first row tells the columns.
     let bare = try rows("a.tsv", latin1("caf\u{E9}\t1.jpg\nb\t2.jpg\n"))
     #expect(bare.count == 2 && isMalformed(bare[0]) && bare[1] == "b")
-    for lines in ["{A}\n{B}\n", "{B}\n{A}"] {
+    for (name, lines) in [
+      ("a.jsonl", "{A}\n{B}\n"), ("a.jsonl", "{B}\n{A}"), ("a.json", "[{A}, {B}]"),
+      ("a.json", "[{B},\n {A}]"),
+    ] {
       let text = lines.replacing("{A}", with: #"{"caption": "caf\u{E9}", "url": "1.jpg"}"#)
-        .replacing("{B}", with: #"{"caption": "b", "url": "2.jpg"}"#)
-      let found = try rows("a.jsonl", latin1(text.replacing("\\u{E9}", with: "\u{E9}")))
+        .replacing("{B}", with: #"{"n": [NaN, -Infinity], "caption": "b", "url": "2.jpg"}"#)
+      let found = try rows(name, latin1(text.replacing("\\u{E9}", with: "\u{E9}")))
       #expect(found.count == 2 && found.count(where: isMalformed) == 1 && found.contains("b"))
     }
   }

@@ -159,12 +159,20 @@ struct PrepareCommand: AsyncParsableCommand {
     } else {
       for line in report.lines(summary.funnel) { console.print(line) }
     }
-    if summary.funnel.left == 0 {
+    let unreachable = summary.funnel.unreachable
+    if summary.funnel.left == 0, unreachable == nil {
       console.note("no pair is left: each filter has an option, and --preset none turns off all")
     }
-    guard let unreadable = summary.funnel.unreadable else { return }
-    for example in unreadable.examples { console.note("dvae: \(example.detail)") }
-    let count = unreadable.count
+    let unreadable = summary.funnel.unreadable
+    for example in unreadable?.examples ?? [] { console.note("dvae: \(example.detail)") }
+    if let unreachable {
+      throw DVAEError(
+        unreachable.kind, file: path, unreachable.problem,
+        advice: merge
+          ? "the rest is merged; connect to the network and make the parts again"
+          : "the rest is finished; connect to the network and resume it to try again")
+    }
+    guard let count = unreadable?.count else { return }
     throw DVAEError(
       .badData,
       "\(counted(count, "source")) could not be read to the end; the rest is done")

@@ -34,7 +34,7 @@ struct OverwriteOption: ParsableArguments {
     switch FileSystem.kind(path) {
     case .missing: false
     case .file: true
-    case .folder: try !FileSystem.names(in: path).isEmpty
+    case .folder: try !FileSystem.isEmpty(path)
     }
   }
 }

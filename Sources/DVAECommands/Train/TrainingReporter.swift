@@ -44,7 +44,7 @@ struct TrainingReporter: TrainingObserver {
     validationHistory = RunHistory(folder.validation, columns: ValidationRecord.columns)
     events = try EventLog(folder.path, from: update, of: configuration.updates)
     summary = RunSummary(
-      name: Path(folder.path).name, configuration: configuration, update: update,
+      name: folder.name, configuration: configuration, update: update,
       images: images, seconds: 0, machine: machine)
     summary.validated = RunSummary.Validation(validationHistory.lastRow)
     // A resumed run keeps its pages until there is something new.

@@ -60,7 +60,9 @@ struct TarHeader {
     field.prefix { $0 != 0 }
   }
 
-  /// Parses octal digits among spaces, or GNU's base 256 marked by a high bit; never negative.
+  /// Parses octal digits between blanks, or GNU's base 256 marked by a high bit; never negative.
+  ///
+  /// A blank ends a number as a NUL does, whatever follows.
   private static func number(_ field: ArraySlice<UInt8>) -> Int? {
     if let first = field.first, first & 0x80 != 0 {
       guard first == 0x80 else { return nil }
@@ -68,8 +70,8 @@ struct TarHeader {
       guard bytes.count <= 7 else { return nil }
       return bytes.reduce(0) { $0 << 8 | Int($1) }
     }
-    let digits = field.drop { $0 == UInt8(ascii: " ") }
-      .prefix { $0 != 0 && $0 != UInt8(ascii: " ") }
+    let isBlank = { (byte: UInt8) in byte == UInt8(ascii: " ") || (0x09...0x0D).contains(byte) }
+    let digits = text(field).drop(while: isBlank).prefix { !isBlank($0) }
     guard digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "7")).contains($0) }) else {
       return nil
     }
@@ -78,7 +80,7 @@ struct TarHeader {
 }
 
 /// A name of an archive, whose bytes may be of any encoding.
-struct TarName {
+struct TarName: Equatable {
   /// The name with bytes that are not UTF-8 as `\xFF`, so that two such names differ.
   let text: String
   let isUTF8: Bool
@@ -90,7 +92,7 @@ struct TarName {
 }
 
 /// The fields that extension headers set for the next entry.
-struct TarOverrides {
+struct TarOverrides: Equatable {
   var path: TarName?
   var link: TarName?
   var size: Int?
@@ -117,7 +119,9 @@ struct TarOverrides {
     guard read(pax: bytes) else { return nil }
   }
 
-  init(path: TarName? = nil, link: TarName? = nil) { (self.path, self.link) = (path, link) }
+  init(path: TarName? = nil, link: TarName? = nil, size: Int? = nil) {
+    (self.path, self.link, self.size) = (path, link, size)
+  }
 
   private mutating func read(pax bytes: [UInt8]) -> Bool {
     var rest = bytes[...]
@@ -134,7 +138,9 @@ struct TarOverrides {
       let bytes = record[(equals + 1)...].dropLast()
       let value = String(decoding: bytes, as: UTF8.self)
       switch String(decoding: record[..<equals], as: UTF8.self) {
-      case "path": path = TarName(bytes)
+      case "path":
+        let end = bytes.lastIndex { $0 != UInt8(ascii: "/") }
+        path = TarName(bytes[..<(end.map { $0 + 1 } ?? bytes.startIndex)])
       case "linkpath": link = TarName(bytes)
       case "GNU.sparse.name": sparsePath = TarName(bytes)
       case "GNU.sparse.major": hasMapInContents = value.utf8.elementsEqual("1".utf8)

@@ -19,6 +19,8 @@ final class TarLinkTargets: Sendable {
     let start: Int
   }
 
+  /// The positions of the archive's global headers.
+  let globalHeaders: [Int]
   // Sorted by hash, then by position.
   private let places: [Place]
 
@@ -33,6 +35,7 @@ final class TarLinkTargets: Sendable {
     }
     places.sort { ($0.hash, $0.start) < ($1.hash, $1.start) }
     self.places = places
+    globalHeaders = reader.globalHeaders
   }
 
   /// Returns the header of a link's target: the last file of its name, as in Python's `tarfile`; for

@@ -1,5 +1,5 @@
-/// Reads the files of a tar archive in order: ustar, GNU long names, pax paths and sizes, sparse files
-/// in GNU's four forms, hard and symbolic links to files of the same archive.
+/// Reads the files of a tar archive in order: ustar, GNU long names, pax paths and sizes, of one file or
+/// global, sparse files in GNU's four forms, hard and symbolic links to files of the same archive.
 ///
 /// Only headers are read, so memory does not grow with the archive; archives with links need an
 /// index of 16 bytes per file. Concatenated archives are read on, as Python's `tarfile` does with
@@ -12,6 +12,9 @@ package struct TarReader: Sendable {
   package private(set) var isTerminated = false
   /// The end of the last entry returned, in bytes.
   package private(set) var lastEnd = 0
+  /// The positions of the global headers so far that set a path, a link or a size.
+  private(set) var globalHeaders: [Int] = []
+  private var globals = TarOverrides()
   private var position = 0
   private var isDone = false
   private var targets: TarLinkTargets?
@@ -73,19 +76,22 @@ package struct TarReader: Sendable {
         switch header.kind {
         case "L": overrides.add(TarOverrides(path: Self.name(bytes)))
         case "K": overrides.add(TarOverrides(link: Self.name(bytes)))
-        case "g": break
+        case "g":
+          let read = try records(bytes, at: offset)
+          var later = TarOverrides(path: read.path, link: read.link, size: read.size)
+          if later != TarOverrides() { globalHeaders.append(offset - TarFormat.block) }
+          later.add(globals)
+          globals = later
         default:
-          guard let read = TarOverrides(pax: bytes) else {
-            throw bad("a pax record is malformed", offset)
-          }
-          overrides.add(read)
+          overrides.add(try records(bytes, at: offset))
+          overrides.add(globals)
         }
         continue
       case "1", "2":
-        let name = overrides.path ?? header.name
-        let link = overrides.link ?? header.link
-        // Links have no contents, even if their size is not zero.
-        let entry = TarEntry(name: name.text, start: start, offset: offset, size: 0, end: offset)
+        let name = overrides.path ?? globals.path ?? header.name
+        let link = overrides.link ?? globals.link ?? header.link
+        try skipUnusedContents(overrides.size ?? header.size)
+        let entry = TarEntry(name: name.text, start: start, offset: offset, size: 0, end: position)
         guard name.isUTF8 else { return Found(entry: entry.with(problem: Self.isNotUTF8)) }
         guard link.isUTF8 else {
           return Found(entry: entry.with(problem: "a link to \(link.text): \(Self.isNotUTF8)"))
@@ -94,12 +100,12 @@ package struct TarReader: Sendable {
           entry: entry,
           link: header.kind == "1"
             ? .hard(link.text) : .symbolic((Path(name.text).folder / link.text).text))
-      case "3", "4", "5", "6": break
+      case "3", "4", "5", "6": try skipUnusedContents(overrides.size ?? header.size)
       default:
+        let name = overrides.path ?? globals.path ?? header.name
         // Before POSIX, a folder was a file whose name ends with a slash.
-        let name = overrides.path ?? header.name
-        let isFile =
-          "0\07S".unicodeScalars.contains(header.kind) && !Path(name.text).endsWithSlash
+        let isFolder = header.kind == "\0" && Path(header.name.text).endsWithSlash
+        let isFile = !isFolder && "0\07S".unicodeScalars.contains(header.kind)
         let entry = try contents(of: header, name: name.text, start: start, overrides)
         if isFile {
           return Found(entry: name.isUTF8 ? entry : entry.with(problem: Self.isNotUTF8))
@@ -145,13 +151,30 @@ package struct TarReader: Sendable {
       offset = found.end
     }
     guard let pieces = map else {
-      return TarEntry(name: name, start: start, offset: offset, size: stored, end: end)
+      // As in Python's `tarfile`, the next header follows the contents of the size in this one.
+      let size = overrides.size ?? globals.size ?? stored
+      try check(size, at: offset, header)
+      return TarEntry(name: name, start: start, offset: offset, size: size, end: end)
     }
     guard let size, Self.fits(pieces, size: size, stored: stored - (offset - begin)) else {
       throw bad("a sparse file's map contradicts its size", offset)
     }
     return TarEntry(
       name: name, start: start, offset: offset, size: size, end: end, pieces: pieces)
+  }
+
+  /// Skips the contents of a link, a folder or a device, if there are any.
+  ///
+  /// Some writers state a size without contents, others have contents, which readers ignore. A header
+  /// shows where the archive goes on.
+  private mutating func skipUnusedContents(_ size: Int) throws(DVAEError) {
+    guard size > 0, size <= file.size - position else { return }
+    let end = position + TarFormat.padded(size)
+    let here = try file.read(at: position, count: TarFormat.block)
+    guard TarHeader(here) == nil else { return }
+    let next = try file.read(at: end, count: TarFormat.block)
+    let isEndMark = next.allSatisfy { $0 == 0 } && here.contains { $0 != 0 }
+    if isEndMark || TarHeader(next) != nil { position = end }
   }
 
   /// Returns whether the pieces are in order within the contents and inside the archive.
@@ -202,8 +225,14 @@ package struct TarReader: Sendable {
       let start = targets.start(of: link, at: found.entry.start)
     {
       var reader = self
-      reader.position = start
       reader.isTerminated = false
+      // Other global headers may apply there.
+      reader.globals = TarOverrides()
+      for place in targets.globalHeaders.prefix(while: { $0 < start }) {
+        reader.position = place
+        bytesForLinks += try reader.advance().map { $0.entry.offset - place } ?? 0
+      }
+      reader.position = start
       guard let next = try reader.advance(), TarLinkTargets.same(next.entry.name, link.target)
       else {
         break
@@ -282,16 +311,27 @@ package struct TarReader: Sendable {
     return try file.read(at: offset, count: header.size)
   }
 
+  private func records(_ bytes: [UInt8], at offset: Int) throws(DVAEError) -> TarOverrides {
+    guard let read = TarOverrides(pax: bytes) else {
+      throw bad("a pax record is malformed", offset)
+    }
+    return read
+  }
+
   /// Skips the contents and their padding, which must exist.
   private mutating func skip(_ size: Int, _ header: TarHeader) throws(DVAEError) {
     // Compare without padding first, because the padded size could overflow.
-    let left = file.size - position
-    guard size <= left && TarFormat.padded(size) <= left else {
-      throw bad(
-        "\(header.name.text) has \(size) bytes, the archive ends after \(left)",
-        position)
-    }
+    try check(size, at: position, header)
+    try check(TarFormat.padded(size), at: position, header)
     position += TarFormat.padded(size)
+  }
+
+  /// Checks that contents lie within the archive.
+  private func check(_ size: Int, at offset: Int, _ header: TarHeader) throws(DVAEError) {
+    let left = file.size - offset
+    guard size <= left else {
+      throw bad("\(header.name.text) has \(size) bytes, the archive ends after \(left)", offset)
+    }
   }
 
   private static func name(_ bytes: [UInt8]) -> TarName { TarName(bytes.prefix { $0 != 0 }) }

@@ -25,7 +25,7 @@ package final class AtomicFile {
     // A link is kept: its target is replaced.
     var destination = path
     if let status = try? SystemFile.status(at: path), status.kind == .link {
-      destination = SystemFile.resolved(path) ?? path
+      destination = FileSystem.resolved(path)
     }
     let name = Path(destination).name
     self.destination = destination

@@ -32,6 +32,9 @@ package enum FileSystem {
     (try? SystemFile.status(at: path))?.kind == .link
   }
 
+  /// Returns the path with all symbolic links resolved; unchanged if nothing is there.
+  package static func resolved(_ path: String) -> String { SystemFile.resolved(path) ?? path }
+
   /// Returns the size of a file in bytes; nil if it does not exist.
   package static func size(_ path: String) -> Int? {
     (try? SystemFile.status(at: path, followingLinks: true))?.size
@@ -163,5 +166,17 @@ package enum FileSystem {
   /// Returns the names in a folder, sorted by their bytes; none if it does not exist.
   package static func names(in path: String) throws(DVAEError) -> [String] {
     kind(path) == .missing ? [] : try entries(of: path).map(\.name)
+  }
+
+  /// Returns whether a folder holds nothing, apart from the files of file managers.
+  package static func isEmpty(_ path: String) throws(DVAEError) -> Bool {
+    try names(in: path).allSatisfy { isClutter(path + "/" + $0) }
+  }
+
+  /// Returns whether a file is one that file managers leave in the folders that they show: view
+  /// settings and thumbnails, which they make again.
+  package static func isClutter(_ path: String) -> Bool {
+    [".DS_Store", "Thumbs.db", "desktop.ini"].contains(Path(path).name)
+      && kind(path) == .file && !isLink(path)
   }
 }

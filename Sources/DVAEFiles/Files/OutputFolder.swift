@@ -1,7 +1,8 @@
 /// The folder of an output, which is called `NAME.partial` until it is complete.
 ///
 /// The finished folder takes its name from nothing, from an empty folder, or on request from an
-/// output of the same kind. Files that are not of such an output are never removed.
+/// output of the same kind. Files that are not of such an output are never removed, apart from those
+/// of file managers.
 package struct OutputFolder: Sendable {
   /// A kind of output, which is recognised by its files.
   package struct Kind: Sendable {
@@ -73,7 +74,7 @@ package struct OutputFolder: Sendable {
         .cannotCreate, file: path, "already exists, and is not a folder",
         advice: "choose another name")
     case .folder:
-      if try FileSystem.names(in: path).isEmpty { return }
+      if try FileSystem.isEmpty(path) { return }
       guard kind.isFinished(path) else {
         throw DVAEError(
           .cannotCreate, file: path, "already exists, and is not \(kind.content)",
@@ -183,7 +184,9 @@ package struct OutputFolder: Sendable {
         // A link is removed itself, whatever it leads to.
         if entry.isFolder, !FileSystem.isLink(folder + "/" + inner) {
           waiting.append(inner)
-        } else if entry.isUTF8, hasFile(folder, inner) {
+        } else if entry.isUTF8,
+          hasFile(folder, inner) || FileSystem.isClutter(folder + "/" + inner)
+        {
           files.append(inner)
         } else {
           foreign.append(inner)

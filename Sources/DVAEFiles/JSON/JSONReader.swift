@@ -74,7 +74,7 @@ package struct JSONReader {
     case UInt8(ascii: "t") where take("true"): break
     case UInt8(ascii: "f") where take("false"): break
     case UInt8(ascii: "n") where take("null"): break
-    default: _ = try numeral()
+    default: if takeSpecialNumber() == nil { _ = try numeral() }
     }
   }
 
@@ -138,9 +138,10 @@ package struct JSONReader {
       position += 1
       switch byte {
       case UInt8(ascii: "\""):
-        if let string = String(validating: bytes, as: UTF8.self) { return string }
-        guard form == .lenient else { throw problem("a string that is not UTF-8") }
-        return String(decoding: bytes, as: UTF8.self)
+        guard let string = String(validating: bytes, as: UTF8.self) else {
+          throw problem("a string that is not UTF-8")
+        }
+        return string
       case UInt8(ascii: "\\"): bytes.append(contentsOf: try escape())
       case 0..<0x20: throw problem("a control character in a string")
       default: bytes.append(byte)
@@ -247,11 +248,7 @@ package struct JSONReader {
   /// Reads a number exactly: an integer if possible, else the nearest Double.
   private mutating func number() throws(Problem) -> JSONValue {
     skipSpace()
-    if form == .lenient {
-      if take("NaN") { return .number(.nan) }
-      if take("Infinity") { return .number(.infinity) }
-      if take("-Infinity") { return .number(-.infinity) }
-    }
+    if let special = takeSpecialNumber() { return .number(special) }
     let (range, isInteger) = try numeral()
     let digits = String(decoding: text[range], as: UTF8.self)
     if isInteger {
@@ -263,6 +260,14 @@ package struct JSONReader {
       throw problem("a number that is too large")
     }
     return .number(number)
+  }
+
+  /// Takes a number that only the lenient form knows; nil if there is none.
+  private mutating func takeSpecialNumber() -> Double? {
+    guard form == .lenient else { return nil }
+    if take("NaN") { return .nan }
+    if take("Infinity") { return .infinity }
+    return take("-Infinity") ? -.infinity : nil
   }
 
   /// Returns the range of a number, and whether it is an integer without an exponent.

@@ -1,4 +1,4 @@
-import DVAEFiles
+package import DVAEFiles
 import DVAEWeb
 
 /// The numbers of pairs that entered and left each stage, and the reasons for the drops.
@@ -25,6 +25,8 @@ package struct Funnel: Codable, Hashable, Sendable {
     package var entered = 0
     /// The number of pairs that left.
     package var left = 0
+    /// The number of images whose server answered; nil if no server was asked.
+    package var answered: Int?
     /// The reasons for drops: first the enabled filters, then failures as they occurred.
     package var drops: [Reason] = []
   }
@@ -109,6 +111,13 @@ package struct Funnel: Codable, Hashable, Sendable {
     }
   }
 
+  /// Counts an image that a server was asked for.
+  mutating func countFetch(isAnswered: Bool) {
+    for index in stages.indices where stages[index].name == .image {
+      stages[index].answered = (stages[index].answered ?? 0) + (isAnswered ? 1 : 0)
+    }
+  }
+
   private static func short(_ text: String) -> String {
     let text = CaptionText.collapsed(text)
     let scalars = text.unicodeScalars
@@ -123,19 +132,29 @@ package struct Funnel: Codable, Hashable, Sendable {
 
 /// Jobs that yield nothing.
 extension Funnel {
-  /// Whether images were to be fetched, and no server of any was reached.
-  var isUnreachable: Bool {
-    guard let stage = stages.first(where: { $0.name == .image }), stage.entered > 0 else {
-      return false
-    }
-    return stage.drops.allSatisfy { $0.count == 0 || WebFailure.unreachable.contains($0.reason) }
-      && stage.left == 0
+  /// The error of a job whose images were to be fetched, none of whose servers answered; nil for others.
+  package var unreachable: DVAEError? {
+    guard let stage = stages.first(where: { $0.answered == 0 }) else { return nil }
+    let drops = stage.drops.filter { WebFailure.unreachable.contains($0.reason) }
+    return Self.failure(
+      .inputOutput, drops, "0 of \(drops.reduce(0) { $0 + $1.count }) images can be fetched",
+      advice: "connect to the network and try again")
+  }
+
+  private static func failure(
+    _ kind: DVAEError.Kind, _ drops: [Reason], _ problem: String, advice: String?
+  ) -> DVAEError? {
+    let drops = drops.filter { $0.count > 0 }
+    guard let most = drops.max(by: { $0.count < $1.count }) else { return nil }
+    let counts = drops.map { "\($0.count) \($0.reason)" }.joined(separator: ", ")
+    return DVAEError(kind, "\(problem) (\(counts)): \(most.described)", advice: advice)
   }
 
   /// Returns the error of a job that yields no sample because nothing in its sources could be read;
   /// nil if there are samples, or if a filter dropped the last pairs.
   func nothing(in sources: [String]) -> DVAEError? {
     guard left == 0 else { return nil }
+    if let unreachable { return unreachable }
     guard let stage = stages.last(where: { $0.entered > 0 }) else {
       return DVAEError(
         .missing, file: sources.joined(separator: ", "), expected: "pairs of text and image",
@@ -145,12 +164,11 @@ extension Funnel {
     guard drops.allSatisfy(\.isFailure), let most = drops.max(by: { $0.count < $1.count }) else {
       return nil
     }
-    let counts = drops.map { "\($0.count) \($0.reason)" }.joined(separator: ", ")
     let (kind, advice) = kindAndAdvice(stage.name, most.reason)
-    return DVAEError(
-      kind,
-      "0 of \(stage.entered) \(stage.name == .source ? "rows" : "images") can be used (\(counts)): "
-        + most.described, advice: advice)
+    return Self.failure(
+      kind, drops,
+      "0 of \(stage.entered) \(stage.name == .source ? "rows" : "images") can be used",
+      advice: advice)
   }
 
   private func kindAndAdvice(
@@ -158,7 +176,6 @@ extension Funnel {
   ) -> (DVAEError.Kind, advice: String?) {
     switch reason {
     case _ where stage != .image: (.badData, nil)
-    case _ where isUnreachable: (.inputOutput, "connect to the network and try again")
     case "not-an-image", "no-image", "too-large", "unreadable": (.badData, nil)
     case "missing-file": (.missing, "name the folder that the images are in")
     default: (.missing, nil)
@@ -196,6 +213,9 @@ extension Funnel {
     for (index, stage) in next.stages.enumerated() {
       stages[index].entered += stage.entered
       stages[index].left += stage.left
+      if let answered = stage.answered {
+        stages[index].answered = (stages[index].answered ?? 0) + answered
+      }
       for drop in stage.drops { stages[index].add(drop) }
     }
   }
@@ -212,7 +232,9 @@ extension Funnel {
     guard stages.map(\.name) == StageName.allCases else { return false }
     var entered = stages[0].entered
     for stage in stages {
-      guard stage.entered == entered, stage.left >= 0 else { return false }
+      guard stage.entered == entered, stage.left >= 0,
+        (0...entered).contains(stage.answered ?? 0)
+      else { return false }
       for drop in stage.drops {
         guard (0...entered).contains(drop.count) else { return false }
         entered -= drop.count

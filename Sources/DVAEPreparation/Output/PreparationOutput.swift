@@ -59,8 +59,8 @@ final class PreparationOutput {
     let folder = place.partial
     if start == .fresh, FileSystem.exists(folder) { throw DVAEError.unfinished(path: folder) }
     try place.recover()
-    // A part that reached no server is done again.
-    isReplacing = replacing || (try? Funnel(folder: place.path))?.isUnreachable ?? false
+    // An output whose servers all were out of reach is made again.
+    isReplacing = replacing || (try? Funnel(folder: place.path))?.unreachable != nil
     try place.check(replacing: isReplacing)
     try place.checkPartial()
     try Self.checkIsOwn(folder)
@@ -84,7 +84,9 @@ final class PreparationOutput {
   private static func checkIsOwn(_ folder: String) throws(DVAEError) {
     let names = try FileSystem.names(in: folder)
     guard !names.contains("state.json"),
-      let file = names.first(where: { FileSystem.size(folder + "/" + $0) != 0 })
+      let file = names.first(where: {
+        FileSystem.size(folder + "/" + $0) != 0 && !FileSystem.isClutter(folder + "/" + $0)
+      })
     else { return }
     throw DVAEError(
       .cannotCreate, file: folder,
@@ -145,7 +147,18 @@ final class PreparationOutput {
   }
 
   /// Writes the outcome of the next row.
-  func add(_ result: Result<PreparedSample, Drop>, origin: String, caption: String?) throws {
+  ///
+  /// - Parameters:
+  ///   - result: the sample, or the reason for its drop
+  ///   - origin: the origin of the pair
+  ///   - caption: its caption, for the examples of drops
+  ///   - isAnswered: whether the image's server answered; nil if none was asked
+  /// - Throws: errors of the file system
+  func add(
+    _ result: Result<PreparedSample, Drop>, origin: String, caption: String?,
+    isAnswered: Bool? = nil
+  ) throws {
+    if let isAnswered { funnel.countFetch(isAnswered: isAnswered) }
     switch result {
     case .failure(let drop): funnel.count(drop, origin: origin, caption: caption)
     case .success(let sample): try write(sample)
@@ -216,21 +229,12 @@ final class PreparationOutput {
     throw error
   }
 
-  /// Throws if no server of a finished part was reached, which another run may change.
-  func refuseUnreachable(_ sources: [String]) throws {
-    guard funnel.isUnreachable, let error = funnel.nothing(in: sources) else { return }
-    throw DVAEError(
-      error.kind, code: error.code, file: place.path, error.problem,
-      advice:
-        "the part is finished and can be merged; connect to the network and resume it to try again")
-  }
-
   private func readable(_ value: some Encodable) throws -> [UInt8] {
     try jsonText(value, .pretty) + [UInt8(ascii: "\n")]
   }
 
-  /// Returns the funnel of a finished output of this same job; nil if there is none, or if it is a part
-  /// that reached no server.
+  /// Returns the funnel of a finished output of this same job; nil if there is none, or if it reached
+  /// none of its servers.
   ///
   /// - Throws: if the output of another job is there, unless it is replaceable
   static func finished(
@@ -252,7 +256,7 @@ final class PreparationOutput {
     try FileSystem.remove(path + "/state.json")
     try place.removeReplaced()
     let funnel = try Funnel(folder: path)
-    return funnel.isUnreachable ? nil : funnel
+    return funnel.unreachable == nil ? funnel : nil
   }
 }
 

@@ -27,17 +27,16 @@ struct JSONPairs: PairSource {
     while let line = try lines.next() {
       number += 1
       if line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
-      guard String(validating: line, as: UTF8.self) != nil else {
-        return .unusable(
-          origin: "\(path):\(number)", reason: "malformed-row", detail: SourceRow.notUTF8)
-      }
-      return row(try? JSONValue(parsing: Array(line), path: path), "\(path):\(number)")
+      return row(Array(line), "\(path):\(number)")
     }
     return nil
   }
 
-  private func row(_ value: JSONValue?, _ origin: String) -> SourceRow {
-    guard case .object(let object)? = value else {
+  private func row(_ text: [UInt8], _ origin: String) -> SourceRow {
+    guard String(validating: text, as: UTF8.self) != nil else {
+      return .unusable(origin: origin, reason: "malformed-row", detail: SourceRow.notUTF8)
+    }
+    guard case .object(let object)? = try? JSONValue(parsing: text, path: path) else {
       return .unusable(
         origin: origin, reason: "malformed-row", detail: "the row is not a JSON object")
     }
@@ -66,7 +65,8 @@ private final class JSONList {
     reader = JSONReader(UnsafeRawBufferPointer(rebasing: bytes[mark...]), .lenient)
   }
 
-  func next() throws(DVAEError) -> JSONValue? {
+  /// Returns the text of the next element; nil at the end.
+  func next() throws(DVAEError) -> [UInt8]? {
     guard file.isIntact else { throw .changed(path: file.path) }
     do throws(JSONReader.Problem) {
       defer { isFirst = false }
@@ -74,7 +74,7 @@ private final class JSONList {
         try reader.end()
         return nil
       }
-      return try reader.value()
+      return try reader.rawValue()
     } catch {
       throw DVAEError(
         .badData, file: file.path,
