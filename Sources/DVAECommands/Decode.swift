@@ -28,12 +28,7 @@ struct DecodeCommand: AsyncParsableCommand {
   @Option(name: .shortAndLong, help: "The folder to write the images to.", completion: .directory)
   var output: String
 
-  @Option(
-    help: ArgumentHelp(
-      "The grid of an image's tokens, for .npy arrays of one row per image.",
-      valueName: "ROWSxCOLUMNS"))
-  var grid: TokenExtent.Grid?
-
+  @OptionGroup var grid: GridOption
   @OptionGroup var model: ModelOptions
   @OptionGroup var overwrite: OverwriteOption
   @OptionGroup var json: JSONOption
@@ -43,11 +38,9 @@ struct DecodeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let console = Console.current
-    var reader = try TokenReader(contentsOf: tokens, grid: grid)
-    if grid == nil, let guess = reader.guessedGrid, let grid = reader.extent?.grid {
-      console.note(
-        "\(tokens): took \(guess == .row ? "each row" : "the array") as a grid of "
-          + "\(grid[0])×\(grid[1]) tokens; --grid names another")
+    var reader = try TokenReader(contentsOf: tokens, grid: grid.grid)
+    if grid.grid == nil, let guess = reader.guessedGrid, let shape = reader.extent?.grid {
+      GridOption.tell(tokens, guess, shape, console)
     }
     try checkPictures()
     let count = reader.extent?.count ?? reader.provenance?.inputs.count
@@ -133,7 +126,7 @@ struct DecodeCommand: AsyncParsableCommand {
   private func checkPictures() throws {
     guard !overwrite.overwrite, FileSystem.kind(output) != .missing else { return }
     var names = UniqueKeys()
-    for result in try TokenReader(contentsOf: tokens, grid: grid) {
+    for result in try TokenReader(contentsOf: tokens, grid: grid.grid) {
       do {
         try overwrite.check(path(of: result.get().key, &names))
       } catch let error as DVAEError where error.isOfItem {

@@ -7,18 +7,19 @@ import DVAEWeights
 final class ArrayOutput: PartialOutput {
   private let file: OutputFile
   private let format: TokenFormat
-  private let provenance: Provenance
+  private let provenance: Provenance?
   private let bits: Int
   private var grid: [Int]?
 
   init(
-    _ partial: String, _ format: TokenFormat, _ provenance: Provenance, _ journal: Journal
+    _ partial: String, _ format: TokenFormat, _ provenance: Provenance?, _ journal: Journal
   ) throws {
     self.format = format
     self.provenance = provenance
-    bits = format == .packed ? min(max(1, provenance.architecture.bitsPerToken), 16) : 16
+    let vocabularyBits = provenance?.architecture.bitsPerToken ?? 16
+    bits = format == .packed ? min(max(1, vocabularyBits), 16) : 16
     file = try OutputFile(partial, emptied: journal.done == 0)
-    grid = provenance.grid
+    grid = provenance?.grid
     if grid == nil { try journal.forEach { grid = grid ?? $0.grid } }
     // The count is known only at the end; until then the header's space is reserved.
     if format == .npy, file.size == 0 { try file.append(header(count: 0)) }

@@ -49,7 +49,7 @@ struct ArraySidecar: Decodable {
     (self.path, self.json) = (name, json)
   }
 
-  init(bits: Int?, count: Int, provenance: Provenance, sha256: String, shape: [Int]) {
+  init(bits: Int?, count: Int, provenance: Provenance?, sha256: String, shape: [Int]) {
     (self.bits, self.count, self.provenance) = (bits, count, provenance)
     (self.sha256, self.shape) = (sha256, shape)
   }

@@ -112,8 +112,8 @@ struct SafetensorsSource: TokenSource {
 
   init(_ path: String) throws {
     file = try WeightsFile.open(path)
-    provenance = try file.metadata["provenance"].map {
-      try Provenance(reading: Array($0.utf8), in: path)
+    provenance = try file.metadata["provenance"].flatMap {
+      try Provenance.read(Array($0.utf8), in: path)
     }
   }
 
@@ -224,6 +224,7 @@ struct JSONLinesSource: TokenSource {
       }
       guard let shape = line.shape, let tokens = line.tokens else {
         if line.error != nil || line.provenance != nil || line.sha256 != nil { continue }
+        if text.elementsEqual(JSONLinesOutput.unknownProvenance) { continue }
         throw DVAEError(.badData, file: path, "line \(number) has no \"shape\" or no \"tokens\"")
       }
       let key = line.key ?? "\(number)"

@@ -5,7 +5,10 @@ final class JSONLinesOutput: PartialOutput {
   private let file: OutputFile
   private var pending: [UInt8] = []
 
-  init(_ partial: String, _ provenance: Provenance, _ journal: Journal) throws {
+  /// The first line of a file of unknown provenance.
+  static let unknownProvenance = Array(#"{"provenance":null}"#.utf8)
+
+  init(_ partial: String, _ provenance: Provenance?, _ journal: Journal) throws {
     file = try OutputFile(partial, emptied: journal.done == 0)
     if file.size == 0 { try file.append(jsonLine(["provenance": provenance])) }
   }

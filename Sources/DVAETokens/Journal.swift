@@ -53,7 +53,7 @@ final class Journal {
 
   private struct Opening: Codable {
     var journal: Int
-    var provenance: Provenance
+    var provenance: Provenance?
   }
 
   private struct Commit: Codable, Equatable {
@@ -87,7 +87,7 @@ final class Journal {
   }
 
   /// Starts a journal and replaces an old one.
-  init(starting path: String, _ provenance: Provenance) throws(DVAEError) {
+  init(starting path: String, _ provenance: Provenance?) throws(DVAEError) {
     file = try Self.openLocked(path)
     try file.truncate(to: 0)
     let opening = try jsonLine(Opening(journal: Self.version, provenance: provenance))
@@ -102,8 +102,8 @@ final class Journal {
   /// committed.
   ///
   /// - Throws: `startOver` for a journal of a job with other settings, of another version, or
-  ///   without a sound commit
-  init?(continuing path: String, _ provenance: Provenance) throws {
+  ///   without a sound commit, and for tokens of unknown provenance, whose jobs look alike
+  init?(continuing path: String, _ provenance: Provenance?) throws {
     file = try Self.openLocked(path)
     var lines = LineReader(file)
     guard let first = try lines.next() else { return nil }
@@ -118,7 +118,11 @@ final class Journal {
       if !hasLines { return nil }
       throw DVAEError.startOver(path: path, "is damaged before its first commit")
     }
-    if let difference = opening.provenance.difference(from: provenance) {
+    guard let provenance, let earlier = opening.provenance else {
+      throw DVAEError.startOver(
+        path: path, "is of tokens of unknown provenance, and could belong to another job")
+    }
+    if let difference = earlier.difference(from: provenance) {
       throw DVAEError(
         .usage, code: .startOver, file: path, "the unfinished run had other \(difference)",
         advice: "run it with the same, or start over")

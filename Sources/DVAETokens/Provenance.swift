@@ -82,10 +82,10 @@ public struct Provenance: Codable, Hashable, Sendable {
 }
 
 extension Provenance {
-  /// Reads the provenance in a token file.
-  init(reading json: [UInt8], in name: String) throws(DVAEError) {
+  /// Reads the provenance in a token file; nil for `null`, which stands for an unknown one.
+  static func read(_ json: [UInt8], in name: String) throws(DVAEError) -> Provenance? {
     do throws(JSONMismatch) {
-      self = try decodedJSON(Self.self, json)
+      return try decodedJSON(Self?.self, json)
     } catch {
       throw .unreadableProvenance(in: name, error)
     }

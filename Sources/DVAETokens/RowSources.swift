@@ -19,7 +19,10 @@ struct RowSource: TokenSource {
       throw DVAEError(
         .missing, file: path,
         "its header \(path).json is not there, which says how many rows and columns the "
-          + "images have")
+          + "images have",
+        advice: format == .packed
+          ? #"write {"bits": BITS, "shape": [IMAGES, ROWS, COLUMNS]} into it"#
+          : #"write {"shape": [IMAGES, ROWS, COLUMNS]} into it"#)
     }
     file = try InputFile(path: path)
     bits = format == .packed ? sidecar.bits ?? 0 : 16

@@ -7,7 +7,7 @@ import DVAEWeights
 /// only the tokens, and the header is then made from the journal.
 final class SafetensorsOutput: PartialOutput {
   private let file: OutputFile
-  private let provenance: Provenance
+  private let provenance: Provenance?
   private var headerSize = 0
 
   // The limit of readers, minus room for the metadata.
@@ -18,7 +18,7 @@ final class SafetensorsOutput: PartialOutput {
     largestHeader / entrySize("a", soft)
   }
 
-  init(_ partial: String, _ provenance: Provenance, _ journal: Journal) throws {
+  init(_ partial: String, _ provenance: Provenance?, _ journal: Journal) throws {
     self.provenance = provenance
     file = try OutputFile(partial, emptied: journal.done == 0)
     try journal.forEach { headerSize += try entrySize($0.key, $0.error) }
@@ -50,7 +50,7 @@ final class SafetensorsOutput: PartialOutput {
       let failure = try jsonText(Failure(key: key, error: error))
       return jsonString(String(decoding: failure, as: UTF8.self)).count
     }
-    return Self.entrySize(key, provenance.soft)
+    return Self.entrySize(key, provenance?.soft)
   }
 
   func sync() throws { try file.sync() }
@@ -74,7 +74,7 @@ final class SafetensorsOutput: PartialOutput {
       if let error = entry.error { failures.append(Failure(key: entry.key, error: error)) }
       guard let grid = entry.grid, grid.count == 2 else { return }
       layout.add(entry.key, .uint16, shape: grid)
-      for field in provenance.soft?.fields ?? [] {
+      for field in provenance?.soft?.fields ?? [] {
         layout.add("\(entry.key).\(field.name)", field.type, shape: grid + field.last)
       }
     }

@@ -6,15 +6,19 @@ import DVAEImages
 /// Tokens, keys, captions, descriptions and failures are kept if the new form holds them; each
 /// file's images come first, then its failures.
 package struct TokenMerge {
-  /// The common provenance of the files, which must belong to one job or to compatible jobs.
-  package let provenance: Provenance
+  /// The common provenance of the files, which must belong to one job or to compatible jobs; nil if no
+  /// file has one.
+  package let provenance: Provenance?
   /// The number of images, if all files state it.
   package let count: Int?
   /// Whether the files hold soft tokens and the new form cannot.
   package let losesSoftTokens: Bool
   /// The shards that the job of the files has besides them: their number, and the first ten.
   package let missing: (count: Int, first: [Shard])
+  /// The files of which a part was taken as a grid without being told, with the grid.
+  package let guesses: [(path: String, part: TokenReader.GuessedGrid, grid: [Int])]
   private let paths: [String]
+  private let grid: TokenExtent.Grid?
   private let format: TokenFormat
 
   /// Opens the files.
@@ -23,33 +27,49 @@ package struct TokenMerge {
   ///   - paths: files or folders of tokens, in the order of the result
   ///   - path: the path of the result
   ///   - format: the form of the result
-  /// - Throws: if a file has no provenance or the files contradict each other; if the result would
+  ///   - grid: the grid of every image, for `.npy` arrays with one row per image
+  /// - Throws: if the files contradict each other, or only some have provenance; if the result would
   ///   replace an input.
-  package init(_ paths: [String], into path: String, _ format: TokenFormat) throws {
+  package init(
+    _ paths: [String], into path: String, _ format: TokenFormat, grid: TokenExtent.Grid? = nil
+  ) throws {
+    guard !paths.isEmpty else { throw DVAEError(.usage, "no file of tokens to read") }
     self.paths = paths
+    self.grid = grid
     self.format = format
     let target = format.files(path).compactMap { FileIdentity($0) }
     var records: [(path: String, Provenance)] = []
+    var unknown: [String] = []
     var counts: [Int] = []
+    var guesses: [(path: String, part: TokenReader.GuessedGrid, grid: [Int])] = []
     for input in paths {
-      let reader = try Self.open(input)
+      let reader = try Self.open(input, grid)
       let files = reader.format.files(input).compactMap { FileIdentity($0) }
       guard target.allSatisfy({ !files.contains($0) }) else {
         throw DVAEError(
           .usage, file: input, "is an input, which the output would replace: choose another")
       }
-      guard let record = reader.provenance else {
-        throw DVAEError(
-          .badData, file: input, "it does not say which model its tokens are of",
-          advice: "make it again, or add the file that belongs to it")
+      if let record = reader.provenance {
+        records.append((input, record))
+      } else {
+        unknown.append(input)
       }
-      records.append((input, record))
-      if let extent = reader.extent { counts.append(extent.count) }
+      if let extent = reader.extent {
+        counts.append(extent.count)
+        if grid == nil, let part = reader.guessedGrid { guesses.append((input, part, extent.grid)) }
+      }
+    }
+    self.guesses = guesses
+    if let unknown = unknown.first, let known = records.first {
+      throw DVAEError(
+        .badData, file: unknown,
+        "it does not say which model its tokens are of, as \(known.path) does",
+        advice: "make it again, or add the file that belongs to it")
     }
     try TokenWriter.refuse(inputs: Set(paths.compactMap { FileIdentity($0) }), output: path, format)
     var provenance = try Self.join(records)
-    losesSoftTokens = provenance.soft != nil && !format.holdsSoftTokens
-    if losesSoftTokens { provenance.soft = nil }
+    losesSoftTokens = provenance?.soft != nil && !format.holdsSoftTokens
+    if losesSoftTokens { provenance?.soft = nil }
     self.provenance = provenance
     missing = Self.missing(records.map(\.1))
     count = counts.count == paths.count ? counts.reduce(0, +) : nil
@@ -77,7 +97,7 @@ package struct TokenMerge {
       }
       var record = record
       // In file names, the key would end at its first dot.
-      let isName = format == .tar || format == .folder || provenance.soft != nil
+      let isName = format == .tar || format == .folder || provenance?.soft != nil
       record.key =
         isName ? keys.path(for: WebDatasetSample.archiveKey(record.key)) : keys.unique(record.key)
       done += 1
@@ -94,7 +114,7 @@ package struct TokenMerge {
     }
     // One file is open at a time: a job may have more shards than a process may have files.
     for path in paths {
-      let reader = try Self.open(path)
+      let reader = try Self.open(path, grid)
       for result in reader {
         let item = try result.get()
         if format == .safetensors, !item.sidecars.isEmpty { undescribed += 1 }
@@ -121,18 +141,16 @@ package struct TokenMerge {
     return (count - found.count, first.compactMap { Shard($0, of: count) })
   }
 
-  private static func open(_ path: String) throws -> TokenReader {
-    var reader = try TokenReader(contentsOf: path)
+  private static func open(_ path: String, _ grid: TokenExtent.Grid?) throws -> TokenReader {
+    var reader = try TokenReader(contentsOf: path, grid: grid)
     reader.readSidecars()
     return reader
   }
 
   /// Returns the joint provenance of tokens of one model and preprocessing; the inputs of several
   /// files are summed up, and all shards of a job give the complete job.
-  private static func join(_ records: [(path: String, Provenance)]) throws -> Provenance {
-    guard let (_, first) = records.first else {
-      throw DVAEError(.usage, "no file of tokens to read")
-    }
+  private static func join(_ records: [(path: String, Provenance)]) throws -> Provenance? {
+    guard let (_, first) = records.first else { return nil }
     guard records.count > 1 else { return first }
     var joined = first
     var hash = FileHash()

@@ -14,7 +14,7 @@ public final class TokenWriter {
   /// The number of items done by earlier runs: the caller continues after them.
   public let resumed: Int
 
-  private let provenance: Provenance
+  private let provenance: Provenance?
   private let partial: String
   private let output: any PartialOutput
   // The files at the output's names when the writer was opened, which may be replaced.
@@ -31,13 +31,14 @@ public final class TokenWriter {
   /// - Parameters:
   ///   - path: the path of the finished output; its folder is created if missing
   ///   - format: the form
-  ///   - provenance: the provenance of the tokens; a resumed output must have the same
+  ///   - provenance: the provenance of the tokens; a resumed output must have the same. Nil if it is
+  ///     unknown: the output can then not be resumed
   ///   - start: the treatment of an unfinished output
   ///   - replacingFolder: whether a folder of tokens may be replaced, as files are
   /// - Throws: if there is an unfinished output, one of a job with other settings, or one that
   ///   another process is writing, and for errors of the file system.
   public init(
-    _ path: String, format: TokenFormat, provenance: Provenance, start: JobStart = .fresh,
+    _ path: String, format: TokenFormat, provenance: Provenance?, start: JobStart = .fresh,
     replacingFolder: Bool = false
   ) throws {
     let path = Path(path).withoutTrailingSlashes.text
@@ -48,7 +49,7 @@ public final class TokenWriter {
     partial = folder?.partial ?? path + ".partial"
     try folder?.recover()
     try Self.check(path, format: format, start: start, replacingFolder: replacingFolder)
-    try Self.checkCount(path, format, provenance)
+    if let provenance { try Self.checkCount(path, format, provenance) }
     let isUnfinished = try Self.isUnfinished(partial)
     earlierFiles = Set(format.files(path).filter(FileSystem.exists))
     madeFolders = try FileSystem.makeFolders(Path(partial).folder.text)
@@ -124,7 +125,7 @@ public final class TokenWriter {
   private func checkSoftTokens(
     _ soft: SoftTokens?, of grid: TokenGrid, _ key: String
   ) throws(DVAEError) {
-    let expected = SoftTokens.sizes(provenance.soft, positions: grid.count)
+    let expected = SoftTokens.sizes(provenance?.soft, positions: grid.count)
     let found = SoftTokens.sizes(soft)
     guard found == expected else {
       throw DVAEError(
@@ -268,9 +269,12 @@ public final class TokenWriter {
   // An older output's sidecar is replaced by the new one.
   private static func checkSidecar(of path: String) throws(DVAEError) {
     let sidecar = path + ".json"
-    guard FileSystem.kind(sidecar) != .missing,
-      (try? ArraySidecar(of: path))?.provenance == nil
-    else { return }
+    guard FileSystem.kind(sidecar) != .missing else { return }
+    if let found = try? ArraySidecar(of: path),
+      found.provenance != nil || found.metadataSHA256 != nil
+    {
+      return
+    }
     throw DVAEError(
       .cannotCreate, file: sidecar,
       "the keys of \(path) would replace it, and it is no list of keys: choose "

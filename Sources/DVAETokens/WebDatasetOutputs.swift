@@ -41,7 +41,7 @@ final class TarOutput: PartialOutput {
   private let file: OutputFile
   private var pending: [UInt8] = []
 
-  init(_ partial: String, _ provenance: Provenance, _ journal: Journal) throws {
+  init(_ partial: String, _ provenance: Provenance?, _ journal: Journal) throws {
     file = try OutputFile(partial, emptied: journal.done == 0)
     if file.size == 0 { try add([(WebDatasetNotes.provenance, jsonLine(provenance))]) }
   }
@@ -92,7 +92,7 @@ final class FolderOutput: PartialOutput {
   private var folder: String { place.partial }
 
   init(
-    _ path: String, replacing: Bool, _ provenance: Provenance, _ journal: Journal
+    _ path: String, replacing: Bool, _ provenance: Provenance?, _ journal: Journal
   ) throws {
     place = try OutputFolder(path, of: .tokens)
     isReplacing = replacing
@@ -152,7 +152,12 @@ extension OutputFolder.Kind {
     guard FileSystem.kind(notes) == .file,
       let json = try? InputFile.contents(of: notes, limit: InputFile.settingsLimit)
     else { return false }
-    return (try? Provenance(reading: json, in: notes)) != nil
+    do {
+      _ = try Provenance.read(json, in: notes)
+      return true
+    } catch {
+      return false
+    }
   } hasFile: { folder, name in
     if [WebDatasetNotes.provenance, WebDatasetNotes.failures].contains(name) { return true }
     if name.hasByteSuffix(".tokens.npy") { return true }

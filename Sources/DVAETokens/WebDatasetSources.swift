@@ -30,7 +30,7 @@ struct TarSource: TokenSource {
     let first = try members.next()
     provenance =
       first?.name == WebDatasetNotes.provenance
-      ? try first.map { try Provenance(reading: members.bytes(of: $0), in: path) } : nil
+      ? try first.flatMap { try Provenance.read(members.bytes(of: $0), in: path) } : nil
     reader = try WebDatasetReader(path: path)
   }
 
@@ -115,7 +115,7 @@ struct FolderSource: TokenSource {
     folder = Path(path).withoutTrailingSlashes.text
     let notes = folder + "/" + WebDatasetNotes.provenance
     provenance =
-      FileSystem.kind(notes) == .file ? try Provenance(reading: Self.read(notes), in: notes) : nil
+      FileSystem.kind(notes) == .file ? try Provenance.read(Self.read(notes), in: notes) : nil
     try enter("")
   }
 

@@ -114,8 +114,9 @@ import Testing
     let range = await dvae("tokens", "convert", folder("a.npy"), "--output", folder("x-{0..2}.tar"))
     #expect(range.status == 64 && range.errors.contains("a range of names"), "\(range.errors)")
     try FileManager.default.removeItem(atPath: folder("a.npy.json"))
-    let nameless = await dvae("tokens", "convert", folder("a.npy"), "--output", folder("m.tar"))
-    #expect(nameless.status == 65 && nameless.errors.contains("which model"))
+    let nameless = await dvae(
+      "tokens", "merge", folder("other.npy"), folder("a.npy"), "--output", folder("m.tar"))
+    #expect(nameless.status == 65 && nameless.errors.contains("which model"), "\(nameless.errors)")
   }
 
   /// A key of the input is not a path of ours.

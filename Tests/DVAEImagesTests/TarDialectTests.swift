@@ -46,14 +46,16 @@ import Testing
 
   /// A link leads to a file for which other global headers count.
   @Test func globalHeadersCountForTheTargetsOfLinks() throws {
-    let one = try tarFile("a.txt", [1, 2, 3])
+    let (one, other) = (try tarFile("a.txt", [1, 2, 3]), try tarFile("b.txt", [7, 8, 9]))
     let link = try tarHeader("l.txt", kind: "1", [(157, "a.txt")])
     let (small, large) = (try pax("g", "size=1"), try pax("g", "size=2"))
     #expect(
-      try files(small + one + large + link + tarEnd) == ["a.txt [1]", "l.txt [1]"])
+      try files(small + other + one + large + link + tarEnd)
+        == ["b.txt [7]", "a.txt [1]", "l.txt [1]"])
     let symbolic = try tarHeader("l.txt", kind: "2", [(157, "a.txt")])
     #expect(
-      try files(small + symbolic + large + one + tarEnd) == ["l.txt [1, 2]", "a.txt [1, 2]"])
+      try files(small + symbolic + large + other + one + tarEnd)
+        == ["l.txt [1, 2]", "b.txt [7, 8]", "a.txt [1, 2]"])
   }
 
   @Test(arguments: ["1", "2", "3", "5", "6"]) func otherMembersMayHaveContents(

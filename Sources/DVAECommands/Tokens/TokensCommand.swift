@@ -19,6 +19,24 @@ struct TokensCommand: AsyncParsableCommand {
     ])
 }
 
+/// The grid of tokens in arrays that do not state it.
+struct GridOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The grid of an image's tokens, for .npy arrays of one row per image.",
+      valueName: "ROWSxCOLUMNS"))
+  var grid: TokenExtent.Grid?
+
+  /// Tells which part of an array was taken as a grid.
+  static func tell(
+    _ path: String, _ part: TokenReader.GuessedGrid, _ grid: [Int], _ console: Console
+  ) {
+    console.note(
+      "\(path): took \(part == .row ? "each row" : "the array") as a grid of "
+        + "\(grid[0])×\(grid[1]) tokens; --grid names another")
+  }
+}
+
 /// The size of the codebook, for files that do not state it.
 struct VocabularyOption: ParsableArguments {
   @Option(help: "Codes of the model, for files without provenance.")

@@ -10,7 +10,8 @@ struct TokensConvert: AsyncParsableCommand {
     usage: "dvae tokens convert <tokens> --output <output> [<options>]",
     discussion: """
       The form is that of the output's extension. Keys, captions, provenance and the record of failures \
-      are kept as far as the form holds them.
+      are kept as far as the form holds them. Files of other programs, which say nothing of the model, \
+      are converted too.
 
       Example:
         dvae tokens convert tokens.tar --output tokens.npy
@@ -52,6 +53,7 @@ struct TokensMergeOptions: ParsableArguments {
   @Option(name: .shortAndLong, help: "The file or folder of tokens to write.", completion: .file())
   var output: String
 
+  @OptionGroup var grid: GridOption
   @OptionGroup var interrupted: InterruptedJobOptions
   @OptionGroup var overwrite: OverwriteOption
   @OptionGroup var quiet: QuietOption
@@ -65,8 +67,10 @@ struct TokensMergeOptions: ParsableArguments {
       throw DVAEError(.usage, file: path, "expected the name of one file, found a range of names")
     }
     let format = try TokenFormat(path: path)
-    let merge = try TokenMerge(inputs, into: path, format)
-    if interrupted.resume, try overwrite.isComplete(path, merge.provenance) {
+    let merge = try TokenMerge(inputs, into: path, format, grid: grid.grid)
+    if interrupted.resume, let provenance = merge.provenance,
+      try overwrite.isComplete(path, provenance)
+    {
       console.note("\(path) is complete already")
       return console.print(path)
     }
@@ -76,6 +80,12 @@ struct TokensMergeOptions: ParsableArguments {
     let writer = try TokenWriter(
       path, format: format, provenance: merge.provenance, start: interrupted.start,
       replacingFolder: overwrite.overwrite)
+    for guess in merge.guesses { GridOption.tell(guess.path, guess.part, guess.grid, console) }
+    if merge.provenance == nil {
+      console.note(
+        "\(path): the provenance is unknown: \(inputs.count == 1 ? "the input does" : "the inputs do") "
+          + "not say which model the tokens are of")
+    }
     if merge.losesSoftTokens {
       console.note("\(path): .\(format.rawValue) holds no soft tokens, only the most likely ones")
     }
