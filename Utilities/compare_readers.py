@@ -210,7 +210,9 @@ def odd_archives():
             for index in range(randomness.randrange(1, 9)):
                 data = io.BytesIO()
                 Image.new("RGB", (9, 9), (number % 256, index, randomness.randrange(256))).save(data, "PNG")
-                whole += odd_member(index, names, data.getvalue() + b"\7" * randomness.randrange(8, 700))
+                # All of two blocks: a size that ends in another block would lead past a header.
+                data = data.getvalue().ljust(600 + randomness.randrange(8), b"\7")
+                whole += odd_member(index, names, data)
             path = pathlib.Path(folder, "a.tar")
             path.write_bytes(whole + bytes(randomness.choice([1024, 10240])))
             expected = []
@@ -218,9 +220,10 @@ def odd_archives():
                 for member in archive:
                     if (member.isreg() or member.islnk() or member.issym()) and member.name.endswith(".png"):
                         name = member.name.split("junk/")[-1]
-                        data = archive.extractfile(member).read()
-                        # A global path gives many files one name.
-                        expected.append((name.split(".")[0], data))
+                        try:
+                            expected.append((name.split(".")[0], archive.extractfile(member).read()))
+                        except KeyError:
+                            pass
             samples, errors = prepare(path, folder)
             found = []
             for sample in samples:

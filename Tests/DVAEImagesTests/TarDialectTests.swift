@@ -38,6 +38,12 @@ import Testing
     #expect(
       try files(path + pax("x", "size=2") + tarExtension("L", "long\0") + one + tarEnd)
         == ["global [1, 2]"])
+    // A global size does not move the next header.
+    let large =
+      try tarHeader("c.txt", kind: "0", [(124, "00000001130")]) + [UInt8](repeating: 7, count: 1024)
+    for header in [[], try pax("x", "comment=a")] {
+      #expect(try files(size + header + large + two + tarEnd) == ["c.txt [7]", "b.txt [4]"])
+    }
     // Git writes the commit so.
     #expect(try files(pax("g", "comment=0123456789abcdef") + one + tarEnd) == ["a.txt [1, 2, 3]"])
     #expect(try files(pax("g", "size=999999") + one + tarEnd) == ["!"])

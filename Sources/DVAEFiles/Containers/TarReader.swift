@@ -84,7 +84,7 @@ package struct TarReader: Sendable {
           globals = later
         default:
           overrides.add(try records(bytes, at: offset))
-          overrides.add(globals)
+          overrides.add(TarOverrides(path: globals.path, link: globals.link))
         }
         continue
       case "1", "2":
@@ -151,7 +151,7 @@ package struct TarReader: Sendable {
       offset = found.end
     }
     guard let pieces = map else {
-      // As in Python's `tarfile`, the next header follows the contents of the size in this one.
+      // A global size is of the contents; the next header follows the size in this one.
       let size = overrides.size ?? globals.size ?? stored
       try check(size, at: offset, header)
       return TarEntry(name: name, start: start, offset: offset, size: size, end: end)
