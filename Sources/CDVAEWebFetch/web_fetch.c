@@ -28,7 +28,8 @@ struct dvae_fetch_handle {
 struct transfer {
   const struct dvae_fetch_request *request;
   size_t count;
-  int refused;
+  /// The kind of the last address that was refused.
+  enum dvae_address_kind refused;
   int too_large;
   int stopped;
   int damaged;
@@ -90,7 +91,7 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
   (void)purpose;
   enum dvae_address_kind kind = dvae_kind_of(&address->addr);
   if (kind == FORBIDDEN || (kind == PRIVATE && !transfer->request->allow_private)) {
-    transfer->refused = 1;
+    transfer->refused = kind;
     return CURL_SOCKET_BAD;
   }
   return socket(address->family, address->socktype, address->protocol);
@@ -171,7 +172,10 @@ static int status_of(CURLcode code, const struct transfer *transfer) {
   case CURLE_UNSUPPORTED_PROTOCOL:
   case CURLE_URL_MALFORMAT: return DVAE_FETCH_BAD_ADDRESS;
   case CURLE_COULDNT_RESOLVE_HOST: return DVAE_FETCH_DNS;
-  case CURLE_COULDNT_CONNECT: return transfer->refused ? DVAE_FETCH_PRIVATE : DVAE_FETCH_CONNECTION;
+  case CURLE_COULDNT_CONNECT:
+    return transfer->refused == PRIVATE     ? DVAE_FETCH_PRIVATE
+           : transfer->refused == FORBIDDEN ? DVAE_FETCH_RESERVED
+                                            : DVAE_FETCH_CONNECTION;
   case CURLE_OPERATION_TIMEDOUT: return DVAE_FETCH_TIMEOUT;
   case CURLE_TOO_MANY_REDIRECTS: return DVAE_FETCH_REDIRECTS;
   case CURLE_FILESIZE_EXCEEDED: return DVAE_FETCH_TOO_LARGE;
@@ -299,6 +303,10 @@ int dvae_fetch(
     result->retry_after = wait > 3600 ? 3600 : (long)wait;
   if (result->message[0] == 0 && code != CURLE_OK)
     strncpy(result->message, curl_easy_strerror(code), sizeof result->message - 1);
+  if (status == DVAE_FETCH_PRIVATE)
+    strcpy(result->message, "refused: the address is of this machine or of a private network");
+  if (status == DVAE_FETCH_RESERVED)
+    strcpy(result->message, "refused: the address is link-local or reserved");
   if (transfer.damaged) strcpy(result->message, "the compressed body is damaged");
   if (status == DVAE_FETCH_ROBOTS) memcpy(result->message, transfer.tag, sizeof transfer.tag);
   if (status == DVAE_FETCH_OK && (result->http_status < 200 || result->http_status > 299))

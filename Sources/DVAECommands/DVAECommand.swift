@@ -46,17 +46,17 @@ package struct DVAECommand: AsyncParsableCommand {
   /// - Returns: the exit status; errors are printed on the console
   package static func execute(_ arguments: [String]) async -> Int32 {
     let console = Console.current
-    var type: any ParsableCommand.Type = Self.self
+    let words = CommandWords(arguments, of: Self.self)
     do {
+      if let error = words.unknownCommand { throw error }
       var command = try parseAsRoot(arguments)
-      type = Swift.type(of: command)
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {
         try command.run()
       }
     } catch {
-      return report(error, of: type, console)
+      return report(words.unknownOption(behind: error) ?? error, of: words.command, console)
     }
     guard console.outputFailed else { return ExitStatus.done }
     console.note("dvae: the results could not be written to standard output")

@@ -34,7 +34,7 @@ struct DecodeCommand: AsyncParsableCommand {
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
-  func validate() throws { try check(output: output) }
+  func validate() throws { try check(outputFolder: output) }
 
   func run() async throws {
     let console = Console.current
@@ -46,7 +46,9 @@ struct DecodeCommand: AsyncParsableCommand {
     let count = reader.extent?.count ?? reader.provenance?.inputs.count
     let vae = try model.load(only: .decoder, singlePass: count == 1)
     try warnOfOtherWeights(tokens, reader.provenance, vae, console)
-    try FileSystem.makeFolder(output)
+    // Empty only if every image failed.
+    let newFolders = try FileSystem.makeFolders(output)
+    defer { FileSystem.removeEmpty(newFolders) }
     let progress = Progress(
       "decoding", of: count, quiet: quiet.quiet, console: console)
     var names = UniqueKeys()

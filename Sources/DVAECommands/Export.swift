@@ -52,24 +52,44 @@ struct ExportCommand: AsyncParsableCommand {
   @Flag(help: "Give a decoder's statistics too: μ, then ln b (onnx, stablehlo).")
   var statistics = false
 
-  @Option(help: "Images in a batch (stablehlo).") var batch = 1
+  @Option(help: "Images in a batch (stablehlo; default: 1).") var batch: Int?
 
-  @Option(help: "Rows of pixels, a multiple of 8 (stablehlo).") var height = 256
+  @Option(help: "Rows of pixels, a multiple of 8 (stablehlo; default: 256).") var height: Int?
 
-  @Option(help: "Columns of pixels, a multiple of 8 (stablehlo).") var width = 256
+  @Option(help: "Columns of pixels, a multiple of 8 (stablehlo; default: 256).") var width: Int?
 
-  @Option(help: "The precision of activations (stablehlo).") var precision = ProgramPrecision
-    .float32
+  @Option(help: "The precision of activations (stablehlo; default: float32).")
+  var precision: ProgramPrecision?
 
-  @Option(help: "The names of the parameters (pytorch): OpenAI's or those of Hugging Face's FLAVA.")
-  var names = ModelExport.Names.official
+  @Option(
+    help:
+      "The names of the parameters (pytorch): OpenAI's or those of Hugging Face's FLAVA (default: official)."
+  )
+  var names: ModelExport.Names?
 
   @OptionGroup var overwrite: OverwriteOption
 
+  /// The options that only some formats have: the name, whether it is given, and the formats.
+  private var optionsOfFormats: [(name: String, isGiven: Bool, formats: [Format])] {
+    [
+      ("logits", logits, [.onnx, .stablehlo]), ("statistics", statistics, [.onnx, .stablehlo]),
+      ("batch", batch != nil, [.stablehlo]), ("height", height != nil, [.stablehlo]),
+      ("width", width != nil, [.stablehlo]), ("precision", precision != nil, [.stablehlo]),
+      ("names", names != nil, [.pytorch]),
+    ]
+  }
+
   func validate() throws {
     try check(output: output)
-    try check("batch", batch, atMost: 65_536)
+    for option in optionsOfFormats where option.isGiven && !option.formats.contains(format) {
+      throw ValidationError(
+        "--\(option.name) is an option of --format "
+          + "\(option.formats.map(\.rawValue).joined(separator: " and ")), not of \(format.rawValue)"
+      )
+    }
+    if let batch { try check("batch", batch, atMost: 65_536) }
     for (name, side) in [("height", height), ("width", width)] {
+      guard let side else { continue }
       try check(name, side, atMost: 65_536)
       guard side % Architecture.pixelsPerToken == 0 else {
         throw ValidationError("--\(name) must be a multiple of 8, not \(side)")
@@ -94,9 +114,10 @@ struct ExportCommand: AsyncParsableCommand {
     case .onnx: try model.writeONNX(to: output, showsLikelihood: logits || statistics)
     case .stablehlo:
       try model.writeStableHLO(
-        to: output, batch: batch, height: height, width: width, precision: Precision(precision),
+        to: output, batch: batch ?? 1, height: height ?? 256, width: width ?? 256,
+        precision: Precision(precision ?? .float32),
         showsLikelihood: logits || statistics)
-    case .pytorch: try model.writeStateDict(to: output, names: names)
+    case .pytorch: try model.writeStateDict(to: output, names: names ?? .official)
     }
     Console.current.print(output)
   }

@@ -34,7 +34,7 @@ struct ReconstructCommand: AsyncParsableCommand {
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
-  func validate() throws { try check(output: output) }
+  func validate() throws { try check(outputFolder: output) }
 
   func run() async throws {
     let console = Console.current
@@ -48,7 +48,9 @@ struct ReconstructCommand: AsyncParsableCommand {
     }
     let total = inputs.fingerprint.count
     let vae = try model.load(singlePass: total == 1)
-    try FileSystem.makeFolder(output)
+    // Empty only if every image failed.
+    let newFolders = try FileSystem.makeFolders(output)
+    defer { FileSystem.removeEmpty(newFolders) }
     let progress = Progress("reconstructing", of: total, quiet: quiet.quiet, console: console)
     var report = ReconstructionReport()
     var failures = FailureNotes(console)

@@ -129,7 +129,7 @@ struct TokenizeCommand: AsyncParsableCommand {
       Interruption.explain()
       failed += try await tokenize(rest, of: outputs.count, format, vae, console)
     }
-    try report(outputs.path, failed: failed, of: outputs.count, console)
+    try report(outputs, failed: failed, console)
   }
 
   /// Refuses a name that is taken.
@@ -139,18 +139,23 @@ struct TokenizeCommand: AsyncParsableCommand {
     try overwrite.check(path)
   }
 
-  private func report(_ path: String, failed: Int, of total: Int, _ console: Console) throws {
-    let done = total - failed
+  private func report(_ outputs: TokenizeOutputs, failed: Int, _ console: Console) throws {
+    let (total, done) = (outputs.count, outputs.count - failed)
+    let path = done > 0 || outputs.parts[0].shard != .whole ? outputs.path : nil
     if json.json {
       console.print(try reportText(Report(output: path, images: done, failed: failed)))
-    } else {
+    } else if let path {
       console.print("\(path): \(counted(done, "image"))")
     }
-    if failed > 0 { throw FinishedWithFailures(failed: failed, total: total) }
+    guard failed > 0 else { return }
+    throw FinishedWithFailures(
+      failed: failed, total: total,
+      what: "could not be done" + (path == nil ? "; nothing is written" : ""))
   }
 
   private struct Report: Encodable {
-    var output: String
+    /// nil if nothing is written.
+    var output: String?
     var images: Int
     var failed: Int
   }

@@ -40,7 +40,7 @@ public enum EvaluationProtocol: String, Sendable, Codable, CaseIterable {
 
   /// Returns the original of a photo.
   ///
-  /// - Throws: `DVAEError.tooSmall` for an image that the protocol refuses, `tooManyPixels` for a
+  /// - Throws: `DVAEError.tooSmall` for an image that the protocol refuses, `limitExceeded` for a
   ///   very narrow image that would become too large.
   public func apply(_ image: PixelImage, name: String) throws(DVAEError) -> PixelImage {
     switch self {
@@ -52,9 +52,8 @@ public enum EvaluationProtocol: String, Sendable, Codable, CaseIterable {
       let grown = side * long / short
       guard grown <= DecodingLimits.default.maximumPixels / side else {
         let wide = image.width > image.height
-        throw .tooManyPixels(
-          name: name, width: wide ? grown : side, height: wide ? side : grown,
-          limit: DecodingLimits.default.maximumPixels)
+        throw .tooLargeResized(
+          name: name, width: wide ? grown : side, height: wide ? side : grown)
       }
       let resized = image.resized(
         width: image.width == short ? side : grown, height: image.height == short ? side : grown,

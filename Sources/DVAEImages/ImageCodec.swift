@@ -45,7 +45,8 @@ package func decodeImage(
 ) throws(DVAEError) -> PixelImage {
   guard !bytes.isEmpty else { throw .empty(name: name) }
   guard let format = ImageFormat(content: bytes) else {
-    throw .notAnImage(name: name, found: ImageFormat.describe(bytes))
+    throw .notAnImage(
+      name: name, found: ImageFormat.describe(bytes), isList: ImageFormat.isList(bytes))
   }
   guard bytes.count <= limits.maximumBytes else {
     throw .tooManyBytes(name: name, bytes: bytes.count, limit: limits.maximumBytes)

@@ -16,10 +16,17 @@ extension DVAEError {
     DVAEError(.badData, code: .empty, file: name, expected: "an image", found: "an empty file")
   }
 
-  /// Returns the error of bytes that are not an image of a known format; `found` describes them.
-  package static func notAnImage(name: String, found: String) -> DVAEError {
+  /// Returns the error of bytes that are not an image of a known format.
+  ///
+  /// - Parameters:
+  ///   - name: the image's name
+  ///   - found: describes the bytes
+  ///   - isList: whether they are paths of images
+  /// - Returns: the error
+  package static func notAnImage(name: String, found: String, isList: Bool = false) -> DVAEError {
     DVAEError(
-      .badData, code: .notAnImage, file: name, expected: "a JPEG, PNG or WebP image", found: found)
+      .badData, code: .notAnImage, file: name, expected: "a JPEG, PNG or WebP image", found: found,
+      advice: isList ? "give a list of paths as '@\(name)'" : nil)
   }
 
   /// Returns the error of an unsupported variety of a known format.
@@ -54,6 +61,13 @@ extension DVAEError {
       .badData, code: .tooManyPixels, file: name,
       "its header claims \(width)×\(height) pixels, more than the limit of \(limit)",
       advice: "make the image smaller")
+  }
+
+  /// Returns the error of an image that resizing would make too large, such as a very narrow one.
+  package static func tooLargeResized(name: String, width: Int, height: Int) -> DVAEError {
+    .limitExceeded(
+      path: name, what: "resized it would have \(width)×\(height) pixels",
+      limit: DecodingLimits.default.maximumPixels)
   }
 
   /// Returns the error of an image that is smaller than required, in pixels.

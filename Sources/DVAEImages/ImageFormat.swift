@@ -31,6 +31,15 @@ public enum ImageFormat: String, Sendable, CaseIterable, CustomStringConvertible
 
   static let pngSignature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
 
+  /// Returns whether the first line of bytes is the path of an image or an archive.
+  static func isList(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    let line = bytes.prefix(4096).prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
+    guard line.count < bytes.count, let text = String(validating: line, as: UTF8.self) else {
+      return false
+    }
+    return Path(text).hasImageExtension || Path(text).isArchive
+  }
+
   /// Describes bytes that are not a known image, for an error message.
   static func describe(_ bytes: UnsafeRawBufferPointer) -> String {
     if bytes.starts(with: [0xFF, 0xD8]) || bytes.starts(with: pngSignature.prefix(4)) {

@@ -91,8 +91,7 @@ public struct Preprocessing: Sendable, Codable, Hashable {
     // The long side of a very narrow image can become arbitrarily large.
     let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
     guard !overflow && pixels <= DecodingLimits.default.maximumPixels else {
-      throw .tooManyPixels(
-        name: name, width: width, height: height, limit: DecodingLimits.default.maximumPixels)
+      throw .tooLargeResized(name: name, width: width, height: height)
     }
     func middle(_ side: Int) -> Range<Int> {
       let start = PixelImage.centerOffset(surplus: side - resolution)

@@ -16,7 +16,7 @@ struct FoundWeights {
     var official = file.tensors.map { (WeightNames.official($0.name), $0) }
     let prefixes = WeightNames.prefixes(of: official.map(\.0))
     if let prefix = prefixes.first?.text, !prefix.isEmpty || prefixes.count > 1 {
-      guard prefixes.count == 1 else { throw .severalModels(path: file.path, prefixes: prefixes) }
+      guard prefixes.count == 1 else { throw .severalModels(file, prefixes: prefixes) }
       // Other tensors of a training checkpoint do not belong to the model.
       official = official.compactMap { name, tensor in
         name.hasBytePrefix(prefix)

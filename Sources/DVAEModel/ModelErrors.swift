@@ -25,12 +25,19 @@ extension DVAEError {
   }
 
   /// Returns the error of a checkpoint with several copies of the model, such as averaged weights.
-  package static func severalModels(path: String, prefixes: Set<Key>) -> DVAEError {
+  static func severalModels(_ file: WeightsFile, prefixes: Set<Key>) -> DVAEError {
+    if file.metadata[WeightsMetadata.format]?.hasPrefix(WeightsMetadata.checkpointFormat) == true {
+      return DVAEError(
+        .badData, file: file.path, expected: "weights", found: "a checkpoint of a training run",
+        advice: "use weights.safetensors in the run's folder")
+    }
     let names = prefixes.sorted().map { $0.text.isEmpty ? "no prefix" : "'\($0.text)'" }
     return DVAEError(
-      .badData, file: path,
+      .badData, file: file.path,
       "holds several models, under \(names.prefix(8).joined(separator: ", "))",
-      advice: "save one of them alone: torch.save(checkpoint[\"…\"], \"model.pt\")")
+      advice: "save one of them alone"
+        + (file.format == .safetensors
+          ? "" : ": torch.save(checkpoint[\"…\"], \"model.pt\")"))
   }
 
   /// Returns the error of tensor shapes that fit no architecture.

@@ -23,6 +23,11 @@ struct NpySource: TokenSource {
   init(_ path: String, grid: TokenExtent.Grid? = nil) throws {
     self.path = path
     array = try NpyArray.open(path)
+    // Otherwise each image would fail in the same way.
+    guard !array.elementType.isFloatingPoint else {
+      throw DVAEError.invalidTensor(
+        path: path, tensor: "", problem: "is \(array.elementType.rawValue), expected integers")
+    }
     (count, self.grid) = try Self.layout(array.shape, grid, path)
     // Otherwise a header alone could claim any number of images.
     guard count == 0 || array.count > 0 else {
@@ -62,6 +67,13 @@ struct NpySource: TokenSource {
     }
     let side = Int(Double(tokens).squareRoot())
     let isSquare = side >= smallestSquare && side * side == tokens
+    if (1...2).contains(shape.count), side >= smallestSquare, side * side == tokens - 1 {
+      throw DVAEError(
+        .badData, file: path,
+        "rows of \(tokens) tokens are no square grids, but \(side)×\(side) are \(tokens - 1): one token of each row may be "
+          + "a language model's, such as the first",
+        advice: "remove it, or name the grid of an image")
+    }
     switch shape.count {
     case 3: return (shape[0], Array(shape.suffix(2)))
     case 2 where isSquare && shape[0] != tokens: return (shape[0], [side, side])

@@ -89,6 +89,9 @@ public final class TokenWriter {
   /// The number of failed items, including those of earlier runs.
   public var failed: Int { journal.failed }
 
+  /// Whether the output is one shard of a job.
+  var isShard: Bool { provenance?.shard != nil }
+
   /// Adds the outcome of the next item.
   ///
   /// - Throws: `badData` if the form cannot hold it, such as a grid of another size in `.npy`, and

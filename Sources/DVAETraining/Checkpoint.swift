@@ -9,9 +9,9 @@ import DVAEWeights
 /// the configuration, the update, the position in the data and two checksums: one over the tensors,
 /// one over the metadata.
 package enum Checkpoint {
-  private static let format = "swift-dvae checkpoint 2"
+  private static let format = WeightsMetadata.checkpointFormat + " 2"
   /// The format before the metadata had a checksum.
-  private static let formatWithoutMetadataChecksum = "swift-dvae checkpoint 1"
+  private static let formatWithoutMetadataChecksum = WeightsMetadata.checkpointFormat + " 1"
 
   /// Keys of the metadata.
   private enum Key {

@@ -69,6 +69,8 @@ public struct UpdateRecord: Hashable, Sendable {
 package struct ValidationRecord: Hashable, Sendable {
   /// The number of updates done.
   package var update: Int
+  /// The number of validation images.
+  package var images: Int
   /// reconstruction + β/192 · KL with the β of the update, in nats.
   package var loss: Double
   /// Mean over pixels and channels of −ln f, in nats.
@@ -81,10 +83,11 @@ package struct ValidationRecord: Hashable, Sendable {
   package var codebook: CodebookUse
 
   package init(
-    update: Int, loss: Double, reconstruction: Double, kl: Double, psnr: Double,
+    update: Int, images: Int, loss: Double, reconstruction: Double, kl: Double, psnr: Double,
     codebook: CodebookUse
   ) {
     self.update = update
+    self.images = images
     self.loss = loss
     self.reconstruction = reconstruction
     self.kl = kl

@@ -60,11 +60,13 @@ extension TrainingConfiguration {
     for (key, value) in members.sorted(by: { $0.key < $1.key }) {
       if case .object = value { continue }
       let alone = try merged(.object([key: value]))
-      if (try? decodedJSON(TrainingConfiguration.self, alone)) == nil {
+      do throws(JSONMismatch) {
+        _ = try decodedJSON(TrainingConfiguration.self, alone)
+      } catch {
         throw .configurationFile(
           path: path,
-          problem: "'\(key)' cannot be \(value.text); the config.json of a run shows what it can "
-            + "be")
+          problem: error.expected.map { "'\(error.path)' must be \($0), not \(value.text)" }
+            ?? "'\(key)' cannot be \(value.text)")
       }
     }
     return try TrainingConfiguration(reading: complete, path: path)

@@ -24,7 +24,7 @@ extension DVAEError {
       .usage, code: .settingsChanged, file: run,
       "this run was started with other settings: "
         + changes.map(\.description).joined(separator: ", "),
-      advice: "set them back to resume it, or start a new run in another folder")
+      advice: "set them back to resume it, choose another folder, or replace the run")
   }
 
   /// Returns the error of a checkpoint from which its run cannot resume.

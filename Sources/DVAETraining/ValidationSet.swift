@@ -51,8 +51,8 @@ package struct ValidationSet: Sendable {
     }
     let n = Double(max(1, images))
     let record = ValidationRecord(
-      update: state.update, loss: loss / n, reconstruction: reconstruction / n, kl: kl / n,
-      psnr: psnr / n, codebook: codebook)
+      update: state.update, images: images, loss: loss / n, reconstruction: reconstruction / n,
+      kl: kl / n, psnr: psnr / n, codebook: codebook)
     return (record, try pictures(state, &evaluator))
   }
 

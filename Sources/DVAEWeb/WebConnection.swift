@@ -117,6 +117,7 @@ package final class WebConnection: @unchecked Sendable {
       case Int32(DVAE_FETCH_BAD_ADDRESS.rawValue): ("bad-address", false)
       case Int32(DVAE_FETCH_DNS.rawValue): ("dns", false)
       case Int32(DVAE_FETCH_PRIVATE.rawValue): ("private-address", false)
+      case Int32(DVAE_FETCH_RESERVED.rawValue): ("reserved-address", false)
       case Int32(DVAE_FETCH_CONNECTION.rawValue): ("no-connection", true)
       case Int32(DVAE_FETCH_TIMEOUT.rawValue): ("timeout", true)
       case Int32(DVAE_FETCH_TLS.rawValue): ("tls", false)

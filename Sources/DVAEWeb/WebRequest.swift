@@ -96,7 +96,8 @@ package struct WebFailure: Error {
   /// Whether a server answered; nil if none was asked.
   package var isAnswered: Bool? {
     if Self.unreachable.contains(kind) { return false }
-    return ["bad-address", "private-address", "fetch-failed"].contains(kind) ? nil : true
+    let unasked = ["bad-address", "private-address", "reserved-address", "fetch-failed"]
+    return unasked.contains(kind) ? nil : true
   }
   /// The kind of a fetch that its receiver ended.
   package static let stopped = "stopped"

@@ -36,24 +36,33 @@ import Testing
   func linesAreCutToTheWidth(_ columns: Int) {
     let terminal = Terminal(columns)
     let console = terminal.console
-    for line in [long, "short", long, "β×∞"] { console.draw(line) }
+    for line in [long, "short", long, "β×∞"] { console.draw([line]) }
     // The last column stays free, because some terminals wrap there.
     #expect(terminal.lines.allSatisfy { $0.count < columns })
     #expect(terminal.texts.withLock { $0[0] } == "\r" + long.prefix(columns - 1))
   }
 
+  /// A number of which a digit is cut off would be another one.
+  @Test(arguments: [(16, 1), (17, 2), (32, 2), (33, 3), (35, 3), (36, 4)])
+  func fieldsAreWholeOrLeftOut(_ columns: Int, _ count: Int) {
+    let terminal = Terminal(columns)
+    let fields = ["10/20", "1:00 left", "loss 0.1234567", "x"]
+    terminal.console.draw(fields)
+    #expect(terminal.lines == [fields.prefix(count).joined(separator: ", ")])
+  }
+
   @Test func aWidthThatIsNotKnownCutsNothing() {
     let terminal = Terminal(nil)
-    terminal.console.draw(long)
-    #expect(terminal.lines == [long])
+    terminal.console.draw([long, "last"])
+    #expect(terminal.lines == [long + ", last"])
   }
 
   @Test func aWindowThatBecomesNarrowerIsCleared() {
     let terminal = Terminal(80)
     let console = terminal.console
-    console.draw(long)
+    console.draw([long])
     terminal.columns.withLock { $0 = 20 }
-    console.draw(long)
+    console.draw([long])
     // The old line of 79 characters wraps to four lines of 20: go up to the first.
     #expect(terminal.texts.withLock { $0[1] } == "\u{1B}[3A\r\u{1B}[J" + long.prefix(19))
     terminal.columns.withLock { $0 = 10 }

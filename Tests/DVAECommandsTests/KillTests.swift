@@ -198,6 +198,18 @@ import Testing
     #expect(server.requests[1].headers["range"] == "bytes=\(part.count)-")
   }
 
+  /// The figures are printed before the page, which may not fit on the disk.
+  @Test func figuresOutliveAFullDisk() throws {
+    let full = try run(
+      limits: "trap '' XFSZ; ulimit -f 16; exec > '\(folder("figures"))'",
+      [
+        "evaluate", Fixture.imageFiles[1], "--html", folder("q.html"), "--weights", Fixture.tiny,
+      ])
+    #expect(full.status == 74 && full.errors.contains("q.html"), "\(full.errors)")
+    #expect(String(decoding: try bytes(folder("figures")), as: UTF8.self).contains("PSNR dB"))
+    #expect(!FileManager.default.fileExists(atPath: folder("q.html")))
+  }
+
   @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
   func resultsThatCannotBeWrittenAreAFailure() throws {
     let full = try #require(FileHandle(forWritingAtPath: "/dev/full"))

@@ -39,15 +39,22 @@ import Testing
       "1000 images, each seen about 4.0 times", "- `photos-1.tar`", "- `more`", " dB |",
       "| perplexity of the codes | ", "\"code_spread\" : ",
     ] { #expect(text.contains(fact), "\(fact)") }
+    // The images that there were, not those that the settings ask for.
+    #expect(text.contains("On 1 training image of 256×256, through"), "\(text)")
+    var earlier = summary()
+    earlier.validated = RunSummary.Validation(Self.row)
+    #expect(earlier.modelCard.contains("On training images of 256×256, through"))
     // An empty line would break a table.
     #expect(!text.contains("|\n\n|"))
   }
 
+  private static let row = [
+    "update": 5.0, "loss": 1, "reconstruction": 1, "kl": 1, "psnr": 20, "used_codes": 8,
+    "perplexity": 3,
+  ]
+
   @Test func numbersThatAreNoCountsAreNoValidation() {
-    var row = [
-      "update": 5.0, "loss": 1, "reconstruction": 1, "kl": 1, "psnr": 20, "used_codes": 8,
-      "perplexity": 3,
-    ]
+    var row = Self.row
     #expect(RunSummary.Validation(row)?.update == 5)
     for (name, value) in [("used_codes", 1e30), ("update", .nan), ("update", -Double.infinity)] {
       let before = row.updateValue(value, forKey: name)

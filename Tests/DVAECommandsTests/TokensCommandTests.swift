@@ -101,7 +101,7 @@ import DVAEWeights
     // Truncated between two lines: every remaining line is intact.
     let lines = text.split(separator: "\n").prefix(2).joined(separator: "\n") + "\n"
     try DVAETestSupport.write(Array(lines.utf8), to: folder("d.jsonl"))
-    await expectProblem("d.jsonl", "1 images and 0 failures, but the job had 2 inputs")
+    await expectProblem("d.jsonl", "1 image and 0 failures, but the job had 2 inputs")
     // One bad file does not prevent the check of the next.
     try write("e.npy", Self.grids)
     let both = await dvae("tokens", "verify", folder("gone.npy"), folder("e.npy"))
@@ -122,7 +122,14 @@ import DVAEWeights
     try DVAETestSupport.write([UInt8](repeating: 0, count: 10240), to: folder("zeros.tar"))
     try FileManager.default.createDirectory(
       atPath: folder("hollow"), withIntermediateDirectories: true)
-    for name in ["empty.jsonl", "zeros.tar", "hollow"] {
+    // A job in which every image failed.
+    let provenance = Provenance(
+      weights: .init(file: "encoder.pkl", sha256: "ab"), architecture: .released,
+      preprocessing: Preprocessing(), inputs: .init(count: 1, sha256: "1"), engine: "none")
+    let writer = try TokenWriter(folder("failed.npy"), format: .npy, provenance: provenance)
+    try writer.append(TokenRecord(key: "a", .failure("no image")))
+    try writer.finish()
+    for name in ["empty.jsonl", "zeros.tar", "hollow", "failed.npy"] {
       let run = await dvae("tokens", "verify", folder(name))
       #expect(run.status == 65 && run.errors.contains("\(name): no tokens in there"), "\(run)")
     }
@@ -130,8 +137,9 @@ import DVAEWeights
 
   /// A shard without images is valid if the job has more shards than images.
   @Test func emptyShardsAreSound() async throws {
-    try write("t.jsonl", [])
-    let run = await dvae("tokens", "verify", folder("t.jsonl"))
+    try write("0.jsonl", Self.grids, shard: Shard("0/2"))
+    try write("1.jsonl", [], shard: Shard("1/2"))
+    let run = await dvae("tokens", "verify", folder("0.jsonl"), folder("1.jsonl"))
     #expect(run.status == 0, "\(run.errors)")
   }
 
@@ -317,10 +325,10 @@ import DVAEWeights
     let over = await dvae(
       "tokens", "mosaic", folder("t.npy"), "--output", folder("t.npy"), "--weights", Fixture.tiny)
     #expect(over.status == 64 && over.errors.contains(".png"))
-    for (arguments, width) in [(["--key", "k1"], 32), (["--by-use"], 16)] {
+    for (arguments, width) in [(["--key", "k1"], 32), (["--by-use", "--columns", "2"], 16)] {
       let run = await dvae(
         ["tokens", "mosaic", folder("t.npy"), "--output", out, "--weights", Fixture.tiny]
-          + ["--columns", "2", "--overwrite"] + arguments)
+          + ["--overwrite"] + arguments)
       #expect(run.status == 0, "\(run.errors)")
       let picture = try PixelImage(contentsOf: out)
       #expect(picture.width == width)

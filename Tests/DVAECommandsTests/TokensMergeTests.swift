@@ -53,6 +53,17 @@ import Testing
     return found
   }
 
+  /// A part that is not written needs no warning that it is a part.
+  @Test func aFailedMergeDoesNotWarn() async throws {
+    for part in [0, 1] {
+      try make("\(part).npy", shard: try #require(Shard(part, of: 3)))
+    }
+    let run = await dvae(
+      "tokens", "merge", folder("0.npy"), folder("1.npy"), "--output", folder("all.npy"))
+    #expect(run.status == 65 && run.errors.contains("is there twice"), "\(run.errors)")
+    #expect(!run.errors.contains("warning"), "\(run.errors)")
+  }
+
   /// Converting to every lossless form and back gives the bytes of the original file.
   @Test(arguments: names.filter { $0 != "t.safetensors" })
   func formsGiveEachOtherBack(_ name: String) async throws {

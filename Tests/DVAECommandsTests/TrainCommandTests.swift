@@ -53,6 +53,8 @@ import Testing
     #expect(model.architecture == saved.configuration.architecture)
     let training = await dvae("weights", "info", run + "/weights.safetensors")
     #expect(training.output.contains("\"preset\":\"\(preset)\""))
+    let state = await dvae("weights", "info", run + "/checkpoints/000000001.safetensors")
+    #expect(state.status == 65 && state.errors.contains("use weights.safetensors in the run's"))
     let lines = training.output.split(separator: "\n").dropFirst()
     #expect(lines.allSatisfy { $0.count <= 80 }, "\(training.output)")
   }
@@ -68,6 +70,12 @@ import Testing
     #expect(try rows("validation.csv") == [3, 6, 8])
     let saved = try #require(try RunFolder(run).latest { _ in })
     #expect(saved.update == 8 && saved.configuration.learningRate.updates == 6)
+    // Updates that are done cannot be undone, and no later run speaks of fewer.
+    let fewer = await train(["--updates", "7"])
+    #expect(fewer.status == 0 && fewer.errors.contains("asked for 7 updates, but 8 are done"))
+    let settings = try TrainingConfiguration(
+      json: Data(bytes(run + "/config.json")), path: "config.json")
+    #expect(settings.updates == 8)
     // The same command again has nothing left to do.
     let third = await train([])
     #expect(third.status == 0 && third.errors.contains("all updates are done (8 of 8)"))
@@ -164,6 +172,16 @@ import Testing
     try write(Array(#"{"updates": 1.5}"#.utf8), to: folder("u.json"))
     let fraction = await start("--config", folder("u.json"))
     #expect(fraction.status == 64 && fraction.errors.contains("1.5"), "\(fraction.errors)")
+    for (text, told) in [
+      (#"{"updates": "5"}"#, "'updates' must be a number, not '5'"),
+      (#"{"learning_rate": {"start": "x"}}"#, "'learning_rate.start' must be a number"),
+      (#"{"data": "a.tar"}"#, "'data' must be a list, not 'a.tar'"),
+      (#"{"preset": 1, "init": false}"#, "'init' must be a text, not false"),
+    ] {
+      try write(Array(text.utf8), to: folder("u.json"))
+      let result = await start("--config", folder("u.json"))
+      #expect(result.status == 64 && result.errors.contains(told), "\(result.errors)")
+    }
     let inside = await dvae(
       ["train", "--preset", "tiny", "--data", folder.path, "--output", folder("run-inside")])
     #expect(inside.status == 64 && inside.errors.contains("lies in the input folder"))

@@ -97,7 +97,7 @@ import Testing
     struct Inner: Decodable { var b: [Int] }
     struct Outer: Decodable { var a: Inner }
     for (text, path, problem) in [
-      (#"{"a": {"b": [1, "x"]}}"#, "a.b.Index 1", "must be of type Int"),
+      (#"{"a": {"b": [1, "x"]}}"#, "a.b.Index 1", "must be a number"),
       (#"{"a": {}}"#, "a", "lacks the key 'b'"), (#"{"a": null}"#, "a", "must have a value"),
       ("{}", "", "lacks the key 'a'"), ("{", "", "is damaged"),
     ] {

@@ -117,8 +117,7 @@ import Testing
     let image = Fixture.noise(width: 20, height: 20)
     for crop in [Preprocessing.CropMode.center, .stretch] {
       #expect(
-        throws: DVAEError.tooManyPixels(
-          name: "", width: 65536, height: 65536, limit: DecodingLimits.default.maximumPixels)
+        throws: DVAEError.tooLargeResized(name: "", width: 65536, height: 65536)
       ) { try Preprocessing(resolution: 65536, crop: crop, upscale: true).apply(image, name: "") }
     }
     for resolution in [-8, 0, 4, 12, 255, 1 << 40] {

@@ -162,7 +162,8 @@ import Testing
     let drops = try await prepare(paths.map { server.base + "/" + $0 } + others, quick)
     #expect(
       drops == [
-        "": 4, "not-an-image": 1, "too-many-redirects": 1, "private-address": 1, "bad-address": 3,
+        "": 4, "not-an-image": 1, "too-many-redirects": 1, "reserved-address": 1,
+        "bad-address": 3,
         "http-403": 1, "http-503": 1, "cut-connection": 1, "timeout": 1, "too-large": 2,
         "http-404": 1, "no-connection": 1, "tls": 1, "dns": 1,
       ])
@@ -177,10 +178,10 @@ import Testing
     var settings = quick
     settings.allowPrivate = false
     let port = server.base.split(separator: ":").last ?? ""
-    let addresses = ["127.0.0.1", "localhost", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]", "0"]
-      .map { "http://\($0):\(port)/" }
+    let hosts = ["127.0.0.1", "localhost", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]", "0"]
     #expect(
-      try await prepare(addresses, settings) == ["": 0, "private-address": addresses.count])
+      try await prepare(hosts.map { "http://\($0):\(port)/" }, settings)
+        == ["": 0, "private-address": 5, "reserved-address": 1])
     #expect(server.requests.isEmpty)
   }
 

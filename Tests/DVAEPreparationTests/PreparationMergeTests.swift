@@ -227,7 +227,7 @@ import Testing
   @Test func partsThatDoNotBelongTogetherAreNamed() async throws {
     let settings = try makeSources()
     let paths = try await parts(settings, of: 3, in: "part")
-    #expect(refusal([paths[2]]).contains("of 3 parts 2 are missing: 0/3, 1/3"))
+    #expect(refusal([paths[2]]).contains("expected all 3 parts, found 1, without 0/3, 1/3"))
     #expect(refusal([paths[0], paths[2], folder("nothing")]).contains("nothing"))
     let copy = folder("copy")
     try FileManager.default.copyItem(atPath: paths[1], toPath: copy)

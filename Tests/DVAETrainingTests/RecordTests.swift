@@ -12,7 +12,7 @@ import Testing
   private func record(kl: Double, _ codebook: CodebookUse, update: Int = 1_000) -> ValidationRecord
   {
     ValidationRecord(
-      update: update, loss: 0, reconstruction: 0, kl: kl, psnr: 20, codebook: codebook)
+      update: update, images: 1, loss: 0, reconstruction: 0, kl: kl, psnr: 20, codebook: codebook)
   }
 
   @Test func theUseOfCodesIsCounted() {

@@ -19,6 +19,8 @@ enum dvae_fetch_status {
   DVAE_FETCH_DNS,
   /// All addresses of the name are private, loopback or multicast.
   DVAE_FETCH_PRIVATE,
+  /// The server's address is link-local or reserved, and never allowed.
+  DVAE_FETCH_RESERVED,
   /// The connection could not be established.
   DVAE_FETCH_CONNECTION,
   /// The fetch took too long, or its bytes arrived too slowly.

@@ -108,14 +108,15 @@ struct EvaluateCommand: AsyncParsableCommand {
     if !report.images.isEmpty {
       report.summary = EvaluationSummary(report.images, codebook, vae.architecture)
     }
-    if let page, let summary = report.summary {
-      try page.write(Page(report, summary, codebook, shown).html)
-      try page.commit()
-    }
+    // Before the page, which may not fit on the disk.
     if json.json {
       console.print(try reportText(report))
     } else if let text = report.text {
       console.print(text)
+    }
+    if let page, let summary = report.summary {
+      try page.write(Page(report, summary, codebook, shown).html)
+      try page.commit()
     }
     if report.failed > 0 { throw FinishedWithFailures(failed: report.failed, total: total) }
   }

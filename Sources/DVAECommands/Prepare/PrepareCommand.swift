@@ -73,7 +73,7 @@ struct PrepareCommand: AsyncParsableCommand {
   @OptionGroup var quiet: QuietOption
 
   func validate() throws {
-    try check(output: output)
+    try check(outputFolder: output)
     try check("samples-per-shard", samplesPerShard, atMost: 10_000_000)
     if let threads { try check("threads", threads, atMost: 1024) }
     if let limit { try check("limit", limit, atMost: .max) }
@@ -213,10 +213,11 @@ struct PreparationReport: Encodable {
   }
 
   func lines(_ funnel: Funnel) -> [String] {
-    var lines = ["\(output): \(samples) of \(rows) pairs"]
+    var lines = ["\(output): \(samples) of \(counted(rows, "pair"))"]
     for stage in funnel.stages {
       for reason in stage.drops where reason.count > 0 {
-        lines.append("  \(reason.count) \(reason.reason)")
+        let options = DVAEError.Code(rawValue: reason.reason).options
+        lines.append("  \(reason.count) \(reason.reason)\(options)")
       }
     }
     return lines

@@ -61,20 +61,25 @@ package final class Console: Sendable {
     }
   }
 
-  /// Replaces the last drawn line, truncated to the terminal's width; an empty line clears it.
-  package func draw(_ line: String) {
-    state.withLock { draw(line, &$0) }
+  /// Replaces the last drawn line by as many fields as fit into the terminal's width, the first of them truncated if need
+  /// be; no fields clear it.
+  package func draw(_ fields: [String]) {
+    state.withLock { draw(fields, &$0) }
   }
 
   private func clear(_ state: inout State) {
-    if state.drawn > 0 { draw("", &state) }
+    if state.drawn > 0 { draw([], &state) }
   }
 
   /// The width is read each time, because a window can be resized during a job.
-  private func draw(_ line: String, _ state: inout State) {
+  private func draw(_ fields: [String], _ state: inout State) {
     let columns = max(1, columns() ?? .max)
     // Some terminals wrap after writing the last column.
-    let line = line.prefix(columns - 1)
+    var line = (fields.first ?? "").prefix(columns - 1)
+    for field in fields.dropFirst() {
+      guard line.count + 2 + field.count < columns else { break }
+      line += ", " + field
+    }
     var text = "\r"
     if state.drawn > columns {
       // The window is narrower now and the last line wraps: go up to its start and clear all.

@@ -60,15 +60,20 @@ struct FinishedWithFailures: Error, CustomStringConvertible {
 
 extension DVAEError {
   /// The printed line: the description, with the options or the command in its advice.
+  var line: String { description + code.options }
+}
+
+extension DVAEError.Code {
+  /// The options or the command that help with an error, in parentheses; empty if there are none.
   ///
-  /// The library does not know them.
-  var line: String {
-    switch code {
-    case .exists, .settingsChanged: description + " (--overwrite)"
-    case .unfinished: description + " (--resume, --restart)"
-    case .startOver: description + " (--restart)"
-    case .notDownloaded: description + " (dvae weights download)"
-    default: description
-    }
-  }
+  /// The library does not know them. The reason for which `dvae prepare` drops a pair is a code.
+  var options: String { Self.options[self].map { " (\($0))" } ?? "" }
+
+  private static let options: [Self: String] = [
+    .exists: "--overwrite", .settingsChanged: "--overwrite", .unfinished: "--resume, --restart",
+    .startOver: "--restart", .notDownloaded: "dvae weights download",
+    .tooManyPixels: "--max-pixels", Self(rawValue: "too-large"): "--max-bytes",
+    Self(rawValue: "missing-file"): "--images",
+    Self(rawValue: "private-address"): "--allow-private-addresses",
+  ]
 }

@@ -1,5 +1,6 @@
 public import ArgumentParser
 import DVAECPUEngine
+import DVAEFiles
 package import DVAEKit
 import DVAEModel
 package import DVAEImages
@@ -142,6 +143,19 @@ func check(output path: String) throws {
   if path == "-" {
     throw ValidationError("--output: '-' is no file; './-' is one of that name")
   }
+}
+
+/// Refuses an output folder with the extension of a file, unless there is such a folder.
+func check(outputFolder path: String) throws {
+  try check(output: path)
+  let name = Path(path)
+  let isOfFile =
+    name.hasImageExtension || name.hasOtherImageExtension || name.isArchive
+    || (try? TokenFormat(path: path)).map { $0 != .folder } == true
+  guard isOfFile, FileSystem.kind(path) != .folder else { return }
+  throw ValidationError(
+    "--output names a folder here, but '\(path)' has the extension of a file; try '\(name.withoutExtension)'"
+  )
 }
 
 /// Refuses a number below 1 or implausibly large.

@@ -51,6 +51,7 @@ package final class Progress: Sendable {
     self.unit = unit
     self.quiet = quiet
     state = Mutex(State(first: done, done: done, shown: .now - Self.redraw))
+    if console.isTerminal, !quiet { Interruption.endLine() }
   }
 
   /// Sets the count.
@@ -58,23 +59,29 @@ package final class Progress: Sendable {
     guard !quiet else { return }
     let now = ContinuousClock.now
     let pause = console.isTerminal ? Self.redraw : Self.plainLine
-    let line: String? = state.withLock { state in
+    let fields: [String]? = state.withLock { state in
       state.done = done
       guard now - state.shown >= pause else { return nil }
       state.shown = now
-      return text(state, of: total ?? self.total, now)
+      return self.fields(state, of: total ?? self.total, now)
     }
-    guard let line else { return }
-    if console.isTerminal { console.draw(line) } else { console.note(line) }
+    guard let fields else { return }
+    if console.isTerminal {
+      console.draw(fields)
+    } else {
+      console.note(fields.joined(separator: ", "))
+    }
   }
 
   /// Clears the line at the end of the job.
   package func finish() {
     guard !quiet, console.isTerminal else { return }
-    console.draw("")
+    console.draw([])
   }
 
-  private func text(_ state: State, of total: Int?, _ now: ContinuousClock.Instant) -> String {
+  private func fields(
+    _ state: State, of total: Int?, _ now: ContinuousClock.Instant
+  ) -> [String] {
     let seconds = (now - start) / .seconds(1)
     let rate = seconds > 0 ? Double(state.done - state.first) / seconds : 0
     var line = "\(what) \(amount(state.done))"
@@ -84,12 +91,15 @@ package final class Progress: Sendable {
         line += Numbers.aligned("\(Int(100 * Double(state.done) / Double(total)))", 4) + "%"
       }
     }
+    var fields = [line]
     if rate > 0 {
-      line +=
-        unit == .bytes ? ", \(amount(Int(rate)))/s" : ", \(Numbers.fixed(rate, 2)) \(unit)/s"
-      if let total { line += ", \(Numbers.clock(seconds: Double(total - state.done) / rate)) left" }
+      fields.append(
+        unit == .bytes ? "\(amount(Int(rate)))/s" : "\(Numbers.fixed(rate, 2)) \(unit)/s")
+      if let total {
+        fields.append("\(Numbers.clock(seconds: Double(total - state.done) / rate)) left")
+      }
     }
-    return line
+    return fields
   }
 
   private func amount(_ count: Int) -> String {

@@ -35,4 +35,17 @@ enum Interruption {
       raise(SIGINT)
     }
   }
+
+  /// From now on, an interruption ends the drawn line before it ends the program, unless it does more already.
+  static func endLine() {
+    let previous = signal(SIGINT) { _ in
+      Signals.write("\n")
+      signal(SIGINT, SIG_DFL)
+      raise(SIGINT)
+    }
+    guard unsafeBitCast(previous, to: Int.self) != unsafeBitCast(SIG_DFL, to: Int.self) else {
+      return
+    }
+    signal(SIGINT, previous)
+  }
 }

@@ -88,14 +88,14 @@ struct TokenVerification: Encodable {
 
   private mutating func compareCount(_ failures: Int) {
     guard problems.isEmpty else { return }
-    guard let expected = provenance?.inputs.count else {
-      if images + failures == 0 { add("\(path): no tokens in there") }
-      return
+    let found = "\(counted(images, "image")) and \(counted(failures, "failure"))"
+    if let expected = provenance?.inputs.count, images + failures != expected {
+      add("\(path): holds \(found), but the job had \(counted(expected, "input"))")
+    } else if images == 0, provenance?.shard == nil {
+      add(
+        "\(path): no tokens in there"
+          + (failures > 0 ? ", only \(counted(failures, "failure"))" : ""))
     }
-    guard images + failures != expected else { return }
-    add(
-      "\(path): holds \(images) images and \(failures) failures, but the job had \(expected) inputs"
-    )
   }
 
   // An error that stops the reading is reported by several readers; keep it once.

@@ -89,13 +89,6 @@ struct TokensMergeOptions: ParsableArguments {
     if merge.losesSoftTokens {
       console.note("\(path): .\(format.rawValue) holds no soft tokens, only the most likely ones")
     }
-    if merge.missing.count > 0 {
-      let first = merge.missing.first
-      console.note(
-        "dvae: warning: \(path) is only a part of its job, without \(counted(merge.missing.count, "shard")): "
-          + first.map(\.description).joined(separator: ", ")
-          + (merge.missing.count > first.count ? ", …" : ""))
-    }
     let progress = Progress("writing", of: merge.count, quiet: quiet.quiet, console: console)
     defer { progress.finish() }
     var (failures, failed, total) = (FailureNotes(console), 0, 0)
@@ -116,6 +109,13 @@ struct TokensMergeOptions: ParsableArguments {
       console.note(
         "\(path): .\(format.rawValue) holds no captions or descriptions; \(counted(undescribed, "image")) had some"
       )
+    }
+    if merge.missing.count > 0 {
+      let first = merge.missing.first
+      console.note(
+        "dvae: warning: \(path) is only a part of its job, without \(counted(merge.missing.count, "shard")): "
+          + first.map(\.description).joined(separator: ", ")
+          + (merge.missing.count > first.count ? ", …" : ""))
     }
     console.print(path)
     if failed > 0 { throw FinishedWithFailures(failed: failed, total: total) }

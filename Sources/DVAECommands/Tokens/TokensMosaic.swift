@@ -53,6 +53,9 @@ struct TokensMosaic: AsyncParsableCommand {
     guard key == nil || !byUse else {
       throw ValidationError("--key and --by-use exclude each other")
     }
+    guard columns == nil || tokens == nil || byUse else {
+      throw ValidationError("--columns is for rows of codes; with tokens it needs --by-use")
+    }
   }
 
   func run() async throws {

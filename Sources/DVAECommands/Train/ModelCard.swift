@@ -111,7 +111,7 @@ extension RunSummary {
       ? ("validation", "")
       : ("training", " The run had no other images, so these figures are better than on new ones.")
     return """
-      On \(configuration.validationImages) \(kind) images of \
+      On \(validated.images.map { counted($0, "\(kind) image") } ?? "\(kind) images") of \
       \(configuration.validationResolution)×\(configuration.validationResolution), through hard \
       tokens, after update \(validated.update):\(caution)
 

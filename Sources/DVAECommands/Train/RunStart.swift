@@ -60,6 +60,12 @@ extension TrainCommand {
       data: data, validation: validation, initialWeights: options.initialWeights)
     try configuration.checkResumes(saved.configuration, run: output)
     try configuration.validate()
+    if configuration.updates < saved.update {
+      note(
+        "\(output): asked for \(counted(configuration.updates, "update")), but \(saved.update) are done: "
+          + "the run ends with these")
+      configuration.updates = saved.update
+    }
     try configuration.checkShares(among: processes)
     return RunStart(folder: folder, configuration: configuration, saved: saved)
   }

@@ -7,6 +7,8 @@ package struct RunSummary {
   /// The measures of the averaged model on the validation images.
   package struct Validation: Encodable {
     package let update: Int
+    /// The number of images; nil if an earlier run of the program validated.
+    let images: Int?
     let loss: Double
     let reconstruction: Double
     let kl: Double
@@ -17,6 +19,7 @@ package struct RunSummary {
     /// Takes the values of a validation.
     package init(_ record: ValidationRecord) {
       update = record.update
+      images = record.images
       loss = record.loss
       reconstruction = record.reconstruction
       kl = record.kl
@@ -33,6 +36,7 @@ package struct RunSummary {
         let perplexity = row["perplexity"]
       else { return nil }
       self.update = update
+      images = nil
       self.loss = loss
       self.reconstruction = reconstruction
       self.kl = kl

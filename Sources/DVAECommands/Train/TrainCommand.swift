@@ -76,7 +76,7 @@ struct TrainCommand: AsyncParsableCommand {
   @OptionGroup var quiet: QuietOption
 
   func validate() throws {
-    if let output { try check(output: output) }
+    if let output { try check(outputFolder: output) }
     if output == nil, !printConfig { throw ValidationError("--output must name the run's folder") }
     if let threads { try check("threads", threads, atMost: CPUEngine.mostThreads) }
     try check("data-threads", dataThreads, atMost: 1024)

@@ -73,13 +73,13 @@ struct TrainingReporter: TrainingObserver {
     }
     shown = now
     if !console.isTerminal {
-      console.note(line(record))
+      console.note(fields(record).joined(separator: ", "))
     } else if isLast {
       console.note(
         "update \(record.update): loss \(Numbers.fixed(record.loss, 4)), reconstruction "
           + "\(Numbers.fixed(record.reconstruction, 4)), KL \(Numbers.fixed(record.kl, 3)) nats")
     } else {
-      console.draw(line(record))
+      console.draw(fields(record))
     }
   }
 
@@ -119,7 +119,7 @@ struct TrainingReporter: TrainingObserver {
   /// Updates the pages, if there is something new, and clears the line.
   mutating func finish() throws {
     if summary.update > first { try writePages() }
-    if !quiet, console.isTerminal { console.draw("") }
+    if !quiet, console.isTerminal { console.draw([]) }
   }
 
   /// Only the first pictures and the latest are shown.
@@ -140,10 +140,10 @@ struct TrainingReporter: TrainingObserver {
     schedule.wrote(at: .now)
   }
 
-  /// Returns the progress line, most important numbers first, because narrow terminals truncate it.
-  private func line(_ record: UpdateRecord) -> String {
+  /// Returns the fields of the progress line, the most important first, because only these fit into a narrow terminal.
+  private func fields(_ record: UpdateRecord) -> [String] {
     let left = Double(configuration.updates - record.update) * pace.seconds
-    let parts = [
+    return [
       "\(record.update)/\(configuration.updates)", "\(Numbers.clock(seconds: left)) left",
       "loss \(Numbers.fixed(record.loss, 4))",
       "\(Numbers.fixed(Double(record.images) / pace.seconds, 2)) images/s",
@@ -154,7 +154,6 @@ struct TrainingReporter: TrainingObserver {
       "gradient \(Numbers.fixed(record.gradientNorm, 3))",
       "\(Numbers.percent(pace.waiting / pace.seconds)) waiting for data",
     ]
-    return parts.joined(separator: ", ")
   }
 }
 

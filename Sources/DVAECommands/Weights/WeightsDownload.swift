@@ -34,7 +34,7 @@ struct WeightsDownload: AsyncParsableCommand {
   @OptionGroup var quiet: QuietOption
 
   func validate() throws {
-    if let output { try DVAECommands.check(output: output) }
+    if let output { try DVAECommands.check(outputFolder: output) }
     guard ["http://", "https://"].contains(where: baseURL.lowercased().hasPrefix),
       !WebConnection.host(of: baseURL).isEmpty
     else { throw ValidationError("--base-url: '\(baseURL)' is no http or https address") }

@@ -106,7 +106,9 @@ public struct DVAEError: Error, Sendable {
 extension DVAEError: CustomStringConvertible, LocalizedError {
   /// One line: the file, the problem, the remedy.
   public var description: String {
-    oneLine((file.map { $0 + ": " } ?? "") + problem + (advice.map { "; " + $0 } ?? ""))
+    oneLine(
+      (file.map { ($0.isEmpty ? "''" : $0) + ": " } ?? "") + problem
+        + (advice.map { "; " + $0 } ?? ""))
   }
 
   /// The same as `description`.

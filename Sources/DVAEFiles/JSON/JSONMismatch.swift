@@ -2,13 +2,18 @@
 package struct JSONMismatch: Error, CustomStringConvertible {
   /// The path of the value, keys joined by periods; empty for the whole text.
   package let path: String
+  /// The kind of value that there must be, such as `a number`; nil if the problem is another.
+  package let expected: String?
   /// The problem, for people.
   package let description: String
 
   init(_ error: any Error) {
+    var expected: String?
+    if case .typeMismatch(let type, _)? = error as? DecodingError { expected = Self.noun(type) }
+    self.expected = expected
     let (context, problem): (DecodingError.Context?, String) =
       switch error as? DecodingError {
-      case .typeMismatch(let type, let context)?: (context, "must be of type \(type)")
+      case .typeMismatch(let type, let context)?: (context, "must be \(Self.noun(type))")
       case .valueNotFound(_, let context)?: (context, "must have a value")
       case .keyNotFound(let key, let context)?: (context, "lacks the key '\(key.stringValue)'")
       case .dataCorrupted(let context)?: (context, "is damaged: \(context.debugDescription)")
@@ -16,6 +21,17 @@ package struct JSONMismatch: Error, CustomStringConvertible {
       }
     path = context.map { $0.codingPath.map(\.stringValue).joined(separator: ".") } ?? ""
     description = "\(path.isEmpty ? "the file" : "'\(path)'") \(problem)"
+  }
+
+  /// Returns the kind of JSON value that a type is read from.
+  private static func noun(_ type: any Any.Type) -> String {
+    switch type {
+    case is any Numeric.Type: "a number"
+    case is String.Type: "a text"
+    case is Bool.Type: "true or false"
+    case is [Any].Type: "a list"
+    default: "an object"
+    }
   }
 
   /// Returns whether the value belongs to a key, or to one below it.

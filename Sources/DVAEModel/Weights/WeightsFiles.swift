@@ -96,6 +96,8 @@ package enum WeightsMetadata {
   package static let format = "format"
   /// The format of this version.
   package static let currentFormat = "dvae.weights/1"
+  /// The beginning of the format of a training run's checkpoints.
+  package static let checkpointFormat = "swift-dvae checkpoint"
   /// The architecture as JSON.
   package static let architecture = "architecture"
   /// The training of the weights, as JSON: recipe and number of updates.

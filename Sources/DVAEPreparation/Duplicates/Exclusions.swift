@@ -10,22 +10,26 @@ import Foundation
 extension Preparation {
   /// Reads the lists and images to exclude.
   ///
-  /// - Throws: if one cannot be read, because skipping a list would admit its images
+  /// - Throws: if one cannot be read or names no image, because skipping a list would admit its images
   func exclude(from duplicates: inout Duplicates) async throws {
     for path in settings.excluded {
-      if Path(path).fileExtension == "jsonl" || Path(path).fileExtension == "txt" {
-        try excludeList(path, &duplicates)
-      } else {
-        try await excludeImages(path, &duplicates)
+      let isList = ["jsonl", "txt"].contains(Path(path).fileExtension)
+      let count =
+        try isList
+        ? excludeList(path, &duplicates) : await excludeImages(path, &duplicates)
+      guard count > 0 else {
+        throw DVAEError(
+          .missing, file: path, isList ? "no image is listed there" : "no image in there",
+          advice: "leave it out, or name the images that it was to exclude")
       }
     }
   }
 
   /// Reads `samples.jsonl` of a run, or lines that begin with a SHA-256, as `sha256sum` prints
-  /// them.
-  private func excludeList(_ path: String, _ duplicates: inout Duplicates) throws {
+  /// them; returns their number.
+  private func excludeList(_ path: String, _ duplicates: inout Duplicates) throws -> Int {
     var lines = try ByteSource(path: path).lines()
-    var number = 0
+    var (number, count) = (0, 0)
     while let line = try lines.next() {
       number += 1
       if line.isEmpty { continue }
@@ -37,10 +41,13 @@ extension Preparation {
         throw DVAEError(
           .badData, file: "\(path):\(number)", "expected a SHA-256 or a line of samples.jsonl")
       }
+      count += 1
     }
+    return count
   }
 
-  private func excludeImages(_ path: String, _ duplicates: inout Duplicates) async throws {
+  /// Reads images, or the list of a run's folder; returns their number.
+  private func excludeImages(_ path: String, _ duplicates: inout Duplicates) async throws -> Int {
     let index = path + "/samples.jsonl"
     if FileSystem.kind(index) == .file { return try excludeList(index, &duplicates) }
     var inputs = try ImageInputs([path])
@@ -58,9 +65,12 @@ extension Preparation {
         return .failure(error)
       }
     }
+    var count = 0
     for try await result in fingerprints {
       let fingerprint = try result.get()
       _ = duplicates.exclude(sha256: fingerprint.sha256, perceptual: fingerprint.perceptual)
+      count += 1
     }
+    return count
   }
 }

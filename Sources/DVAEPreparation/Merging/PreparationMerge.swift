@@ -29,9 +29,9 @@ package struct PreparationMerge {
     guard missing.isEmpty else {
       let named = missing.prefix(10).map { "\($0)/\(first.shard.count)" }
       throw DVAEError(
-        .usage,
-        "of \(first.shard.count) parts \(first.shard.count - given.count) are missing: "
-          + named.joined(separator: ", ") + (given.count + 10 < first.shard.count ? ", …" : ""))
+        .usage, expected: "all \(first.shard.count) parts",
+        found: "\(given.count), without " + named.joined(separator: ", ")
+          + (given.count + 10 < first.shard.count ? ", …" : ""))
     }
     settings = first.settings
     var funnel = Funnel([

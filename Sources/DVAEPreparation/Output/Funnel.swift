@@ -147,7 +147,9 @@ extension Funnel {
     let drops = drops.filter { $0.count > 0 }
     guard let most = drops.max(by: { $0.count < $1.count }) else { return nil }
     let counts = drops.map { "\($0.count) \($0.reason)" }.joined(separator: ", ")
-    return DVAEError(kind, "\(problem) (\(counts)): \(most.described)", advice: advice)
+    return DVAEError(
+      kind, code: DVAEError.Code(rawValue: most.reason),
+      "\(problem) (\(counts)): \(most.described)", advice: advice)
   }
 
   /// Returns the error of a job that yields no sample because nothing in its sources could be read;

@@ -82,7 +82,8 @@ final class PreparationOutput {
 
   /// Refuses an unfinished folder that no job has made: each has a state before it has samples.
   private static func checkIsOwn(_ folder: String) throws(DVAEError) {
-    let names = try FileSystem.names(in: folder)
+    // A job can be killed while it writes its first state.
+    let names = try FileSystem.names(in: folder).filter { $0 != ".state.json.partial" }
     guard !names.contains("state.json"),
       let file = names.first(where: {
         FileSystem.size(folder + "/" + $0) != 0 && !FileSystem.isClutter(folder + "/" + $0)

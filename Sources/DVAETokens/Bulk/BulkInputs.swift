@@ -114,7 +114,7 @@ public struct BulkInputs: Sendable {
   ///   in a folder that it would replace, and for an archive in a folder that is searched.
   package func refuse(output path: String, of format: TokenFormat) throws(DVAEError) {
     for file in format.files(path) { try refuse(output: file) }
-    if format == .tar { try refuse(outputFolder: Path(path).folder.text) }
+    if format == .tar { try refuse(outputFolder: Path(path).folder.text, of: path) }
     try TokenWriter.refuse(inputs: files, output: path, format)
   }
 
@@ -129,11 +129,14 @@ public struct BulkInputs: Sendable {
 
   /// Refuses a folder for images if they would become inputs of this job or of the next.
   ///
+  /// - Parameters:
+  ///   - path: the folder
+  ///   - output: the output in it that the error names; nil for the folder
   /// - Throws: `usage` if the folder is one that arguments and lists name, or lies in one.
-  package func refuse(outputFolder path: String) throws(DVAEError) {
+  package func refuse(outputFolder path: String, of output: String? = nil) throws(DVAEError) {
     if let input = FileIdentity.above(path).compactMap({ folders[$0] }).first {
       throw DVAEError(
-        .usage, file: path.isEmpty ? "." : path,
+        .usage, file: output ?? (path.isEmpty ? "." : path),
         "lies in the input folder \(input), so that outputs would "
           + "become inputs: choose another")
     }

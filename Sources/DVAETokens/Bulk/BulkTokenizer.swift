@@ -44,6 +44,9 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
 
   /// Tokenizes the items that the writer does not have yet, and finishes the output.
   ///
+  /// If all items fail, no output is left, so that the corrected job finds its name free; but a shard may be empty,
+  /// because the others would otherwise lack one.
+  ///
   /// - Parameters:
   ///   - inputs: the job
   ///   - writer: for the same job
@@ -80,6 +83,9 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
       // The items so far are kept; the error that ended the job is the one to tell.
       try? writer.commit()
       throw error
+    }
+    if !writer.isShard, writer.failed > 0, writer.failed == state.done {
+      return try writer.discard()
     }
     try writer.finish()
   }

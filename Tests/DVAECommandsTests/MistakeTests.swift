@@ -1,0 +1,205 @@
+import DVAEFiles
+import DVAEImages
+import DVAEKit
+import DVAETestSupport
+import Foundation
+import Testing
+
+/// Mistakes on the command line, whose messages name the mistake and leave nothing behind.
+@Suite struct MistakeTests {
+  let folder = TemporaryFolder()
+
+  private static let tiny = ["--weights", Fixture.tiny, "--quiet"]
+
+  /// The names in the folder.
+  private var names: [String] {
+    get throws { try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() }
+  }
+
+  @Test(arguments: [
+    ("tokenise photos", "no command 'tokenise'; did you mean 'tokenize'?"),
+    ("tokens infos", "no command 'tokens infos'; did you mean 'tokens info'?"),
+    ("help tokens mrege", "no command 'tokens mrege'; did you mean 'tokens merge'?"),
+    ("eval photos", "no command 'eval'; did you mean 'evaluate'?"),
+    ("help foo", "no command 'foo'; the commands are tokenize, decode,"),
+    ("weights foo", "no command 'weights foo'; the commands are "),
+    ("tokenize photos --outptu t.npy", "unknown option '--outptu'; did you mean '--output'?"),
+    ("train --data x --ouput=y", "unknown option '--ouput'; did you mean '--output'?"),
+    ("decode t.npy -q --output x --nothing-like-it", "unknown option '--nothing-like-it'\n"),
+    ("tokenize -dash.png", "unknown option '-dash.png'"),
+  ])
+  func unknownWordsAreNamed(_ line: String, _ told: String) async {
+    let run = await dvae(line.split(separator: " ").map(String.init))
+    #expect(run.status == 64 && run.errors.hasPrefix("Error: \(told)"), "\(run)")
+    #expect(run.errors.contains("Usage: dvae") && run.output.isEmpty, "\(run)")
+  }
+
+  @Test(arguments: [
+    "help", "help tokenize", "help tokens merge", "tokenize -h", "tokens merge -qh", "tokens",
+    "tokenize --outptu x --help", "--version", "tokenize --generate-completion-script bash",
+  ])
+  func knownWordsAreNotRefused(_ line: String) async {
+    let run = await dvae(line.split(separator: " ").map(String.init))
+    #expect(run.status == 0 && run.errors.isEmpty, "\(run)")
+  }
+
+  @Test(arguments: [
+    ["tokenize", "", "--output", "t.npy"], ["evaluate", ""], ["weights", "info", ""],
+    ["decode", "", "--output", "x"], ["tokens", "info", ""], ["prepare", "", "--output", "x"],
+  ])
+  func emptyNamesAreVisible(_ arguments: [String]) async {
+    let run = await dvae(arguments)
+    #expect(run.status == 66 && run.errors.contains("dvae: '': no such file"), "\(run.errors)")
+  }
+
+  @Test(arguments: [
+    ["reconstruct", "x.png", "--output", "rec1.png"], ["decode", "t.npy", "--output", "one.JPG"],
+    ["decode", "t.npy", "--output", "t.npy"],
+    ["train", "--data", "x", "--output", "m.safetensors"],
+    ["weights", "download", "--output", "w.tar"],
+  ])
+  func outputFoldersAreNotCalledLikeFiles(_ arguments: [String]) async {
+    let run = await dvae(arguments)
+    #expect(run.status == 64 && run.errors.contains("has the extension of a file"), "\(run.errors)")
+    #expect(!FileManager.default.fileExists(atPath: arguments[arguments.count - 1]))
+  }
+
+  @Test func aFolderThatIsCalledLikeAFileCanBeGiven() async throws {
+    try FileManager.default.createDirectory(
+      atPath: folder("p.png"), withIntermediateDirectories: true)
+    let run = await dvae(
+      ["reconstruct", Fixture.imageFiles[0], "--output", folder("p.png")] + Self.tiny)
+    #expect(run.status == 0, "\(run.errors)")
+  }
+
+  /// A wrong setting makes every image fail; the corrected command finds the name free.
+  @Test(arguments: ["t.npy", "t.tar", "t.jsonl", "t"], [[], ["--restart"]])
+  func aJobWithoutResultLeavesNothing(_ name: String, _ more: [String]) async throws {
+    let job = ["tokenize", Fixture.images, "--output", folder(name)] + Self.tiny
+    let run = await dvae(job + ["--resolution", "1024"] + more)
+    #expect(run.status == 65 && run.output.isEmpty, "\(run)")
+    #expect(run.errors.contains("dvae: 3 of 3 could not be done; nothing is written"))
+    #expect(try names == [])
+    #expect(await dvae(job + ["--resolution", "16"]).status == 0)
+    let again = await dvae(job + ["--resolution", "1024", "--overwrite", "--json"])
+    #expect(again.status == 65 && again.output == "{\"failed\":3,\"images\":0}\n", "\(again)")
+    let kept = try TokenReader(contentsOf: folder(name))
+    #expect(kept.provenance?.preprocessing.resolution == 16)
+  }
+
+  /// A shard without images is a part of the whole; the others could otherwise not be joined.
+  @Test func aShardMayBeEmpty() async throws {
+    try write(Array("no image".utf8), to: folder("in/a.png"))
+    try write(bytes(Fixture.imageFiles[1]), to: folder("in/b.png"))
+    for (part, status) in [("0/2", 65), ("1/2", 0)] as [(String, Int32)] {
+      let run = await dvae(
+        ["tokenize", folder("in"), "--output", folder("t.jsonl"), "--shard", part] + Self.tiny)
+      #expect(run.status == status, "\(run.errors)")
+    }
+    let parts = [0, 1].map { folder("t-\($0)-of-2.jsonl") }
+    let verified = await dvae(["tokens", "verify"] + parts)
+    #expect(verified.status == 0, "\(verified.errors)")
+  }
+
+  @Test func aListIsGivenWithItsMark() async throws {
+    try write(Array("a.jpg\nb.jpg\n".utf8), to: folder("list.txt"))
+    let run = await dvae(
+      ["tokenize", folder("list.txt"), "--output", folder("t.npy")] + Self.tiny)
+    #expect(run.status == 65 && run.errors.contains("'@\(folder("list.txt"))'"), "\(run.errors)")
+    try write(Array("Dear diary,\nb.jpg\n".utf8), to: folder("list.txt"))
+    let other = await dvae(
+      ["tokenize", folder("list.txt"), "--output", folder("t.npy")] + Self.tiny)
+    #expect(other.status == 65 && !other.errors.contains("'@"), "\(other.errors)")
+  }
+
+  @Test func theOutputInAnInputFolderIsNamed() async throws {
+    try write(bytes(Fixture.imageFiles[1]), to: folder("b.png"))
+    let run = await dvae(["tokenize", folder.path, "--output", folder("t.tar")] + Self.tiny)
+    #expect(run.status == 64, "\(run.errors)")
+    #expect(run.errors.contains("\(folder("t.tar")): lies in the input folder \(folder.path)"))
+  }
+
+  /// An array that cannot hold tokens fails once, before there is a folder.
+  @Test func anArrayOfTheWrongTypeFailsOnce() async throws {
+    try write(
+      NpyArray.encoded([Float](repeating: 1, count: 12), shape: [3, 2, 2]), to: folder("f.npy"))
+    let run = await dvae(["decode", folder("f.npy"), "--output", folder("p")] + Self.tiny)
+    #expect(run.status == 65 && run.errors.split(separator: "\n").count == 1, "\(run.errors)")
+    #expect(run.errors.contains("f.npy: the array is float32, expected integers"))
+    #expect(try names == ["f.npy"])
+  }
+
+  @Test func aFolderOfNoPicturesIsNotLeft() async throws {
+    try write(
+      NpyArray.encoded([UInt16](repeating: 9000, count: 4), shape: [1, 2, 2]), to: folder("t.npy"))
+    #expect(
+      await dvae(["decode", folder("t.npy"), "--output", folder("a/b")] + Self.tiny).status == 65)
+    try write(Array("no image".utf8), to: folder("x.png"))
+    #expect(
+      await dvae(["reconstruct", folder("x.png"), "--output", folder("r")] + Self.tiny).status == 65
+    )
+    #expect(try names == ["t.npy", "x.png"])
+  }
+
+  /// Rows of a language model with its begin token are no grids.
+  @Test(arguments: [[4, 197], [4, 1025], [1025]])
+  func aTokenTooManyIsTold(_ shape: [Int]) async throws {
+    let tokens = [UInt16](repeating: 1, count: shape.reduce(1, *))
+    try write(NpyArray.encoded(tokens, shape: shape), to: folder("t.npy"))
+    let decode = ["decode", folder("t.npy"), "--output", folder("p")] + Self.tiny
+    let run = await dvae(decode)
+    let side = shape.last == 197 ? 14 : 32
+    #expect(
+      run.status == 65 && run.errors.contains("\(side)×\(side) are \(side * side)"), "\(run.errors)"
+    )
+    #expect(
+      await dvae(decode + ["--grid", "\(shape.count == 1 ? 1 : 4)x\(side * side + 1)"]).status == 0)
+  }
+
+  @Test func tooManyPixelsNameTheirOption() async throws {
+    for command in [
+      ["tokenize", "--output", folder("t.npy")], ["reconstruct", "--output", folder("r")],
+      ["evaluate"],
+    ] {
+      let run = await dvae(command + Fixture.imageFiles + ["--max-pixels", "100"] + Self.tiny)
+      let lines = run.errors.split(separator: "\n")
+      #expect(lines.count == 4 && lines[0].hasSuffix("(--max-pixels)"), "\(run.errors)")
+    }
+  }
+
+  /// An exclusion of nothing is a mistake that would let images through.
+  @Test(arguments: ["empty", "list.txt", "samples.jsonl", "texts"])
+  func exclusionsOfNothingAreRefused(_ name: String) async throws {
+    try write(bytes(Fixture.imageFiles[1]), to: folder("in/b.png"))
+    try write(Array("a dog on a beach".utf8), to: folder("in/b.txt"))
+    try write(Array("notes".utf8), to: folder("texts/a.txt"))
+    try FileManager.default.createDirectory(
+      atPath: folder("empty"), withIntermediateDirectories: true)
+    for list in ["list.txt", "samples.jsonl"] { try write([], to: folder(list)) }
+    let before = try names
+    let run = await dvae(
+      "prepare", folder("in"), "--output", folder("out"), "--exclude", folder(name), "--quiet")
+    #expect(run.status == 66 && run.errors.contains("\(folder(name)): no image"), "\(run.errors)")
+    #expect(try names == before)
+  }
+
+  @Test(arguments: [
+    ("onnx", ["--precision", "float32"]), ("onnx", ["--batch", "1"]), ("onnx", ["--height", "64"]),
+    ("onnx", ["--width", "64"]), ("onnx", ["--names", "flava"]),
+    ("stablehlo", ["--names", "flava"]),
+    ("pytorch", ["--precision", "float32"]), ("pytorch", ["--batch", "2"]),
+    ("pytorch", ["--logits"]),
+  ])
+  func optionsOfOtherFormatsAreRefused(_ format: String, _ option: [String]) async throws {
+    let run = await dvae(
+      [
+        "export", "--half", "encoder", "--weights", Fixture.tiny, "--format", format, "--output",
+        folder("x"),
+      ]
+        + option)
+    #expect(run.status == 64, "\(run.errors)")
+    #expect(run.errors.contains("\(option[0]) is an option of --format "), "\(run.errors)")
+    #expect(run.errors.contains("not of \(format)"), "\(run.errors)")
+    #expect(try names == [])
+  }
+}
