@@ -281,6 +281,22 @@ static struct curl_slist *header_lines(const struct dvae_fetch_request *request)
   return lines;
 }
 
+// Removes curl's " after 12 ms" and the like, because reports of one job would differ.
+static void remove_time(char *message) {
+  static const char *const units[] = {" milliseconds", " ms"};
+  char *start = strstr(message, " after ");
+  if (start == NULL) return;
+  char *end = start + strlen(" after ");
+  size_t digits = strspn(end, "0123456789");
+  end += digits;
+  for (int i = 0; i < 2; i++) {
+    size_t length = strlen(units[i]);
+    if (digits == 0 || strncmp(end, units[i], length) != 0) continue;
+    memmove(start, end + length, strlen(end + length) + 1);
+    return;
+  }
+}
+
 int dvae_fetch(
     dvae_fetch_handle *handle, const struct dvae_fetch_request *request,
     struct dvae_fetch_result *result) {
@@ -301,6 +317,7 @@ int dvae_fetch(
   curl_off_t wait = 0;
   if (curl_easy_getinfo(handle->curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
     result->retry_after = wait > 3600 ? 3600 : (long)wait;
+  remove_time(result->message);
   if (result->message[0] == 0 && code != CURLE_OK)
     strncpy(result->message, curl_easy_strerror(code), sizeof result->message - 1);
   if (status == DVAE_FETCH_PRIVATE)
