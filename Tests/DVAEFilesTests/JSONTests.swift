@@ -35,7 +35,7 @@ import Testing
 
   @Test func numbersAreWrittenAsFoundationWritesThem() throws {
     let numbers = [
-      0, -0.0, 1, -2.5, 0.1, 1e15, 1e16, 1e17, -1e100, .leastNonzeroMagnitude,
+      0, 1, -2.5, 0.1, 1e15, 1e16, 1e17, -1e100, .leastNonzeroMagnitude,
       .greatestFiniteMagnitude, 1 / 3, 1e-4,
       9007199254740992, 123456.789e3,
     ]
@@ -84,6 +84,7 @@ import Testing
     let text = #"{"a":[0.1,123456789012345678901234567890,-3,1e-07],"b":"\n\u001f/","c":null}"#
     #expect(try jsonText(value(text)) == Array(text.utf8))
     #expect(try jsonText(value("[NaN,1e400]")) == Array("[null,null]".utf8))
+    #expect(try jsonText(value("[-0.0,-2.5e-400]")) == Array("[-0.0,-0.0]".utf8))
   }
 
   @Test func stringsAreWrittenAsFoundationWritesThem() throws {
