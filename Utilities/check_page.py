@@ -256,6 +256,9 @@ def looks(browser, server, folder):
             browser.run("show(9 * 32 + 10)")
             time.sleep(0.2)
             browser.picture(folder / f"{name}-work.png", whole=width < 600)
+            lefts = browser.run("[...document.querySelectorAll('.card')].map((card) => card.getBoundingClientRect().left)")
+            check(f"{name}: the cards of a column begin at one place: {lefts}",
+                  len(set(lefts)) == (3 if width == 2000 else 1))
             check(f"{name}: nothing wider than the window",
                   browser.run("document.documentElement.scrollWidth <= innerWidth"))
 

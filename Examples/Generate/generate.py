@@ -92,7 +92,9 @@ def main():
 
     tokens = np.load(options.tokens)  # uint16 [N, rows, columns]
     with open(options.tokens + ".json") as sidecar:
-        vocabulary = json.load(sidecar)["provenance"]["architecture"]["vocab_size"]
+        provenance = json.load(sidecar)["provenance"]
+    # Tokens of unknown provenance: as many codes as there are numbers.
+    vocabulary = provenance["architecture"]["vocab_size"] if provenance else int(tokens.max()) + 1
     n, rows, columns = tokens.shape
     # A grid, row by row, is a sequence. nn.Embedding and cross_entropy do not accept uint16:
     # .long().

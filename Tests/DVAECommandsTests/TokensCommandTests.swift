@@ -46,7 +46,10 @@ import DVAEWeights
     try write(name, Self.grids)
     let run = await dvae("tokens", "info", folder(name))
     #expect(run.status == 0, "\(run.errors)")
-    for part in ["images        2, failures 0", "grid          1×4", "SHA-256       ab", "8192"] {
+    for part in [
+      "images        2, failures 0", "grid          1×4",
+      "weights       encoder.pkl\n  their SHA-256 ab", "8192",
+    ] {
       #expect(run.output.contains(part), "\(part) in \(run.output)")
     }
     let object = await dvae("tokens", "info", folder(name), "--json")
@@ -271,6 +274,8 @@ import DVAEWeights
     #expect(run.output.contains("3 of 8192 used"))
     #expect(run.output.contains("code 7  5  62.50 %\ncode 5  2  25.00 %\n"))
     #expect(!run.output.contains("8191"))
+    let three = await dvae("tokens", "stats", folder("a.npy"), folder("b.tar"), "--top", "3")
+    #expect(three.output.contains("code    5  2  25.00 %\ncode 8191  1  12.50 %"))
     let object = await dvae("tokens", "stats", folder("a.npy"), folder("b.tar"), "--json")
     let report = try #require(try json(object.output) as? [String: Any])
     let shares: [Double] = [0.625, 0.25, 0.125]

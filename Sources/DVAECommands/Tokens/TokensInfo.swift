@@ -69,7 +69,7 @@ struct TokensReport: Encodable {
     }
     let (weights, architecture) = (provenance.weights, provenance.architecture)
     lines.append("  weights       \(weights.file)")
-    lines.append("  SHA-256       \(weights.sha256)")
+    lines.append("  their SHA-256 \(weights.sha256)")
     lines.append(
       "  architecture  n_hid \(architecture.hidden), vocabulary \(architecture.vocabulary)")
     let preprocessing = provenance.preprocessing
@@ -78,7 +78,7 @@ struct TokensReport: Encodable {
         + "resolution \(preprocessing.resolution), crop "
         + "\(preprocessing.crop.rawValue)\(preprocessing.upscale ? ", upscaled" : "")")
     lines.append("  inputs        \(provenance.inputs.count)")
-    lines.append("  SHA-256       \(provenance.inputs.sha256)")
+    lines.append("  their SHA-256 \(provenance.inputs.sha256)")
     if let shard = provenance.shard { lines.append("  shard         \(shard)") }
     if let soft = provenance.soft {
       let kept = [soft.topK.map { "top \($0)" }, soft.margin ? "margin" : nil]

@@ -125,8 +125,13 @@ struct TokenStatistics: Encodable {
         + "token (at most \(Numbers.fixed(log2(Double(vocabulary)), 4)))",
       "perplexity  \(Numbers.fixed(perplexity, 1))",
     ]
+    // The first count is the largest.
+    let digits = mostUsed.map { "\($0.code)".count }.max() ?? 0
+    let countDigits = mostUsed.first.map { "\($0.count)".count } ?? 0
     for code in mostUsed {
-      lines.append("code \(code.code)  \(code.count)  \(percent(code.share))")
+      lines.append(
+        "code \(Numbers.aligned("\(code.code)", digits))  "
+          + "\(Numbers.aligned("\(code.count)", countDigits))  \(percent(code.share))")
     }
     return lines.joined(separator: "\n")
   }

@@ -13,8 +13,9 @@ package struct WeightsFiles: Sendable {
   package let files: [WeightsFile]
   /// Their parameters.
   package let model: ModelWeights
-  // Hashing takes as long as verifying the checksums, so it begins at the same time.
-  private let hashes: [String: PendingHash]
+  // Tokens carry the hash of the encoder's file. It takes as long as verifying the checksums, so both
+  // are done at the same time.
+  private let encoderHash: PendingHash?
 
   /// Opens one file, or an encoder file and a decoder file in either order.
   ///
@@ -31,14 +32,10 @@ package struct WeightsFiles: Sendable {
       throw DVAEError(
         .usage, "expected one weights file, or an encoder's and a decoder's, not \(files.count)")
     }
-    guard let half else {
-      hashes = [:]
-      for file in files { try file.verifyChecksums() }
-      return
-    }
-    let used = try Self.file(of: half, in: files)
-    hashes = used.map { [$0.path: PendingHash(of: $0.path)] } ?? [:]
-    try used?.verifyChecksums()
+    let files = files
+    let used = try half.map { try [Self.file(of: $0, in: files)].compactMap(\.self) } ?? files
+    encoderHash = half == .encoder ? used.first.map { PendingHash(of: $0.path) } : nil
+    for file in used { try file.verifyChecksums() }
   }
 
   /// Returns the parameters of the encoder or decoder; nil if no file holds it.
@@ -55,7 +52,7 @@ package struct WeightsFiles: Sendable {
     }
     return WeightsProvenance(
       file: Path(file.path).name,
-      sha256: try hashes[file.path]?.value() ?? FileHash.of(file.path),
+      sha256: try (half == .encoder ? encoderHash?.value() : nil) ?? FileHash.of(file.path),
       source: file.metadata[WeightsMetadata.source(half)])
   }
 
