@@ -1,7 +1,13 @@
 // The compiled instruction sets, and whether this processor supports each. The compiler's own test
 // also checks that the operating system saves the wide registers.
+#define _DEFAULT_SOURCE  // for syscall
 #include <stdlib.h>
 #include <string.h>
+
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "tables.h"
 
@@ -11,10 +17,25 @@ static const char *const names[COUNT] = {DVAE_SETS(NAME_OF)};
 
 int dvae_instruction_sets(void) { return COUNT; }
 
+#if defined(__x86_64__)
+// Linux saves the 8 KB of tiles only for processes that have asked for it.
+static int is_granted_tiles(void) {
+#if defined(__linux__)
+  const int request_permission = 0x1023, tile_data = 18;
+  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+  return 0;
+#endif
+}
+#endif
+
 int dvae_instruction_set_supported(int index) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (index == AVX512BF16 && !__builtin_cpu_supports("avx512bf16")) return 0;
+  if (index == AVX512AMX &&
+      !(__builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("amx-int8") && is_granted_tiles()))
+    return 0;
+  if (index <= AVX512BF16 && !__builtin_cpu_supports("avx512bf16")) return 0;
   if (index <= AVX512VNNI && !__builtin_cpu_supports("avx512vnni")) return 0;
   if (index <= AVX512)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

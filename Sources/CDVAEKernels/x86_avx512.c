@@ -31,10 +31,10 @@
 #pragma clang attribute pop
 
 // And products of bfloat16 numbers. Every processor with them has VNNI.
-#undef HAS_BFLOAT16
+#undef BFLOAT16_GAIN
 #undef BFLOAT16
 #undef TABLE
-#define HAS_BFLOAT16 1
+#define BFLOAT16_GAIN 2
 #define BFLOAT16(stem) PASTE(stem, avx512bf16)
 #define TABLE(stem) PASTE(stem, avx512bf16)
 #ifndef DVAE_IMAGES
@@ -43,6 +43,27 @@
         "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,bmi,bmi2"))),       \
     apply_to = function)
 #include "bodies/bfloat16.inc"
+#pragma clang attribute pop
+#endif
+#include "bodies/table.inc"
+
+// And products of bfloat16 numbers and bytes by the tile unit. Every processor with it has the former.
+#undef BFLOAT16_GAIN
+#undef BFLOAT16
+#undef TABLE
+#define BFLOAT16_GAIN 16
+#define BFLOAT16(stem) PASTE(stem, avx512amx)
+#define TABLE(stem) PASTE(stem, avx512amx)
+#ifndef DVAE_IMAGES
+#undef INTEGER
+#define INTEGER(stem) PASTE(stem, avx512amx)
+#define TILES 1
+#pragma clang attribute push(                                                                  \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,"          \
+                          "amx-tile,amx-int8,amx-bf16,avx2,fma,bmi,bmi2"))),                   \
+    apply_to = function)
+#include "bodies/tiles.inc"
+#include "bodies/screening.inc"
 #pragma clang attribute pop
 #endif
 #include "bodies/table.inc"

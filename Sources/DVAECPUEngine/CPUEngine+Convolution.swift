@@ -31,13 +31,15 @@ extension CPUEngine {
     let shape = x.shape.with(channels: weights.outputs)
     // Sums in several steps would overwrite the skip before it is added.
     let isInPlace =
-      epilogue.overwritesSkip && (weights.algorithm != .direct || weights.k <= Product.deepest)
+      epilogue.overwritesSkip
+      && (weights.algorithm != .direct || weights.readsRows || weights.k <= Product.deepest)
     let y = isInPlace ? epilogue.skip ?? makeTensor(shape) : makeTensor(shape)
     for other in [epilogue.mask, epilogue.skip].compactMap(\.self) {
       precondition(other.shape == shape, "convolution: epilogue \(other.shape) for \(shape)")
     }
     let output = Output(y, epilogue, bias: weights.bias)
     switch weights.algorithm {
+    case .direct where weights.readsRows: multiplyRows(x, weights, reluInput: reluInput, output)
     case .direct: multiply(x, weights, reluInput: reluInput, output)
     case .winogradByTiles: winogradByTiles(x, weights, reluInput: reluInput, output)
     case .winogradByPanels: winogradByPanels(x, weights, reluInput: reluInput, output)
@@ -55,6 +57,62 @@ extension CPUEngine {
         at: block.position * stride + block.columns.lowerBound, column: block.columns.lowerBound
       ) { c, epilogue in
         add(block, weights, to: c, row: stride, epilogue)
+      }
+    }
+  }
+
+  /// Multiplies bfloat16 numbers over the patches, which are read in place: each task rounds some rows
+  /// of the image and those beside them.
+  private func multiplyRows(
+    _ x: Tensor, _ weights: PackedWeights, reluInput: Bool, _ output: Output
+  ) {
+    guard let convolve = kernels.convolve_bfloat16 else { return }
+    let (height, width, channels) = (x.shape.height, x.shape.width, x.shape.channels)
+    let pad = weights.kernel / 2
+    let line = (width + 2 * pad) * channels
+    // Beyond the last position, tiles read a run of positions and the padding of a kernel row.
+    let beyond = 16 * channels + 32
+    let fitting = 2 * caches.floats(of: 0.42) / line - 2 * pad
+    let fair = (x.shape.batch * height + 8 * threads - 1) / (8 * threads)
+    let rows = max(1, min(height, fitting, max(4, fair)))
+    let size = roundUp((rows + 2 * pad) * line + beyond, 64)
+    let scratch = pool.scratch(team.threads * size / 2)
+    let kernels = kernels
+    let tasks = (height + rows - 1) / rows
+    team.run(x.shape.batch * tasks) { index, worker in
+      let (image, task) = index.quotientAndRemainder(dividingBy: tasks)
+      let first = task * rows
+      let count = min(rows, height - first)
+      let memory = UnsafeMutableRawPointer(scratch.pointer + worker * size / 2)
+      let numbers = memory.bindMemory(to: UInt16.self, capacity: size)
+      for row in 0..<count + 2 * pad {
+        let (to, y) = (numbers + row * line, first + row - pad)
+        guard y >= 0, y < height else {
+          to.update(repeating: 0, count: line)
+          continue
+        }
+        to.update(repeating: 0, count: pad * channels)
+        kernels.round_bfloat16(
+          x.image(image) + y * width * channels, width * channels, reluInput ? 1 : 0,
+          to + pad * channels)
+        (to + line - pad * channels).update(repeating: 0, count: pad * channels)
+      }
+      (numbers + (count + 2 * pad) * line).update(repeating: 0, count: beyond)
+      var patches = dvae_patches(
+        x: numbers, x_row: line, height: Int32(count), width: Int32(width),
+        channels: Int32(channels), kernel: Int32(weights.kernel))
+      output.withEpilogue(
+        at: (image * height + first) * width * weights.outputs, column: 0
+      ) { c, epilogue in
+        var product = dvae_gemm()
+        product.b = UnsafePointer(weights.weights.pointer)
+        product.c = c
+        product.k = Int32(weights.k)
+        product.columns = Int32(weights.outputs)
+        product.b_panel = weights.panel
+        product.c_row = weights.outputs
+        product.epilogue = epilogue
+        convolve(&patches, &product)
       }
     }
   }
@@ -147,27 +205,28 @@ extension CPUEngine {
     let rowTasks = (positions + plan.rows - 1) / plan.rows
     let bands = (weights.outputs + Product.columnsPerTask - 1) / Product.columnsPerTask
     let width = weights.inputs * weights.kernel * weights.kernel
-    let patches = weights.kernel > 1 ? pool.scratch(team.threads * plan.rows * width) : nil
+    let floats = weights.isBfloat16 ? 2 : 1
+    let patchSize = plan.rows * min(plan.depth * floats, width)
+    let patches = weights.kernel > 1 ? pool.scratch(team.threads * patchSize) : nil
 
     func pack(
       _ image: Int, _ task: Int, _ k: Range<Int>, _ worker: Int, to a: UnsafeMutablePointer<Float>
     ) {
       let first = task * plan.rows
       let rows = min(plan.rows, positions - first)
-      var source = x.image(image) + first * width
-      if let patches {
-        source = patches.pointer + worker * plan.rows * width
-        if k.lowerBound == 0 {
-          kernels.patch_rows(
-            x.image(image), Int32(x.shape.height), Int32(x.shape.width), Int32(weights.inputs),
-            Int32(weights.kernel), Int32(first), Int32(rows), source)
-        }
-      }
-      let floats = weights.isBfloat16 ? 2 : 1
       let channels = k.lowerBound * floats..<min(k.upperBound * floats, width)
+      guard let patches else {
+        return packRows(
+          x.image(image) + first * width + channels.lowerBound, width, Int32(rows),
+          Int32(channels.count), reluInput ? 1 : 0, a)
+      }
+      let patch = patches.pointer + worker * patchSize
+      kernels.patch_rows(
+        x.image(image), Int32(x.shape.height), Int32(x.shape.width), Int32(weights.inputs),
+        Int32(weights.kernel), Int32(first), Int32(rows), Int32(channels.lowerBound),
+        Int32(channels.count), patch)
       packRows(
-        source + channels.lowerBound, width, Int32(rows), Int32(channels.count), reluInput ? 1 : 0,
-        a)
+        patch, channels.count, Int32(rows), Int32(channels.count), reluInput ? 1 : 0, a)
     }
 
     func block(

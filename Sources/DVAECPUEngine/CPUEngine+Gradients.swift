@@ -17,9 +17,11 @@ extension CPUEngine {
     let gradient = WeightGradient(
       x: x, dy: dy, shape: shape, reluInput: reluInput, scale: scale, dWeights: dWeights,
       dBias: dBias)
-    if shape.kernel == 3 && shape.inputChannels >= 8 && shape.outputChannels >= 8 {
+    if isWinograd(shape) {
       let isSmall = shape.inputChannels * shape.outputChannels <= 1024
       isSmall ? winogradGradientBySlots(gradient) : winogradGradientByRounds(gradient)
+    } else if shape.kernel == 3 && factors != .float32 {
+      bfloat16Gradient(gradient)
     } else {
       productGradient(gradient)
     }
@@ -39,7 +41,7 @@ extension CPUEngine {
     let (aRow, columns) = (unevenLines(plan.block.rows), panelColumns)
     let aSize = plan.depth * aRow
     let bSize = plan.depth * roundUp(plan.block.columns, columns)
-    let patchSize = isGathered ? plan.depth * width : 0
+    let patchSize = isGathered ? plan.depth * plan.block.columns : 0
     let cSize = plan.block.rows * plan.block.columns
     let size = aSize + bSize + patchSize + cSize
     let scratch = pool.scratch(team.threads * size)
@@ -69,16 +71,16 @@ extension CPUEngine {
             isBfloat16 ? dy : a, isBfloat16 ? outputs : aRow, count, Int32(o.count),
             dBias.pointer + slot * outputs + o.lowerBound)
         }
-        var rows = g.x.image(image) + first * width
+        var (rows, stride) = (g.x.image(image) + first * width + i.lowerBound, width)
         if isGathered {
-          rows = patches
+          (rows, stride) = (patches, i.count)
           kernels.patch_rows(
             g.x.image(image), Int32(g.x.shape.height), Int32(g.x.shape.width),
-            Int32(g.shape.inputChannels), Int32(g.shape.kernel), Int32(first), Int32(count), rows)
+            Int32(g.shape.inputChannels), Int32(g.shape.kernel), Int32(first), Int32(count),
+            Int32(i.lowerBound), Int32(i.count), rows)
         }
         packColumns(
-          rows + i.lowerBound, width, Int32(count), Int32(i.count), Int32(columns),
-          g.reluInput ? 1 : 0, b)
+          rows, stride, Int32(count), Int32(i.count), Int32(columns), g.reluInput ? 1 : 0, b)
         product.a = UnsafePointer(a)
         product.b = UnsafePointer(b)
         product.c = c
@@ -127,8 +129,11 @@ extension CPUEngine {
       let to = dw + columns.lowerBound
       return kernels.add_scaled(UnsafePointer(to), sums, g.scale, columns.count, to)
     }
-    for (at, column) in columns.enumerated() {
-      dw[column % inputs * taps + column / inputs] += g.scale * sums[at]
+    var (tap, input) = columns.lowerBound.quotientAndRemainder(dividingBy: inputs)
+    for at in 0..<columns.count {
+      dw[input * taps + tap] += g.scale * sums[at]
+      input += 1
+      if input == inputs { (tap, input) = (tap + 1, 0) }
     }
   }
 

@@ -26,15 +26,18 @@ package enum ConvolutionAlgorithm: String, CaseIterable, Codable, Sendable {
 
 /// B panels of one direction of a convolution.
 struct PackedWeights: Sendable {
-  /// The algorithm, which determines the layout of the panels: [panel][k][columns] with k = (row ·
-  /// kernel + column) · input + channel for the matrix product; with k = input channel,
-  /// [panel][36][k][columns] by tiles, [panel][k][9][columns] by panels.
+  /// The algorithm, which determines the layout of the panels.
+  ///
+  /// [panel][k][columns] with k = row · line + column · input + channel for the matrix product; with k =
+  /// input channel, [panel][36][k][columns] by tiles, [panel][k][9][columns] by panels.
   let algorithm: ConvolutionAlgorithm
   let kernel: Int
   let inputs: Int
   let outputs: Int
   /// Whether the terms of sums are words of two bfloat16 numbers, each in the place of a float.
   var isBfloat16 = false
+  /// Whether the patches are read in place, row by row.
+  var readsRows = false
   /// The number of terms in one output's sum, padded to a multiple of 16.
   var k: Int
   /// The number of floats in a panel.
@@ -73,16 +76,30 @@ extension CPUEngine {
 
   /// Returns the algorithm that this engine chooses for a convolution.
   ///
-  /// Winograd needs a quarter of the multiplications if there are enough channels to fill a vector.
   /// By tiles, every few tiles read all transformed weights, four times the size of the plain ones:
   /// this is for weights that fill at most a third of the shared cache. By panels, a pass reads the
   /// tiles instead. Both give the same bits.
   package func algorithm(_ shape: ConvolutionShape) -> ConvolutionAlgorithm {
-    let (inputs, outputs) = (shape.inputChannels, shape.outputChannels)
-    guard shape.kernel == 3, inputs >= 8, outputs >= 8 else { return .direct }
-    let floats = 36 * roundUp(inputs, 16) * roundUp(outputs, panelColumns)
+    guard isWinograd(shape) else { return .direct }
+    let floats = 36 * roundUp(shape.inputChannels, 16) * roundUp(shape.outputChannels, panelColumns)
     return floats * MemoryLayout<Float>.size <= caches.shared / 3
       ? .winogradByTiles : .winogradByPanels
+  }
+
+  /// Whether a convolution and its gradients are computed by Winograd's algorithm.
+  ///
+  /// It needs a quarter of the multiplications if there are enough channels to fill a vector, but the
+  /// factors must be float32: its transforms take more digits than bfloat16 has. Processors that
+  /// multiply bfloat16 numbers more than four times as fast do without it.
+  func isWinograd(_ shape: ConvolutionShape) -> Bool {
+    guard shape.kernel == 3, shape.inputChannels >= 8, shape.outputChannels >= 8 else {
+      return false
+    }
+    switch factors {
+    case .float32: return true
+    case .bfloat16: return kernels.bfloat16_gain <= 4
+    case .bfloat16Anywhere: return false
+    }
   }
 
   /// Packs one direction: forward with a bias; without one, the flipped and transposed weights.
@@ -101,7 +118,11 @@ extension CPUEngine {
       ?? self.algorithm(
         ConvolutionShape(kernel: shape.kernel, inputChannels: inputs, outputChannels: outputs))
     let isBfloat16 = algorithm == .direct && factors != .float32
-    let k = roundUp(algorithm == .direct ? inputs * taps : inputs, isBfloat16 ? 32 : 16)
+    let readsRows = isBfloat16 && shape.kernel > 1 && kernels.convolve_bfloat16 != nil
+    let run = inputs * shape.kernel
+    let line = readsRows ? roundUp(run, 32) : run
+    let terms = algorithm == .direct ? line * shape.kernel : inputs
+    let k = roundUp(terms, isBfloat16 ? 32 : 16)
     let panel = k * columns * (algorithm == .direct ? 1 : algorithm == .winogradByTiles ? 36 : taps)
     let packed = pool.scratch(panels * panel)
     // Element (output, input, tap) of this direction in the OIHW weights.
@@ -119,7 +140,7 @@ extension CPUEngine {
           let flipped = backward ? taps - 1 - tap : tap
           let row =
             algorithm == .direct
-            ? out + (tap * inputs + i) * columns
+            ? out + (tap / shape.kernel * line + tap % shape.kernel * inputs + i) * columns
             : out + ((i - range.lowerBound) * taps + tap) * columns
           guard i < inputs else {
             row.update(repeating: 0, count: columns)
@@ -141,9 +162,11 @@ extension CPUEngine {
       switch algorithm {
       case .direct:
         copy(panel: index, inputs: min(start, inputs)..<min(start + taskInputs, inputs), to: out)
-        if task % inputTasks == 0, k > inputs * taps {
-          (out + inputs * taps * columns)
-            .update(repeating: 0, count: (k - inputs * taps) * columns)
+        guard task % inputTasks == 0 else { return }
+        for row in 0..<shape.kernel {
+          let end = row + 1 < shape.kernel ? (row + 1) * line : k
+          let from = row * line + run
+          (out + from * columns).update(repeating: 0, count: (end - from) * columns)
         }
       case .winogradByPanels:
         let range = min(start, k)..<min(start + taskInputs, k)
@@ -163,8 +186,8 @@ extension CPUEngine {
       packedBias = padded
     }
     let weights = PackedWeights(
-      algorithm: algorithm, kernel: shape.kernel, inputs: inputs, outputs: outputs, k: k,
-      panel: panel, weights: packed, bias: packedBias)
+      algorithm: algorithm, kernel: shape.kernel, inputs: inputs, outputs: outputs,
+      readsRows: readsRows, k: k, panel: panel, weights: packed, bias: packedBias)
     return isBfloat16 ? roundedToBfloat16(weights) : weights
   }
 

@@ -3,11 +3,14 @@ import CDVAEKernels
 
 /// A set of vector instructions that the kernels were compiled for.
 package struct InstructionSet: Sendable, CustomStringConvertible {
-  /// `avx512bf16`, `avx512vnni`, `avx512`, `avx2`, `neon` or `portable`.
+  /// `avx512amx`, `avx512bf16`, `avx512vnni`, `avx512`, `avx2`, `neon` or `portable`.
   package let name: String
   /// Whether this processor and operating system support it.
   package let isSupported: Bool
   let kernels: Kernels
+
+  /// Whether it has instructions for products of bfloat16 numbers.
+  package var multipliesBfloat16: Bool { kernels.table.bfloat16_gain > 0 }
 
   /// The name.
   package var description: String { name }

@@ -16,6 +16,14 @@ struct Bfloat16Tests {
     // Several bands of outputs.
     ConvolutionCase(Shape(2, 2, 2, 20), kernel: 1, to: 600),
     ConvolutionCase(Shape(1, 9, 8, 3), kernel: 7, to: 20),
+    // Winograd's in float32; several steps of channels and blocks of inputs, a part of a pixel at their
+    // ends; an image narrower than the patches.
+    ConvolutionCase(Shape(2, 5, 6, 70), kernel: 3, to: 130),
+    ConvolutionCase(Shape(1, 4, 3, 260), kernel: 3, to: 10),
+    ConvolutionCase(Shape(1, 3, 1, 8), kernel: 3, to: 8),
+    // More slabs than slots; slabs of more words than are transposed at once.
+    ConvolutionCase(Shape(1, 34, 516, 8), kernel: 3, to: 8),
+    ConvolutionCase(Shape(1, 2, 1100, 8), kernel: 3, to: 8),
   ]
 
   /// The inputs of the operations.
@@ -128,7 +136,7 @@ struct Bfloat16Tests {
     let expected = Self.roundings.map { bits -> Float in
       let value = Float(bitPattern: bits.1)
       // The instruction takes subnormal factors for zero.
-      return value.isSubnormal && instructionSet.name == "avx512bf16" ? 0 : value
+      return value.isSubnormal && instructionSet.multipliesBfloat16 ? 0 : value
     }
     let (one, count) = (Tensor(Shape(1, 1, 1, 1), [1]), values.count)
     func expect(_ actual: Tensor, _ what: String) {
@@ -173,23 +181,35 @@ struct Bfloat16Tests {
     }
   }
 
-  @Test("Winograd's convolutions and the exact engine are float32, other products are not")
+  @Test("All products have rounded factors, those of the exact engine none")
   func others() throws {
     let engine = try CPUEngine(threads: 2, factors: .bfloat16Anywhere)
     let plain = try CPUEngine(threads: 2)
     func results(_ row: ConvolutionCase, _ engine: CPUEngine) -> [[Float]] {
       Inputs(row).results(of: engine).map(\.array)
     }
-    let winograd = ConvolutionCase(Shape(1, 9, 8, 16), kernel: 3, to: 20)
-    let isSame = results(winograd, engine) == results(winograd, plain)
-    #expect(isSame)
-    let isExact = results(Self.cases[0], engine.exact) == results(Self.cases[0], plain)
-    #expect(isExact)
-    for (a, b) in zip(results(Self.cases[0], engine), results(Self.cases[0], plain)) {
-      let differs = a != b
-      #expect(differs)
+    for row in [Self.cases[0], ConvolutionCase(Shape(1, 9, 8, 16), kernel: 3, to: 20)] {
+      let isExact = results(row, engine.exact) == results(row, plain)
+      #expect(isExact)
+      for (a, b) in zip(results(row, engine), results(row, plain)) {
+        let differs = a != b
+        #expect(differs)
+      }
     }
     #expect(engine.name == plain.name + " bfloat16" && engine.exact.name == plain.name)
+  }
+
+  @Test(
+    "3×3 convolutions are float32 where Winograd's algorithm is faster",
+    arguments: InstructionSet.supported.filter(\.multipliesBfloat16))
+  func winograd(instructionSet: InstructionSet) throws {
+    let row = ConvolutionCase(Shape(1, 9, 8, 16), kernel: 3, to: 20)
+    let mixed = try CPUEngine(instructionSet: instructionSet, factors: .bfloat16)
+    let plain = try CPUEngine(instructionSet: instructionSet)
+    for (a, b) in zip(Inputs(row).results(of: mixed), Inputs(row).results(of: plain)) {
+      let isSame = a.array == b.array
+      #expect(isSame == (instructionSet.name == "avx512bf16"))
+    }
   }
 
   @Test("A token is the argmax of the rounded product, without screening")

@@ -5,7 +5,7 @@ import Testing
 
 /// `--precision` of `dvae train` and of `dvae benchmark --what train` on the CPU.
 @Suite struct TrainingPrecisionTests {
-  private static let hasProducts = (try? InstructionSet.preferred())?.name == "avx512bf16"
+  private static let hasProducts = (try? InstructionSet.preferred())?.multipliesBfloat16 == true
   private let folder = TemporaryFolder()
 
   private func train(_ arguments: String...) async -> (

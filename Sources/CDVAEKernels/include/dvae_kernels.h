@@ -46,6 +46,14 @@ typedef struct {
   const dvae_epilogue *_Nullable epilogue;
 } dvae_gemm;
 
+// The patches around the positions [height, width] of an image of bfloat16 numbers that has `kernel / 2`
+// more positions on each side. 32 positions beyond the last are readable, and finite.
+typedef struct {
+  const uint16_t *_Nonnull x;
+  size_t x_row;  // numbers from one row of the image to the next
+  int height, width, channels, kernel;
+} dvae_patches;
+
 // The operations on each exact integer sum: v = sum * scale + bias; y = skip + gain * v, each
 // rounded separately to float32; then, for the next layer, the byte of max(y, 0).
 typedef struct {
@@ -145,7 +153,7 @@ typedef struct {
 
   void (*_Nonnull gemm)(const dvae_gemm *_Nonnull);
   // The same from rows a[k][row], b[k][column] with strides a_row and b_row in floats, any k; rows
-  // of b must be readable to a multiple of 16. Weight gradients sum over positions.
+  // of b must be readable to a multiple of `columns` for bfloat16 numbers, else of 16. Weight gradients sum over positions.
   void (*_Nonnull gemm_transposed)(const dvae_gemm *_Nonnull);
 
   // Packs `count` rows of k floats (row stride `x_row`) into A panels, with optional ReLU.
@@ -157,9 +165,11 @@ typedef struct {
   void (*_Nonnull pack_columns)(const float *_Nonnull x, size_t x_row, int k, int columns, int width,
                                 int relu, float *_Nonnull out);
   // The kernel x kernel patches around `count` consecutive positions (from `first`, row-major) of one
-  // image [height, width, channels], as plain rows; k = (row * kernel + column) * channels + channel.
+  // image [height, width, channels], of which numbers [start, start + length) become a plain row;
+  // number (row * kernel + column) * channels + channel.
   void (*_Nonnull patch_rows)(const float *_Nonnull x, int height, int width, int channels,
-                              int kernel, int first, int count, float *_Nonnull rows);
+                              int kernel, int first, int count, int start, int length,
+                              float *_Nonnull rows);
 
   // V = transposed(B) d B of channels [first, first + k) of one tile, k a multiple of 16, into row
   // `row` of 36 A panels `v_batch` floats apart.
@@ -212,8 +222,9 @@ typedef struct {
 
   // Products of bfloat16 numbers with float32 sums, in dvae_gemm without slices or prefetching: a word
   // of two numbers, the first in the low half, takes the place of each float of a and b, and k counts
-  // words. Whether the processor has instructions for them; elsewhere they are emulated.
-  int has_bfloat16;
+  // words. How many of them the instructions for them multiply while `gemm` multiplies one number;
+  // elsewhere they are emulated, and it is 0.
+  int bfloat16_gain;
   void (*_Nonnull gemm_bfloat16)(const dvae_gemm *_Nonnull);
   void (*_Nonnull gemm_bfloat16_transposed)(const dvae_gemm *_Nonnull);
   // pack_rows and pack_columns, rounding to nearest even; k counts floats, which are padded to whole
@@ -222,6 +233,12 @@ typedef struct {
                                       int relu, float *_Nonnull a);
   void (*_Nonnull pack_columns_bfloat16)(const float *_Nonnull x, size_t x_row, int k, int columns,
                                          int width, int relu, float *_Nonnull out);
+
+  // A convolution of an image in bfloat16, where it is faster than gemm_bfloat16 of patches: rows of A are
+  // read in place. Each kernel row's terms are padded with zeros to a multiple of 32 numbers.
+  void (*_Nullable convolve_bfloat16)(const dvae_patches *_Nonnull, const dvae_gemm *_Nonnull);
+  void (*_Nonnull round_bfloat16)(const float *_Nonnull x, size_t count, int relu,
+                                  uint16_t *_Nonnull out);
 
   // Screening (screening.inc). Whether it is faster than the sums in float32, the largest magnitude of
   // its weights, and of the sums over a chunk (0: any fits).

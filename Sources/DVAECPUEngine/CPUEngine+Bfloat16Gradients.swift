@@ -1,0 +1,202 @@
+import CDVAEKernels
+import DVAETensors
+
+// Gradients by the weights of 3×3 convolutions in bfloat16: dw[o, tap, i] = Σ_p dy[p, o] · x[p + tap, i],
+// a product for each tap. Two positions share a word.
+//
+// A slab is some rows of an image. Its rows are laid out in lines of an even number of positions: dy from
+// the first on, x from the third on, zeros elsewhere. Then output p meets input p + line · row + column
+// + 1 under each tap, over all lines at once. The pairs of x begin at even positions for the middle
+// column of taps, at odd ones for the others, so that there are two copies of x.
+
+extension CPUEngine {
+  /// Adds scale·dw and scale·db.
+  func bfloat16Gradient(_ g: WeightGradient) {
+    let (inputs, outputs) = (g.shape.inputChannels, g.shape.outputChannels)
+    let plan = SlabPlan(g)
+    let count = g.shape.weightCount
+    let scratch = pool.scratch(team.threads * plan.size)
+    let partial = pool.scratch(plan.slots * count)
+    let dBias = pool.scratch(plan.slots * outputs)
+    dBias.elements.update(repeating: 0)
+    let kernels = kernels
+
+    team.run(plan.blocks * plan.slots) { task, worker in
+      let (o, i) = plan.block(task / plan.slots)
+      let slot = task % plan.slots
+      let memory = scratch.pointer + worker * plan.size
+      let sums = memory + plan.pairsSize
+      let slabs = plan.slabs(of: slot)
+      for slab in slabs {
+        if i.lowerBound == 0 {
+          let dy = g.dy.image(slab.image) + slab.rows.lowerBound * g.x.shape.width * outputs
+          kernels.add_column_sums(
+            dy + o.lowerBound, outputs, slab.rows.count * g.x.shape.width, Int32(o.count),
+            dBias.pointer + slot * outputs + o.lowerBound)
+        }
+        plan.pack(slab, o, i, kernels, to: memory)
+        for column in 0..<3 {
+          var product = plan.product(slab, o, i, column: column, kernels, memory)
+          product.c = sums + column * o.count * i.count
+          product.accumulate = slab == slabs[0] ? 0 : 1
+          kernels.gemm_bfloat16_transposed(&product)
+        }
+      }
+      // From [tap][output][input] to the parameters' order (output, input, tap).
+      for output in o {
+        let to = partial.pointer + slot * count + (output * inputs + i.lowerBound) * 9
+        for tap in 0..<9 {
+          let from = sums + (tap * o.count + output - o.lowerBound) * i.count
+          for input in 0..<i.count { to[input * 9 + tap] = from[input] }
+        }
+      }
+    }
+    team.run(outputs) { output, _ in
+      let at = output * inputs * 9
+      let dw = g.dWeights.pointer + at
+      for slot in 0..<plan.slots {
+        kernels.add_scaled(
+          UnsafePointer(dw), partial.pointer + slot * count + at, g.scale, inputs * 9, dw)
+      }
+    }
+    addBias(UnsafePointer(dBias.pointer), parts: plan.slots, g)
+  }
+}
+
+/// Some rows of an image.
+private struct Slab: Equatable {
+  let image: Int
+  let rows: Range<Int>
+}
+
+/// The partition of the work: blocks of channels times slots of slabs, whose sums are added in order.
+private struct SlabPlan {
+  /// The number of tasks, enough for the largest machines; more would only cost memory.
+  private static let tasks = 32
+  /// The largest number of output or input channels in a block: its sums stay in L2.
+  private static let widest = 128
+  /// The number of positions in a slab, about: its pairs stay in L2, too.
+  private static let positions = 1024
+
+  let slots: Int
+  let blocks: Int
+  /// The sizes in floats of the pairs, and of all memory of a task.
+  let pairsSize: Int
+  let size: Int
+  private let g: WeightGradient
+  private let rowsPerSlab: Int
+  private let slabsPerImage: Int
+  private let across: Int
+  /// The number of words of a line.
+  private let line: Int
+  // The numbers of words of a row of pairs of dy and of x.
+  private let (dyRow, xRow): (Int, Int)
+
+  init(_ g: WeightGradient) {
+    self.g = g
+    let (inputs, outputs) = (g.shape.inputChannels, g.shape.outputChannels)
+    line = (g.x.shape.width + 1) / 2 + 1
+    rowsPerSlab = max(1, min(g.x.shape.height, Self.positions / (2 * line)))
+    slabsPerImage = (g.x.shape.height + rowsPerSlab - 1) / rowsPerSlab
+    let block = (min(outputs, Self.widest), min(inputs, Self.widest))
+    across = (inputs + block.1 - 1) / block.1
+    blocks = across * ((outputs + block.0 - 1) / block.0)
+    slots = max(1, min(Self.tasks / blocks, g.x.shape.batch * slabsPerImage))
+    (dyRow, xRow) = (roundUp(block.0, 32), roundUp(block.1, 32))
+    // The taps of the last line read into one more.
+    pairsSize = line * (rowsPerSlab * dyRow + 2 * (rowsPerSlab + 3) * xRow)
+    size = pairsSize + 9 * block.0 * block.1
+  }
+
+  func block(_ index: Int) -> (outputs: Range<Int>, inputs: Range<Int>) {
+    let (o, i) = (index / across * Self.widest, index % across * Self.widest)
+    return (
+      o..<min(o + Self.widest, g.shape.outputChannels),
+      i..<min(i + Self.widest, g.shape.inputChannels)
+    )
+  }
+
+  func slabs(of slot: Int) -> [Slab] {
+    let count = g.x.shape.batch * slabsPerImage
+    return (slot * count / slots..<(slot + 1) * count / slots).map { index in
+      let (image, slab) = index.quotientAndRemainder(dividingBy: slabsPerImage)
+      let first = slab * rowsPerSlab
+      return Slab(image: image, rows: first..<min(first + rowsPerSlab, g.x.shape.height))
+    }
+  }
+
+  /// Lays out dy, and both copies of x with the rows beside the slab.
+  func pack(
+    _ slab: Slab, _ o: Range<Int>, _ i: Range<Int>, _ kernels: dvae_kernels,
+    to dy: UnsafeMutablePointer<Float>
+  ) {
+    let (width, height) = (g.x.shape.width, g.x.shape.height)
+    let (inputs, outputs) = (g.shape.inputChannels, g.shape.outputChannels)
+    let (even, odd) = copies(dy)
+    for (at, row) in slab.rows.enumerated() {
+      let to = dy + at * line * dyRow
+      kernels.pack_columns_bfloat16(
+        g.dy.image(slab.image) + row * width * outputs + o.lowerBound, outputs, Int32(width),
+        Int32(o.count), Int32(dyRow), 0, to)
+      (to + (line - 1) * dyRow).update(repeating: 0, count: dyRow)
+    }
+    for at in 0..<slab.rows.count + 3 {
+      let row = slab.rows.lowerBound + at - 1
+      let (even, odd) = (even + at * line * xRow, odd + at * line * xRow)
+      guard row >= 0, row < height, at < slab.rows.count + 2 else {
+        even.update(repeating: 0, count: line * xRow)
+        odd.update(repeating: 0, count: line * xRow)
+        continue
+      }
+      let x = g.x.image(slab.image) + row * width * inputs + i.lowerBound
+      func pack(_ from: Int, to: UnsafeMutablePointer<Float>) {
+        kernels.pack_columns_bfloat16(
+          x + from * inputs, inputs, Int32(width - from), Int32(i.count), Int32(xRow),
+          g.reluInput ? 1 : 0, to)
+      }
+      even.update(repeating: 0, count: xRow)
+      pack(0, to: even + xRow)
+      // The first pair is a zero and the first position.
+      let (first, words) = (UnsafeRawPointer(even + xRow), UnsafeMutableRawPointer(odd))
+      for word in 0..<xRow {
+        words.storeBytes(
+          of: first.load(fromByteOffset: 4 * word, as: UInt32.self) << 16, toByteOffset: 4 * word,
+          as: UInt32.self)
+      }
+      if width > 1 { pack(1, to: odd + xRow) }
+      let packed = 1 + width / 2
+      (odd + packed * xRow).update(repeating: 0, count: (line - packed) * xRow)
+    }
+  }
+
+  /// The product of one column of taps, without its destination: its batch has the three rows.
+  func product(
+    _ slab: Slab, _ o: Range<Int>, _ i: Range<Int>, column: Int, _ kernels: dvae_kernels,
+    _ dy: UnsafeMutablePointer<Float>
+  ) -> dvae_gemm {
+    let (even, odd) = copies(dy)
+    var product = dvae_gemm()
+    product.a = UnsafePointer(dy)
+    // Pairs at even positions 2 q, or at odd ones 2 q + 1.
+    product.b = UnsafePointer(column == 1 ? even + xRow : odd + column / 2 * xRow)
+    product.k = Int32(slab.rows.count * line)
+    product.rows = Int32(o.count)
+    product.columns = Int32(i.count)
+    product.batch = 3
+    product.a_panel = Int(kernels.rows)
+    product.b_panel = Int(kernels.columns)
+    product.b_batch = line * xRow
+    product.c_batch = 3 * o.count * i.count
+    product.a_row = dyRow
+    product.b_row = xRow
+    product.c_row = i.count
+    return product
+  }
+
+  private func copies(
+    _ dy: UnsafeMutablePointer<Float>
+  ) -> (even: UnsafeMutablePointer<Float>, odd: UnsafeMutablePointer<Float>) {
+    let even = dy + line * rowsPerSlab * dyRow
+    return (even, even + line * (rowsPerSlab + 3) * xRow)
+  }
+}
