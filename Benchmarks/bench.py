@@ -12,7 +12,7 @@ Tasks, separated by commas:
   lower-precision:BATCH        encode in int8 and bfloat16
   photo                        one photo, from the start of a process to the file of tokens
   bulk:PHOTOS                  so many photos with the starter model, likewise
-  train:N_HID:VOCABULARY:SIDE:BATCH   one training step
+  train:N_HID:VOCABULARY:SIDE:BATCH   one training step; train-bfloat16 likewise
   prepare:ADDRESSES            a table of so many addresses on loopback, to shards of small JPEGs
 
 All but the bulk and the training use random weights: the speed does not depend on them.
@@ -37,9 +37,10 @@ from report import HEADER, Task, machine, versioned
 from runtimes import FLOAT32, LOWER_PRECISION, PHOTO, PHOTOS, ROOT, Eager, Mnn, Ncnn
 
 HERE = pathlib.Path(__file__).resolve().parent
+QUICK = ("encode:1,decode:1,lower-precision:1,photo,bulk:24,train:64:8192:128:8,"
+         "train-bfloat16:64:8192:128:8")
 FULL = ("encode:1,encode:8,decode:1,lower-precision:1,photo,bulk:200,train:64:8192:128:8,"
-        "train:256:8192:256:1,prepare:4000")
-QUICK = "encode:1,decode:1,lower-precision:1,photo,bulk:24,train:64:8192:128:8"
+        "train-bfloat16:64:8192:128:8,train:256:8192:256:1,train-bfloat16:256:8192:256:1,prepare:4000")
 
 
 class Bench:
@@ -159,17 +160,26 @@ class Bench:
                 image.save(folder / f"{at:06}.jpg", quality=88)
         return folder
 
-    def train(self, case):
+    def train(self, case, precision="float32"):
         n_hid, vocabulary, side, batch = case.split(":")
         contenders = [self.benchmark(
-            "", "median_seconds_per_step", "--what", "train", "--n-hid", n_hid, "--vocabulary",
-            vocabulary, "--resolution", side, "--batch-size", batch)]
-        for mode in train_step.PEERS:
-            contenders.append(Worker(
-                versioned("torch", "PyTorch", mode), [HERE / "train_step.py", case, mode],
-                self.threads))
-        return Task(f"training step, n_hid {n_hid}, {side}×{side}, batch {batch}", contenders,
-                    memory=True)
+            f", {precision}", "median_seconds_per_step", "--what", "train", "--n-hid", n_hid,
+            "--vocabulary", vocabulary, "--resolution", side, "--batch-size", batch, "--precision",
+            precision)]
+        for mode, peer in train_step.PEERS.items():
+            if ("bfloat16" in peer) == (precision == "bfloat16"):
+                contenders.append(Worker(
+                    versioned("torch", "PyTorch", mode), [HERE / "train_step.py", case, mode],
+                    self.threads))
+        has_products = {"avx512amx", "avx512bf16"} & set(
+            run(self.dvae, "benchmark", "--instruction-sets").split())
+        return Task(
+            f"training step in {precision}, n_hid {n_hid}, {side}×{side}, batch {batch}", contenders,
+            memory=True, unmeasured="" if precision == "float32" or has_products
+            else "this processor has no bfloat16 products")
+
+    def train_bfloat16(self, case):
+        return self.train(case, "bfloat16")
 
     def prepare(self, count):
         port = web.serve(self.photo_folder("web", len(PHOTOS), side=512))

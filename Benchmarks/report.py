@@ -19,16 +19,19 @@ class Task:
     """Contenders that do the same; ours is the first one.
 
     `agreement` maps a contender's result to the share of it that is the same as ours. `memory` says
-    whether the peak memory is that of the task alone.
+    whether the peak memory is that of the task alone. `unmeasured` is why none can be timed here.
     """
 
     title: str
     contenders: list[Contender]
     agreement: object = None
     memory: bool = False
+    unmeasured: str = ""
 
     def rows(self, rounds):
         """Times all contenders in turns, A B C A B C ..., and ends them; returns the table's rows."""
+        if self.unmeasured:
+            return [self.failure(contender, self.unmeasured) for contender in self.contenders]
         times = {contender: [] for contender in self.contenders}
         failures, same = {}, {}
 
@@ -52,8 +55,11 @@ class Task:
         if self.contenders[0] in failures:
             raise SystemExit(f"{self.title}: {failures[self.contenders[0]]}")
         ours = times[self.contenders[0]]
-        return [f"| {self.title} | {c.name} | not measured: {failures[c]} | | | | |" if c in failures
+        return [self.failure(c, failures[c]) if c in failures
                 else self.row(c, ours, times[c], same.get(c, "")) for c in self.contenders]
+
+    def failure(self, contender, reason):
+        return f"| {self.title} | {contender.name} | not measured: {reason} | | | | |"
 
     def row(self, contender, ours, theirs, same):
         # The median of the rounds' ratios, because disturbances of a round cancel out.
