@@ -71,7 +71,7 @@ package struct DVAECommand: AsyncParsableCommand {
       return finished.status
     }
     if let status = ExitStatus.of(error) {
-      console.note("dvae: \((error as? DVAEError)?.line ?? "\(error)")")
+      console.note("dvae: \((error as? DVAEError)?.line(of: command) ?? "\(error)")")
       return status
     }
     // Errors of the argument parser: wrong usage, and requests for help.
@@ -82,7 +82,7 @@ package struct DVAECommand: AsyncParsableCommand {
       text = "Error: \(error.message)\nUsage: \(usageString(for: command))"
     }
     if status == ExitStatus.done {
-      console.print(text)
+      console.print(CompletionScript.offeringFiles(text))
       return console.outputFailed ? ExitStatus.inputOutput : status
     }
     console.note(text)

@@ -18,6 +18,7 @@ struct DecodeCommand: AsyncParsableCommand {
 
       Example:
         dvae decode tokens.npy --output pictures --weights openai
+        dvae decode 'tokens-{000000..000009}.tar' --output pictures
       """)
 
   @Argument(
@@ -38,19 +39,18 @@ struct DecodeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let console = Console.current
-    var reader = try TokenReader(contentsOf: tokens, grid: grid.grid)
-    if grid.grid == nil, let guess = reader.guessedGrid, let shape = reader.extent?.grid {
-      GridOption.tell(tokens, guess, shape, console)
+    let files = try NumberedTokens.expanded([tokens])
+    let facts = try look(at: files, console)
+    try checkPictures(files)
+    let folder = try NewFolder(output)
+    defer { folder.removeIfEmpty() }
+    let vae = try model.load(only: .decoder, singlePass: facts.count == 1)
+    for (path, provenance) in facts.models {
+      try warnOfOtherWeights(path, provenance, vae, console)
     }
-    try checkPictures()
-    let count = reader.extent?.count ?? reader.provenance?.inputs.count
-    let vae = try model.load(only: .decoder, singlePass: count == 1)
-    try warnOfOtherWeights(tokens, reader.provenance, vae, console)
-    // Empty only if every image failed.
-    let newFolders = try FileSystem.makeFolders(output)
-    defer { FileSystem.removeEmpty(newFolders) }
+    var items = NumberedTokens(files, grid: grid.grid)
     let progress = Progress(
-      "decoding", of: count, quiet: quiet.quiet, console: console)
+      "decoding", of: facts.count, quiet: quiet.quiet, console: console)
     var names = UniqueKeys()
     var report = Report()
     var failures = FailureNotes(console)
@@ -58,12 +58,14 @@ struct DecodeCommand: AsyncParsableCommand {
     let pictures = OrderedMap(
       window: 4,
       inputs: {
-        reader.next().map { item in
+        items.next().map { file, item in
           Result {
             let item = try item.get()
-            return Picture(
+            let picture = Picture(
               key: item.key, path: path(of: item.key, &names),
-              image: try vae.decode(item, of: tokens))
+              image: try vae.decode(item, of: file))
+            try folder.make()
+            return picture
           }
         }
       },
@@ -88,6 +90,29 @@ struct DecodeCommand: AsyncParsableCommand {
     if report.total == 0 { throw DVAEError(.badData, file: tokens, "no tokens in there") }
     if json.json { console.print(try reportText(report)) }
     if report.failed > 0 { throw FinishedWithFailures(failed: report.failed, total: report.total) }
+  }
+
+  /// Opens each file before the first image is decoded, and tells which arrays were taken as grids.
+  ///
+  /// - Returns: the number of images, if all files state it, and the first file of each model that made
+  ///   tokens
+  private func look(
+    at files: [String], _ console: Console
+  ) throws -> (count: Int?, models: [(path: String, provenance: Provenance)]) {
+    var count: Int? = 0
+    var models: [String: (path: String, provenance: Provenance)] = [:]
+    for path in files {
+      let reader = try TokenReader(contentsOf: path, grid: grid.grid)
+      if grid.grid == nil, let guess = reader.guessedGrid, let shape = reader.extent?.grid {
+        GridOption.tell(path, guess, shape, console)
+      }
+      let images = reader.extent?.count ?? reader.provenance?.inputs.count
+      count = count.flatMap { sum in images.map { sum &+ $0 } }
+      if let provenance = reader.provenance, models[provenance.weights.sha256] == nil {
+        models[provenance.weights.sha256] = (path, provenance)
+      }
+    }
+    return (count, models.values.sorted { $0.path < $1.path })
   }
 
   /// The result that `--json` prints.
@@ -125,12 +150,12 @@ struct DecodeCommand: AsyncParsableCommand {
 
   /// Refuses before the first image is decoded, so that no job fails midway because an image
   /// exists.
-  private func checkPictures() throws {
+  private func checkPictures(_ files: [String]) throws {
     guard !overwrite.overwrite, FileSystem.kind(output) != .missing else { return }
     var names = UniqueKeys()
-    for result in try TokenReader(contentsOf: tokens, grid: grid.grid) {
+    for (_, item) in NumberedTokens(files, grid: grid.grid) {
       do {
-        try overwrite.check(path(of: result.get().key, &names))
+        try overwrite.check(path(of: item.get().key, &names))
       } catch let error as DVAEError where error.isOfItem {
         // It is reported later, in its turn.
         continue

@@ -42,7 +42,7 @@ struct ExportCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The model, as in 'dvae tokenize'.", valueName: "path"), completion: .file())
+      "The model, as in 'dvae tokenize'.", valueName: "path"), completion: .model)
   var weights: String?
 
   @Option(name: .shortAndLong, help: "The file to write.", completion: .file()) var output: String
@@ -108,16 +108,18 @@ struct ExportCommand: AsyncParsableCommand {
 
   func run() async throws {
     try overwrite.check(output)
+    try AtomicFile.check(output)
     let model = try ModelExport(ModelOptions.location(weights), half)
-    try FileSystem.makeFolder(Path(output).folder.text)
-    switch format {
-    case .onnx: try model.writeONNX(to: output, showsLikelihood: logits || statistics)
-    case .stablehlo:
-      try model.writeStableHLO(
-        to: output, batch: batch ?? 1, height: height ?? 256, width: width ?? 256,
-        precision: Precision(precision ?? .float32),
-        showsLikelihood: logits || statistics)
-    case .pytorch: try model.writeStateDict(to: output, names: names ?? .official)
+    try FileSystem.withFolder(of: output) {
+      switch format {
+      case .onnx: try model.writeONNX(to: output, showsLikelihood: logits || statistics)
+      case .stablehlo:
+        try model.writeStableHLO(
+          to: output, batch: batch ?? 1, height: height ?? 256, width: width ?? 256,
+          precision: Precision(precision ?? .float32),
+          showsLikelihood: logits || statistics)
+      case .pytorch: try model.writeStateDict(to: output, names: names ?? .official)
+      }
     }
     Console.current.print(output)
   }

@@ -47,10 +47,9 @@ struct ReconstructCommand: AsyncParsableCommand {
       }
     }
     let total = inputs.fingerprint.count
+    let folder = try NewFolder(output)
+    defer { folder.removeIfEmpty() }
     let vae = try model.load(singlePass: total == 1)
-    // Empty only if every image failed.
-    let newFolders = try FileSystem.makeFolders(output)
-    defer { FileSystem.removeEmpty(newFolders) }
     let progress = Progress("reconstructing", of: total, quiet: quiet.quiet, console: console)
     var report = ReconstructionReport()
     var failures = FailureNotes(console)
@@ -63,7 +62,7 @@ struct ReconstructCommand: AsyncParsableCommand {
       let path = picture(of: key)
       do {
         try inputs.refuse(output: path)
-        let result = try reconstruct(original.get(), key, vae, path)
+        let result = try reconstruct(original.get(), key, vae, path, in: folder)
         report.images.append(result)
         if !json.json { console.print(result.line) }
       } catch let error as DVAEError where error.isOfItem {
@@ -92,13 +91,15 @@ struct ReconstructCommand: AsyncParsableCommand {
   private func picture(of key: String) -> String { (Path(output) / (key + ".png")).text }
 
   private func reconstruct(
-    _ original: PixelImage, _ key: String, _ vae: DiscreteVAE, _ path: String
+    _ original: PixelImage, _ key: String, _ vae: DiscreteVAE, _ path: String,
+    in folder: NewFolder
   ) throws -> ReconstructionReport.Image {
     guard let grid = try vae.tokens(of: [original]).first else {
       throw DVAEError(.internal, file: key, "no tokens were made")
     }
     let picture = try vae.decode(grid)
     let parts = [original, picture, picture.difference(from: original)]
+    try folder.make()
     try FileSystem.withFolder(of: path) {
       try (compare ? PixelImage.tiled(parts, columns: 3) ?? picture : picture).write(to: path)
     }

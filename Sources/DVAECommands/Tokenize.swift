@@ -17,8 +17,8 @@ struct TokenizeCommand: AsyncParsableCommand {
         tokens.idx          Megatron: this index, and tokens.bin
         tokens.safetensors  one tensor per key
         tokens.jsonl        a line per image
-        tokens.tar, tokens  WebDataset, as a tar or a folder: KEY.tokens.npy and
-                            the .txt and .json of the image: those of its
+        tokens.tar, tokens  WebDataset, as a tar or a folder: KEY.tokens.npy
+                            and the .txt and .json of the image: those of its
                             sample, or those beside it
       Beside the first four stands NAME.json, with keys, captions and shape. The first three hold \
       images of one size. Every form records where the tokens come from. --resume continues an \
@@ -167,9 +167,11 @@ struct TokenizeCommand: AsyncParsableCommand {
   ) async throws -> Int {
     var progress: Progress?
     var failures = FailureNotes(console)
+    var captions = CaptionNotes(output, format, console)
     defer {
       progress?.finish()
       failures.finish()
+      captions.finish()
     }
     var (done, failed) = (total - rest.reduce(0) { $0 + $1.part.inputs.fingerprint.count }, 0)
     for (part, provenance) in rest {
@@ -184,8 +186,13 @@ struct TokenizeCommand: AsyncParsableCommand {
           console: console)
       progress = shown
       try await run(
-        part.inputs, vae, writer, progress: { [done] in shown.update(done + $0.done) },
+        part.inputs, vae, writer,
+        progress: { [done] in
+          shown.update(done + $0.done)
+          captions.look(at: writer.captions)
+        },
         failed: { failures.add($0) })
+      captions.add(writer.captions)
       done += part.inputs.fingerprint.count
       failed += writer.failed
     }

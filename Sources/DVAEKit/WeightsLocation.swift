@@ -34,6 +34,9 @@ public struct WeightsLocation: Hashable, Sendable {
     WeightsLocation(place: .path(Path(url).text, .folder))
   }
 
+  /// The names of models.
+  package static let names = ["starter", "openai", "random"]
+
   /// Reads a name, `starter`, `openai` or `random`, or else the path of a file or a folder.
   ///
   /// A folder of such a name can be given as `./starter`.

@@ -5,6 +5,8 @@ extension DVAEError.Code {
   static let methodNotAllowed = Self(rawValue: "method-not-allowed")
   /// The client accepts none of the available media types.
   static let notAcceptable = Self(rawValue: "not-acceptable")
+  /// The body is of a media type that is not read.
+  static let unsupportedMediaType = Self(rawValue: "unsupported-media-type")
   /// The request is for another host, or comes from a page of another host.
   static let foreignHost = Self(rawValue: "foreign-host")
   /// The queue of requests is full.
@@ -46,6 +48,7 @@ extension HTTPResponse {
     case .methodNotAllowed: return 405
     case .notAcceptable: return 406
     case .foreignHost: return 403
+    case .unsupportedMediaType: return 415
     case .tooManyBytes: return 413
     case .busy, .draining: return 503
     default: break

@@ -12,7 +12,7 @@ package struct HTTPRequest: Sendable {
   package var body: [UInt8]
 
   /// The names of the headers that the service uses.
-  package static let readHeaders = ["accept", "content-length", "host", "origin"]
+  package static let readHeaders = ["accept", "content-length", "content-type", "host", "origin"]
 
   /// Makes a request.
   ///

@@ -53,6 +53,32 @@ package enum Route: String, CaseIterable, Sendable {
     self = route
   }
 
+  /// An example of a file to send, for the paths that read one.
+  private var example: (content: String, name: String)? {
+    switch self {
+    case .tokenize, .reconstruct: ("an image", "photo.jpg")
+    case .decode: ("tokens", "tokens.json")
+    case .patches: ("codes", "codes.json")
+    default: nil
+    }
+  }
+
+  /// Refuses the form of a web page, which wraps the file.
+  ///
+  /// Other media types are not compared: curl names a wrong one unless it is told the right one.
+  ///
+  /// - Throws: for a body of several parts.
+  func checkBody(_ request: HTTPRequest) throws(DVAEError) {
+    guard let example, let type = request.headers["content-type"],
+      type.lowercased().hasPrefix("multipart/")
+    else { return }
+    throw DVAEError(
+      .usage, code: .unsupportedMediaType, file: rawValue,
+      expected: "\(example.content) as the body of the request",
+      found: String(type.prefix { $0 != ";" }),
+      advice: "send the file itself: curl --data-binary @\(example.name)")
+  }
+
   /// Chooses the media type of the response.
   ///
   /// A path with only one type ignores the client's preferences.

@@ -70,6 +70,7 @@ package final class Service: Sendable {
       try settings.hosts.check(head)
       let route = try Route(head)
       _ = try route.mediaType(head)
+      try route.checkBody(head)
       if let length = head.headers["content-length"].flatMap({ Int($0) }) {
         guard length <= settings.limits.maximumBytes else {
           throw .bodyTooLarge(limit: settings.limits.maximumBytes)
@@ -176,6 +177,7 @@ package final class Service: Sendable {
   private func prepare(_ request: HTTPRequest) throws(DVAEError) -> Prepared {
     let route = try Route(request)
     let mediaType = try route.mediaType(request)
+    try route.checkBody(request)
     guard route == .tokenize || route == .reconstruct || request.query.isEmpty else {
       throw DVAEError(.usage, file: request.path, expected: "no query", found: "one")
     }

@@ -69,7 +69,7 @@ struct NpySource: TokenSource {
     let isSquare = side >= smallestSquare && side * side == tokens
     if (1...2).contains(shape.count), side >= smallestSquare, side * side == tokens - 1 {
       throw DVAEError(
-        .badData, file: path,
+        .badData, code: .unknownGrid, file: path,
         "rows of \(tokens) tokens are no square grids, but \(side)×\(side) are \(tokens - 1): one token of each row may be "
           + "a language model's, such as the first",
         advice: "remove it, or name the grid of an image")
@@ -81,7 +81,8 @@ struct NpySource: TokenSource {
     case 1 where isSquare: return (1, [side, side])
     default:
       throw DVAEError(
-        .badData, file: path, expected: "an array of shape [N, height, width]", found: "\(shape)",
+        .badData, code: .unknownGrid, file: path, expected: "an array of shape [N, height, width]",
+        found: "\(shape)",
         advice: "name the grid of an image")
     }
   }

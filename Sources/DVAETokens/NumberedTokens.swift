@@ -1,7 +1,37 @@
 package import DVAEFiles
 
-/// Token files under names with a range in braces.
-package enum NumberedTokens {
+/// The items of several token files, in order, such as the shards of a job.
+///
+/// One file is open at a time: a job may have more shards than a process may have files.
+package struct NumberedTokens: Sequence, IteratorProtocol {
+  private var rest: ArraySlice<String>
+  private var current: (path: String, reader: TokenReader)?
+  private let grid: TokenExtent.Grid?
+
+  /// Prepares to read files, which are opened one after the other.
+  ///
+  /// - Parameters:
+  ///   - paths: the names of the files or folders
+  ///   - grid: the grid of every image, for `.npy` arrays with one row per image
+  package init(_ paths: [String], grid: TokenExtent.Grid? = nil) {
+    rest = paths[...]
+    self.grid = grid
+  }
+
+  /// Returns the next item, or the error in it, with the path of its file; nil after the last.
+  package mutating func next() -> (path: String, item: Result<TokenReader.Item, any Error>)? {
+    while true {
+      if let path = current?.path, let item = current?.reader.next() { return (path, item) }
+      guard let path = rest.popFirst() else { return nil }
+      do {
+        current = (path, try TokenReader(contentsOf: path, grid: grid))
+      } catch {
+        current = nil
+        return (path, .failure(error))
+      }
+    }
+  }
+
   /// Replaces patterns by their names, as `NumberedNames` does.
   ///
   /// A job may need only the first names of its range. If there are no files of the others, and the

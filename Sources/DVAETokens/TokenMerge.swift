@@ -81,13 +81,13 @@ package struct TokenMerge {
   ///   - writer: the writer of the result, with this provenance
   ///   - progress: called with the number of items done
   ///   - failed: called with the error of an item whose key cannot be a name in the new form
-  /// - Returns: the number of images whose captions or descriptions the new form cannot hold
+  /// - Returns: the captions and descriptions that the new form does not hold as they are
   /// - Throws: if an item is damaged, repeats a key, or does not fit into the form.
   package func run(
     into writer: TokenWriter, progress: (Int) -> Void, failed: (DVAEError) -> Void = { _ in }
-  ) throws -> Int {
+  ) throws -> CaptionLosses {
     var (done, pacing, seen, keys) = (0, CommitPacing(), Set<Key>(), UniqueKeys())
-    var undescribed = 0
+    var losses = CaptionLosses()
     func add(_ record: TokenRecord, _ path: String) throws {
       guard seen.insert(Key(record.key)).inserted else {
         throw DVAEError(
@@ -100,6 +100,7 @@ package struct TokenMerge {
       let isName = format == .tar || format == .folder || provenance?.soft != nil
       record.key =
         isName ? keys.path(for: WebDatasetSample.archiveKey(record.key)) : keys.unique(record.key)
+      losses.add(record, in: format)
       done += 1
       if done > writer.resumed {
         do {
@@ -117,7 +118,6 @@ package struct TokenMerge {
       let reader = try Self.open(path, grid)
       for result in reader {
         let item = try result.get()
-        if format == .safetensors, !item.sidecars.isEmpty { undescribed += 1 }
         try add(
           TokenRecord(
             key: item.key, .tokens(item.grid), soft: losesSoftTokens ? nil : item.soft,
@@ -128,7 +128,7 @@ package struct TokenMerge {
       }
     }
     try writer.finish()
-    return undescribed
+    return losses
   }
 
   private static func missing(_ records: [Provenance]) -> (count: Int, first: [Shard]) {

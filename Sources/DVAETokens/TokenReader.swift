@@ -123,6 +123,11 @@ public struct TokenReader: Sequence, IteratorProtocol {
   public func checkSum() throws -> Bool { try source.checkSum() }
 }
 
+extension DVAEError.Code {
+  /// An array's shape does not say which grid an image's tokens have.
+  package static let unknownGrid = Self(rawValue: "unknown-grid")
+}
+
 /// The number of images in a file of tokens, and their common grid.
 public struct TokenExtent: Hashable, Sendable {
   /// The shape of an image's tokens.

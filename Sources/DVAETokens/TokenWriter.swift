@@ -13,6 +13,8 @@ public final class TokenWriter {
   public let format: TokenFormat
   /// The number of items done by earlier runs: the caller continues after them.
   public let resumed: Int
+  /// The captions and descriptions of this run that the output does not hold as they are.
+  package private(set) var captions = CaptionLosses()
 
   private let provenance: Provenance?
   private let partial: String
@@ -109,6 +111,7 @@ public final class TokenWriter {
     }
     let before = output.size
     try output.append(record)
+    captions.add(record, in: format)
     uncommitted += max(0, output.size - before)
     switch record.outcome {
     case .tokens(let grid):

@@ -9,13 +9,22 @@ import Synchronization
 /// executed.
 package struct WeightsFile: Sendable {
   /// The supported containers.
-  package enum Format: String, Sendable {
+  package enum Format: String, Encodable, Sendable {
     /// A JSON header, then the tensors' bytes.
     case safetensors
     /// The format of `torch.save` since PyTorch 1.6.
-    case pytorchZip
+    case pytorchZip = "pytorch-zip"
     /// The format of `torch.save` before PyTorch 1.6.
-    case pytorchLegacy
+    case pytorchLegacy = "pytorch-legacy"
+
+    /// The container in words.
+    package var name: String {
+      switch self {
+      case .safetensors: "safetensors"
+      case .pytorchZip: "PyTorch zip archive (torch.save since 1.6)"
+      case .pytorchLegacy: "PyTorch pickle (torch.save before 1.6)"
+      }
+    }
   }
 
   /// A tensor of a kind that is not read, such as a sparse one.

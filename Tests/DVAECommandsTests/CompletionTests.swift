@@ -25,6 +25,64 @@ import Testing
       for preset in presets { #expect(script.contains(preset)) }
     }
   }
+
+  /// The model and the device are a name or a path.
+  @Test(arguments: ["bash", "zsh", "fish"]) func namesAndFilesAreCompleted(_ shell: String) async {
+    let script = await dvae("--generate-completion-script", shell).output
+    for names in [
+      ["starter", "openai", "random"], ["cpu", "cuda", "rocm", "tpu", "metal", "cpu-xla"],
+    ] {
+      let lists = script.split(separator: "\n").filter { line in names.allSatisfy(line.contains) }
+        .filter { shell != "fish" || $0.contains("ka '") }
+        .filter { shell != "zsh" || $0.contains("local -ar ") }
+      #expect(lists.count >= 8, "\(names)")
+      for line in lists {
+        switch shell {
+        case "bash": #expect(line.hasSuffix("; __dvae_add_completions -f"), "\(line)")
+        case "fish": #expect(line.contains(" -rFka '"), "\(line)")
+        default: #expect(line.contains(" '@files')"), "\(line)")
+        }
+      }
+    }
+    #expect(script.contains("@files") == (shell == "zsh"))
+    if shell == "zsh" { #expect(script.contains("_files && offered=0")) }
+  }
+
+  /// Bash itself, in a folder with files.
+  @Test(arguments: [
+    ("tokenize x --weights ", ["models", "openai", "random", "s.pkl", "starter"]),
+    ("tokenize x --weights s", ["s.pkl", "starter"]), ("weights info s", ["s.pkl", "starter"]),
+    ("decode x --weights models/", ["models/m.pt"]), ("serve --device cu", ["cuda"]),
+    ("serve --device ./", ["./models", "./s.pkl"]), ("train --init m", ["models"]),
+  ])
+  func bashCompletes(_ line: String, _ expected: [String]) async throws {
+    let folder = TemporaryFolder()
+    try write([], to: folder("models/m.pt"))
+    try write([], to: folder("s.pkl"))
+    let script = await dvae("--generate-completion-script", "bash").output
+    let words = "dvae " + line
+    // The completed word is an argument of the function.
+    let run = """
+      COMP_LINE='\(words)'
+      COMP_POINT=${#COMP_LINE}
+      read -r -a COMP_WORDS <<<"$COMP_LINE"
+      [[ $COMP_LINE == *' ' ]] && COMP_WORDS+=('')
+      COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+      _dvae dvae "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+      printf '%s\\n' "${COMPREPLY[@]}"
+      """
+    let bash = Process()
+    let output = Pipe()
+    bash.executableURL = URL(fileURLWithPath: "/bin/bash")
+    bash.arguments = ["-c", script + "\n" + run]
+    bash.currentDirectoryURL = URL(fileURLWithPath: folder.path)
+    bash.standardOutput = output
+    try bash.run()
+    let text = String(
+      decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    bash.waitUntilExit()
+    #expect(text.split(separator: "\n").map(String.init).sorted() == expected)
+  }
 }
 
 extension String {

@@ -13,6 +13,17 @@ import Testing
     "tokens merge", "tokens stats", "tokens mosaic",
   ]
 
+  /// Manual pages are the help in lines of 72 columns (Scripts/man-pages.sh), where a longer row of a table would be
+  /// broken.
+  @Test(arguments: commands) func rowsFitManualPages(_ command: String) throws {
+    let name = command.isEmpty ? "dvae" : command.replacing(" ", with: "-")
+    let help = try String(decoding: bytes(Fixture.path("help/\(name).txt")), as: UTF8.self)
+    for line in help.split(separator: "\n").prefix(while: { !$0.hasPrefix("USAGE:") })
+    where line.hasPrefix(" ") {
+      #expect(line.count <= 72, "\(line)")
+    }
+  }
+
   @Test(arguments: commands) func helpIsAsWritten(_ command: String) async throws {
     let words = command.split(separator: " ").map(String.init)
     let run = await dvae(words + ["--help"])

@@ -152,6 +152,12 @@ import Testing
     #expect(
       run.status == 65 && run.errors.contains("\(side)×\(side) are \(side * side)"), "\(run.errors)"
     )
+    #expect(run.errors.hasSuffix("name the grid of an image (--grid)\n"), "\(run.errors)")
+    for command in ["info", "verify", "stats"] {
+      let other = await dvae("tokens", command, folder("t.npy"))
+      let lines = other.errors.split(separator: "\n")
+      #expect(lines.first?.hasSuffix("(dvae tokens convert --grid)") == true, "\(other.errors)")
+    }
     #expect(
       await dvae(decode + ["--grid", "\(shape.count == 1 ? 1 : 4)x\(side * side + 1)"]).status == 0)
   }

@@ -19,7 +19,7 @@ import DVAEWeights
   @Test func infoTellsWhatIsInside() async throws {
     let report = try await info(Fixture.tiny)
     let files = try #require(report["files"] as? [[String: Any]])
-    #expect(files.map { $0["format"] as? String } == ["pytorchZip", "pytorchZip"])
+    #expect(files.map { $0["format"] as? String } == ["pytorch-zip", "pytorch-zip"])
     #expect(
       files[0]["sha256"] as? String
         == "df2c0ac341d5cf942724da0af7f103192e677211dccf529f14ed96af1a19ab30")
@@ -27,7 +27,8 @@ import DVAEWeights
     #expect((report["decoder"] as? [String: Int])?["parameters"] == 108122)
     #expect((report["architecture"] as? [String: Int])?["vocab_size"] == 128)
     let text = await dvae("weights", "info", Fixture.tiny + "/encoder_legacy.pkl").output
-    #expect(text.contains("pytorchLegacy") && text.contains("not in there"))
+    #expect(
+      text.contains("PyTorch pickle (torch.save before 1.6)") && text.contains("not in there"))
   }
 
   @Test func damagedWeightsAreNotUsed() async throws {

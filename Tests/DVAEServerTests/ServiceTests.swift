@@ -194,6 +194,29 @@ import Testing
     }
   }
 
+  /// `curl -F` and web forms send these.
+  @Test(arguments: [
+    ("/v1/tokenize", "photo.jpg"), ("/v1/reconstruct", "photo.jpg"), ("/v1/decode", "tokens.json"),
+    ("/v1/patches", "codes.json"),
+  ])
+  func formsAreToldWhatToSend(_ path: String, _ file: String) throws {
+    let service = try TestService.make()
+    let form = HTTPRequest(
+      "POST", path, headers: ["content-type": "Multipart/form-data; boundary=x"],
+      body: Array("--x\r\n\r\n\r\n--x--\r\n".utf8))
+    for response in [service.handle(form), try #require(service.refusal(of: form))] {
+      #expect(response.status == 415, "\(response.message)")
+      #expect(response.message.contains("curl --data-binary @\(file)"), "\(response.message)")
+    }
+    // Its own name for a body of any kind, and none.
+    for type in ["application/x-www-form-urlencoded", "application/octet-stream", nil] {
+      var other = HTTPRequest("POST", path)
+      other.headers["content-type"] = type
+      #expect(service.refusal(of: other) == nil)
+      #expect(service.handle(other).status == 422)
+    }
+  }
+
   @Test func theOtherPaths() throws {
     let service = try TestService.make()
     let model = try service.handle(HTTPRequest("GET", "/v1/model")).json

@@ -34,7 +34,7 @@ struct BenchmarkCommand: ParsableCommand {
   @Option(help: "Vocabulary of the random model.")
   var vocabulary = 8192
 
-  @Option(help: ArgumentHelp("Measure this model instead.", valueName: "path"), completion: .file())
+  @Option(help: ArgumentHelp("Measure this model instead.", valueName: "path"), completion: .model)
   var weights: String?
 
   @Option(help: "Side of the images, in pixels; a multiple of 8.")

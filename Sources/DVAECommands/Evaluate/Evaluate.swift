@@ -21,9 +21,10 @@ struct EvaluateCommand: AsyncParsableCommand {
 
       Figures can only be compared under one protocol:
         lanczos-256   short side to 256 by Pillow's LANCZOS, long side rounded
-                      half to even, middle 256×256; smaller images are refused
-        bilinear-256  torchvision's Resize and CenterCrop: short side to 256 by
-                      Pillow's BILINEAR, long side rounded down, middle
+                      half to even, middle 256×256; smaller images are
+                      refused
+        bilinear-256  torchvision's Resize and CenterCrop: short side to 256
+                      by Pillow's BILINEAR, long side rounded down, middle
                       256×256; smaller images are enlarged
         native        both sides cut around the middle to multiples of 8
       All measure 8-bit RGB, peak 255. A reconstruction is sigmoid(μ) of the most likely tokens, \
@@ -70,15 +71,8 @@ struct EvaluateCommand: AsyncParsableCommand {
     let console = Console.current
     if let html { try overwrite.check(html) }
     let inputs = try BulkInputs(self.inputs, for: .jsonLines)
+    if let html { try AtomicFile.check(html) }
     let vae = try model.load()
-    // Open the page first, so that hours of work do not end with a page that cannot be written.
-    let newFolders = try html.map { try FileSystem.makeFolders(Path($0).folder.text) } ?? []
-    var page: AtomicFile?
-    defer {
-      page?.discard()
-      FileSystem.removeEmpty(newFolders)
-    }
-    page = try html.map { try AtomicFile($0) }
     var report = EvaluationReport(
       evaluationProtocol, vae, weights: try vae.weightsProvenance(), inputs.fingerprint)
     var codebook = CodebookUse(vocabulary: vae.architecture.vocabulary)
@@ -96,7 +90,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         let found = try evaluate(photo, key, name, vae)
         report.images.append(found.figures)
         codebook.count(found.tokens.tokens.map(Int32.init))
-        if page != nil { shown.add(found.figures, found.pictures) }
+        if html != nil { shown.add(found.figures, found.pictures) }
       } catch let error as DVAEError where error.isOfItem {
         failures.add(error)
         report.failed += 1
@@ -114,9 +108,11 @@ struct EvaluateCommand: AsyncParsableCommand {
     } else if let text = report.text {
       console.print(text)
     }
-    if let page, let summary = report.summary {
-      try page.write(Page(report, summary, codebook, shown).html)
-      try page.commit()
+    if let html, let summary = report.summary {
+      // Another program may have written it in the meantime.
+      try overwrite.check(html)
+      let page = Array(try Page(report, summary, codebook, shown).html.utf8)
+      try FileSystem.withFolder(of: html) { try AtomicFile.write(page, to: html) }
     }
     if report.failed > 0 { throw FinishedWithFailures(failed: report.failed, total: total) }
   }

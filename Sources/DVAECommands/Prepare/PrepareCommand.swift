@@ -18,7 +18,7 @@ struct PrepareCommand: AsyncParsableCommand {
         shard-000000.tar …  WebDataset: KEY.jpg, KEY.txt, KEY.json
         index.json          the shards with their SHA-256, and the settings
         samples.jsonl       a line per sample with the hashes of its image
-        funnel.json, .html  how many pairs entered and left each stage, and why
+        funnel.json, .html  how many pairs entered and left each stage; why
       Every filter is listed there with what it dropped. --resume continues an interrupted job and \
       gives the same files.
 

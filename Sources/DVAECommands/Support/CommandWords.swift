@@ -43,7 +43,7 @@ struct CommandWords {
     guard command.configuration.subcommands.isEmpty, ExitStatus.of(error) == nil else { return nil }
     let isHelp = command.exitCode(for: error) == .success
     if isHelp, rest.contains("-h") || rest.contains("--help") { return nil }
-    let known = options
+    let known = Self.options(of: command)
     for word in rest.prefix(while: { $0 != "--" }) where word.hasPrefix("-") && Double(word) == nil
     {
       let name = String(word.prefix { $0 != "=" })
@@ -63,8 +63,8 @@ struct CommandWords {
     return nil
   }
 
-  /// The options that the command's help lists.
-  private var options: [String] {
+  /// Returns the options that a command's help lists.
+  static func options(of command: any ParsableCommand.Type) -> [String] {
     DVAECommand.helpMessage(for: command).split(separator: "\n").flatMap { line in
       line.split(whereSeparator: { " ,/".contains($0) }).prefix { $0.hasPrefix("-") }.map(
         String.init)

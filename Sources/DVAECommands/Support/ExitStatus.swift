@@ -5,6 +5,7 @@ import DVAEKit
 import DVAEModel
 import DVAETraining
 import DVAEImages
+import DVAETokens
 import DVAEWeights
 
 /// The exit statuses of BSD's sysexits.
@@ -61,6 +62,14 @@ struct FinishedWithFailures: Error, CustomStringConvertible {
 extension DVAEError {
   /// The printed line: the description, with the options or the command in its advice.
   var line: String { description + code.options }
+
+  /// The line of an error that ended a command, which may lack the option that another one has.
+  func line(of command: any ParsableCommand.Type) -> String {
+    guard let (option, other) = code.optionElsewhere,
+      !CommandWords.options(of: command).contains(option)
+    else { return line }
+    return "\(description) (\(other) \(option))"
+  }
 }
 
 extension DVAEError.Code {
@@ -69,10 +78,17 @@ extension DVAEError.Code {
   /// The library does not know them. The reason for which `dvae prepare` drops a pair is a code.
   var options: String { Self.options[self].map { " (\($0))" } ?? "" }
 
+  /// An option that helps with an error, but which not every command has that meets it, and a command
+  /// that has it.
+  fileprivate var optionElsewhere: (option: String, command: String)? {
+    self == .unknownGrid ? ("--grid", "dvae tokens convert") : nil
+  }
+
   private static let options: [Self: String] = [
     .exists: "--overwrite", .settingsChanged: "--overwrite", .unfinished: "--resume, --restart",
     .startOver: "--restart", .notDownloaded: "dvae weights download",
-    .tooManyPixels: "--max-pixels", Self(rawValue: "too-large"): "--max-bytes",
+    .tooManyPixels: "--max-pixels", .unknownGrid: "--grid",
+    Self(rawValue: "too-large"): "--max-bytes",
     Self(rawValue: "missing-file"): "--images",
     Self(rawValue: "private-address"): "--allow-private-addresses",
   ]

@@ -11,7 +11,7 @@ struct ModelOptions: ParsableArguments {
     help: ArgumentHelp(
       "The model: a folder with encoder and decoder files (.pkl, .pt, .safetensors), one "
         + ".safetensors, or a name: 'starter' (unless given), 'openai' or 'random'.",
-      valueName: "path"), completion: .file())
+      valueName: "path"), completion: .model)
   var weights: String?
 
   @OptionGroup var device: DeviceOption
@@ -46,7 +46,7 @@ struct DeviceOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Where to compute: cpu, or a device of 'dvae devices', or the path of a PJRT plugin.",
-      valueName: "name"))
+      valueName: "name"), completion: .device)
   var device = "cpu"
 }
 

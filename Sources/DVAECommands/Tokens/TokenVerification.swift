@@ -37,7 +37,7 @@ struct TokenVerification: Encodable {
         hasChecksum = try reader.checkSum()
         coversMetadata = hasChecksum && reader.coversMetadata
       } catch {
-        add("\(error)")
+        add(error)
       }
       readAll(reader, vocabulary ?? provenance?.architecture.vocabulary)
       try compareCount(reader.failures().count)
@@ -47,7 +47,7 @@ struct TokenVerification: Encodable {
       }
     } catch {
       isMissing = ExitStatus.of(error) == ExitStatus.missing
-      add("\(error)")
+      add(error)
     }
     if unsaid > 0 { problems.append("\(path): and \(unsaid) more") }
   }
@@ -61,7 +61,7 @@ struct TokenVerification: Encodable {
         if !keys.insert(Key(item.key)).inserted { add("\(path): \(item.key): twice in there") }
         compare(item, vocabulary)
       } catch {
-        add("\(error)")
+        add(error)
         // Damage to an item does not affect the next ones; a failing disk does.
         guard ExitStatus.of(error) == ExitStatus.badData else { return }
       }
@@ -96,6 +96,10 @@ struct TokenVerification: Encodable {
         "\(path): no tokens in there"
           + (failures > 0 ? ", only \(counted(failures, "failure"))" : ""))
     }
+  }
+
+  private mutating func add(_ error: any Error) {
+    add((error as? DVAEError)?.line(of: TokensVerify.self) ?? "\(error)")
   }
 
   // An error that stops the reading is reported by several readers; keep it once.

@@ -92,24 +92,21 @@ struct TokensMergeOptions: ParsableArguments {
     let progress = Progress("writing", of: merge.count, quiet: quiet.quiet, console: console)
     defer { progress.finish() }
     var (failures, failed, total) = (FailureNotes(console), 0, 0)
-    let undescribed: Int
+    var captions = CaptionNotes(path, format, console)
     do {
-      undescribed = try merge.run(into: writer) {
+      let losses = try merge.run(into: writer) {
         total = $0
         progress.update(total)
       } failed: {
         failed += 1
         failures.add($0)
       }
+      captions.add(losses)
     } catch let error as DVAEError where error.kind == .badData || error.kind == .usage {
       try writer.discard()
       throw error
     }
-    if undescribed > 0 {
-      console.note(
-        "\(path): .\(format.rawValue) holds no captions or descriptions; \(counted(undescribed, "image")) had some"
-      )
-    }
+    captions.finish()
     if merge.missing.count > 0 {
       let first = merge.missing.first
       console.note(

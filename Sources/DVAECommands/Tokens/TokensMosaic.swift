@@ -19,7 +19,8 @@ struct TokensMosaic: AsyncParsableCommand {
 
       Example:
         dvae tokens mosaic --output codes.png --weights openai
-        dvae tokens mosaic tokens.npy --key photo --output photo.png --weights openai
+        dvae tokens mosaic tokens.npy --key photo --output photo.png
+        dvae tokens mosaic 'tokens-{0..9}.tar' --by-use --output used.png
       """)
 
   @Argument(help: "A file or folder of tokens, of any form.", completion: .file())
@@ -60,35 +61,40 @@ struct TokensMosaic: AsyncParsableCommand {
 
   func run() async throws {
     try overwrite.check(output)
+    let files = try NumberedTokens.expanded(tokens.map { [$0] } ?? [])
+    try AtomicFile.check(output)
     let vae = try model.load(only: .decoder)
-    try FileSystem.makeFolder(Path(output).folder.text)
-    if let tokens, !byUse {
-      try drawImage(tokens, vae)
-    } else {
-      let vocabulary = vae.architecture.vocabulary
-      let codes =
-        try tokens.map { try TokenCount([$0], vocabulary: vocabulary).use.byUse }
-        ?? Array(0..<vocabulary)
-      try drawCodes(codes, vae)
-    }
+    let picture =
+      if let tokens, !byUse {
+        try drawImage(tokens, files, vae)
+      } else {
+        try drawCodes(files, vae)
+      }
+    try FileSystem.withFolder(of: output) { try picture.write(to: output) }
     Console.current.print(output)
   }
 
-  private func drawCodes(_ codes: [Int], _ vae: DiscreteVAE) throws {
+  private func drawCodes(_ files: [String], _ vae: DiscreteVAE) throws -> PixelImage {
+    let vocabulary = vae.architecture.vocabulary
+    let codes =
+      tokens == nil
+      ? Array(0..<vocabulary) : try TokenCount(files, vocabulary: vocabulary).use.byUse
     let patches = try patches(codes, vae)
     let columns = columns ?? Int(Double(2 * codes.count).squareRoot().rounded(.up))
     guard let mosaic = PixelImage.tiled(patches, columns: columns) else {
       throw DVAEError(.badData, file: tokens ?? "the model", "no codes in there")
     }
-    try mosaic.write(to: output)
+    return mosaic
   }
 
-  private func drawImage(_ path: String, _ vae: DiscreteVAE) throws {
-    let reader = try TokenReader(contentsOf: path)
-    try warnOfOtherWeights(path, reader.provenance, vae, Console.current)
-    for item in reader {
+  private func drawImage(
+    _ tokens: String, _ files: [String], _ vae: DiscreteVAE
+  ) throws -> PixelImage {
+    for (path, item) in NumberedTokens(files) {
       let item = try item.get()
       if let key, Key(key) != Key(item.key) { continue }
+      try warnOfOtherWeights(
+        path, TokenReader(contentsOf: path).provenance, vae, Console.current)
       let decoded = try vae.decode(item, of: path)
       let codes = Set(item.grid.tokens.map(Int.init)).sorted()
       let patches = Dictionary(uniqueKeysWithValues: zip(codes, try patches(codes, vae)))
@@ -97,10 +103,10 @@ struct TokensMosaic: AsyncParsableCommand {
       guard let both = PixelImage.tiled([alone, decoded].compactMap(\.self), columns: 2) else {
         throw DVAEError(.internal, file: path, "\(item.key): nothing was drawn")
       }
-      return try both.write(to: output)
+      return both
     }
     throw DVAEError(
-      .badData, file: path, key.map { "no image of the key '\($0)'" } ?? "no tokens in there")
+      .badData, file: tokens, key.map { "no image of the key '\($0)'" } ?? "no tokens in there")
   }
 
   private func patches(_ codes: [Int], _ vae: DiscreteVAE) throws -> [PixelImage] {

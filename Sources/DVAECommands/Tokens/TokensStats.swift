@@ -65,12 +65,7 @@ struct TokenCount {
           + "give --vocabulary, 8192 for the released model")
     }
     use = CodebookUse(vocabulary: vocabulary)
-    // One file is open at a time: a job may have more shards than a process may have files.
-    for path in paths { try count(TokenReader(contentsOf: path), path) }
-  }
-
-  private mutating func count(_ reader: TokenReader, _ path: String) throws {
-    for item in reader {
+    for (path, item) in NumberedTokens(paths) {
       let item = try item.get()
       images += 1
       let tokens = item.grid.tokens.map(Int32.init)

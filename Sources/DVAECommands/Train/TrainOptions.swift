@@ -77,7 +77,7 @@ struct TrainOptions: ParsableArguments {
     name: .customLong("init"),
     help: ArgumentHelp(
       "Weights to start from: what --weights takes elsewhere.", valueName: "weights"),
-    completion: .file())
+    completion: .model)
   var initialWeights: String?
   @Option(
     help: ArgumentHelp(

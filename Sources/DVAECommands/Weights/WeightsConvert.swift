@@ -17,8 +17,9 @@ struct WeightsConvert: AsyncParsableCommand {
                 'decoder.'
         dall_e  a folder for OpenAI's package: encoder.pt, decoder.pt, for
                 dall_e.Encoder().load_state_dict(torch.load(…))
-        flava   a folder for Hugging Face's FlavaImageCodebook.from_pretrained,
-                the encoder alone: model.safetensors, config.json
+        flava   a folder for Hugging Face's
+                FlavaImageCodebook.from_pretrained, the encoder alone:
+                model.safetensors, config.json
 
       Example:
         dvae weights convert encoder.pkl decoder.pkl --output dvae.safetensors
@@ -29,7 +30,8 @@ struct WeightsConvert: AsyncParsableCommand {
       """)
 
   @Argument(
-    help: "A weights file or folder, or an encoder's file and a decoder's.", completion: .file())
+    help: "A weights file or folder, or an encoder's file and a decoder's.",
+    completion: .modelFiles)
   var inputs: [String]
 
   @Option(
@@ -84,9 +86,11 @@ struct WeightsConvert: AsyncParsableCommand {
       try weights.write(to: output, as: layout)
       return Console.current.print(output)
     }
-    try FileSystem.makeFolder(Path(output).folder.text)
+    try AtomicFile.check(output)
     guard !calibrate.isEmpty else {
-      try weights.convert(to: output, float16: float16, calibration: nil)
+      try FileSystem.withFolder(of: output) {
+        try weights.convert(to: output, float16: float16, calibration: nil)
+      }
       return Console.current.print(output)
     }
     let photos = try BulkInputs(calibrate, for: .jsonLines)
@@ -98,7 +102,9 @@ struct WeightsConvert: AsyncParsableCommand {
         .badData, file: calibrate.joined(separator: ", "), "none of the \(total) photos can be used"
       )
     }
-    try weights.convert(to: output, float16: float16, calibration: calibrator.calibration)
+    try FileSystem.withFolder(of: output) {
+      try weights.convert(to: output, float16: float16, calibration: calibrator.calibration)
+    }
     Console.current.print(output)
     if failed > 0 { throw FinishedWithFailures(failed: failed, total: total) }
   }

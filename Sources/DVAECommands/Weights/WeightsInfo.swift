@@ -19,8 +19,8 @@ struct WeightsInfo: AsyncParsableCommand {
       """)
 
   @Argument(
-    help: "A weights file, a folder of them, or a name: 'starter' or 'openai'.", completion: .file()
-  )
+    help: "A weights file, a folder of them, or a name: 'starter' or 'openai'.",
+    completion: .modelFiles)
   var weights: String
 
   @OptionGroup var json: JSONOption
@@ -36,7 +36,7 @@ struct WeightsReport: Encodable {
   /// One file.
   struct File: Encodable {
     var path: String
-    var format: String
+    var format: WeightsFile.Format
     var bytes: Int
     var sha256: String
     var dtypes: [String]
@@ -57,7 +57,7 @@ struct WeightsReport: Encodable {
   init(_ weights: WeightsFiles) throws {
     files = try weights.files.map { file in
       File(
-        path: file.path, format: file.format.rawValue, bytes: FileSystem.size(file.path) ?? 0,
+        path: file.path, format: file.format, bytes: FileSystem.size(file.path) ?? 0,
         sha256: try FileHash.of(file.path),
         dtypes: Set(file.tensors.map(\.elementType.rawValue)).sorted(),
         metadata: file.metadata.byText)
@@ -77,7 +77,7 @@ struct WeightsReport: Encodable {
     var lines: [String] = []
     for file in files {
       lines.append("\(file.path)")
-      lines.append("  format        \(file.format), \(file.bytes) bytes")
+      lines.append("  format        \(file.format.name), \(file.bytes) bytes")
       lines.append("  numbers       \(file.dtypes.joined(separator: ", "))")
       lines.append("  SHA-256       \(file.sha256)")
       for (name, value) in file.metadata.sorted(by: { $0.key < $1.key }) {

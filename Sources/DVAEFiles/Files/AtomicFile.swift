@@ -60,6 +60,17 @@ package final class AtomicFile {
 
   deinit { discard() }
 
+  /// Checks that a file can be begun; neither it nor a folder is left behind.
+  ///
+  /// A job that takes long calls this first, so that it does not end with a file that cannot be written.
+  ///
+  /// - Throws: as for a file that is begun
+  package static func check(_ path: String) throws(DVAEError) {
+    let made = try FileSystem.makeFolders(Path(path).folder.text)
+    defer { FileSystem.removeEmpty(made) }
+    try AtomicFile(path).discard()
+  }
+
   /// Writes a whole file.
   ///
   /// - Throws: `cannotCreate` or `cannotWrite`; the previous file is then unchanged.

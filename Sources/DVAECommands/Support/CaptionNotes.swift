@@ -1,0 +1,57 @@
+import DVAEFiles
+import DVAEKit
+import DVAEPreparation
+import DVAETokens
+
+/// Tells of captions and descriptions that an output does not hold as they are.
+///
+/// One wrong encoding affects many of them: only the first is named, and the others are counted at the end.
+struct CaptionNotes {
+  private let path: String
+  private let format: TokenFormat
+  private let console: Console
+  private var isTold = false
+  private var altered = 0
+  private var omitted = 0
+
+  /// Begins without losses.
+  ///
+  /// - Parameters:
+  ///   - path: the path of the output
+  ///   - format: the form of the output
+  ///   - console: the console to print on
+  init(_ path: String, _ format: TokenFormat, _ console: Console) {
+    (self.path, self.format, self.console) = (path, format, console)
+  }
+
+  /// Names the first text that is not UTF-8, as soon as there is one.
+  mutating func look(at losses: CaptionLosses) {
+    guard !isTold, let name = losses.firstAltered else { return }
+    isTold = true
+    console.note(
+      "dvae: warning: \(name): is \(SourceRow.notUTF8); the output has U+FFFD for what is wrong in it"
+    )
+  }
+
+  /// Adds the losses of a finished file.
+  mutating func add(_ losses: CaptionLosses) {
+    look(at: losses)
+    altered += losses.altered
+    omitted += losses.omitted
+  }
+
+  /// Prints the counts.
+  func finish() {
+    if altered > 1 {
+      console.note(
+        "dvae: warning: \(altered - 1) more "
+          + (altered == 2 ? "caption or description is" : "captions or descriptions are")
+          + " not UTF-8")
+    }
+    if omitted > 0 {
+      console.note(
+        "\(path): .\(format.rawValue) holds no captions or descriptions; \(counted(omitted, "image")) had some"
+      )
+    }
+  }
+}
