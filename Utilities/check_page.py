@@ -274,8 +274,7 @@ def main():
         browser = Browser(f"{folder}/profile")
         browser.size(1000, 800)
         use(browser, server, ROOT / "Examples/photos/kodim23.png", folder)
-        if options.pictures:
-            looks(browser, server, options.pictures)
+        looks(browser, server, options.pictures or folder)
         wrong = [text for text in browser.complaints() if "422" not in text]
         check("the browser has no complaint", not wrong, wrong or "")
         check("no other host was asked", browser.hosts() == {f"127.0.0.1:{server.port}"}, browser.hosts())
