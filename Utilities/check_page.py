@@ -269,7 +269,9 @@ def main():
     parser.add_argument("--weights", default="starter")
     parser.add_argument("--pictures", help="a folder for pictures of the page at three widths, light and dark")
     options = parser.parse_args()
-    threading.Timer(600, lambda: os._exit(1)).start()
+    limit = threading.Timer(600, lambda: os._exit(1))
+    limit.daemon = True
+    limit.start()
     with Server(options.dvae, options.weights, timeout=60) as server, tempfile.TemporaryDirectory() as folder:
         browser = Browser(f"{folder}/profile")
         browser.size(1000, 800)
