@@ -62,7 +62,8 @@ struct QuantizedTests {
     #expect(Set(expected).count > min(40, expected.count / 8))
     for engine in Self.engines {
       let y = engine.convolution(x, engine.makeFilter(weights), outputScale: 0.02)
-      #expect(y.array == expected, "\(engine.name)")
+      let isSame = y.array == expected
+      #expect(isSame, "\(engine.name)")
     }
   }
 
@@ -100,8 +101,10 @@ struct QuantizedTests {
       let found = engine.convolution(
         x, engine.makeFilter(weights), skip: skip.map { Tensor($0.shape, $0.array) }, gain: 0.3,
         outputScale: product.outputScale)
-      #expect(bits(found.y) == bits(expected.y), "\(engine.name)")
-      #expect(found.bytes?.array == expected.bytes?.array, "\(engine.name)")
+      let isSame = bits(found.y) == bits(expected.y)
+      #expect(isSame, "\(engine.name)")
+      let hasSameBytes = found.bytes?.array == expected.bytes?.array
+      #expect(hasSameBytes, "\(engine.name)")
     }
     #expect((expected.bytes == nil) == (product.outputScale == nil))
   }
@@ -131,7 +134,8 @@ struct QuantizedTests {
     #expect(Set(expected).count > 20)
     for engine in Self.engines {
       let found = engine.argmaxConvolution(x, coarse: engine.makeFilter(forms[0]), fine: forms[1])
-      #expect(found == expected, "\(engine.name)")
+      let isSame = found == expected
+      #expect(isSame, "\(engine.name)")
     }
     // Nearly all equal float32's.
     let float = reference.argmaxConvolution(
@@ -146,8 +150,10 @@ struct QuantizedTests {
     let expected = reference.maxPool2x2(x, outputScale: 0.01)
     for engine in Self.engines {
       let found = engine.maxPool2x2(x, outputScale: 0.01)
-      #expect(bits(found.y) == bits(expected.y), "\(engine.name)")
-      #expect(found.bytes?.array == expected.bytes?.array, "\(engine.name)")
+      let isSame = bits(found.y) == bits(expected.y)
+      #expect(isSame, "\(engine.name)")
+      let hasSameBytes = found.bytes?.array == expected.bytes?.array
+      #expect(hasSameBytes, "\(engine.name)")
     }
   }
 
@@ -174,7 +180,8 @@ struct QuantizedTests {
           let expected = reference.convolution(x, weights, skip: nil, gain: 1, outputScale: nil)
           let found = engine.convolution(
             x, engine.makeFilter(weights), skip: nil, gain: 1, outputScale: nil)
-          #expect(bits(found.y) == bits(expected.y), "\(engine.name)")
+          let isSame = bits(found.y) == bits(expected.y)
+          #expect(isSame, "\(engine.name)")
           continue
         }
         let expected = reference.convolution(full, weights, outputScale: 2)
