@@ -178,6 +178,11 @@ struct TokenizeCommand: AsyncParsableCommand {
       let writer = try TokenWriter(
         part.path, format: format, provenance: provenance, start: interrupted.start,
         replacingFolder: overwrite.overwrite)
+      if writer.damaged > 0 {
+        console.note(
+          "making \(counted(writer.damaged, "image")) again, because the bytes of the unfinished output "
+            + "have changed since they were written")
+      }
       if writer.resumed > 0 { console.note("resuming after \(done + writer.resumed) of \(total)") }
       let shown =
         progress

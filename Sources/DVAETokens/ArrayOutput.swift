@@ -22,8 +22,10 @@ final class ArrayOutput: PartialOutput {
     grid = provenance?.grid
     if grid == nil { try journal.forEach { grid = grid ?? $0.grid } }
     // The count is known only at the end; until then the header's space is reserved.
-    if format == .npy, file.size == 0 { try file.append(header(count: 0)) }
+    if format == .npy, file.size == 0 { try file.append(Self.header(grid: grid)) }
   }
+
+  var appended: OutputFile? { file }
 
   var size: Int { file.size }
 
@@ -53,7 +55,7 @@ final class ArrayOutput: PartialOutput {
     let count = journal.done - journal.failed
     try checkSize(journal)
     if format == .npy {
-      try file.write(header(count: count), at: 0)
+      try file.write(Self.header(count: count, grid: grid), at: 0)
       try file.sync()
     }
     let sidecar = try ArraySidecar(
@@ -73,7 +75,7 @@ final class ArrayOutput: PartialOutput {
 
   /// Compares the file's size with that of the journal's images.
   private func checkSize(_ journal: Journal) throws {
-    var size = format == .npy ? try header(count: 0).count : 0
+    var size = format == .npy ? try Self.header().count : 0
     try journal.forEach { entry in
       guard let grid = entry.grid else { return }
       size += BitPacking.byteCount(grid.reduce(1, *), bits: bits) ?? 0
@@ -85,8 +87,8 @@ final class ArrayOutput: PartialOutput {
     }
   }
 
-  // The same length for any count.
-  private func header(count: Int) throws -> [UInt8] {
+  /// Returns the start of a `.npy`, which has the same length for any count and grid.
+  static func header(count: Int = 0, grid: [Int]? = nil) throws -> [UInt8] {
     try NpyHeader(.uint16, shape: [count] + (grid ?? [0, 0])).encoded()
   }
 }

@@ -13,6 +13,8 @@ final class JSONLinesOutput: PartialOutput {
     if file.size == 0 { try file.append(jsonLine(["provenance": provenance])) }
   }
 
+  var appended: OutputFile? { file }
+
   var size: Int { file.size + pending.count }
 
   func append(_ record: TokenRecord) throws {

@@ -30,8 +30,8 @@ struct JournalEntry: Codable {
 ///
 /// The first line is the job's provenance; then there is one line per item, in order; after the
 /// items of a batch, once their bytes are on disk, one line commits them, with a checksum of all
-/// lines before it. Everything after the last sound commit is void: a resumed job truncates both
-/// files to it.
+/// lines before it and one of all bytes of the output. Everything after the last sound commit is void:
+/// a resumed job truncates both files to it.
 final class Journal {
   /// The number of committed items.
   private(set) var done = 0
@@ -39,15 +39,19 @@ final class Journal {
   private(set) var failed = 0
   /// The size of the output that holds them, in bytes.
   private(set) var bytes = 0
+  /// The number of items that were committed, but whose bytes have changed or vanished since.
+  private(set) var damaged = 0
 
   // Larger numbers would overflow sums.
   private static let mostBytes = 1 << 53
 
-  private static let version = 2
+  private static let version = 3
 
   private let file: OutputFile
   // The hash of the bytes in the file.
   private var hash = FileHash()
+  // The hash of the output's bytes; nil for a folder.
+  private var data: CommittedBytes?
   private var pending: [UInt8] = []
   private var pendingCount = 0
 
@@ -59,13 +63,17 @@ final class Journal {
   private struct Commit: Codable, Equatable {
     var done: Int
     var bytes: Int
+    /// The hash of the output's bytes; nil for a folder.
+    var data: String?
+    /// The hash of the lines before and of the fields above.
     var sha256: String
 
     /// Makes a commit after lines whose hash is `hash`.
-    init(done: Int, bytes: Int, after hash: FileHash) {
+    init(done: Int, bytes: Int, data: String?, after hash: FileHash) {
       self.done = done
       self.bytes = bytes
-      sha256 = FileHash.of(Array("\(hash.finished()) \(done) \(bytes)".utf8))
+      self.data = data
+      sha256 = FileHash.of(Array("\(hash.finished()) \(done) \(bytes) \(data ?? "")".utf8))
     }
   }
 
@@ -87,12 +95,15 @@ final class Journal {
   }
 
   /// Starts a journal and replaces an old one.
-  init(starting path: String, _ provenance: Provenance?) throws(DVAEError) {
+  init(
+    starting path: String, _ provenance: Provenance?, of data: CommittedBytes?
+  ) throws(DVAEError) {
     file = try Self.openLocked(path)
+    self.data = data
     try file.truncate(to: 0)
     let opening = try jsonLine(Opening(journal: Self.version, provenance: provenance))
     hash.update(opening)
-    let commit = try jsonLine(Commit(done: 0, bytes: 0, after: hash))
+    let commit = try jsonLine(Commit(done: 0, bytes: 0, data: data?.sha256, after: hash))
     hash.update(commit)
     try file.append(opening + commit)
     try file.sync()
@@ -103,8 +114,9 @@ final class Journal {
   ///
   /// - Throws: `startOver` for a journal of a job with other settings, of another version, or
   ///   without a sound commit, and for tokens of unknown provenance, whose jobs look alike
-  init?(continuing path: String, _ provenance: Provenance?) throws {
+  init?(continuing path: String, _ provenance: Provenance?, of data: CommittedBytes?) throws {
     file = try Self.openLocked(path)
+    self.data = data
     var lines = LineReader(file)
     guard let first = try lines.next() else { return nil }
     guard let opening = try? decodedJSON(Opening.self, first) else {
@@ -136,8 +148,10 @@ final class Journal {
   /// Reads up to the last sound commit and truncates the file there; returns whether there is one.
   private func readCommits(_ first: ArraySlice<UInt8>, _ lines: inout LineReader) throws -> Bool {
     var end: Int?
-    var (count, failures) = (0, 0)
+    var (count, failures, promised) = (0, 0, 0)
     var read = FileHash()
+    var data = data
+    let output = try data.map { try InputFile(path: $0.path) }
     read.update(first + [UInt8(ascii: "\n")])
     while let line = try lines.next() {
       let before = read
@@ -147,14 +161,22 @@ final class Journal {
         failures += entry.error == nil ? 0 : 1
       } else if let commit = try? decodedJSON(Commit.self, line), commit.done == count,
         (bytes...Self.mostBytes).contains(commit.bytes),
-        commit == Commit(done: commit.done, bytes: commit.bytes, after: before)
+        commit
+          == Commit(done: commit.done, bytes: commit.bytes, data: commit.data, after: before)
       {
+        promised = count
+        try data?.grow(to: commit.bytes) { (offset, count) throws(DVAEError) in
+          try output?.read(at: offset, count: count) ?? []
+        }
+        // Later bytes may be sound, but they would stand at another place.
+        guard commit.data == data?.sha256 else { continue }
         (done, failed, bytes) = (count, failures, commit.bytes)
-        (end, hash) = (lines.position, read)
+        (end, hash, self.data) = (lines.position, read, data)
       } else {
         break
       }
     }
+    damaged = promised - done
     if let end { try file.truncate(to: end) }
     return end != nil
   }
@@ -169,13 +191,22 @@ final class Journal {
     failed += entry.error == nil ? 0 : 1
   }
 
-  /// Commits the added items; their bytes, `bytes` in all, must be on disk.
-  func commit(bytes: Int) throws(DVAEError) {
+  /// Commits the added items, whose bytes must be on disk.
+  ///
+  /// - Parameters:
+  ///   - bytes: the size of the output
+  ///   - output: the file; nil for a folder
+  /// - Throws: errors of the file system.
+  func commit(bytes: Int, of output: OutputFile?) throws(DVAEError) {
     guard pendingCount > 0 || bytes != self.bytes else { return }
+    try data?.grow(to: bytes) { (offset, count) throws(DVAEError) in
+      try output?.read(count, at: offset) ?? []
+    }
     done += pendingCount
     self.bytes = bytes
     hash.update(pending)
-    let commit = try jsonLine(Commit(done: done, bytes: bytes, after: hash))
+    let commit = try jsonLine(
+      Commit(done: done, bytes: bytes, data: data?.sha256, after: hash))
     hash.update(commit)
     try file.append(pending + commit)
     try file.sync()
@@ -190,6 +221,39 @@ final class Journal {
       if let entry = try? decodedJSON(JournalEntry.self, line), entry.isPlausible {
         try body(entry)
       }
+    }
+  }
+}
+
+/// The bytes of an unfinished output that its journal vouches for.
+struct CommittedBytes {
+  /// The path of the unfinished output.
+  let path: String
+  private var size: Int
+  private var hash = FileHash()
+
+  /// Starts with no bytes.
+  ///
+  /// - Parameters:
+  ///   - path: the path of the unfinished output
+  ///   - start: the number of bytes at its start that are written last
+  init(_ path: String, from start: Int) {
+    self.path = path
+    size = start
+  }
+
+  /// The hash of the bytes.
+  var sha256: String { hash.finished() }
+
+  /// Adds the bytes up to an offset, or to the end of the file.
+  mutating func grow(
+    to end: Int, read: (_ offset: Int, _ count: Int) throws(DVAEError) -> [UInt8]
+  ) throws(DVAEError) {
+    while size < end {
+      let bytes = try read(size, min(1 << 20, end - size))
+      guard !bytes.isEmpty else { return }
+      hash.update(bytes)
+      size += bytes.count
     }
   }
 }

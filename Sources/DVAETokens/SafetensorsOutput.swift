@@ -24,6 +24,8 @@ final class SafetensorsOutput: PartialOutput {
     try journal.forEach { headerSize += try entrySize($0.key, $0.error) }
   }
 
+  var appended: OutputFile? { file }
+
   var size: Int { file.size }
 
   func append(_ record: TokenRecord) throws {

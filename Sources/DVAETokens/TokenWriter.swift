@@ -13,6 +13,9 @@ public final class TokenWriter {
   public let format: TokenFormat
   /// The number of items done by earlier runs: the caller continues after them.
   public let resumed: Int
+  /// The number of items that earlier runs had done, and whose bytes have changed or vanished since:
+  /// they are among those that the caller does.
+  package var damaged: Int { journal.damaged }
   /// The captions and descriptions of this run that the output does not hold as they are.
   package private(set) var captions = CaptionLosses()
 
@@ -55,12 +58,15 @@ public final class TokenWriter {
     let isUnfinished = try Self.isUnfinished(partial)
     earlierFiles = Set(format.files(path).filter(FileSystem.exists))
     madeFolders = try FileSystem.makeFolders(Path(partial).folder.text)
+    let data =
+      format == .folder
+      ? nil : CommittedBytes(partial, from: format == .npy ? try ArrayOutput.header().count : 0)
     do {
       var continued: Journal?
       if start == .resuming, isUnfinished {
-        continued = try Journal(continuing: partial + ".journal", provenance)
+        continued = try Journal(continuing: partial + ".journal", provenance, of: data)
       }
-      journal = try continued ?? Journal(starting: partial + ".journal", provenance)
+      journal = try continued ?? Journal(starting: partial + ".journal", provenance, of: data)
     } catch {
       FileSystem.removeEmpty(madeFolders)
       throw error
@@ -76,15 +82,9 @@ public final class TokenWriter {
       case .folder: try FolderOutput(path, replacing: replacingFolder, provenance, journal)
       }
     if resumed > 0 {
-      guard output.size >= journal.bytes else {
-        throw DVAEError.startOver(
-          path: partial,
-          "expected the \(journal.bytes) bytes that its journal counts, found \(output.size)")
-      }
       try output.cut(to: journal.bytes)
     } else {
-      try output.sync()
-      try journal.commit(bytes: output.size)
+      try commit()
     }
   }
 
@@ -142,7 +142,7 @@ public final class TokenWriter {
   /// Writes everything so far to the disk; a kill from now on loses none of it.
   public func commit() throws {
     try output.sync()
-    try journal.commit(bytes: output.size)
+    try journal.commit(bytes: output.size, of: output.appended)
     uncommitted = 0
   }
 
@@ -290,6 +290,9 @@ public final class TokenWriter {
 
 /// An unfinished output: bytes are appended and flushed, and can be truncated.
 protocol PartialOutput: AnyObject {
+  /// The file that grows; nil for a folder.
+  var appended: OutputFile? { get }
+
   /// The size in bytes; 0 for a folder, which is not truncated but overwritten.
   var size: Int { get }
 

@@ -46,6 +46,8 @@ final class TarOutput: PartialOutput {
     if file.size == 0 { try add([(WebDatasetNotes.provenance, jsonLine(provenance))]) }
   }
 
+  var appended: OutputFile? { file }
+
   var size: Int { file.size + pending.count }
 
   func append(_ record: TokenRecord) throws { try add(files(of: record)) }
@@ -90,6 +92,8 @@ final class FolderOutput: PartialOutput {
   private(set) var size: Int
 
   private var folder: String { place.partial }
+
+  var appended: OutputFile? { nil }
 
   init(
     _ path: String, replacing: Bool, _ provenance: Provenance?, _ journal: Journal

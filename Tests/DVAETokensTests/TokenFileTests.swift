@@ -209,17 +209,6 @@ import DVAEWeights
     #expect(try TokenReader(contentsOf: path).failures() == ["another size"])
   }
 
-  @Test(arguments: TokenFormat.allCases.filter { $0 != .folder })
-  func outputShorterThanItsJournalIsRefused(_ format: TokenFormat) throws {
-    let path = folder(Self.name(format))
-    try Self.write(path, format, upTo: 3, finish: false)
-    let partial = try bytes(path + ".partial")
-    try DVAETestSupport.write(Array(partial.dropLast()), to: path + ".partial")
-    let error = #expect(throws: DVAEError.self) { try Self.write(path, format, start: .resuming) }
-    #expect(error?.kind == .badData)
-    #expect(error?.code == .startOver)
-  }
-
   @Test func folderWithoutAFileOfItsJournalIsRefused() throws {
     let path = folder("tokens")
     try Self.write(path, .folder, upTo: 3, finish: false)

@@ -32,7 +32,7 @@ import Testing
       }
     }
     // A kill at the very start leaves such a journal, which is no obstacle.
-    for start in ["", "{\"jour", "{\"journal\":2,\"prov"] {
+    for start in ["", "{\"jour", "{\"journal\":3,\"prov"] {
       try write(Array(start.utf8), to: path + ".partial.journal")
       try TokenFileTests.write(path, format)
       for name in try names() where !name.contains("/") {
@@ -117,12 +117,44 @@ import Testing
     #expect(finished > 0 && refused > 0)
   }
 
+  /// A flipped byte, a cut or a vanished end of the output voids the commits that vouch for it.
+  @Test(arguments: TokenFormat.allCases.filter { $0 != .folder })
+  func damagedOutputsAreMadeAgain(_ format: TokenFormat) throws {
+    let whole = folder("whole/" + TokenFileTests.name(format))
+    try TokenFileTests.write(whole, format)
+    let path = folder("t/" + TokenFileTests.name(format))
+    let records = TokenFileTests.records(oneSize: TokenFileTests.oneSize(format))
+    let ends = try (1...5).map { count in
+      try TokenFileTests.write(
+        path, format, start: count == 1 ? .fresh : .resuming, upTo: count, finish: false)
+      return try bytes(path + ".partial").count
+    }
+    let partial = try bytes(path + ".partial")
+    let journal = try bytes(path + ".partial.journal")
+    let start = format == .npy ? 128 : 0
+    for position in stride(from: start, to: partial.count, by: max(1, partial.count / 20)) {
+      for isCut in [false, true] {
+        var damaged = isCut ? Array(partial[..<position]) : partial
+        if !isCut { damaged[position] ^= 16 }
+        try write(damaged, to: path + ".partial")
+        try write(journal, to: path + ".partial.journal")
+        let sound = ends.filter { $0 <= position }.count
+        let writer = try TokenWriter(
+          path, format: format, provenance: testProvenance(), start: .resuming)
+        #expect(writer.resumed == sound && writer.damaged == 5 - sound, "\(position) \(isCut)")
+        for record in records[writer.resumed...] { try writer.append(record) }
+        try writer.finish()
+        #expect(try bytes(path) == bytes(whole), "\(position) \(isCut)")
+      }
+    }
+  }
+
   @Test func journalsOfAnotherVersionAreNotContinued() throws {
     let path = folder("tokens.tar")
     try TokenFileTests.write(path, .tar, upTo: 3, finish: false)
     let journal = try String(decoding: bytes(path + ".partial.journal"), as: UTF8.self)
     try write(
-      Array(journal.replacing("{\"journal\":2", with: "{\"journal\":1").utf8),
+      Array(journal.replacing("{\"journal\":3", with: "{\"journal\":2").utf8),
       to: path + ".partial.journal")
     let error = #expect(throws: DVAEError.self) {
       try TokenFileTests.write(path, .tar, start: .resuming)

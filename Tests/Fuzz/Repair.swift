@@ -106,21 +106,29 @@ enum Repair {
     return (Array(output.prefix(Int(stream.total_out))), input.count - Int(stream.avail_in))
   }
 
-  /// The checksum of each commit of a token file's journal, which ends at the first separator.
+  /// The checksums of each commit of a token file's journal, which ends at the first separator; the
+  /// unfinished file follows.
   static func journal(_ bytes: inout [UInt8]) {
     struct Commit: Codable {
       var done: Int
       var bytes: Int
+      var data: String?
       var sha256: String
     }
     let files = parts(bytes)
+    let output = files.dropFirst().first.map(Array.init) ?? []
+    // The header of an array is written last.
+    let start = output.starts(with: [0x93] + "NUMPY".utf8) ? 128 : 0
     var hash = FileHash()
     var lines: [UInt8] = []
     for line in files[0].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
       var repaired = Array(line)
       if var commit = try? JSONDecoder().decode(Commit.self, from: Data(line)) {
+        commit.data = FileHash.of(
+          Array(output.prefix(max(0, commit.bytes)).dropFirst(start)))
         commit.sha256 = FileHash.of(
-          Array("\(hash.finished()) \(commit.done) \(commit.bytes)".utf8))
+          Array(
+            "\(hash.finished()) \(commit.done) \(commit.bytes) \(commit.data ?? "")".utf8))
         repaired = (try? jsonText(commit)) ?? repaired
       }
       repaired.append(UInt8(ascii: "\n"))
