@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__x86_64__)
+#include <immintrin.h>
+#if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
 #endif
 
 #include "tables.h"
@@ -61,3 +64,28 @@ int dvae_instruction_set_preferred(void) {
 }
 
 const char *dvae_instruction_set_name(int index) { return names[index]; }
+
+#if defined(__x86_64__)
+uint64_t dvae_flush_subnormals(void) {
+  const unsigned results = 0x8000, operands = 0x40;
+  unsigned state = _mm_getcsr();
+  _mm_setcsr(state | results | operands);
+  return state;
+}
+
+void dvae_restore(uint64_t state) { _mm_setcsr((unsigned)state); }
+#elif defined(__aarch64__)
+uint64_t dvae_flush_subnormals(void) {
+  const uint64_t both = 1 << 24;
+  uint64_t state;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(state));
+  dvae_restore(state | both);
+  return state;
+}
+
+void dvae_restore(uint64_t state) { __asm__ volatile("msr fpcr, %0" : : "r"(state)); }
+#else
+uint64_t dvae_flush_subnormals(void) { return 0; }
+
+void dvae_restore(uint64_t state) { (void)state; }
+#endif

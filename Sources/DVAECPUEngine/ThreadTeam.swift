@@ -1,3 +1,4 @@
+import CDVAEKernels
 import Dispatch
 import Synchronization
 
@@ -8,7 +9,8 @@ import Glibc
 /// Runs independent tasks on a fixed number of threads.
 ///
 /// Tasks depend on the size of the work, never on the number of threads, and no two of them write
-/// the same memory: so the thread that runs a task never affects the result.
+/// the same memory: so the thread that runs a task never affects the result. Within tasks, subnormal
+/// numbers are zero: near the end of training most relaxed tokens and their gradients would be such.
 package struct ThreadTeam: Sendable {
   let threads: Int
   private let priority = Priority()
@@ -21,17 +23,19 @@ package struct ThreadTeam: Sendable {
     let workers = min(threads, tasks)
     guard workers > 1 else {
       priority.adopt()
+      let state = dvae_flush_subnormals()
       for task in 0..<tasks { body(task, 0) }
-      return
+      return dvae_restore(state)
     }
     let next = Counter()
     withoutActuallyEscaping(body) { body in
       let shared = Shared(body: body)
       DispatchQueue.concurrentPerform(iterations: workers) { worker in
         priority.adopt()
+        let state = dvae_flush_subnormals()
         while true {
           let task = next.value.wrappingAdd(1, ordering: .relaxed).oldValue
-          if task >= tasks { return }
+          if task >= tasks { return dvae_restore(state) }
           shared.body(task, worker)
         }
       }

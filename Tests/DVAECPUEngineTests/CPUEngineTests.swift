@@ -24,6 +24,24 @@ struct CPUEngineTests {
     }
   }
 
+  /// Such numbers, most of the relaxed tokens near the end of training, would take most of its time.
+  @Test("Subnormal numbers count as zero, but only within an operation", arguments: [1, 3])
+  func subnormalNumbers(threads: Int) throws {
+    let least = Float.leastNormalMagnitude
+    for set in InstructionSet.supported {
+      let engine = try CPUEngine(threads: threads, instructionSet: set)
+      let x = Tensor(Shape(1, 4, 4, 8), repeating: least / 2)
+      let filter = engine.makeFilter(
+        ConvolutionShape(kernel: 1, inputChannels: 8, outputChannels: 3),
+        weights: Tensor(Shape(1, 1, 3, 8), repeating: 1).all,
+        bias: Tensor(Shape(1, 1, 1, 3), repeating: 0).all, uses: .forward)
+      let y = engine.convolution(x, filter, reluInput: false, epilogue: .bias)
+      #expect(y.array == [Float](repeating: 0, count: y.count), "\(set)")
+      let bits = x.array.map { ($0 / 2).bitPattern }
+      #expect(bits.allSatisfy { $0 == (least / 4).bitPattern }, "\(set)")
+    }
+  }
+
   /// Bounds grow with the number of positions; integers reveal a lost step for any number.
   @Test(
     "Weight gradients over many positions: whole numbers come out whole",
