@@ -344,7 +344,20 @@ static void screening(const dvae_kernels *t, int rows, int k, int columns, int f
   for (int i = 0; flat && i < rows * k; i++) x[i] = i % 7 ? 1 : -1;
   for (int i = 0; i < panels * depth * n; i++)
     if (i / n % depth >= k) w[i] = 0;
-  float *mean = filled(k, 22, -0.1f, 0.1f), *base = filled(all, 23, -1, 1), *upper = filled((size_t)panels * rows, 24, 0, 0);
+  // A mean and directions of unit length, and the products of these with the columns behind the base.
+  float *subspace = filled((size_t)(1 + DVAE_SCREENING_DIRECTIONS) * k, 22, -0.1f, 0.1f);
+  float *base = filled((size_t)(1 + DVAE_SCREENING_DIRECTIONS) * all, 23, -1, 1);
+  for (int j = 1; j <= DVAE_SCREENING_DIRECTIONS; j++) {
+    float *direction = subspace + j * k, squares = 0;
+    for (int i = 0; i < k; i++) squares += direction[i] * direction[i];
+    for (int i = 0; i < k; i++) direction[i] /= sqrtf(squares);
+    for (int c = 0; c < all; c++) {
+      double sum = 0;
+      for (int i = 0; i < k; i++) sum += (double)direction[i] * w[((size_t)(c / n) * depth + i) * n + c % n];
+      base[j * all + c] = (float)sum;
+    }
+  }
+  float *upper = filled((size_t)panels * rows, 24, 0, 0);
   float *scale = filled(4 * all, 25, 0, 0), *norm = scale + all, *error = norm + all;
   int32_t *offset = (int32_t *)(error + all), *b = malloc(panels * panel * 4), *a = calloc((rows + t->rows) * (size_t)words, 4);
   float *numbers = filled((size_t)rows * DVAE_SCREENING_NUMBERS, 26, 0, 0), worst = 0;
@@ -355,10 +368,10 @@ static void screening(const dvae_kernels *t, int rows, int k, int columns, int f
   }
   uint8_t *q = calloc((size_t)rows, words * 4);
   float limit = t->screening_sum ? (float)t->screening_sum / sqrtf(worst) - 3 : INFINITY;
-  for (int r = 0; r < rows; r++) t->screen_row(x + r * k, mean, k, limit, q + (size_t)r * words * 4, numbers + r * DVAE_SCREENING_NUMBERS);
+  for (int r = 0; r < rows; r++) t->screen_row(x + r * k, subspace, k, limit, q + (size_t)r * words * 4, numbers + r * DVAE_SCREENING_NUMBERS);
   for (int r = 0; r < rows; r++) numbers[r * DVAE_SCREENING_NUMBERS + 3] = 1e-3f;
   t->pack_words(q, (size_t)words * 4, rows, words * 4, a);
-  dvae_screening s = {a, b, words, rows, all, (size_t)words * t->rows, panel, numbers, scale, base, norm, error, offset, upper, rows};
+  dvae_screening s = {a, b, words, rows, all, (size_t)words * t->rows, panel, numbers, base, all, scale, norm, error, offset, upper, rows};
   t->screen(&s);
   for (int p = 0; p < panels; p++)
     for (int r = 0; r < rows; r++) {
@@ -370,9 +383,11 @@ static void screening(const dvae_kernels *t, int rows, int k, int columns, int f
         for (int i = 0; i < k; i++) {
           int word = i / 4 + i / (4 * DVAE_SCREENING_CHUNK) + 1;
           sum += (q[(size_t)r * words * 4 + i] - 128) * (int8_t)(b[p * panel + word * n + c] >> 8 * (i % 4));
-          value += ((double)x[r * k + i] - mean[i]) * w[((size_t)p * depth + i) * n + c];
+          value += ((double)x[r * k + i] - subspace[i]) * w[((size_t)p * depth + i) * n + c];
         }
-        double bound = base[column] + (double)row[0] * scale[column] * sum + norm[column] * row[1] + error[column] * row[2] + row[3];
+        double bound = base[column];
+        for (int j = 1; j <= DVAE_SCREENING_DIRECTIONS; j++) bound += (double)row[3 + j] * base[j * all + column];
+        bound += (double)row[0] * scale[column] * sum + norm[column] * row[1] + error[column] * row[2] + row[3];
         most = bound > most ? bound : most;
         exact = value > exact ? value : exact;
       }
