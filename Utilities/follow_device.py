@@ -48,6 +48,7 @@ def records(command, output, **variables):
 
 def initial_weights(settings, train, folder):
     """The parameters before the first update, by name: a shape and float32 numbers."""
+    folder.mkdir()
     still = settings | {"updates": 1, "learning_rate": {"start": 0, "end": 0, "updates": 0}}
     records(train(written(still, folder / "still.json")), folder / "still")
     data = next((folder / "still/checkpoints").iterdir()).read_bytes()
@@ -118,7 +119,7 @@ def compare(options, preset, folder):
     print(f"{preset}: losses on the CPU      " + " ".join(f"{float(r['loss']):.3f}" for r in cpu), flush=True)
     show("CPU, portable kernels", row("portable", train(config), DVAE_INSTRUCTION_SET="portable"))
     if options.ulps:
-        weights = initial_weights(configuration, train, folder)
+        weights = initial_weights(configuration, train, folder / f"{preset} start")
     for number in range(options.ulps):
         moved = write_weights(weights, folder / "moved.safetensors", random.Random(number))
         start = configuration | {"init": str(moved), "code_spread": 0}

@@ -21,25 +21,28 @@ package struct ThreadTeam: Sendable {
   /// scratch.
   package func run(_ tasks: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
     let workers = min(threads, tasks)
-    guard workers > 1 else {
-      priority.adopt()
-      let state = dvae_flush_subnormals()
-      for task in 0..<tasks { body(task, 0) }
-      return dvae_restore(state)
-    }
+    guard workers > 1 else { return asWorker { for task in 0..<tasks { body(task, 0) } } }
     let next = Counter()
     withoutActuallyEscaping(body) { body in
       let shared = Shared(body: body)
       DispatchQueue.concurrentPerform(iterations: workers) { worker in
-        priority.adopt()
-        let state = dvae_flush_subnormals()
-        while true {
-          let task = next.value.wrappingAdd(1, ordering: .relaxed).oldValue
-          if task >= tasks { return dvae_restore(state) }
-          shared.body(task, worker)
+        asWorker {
+          while true {
+            let task = next.value.wrappingAdd(1, ordering: .relaxed).oldValue
+            if task >= tasks { return }
+            shared.body(task, worker)
+          }
         }
       }
     }
+  }
+
+  /// Calls `body` with the process's priority and without subnormal numbers.
+  private func asWorker(_ body: () -> Void) {
+    priority.adopt()
+    let state = dvae_flush_subnormals()
+    defer { dvae_restore(state) }
+    body()
   }
 
   /// Splits a long range into tasks of equal size, for cheap elementwise work.

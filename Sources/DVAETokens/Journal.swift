@@ -249,11 +249,6 @@ struct CommittedBytes {
   mutating func grow(
     to end: Int, read: (_ offset: Int, _ count: Int) throws(DVAEError) -> [UInt8]
   ) throws(DVAEError) {
-    while size < end {
-      let bytes = try read(size, min(1 << 20, end - size))
-      guard !bytes.isEmpty else { return }
-      hash.update(bytes)
-      size += bytes.count
-    }
+    size += try hash.update(size..<max(size, end), read: read)
   }
 }

@@ -240,6 +240,19 @@ import Testing
       }
     }
     try write(state, to: path)
+    // Neither are bytes that the state vouches for.
+    for name in ["shard-000000.tar", "samples.jsonl"] {
+      let path = folder("out.partial/" + name)
+      let written = try bytes(path)
+      for position in stride(from: 0, to: written.count, by: written.count / 9) {
+        var changed = written
+        changed[position] ^= 1
+        try write(changed, to: path)
+        let error = await #expect(throws: DVAEError.self) { try await run(.resuming) }
+        #expect(error?.code == .startOver && error?.file == path, "\(name): \(position)")
+      }
+      try write(written, to: path)
+    }
     try await run(.resuming)
     #expect(try samples("out").count == 4)
   }

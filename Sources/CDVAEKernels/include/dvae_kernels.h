@@ -359,11 +359,11 @@ int dvae_instruction_set_supported(int index);
 // supported one.
 int dvae_instruction_set_preferred(void);
 const dvae_kernels *_Nonnull dvae_kernels_at(int index);
+const dvae_image_kernels *_Nonnull dvae_image_kernels_at(int index);
 
-// From now on this thread takes subnormal numbers, which some processors compute a hundred times more
-// slowly, for zero; returns its state before, for dvae_restore.
+// From now on this thread takes subnormal numbers for zero, because some processors compute with them far
+// more slowly; returns its state before, for dvae_restore.
 uint64_t dvae_flush_subnormals(void);
 void dvae_restore(uint64_t state);
-const dvae_image_kernels *_Nonnull dvae_image_kernels_at(int index);
 
 #endif

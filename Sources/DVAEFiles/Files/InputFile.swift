@@ -100,16 +100,33 @@ extension FileHash {
     try of(0..<file.size) { (offset, count) throws(DVAEError) in try file.read(count, at: offset) }
   }
 
-  // Reads in pieces, so that memory does not grow with the file.
   private static func of(
     _ range: Range<Int>, read: (_ offset: Int, _ count: Int) throws(DVAEError) -> [UInt8]
   ) throws(DVAEError) -> String {
     var hash = FileHash()
-    let piece = 1 << 20
-    for offset in stride(from: range.lowerBound, to: range.upperBound, by: piece) {
-      hash.update(try read(offset, min(piece, range.upperBound - offset)))
-    }
+    try hash.update(range, read: read)
     return hash.finished()
+  }
+
+  /// Adds a range of a file's bytes, in pieces, so that memory does not grow with the file.
+  ///
+  /// - Parameters:
+  ///   - range: the range
+  ///   - read: returns bytes from an offset on; fewer at the end of the file
+  /// - Returns: the number of bytes that were there
+  /// - Throws: what `read` throws
+  @discardableResult
+  package mutating func update(
+    _ range: Range<Int>, read: (_ offset: Int, _ count: Int) throws(DVAEError) -> [UInt8]
+  ) throws(DVAEError) -> Int {
+    var offset = range.lowerBound
+    while offset < range.upperBound {
+      let bytes = try read(offset, min(1 << 20, range.upperBound - offset))
+      if bytes.isEmpty { break }
+      update(bytes)
+      offset += bytes.count
+    }
+    return offset - range.lowerBound
   }
 }
 

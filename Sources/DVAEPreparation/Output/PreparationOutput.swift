@@ -17,13 +17,14 @@ import Foundation
 final class PreparationOutput {
   /// The content of `state.json`.
   private struct State: Codable {
-    var version = 3
+    var version = 4
     var settings: PreparationSettings
     var part: PreparationIndex.Part?
     var sources: [SourceFingerprint]
     var rows: Int
     var samples: Int
     var sampleBytes: Int
+    var sampleSHA256: String
     var mark: ShardOutput.Mark
     var funnel: Funnel
   }
@@ -44,6 +45,8 @@ final class PreparationOutput {
   private let list: OutputFile
   private let shards: ShardOutput
   private var pendingList: [UInt8] = []
+  // The hash of the bytes in the list.
+  private var listHash = FileHash()
   private var pacing = CommitPacing()
 
   /// Opens an output; `restored` is called with the images that an earlier run has written.
@@ -76,7 +79,7 @@ final class PreparationOutput {
     samples = state?.samples ?? 0
     shards = try ShardOutput(
       folder, samplesPerShard: settings.samplesPerShard, from: state?.mark ?? .init())
-    try restore(state?.sampleBytes ?? 0, restored)
+    try restore(state?.sampleBytes ?? 0, state?.sampleSHA256, restored)
     if state == nil { try commit() }
   }
 
@@ -104,7 +107,7 @@ final class PreparationOutput {
     let bytes = try InputFile.contents(of: path, limit: 1 << 30)
     let line = Array(bytes.prefix { $0 != UInt8(ascii: "\n") }) + [UInt8(ascii: "\n")]
     guard bytes == Self.sealed(line), let state = try? decodedJSON(State.self, line),
-      state.version == 3,
+      state.version == 4,
       [
         state.rows, state.samples, state.sampleBytes, state.funnel.entered, state.mark.samples,
         state.mark.bytes,
@@ -129,13 +132,20 @@ final class PreparationOutput {
   }
 
   private func restore(
-    _ bytes: Int, _ restored: (_ sha256: String, _ perceptual: UInt64) -> Void
+    _ bytes: Int, _ sha256: String?,
+    _ restored: (_ sha256: String, _ perceptual: UInt64) -> Void
   ) throws {
     guard list.size >= bytes else {
       throw DVAEError.startOver(
         path: list.path, "expected \(bytes) bytes, found \(list.size)")
     }
     try list.truncate(to: bytes)
+    try listHash.update(0..<bytes) { (offset, count) throws(DVAEError) in
+      try list.read(count, at: offset)
+    }
+    guard bytes == 0 || listHash.finished() == sha256 else {
+      throw DVAEError.startOver(path: list.path, "has been changed since it was written")
+    }
     var lines = LineReader(list)
     while let line = try lines.next() {
       guard let record = try? decodedJSON(SampleRecord.self, line),
@@ -189,12 +199,14 @@ final class PreparationOutput {
   func commit() throws {
     try shards.sync()
     try list.append(pendingList)
+    listHash.update(pendingList)
     pendingList = []
     try list.sync()
     let state = try jsonLine(
       State(
         settings: settings, part: part, sources: sources, rows: rows, samples: samples,
-        sampleBytes: list.size, mark: shards.mark, funnel: funnel))
+        sampleBytes: list.size, sampleSHA256: listHash.finished(), mark: shards.mark,
+        funnel: funnel))
     try AtomicFile.write(Self.sealed(state), to: place.partial + "/state.json")
   }
 

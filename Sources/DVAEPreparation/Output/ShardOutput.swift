@@ -18,9 +18,10 @@ final class ShardOutput {
   struct Mark: Codable, Hashable {
     /// The finished shards.
     var shards: [Shard] = []
-    /// The samples and bytes of the next one.
+    /// The samples and bytes of the next one, and the bytes' SHA-256.
     var samples = 0
     var bytes = 0
+    var sha256 = FileHash().finished()
   }
 
   private(set) var mark: Mark
@@ -53,9 +54,12 @@ final class ShardOutput {
         "expected the \(mark.bytes) bytes of the last run, found \(file.size)")
     }
     try file.truncate(to: mark.bytes)
-    let piece = 1 << 20
-    for offset in stride(from: 0, to: file.size, by: piece) {
-      hash.update(try file.read(piece, at: offset))
+    try hash.update(0..<mark.bytes) { (offset, count) throws(DVAEError) in
+      try file.read(count, at: offset)
+    }
+    guard hash.finished() == mark.sha256 else {
+      throw DVAEError.startOver(
+        path: "\(folder)/\(current)", "has been changed since it was written")
     }
   }
 
@@ -79,6 +83,7 @@ final class ShardOutput {
   func sync() throws {
     try write()
     try file?.sync()
+    mark.sha256 = hash.finished()
   }
 
   /// Passes waiting bytes to the system, without flushing them to disk.
