@@ -4,8 +4,8 @@ import Synchronization
 
 // The argmax of a 1×1 convolution without most of its float32 sums, with the same result.
 //
-// For one position let h be its features, m the mean of the positions in the block, v₁ … v₄ any
-// vectors of length 1 or 0, c₁ … c₄ any numbers, and d = h − m − Σ cⱼ·vⱼ. For a code with weights w
+// For one position let h be its features, m the mean of the positions in the block, v₁ … v₈ any
+// vectors of length 1 or 0, c₁ … c₈ any numbers, and d = h − m − Σ cⱼ·vⱼ. For a code with weights w
 // and bias b the exact logit is m·w + b + Σ cⱼ·(vⱼ·w) + d·w. With the int8 forms d̂ of d and ŵ of w:
 //
 //   d·w = d̂·ŵ + (d − d̂)·w + d̂·(w − ŵ) ≤ d̂·ŵ + ‖d − d̂‖·‖w‖ + ‖d̂‖·‖w − ŵ‖   (Cauchy–Schwarz)
@@ -17,11 +17,11 @@ import Synchronization
 // Rounding: with u = 2⁻²⁴, the error of a float32 sum of n products and a bias is at most
 // (n + 2)·u·(‖h‖·‖w‖ + |b|), in any order. Let s = ‖m‖ + Σ|cⱼ| + ‖d‖, which is at least ‖h‖. The
 // logit in float32 errs by (n + 2)·u·(s·‖w‖ + |b|), and m·w + b and the vⱼ·w together by as much;
-// the sum of these five by 9·u·s·‖w‖, d by 18·u·s; all else (d̂, ŵ and the bound itself) by less than
+// the sum of these nine by 17·u·s·‖w‖, d by 34·u·s; all else (d̂, ŵ and the bound itself) by less than
 // 16·u·s·‖w‖, since rounding to 8 bits at most doubles a norm. So
 //
 //   logit in float32 ≤ m·w + b + Σ cⱼ·(vⱼ·w) + d̂·ŵ + (‖d − d̂‖ + γ)·‖w‖ + ‖d̂‖·‖w − ŵ‖ + κ,
-//   γ = (n + 32)·u·1.01·2·s,  κ = (n + 32)·u·1.01·2·max|b| + 10⁻³⁰ (numbers that underflow)
+//   γ = (n + 40)·u·1.01·2·s,  κ = (n + 40)·u·1.01·2·max|b| + 10⁻³⁰ (numbers that underflow)
 //
 // The kernels round norms up by a thousandth, which covers their own rounding for n ≤ 2¹³. A code
 // whose bound is less than some code's logit in float32 neither wins nor ties. First the panel of
@@ -256,7 +256,7 @@ private struct ScreenedRows {
       if count < height { words.update(repeating: 0, count: height * screened.words) }
       kernels.pack_words(rows, channels, Int32(count), Int32(channels), words)
     }
-    let unit = Float(channels + 32) * 0x1p-24 * 2.02
+    let unit = Float(channels + 40) * 0x1p-24 * 2.02
     let mean = subspace.elements.prefix(channels)
     let norm = mean.reduce(0) { $0 + $1 * $1 }.squareRoot() * 1.001 + 1e-16
     for position in 0..<positions {

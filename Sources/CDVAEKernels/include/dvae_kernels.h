@@ -86,7 +86,7 @@ typedef struct {
 
 // Words of a chunk, whose sums have 16 bits; directions of a subspace; numbers that describe a row.
 #define DVAE_SCREENING_CHUNK 8
-#define DVAE_SCREENING_DIRECTIONS 4
+#define DVAE_SCREENING_DIRECTIONS 8
 #define DVAE_SCREENING_NUMBERS (4 + DVAE_SCREENING_DIRECTIONS)
 
 // Upper bounds of sums from their 8-bit numbers, the largest of each panel of columns:
