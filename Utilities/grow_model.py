@@ -109,8 +109,11 @@ def split(tensors, features, tokens, splits, separation, least=40):
         mean = features[where].mean(0)
         direction = first_component(features[where] - mean, done)
         along = (features[where] - mean) @ direction
-        slope = separation / along.std() * direction
-        middle = slope @ mean + separation / along.std() * numpy.median(along)
+        deviation = along.std()
+        if deviation == 0:
+            return done
+        slope = separation / deviation * direction
+        middle = slope @ mean + separation / deviation * numpy.median(along)
         weights[new], bias[new] = weights[code] - slope, bias[code] + middle
         weights[code], bias[code] = weights[code] + slope, bias[code] - middle
         above, below = where[along > numpy.median(along)], where[along <= numpy.median(along)]
@@ -158,7 +161,8 @@ def main():
     options = parser.parse_args()
     tensors, _ = read(options.model)
     tensors = {name: values.astype(numpy.float32) for name, values in tensors.items()}
-    inputs, tokens = features(options.dvae, options.model, photos(options.photos, options.count, options.seed))
+    chosen = list(photos(options.photos, options.count, options.seed))
+    inputs, tokens = features(options.dvae, options.model, chosen)
     done = split(tensors, inputs, tokens, options.splits, options.separation)
     if options.n_hid:
         widen(tensors, options.n_hid, options.seed)
@@ -166,7 +170,7 @@ def main():
         tensors[f"encoder.blocks.output.conv.{end}"] *= options.factor
     write(options.output, tensors, {})
     used = len(numpy.unique(tokens))
-    print(f"{Path(options.output).name}: {used} codes in use in {options.count} photos, {done} of them split")
+    print(f"{Path(options.output).name}: {used} codes in use in {len(chosen)} photos, {done} of them split")
 
 
 main()
