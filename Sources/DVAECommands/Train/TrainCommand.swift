@@ -62,8 +62,9 @@ struct TrainCommand: AsyncParsableCommand {
   @Option(help: "Threads to compute with (default: one per core).")
   var threads: Int?
 
-  @Option(help: "Threads that decode images beside those that compute.")
-  var dataThreads = 1
+  @Option(
+    help: "Threads that decode images (default: 1 beside the CPU's computing, else one per core).")
+  var dataThreads: Int?
 
   @Flag(help: "Keep decoded images in memory: 3 bytes per pixel of the originals.")
   var cache = false
@@ -79,7 +80,7 @@ struct TrainCommand: AsyncParsableCommand {
     if let output { try check(outputFolder: output) }
     if output == nil, !printConfig { throw ValidationError("--output must name the run's folder") }
     if let threads { try check("threads", threads, atMost: CPUEngine.mostThreads) }
-    try check("data-threads", dataThreads, atMost: 1024)
+    if let dataThreads { try check("data-threads", dataThreads, atMost: 1024) }
   }
 
   func run() async throws {
@@ -161,7 +162,9 @@ struct TrainCommand: AsyncParsableCommand {
     _ configuration: TrainingConfiguration, _ note: @escaping @Sendable (String) -> Void
   ) throws -> TrainingImages {
     let index = try SampleIndex(configuration.data.map(configuration.located), warn: note)
-    return TrainingImages(index, configuration, workers: dataThreads, cached: cache, warn: note)
+    let workers =
+      dataThreads ?? (device.isCPU ? 1 : min(1024, ProcessInfo.processInfo.activeProcessorCount))
+    return TrainingImages(index, configuration, workers: workers, cached: cache, warn: note)
   }
 }
 

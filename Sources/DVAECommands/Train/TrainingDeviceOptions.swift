@@ -22,7 +22,7 @@ struct TrainingDeviceOptions: ParsableArguments {
       valueName: "float32|tf32|bfloat16|float16"))
   var precision = ProgramPrecision.float32
 
-  private var isCPU: Bool { option.device == "cpu" }
+  var isCPU: Bool { option.device == "cpu" }
 
   func validate() throws {
     try check("devices", devices, atMost: 1024)
