@@ -2,8 +2,8 @@
 
 Exports both halves, checks the files with onnx.checker, and compares on photos, cut to multiples of 8:
 tokens with those of `dvae tokenize --crop none`, except where the two largest logits lie closer
-together than `TIE` of the logits' range (float32 sums in another order), and pictures with those of `dvae decode`, which
-may differ by 1 of 255. Then it checks that wrong sides and wrong tokens are refused.
+together than `TIE` of the logits' range (float32 sums in another order), and pictures with those of
+`dvae decode`, which may differ by 1 of 255. Then it checks that wrong sides and wrong tokens are refused.
 
     python check_onnx.py PROGRAM WEIGHTS PHOTO...
 
