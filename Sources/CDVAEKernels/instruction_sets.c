@@ -36,7 +36,8 @@ int dvae_instruction_set_supported(int index) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (index == AVX512AMX &&
-      !(__builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("amx-int8") && is_granted_tiles()))
+      !(__builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("amx-int8") &&
+        __builtin_cpu_supports("avx512vbmi") && is_granted_tiles()))
     return 0;
   if (index <= AVX512BF16 && !__builtin_cpu_supports("avx512bf16")) return 0;
   if (index <= AVX512VNNI && !__builtin_cpu_supports("avx512vnni")) return 0;

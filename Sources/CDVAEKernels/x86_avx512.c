@@ -47,7 +47,7 @@
 #endif
 #include "bodies/table.inc"
 
-// And products of bfloat16 numbers and bytes by the tile unit. Every processor with it has the former.
+// And products of bfloat16 numbers and integers by the tile unit. Every processor with it has the former.
 #undef BFLOAT16_GAIN
 #undef BFLOAT16
 #undef TABLE
@@ -59,8 +59,8 @@
 #define INTEGER(stem) PASTE(stem, avx512amx)
 #define TILES 1
 #pragma clang attribute push(                                                                  \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,"          \
-                          "amx-tile,amx-int8,amx-bf16,avx2,fma,bmi,bmi2"))),                   \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,"          \
+                          "avx512bf16,amx-tile,amx-int8,amx-bf16,avx2,fma,bmi,bmi2"))),        \
     apply_to = function)
 #include "bodies/tiles.inc"
 #include "bodies/screening.inc"

@@ -218,7 +218,7 @@ private struct QuantizedRows: Sendable {
           x.image(image) + range.lowerBound * channels, range.count * channels, relu ? 1 : 0,
           inverse, row.assumingMemoryBound(to: Int16.self))
       }
-      kernels.pack_words(row, length, count, Int32(length), a)
+      kernels.pack_shorts(row, length, count, Int32(length), a)
     }
   }
 }

@@ -8,9 +8,10 @@ package struct CPUQuantizedFilter: Sendable {
   /// The weights' form.
   package let form: QuantizedWeights.Form
   let inputScale: Float
-  /// The number of words in one output's sum, padded to a multiple of 16.
+  /// The number of words in one output's sum, padded to a multiple of 16, or 32 if int16 are split.
   let k: Int
-  /// [panel][k][columns] words, or with Winograd [panel][36][k][columns].
+  /// [panel][k][columns] words, or with Winograd [panel][36][k][columns]; `dvae_word_gemm` says what differs if
+  /// int16 are split.
   let weights: WordTensor
   /// The number of words in a panel.
   let panel: Int
@@ -42,7 +43,10 @@ extension CPUEngine {
     let parts = weights.form == .winograd ? 36 : 1
     let perPart = weights.valuesPerOutput / parts
     let perWord = weights.form == .bytes ? 4 : 2
-    let k = roundUp((perPart + perWord - 1) / perWord, 16)
+    let isSplit = perWord == 2 && kernels.split_columns > 0
+    let k = roundUp((perPart + perWord - 1) / perWord, isSplit ? 32 : 16)
+    // Columns whose words lie together.
+    let width = isSplit ? Int(kernels.split_columns) : columns
     let panel = parts * k * columns
     let packed = WordTensor(pool.scratch(panels * panel))
     team.run(panels * parts) { task, _ in
@@ -53,18 +57,22 @@ extension CPUEngine {
         for column in 0..<min(columns, outputs - index * columns) {
           let first = ((index * columns + column) * parts + part) * perPart
           let source = UnsafeBufferPointer(rebasing: values[first..<first + perPart])
-          UnsafeMutableRawPointer(out + column).withMemoryRebound(
-            to: Int16.self, capacity: k * columns * 2
-          ) { shorts in
-            guard perWord == 2 else { return }
-            for i in source.indices { shorts[(i >> 1) * 2 * columns + (i & 1)] = source[i] }
+          let bytes = UnsafeMutableRawPointer(out + column / width * k * width + column % width)
+          func store(_ value: Int16, word: Int, byte: Int) {
+            bytes.storeBytes(
+              of: UInt8(truncatingIfNeeded: value), toByteOffset: 4 * word * width + byte,
+              as: UInt8.self)
           }
-          guard perWord == 4 else { continue }
-          UnsafeMutableRawPointer(out + column).withMemoryRebound(
-            to: Int8.self, capacity: k * columns * 4
-          ) { bytes in
-            for i in source.indices {
-              bytes[(i >> 2) * 4 * columns + (i & 3)] = Int8(truncatingIfNeeded: source[i])
+          for (i, value) in source.enumerated() {
+            if perWord == 4 {
+              store(value, word: i / 4, byte: i % 4)
+            } else if isSplit {
+              let word = i / 64 * 32 + i % 64 / 4
+              store(value, word: word, byte: i % 4)
+              store(value >> 8, word: word + 16, byte: i % 4)
+            } else {
+              store(value, word: i / 2, byte: i % 2 * 2)
+              store(value >> 8, word: i / 2, byte: i % 2 * 2 + 1)
             }
           }
         }

@@ -67,7 +67,10 @@ typedef struct {
   uint8_t *_Nullable q;
 } dvae_requantization;
 
-// dvae_gemm for integers; a word is two int16 or four bytes (unsigned in A, signed in B).
+// dvae_gemm for integers; a word is two int16 or four bytes (unsigned in A, signed in B). Where the table
+// splits int16, k and depth are multiples of 32; of each 64 numbers of a row of A or a column of B, 16
+// words hold the low bytes and the 16 words behind them the high ones; and a panel of B is
+// [columns / split_columns][k][split_columns].
 typedef struct {
   const int32_t *_Null_unspecified a;
   const int32_t *_Null_unspecified b;
@@ -196,9 +199,12 @@ typedef struct {
 
   // Integer operations: exact, the same bits on every instruction set.
   void (*_Nonnull gemm_words)(const dvae_word_gemm *_Nonnull);
-  // Packs rows of `length` bytes (row stride `x_row` bytes) into A panels of words.
+  int split_columns;  // 0: int16 stay whole
+  // Packs rows of `length` bytes (row stride `x_row` bytes) into A panels of words: of bytes, of int16.
   void (*_Nonnull pack_words)(const void *_Nonnull x, size_t x_row, int count, int length,
                               int32_t *_Nonnull a);
+  void (*_Nonnull pack_shorts)(const void *_Nonnull x, size_t x_row, int count, int length,
+                               int32_t *_Nonnull a);
   // patch_rows of pixels of `pixel` bytes; a row takes `stride` bytes.
   void (*_Nonnull patch_bytes)(const void *_Nonnull x, int height, int width, int pixel, int kernel,
                                int first, int count, void *_Nonnull rows, size_t stride);
@@ -210,7 +216,7 @@ typedef struct {
   // max_pool_row, and the bytes of its result.
   void (*_Nonnull max_pool_row_bytes)(const float *_Nonnull x, size_t x_row, int width, int channels,
                                       float inverse, float *_Nonnull y, uint8_t *_Nonnull q);
-  // winograd_input of bytes in integers, k a multiple of 32; v_batch counts int16 elements.
+  // winograd_input of bytes in int16, k a multiple of 32 (64 where split); v_batch counts int16 elements.
   void (*_Nonnull winograd_input_bytes)(const uint8_t *_Nonnull x, const dvae_tile *_Nonnull tile,
                                         int first, int k, int16_t *_Nonnull v, size_t v_batch,
                                         int row);
