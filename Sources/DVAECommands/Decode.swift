@@ -62,7 +62,7 @@ struct DecodeCommand: AsyncParsableCommand {
           Result {
             let item = try item.get()
             let picture = Picture(
-              key: item.key, path: path(of: item.key, &names),
+              key: item.key, path: path(of: item.key, &names), folder: output,
               image: try vae.decode(item, of: file))
             try folder.make()
             return picture
@@ -136,10 +136,12 @@ struct DecodeCommand: AsyncParsableCommand {
   private struct Picture: Sendable {
     var key: String
     var path: String
+    /// The folder of all pictures.
+    var folder: String
     var image: PixelImage
 
     func write() throws -> Report.Image {
-      try FileSystem.withFolder(of: path) { try image.write(to: path) }
+      try FileSystem.withFolder(of: path, below: folder) { try image.write(to: path) }
       return Report.Image(key: key, output: path)
     }
   }

@@ -100,7 +100,7 @@ struct ReconstructCommand: AsyncParsableCommand {
     let picture = try vae.decode(grid)
     let parts = [original, picture, picture.difference(from: original)]
     try folder.make()
-    try FileSystem.withFolder(of: path) {
+    try FileSystem.withFolder(of: path, below: output) {
       try (compare ? PixelImage.tiled(parts, columns: 3) ?? picture : picture).write(to: path)
     }
     let measures = PictureMeasures(of: picture, comparedTo: original, isBrief: true)

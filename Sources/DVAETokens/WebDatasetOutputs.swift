@@ -128,7 +128,9 @@ final class FolderOutput: PartialOutput {
 
   private func write(_ bytes: [UInt8], to name: String) throws {
     let path = folder + "/" + name
-    try FileSystem.withFolder(of: path) { try OutputFile(path, emptied: true).append(bytes) }
+    try FileSystem.withFolder(of: path, below: folder) {
+      try OutputFile(path, emptied: true).append(bytes)
+    }
     pending.append(path)
   }
 

@@ -19,6 +19,7 @@ package struct RunFolder: Sendable {
     _ = try Self.holdsRun(path)
     self.path = Path(path).withoutTrailingSlashes.text
     for folder in [path, path + "/checkpoints", path + "/images"] {
+      try FileSystem.refuseLinks(to: folder, below: path)
       try FileSystem.makeFolder(folder)
     }
     lock = try RunLock(path + "/.run")

@@ -44,6 +44,46 @@ import DVAEWeights
         == ["escaped-2.png", "escaped.png"])
   }
 
+  /// A link inside the output leads nothing out of it; the output itself may be one.
+  @Test(arguments: ["decode", "reconstruct"]) func linksLeadNothingOut(_ command: String) async throws {
+    for name in ["a/b", "c"] {
+      try write(bytes(Fixture.imageFiles[2]), to: folder("in/\(name).png"))
+    }
+    var input = folder("in")
+    if command == "decode" {
+      input = folder("t.jsonl")
+      #expect(
+        await dvae(
+          "tokenize", folder("in"), "--weights", Fixture.tiny, "--output", input, "--resolution", "16"
+        ).status == 0)
+    }
+    for name in ["elsewhere", "real"] {
+      try FileManager.default.createDirectory(
+        atPath: folder(name), withIntermediateDirectories: true)
+    }
+    let manager = FileManager.default
+    try manager.createSymbolicLink(atPath: folder("out"), withDestinationPath: folder("real"))
+    try manager.createSymbolicLink(
+      atPath: folder("real/a"), withDestinationPath: folder("elsewhere"))
+    let options = command == "decode" ? [] : ["--resolution", "16"]
+    let run = await dvae(
+      [command, input, "--output", folder("out"), "--weights", Fixture.tiny] + options)
+    #expect(run.status == 65 && run.errors.contains("symbolic link"), "\(run.errors)")
+    #expect(try manager.contentsOfDirectory(atPath: folder("elsewhere")) == [])
+    #expect(try manager.contentsOfDirectory(atPath: folder("real")).sorted() == ["a", "c.png"])
+
+    // With --overwrite a link is replaced, not the file that it leads to.
+    try write([7], to: folder("precious"))
+    try manager.removeItem(atPath: folder("real/c.png"))
+    try manager.createSymbolicLink(
+      atPath: folder("real/c.png"), withDestinationPath: folder("precious"))
+    let again = await dvae(
+      [command, input, "--output", folder("out"), "--weights", Fixture.tiny, "--overwrite"] + options)
+    #expect(again.status == 65, "\(again.errors)")
+    #expect(try bytes(folder("precious")) == [7])
+    #expect(try bytes(folder("real/c.png")).count > 8)
+  }
+
   @Test func otherWeightsAreWarnedOf() async throws {
     let tokens = folder("t.npy")
     #expect(

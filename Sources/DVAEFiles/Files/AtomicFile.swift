@@ -3,14 +3,14 @@
 /// The bytes go to a temporary name in the same folder; `commit` flushes them to disk, renames the
 /// file and flushes the folder. After a kill, either the old file or the new one is there. The
 /// temporary name is always the same, so the next attempt reuses the leftovers of a kill; a lock
-/// keeps two writers of one file apart.
+/// keeps two writers of one file apart. A link of this name is replaced itself; the file that it
+/// leads to stays as it is.
 package final class AtomicFile {
   /// The final path.
   package let path: String
   /// The number of bytes written so far.
   package private(set) var count = 0
 
-  private let destination: String
   private let temporary: String
   private var descriptor: Int32?
   private var buffer: [UInt8] = []
@@ -22,21 +22,10 @@ package final class AtomicFile {
   ///   another process is writing the same file.
   package init(_ path: String) throws(DVAEError) {
     self.path = path
-    // A link is kept: its target is replaced.
-    var destination = path
-    if let status = try? SystemFile.status(at: path), status.kind == .link {
-      destination = FileSystem.resolved(path)
-    }
-    let name = Path(destination).name
-    self.destination = destination
-    temporary = (Path(destination).folder / ".\(name).partial").text
-    switch try? SystemFile.status(at: destination).kind {
-    case .folder?:
-      throw .cannotCreate(code: .impossibleName, path: path, reason: "a folder has this name")
-    case .other?: throw .cannotCreate(path: path, reason: "a device or pipe has this name")
-    case .regular?, .link?, nil: break
-    }
+    try FileSystem.checkReplaceable(path)
+    let name = Path(path).name
     guard !name.isEmpty else { throw .cannotCreate(path: path, reason: "the path names no file") }
+    temporary = (Path(path).folder / ".\(name).partial").text
     do throws(SystemError) {
       let descriptor = try SystemFile.openLocked(temporary, patience: .milliseconds(500))
       do throws(SystemError) {
@@ -128,7 +117,7 @@ package final class AtomicFile {
     try sync()
     guard let descriptor else { throw closed }
     do throws(SystemError) {
-      try SystemFile.rename(temporary, to: destination)
+      try SystemFile.rename(temporary, to: path)
     } catch {
       discard()
       // Since the file was begun, a folder may have taken its name.
@@ -139,7 +128,7 @@ package final class AtomicFile {
     }
     self.descriptor = nil
     SystemFile.close(descriptor)
-    SystemFile.flushFolder(Path(destination).folder.text)
+    SystemFile.flushFolder(Path(path).folder.text)
   }
 
   /// Makes the bytes so far durable under the temporary name, so that `commit` only renames the file.

@@ -87,13 +87,51 @@ package enum FileSystem {
     }
   }
 
+  /// Refuses the path of a new file at which there is something that a file cannot replace.
+  ///
+  /// - Throws: `cannotCreate` for a folder, a device or a pipe
+  package static func checkReplaceable(_ path: String) throws(DVAEError) {
+    switch try? SystemFile.status(at: path).kind {
+    case .folder?:
+      throw .cannotCreate(code: .impossibleName, path: path, reason: "a folder has this name")
+    case .other?: throw .cannotCreate(path: path, reason: "a device or pipe has this name")
+    case .regular?, .link?, nil: return
+    }
+  }
+
+  /// Refuses a path that leaves a folder by symbolic links, so that nothing is written outside of it.
+  ///
+  /// - Parameters:
+  ///   - path: a path that begins with that of the folder
+  ///   - folder: the folder, which may be a link itself
+  /// - Throws: `cannotCreate`, which names the link
+  package static func refuseLinks(to path: String, below folder: String) throws(DVAEError) {
+    var place = Path(path)
+    while place.text.utf8.count > folder.utf8.count {
+      if isLink(place.text) {
+        throw DVAEError(
+          .cannotCreate, code: .impossibleName, file: place.text,
+          "is a symbolic link, and nothing is written through links",
+          advice: "move it away, or choose another output")
+      }
+      place = place.folder
+    }
+  }
+
   /// Creates the folder of a file and calls `body`, which writes the file.
   ///
   /// If `body` throws, folders that were made for it and are still empty are removed.
+  ///
+  /// - Parameters:
+  ///   - path: the path of the file
+  ///   - output: the folder of a whole output, below which links are refused
+  ///   - body: writes the file
   package static func withFolder<Result, Failure: Error>(
-    of path: String, _ body: () throws(Failure) -> Result
+    of path: String, below output: String? = nil, _ body: () throws(Failure) -> Result
   ) throws -> Result {
-    let made = try makeFolders(Path(path).folder.text)
+    let folder = Path(path).folder.text
+    if let output { try refuseLinks(to: folder, below: output) }
+    let made = try makeFolders(folder)
     do throws(Failure) {
       return try body()
     } catch {
