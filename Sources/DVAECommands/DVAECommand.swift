@@ -35,7 +35,11 @@ package struct DVAECommand: AsyncParsableCommand {
       Foundation.exit(ExitStatus.fault)
     }
     Task { @MainActor in
-      Foundation.exit(await execute(Array(CommandLine.arguments.dropFirst())))
+      let status = await execute(Array(CommandLine.arguments.dropFirst()))
+      // Not `exit`, in which libraries free what threads may still use: an error ends the process while,
+      // say, weights are hashed.
+      fflush(nil)
+      _exit(status)
     }
     dispatchMain()
   }

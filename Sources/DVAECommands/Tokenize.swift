@@ -116,10 +116,7 @@ struct TokenizeCommand: AsyncParsableCommand {
         preprocessing: image.preprocessing, inputs: part.inputs.fingerprint, shard: part.shard,
         soft: soft)
       if interrupted.resume, try overwrite.isComplete(part.path, provenance) {
-        console.note("\(part.path) is complete already")
-        let failures = try TokenReader(contentsOf: part.path).failures()
-        for failure in failures { console.note("dvae: \(failure)") }
-        failed += failures.count
+        failed += try noteComplete(part.path, console)
         continue
       }
       try refuseTaken(part.path, format)
@@ -135,8 +132,16 @@ struct TokenizeCommand: AsyncParsableCommand {
   /// Refuses a name that is taken.
   private func refuseTaken(_ path: String, _ format: TokenFormat) throws {
     try TokenWriter.check(
-      path, format: format, start: interrupted.start, replacingFolder: overwrite.overwrite)
+      path, format: format, start: interrupted.start, replacing: overwrite.overwrite)
     try overwrite.check(path)
+  }
+
+  /// Tells of a finished output and its failures; returns their number.
+  private func noteComplete(_ path: String, _ console: Console) throws -> Int {
+    console.note("\(path) is complete already")
+    let failures = try TokenReader(contentsOf: path).failures()
+    for failure in failures { console.note("dvae: \(failure)") }
+    return failures.count
   }
 
   private func report(_ outputs: TokenizeOutputs, failed: Int, _ console: Console) throws {
@@ -175,9 +180,13 @@ struct TokenizeCommand: AsyncParsableCommand {
     }
     var (done, failed) = (total - rest.reduce(0) { $0 + $1.part.inputs.fingerprint.count }, 0)
     for (part, provenance) in rest {
-      let writer = try TokenWriter(
-        part.path, format: format, provenance: provenance, start: interrupted.start,
-        replacingFolder: overwrite.overwrite)
+      guard
+        let writer = try overwrite.writer(part.path, format, provenance, interrupted.start)
+      else {
+        done += part.inputs.fingerprint.count
+        failed += try noteComplete(part.path, console)
+        continue
+      }
       if writer.damaged > 0 {
         console.note(
           "making \(counted(writer.damaged, "image")) again, because the bytes of the unfinished output "

@@ -81,6 +81,11 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
     hasSidecar ? Array(Set([path, dataPath(path), path + ".json"])) : [path]
   }
 
+  /// Returns those files of an output at `path` that are there.
+  func existingFiles(_ path: String) -> Set<String> {
+    Set(files(path).filter(FileSystem.exists))
+  }
+
   /// Returns the index of a `.bin`.
   static func megatronIndex(of path: String) -> String {
     (path.withoutByteSuffix(flat.rawValue) ?? path) + megatron.rawValue

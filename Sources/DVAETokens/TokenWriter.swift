@@ -5,7 +5,7 @@ public import DVAEFiles
 ///
 /// Until the end the output is `PATH.partial`, with a journal beside it; committed items are on
 /// disk, and a resumed writer continues after them. Interruptions do not change the bytes of the
-/// finished output. `finish` renames it to its final name and replaces an older file.
+/// finished output. `finish` renames it to its final name.
 public final class TokenWriter {
   /// The path of the finished output.
   public let path: String
@@ -39,12 +39,13 @@ public final class TokenWriter {
   ///   - provenance: the provenance of the tokens; a resumed output must have the same. Nil if it is
   ///     unknown: the output can then not be resumed
   ///   - start: the treatment of an unfinished output
-  ///   - replacingFolder: whether a folder of tokens may be replaced, as files are
-  /// - Throws: if there is an unfinished output, one of a job with other settings, or one that
-  ///   another process is writing, and for errors of the file system.
+  ///   - replacing: whether a finished output may be replaced
+  /// - Throws: `DVAEError.Code.exists` if there is a finished output; also if there is an unfinished
+  ///   output, one of a job with other settings, or one that another process is writing, and for errors
+  ///   of the file system.
   public init(
     _ path: String, format: TokenFormat, provenance: Provenance?, start: JobStart = .fresh,
-    replacingFolder: Bool = false
+    replacing: Bool = false
   ) throws {
     let path = Path(path).withoutTrailingSlashes.text
     self.path = path
@@ -53,10 +54,10 @@ public final class TokenWriter {
     let folder = format == .folder ? try OutputFolder(path, of: .tokens) : nil
     partial = folder?.partial ?? path + ".partial"
     try folder?.recover()
-    try Self.check(path, format: format, start: start, replacingFolder: replacingFolder)
+    earlierFiles = format.existingFiles(path)
+    try Self.check(path, format: format, start: start, replacing: replacing)
     if let provenance { try Self.checkCount(path, format, provenance) }
     let isUnfinished = try Self.isUnfinished(partial)
-    earlierFiles = Set(format.files(path).filter(FileSystem.exists))
     madeFolders = try FileSystem.makeFolders(Path(partial).folder.text)
     let data =
       format == .folder
@@ -67,6 +68,11 @@ public final class TokenWriter {
         continued = try Journal(continuing: partial + ".journal", provenance, of: data)
       }
       journal = try continued ?? Journal(starting: partial + ".journal", provenance, of: data)
+      // The process that had the journal until now may have finished the output.
+      guard format.existingFiles(path).isSubset(of: earlierFiles) else {
+        try FileSystem.remove(partial + ".journal")
+        throw DVAEError.exists(path: path)
+      }
     } catch {
       FileSystem.removeEmpty(madeFolders)
       throw error
@@ -79,7 +85,7 @@ public final class TokenWriter {
       case .safetensors: try SafetensorsOutput(partial, provenance, journal)
       case .jsonLines: try JSONLinesOutput(partial, provenance, journal)
       case .tar: try TarOutput(partial, provenance, journal)
-      case .folder: try FolderOutput(path, replacing: replacingFolder, provenance, journal)
+      case .folder: try FolderOutput(path, replacing: replacing, provenance, journal)
       }
     if resumed > 0 {
       try output.cut(to: journal.bytes)
@@ -152,7 +158,7 @@ public final class TokenWriter {
   ///   written; it can then be continued
   public func finish() throws {
     try commit()
-    let late = format.files(path).first { !earlierFiles.contains($0) && FileSystem.exists($0) }
+    let late = format.existingFiles(path).subtracting(earlierFiles).min()
     if format != .folder, let late { throw DVAEError.appeared(late, whileMaking: partial) }
     try output.finish(as: path, journal)
     try FileSystem.remove(partial + ".journal")
@@ -194,15 +200,20 @@ public final class TokenWriter {
   ///
   /// - Throws: an unfinished output in the way, and a finished one that would not be replaced
   package static func check(
-    _ path: String, format: TokenFormat, start: JobStart, replacingFolder: Bool
+    _ path: String, format: TokenFormat, start: JobStart, replacing: Bool
   ) throws {
     let folder = format == .folder ? try OutputFolder(path, of: .tokens) : nil
     let partial = folder?.partial ?? path + ".partial"
     if start == .fresh, FileSystem.exists(partial) { throw DVAEError.unfinished(path: partial) }
     if let folder {
-      try folder.check(replacing: replacingFolder)
+      try folder.check(replacing: replacing)
     } else {
       try checkTarget(path, format)
+      // A job that was killed between the renames of its files has some of them.
+      let isContinued = start == .resuming && FileSystem.exists(partial)
+      guard replacing || isContinued || !FileSystem.exists(path) else {
+        throw DVAEError.exists(path: path)
+      }
     }
   }
 
@@ -254,9 +265,7 @@ public final class TokenWriter {
   private static func checkTarget(
     _ path: String, _ format: TokenFormat
   ) throws(DVAEError) {
-    for name in [path, path + ".partial"] where FileSystem.kind(name) == .folder {
-      throw DVAEError(.cannotCreate, file: name, "a folder is in the place of the file")
-    }
+    for name in [path, path + ".partial"] { try FileSystem.checkReplaceable(name) }
     switch (FileSystem.kind(path), format) {
     case (_, .flat) where FileSystem.kind(TokenFormat.megatronIndex(of: path)) != .missing:
       throw DVAEError(

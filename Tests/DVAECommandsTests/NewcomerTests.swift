@@ -187,6 +187,19 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
+  /// An error ends the process while another thread hashes the weights.
+  @Test func errorsKeepTheirStatusWhileThreadsWork() throws {
+    for _ in 0..<40 {
+      let run = try Program.run(
+        [
+          "tokenize", Fixture.imageFiles[2], "--output", folder("t.npy"), "--device", "./none.so",
+          "--weights", "starter",
+        ])
+      #expect(run.status == 66, "\(run.errors)")
+      #expect(run.errors.split(separator: "\n").count == 1, "\(run.errors)")
+    }
+  }
+
   /// Without a network, images are failures, and the next run tries again.
   @Test func prepareWithoutNetworkIsAFailure() async throws {
     // A port without a server.

@@ -21,7 +21,8 @@ import DVAEWeights
       preprocessing: Preprocessing(crop: .none),
       inputs: .init(count: inputs ?? grids.count, sha256: "cd"), shard: shard, engine: "none")
     let path = folder(name)
-    let writer = try TokenWriter(path, format: TokenFormat(path: path), provenance: provenance)
+    let writer = try TokenWriter(
+      path, format: TokenFormat(path: path), provenance: provenance, replacing: true)
     for (i, grid) in grids.enumerated() {
       try writer.append(TokenRecord(key: "k\(i)", .tokens(grid)))
     }

@@ -15,7 +15,8 @@ import Testing
     var provenance = testProvenance(count: grids.count)
     provenance.architecture = try Architecture(vocabulary: vocabulary)
     let path = folder(name)
-    let writer = try TokenWriter(path, format: TokenFormat(path: path), provenance: provenance)
+    let writer = try TokenWriter(
+      path, format: TokenFormat(path: path), provenance: provenance, replacing: true)
     for (i, grid) in grids.enumerated() {
       var sidecars = ["txt": Array("caption \(i)".utf8)]
       if i > 0, let json { sidecars["json"] = Array(json.utf8) }

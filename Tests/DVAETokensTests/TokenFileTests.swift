@@ -26,9 +26,10 @@ import DVAEWeights
 
   static func write(
     _ path: String, _ format: TokenFormat, start: JobStart = .fresh, upTo end: Int = 7,
-    finish: Bool = true
+    finish: Bool = true, replacing: Bool = false
   ) throws {
-    let writer = try TokenWriter(path, format: format, provenance: testProvenance(), start: start)
+    let writer = try TokenWriter(
+      path, format: format, provenance: testProvenance(), start: start, replacing: replacing)
     for record in records(oneSize: Self.oneSize(format))[writer.resumed..<end] {
       try writer.append(record)
       try writer.commit()
@@ -238,7 +239,8 @@ import DVAEWeights
   @Test func newSidecarNeverStandsBesideAnOldArray() throws {
     let path = folder("tokens.npy")
     try NpyArray.write([UInt16](repeating: 1, count: 36), shape: [6, 2, 3], to: path)
-    let writer = try TokenWriter(path, format: .npy, provenance: testProvenance())
+    let writer = try TokenWriter(
+      path, format: .npy, provenance: testProvenance(), replacing: true)
     for record in Self.records(oneSize: true) { try writer.append(record) }
     try FileManager.default.removeItem(atPath: path + ".partial")
     #expect(throws: DVAEError.self) { try writer.finish() }
@@ -273,7 +275,7 @@ import DVAEWeights
     try FileManager.default.removeItem(atPath: path + ".json")
     // The files of an older output are.
     try Self.write(path, .npy)
-    try Self.write(path, .npy)
+    try Self.write(path, .npy, replacing: true)
     #expect(try TokenReader(contentsOf: path).checkSum())
   }
 

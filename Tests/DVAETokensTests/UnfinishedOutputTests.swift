@@ -164,12 +164,26 @@ import Testing
     #expect(try names() == ["tokens.tar"])
   }
 
+  /// Two processes may begin the same job; the one that comes when the other has just ended leaves nothing.
+  @Test(arguments: TokenFormat.allCases, [JobStart.fresh, .resuming, .restarting])
+  func finishedOutputsAreNotMadeAgain(_ format: TokenFormat, _ start: JobStart) throws {
+    let path = folder(TokenFileTests.name(format))
+    try TokenFileTests.write(path, format)
+    let before = try names()
+    let error = #expect(throws: DVAEError.self) {
+      try TokenWriter(path, format: format, provenance: testProvenance(), start: start)
+    }
+    #expect(error?.code == .exists, "\(error?.description ?? "")")
+    #expect(try TokenWriter.isComplete(path, testProvenance()))
+    #expect(try names() == before)
+  }
+
   /// `NAME.replaced`, a folder of the user, was once taken for the leftovers of a kill.
   @Test func neighboursOfAReplacedFolderAreKept() throws {
     try write([7], to: folder("tokens.replaced/thesis.txt"))
     try TokenFileTests.write(folder("tokens"), .folder)
     let writer = try TokenWriter(
-      folder("tokens/"), format: .folder, provenance: testProvenance(), replacingFolder: true)
+      folder("tokens/"), format: .folder, provenance: testProvenance(), replacing: true)
     try writer.finish()
     #expect(
       try names() == [
@@ -204,7 +218,8 @@ import Testing
     try TokenFileTests.write(path, format)
     let data = folder(format == .npy ? "tokens.npy" : "tokens.bin")
     let old = try bytes(data)
-    let writer = try TokenWriter(path, format: format, provenance: testProvenance(count: 1))
+    let writer = try TokenWriter(
+      path, format: format, provenance: testProvenance(count: 1), replacing: true)
     try writer.append(
       TokenRecord(key: "k", .tokens(TokenGrid(height: 1, width: 1, tokens: [3]))))
     let obstacle = folder(format == .npy ? ".tokens.npy.json.partial" : ".tokens.idx.partial")

@@ -120,7 +120,8 @@ struct Sample: ParsableCommand {
   private func write(_ grids: [TokenGrid], to path: String, _ file: ModelFile) throws {
     var provenance = file.provenance
     provenance.grid = [file.transformer.shape.rows, file.transformer.shape.columns]
-    let writer = try TokenWriter(path, format: TokenFormat(path: path), provenance: provenance)
+    let writer = try TokenWriter(
+      path, format: TokenFormat(path: path), provenance: provenance, replacing: true)
     for (n, grid) in grids.enumerated() {
       try writer.append(TokenRecord(key: "\(n)", .tokens(grid)))
     }

@@ -29,6 +29,30 @@ struct OverwriteOption: ParsableArguments {
     }
   }
 
+  /// Opens an output of tokens for writing.
+  ///
+  /// - Returns: nil if a job that may be continued finds its finished output
+  /// - Throws: for a name that is taken
+  func writer(
+    _ path: String, _ format: TokenFormat, _ provenance: Provenance?, _ start: JobStart
+  ) throws -> TokenWriter? {
+    func isComplete() throws -> Bool {
+      guard start == .resuming, let provenance else { return false }
+      return try self.isComplete(path, provenance)
+    }
+    if try isComplete() { return nil }
+    try TokenWriter.check(path, format: format, start: start, replacing: overwrite)
+    try check(path)
+    do {
+      return try TokenWriter(
+        path, format: format, provenance: provenance, start: start, replacing: overwrite)
+    } catch let error as DVAEError where error.code == .exists {
+      // Another process has finished it in this moment.
+      if try isComplete() { return nil }
+      throw error
+    }
+  }
+
   /// Returns whether a path is a folder with contents, or not a folder.
   private static func isTaken(_ path: String) throws(DVAEError) -> Bool {
     switch FileSystem.kind(path) {

@@ -68,18 +68,12 @@ struct TokensMergeOptions: ParsableArguments {
     }
     let format = try TokenFormat(path: path)
     let merge = try TokenMerge(inputs, into: path, format, grid: grid.grid)
-    if interrupted.resume, let provenance = merge.provenance,
-      try overwrite.isComplete(path, provenance)
-    {
+    guard
+      let writer = try overwrite.writer(path, format, merge.provenance, interrupted.start)
+    else {
       console.note("\(path) is complete already")
       return console.print(path)
     }
-    try TokenWriter.check(
-      path, format: format, start: interrupted.start, replacingFolder: overwrite.overwrite)
-    try overwrite.check(path)
-    let writer = try TokenWriter(
-      path, format: format, provenance: merge.provenance, start: interrupted.start,
-      replacingFolder: overwrite.overwrite)
     for guess in merge.guesses { GridOption.tell(guess.path, guess.part, guess.grid, console) }
     if merge.provenance == nil {
       console.note(
