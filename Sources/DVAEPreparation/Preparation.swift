@@ -112,6 +112,7 @@ package struct Preparation: Sendable {
     output.rowsPerCommit = rowsPerCommit
     var summary = Summary(funnel: output.funnel)
     summary.resumed = output.rows
+    var network = NetworkWatch(isResumed: output.rows > 0)
     var read = rows.lowerBound + output.rows
     for _ in 0..<read { guard try sources.next() != nil else { break } }
     let limiter = Limiter(threads)
@@ -137,20 +138,39 @@ package struct Preparation: Sendable {
             result = .failure(error)
           }
         }
+        if network.isGone(done.isAnswered, done.address) { throw lostNetwork(path, result) }
+        output.mayCommit = !network.isInDoubt
         try output.add(
           result, origin: done.origin, caption: done.caption, isAnswered: done.isAnswered)
         try progress(output.rows, output.samples)
       }
     } catch let error as CancellationError {
       // The rows so far are kept.
-      try? output.commit()
+      if output.mayCommit { try? output.commit() }
       throw error
     }
+    // A part is finished even so: a server that is gone must not keep the others from being merged.
+    if network.isDeaf, shard == .whole { throw lostNetwork(path, nil) }
     try output.refuseNothing(settings.sources)
     try output.finish(pages: pages)
     summary.funnel = output.funnel
     summary.elapsed = .now - begin
     return summary
+  }
+
+  /// Returns the error of a job that stops because the network has gone away.
+  private func lostNetwork(
+    _ path: String, _ last: Result<PreparedSample, Drop>?
+  ) -> DVAEError {
+    let detail: String
+    if case .failure(let drop) = last {
+      detail = "\(NetworkWatch.most) images in a row, whose servers answered before, cannot be reached: \(drop.detail)"
+    } else {
+      detail = "no server has answered since the job was resumed"
+    }
+    return DVAEError(
+      .inputOutput, file: path, detail,
+      advice: "the rows before them are kept; connect to the network and continue the output")
   }
 
   /// The rows to be done; for a part, all rows are counted first.
@@ -189,6 +209,8 @@ package struct Preparation: Sendable {
     var caption: String?
     var result: Result<PreparedSample, Drop>
     var time = CodecTime()
+    /// The image's address, if it was fetched.
+    var address: String?
     /// Whether the image's server answered; nil if none was asked.
     var isAnswered: Bool?
   }
@@ -216,6 +238,7 @@ package struct Preparation: Sendable {
   ) async throws(Drop) -> PreparedSample {
     var fetched: [UInt8]?
     if case .address(let address) = pair.image {
+      worked.address = address
       do throws(WebFailure) {
         fetched = try await fetcher.fetch(address)
         worked.isAnswered = true

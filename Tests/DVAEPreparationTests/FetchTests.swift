@@ -44,6 +44,51 @@ import Testing
     return settings
   }
 
+  /// A server that is gone stops the job, which goes on where the server was lost, to the same bytes.
+  @Test func aNetworkThatGoesAwayLeavesTheRestToBeDone() async throws {
+    let pictures = try (0..<40).map { try encodeJPEG(testPicture($0, width: 8, height: 8), quality: 80) }
+    @Sendable func picture(_ request: LoopbackServer.Request) -> LoopbackServer.Answer {
+      .init(body: pictures[Int(request.path.dropFirst()) ?? 0])
+    }
+    let isGone = Mutex(false)
+    var server: LoopbackServer? = try LoopbackServer { request, number in
+      // In the second job images are fetched ahead, but not all of them.
+      while number >= 56, !isGone.withLock(\.self) { usleep(1000) }
+      return picture(request)
+    }
+    let port = try #require(server?.port)
+    let lines = (0..<40).map { "picture number \($0) of some\thttp://127.0.0.1:\(port)/\($0)\n" }
+    try write(Array(lines.joined().utf8), to: folder("t.tsv"))
+    var settings = PreparationSettings(
+      sources: [folder("t.tsv")], filters: FilterSettings(.none))
+    settings.source.captionColumn = "1"
+    settings.source.imageColumn = "2"
+    var fetch = quick
+    (fetch.perHost, fetch.retries) = (1, 0)
+    let job = try Preparation(settings, fetch: fetch, threads: 2)
+    _ = try await job.run(folder("whole"), progress: { _, _ in })
+
+    for start in [JobStart.fresh, .resuming] {
+      let error = await #expect(throws: DVAEError.self) {
+        try await job.run(folder("out"), start: start, rowsPerCommit: 1) { rows, _ in
+          guard rows == 12 else { return }
+          server = nil
+          isGone.withLock { $0 = true }
+        }
+      }
+      #expect(error?.kind == .inputOutput)
+      #expect(!FileManager.default.fileExists(atPath: folder("out")))
+    }
+    server = try LoopbackServer(port: port) { request, _ in picture(request) }
+    let summary = try await job.run(folder("out"), start: .resuming, progress: { _, _ in })
+    #expect(summary.resumed >= 12 && summary.resumed < 32)
+    #expect(summary.funnel.left == 40)
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder("whole")) {
+      #expect(try bytes(folder("out/\(name)")) == bytes(folder("whole/\(name)")), "\(name)")
+    }
+    server = nil
+  }
+
   /// A host's limits apply to all spellings of its address.
   @Test(arguments: [
     ("http://HOST.example:80/a", "host.example:80"), ("http://u1@host.example/", "host.example:80"),

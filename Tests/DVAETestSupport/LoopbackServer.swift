@@ -49,8 +49,11 @@ package final class LoopbackServer: Sendable {
   package var requests: [Request] { requestLog.withLock { $0 } }
   package var base: String { "http://127.0.0.1:\(port)" }
 
-  /// Listens on a free port; `answer` is called with the request and the number of earlier ones.
-  package init(_ answer: @escaping @Sendable (Request, Int) -> Answer) throws {
+  /// Listens on a port, by default a free one; `answer` is called with the request and the number of earlier
+  /// ones.
+  package init(
+    port wanted: UInt16 = 0, _ answer: @escaping @Sendable (Request, Int) -> Answer
+  ) throws {
     #if canImport(Glibc)
     let stream = Int32(SOCK_STREAM.rawValue)
     #else
@@ -58,8 +61,11 @@ package final class LoopbackServer: Sendable {
     #endif
     let opened = socket(AF_INET, stream, 0)
     listener = opened
+    var isOn: Int32 = 1
+    setsockopt(opened, SOL_SOCKET, SO_REUSEADDR, &isOn, socklen_t(MemoryLayout<Int32>.size))
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = wanted.bigEndian
     address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     let bound = withUnsafeMutablePointer(to: &address) {

@@ -48,6 +48,8 @@ final class PreparationOutput {
   // The hash of the bytes in the list.
   private var listHash = FileHash()
   private var pacing = CommitPacing()
+  /// Whether the rows so far count as done.
+  var mayCommit = true
 
   /// Opens an output; `restored` is called with the images that an earlier run has written.
   init(
@@ -175,7 +177,8 @@ final class PreparationOutput {
     case .success(let sample): try write(sample)
     }
     rows += 1
-    if rowsPerCommit.map({ rows % $0 == 0 }) ?? pacing.isDue { try pacing.commit(commit) }
+    guard mayCommit, rowsPerCommit.map({ rows % $0 == 0 }) ?? pacing.isDue else { return }
+    try pacing.commit(commit)
   }
 
   private func write(_ sample: PreparedSample) throws {
