@@ -132,10 +132,8 @@ extension Recording {
   /// Generates the relaxation's uniform noise, with the bits of `GumbelNoise.seeded`.
   ///
   /// The input is six 32-bit words, the lower half of each number first: seed, stream, and the
-  /// first element's index divided by 4. Replica r continues after replica r − 1.
+  /// first element's index. Replica r continues after replica r − 1.
   package func uniform(_ name: String, _ shape: Shape) -> RecordedValue {
-    precondition(
-      shape.count % 4 == 0, "Recording: noise of \(shape), which is no multiple of 4 elements")
     let state = input(name, [6], .uint32)
     return RecordedValue(
       shape: shape, item: record(.uniform(state: state), shape.extents, .float32))

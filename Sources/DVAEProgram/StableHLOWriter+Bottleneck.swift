@@ -103,21 +103,23 @@ extension StableHLOWriter {
 
   /// Returns uniform numbers in (0, 1), with the bits of `SeededGenerator`.
   ///
-  /// Element i is word i mod 4 of block first + ⌊i/4⌋ of Philox4x32-10 (Salmon and others, 2011).
+  /// Element i is word i mod 4 of block ⌊i/4⌋ of Philox4x32-10 (Salmon and others, 2011).
   private mutating func uniform(_ state: Term, _ extents: [Int]) -> Term {
-    let blocks = [extents.reduce(1, *) / 4]
+    let count = extents.reduce(1, *)
+    // Parts of a stream that are no multiple of a block begin inside of one.
+    let isWhole = count % 4 == 0
+    let blocks = [isWhole ? count / 4 : (count + 6) / 4]
     let words = (0..<6).map { at in
       let one = slice(state, last: at..<at + 1)
       return reshape(one, [])
     }
-    var block = binary(
-      "add", iota(blocks, 0, "ui64"),
-      broadcast(wide(low: words[4], high: words[5]), blocks, along: []))
+    var first = wide(low: words[4], high: words[5])
     if recording.replicas > 1 {
       let replica = emit("stablehlo.replica_id : tensor<ui32>", [], "ui32")
-      let offset = binary("multiply", convert(replica, "ui64"), Double(blocks[0]))
-      block = binary("add", block, broadcast(offset, blocks, along: []))
+      first = binary("add", first, binary("multiply", convert(replica, "ui64"), Double(count)))
     }
+    let firstBlock = binary("shift_right_logical", first, 2)
+    let block = binary("add", iota(blocks, 0, "ui64"), broadcast(firstBlock, blocks, along: []))
     var (c0, c1) = (convert(block, "ui32"), upperHalf(block))
     var (k0, k1) = (
       broadcast(words[0], blocks, along: []), broadcast(words[1], blocks, along: [])
@@ -135,7 +137,9 @@ extension StableHLOWriter {
       k1 = binary("add", k1, 0xBB67_AE85)
     }
     let columns = [c0, c1, c2, c3].map { reshape($0, blocks + [1]) }
-    let bits = reshape(concatenate(columns, 1), extents)
+    var flat = reshape(concatenate(columns, 1), [4 * blocks[0]])
+    if !isWhole { flat = slice(flat, from: binary("and", first, 3), count: count) }
+    let bits = reshape(flat, extents)
     // The middle of one of 2²⁴ cells, so it never rounds to 1.
     let cell = convert(binary("shift_right_logical", bits, 8), "f32")
     let middle = binary("multiply", binary("add", cell, 0.5), 0x1p-24)

@@ -83,6 +83,13 @@ extension StableHLOWriter {
       extents, x.element)
   }
 
+  /// Slices a vector from a computed place on.
+  mutating func slice(_ x: Term, from start: Term, count: Int) -> Term {
+    emit(
+      "stablehlo.dynamic_slice \(x.name), \(start.name), sizes = [\(count)] : (\(x.type), "
+        + "\(start.type)) -> \(Self.type([count], x.element))", [count], x.element)
+  }
+
   mutating func concatenate(_ terms: [Term], _ dimension: Int) -> Term {
     guard terms.count > 1 else { return terms[0] }
     var extents = terms[0].extents
@@ -134,14 +141,23 @@ extension StableHLOWriter {
 
   // MARK: Products
 
-  private var isExact: Bool { precision == .float32 }
+  /// How factors may be rounded: for the float32 layers of mixed precision, to TF32 on NVIDIA's GPUs, but not
+  /// to bfloat16 on a TPU.
+  private func rounding(of x: Term) -> String? {
+    switch precision {
+    case .float32: "HIGHEST"
+    case .bfloat16, .float16: x.element == "f32" ? "HIGH" : nil
+    case .tf32: nil
+    }
+  }
 
   /// Convolves with stride 1 and zero padding; the result has the operands' element type.
   mutating func convolution(
     _ x: Term, _ w: Term, _ labels: String, padding: Int, _ extents: [Int]
   ) -> Term {
-    let highest = "#stablehlo<precision HIGHEST>"
-    let exactness = isExact ? ", precision_config = [\(highest), \(highest)]" : ""
+    let exactness = rounding(of: x).map { name in
+      ", precision_config = [#stablehlo<precision \(name)>, #stablehlo<precision \(name)>]"
+    } ?? ""
     return emit(
       "stablehlo.convolution(\(x.name), \(w.name)) dim_numbers = \(labels), window = {stride = "
         + "[1, 1], pad = [[\(padding), \(padding)], [\(padding), \(padding)]]} "
@@ -153,7 +169,7 @@ extension StableHLOWriter {
   mutating func dot(
     _ a: Term, _ b: Term, _ contracted: ([Int], [Int]), _ extents: [Int]
   ) -> Term {
-    let exactness = isExact ? ", precision = [HIGHEST, HIGHEST]" : ""
+    let exactness = rounding(of: a).map { ", precision = [\($0), \($0)]" } ?? ""
     return emit(
       "stablehlo.dot_general \(a.name), \(b.name), contracting_dims = \(contracted.0) x "
         + "\(contracted.1)\(exactness) : (\(a.type), \(b.type)) -> "

@@ -20,6 +20,7 @@ package enum Checkpoint {
     static let configuration = "configuration"
     static let position = "position"
     static let lossScale = "loss_scale"
+    static let parts = "computed_by"
     static let tensorChecksum = "crc32c"
     static let metadataChecksum = "metadata_crc32c"
   }
@@ -44,6 +45,9 @@ package enum Checkpoint {
     ]
     if let scale = state.lossScale {
       metadata[Key.lossScale] = String(decoding: try jsonText(scale), as: UTF8.self)
+    }
+    if !state.hasUsualParts {
+      metadata[Key.parts] = String(decoding: try jsonText(state.parts), as: UTF8.self)
     }
     metadata[Key.metadataChecksum] = "\(checksum(metadata.map { ($0.key, $0.value) }))"
     try writeSafetensors(path, tensors: entries, metadata: metadata)
@@ -105,6 +109,12 @@ package enum Checkpoint {
         scale.isPlausible, scale.skipped <= update
       else { throw bad("no run can have come to this loss scale: \(text)") }
       state.lossScale = scale
+    }
+    if let text = file.metadata[Key.parts] {
+      guard let parts = try? decodedJSON([ComputedPart].self, text.utf8),
+        TrainingState.arePlausible(parts, before: update)
+      else { throw bad("no run can have been computed so: \(text)") }
+      state.parts = parts
     }
     for (role, set) in state.roles {
       for parameter in set.parameters {

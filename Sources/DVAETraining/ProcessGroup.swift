@@ -64,7 +64,7 @@ extension ProcessGroup {
           Header(
             configuration: state.configuration, update: state.update, position: state.position,
             needsCodebookInitialisation: state.needsCodebookInitialisation,
-            lossScale: state.lossScale))
+            lossScale: state.lossScale, parts: state.parts))
       } ?? [])
     var mine: TrainingState
     if let state {
@@ -75,6 +75,7 @@ extension ProcessGroup {
         zerosFor: header.configuration, update: header.update, position: header.position)
       mine.needsCodebookInitialisation = header.needsCodebookInitialisation
       mine.lossScale = header.lossScale
+      mine.parts = header.parts
     }
     for (_, set) in mine.roles {
       if let arena = set.arena { broadcast(UnsafeMutableRawBufferPointer(arena.elements)) }
@@ -99,4 +100,5 @@ private struct Header: Codable {
   var position: DataPosition
   var needsCodebookInitialisation: Bool
   var lossScale: LossScale?
+  var parts: [ComputedPart]
 }

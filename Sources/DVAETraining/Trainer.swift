@@ -226,12 +226,14 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
     state.update % interval == 0 || state.update == configuration.updates
   }
 
-  private func validate(_ observer: inout some TrainingObserver) throws {
+  private mutating func validate(_ observer: inout some TrainingObserver) throws {
     guard let validation else { return }
     let (record, pictures): (ValidationRecord, ValidationPictures)
     do {
       (record, pictures) = try updater.evaluate(validation, state)
     } catch let error as DVAEError {
+      // Often the updates are done well and the validation's larger images need too much of the device.
+      try? saveCheckpoint(&observer)
       throw namingCheckpoint(error)
     }
     try observer.didValidate(record, pictures)

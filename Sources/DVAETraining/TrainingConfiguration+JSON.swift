@@ -119,10 +119,11 @@ extension TrainingConfiguration {
 extension TrainingConfiguration {
   /// Settings that affect only a run's length, validation and files, not its results.
   ///
-  /// The images may have moved: the batch source checks that they are the same.
+  /// The images may have moved: the batch source checks that they are the same. Micro-batches affect the
+  /// result by rounding alone, and more devices need smaller ones.
   static let harmless: Set<String> = [
     "updates", "data", "validation", "validation_images", "validation_resolution", "validate_every",
-    "checkpoint_every", "keep", "folder",
+    "checkpoint_every", "keep", "folder", "micro_batch",
   ]
 
   /// Returns the fields that differ from another configuration's, in order of their names.

@@ -174,6 +174,12 @@ extension TrainingConfiguration {
     }
   }
 
+  /// Lowers the micro-batch so that each process or device gets one, if the batch can be shared.
+  package mutating func lowerMicroBatch(for processes: Int) {
+    guard batchSize % processes == 0 else { return }
+    microBatch = min(microBatch, batchSize / processes)
+  }
+
   /// The largest number of updates, images and similar counts: sums of a few of them cannot
   /// overflow.
   static let mostUpdates = 1_000_000_000

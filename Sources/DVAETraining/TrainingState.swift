@@ -19,6 +19,8 @@ package struct TrainingState: Sendable {
   package internal(set) var needsCodebookInitialisation: Bool
   /// The loss scaling of a float16 run; nil before its first use.
   package var lossScale: LossScale?
+  /// The engines that computed the updates, in order.
+  var parts: [ComputedPart] = []
   /// The trained parameters.
   package let parameters: ParameterSet
   /// AdamW's moving average of the gradients.

@@ -24,15 +24,16 @@ struct OperationTests {
     #expect(abs(found - expected) <= Double(x.count) * 0x1p-24 * expected)
   }
 
-  @Test("The noise is that of the engines, to the bit, and goes on from replica to replica")
-  func noise() throws {
+  @Test(
+    "The noise is that of the engines, to the bit, goes on from replica to replica, and may begin anywhere",
+    arguments: [(Shape(1, 2, 3, 32), 0), (Shape(1, 3, 3, 10), 0), (Shape(1, 3, 3, 7), 3)])
+  func noise(shape: Shape, offset: Int) throws {
     let accelerator = try TestDevice.open(2)
     let recording = Recording(replicas: 2)
-    let shape = Shape(1, 2, 3, 32)
     recording.output("u", recording.uniform("noise", shape))
     let program = try RecordedProgram(recording, on: accelerator, cache: nil)
     let (seed, stream, first): (UInt64, UInt64, UInt64) = (
-      0x1234_5678_9abc_def0, 0xfedc_ba98_7654_3210, 1 << 40
+      0x1234_5678_9abc_def0, 0xfedc_ba98_7654_3210, (1 << 42) + UInt64(offset)
     )
     let words = [seed, stream, first].flatMap {
       [UInt32(truncatingIfNeeded: $0), UInt32(truncatingIfNeeded: $0 >> 32)]
@@ -42,11 +43,10 @@ struct OperationTests {
     ).outputs
     for (replica, output) in outputs.enumerated() {
       let found = try #require(output["u"]).array(of: Float.self, count: shape.count)
-      let blocks = shape.count / 4
-      let expected = (0..<blocks).flatMap { block in
-        let words = SeededGenerator.block(
-          seed: seed, stream: stream, counter: first + UInt64(replica * blocks + block))
-        return [words.0, words.1, words.2, words.3].map(SeededGenerator.uniform)
+      let expected = (0..<shape.count).map { i in
+        let element = first + UInt64(replica * shape.count + i)
+        let words = SeededGenerator.block(seed: seed, stream: stream, counter: element / 4)
+        return SeededGenerator.uniform([words.0, words.1, words.2, words.3][Int(element % 4)])
       }
       #expect(found == expected)
     }

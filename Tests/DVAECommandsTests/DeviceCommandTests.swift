@@ -72,4 +72,32 @@ import Testing
       "\(run.errors)")
     #expect(!FileManager.default.fileExists(atPath: folder("run/checkpoints")))
   }
+
+  @Test(
+    "A run moves to other devices and to the CPU, which is told and kept",
+    .enabled(if: TestDevice.isInstalled, TestDevice.advice))
+  func moves() async throws {
+    TestDevice.prepare()
+    // The noise of one image is no multiple of a block of the generator.
+    func train(_ updates: Int, _ more: String...) async -> (status: Int32, output: String, errors: String) {
+      let first = [
+        "--preset", "tiny", "--n-hid", "4", "--n-init", "8", "--vocab-size", "10", "--resolution", "24",
+        "--batch-size", "2", "--micro-batch", "2", "--data", Fixture.images,
+      ]
+      return await dvae(
+        ["train", "--output", folder("run"), "--updates", "\(updates)"] + (updates == 1 ? first : [])
+          + more)
+    }
+    let one = await train(1, "--device", "cpu-xla")
+    #expect(one.status == 0, "\(one.errors)")
+    let two = await train(2, "--device", "cpu-xla", "--devices", "2")
+    #expect(two.status == 0, "\(two.errors)")
+    #expect(two.errors.contains("micro-batches of 1, before of 2"), "\(two.errors)")
+    #expect(!two.errors.contains("computed by"), "\(two.errors)")
+    let host = await train(3)
+    #expect(host.status == 0, "\(host.errors)")
+    #expect(host.errors.contains("computed by cpu-xla, the next ones are by cpu"), "\(host.errors)")
+    let card = try String(contentsOfFile: folder("run/model-card.md"), encoding: .utf8)
+    #expect(card.contains("after 2 updates by cpu-xla"), "\(card)")
+  }
 }

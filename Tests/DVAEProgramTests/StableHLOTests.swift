@@ -117,10 +117,11 @@ import Testing
     }
     #expect(lines(.float32).count == 6)
     #expect(lines(.float32).allSatisfy { $0.contains("HIGHEST") && !$0.contains("bf16") })
-    #expect(lines(.tf32).allSatisfy { !$0.contains("HIGHEST") && !$0.contains("bf16") })
+    #expect(lines(.tf32).allSatisfy { !$0.contains("HIGH") && !$0.contains("bf16") })
     // The relaxation reads x, so the layers that read it stay wide; the others are narrow.
     #expect(lines(.bfloat16).contains { $0.contains("bf16") })
     #expect(lines(.bfloat16).contains { !$0.contains("bf16") })
+    #expect(lines(.bfloat16).allSatisfy { $0.contains("bf16") != $0.contains("HIGH") })
     // Inputs and outputs are the same in every precision.
     func heads(_ precision: ProgramPrecision) -> Substring? {
       StableHLOWriter.text(recording, precision: precision).split(separator: "\n")[1]

@@ -173,6 +173,26 @@ import Testing
     #expect(try run.latest { _ in } == nil)
   }
 
+  @Test func enginesOfTheUpdatesAreKept() throws {
+    var state = state(update: 0)
+    #expect(state.compute(by: "cpu") == nil)
+    state.update = 2
+    let plain = try run.save(state)
+    #expect(try WeightsFile.open(plain).metadata.byText["computed_by"] == nil)
+    state = try Checkpoint.load(plain)
+    #expect(state.compute(by: "cpu") == nil && state.earlierEngines == nil)
+    #expect(state.compute(by: "cuda bfloat16") == "cpu")
+    state.update = 7
+    state = try Checkpoint.load(run.save(state))
+    // Computed nothing.
+    #expect(state.compute(by: "tpu") == "cuda bfloat16")
+    #expect(state.compute(by: "cuda bfloat16") == nil)
+    #expect(state.compute(by: "cpu") == "cuda bfloat16")
+    state.update = 8
+    state = try Checkpoint.load(run.save(state))
+    #expect(state.earlierEngines == "2 updates by cpu, 5 updates by cuda bfloat16")
+  }
+
   @Test func allDamagedIsAnError() throws {
     try run.save(state(update: 2))
     try Data("torn".utf8).write(to: URL(filePath: run.checkpoint(2)))
@@ -215,5 +235,18 @@ import Testing
   @Test func twoProcessesCannotRunInOneFolder() throws {
     let error = try #require(throws: DVAEError.self) { try RunFolder(run.path) }
     #expect("\(error)".contains("another process"))
+  }
+
+  /// Numbered files behind a link are not a run's, and would be removed with it.
+  @Test(arguments: ["images", "checkpoints"]) func foldersOfARunAreNoLinks(_ name: String) throws {
+    let elsewhere = folder.path + "/elsewhere"
+    try FileManager.default.createDirectory(
+      atPath: elsewhere, withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(
+      atPath: folder.path + "/linked", withIntermediateDirectories: true)
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.path + "/linked/\(name)", withDestinationPath: elsewhere)
+    let error = #expect(throws: DVAEError.self) { try RunFolder(folder.path + "/linked") }
+    #expect(error?.kind == .cannotCreate && error?.description.contains(name) == true)
   }
 }

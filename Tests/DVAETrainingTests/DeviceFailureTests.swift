@@ -195,8 +195,8 @@ final class DeviceFailureTests {
     func didNotice(_ warning: String) {}
   }
 
-  /// After the third update the device fails in the next one; after the fourth, in the validation or in
-  /// the checkpoint that follows it.
+  /// After the third update the device fails in the next one; after the fourth, in the validation, whose
+  /// error leaves the state readable, or in the checkpoint that follows it.
   @Test(
     "A device that is lost ends the run, whose last checkpoint is named and goes on on the CPU",
     arguments: [
@@ -226,12 +226,14 @@ final class DeviceFailureTests {
     #expect(watcher.updates == Array(1...update))
 
     let state = try #require(try run.latest { _ in })
-    #expect(state.update == 2)
+    // What a validation needs too much of the device for is saved before the run ends.
+    let last = validates ? 4 : 2
+    #expect(state.update == last)
     var rest = Trainer(
       state, engine: try CPUEngine(threads: 1),
       data: SyntheticImages(configuration, position: state.position), validation: nil, folder: run)
     var second = Watcher(losingBy: -1)
     #expect(try rest.run(&second) == .finished)
-    #expect(second.updates == [3, 4, 5, 6])
+    #expect(second.updates == Array(last + 1...6))
   }
 }

@@ -62,7 +62,7 @@ import Testing
     ("architecture.output_channels", #"{"architecture": {"output_channels": 1}}"#, false),
     ("updates", #"{"updates": 7}"#, true),
     ("batch_size", #"{"batch_size": 16}"#, false),
-    ("micro_batch", #"{"micro_batch": 2}"#, false),
+    ("micro_batch", #"{"micro_batch": 2}"#, true),
     ("resolution", #"{"resolution": 72}"#, false),
     ("learning_rate.start", #"{"learning_rate": {"start": 0.5}}"#, false),
     ("learning_rate.end", #"{"learning_rate": {"end": 0.5}}"#, false),

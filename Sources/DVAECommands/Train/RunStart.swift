@@ -60,6 +60,11 @@ extension TrainCommand {
       data: data, validation: validation, initialWeights: options.initialWeights)
     try configuration.checkResumes(saved.configuration, run: output)
     try configuration.validate()
+    if options.microBatch == nil { configuration.lowerMicroBatch(for: processes) }
+    let (old, new) = (saved.configuration.microBatch, configuration.microBatch)
+    if old != new {
+      note("\(output): micro-batches of \(new), before of \(old): the result differs by rounding")
+    }
     if configuration.updates < saved.update {
       note(
         "\(output): asked for \(counted(configuration.updates, "update")), but \(saved.update) are done: "
@@ -85,10 +90,7 @@ extension TrainCommand {
     configuration.setPaths(
       data: data, validation: validation, initialWeights: options.initialWeights)
     try configuration.validate()
-    if options.microBatch == nil, configuration.batchSize % processes == 0 {
-      configuration.microBatch = min(
-        configuration.microBatch, configuration.batchSize / processes)
-    }
+    if options.microBatch == nil { configuration.lowerMicroBatch(for: processes) }
     try configuration.checkShares(among: processes)
     try configuration.setOrigin(files)
     for schedule in try options.fixedSchedules(configuration) {

@@ -18,8 +18,8 @@ struct TrainCommand: AsyncParsableCommand {
       Trains by the recipe of the DALL·E paper (appendix A.2), from random weights or from --init. \
       The folder RUN holds config.json, checkpoints/, metrics.csv, images/, report.html, \
       model-card.md and weights.safetensors, which --weights of the other commands takes. The same \
-      command, or only --output RUN, resumes a stopped run and gives the same bits as an \
-      uninterrupted one. Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 write a checkpoint first; \
+      command, or only --output RUN, with --device and --precision if they were given, resumes a stopped \
+      run; on the CPU it gives the same bits as an uninterrupted one. Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 write a checkpoint first; \
       the exit \
       status is then 128 plus the signal's number: 130 after Ctrl-C, 143 after SIGTERM, on Linux 138 \
       after SIGUSR1, which schedulers send ahead of a time limit ('#SBATCH --signal=USR1@120'). A \
@@ -31,7 +31,7 @@ struct TrainCommand: AsyncParsableCommand {
       Images that cannot be used, such as those smaller than the crops, are reported, skipped and counted.
 
       A run continues with its original settings; --updates, --data (the same images \
-      elsewhere), --keep and what concerns checkpoints and validation may change, also by editing \
+      elsewhere), --micro-batch, --keep and what concerns checkpoints and validation may change, also by editing \
       config.json. With --overwrite another run begins in its place. Relative paths start at the \
       folder in which the run began.
 
@@ -97,7 +97,7 @@ struct TrainCommand: AsyncParsableCommand {
     let start =
       isFirst ? try start(output, processes: processes.count * device.devices, note: note) : nil
     if let start { try checkInputs(start, output) }
-    let state = try processes.share(try start?.state())
+    var state = try processes.share(try start?.state())
     let configuration = state.configuration
     let images = try trainingImages(configuration, note)
     try images.check(state.position)
@@ -109,8 +109,14 @@ struct TrainCommand: AsyncParsableCommand {
       return try start.folder ?? RunFolder.new(output)
     }
     try folder?.write(configuration)
+    let earlier = state.compute(by: device.name)
     if state.update > 0 {
       note("\(output): resuming after update \(state.update)")
+      if let earlier {
+        note(
+          "\(output): the updates so far were computed by \(earlier), the next ones are by \(device.name) "
+            + "(--device and --precision)")
+      }
     } else if !quiet.quiet {
       note("training by the preset '\(configuration.preset)' for \(configuration.updates) updates")
     }
@@ -133,7 +139,7 @@ struct TrainCommand: AsyncParsableCommand {
     }
     var reporter = try TrainingReporter(
       folder, configuration, from: state.update, images: images.count,
-      machine: updater?.name ?? engine.name,
+      machine: (updater?.name ?? engine.name) + (state.earlierEngines.map { " after \($0)" } ?? ""),
       signals: signals, quiet: quiet.quiet, console)
     if !quiet.quiet { note("\(folder.report): curves and pictures, rewritten every minute") }
     let outcome = try trainer.run(&reporter)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DVAEAccelerator
 import DVAECPUEngine
+import DVAEFiles
 import DVAEProgram
 import DVAETraining
 
@@ -23,6 +24,11 @@ struct TrainingDeviceOptions: ParsableArguments {
   var precision = ProgramPrecision.float32
 
   var isCPU: Bool { option.device == "cpu" }
+
+  /// The device and the precision as checkpoints name them: `cpu`, `cuda bfloat16`.
+  var name: String {
+    Path(option.device).name + (precision == .float32 ? "" : " \(precision.rawValue)")
+  }
 
   func validate() throws {
     try check("devices", devices, atMost: 1024)

@@ -70,13 +70,12 @@ package enum TrainingPrograms: Sendable {
 
 /// The position of the noise in its stream, as `Recording.uniform` reads it.
 package struct NoiseState: Hashable, Sendable {
-  /// Six 32-bit words, the lower half of each number first: seed, stream, block.
+  /// Six 32-bit words, the lower half of each number first: seed, stream, index of the first element.
   package let words: [UInt32]
 
-  /// The noise of `GumbelNoise.seeded`; `first` must be a multiple of 4.
+  /// The noise of `GumbelNoise.seeded` from element `first` on.
   package init(seed: UInt64, stream: UInt64, first: UInt64) {
-    precondition(first % 4 == 0, "NoiseState: element \(first) is inside of a block")
-    words = [seed, stream, first / 4].flatMap { number in
+    words = [seed, stream, first].flatMap { number in
       [UInt32(truncatingIfNeeded: number), UInt32(truncatingIfNeeded: number >> 32)]
     }
   }
