@@ -110,21 +110,26 @@ struct TokenizeCommand: AsyncParsableCommand {
       singlePass: outputs.count <= images && soft == nil)
     // Refuses more soft tokens than the vocabulary has, before there is an unfinished output.
     if let soft { _ = try vae.softTokens(of: [], soft) }
-    var (rest, failed) = ([(part: TokenizeOutputs.Part, provenance: Provenance)](), 0)
+    var (rest, failed) = ([PlannedPart](), 0)
+    // Other workers may have tokens.
+    var hasTokens = !outputs.isWhole
     for part in outputs.parts {
       let provenance = try vae.provenance(
         preprocessing: image.preprocessing, inputs: part.inputs.fingerprint, shard: part.shard,
         soft: soft)
       if interrupted.resume, try overwrite.isComplete(part.path, provenance) {
-        failed += try noteComplete(part.path, console)
+        let missing = try noteComplete(part.path, console)
+        failed += missing
+        if missing < part.inputs.fingerprint.count { hasTokens = true }
         continue
       }
       try refuseTaken(part.path, format)
-      rest.append((part, provenance))
+      rest.append(PlannedPart(part: part, provenance: provenance))
     }
     if !rest.isEmpty {
       Interruption.explain()
-      failed += try await tokenize(rest, of: outputs.count, format, vae, console)
+      failed += try await tokenize(
+        rest, of: outputs.count, format, vae, hasTokens: hasTokens, console)
     }
     try report(outputs, failed: failed, console)
   }
@@ -146,7 +151,7 @@ struct TokenizeCommand: AsyncParsableCommand {
 
   private func report(_ outputs: TokenizeOutputs, failed: Int, _ console: Console) throws {
     let (total, done) = (outputs.count, outputs.count - failed)
-    let path = done > 0 || outputs.parts[0].shard != .whole ? outputs.path : nil
+    let path = done > 0 || !outputs.isWhole ? outputs.path : nil
     if json.json {
       console.print(try reportText(Report(output: path, images: done, failed: failed)))
     } else if let path {
@@ -165,11 +170,22 @@ struct TokenizeCommand: AsyncParsableCommand {
     var failed: Int
   }
 
+  /// A file that is not there yet.
+  private struct PlannedPart {
+    var part: TokenizeOutputs.Part
+    var provenance: Provenance
+  }
+
   /// Writes the files that are not there yet; returns the number of images that failed.
+  ///
+  /// Files without tokens stay unfinished until another file of the job has some. If none has, all are
+  /// removed, so that the corrected command finds their names free.
   private func tokenize(
-    _ rest: [(part: TokenizeOutputs.Part, provenance: Provenance)], of total: Int,
-    _ format: TokenFormat, _ vae: DiscreteVAE, _ console: Console
+    _ rest: [PlannedPart], of total: Int, _ format: TokenFormat, _ vae: DiscreteVAE,
+    hasTokens: Bool, _ console: Console
   ) async throws -> Int {
+    var hasTokens = hasTokens
+    var empty: [(planned: PlannedPart, folder: NewFolder)] = []
     var progress: Progress?
     var failures = FailureNotes(console)
     var captions = CaptionNotes(output, format, console)
@@ -179,12 +195,17 @@ struct TokenizeCommand: AsyncParsableCommand {
       captions.finish()
     }
     var (done, failed) = (total - rest.reduce(0) { $0 + $1.part.inputs.fingerprint.count }, 0)
-    for (part, provenance) in rest {
+    for planned in rest {
+      let part = planned.part
+      let folder = try NewFolder(Path(part.path).folder.text)
+      try folder.make()
       guard
-        let writer = try overwrite.writer(part.path, format, provenance, interrupted.start)
+        let writer = try overwrite.writer(
+          part.path, format, planned.provenance, interrupted.start)
       else {
         done += part.inputs.fingerprint.count
         failed += try noteComplete(part.path, console)
+        hasTokens = true
         continue
       }
       if writer.damaged > 0 {
@@ -200,7 +221,7 @@ struct TokenizeCommand: AsyncParsableCommand {
           console: console)
       progress = shown
       try await run(
-        part.inputs, vae, writer,
+        part.inputs, vae, writer, leavesEmptyShards: !hasTokens,
         progress: { [done] in
           shown.update(done + $0.done)
           captions.look(at: writer.captions)
@@ -209,24 +230,40 @@ struct TokenizeCommand: AsyncParsableCommand {
       captions.add(writer.captions)
       done += part.inputs.fingerprint.count
       failed += writer.failed
+      if writer.failed < part.inputs.fingerprint.count {
+        hasTokens = true
+      } else if !hasTokens {
+        empty.append((planned, folder))
+      }
     }
+    // The tokenizer has removed a whole job.
+    for (planned, _) in empty where planned.part.shard != .whole {
+      let writer = try overwrite.writer(
+        planned.part.path, format, planned.provenance, .resuming)
+      if hasTokens { try writer?.finish() } else { try writer?.discard() }
+    }
+    for (_, folder) in empty.reversed() { folder.removeIfEmpty() }
     return failed
   }
 
   private func run(
-    _ inputs: BulkInputs, _ vae: DiscreteVAE, _ writer: TokenWriter,
+    _ inputs: BulkInputs, _ vae: DiscreteVAE, _ writer: TokenWriter, leavesEmptyShards: Bool,
     progress: (BulkProgress) -> Void, failed: (DVAEError) -> Void
   ) async throws {
     if let soft = SoftTokens.Settings(topK: topK, margin: margin) {
-      try await tokenizer(SoftTokenizer(vae, soft))
+      try await tokenizer(SoftTokenizer(vae, soft), leavesEmptyShards)
         .run(inputs, into: writer, progress: progress, failed: failed)
     } else {
-      try await tokenizer(vae).run(inputs, into: writer, progress: progress, failed: failed)
+      try await tokenizer(vae, leavesEmptyShards)
+        .run(inputs, into: writer, progress: progress, failed: failed)
     }
   }
 
-  private func tokenizer<Model>(_ model: Model) -> BulkTokenizer<Model> {
+  private func tokenizer<Model>(
+    _ model: Model, _ leavesEmptyShards: Bool
+  ) -> BulkTokenizer<Model> {
     var tokenizer = BulkTokenizer(model)
+    tokenizer.leavesEmptyShards = leavesEmptyShards
     tokenizer.preprocessing = image.preprocessing
     tokenizer.limits = image.limits
     tokenizer.batchSize = images

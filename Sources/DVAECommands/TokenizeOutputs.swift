@@ -16,6 +16,8 @@ struct TokenizeOutputs {
   /// The name of the file, or the pattern of all files that this process writes.
   let path: String
   let parts: [Part]
+  /// Whether this process makes all files of the job.
+  let isWhole: Bool
 
   /// Lists the images and distributes them over the files.
   ///
@@ -32,6 +34,7 @@ struct TokenizeOutputs {
     worker: Shard, samplesPerShard: Int?
   ) throws {
     let output = Path(output).withoutTrailingSlashes.text
+    isWhole = worker == .whole
     guard let names = try NumberedNames(output) else {
       guard samplesPerShard == nil else {
         throw DVAEError(

@@ -37,11 +37,15 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
   /// Chooses the form from a path: by its extension, or a folder if it has none, ends in `/`, or is
   /// an existing folder.
   ///
+  /// Of a range of names the first decides.
+  ///
   /// - Throws: `usage` for an empty path and for an unknown extension.
   public init(path: String) throws(DVAEError) {
     guard !path.isEmpty else {
       throw DVAEError(.usage, "a name for tokens is empty: they are \(Self.places)")
     }
+    // The dots of a range do not begin an extension.
+    let path = try NumberedNames.expanded([path])[0]
     let ending = Path(path).fileExtension
     guard !ending.isEmpty, !Path(path).endsWithSlash, FileSystem.kind(path) != .folder else {
       self = .folder

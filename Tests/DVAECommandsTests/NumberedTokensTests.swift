@@ -1,3 +1,4 @@
+import DVAEImages
 import DVAEKit
 import DVAETestSupport
 import Foundation
@@ -59,6 +60,45 @@ import Testing
         #expect(try bytes(alone) == bytes(folder("k.png")))
       }
     }
+  }
+
+  /// The dots of a range are not those of an extension.
+  @Test(arguments: ["w-{0..1}", "{0..1}-w", "d/{0..1}", "w{0..1}/"])
+  func foldersAreNumberedToo(_ name: String) async throws {
+    let run = await dvae(
+      ["tokenize", Fixture.images, "--output", folder(name), "--resolution", "16"] + Self.tiny)
+    #expect(run.status == 0, "\(run.errors)")
+    for command in [
+      ["tokens", "verify", folder(name)],
+      ["tokens", "merge", folder(name), "--output", folder("m.npy")],
+      ["decode", folder(name), "--output", folder("p")] + Self.tiny,
+    ] {
+      let run = await dvae(command)
+      #expect(run.status == 0, "\(command): \(run.errors)")
+    }
+    #expect(try TokenReader(contentsOf: folder("m.npy")).extent?.count == 3)
+  }
+
+  /// Files without tokens would block the corrected command; beside others they are shards.
+  @Test(arguments: ["npy", "safetensors", "jsonl", "tar", ""])
+  func aJobWithoutTokensLeavesNothing(_ form: String) async throws {
+    let pattern = folder("sub/d/s{0..2}" + (form.isEmpty ? "" : "." + form))
+    try FileManager.default.createDirectory(atPath: folder("in"), withIntermediateDirectories: true)
+    for i in 0..<3 {
+      try testPicture(i, width: 8, height: 8).write(to: folder("in/\(i).png"))
+    }
+    let job = ["tokenize", folder("in"), "--output", pattern, "--resolution", "16"] + Self.tiny
+    let none = await dvae(job)
+    #expect(none.status == 65 && none.errors.contains("nothing is written"), "\(none.errors)")
+    #expect(none.output.isEmpty && !FileManager.default.fileExists(atPath: folder("sub")))
+    let shard = await dvae(job + ["--shard", "1/3"])
+    #expect(shard.status == 65 && FileManager.default.fileExists(atPath: folder("sub/d")))
+    try FileManager.default.removeItem(atPath: folder("sub"))
+    try testPicture(2, width: 16, height: 16).write(to: folder("in/2.png"))
+    let one = await dvae(job)
+    #expect(one.status == 65 && one.output == "\(pattern): 1 image\n", "\(one)")
+    let verified = await dvae("tokens", "verify", pattern)
+    #expect(verified.status == 0, "\(verified.errors)")
   }
 
   @Test func aMissingShardIsNamedBeforeAnyPicture() async throws {

@@ -38,6 +38,9 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
   public var batchSize = 1
   /// The number of images that may be read ahead, beyond those of a batch; at least 1.
   public var readAhead = 8
+  /// Whether a shard whose images have all failed is left unfinished, for a caller that makes all
+  /// shards and knows only at the end whether the job has tokens.
+  package var leavesEmptyShards = false
 
   /// Makes a tokenizer of a model.
   public init(_ model: Model) { self.model = model }
@@ -84,8 +87,9 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
       try? writer.commit()
       throw error
     }
-    if !writer.isShard, writer.failed > 0, writer.failed == state.done {
-      return try writer.discard()
+    if writer.failed > 0, writer.failed == state.done {
+      if !writer.isShard { return try writer.discard() }
+      if leavesEmptyShards { return try writer.commit() }
     }
     try writer.finish()
   }
