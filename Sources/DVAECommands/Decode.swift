@@ -13,8 +13,8 @@ struct DecodeCommand: AsyncParsableCommand {
     usage: "dvae decode <tokens> --output <output> [<options>]",
     discussion: """
       Reads tokens in any form that 'dvae tokenize' writes, and .npy arrays of integers from \
-      elsewhere: [N, height, width], [height, width], or [N, height·width], of which each row is taken \
-      as a square grid if --grid names no other. Writes KEY.png for each image.
+      elsewhere: [N, height, width], [height, width] of a ratio up to 4, or [N, height·width], of which \
+      each row is taken as a square grid if --grid names no other. Writes KEY.png for each image.
 
       Example:
         dvae decode tokens.npy --output pictures --weights openai

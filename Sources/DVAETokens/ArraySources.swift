@@ -49,6 +49,14 @@ struct NpySource: TokenSource {
   // an image at least 1568 pixels wide.
   private static let smallestSquare = 14
 
+  // A grid with more tokens to a side is taken for rows of several images, because photos are hardly
+  // ever so wide or high.
+  private static let largestAspectRatio = 4
+
+  private static func isPlausible(_ grid: [Int]) -> Bool {
+    max(grid[0], grid[1]) <= largestAspectRatio * min(grid[0], grid[1])
+  }
+
   private static func layout(
     _ shape: [Int], _ wanted: TokenExtent.Grid?, _ path: String
   ) throws(DVAEError) -> (count: Int, grid: [Int]) {
@@ -77,11 +85,14 @@ struct NpySource: TokenSource {
     switch shape.count {
     case 3: return (shape[0], Array(shape.suffix(2)))
     case 2 where isSquare && shape[0] != tokens: return (shape[0], [side, side])
-    case 2: return (1, shape)
+    case 2 where isPlausible(shape): return (1, shape)
     case 1 where isSquare: return (1, [side, side])
     default:
       throw DVAEError(
-        .badData, code: .unknownGrid, file: path, expected: "an array of shape [N, height, width]",
+        .badData, code: .unknownGrid, file: path,
+        expected:
+          "an array of shape [N, height, width], or [height, width] with a ratio of at most "
+          + "\(largestAspectRatio)",
         found: "\(shape)",
         advice: "name the grid of an image")
     }

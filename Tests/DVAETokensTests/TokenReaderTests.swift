@@ -29,6 +29,27 @@ import DVAEWeights
     #expect(try read("one.npy").map(\.key) == ["one"])
   }
 
+  /// A long strip is hardly a photo: such an array holds rows of several images.
+  @Test(
+    arguments: [
+      ([3, 512], nil), ([3, 1000], nil), ([8, 64], nil), ([512, 3], nil), ([24, 97], nil),
+      ([3, 1024], [3, 32, 32]), ([512, 1024], [512, 32, 32]), ([14, 56], [1, 14, 56]),
+      ([56, 14], [1, 56, 14]), ([16, 16], [1, 16, 16]), ([1, 1], [1, 1, 1]),
+    ] as [([Int], [Int]?)])
+  func arraysOfTwoDimensionsAreGridsOrRows(_ shape: [Int], _ expected: [Int]?) throws {
+    let values = [UInt16](repeating: 1, count: shape.reduce(1, *))
+    try NpyArray.write(values, shape: shape, to: folder("t.npy"))
+    if let expected {
+      let extent = try #require(try TokenReader(contentsOf: folder("t.npy")).extent)
+      #expect([extent.count] + extent.grid == expected)
+    } else {
+      let error = #expect(throws: DVAEError.self) { try TokenReader(contentsOf: folder("t.npy")) }
+      #expect(error?.code == .unknownGrid && error?.kind == .badData)
+      let grid = TokenExtent.Grid(rows: 1, columns: shape[1])
+      #expect(try TokenReader(contentsOf: folder("t.npy"), grid: grid).extent?.count == shape[0])
+    }
+  }
+
   /// Converting the whole array for each image would take minutes.
   @Test(.timeLimit(.minutes(5))) func longArraysOfOtherIntegersAreConvertedOnce() throws {
     let count = 100_000
