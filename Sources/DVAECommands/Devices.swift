@@ -27,7 +27,7 @@ struct DevicesCommand: AsyncParsableCommand {
     if json.json {
       console.print(try reportText(reports))
     } else {
-      reports.forEach { console.print($0.text) }
+      reports.forEach { console.print(lines: $0.lines) }
     }
   }
 }
@@ -85,7 +85,7 @@ struct DeviceReport: Encodable {
     }
   }
 
-  var text: String {
+  var lines: [String] {
     var lines: [String] = []
     if let problem { lines += problem.split(separator: "; ").map(String.init) }
     for (number, device) in devices.enumerated() {
@@ -102,7 +102,7 @@ struct DeviceReport: Encodable {
       (at == 0
         ? name.padding(toLength: max(width, name.count + 1)) : String(repeating: " ", count: width))
         + line
-    }.joined(separator: "\n")
+    }
   }
 }
 

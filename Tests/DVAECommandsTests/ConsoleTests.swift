@@ -1,5 +1,8 @@
 import DVAETestSupport
 import DVAECommands
+import DVAEFiles
+import DVAEKit
+import DVAEModel
 import Foundation
 import Synchronization
 import Testing
@@ -91,6 +94,28 @@ import Testing
         #expect(text.split(separator: "\r").allSatisfy { $0.count < columns }, "\(text)")
       }
     }
+  }
+
+  /// A line break in a name would look like a further result.
+  @Test func aNameStaysInItsLine() async throws {
+    let folder = TemporaryFolder()
+    let line = #"{"key":"ok\nfake line","shape":[1,1],"tokens":[3]}"# + "\n"
+    try write(Array(line.utf8), to: folder("t.jsonl"))
+    let tiny = ["--weights", Fixture.tiny, "--quiet"]
+    let decoded = await dvae(["decode", folder("t.jsonl"), "--output", folder("out")] + tiny)
+    #expect(decoded.output == folder(#"out/ok\u{a}fake line.png"#) + "\n", "\(decoded)")
+
+    let photo = folder("a\nb\u{1B}[31m.png")
+    try write(bytes(Fixture.imageFiles[2]), to: photo)
+    let made = await dvae(["reconstruct", photo, "--output", folder("r")] + tiny)
+    #expect(made.output.hasPrefix(folder(#"r/a\u{a}b\u{1b}[31m.png  PSNR"#)), "\(made)")
+    #expect(made.output.split(separator: "\n").count == 1)
+
+    var provenance = testProvenance()
+    provenance.weights.file = "w\n  shard         0/1"
+    try write(jsonLine(["provenance": provenance]), to: folder("p.jsonl"))
+    let told = await dvae("tokens", "info", folder("p.jsonl"))
+    #expect(told.output.contains(#"weights       w\u{a}  shard"#), "\(told)")
   }
 
   @Test func textFromFilesDoesNotSteerTheTerminal() {

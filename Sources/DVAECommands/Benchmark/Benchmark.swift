@@ -128,25 +128,25 @@ struct BenchmarkCommand: ParsableCommand {
     }
     if let compileFor {
       let report = try compiledAhead(for: compileFor)
-      return console.print(json.json ? try reportText(report) : report.text)
+      return console.print(text: json.json ? try reportText(report) : report.text)
     }
     if isOnDevice {
       let report = try deviceReport()
-      return console.print(json.json ? try reportText(report) : report.text)
+      return console.print(text: json.json ? try reportText(report) : report.text)
     }
     let engine = TimedEngine(
       try CPUEngine(threads: threads, factors: precision == .bfloat16 ? .bfloat16 : .float32))
     if accuracy {
       let report = try AccuracyReport(
         Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary), engine.base)
-      console.print(json.json ? try reportText(report) : report.text)
+      console.print(text: json.json ? try reportText(report) : report.text)
       return
     }
     if algorithms {
       let report = AlgorithmReport(
         try Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary),
         engine.base, resolution: resolution, batchSize: images, runs: runs)
-      console.print(json.json ? try reportText(report) : report.text)
+      console.print(text: json.json ? try reportText(report) : report.text)
       return
     }
     if precision == .int8 { return try compare(engine, console) }
@@ -159,7 +159,7 @@ struct BenchmarkCommand: ParsableCommand {
     let report = BenchmarkReport(
       self, engine: engine.name, seconds: seconds, ceiling: ceiling, entries: engine.entries,
       screening: engine.base.screeningCounts)
-    console.print(json.json ? try reportText(report) : report.text)
+    console.print(text: json.json ? try reportText(report) : report.text)
   }
 
   /// Returns one run of the measured work, with all one-time work already done.
@@ -201,7 +201,7 @@ struct BenchmarkCommand: ParsableCommand {
     let report = BenchmarkReport(
       self, engine: engine.name, seconds: comparison.int8.sorted(), ceiling: ceiling,
       entries: engine.entries, comparison: comparison)
-    console.print(json.json ? try reportText(report) : report.text)
+    console.print(text: json.json ? try reportText(report) : report.text)
   }
 
   func model(

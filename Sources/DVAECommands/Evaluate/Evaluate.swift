@@ -105,8 +105,8 @@ struct EvaluateCommand: AsyncParsableCommand {
     // Before the page, which may not fit on the disk.
     if json.json {
       console.print(try reportText(report))
-    } else if let text = report.text {
-      console.print(text)
+    } else if let lines = report.lines {
+      console.print(lines: lines)
     }
     if let html, let summary = report.summary {
       // Another program may have written it in the meantime.

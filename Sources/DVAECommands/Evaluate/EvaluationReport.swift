@@ -35,8 +35,8 @@ struct EvaluationReport: Encodable {
     self.inputs = inputs
   }
 
-  /// The summary as text; nil if every image failed.
-  var text: String? {
+  /// The summary as lines of text; nil if every image failed.
+  var lines: [String]? {
     guard let summary else { return nil }
     var lines = [
       "\(`protocol`.name), \(counted(summary.images, "image")), \(modelName), \(engine)", "",
@@ -52,8 +52,7 @@ struct EvaluationReport: Encodable {
       lines.append(columns.joined())
     }
     lines += summary.codecs.compactMap(Self.note)
-    lines += [""] + Self.sentences(summary)
-    return lines.joined(separator: "\n")
+    return lines + [""] + Self.sentences(summary)
   }
 
   /// The names of the weights' files.

@@ -46,11 +46,32 @@ package final class Console: Sendable {
   package var outputFailed: Bool { state.withLock { $0.outputFailed } }
 
   /// Prints a line of results.
-  package func print(_ line: String) {
+  ///
+  /// Names from files may hold line breaks, which would look like further results. They are escaped,
+  /// as are all control characters but the tab.
+  package func print(_ line: String) { print(lines: [line]) }
+
+  /// Prints lines of results, each as `print(_:)` does.
+  package func print(lines: [String]) {
+    let text = lines.map { escapingControls($0) + "\n" }.joined()
     state.withLock { state in
       clear(&state)
-      if !output(line + "\n") { state.outputFailed = true }
+      if !output(text) { state.outputFailed = true }
     }
+  }
+
+  /// Prints text of several lines, in which nothing comes from files.
+  package func print(text: String) {
+    print(lines: text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init))
+  }
+
+  /// Other invisible characters belong to names that programs open, such as joined emoji.
+  private func escapingControls(_ line: String) -> String {
+    let isControl = { (byte: UInt8) in byte < 0x20 && byte != UInt8(ascii: "\t") }
+    guard line.utf8.contains(where: isControl) else { return line }
+    return line.unicodeScalars.map { scalar in
+      scalar.value < 0x20 ? printable(String(scalar), keeping: ["\t"]) : String(scalar)
+    }.joined()
   }
 
   /// Prints a line other than a result: a warning, an error.

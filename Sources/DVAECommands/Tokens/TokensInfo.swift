@@ -21,7 +21,7 @@ struct TokensInfo: AsyncParsableCommand {
     let console = Console.current
     let reports = try NumberedTokens.expanded(tokens).map { try TokensReport($0) }
     if json.json { return console.print(try reportText(reports)) }
-    for report in reports { console.print(report.text) }
+    for report in reports { console.print(lines: report.lines) }
   }
 }
 
@@ -56,7 +56,7 @@ struct TokensReport: Encodable {
     }
   }
 
-  var text: String {
+  var lines: [String] {
     var lines = [path]
     let size = format == TokenFormat.folder.rawValue ? "" : ", \(bytes) bytes"
     lines.append("  form          \(format)\(size)")
@@ -64,9 +64,7 @@ struct TokensReport: Encodable {
     for (grid, count) in grids.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
       lines.append("  grid          \(grid)" + (grids.count > 1 ? ": \(count)" : ""))
     }
-    guard let provenance else {
-      return (lines + ["  provenance    none"]).joined(separator: "\n")
-    }
+    guard let provenance else { return lines + ["  provenance    none"] }
     let (weights, architecture) = (provenance.weights, provenance.architecture)
     lines.append("  weights       \(weights.file)")
     lines.append("  their SHA-256 \(weights.sha256)")
@@ -85,6 +83,6 @@ struct TokensReport: Encodable {
       lines.append("  soft tokens   " + kept.compactMap(\.self).joined(separator: ", "))
     }
     lines.append("  made by       version \(provenance.version), \(provenance.engine)")
-    return lines.joined(separator: "\n")
+    return lines
   }
 }

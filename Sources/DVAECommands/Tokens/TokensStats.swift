@@ -35,7 +35,7 @@ struct TokensStats: AsyncParsableCommand {
     let console = Console.current
     let use = try TokenCount(NumberedTokens.expanded(tokens), vocabulary: vocabulary.vocabulary)
     let report = TokenStatistics(use, top: top)
-    console.print(json.json ? try reportText(report) : report.text)
+    console.print(text: json.json ? try reportText(report) : report.text)
   }
 }
 

@@ -87,7 +87,7 @@ struct TrainCommand: AsyncParsableCommand {
     let console = Console.current
     guard let output, !printConfig else {
       let settings = try start(output, processes: device.devices) { console.note($0) }.configuration
-      return console.print(String(decoding: try settings.json(), as: UTF8.self))
+      return console.print(text: String(decoding: try settings.json(), as: UTF8.self))
     }
     let engine = try device.engine(threads: threads)
     let processes = try startedProcesses()

@@ -27,7 +27,9 @@ struct WeightsInfo: AsyncParsableCommand {
 
   func run() async throws {
     let report = try WeightsReport(WeightsFiles(WeightsLocation(weights)))
-    Console.current.print(json.json ? try reportText(report) : report.text)
+    let console = Console.current
+    if json.json { return console.print(try reportText(report)) }
+    console.print(lines: report.lines)
   }
 }
 
@@ -73,7 +75,7 @@ struct WeightsReport: Encodable {
     (encoder, decoder) = (half(.encoder), half(.decoder))
   }
 
-  var text: String {
+  var lines: [String] {
     var lines: [String] = []
     for file in files {
       lines.append("\(file.path)")
@@ -95,7 +97,7 @@ struct WeightsReport: Encodable {
     )
     lines.append(
       "                n_init \(a.initial), channels \(a.inputChannels) to \(a.outputChannels)")
-    return lines.joined(separator: "\n")
+    return lines
   }
 
   /// Returns lines of at most 80 characters, broken after commas: metadata is often JSON without blanks.
