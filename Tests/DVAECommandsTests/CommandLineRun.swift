@@ -1,6 +1,10 @@
 import DVAECommands
+import DVAEFiles
 import DVAEImages
+import DVAEKit
+import DVAEModel
 import DVAETestSupport
+import DVAEWeights
 import Foundation
 import Synchronization
 import Testing
@@ -27,6 +31,20 @@ func dvae(_ arguments: [String]) async -> (status: Int32, output: String, errors
     })
   let status = await Console.$current.withValue(console) { await DVAECommand.execute(arguments) }
   return printed.withLock { (status, $0.0, $0.1) }
+}
+
+/// Writes the tiny weights as a conversion of OpenAI's, and returns the path.
+func weightsOfOpenAI(_ path: String) throws -> String {
+  let files = try WeightsFiles(WeightsLocation(Fixture.tiny))
+  try files.convert(to: path)
+  var metadata = try WeightsFile.open(path).metadata.byText
+  metadata["licence"] = WeightsFiles.licenceNote
+  let tensors = NetworkPlan.Half.allCases.flatMap { files.parameters($0)?.parameters ?? [] }
+  try writeSafetensors(
+    path,
+    tensors: tensors.map { .init($0.name, .float32, shape: $0.shape, .slice($0.values)) },
+    metadata: metadata)
+  return path
 }
 
 /// Compares a file with a fixture's reconstruction; a colour may differ by 1, because the reference may

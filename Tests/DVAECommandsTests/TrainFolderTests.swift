@@ -121,8 +121,8 @@ import Testing
     }
     #expect(await train(["--data"] + Fixture.imageFiles + ["--output", run]).status == 0)
     #expect(try await tuned("own", from: run + "/weights.safetensors") == nil)
-    // Weights of the class that OpenAI's files hold ask for the note.
-    #expect(try await tuned("released", from: Fixture.tiny)?.contains("OpenAI") == true)
+    let openAIs = try weightsOfOpenAI(folder("openai.safetensors"))
+    #expect(try await tuned("released", from: openAIs)?.contains("OpenAI") == true)
     let second = try await tuned("second", from: folder("released") + "/weights.safetensors")
     #expect(second?.contains("OpenAI") == true)
   }

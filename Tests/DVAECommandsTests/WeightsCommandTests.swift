@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAETestSupport
 import DVAEKit
 import DVAEModel
@@ -68,7 +69,8 @@ import DVAEWeights
     }
     let metadata = converted.files[0].metadata
     #expect(metadata["format"] == "dvae.weights/1")
-    #expect(metadata["licence"]?.contains("indicate that the model was used") == true)
+    // A module of another size is not OpenAI's.
+    #expect(metadata["licence"] == nil)
     #expect(metadata["architecture"]?.contains("\"vocab_size\":128") == true)
     // Converting again keeps the name of the first source.
     try converted.convert(to: folder("again.safetensors"))
@@ -90,7 +92,8 @@ import DVAEWeights
       await dvae(
         ["weights", "convert"] + input + ["--format", format, "--output", output, "--overwrite"])
     }
-    let run = await convert(Fixture.tiny)
+    let openAIs = try weightsOfOpenAI(folder("openai.safetensors"))
+    let run = await convert(openAIs)
     #expect(run.status == 0 && run.output == output + "\n", "\(run.errors)")
     let notice = try String(decoding: bytes(output + "/NOTICE.txt"), as: UTF8.self)
     #expect(notice.contains("indicate that the model was used"))
@@ -119,10 +122,36 @@ import DVAEWeights
       #expect(fields["hidden_size"] as? Int == 16 && fields["vocab_size"] as? Int == 128)
       #expect(fields["num_blocks_per_group"] as? Int == 1 && fields["num_groups"] as? Int == 4)
     }
+    if format == "flava" {
+      // Back again, the weights keep their licence and the hash of their first source.
+      let back = folder("back.safetensors")
+      #expect(await dvae("weights", "convert", output, "--output", back).status == 0)
+      let (first, last) = (try WeightsFile.open(openAIs), try WeightsFile.open(back))
+      for key in ["licence", "encoder.source_sha256"] {
+        #expect(
+          last.metadata[Key(key)] != nil && last.metadata[Key(key)] == first.metadata[Key(key)])
+      }
+    }
     // A state dict is not OpenAI's; the notice of the previous conversion must be removed.
     let own = await convert(Fixture.tiny + "/encoder_state_dict.pt")
     #expect(own.status == 0, "\(own.errors)")
     #expect(!FileManager.default.fileExists(atPath: output + "/NOTICE.txt"))
+    // Somebody else's file is kept.
+    let text = Array("my own notice".utf8)
+    try write(text, to: output + "/NOTICE.txt")
+    #expect(await convert(Fixture.tiny + "/encoder_state_dict.pt").status == 0)
+    let refused = await convert(openAIs)
+    #expect(refused.status == 73 && refused.errors.contains("NOTICE.txt"), "\(refused)")
+    #expect(try bytes(output + "/NOTICE.txt") == text)
+  }
+
+  /// OpenAI trained one model with its package; others trained theirs.
+  @Test func modulesOfOtherSizesAreNotOpenAIs() throws {
+    let tiny = try WeightsFiles(WeightsLocation(Fixture.tiny))
+    #expect(tiny.files[0].metadata["class"]?.hasPrefix("dall_e.") == true && tiny.licence == nil)
+    #expect(WeightsFiles.isRelease(module: "dall_e.encoder.Encoder", .released))
+    #expect(!WeightsFiles.isRelease(module: "dall_e.encoder.Encoder", tiny.model.architecture))
+    #expect(!WeightsFiles.isRelease(module: nil, .released))
   }
 
   @Test func layoutsHaveNoOptionsOfTheOwnFormat() async throws {

@@ -24,15 +24,13 @@ extension WeightsFiles {
         decoding: try jsonText(model.architecture), as: UTF8.self),
     ]
     metadata[WeightsMetadata.training] = training
-    metadata[WeightsMetadata.licence] = licence
     metadata[WeightsMetadata.calibration] = try (calibration ?? self.calibration()).map {
       String(decoding: try jsonText($0), as: UTF8.self)
     }
     var entries: [SafetensorsEntry] = []
     for half in NetworkPlan.Half.allCases {
       guard let parameters = parameters(half) else { continue }
-      let origin = try provenance(of: half)
-      metadata[WeightsMetadata.source(half)] = origin.source ?? origin.sha256
+      try metadata.merge(keptMetadata(of: half)) { $1 }
       entries += parameters.parameters.map {
         SafetensorsEntry(
           $0.name, float16 ? .float16 : .float32, shape: $0.shape, .slice($0.values))
@@ -46,10 +44,28 @@ extension WeightsFiles {
 
   /// The licence that the files state, else the note on OpenAI's release if they are OpenAI's.
   ///
-  /// OpenAI's files are pickled modules of its own package; a state dict is somebody else's model.
+  /// A state dict is somebody else's model.
   package var licence: String? {
-    let isRelease = files.contains { $0.metadata["class"]?.hasBytePrefix("dall_e.") ?? false }
+    let isRelease = files.contains {
+      Self.isRelease(module: $0.metadata["class"], model.architecture)
+    }
     return written(WeightsMetadata.licence) ?? (isRelease ? Self.licenceNote : nil)
+  }
+
+  /// Returns whether a pickled module is OpenAI's release: of its package, and of the released size.
+  ///
+  /// Those of other sizes were trained by other people.
+  package static func isRelease(module: String?, _ architecture: Architecture) -> Bool {
+    module?.hasBytePrefix("dall_e.") == true && architecture == .released
+  }
+
+  /// Returns the metadata that a conversion keeps: the licence, and the hash of the first source of a
+  /// half.
+  func keptMetadata(of half: NetworkPlan.Half) throws -> [String: String] {
+    let origin = try provenance(of: half)
+    var metadata = [WeightsMetadata.source(half): origin.source ?? origin.sha256]
+    metadata[WeightsMetadata.licence] = licence
+    return metadata
   }
 
   /// Returns metadata that this package has written.

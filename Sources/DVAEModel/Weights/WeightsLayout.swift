@@ -12,7 +12,8 @@ package enum WeightsLayout: String, Hashable, Sendable, CaseIterable {
 extension WeightsFiles {
   /// Writes the weights in another package's layout; files of the same names are replaced.
   ///
-  /// Conversions of OpenAI's own weights get the note on its licence, as `NOTICE.txt`.
+  /// `NOTICE.txt` gets the licence that the weights state, or the note on OpenAI's if they are its own.
+  /// One with another text is neither replaced nor removed.
   ///
   /// - Parameters:
   ///   - folder: created if missing
@@ -37,17 +38,50 @@ extension WeightsFiles {
       }
       // Hugging Face's reader requires the framework in the metadata.
       try writeSafetensors(
-        folder + "/model.safetensors", tensors: tensors, metadata: ["format": "pt"])
+        folder + "/model.safetensors", tensors: tensors,
+        metadata: keptMetadata(of: .encoder).merging([WeightsMetadata.format: "pt"]) { $1 })
       try AtomicFile.write(
         jsonText(FlavaConfiguration(model.architecture), .pretty), to: folder + "/config.json")
     }
-    let notice = folder + "/NOTICE.txt"
-    if let licence {
-      try AtomicFile.write(Array((licence + "\n").utf8), to: notice)
-    } else {
-      try FileSystem.remove(notice)
+    try notice.write()
+  }
+}
+
+/// The file with the licence of converted weights.
+private struct Notice {
+  private let path: String
+  private let text: [UInt8]?
+  // A notice that an earlier conversion of OpenAI's weights has left.
+  private let isOutdated: Bool
+
+  /// Looks at the file that is there.
+  ///
+  /// - Throws: `cannotCreate` if it would be replaced and has another text
+  init(in folder: String, _ licence: String?) throws(DVAEError) {
+    path = folder + "/NOTICE.txt"
+    text = licence.map(Self.bytes)
+    let openAIs = Self.bytes(WeightsFiles.licenceNote)
+    var found: [UInt8]?
+    if let size = FileSystem.size(path) {
+      let longest = max(text?.count ?? 0, openAIs.count) + 1
+      found = try InputFile(path: path).read(at: 0, count: min(size, longest))
+    }
+    isOutdated = found == openAIs
+    guard let text, let found, found != text, !isOutdated else { return }
+    throw DVAEError(
+      .cannotCreate, file: path, "holds another text than the licence of these weights",
+      advice: "move it away, or choose another folder")
+  }
+
+  func write() throws(DVAEError) {
+    if let text {
+      try AtomicFile.write(text, to: path)
+    } else if isOutdated {
+      try FileSystem.remove(path)
     }
   }
+
+  private static func bytes(_ licence: String) -> [UInt8] { Array((licence + "\n").utf8) }
 }
 
 /// The configuration that `transformers` needs for a codebook.
