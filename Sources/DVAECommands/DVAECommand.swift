@@ -53,7 +53,7 @@ package struct DVAECommand: AsyncParsableCommand {
     let words = CommandWords(arguments, of: Self.self)
     do {
       if let error = words.unknownCommand { throw error }
-      var command = try parseAsRoot(arguments)
+      var command = try parse(arguments, words)
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {
@@ -65,6 +65,12 @@ package struct DVAECommand: AsyncParsableCommand {
     guard console.outputFailed else { return ExitStatus.done }
     console.note("dvae: the results could not be written to standard output")
     return ExitStatus.inputOutput
+  }
+
+  private static func parse(
+    _ arguments: [String], _ words: CommandWords
+  ) throws -> any ParsableCommand {
+    try CommandWords.$given.withValue(words.options) { try parseAsRoot(arguments) }
   }
 
   private static func report(

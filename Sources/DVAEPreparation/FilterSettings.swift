@@ -126,7 +126,7 @@ package struct FilterSettings: Codable, Hashable, Sendable {
 
   /// Returns these filters, overridden by those of a JSON object; null disables one.
   ///
-  /// - Throws: for an unknown key or a value of the wrong type.
+  /// - Throws: for an unknown key, a value of the wrong type, and a filter that this build cannot apply.
   package func overlaid(
     _ json: some Sequence<UInt8>, path: String
   ) throws(DVAEError) -> FilterSettings {
@@ -143,6 +143,13 @@ package struct FilterSettings: Codable, Hashable, Sendable {
         throw Self.mistyped(filter, path)
       }
       result = changed
+      // A preset may ask for nouns where they cannot be found, and the funnel then says so.
+      if filter == .requireNoun, result.requireNoun, !GrammarCheck.isAvailable {
+        throw DVAEError(
+          .usage, file: path,
+          "\(filter.rawValue): this build of the program cannot find nouns",
+          advice: "build it with the package trait PartOfSpeech, or leave the filter out")
+      }
     }
     try result.checkThresholds()
     return result

@@ -79,12 +79,18 @@ struct PrepareCommand: AsyncParsableCommand {
     if let limit { try check("limit", limit, atMost: .max) }
     guard merge else { return }
     if shard.shard != nil { throw ValidationError("--merge and --shard exclude each other") }
-    let usual = PreparationSettings(sources: sources, filters: FilterSettings(.dalle))
-    guard try settings() == usual else {
+    // Also a value that is the default may differ from that of the parts.
+    let foreign = CommandWords.given.first { !Self.optionsOfMerge.contains($0) }
+    if let foreign {
       throw ValidationError(
-        "--merge takes filters, sources, images and shards from the parts: leave out their options")
+        "--merge takes filters, sources, images and shards from the parts: leave out \(foreign)")
     }
   }
+
+  private static let optionsOfMerge = [
+    "--merge", "--output", "-o", "--threads", "--resume", "--restart", "--overwrite", "--json",
+    "--quiet", "-q",
+  ]
 
   private func settings() throws -> PreparationSettings {
     var settings = PreparationSettings(sources: sources, filters: try filters.settings())

@@ -12,6 +12,10 @@ struct CommandWords {
   private(set) var unknownCommand: ValidationError?
   private var rest: ArraySlice<String>
 
+  /// The options of the command line that is parsed, for a command that must know whether one was
+  /// given: its value may be the default.
+  @TaskLocal static var given: [String] = []
+
   /// Follows the words from the program's command.
   init(_ arguments: [String], of program: any ParsableCommand.Type) {
     command = program
@@ -61,6 +65,12 @@ struct CommandWords {
       return ValidationError("unknown option '\(name)'" + (advice.map { "; " + $0 } ?? ""))
     }
     return nil
+  }
+
+  /// The names of the given options, without their values.
+  var options: [String] {
+    rest.prefix { $0 != "--" }.filter { $0.hasPrefix("-") && $0 != "-" && Double($0) == nil }
+      .map { String($0.prefix { $0 != "=" }) }
   }
 
   /// Returns the options that a command's help lists.
