@@ -138,6 +138,18 @@ package struct ImageInputs: Sendable {
     let lines = ByteOrderMark.removed(
       from: try Path(path) == Self.standardInput
         ? InputFile.standardInput(limit: limit) : InputFile.contents(of: path, limit: limit))
+    try Self.check(list: lines, path)
     stack.append(.list(lines: lines, position: 0, folder: Path(path).folder.text))
+  }
+
+  /// Refuses a list that is not UTF-8 text as a whole, because each of its lines would be a wrong name.
+  private static func check(list lines: [UInt8], _ path: String) throws(DVAEError) {
+    let content = lines.withUnsafeBytes { FileContent($0) }
+    let isEncoded = content.family == .indirect
+    guard isEncoded || lines.contains(0) else { return }
+    throw DVAEError(
+      .badData, file: path, expected: "a list of paths in UTF-8, one in each line",
+      found: isEncoded
+        ? content.name : "zero bytes; if it is UTF-16, convert it first (iconv -f UTF-16 -t UTF-8)")
   }
 }

@@ -118,10 +118,12 @@ package struct WebDatasetRecord: Sendable, Hashable {
   static func splitHiddenImage(_ name: String) -> (key: String, extension: String)? {
     let path = Path(name)
     let base = Path(path.name)
-    guard base.isHidden, base.hasImageExtension, !path.name.hasBytePrefix("._"),
+    // A name such as `.png` is all extension.
+    let named = Path("_" + path.name)
+    guard base.isHidden, named.hasImageExtension, !path.name.hasBytePrefix("._"),
       !path.components.dropLast().contains(where: { FolderWalk.isSystemFolder(Path($0)) })
     else { return nil }
-    return (path.withoutExtension.text, base.fileExtension)
+    return (path.withoutExtension.text, named.fileExtension)
   }
 
   /// Returns a record for each image of the sample, for any use of dots in the names.

@@ -94,19 +94,20 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       nonisolated(unsafe) var bytes: [UInt8] = []
       var writer = TarWriter { bytes += $0 }
       for name in [
-        ".a.png", "d/.b.v2.jpg", "._c.png", "__MACOSX/.c.png", ".d.txt", ".png", "c.png", "c.txt",
+        ".a.png", "d/.b.v2.jpg", "._c.png", "__MACOSX/.c.png", ".d.txt", ".png", "q/.jpg", "q/.txt",
+        "c.png", "c.txt",
       ] {
         try writer.append(name: name, png)
       }
       try writer.finish()
       try write(bytes, to: folder + "/a.tar")
       let found = try items([folder + "/a.tar"])
-      #expect(found.map(\.key) == [".a", "d/.b.v2", "c"])
-      for item in found[..<2] {
+      #expect(found.map(\.key) == [".a", "d/.b.v2", ".png", "q/.jpg", "c"])
+      for item in found[..<4] {
         let error = #expect(throws: DVAEError.self) { try item.load() }
         #expect(error?.description.contains("begins with a dot") == true)
       }
-      #expect(try found[2].sidecars().map(\.extension) == ["txt"])
+      #expect(try found[4].sidecars().map(\.extension) == ["txt"])
     }
   }
 
@@ -192,6 +193,20 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
       try write([0xEF, 0xBB, 0xBF] + Array("a.png\nb.png\n".utf8), to: folder + "/l.txt")
       #expect(try items(["@" + folder + "/l.txt"]).map(\.key) == ["a", "b"])
       #expect(try items(["@" + folder + "/l.txt"])[0].load().isEmpty == false)
+    }
+  }
+
+  /// Each line would be a wrong name.
+  @Test(arguments: [true, false]) func aListOfUTF16IsOneError(_ hasMark: Bool) throws {
+    try withFolder { folder in
+      try makeFolder(["a.png", "b.png"], in: folder)
+      let text = ((hasMark ? "\u{FEFF}" : "") + "a.png\r\nb.png\r\n").utf16
+      try write(text.flatMap { [UInt8($0 & 0xFF), UInt8($0 >> 8)] }, to: folder + "/l.txt")
+      var inputs = try ImageInputs(["@" + folder + "/l.txt"])
+      let error = #expect(throws: DVAEError.self) { try inputs.next() }
+      #expect(error?.kind == .badData && error?.file == folder + "/l.txt")
+      #expect(error?.description.contains("iconv -f UTF-16 -t UTF-8") == true)
+      #expect(try inputs.next() == nil)
     }
   }
 
