@@ -69,21 +69,15 @@ extension Architecture: Codable {
     case outputChannels = "output_channels"
   }
 
-  /// Decodes and checks the hyperparameters; a missing one takes its default.
+  /// Decodes and checks the hyperparameters.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
-    func value(_ key: CodingKeys, _ standard: Int) throws -> Int {
-      try container.decodeIfPresent(Int.self, forKey: key) ?? standard
-    }
-    let standard = Architecture.released
+    func value(_ key: CodingKeys) throws -> Int { try container.decode(Int.self, forKey: key) }
     do {
       try self.init(
-        hidden: value(.hidden, standard.hidden),
-        blocksPerGroup: value(.blocksPerGroup, standard.blocksPerGroup),
-        vocabulary: value(.vocabulary, standard.vocabulary),
-        initial: value(.initial, standard.initial),
-        inputChannels: value(.inputChannels, standard.inputChannels),
-        outputChannels: value(.outputChannels, standard.outputChannels))
+        hidden: value(.hidden), blocksPerGroup: value(.blocksPerGroup),
+        vocabulary: value(.vocabulary), initial: value(.initial),
+        inputChannels: value(.inputChannels), outputChannels: value(.outputChannels))
     } catch let error as DVAEError {
       // The decoder's own error tells where in the file the hyperparameters are.
       throw DecodingError.dataCorrupted(

@@ -101,11 +101,26 @@ struct ArraySidecar: Decodable {
     }
   }
 
-  /// Verifies the sidecar's checksum of itself, if it has one.
+  /// Verifies the sidecar's checksum of itself, which only those of earlier versions lack.
   func checkMetadata() throws {
+    var names: [String] = []
+    try? json.withRawBytes { (text) throws(JSONReader.Problem) in
+      var reader = JSONReader(text)
+      try reader.object { (reader, name) throws(JSONReader.Problem) in
+        names.append(name)
+        try reader.skipValue()
+      }
+    }
+    try MetadataChecksum.check(names: names, Self.names, provenance, in: path)
     guard let metadataSHA256 else { return }
     try MetadataChecksum.check(json, metadataSHA256, in: path)
   }
+
+  // All names that a sidecar can have.
+  private static let names = [
+    "bits", "count", "dtype", "failures", "grids", "json", "keys", MetadataChecksum.name,
+    "provenance", "sha256", "shape", "text",
+  ]
 
   /// Returns the key of an image without one: the file's name, numbered if it holds several images.
   static func numberedKey(_ index: Int, of count: Int, in path: String) -> String {

@@ -153,6 +153,8 @@ struct SafetensorsSource: TokenSource {
     let whole = try InputFile(path: file.path)
     let length = try whole.read(at: 0, count: 8).reversed().reduce(0) { $0 << 8 | Int($1) }
     try checkSHA256(file.path, 8 + length..<whole.size, expected)
+    try MetadataChecksum.check(
+      names: file.metadata.byText.keys, SafetensorsOutput.metadataNames, provenance, in: file.path)
     if let digits = file.metadata[MetadataChecksum.name] {
       try MetadataChecksum.check(whole.read(at: 8, count: length), digits, in: file.path)
     }
@@ -223,7 +225,8 @@ struct JSONLinesSource: TokenSource {
   }
 
   func checkSum() throws -> Bool {
-    var lines = LineReader(try InputFile(path: path))
+    let file = try InputFile(path: path)
+    var lines = LineReader(file)
     var (found, position) = (false, 0)
     while let text = try lines.next() {
       defer { position = lines.position }
@@ -235,6 +238,11 @@ struct JSONLinesSource: TokenSource {
       }
       try Checksum(bytes: line.bytes ?? -1, sha256: sum).check(path, at: position)
       found = true
+    }
+    if found, try file.read(at: file.size - 1, count: 1) != [UInt8(ascii: "\n")] {
+      throw DVAEError(
+        .badData, file: path, "its last newline is missing: the file was cut; copy or make it again"
+      )
     }
     return found
   }

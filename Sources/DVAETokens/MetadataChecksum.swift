@@ -34,6 +34,27 @@ enum MetadataChecksum {
     }
   }
 
+  /// Checks that the checksum is there and that nothing stands under an unknown name: an altered file
+  /// may hide its checksum under another.
+  ///
+  /// - Throws: `badData` if the version that made the file writes a checksum and it is missing, and for
+  ///   an unknown name
+  static func check(
+    names: some Collection<String>, _ known: [String], _ provenance: Provenance?, in path: String
+  ) throws(DVAEError) {
+    let known = Set(known.map { Key($0) })
+    if let unknown = names.first(where: { !known.contains(Key($0)) }) {
+      throw DVAEError(
+        .badData, file: path, "holds '\(unknown)', which no token file has: it has been changed")
+    }
+    let isMissing = !names.contains { Key($0) == Key(name) }
+    guard provenance?.hasChecksum == true, isMissing else { return }
+    throw DVAEError(
+      .badData, file: path,
+      "the checksum of its keys, captions and provenance is missing: it has been changed since it was "
+        + "written; copy or make it again")
+  }
+
   // Quotes within strings are escaped, so this can only match the member itself.
   private static func place(of digits: String, in json: [UInt8]) -> Range<Int>? {
     let member = Array("\"\(name)\":\"\(digits)\"".utf8)

@@ -19,6 +19,19 @@ public struct Provenance: Codable, Hashable, Sendable {
       self.count = count
       self.sha256 = sha256
     }
+
+    /// Decodes and checks the record.
+    public init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      (count, sha256) = (
+        try container.decode(Int.self, forKey: .count),
+        try container.decode(String.self, forKey: .sha256)
+      )
+      guard count >= 0 else {
+        throw DecodingError.dataCorruptedError(
+          forKey: .count, in: container, debugDescription: "\(count) is not a number of images")
+      }
+    }
   }
 
   /// Version of this package.
@@ -82,6 +95,39 @@ public struct Provenance: Codable, Hashable, Sendable {
 }
 
 extension Provenance {
+  /// Decodes and checks the record.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    version = try container.decode(String.self, forKey: .version)
+    weights = try container.decode(WeightsProvenance.self, forKey: .weights)
+    architecture = try container.decode(Architecture.self, forKey: .architecture)
+    preprocessing = try container.decode(Preprocessing.self, forKey: .preprocessing)
+    grid = try container.decodeIfPresent([Int].self, forKey: .grid)
+    inputs = try container.decode(Inputs.self, forKey: .inputs)
+    shard = try container.decodeIfPresent(String.self, forKey: .shard)
+    soft = try container.decodeIfPresent(SoftTokens.Settings.self, forKey: .soft)
+    engine = try container.decode(String.self, forKey: .engine)
+    precision = try container.decodeIfPresent(Precision.self, forKey: .precision)
+    func refuse(_ key: CodingKeys, _ problem: String) -> DecodingError {
+      .dataCorruptedError(forKey: key, in: container, debugDescription: problem)
+    }
+    if let grid, grid.count != 2 || !grid.allSatisfy({ $0 > 0 }) {
+      throw refuse(.grid, "\(grid) is not rows and columns")
+    }
+    if let shard, (try? Shard(shard)) == nil {
+      throw refuse(.shard, "'\(shard)' is not a shard such as 0/4")
+    }
+    if let top = soft?.topK, !(1...architecture.vocabulary).contains(top) {
+      throw refuse(.soft, "\(top) is not a number of tokens")
+    }
+  }
+
+  /// Whether the version that wrote the record also wrote a checksum of it.
+  var hasChecksum: Bool {
+    let numbers = version.split(separator: ".").map { Int($0) ?? .max }
+    return !numbers.lexicographicallyPrecedes([0, 1])
+  }
+
   /// Reads the provenance in a token file; nil for `null`, which stands for an unknown one.
   static func read(_ json: [UInt8], in name: String) throws(DVAEError) -> Provenance? {
     do throws(JSONMismatch) {

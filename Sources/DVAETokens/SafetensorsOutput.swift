@@ -10,6 +10,9 @@ final class SafetensorsOutput: PartialOutput {
   private let provenance: Provenance?
   private var headerSize = 0
 
+  /// All names in the metadata.
+  static let metadataNames = ["data_sha256", "provenance", "failures", MetadataChecksum.name]
+
   // The limit of readers, minus room for the metadata.
   private static let largestHeader = 90_000_000
 
@@ -85,6 +88,7 @@ final class SafetensorsOutput: PartialOutput {
         path: file.path,
         "expected the \(layout.dataSize) bytes of the journal's images, found \(file.size)")
     }
+    // `metadataNames` lists these.
     let metadata = [
       "data_sha256": try FileHash.of(file),
       "provenance": String(decoding: try jsonText(provenance), as: UTF8.self),

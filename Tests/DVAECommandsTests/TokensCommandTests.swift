@@ -206,10 +206,44 @@ import DVAEWeights
   func filesOfEarlierVersionsAreSound(_ name: String) async throws {
     try write(name, Self.grids)
     let metadata = name == "t.safetensors" ? name : name + ".json"
-    try replace("\"metadata_sha256\"", "\"metadata_of_old\"", in: metadata)
+    try removeMetadataChecksum(from: metadata)
+    try replace("0.1.0", "0.0.9", in: metadata)
     let run = await dvae("tokens", "verify", folder(name))
     #expect(run.status == 0, "\(run.errors)")
     #expect(run.output.contains("checksum right (keys are not under it)"))
+  }
+
+  /// Removes the member, also from the header of `.safetensors`, whose length stays.
+  private func removeMetadataChecksum(from name: String) throws {
+    var content = try Data(bytes(folder(name)))
+    let field = #""metadata_sha256":""#
+    let member = try #require(content.range(of: Data(field.utf8)))
+    // With the digits, their quotation mark and the comma.
+    let range = member.lowerBound..<member.upperBound + 66
+    #expect(content[range.upperBound - 1] == UInt8(ascii: ","))
+    content.replaceSubrange(range, with: Data(repeating: UInt8(ascii: " "), count: range.count))
+    try DVAETestSupport.write([UInt8](content), to: folder(name))
+  }
+
+  /// Whoever alters keys may remove or rename their checksum, too.
+  @Test(arguments: ["t.npy", "t.bin", "t.packed", "t.idx", "t.safetensors"])
+  func aChecksumThatIsHiddenIsMissed(_ name: String) async throws {
+    let metadata = name == "t.safetensors" ? name : name + ".json"
+    try write(name, Self.grids)
+    try replace("\"metadata_sha256\"", "\"metadata_sha25x\"", in: metadata)
+    let renamed = await dvae("tokens", "verify", folder(name))
+    #expect(renamed.status == 65 && renamed.errors.contains("metadata_sha25x"), "\(renamed)")
+    try write(name, Self.grids)
+    try removeMetadataChecksum(from: metadata)
+    let removed = await dvae("tokens", "verify", folder(name))
+    #expect(removed.status == 65 && removed.errors.contains("is missing"), "\(removed)")
+  }
+
+  @Test func aCutNewlineIsNotSound() async throws {
+    try write("t.jsonl", Self.grids)
+    try DVAETestSupport.write(bytes(folder("t.jsonl")).dropLast(), to: folder("t.jsonl"))
+    let run = await dvae("tokens", "verify", folder("t.jsonl"))
+    #expect(run.status == 65 && run.errors.contains("newline"), "\(run)")
   }
 
   /// Every number of the index has exactly one valid value.

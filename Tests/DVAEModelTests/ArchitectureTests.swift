@@ -81,9 +81,13 @@ struct ArchitectureTests {
       text == #"{"input_channels":3,"n_blk_per_group":2,"n_hid":64,"n_init":32,"#
         + #""output_channels":3,"vocab_size":1024}"#)
     #expect(try JSONDecoder().decode(Architecture.self, from: Data(text.utf8)) == architecture)
-    #expect(try JSONDecoder().decode(Architecture.self, from: Data("{}".utf8)) == .released)
+    #expect(throws: DecodingError.self) {
+      try JSONDecoder().decode(Architecture.self, from: Data("{}".utf8))
+    }
     let mismatch = #expect(throws: JSONMismatch.self) {
-      try decodedJSON([String: Architecture].self, Array(#"{"a": {"n_hid": 6}}"#.utf8))
+      try decodedJSON(
+        [String: Architecture].self,
+        Array("{\"a\": \(text.replacing("\"n_hid\":64", with: "\"n_hid\":6"))}".utf8))
     }
     #expect(mismatch?.path == "a" && mismatch?.description.contains("n_hid is 6") == true)
   }

@@ -178,15 +178,26 @@ import DVAEWeights
     #expect(try TokenReader(contentsOf: path).checkSum())
   }
 
-  /// An architecture that is impossible is named with its place in the file.
-  @Test func impossibleArchitectureInASidecarIsNamed() throws {
+  /// Impossible provenance is named with its place in the file.
+  @Test(arguments: [
+    (#""n_hid":256"#, #""n_hid":7"#, "'provenance.architecture' is damaged: n_hid is 7"),
+    (#""n_hid":256,"#, "", "provenance.architecture"),
+    (#""count":7"#, #""count":-9223372036854775808"#, "provenance.inputs.count"),
+    (#""count":7,"#, "", "provenance.inputs"),
+    (#""inputs":"#, #""grid":[0,2],"inputs":"#, "provenance.grid"),
+    (#""inputs":"#, #""shard":"4/4","inputs":"#, "provenance.shard"),
+    (#""inputs":"#, #""soft":{"topK":-1,"margin":false},"inputs":"#, "provenance.soft"),
+  ])
+  func impossibleProvenanceInASidecarIsNamed(
+    _ old: String, _ new: String, _ problem: String
+  ) throws {
     try NpyArray.write([UInt16]([1, 2]), shape: [1, 1, 2], to: folder("t.npy"))
     var json = String(decoding: try jsonText(["provenance": testProvenance()]), as: UTF8.self)
-    json.replace(#""n_hid":256"#, with: #""n_hid":7"#)
+    #expect(json.contains(old))
+    json.replace(old, with: new)
     try write(Array(json.utf8), to: folder("t.npy.json"))
     let error = #expect(throws: DVAEError.self) { try TokenReader(contentsOf: folder("t.npy")) }
     #expect(
-      error?.description.contains("'provenance.architecture' is damaged: n_hid is 7") == true,
-      "\(error?.description ?? "none")")
+      error?.description.contains(problem) == true, "\(error?.description ?? "none")")
   }
 }
