@@ -15,6 +15,8 @@ public struct ModelExport: Sendable {
   private let parameters: ParameterSet
   private let origin: WeightsProvenance
   private let licence: String?
+  // The files of the weights, which no export may replace.
+  private let sources: Set<FileIdentity>
 
   /// The names of parameters in a state dict.
   public enum Names: String, Hashable, Sendable, CaseIterable {
@@ -36,7 +38,7 @@ public struct ModelExport: Sendable {
       architecture = .released
       parameters = DiscreteVAE.randomParameters(architecture, half, seed: 0)
       origin = try DiscreteVAE.randomOrigin(architecture, seed: 0)
-      licence = nil
+      (licence, sources) = (nil, [])
       return
     }
     let weights = try WeightsFiles(location, verifying: half)
@@ -48,6 +50,14 @@ public struct ModelExport: Sendable {
     self.parameters = parameters
     architecture = weights.model.architecture
     licence = weights.licence
+    sources = Set(weights.files.compactMap { FileIdentity($0.path) })
+  }
+
+  /// Refuses an output that would replace a file of the weights.
+  ///
+  /// - Throws: `usage`
+  private func refuse(output path: String) throws(DVAEError) {
+    try FileIdentity.refuse(output: path, replacing: sources)
   }
 
   /// Writes an ONNX model, opset 17, with dynamic batch, height and width.
@@ -62,6 +72,7 @@ public struct ModelExport: Sendable {
   ///     also an output
   /// - Throws: if the file cannot be written.
   public func writeONNX(to path: String, showsLikelihood: Bool = false) throws {
+    try refuse(output: path)
     let values = Dictionary(
       uniqueKeysWithValues: parameters.parameters.map { ($0.name, $0.values) })
     var properties = [
@@ -96,6 +107,7 @@ public struct ModelExport: Sendable {
     to path: String, batch: Int = 1, height: Int = 256, width: Int = 256,
     precision: Precision = .float32, showsLikelihood: Bool = false
   ) throws {
+    try refuse(output: path)
     guard let precision = precision.program else {
       throw DVAEError(.usage, "a program's activations are floats, not \(precision.rawValue)")
     }
@@ -119,6 +131,7 @@ public struct ModelExport: Sendable {
   ///   - names: the names of the parameters
   /// - Throws: if the file cannot be written.
   public func writeStateDict(to path: String, names: Names = .official) throws {
+    try refuse(output: path)
     try writeTorchStateDict(
       path,
       tensors: parameters.parameters.map {

@@ -37,17 +37,15 @@ package struct TokenMerge {
     self.paths = paths
     self.grid = grid
     self.format = format
-    let target = format.files(path).compactMap { FileIdentity($0) }
     var records: [(path: String, Provenance)] = []
     var unknown: [String] = []
     var counts: [Int] = []
     var guesses: [(path: String, part: TokenReader.GuessedGrid, grid: [Int])] = []
     for input in paths {
       let reader = try Self.open(input, grid)
-      let files = reader.format.files(input).compactMap { FileIdentity($0) }
-      guard target.allSatisfy({ !files.contains($0) }) else {
-        throw DVAEError(
-          .usage, file: input, "is an input, which the output would replace: choose another")
+      let files = Set(reader.format.files(input).compactMap { FileIdentity($0) })
+      for file in format.files(path) {
+        try FileIdentity.refuse(output: file, replacing: files)
       }
       if let record = reader.provenance {
         records.append((input, record))

@@ -86,6 +86,8 @@ struct WeightsConvert: AsyncParsableCommand {
       try weights.write(to: output, as: layout)
       return Console.current.print(output)
     }
+    // Before the photos are measured.
+    try weights.refuse(output: output)
     try AtomicFile.check(output)
     guard !calibrate.isEmpty else {
       try FileSystem.withFolder(of: output) {

@@ -1,4 +1,4 @@
-import DVAEFiles
+package import DVAEFiles
 import DVAEWeights
 
 extension WeightsFiles {
@@ -14,10 +14,11 @@ extension WeightsFiles {
   ///   - path: the file to create or replace, atomically
   ///   - float16: half precision and half the size; some tokens differ
   ///   - calibration: the encoder's int8 calibration; by default the files' own
-  /// - Throws: if the file cannot be written or a value exceeds float16.
+  /// - Throws: if the file is one of these weights' or cannot be written, or a value exceeds float16.
   package func convert(
     to path: String, float16: Bool = false, calibration: Calibration? = nil
   ) throws {
+    try refuse(output: path)
     var metadata = [
       WeightsMetadata.format: WeightsMetadata.currentFormat,
       WeightsMetadata.architecture: String(
@@ -37,6 +38,14 @@ extension WeightsFiles {
       }
     }
     try writeSafetensors(path, tensors: entries, metadata: metadata)
+  }
+
+  /// Refuses an output that would replace a file of these weights.
+  ///
+  /// - Throws: `usage`
+  package func refuse(output path: String) throws(DVAEError) {
+    try FileIdentity.refuse(
+      output: path, replacing: Set(files.compactMap { FileIdentity($0.path) }))
   }
 
   /// The training of weights from this package, as JSON; nil for other weights.

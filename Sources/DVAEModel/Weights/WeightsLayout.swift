@@ -7,6 +7,14 @@ package enum WeightsLayout: String, Hashable, Sendable, CaseIterable {
   case official = "dall_e"
   /// Hugging Face's `FlavaImageCodebook`, only the encoder: `model.safetensors` and `config.json`.
   case flava
+
+  /// The files that hold weights.
+  fileprivate var files: [String] {
+    switch self {
+    case .official: NetworkPlan.Half.allCases.map { $0.rawValue + ".pt" }
+    case .flava: ["model.safetensors"]
+    }
+  }
 }
 
 extension WeightsFiles {
@@ -23,6 +31,8 @@ extension WeightsFiles {
     if layout == .flava, parameters(.encoder) == nil {
       throw DVAEError(.missing, file: files[0].path, "no encoder in there")
     }
+    for name in layout.files { try refuse(output: folder + "/" + name) }
+    let notice = try Notice(in: folder, licence)
     try FileSystem.makeFolder(folder)
     switch layout {
     case .official:

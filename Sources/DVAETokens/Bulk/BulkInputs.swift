@@ -122,9 +122,7 @@ public struct BulkInputs: Sendable {
   ///
   /// - Throws: `usage` if the path is an argument or a file that an argument names.
   package func refuse(output path: String) throws(DVAEError) {
-    guard let file = FileIdentity(path), files.contains(file) else { return }
-    throw DVAEError(
-      .usage, file: path, "is an input, which the output would replace: choose another")
+    try FileIdentity.refuse(output: path, replacing: files)
   }
 
   /// Refuses a folder for images if they would become inputs of this job or of the next.
