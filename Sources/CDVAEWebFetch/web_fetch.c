@@ -310,6 +310,7 @@ int dvae_fetch(
   locale_t before = enter_utf8();
   CURLcode code = perform(handle->curl, &transfer, result);
   leave_utf8(before);
+  const int is_bomb = transfer.too_large && transfer.decoding.count > 0;
   dvae_decoding_end(&transfer.decoding);
   int status = status_of(code, &transfer);
   if (is_stray(handle->curl, code, &transfer)) status = DVAE_FETCH_CUT;
@@ -324,6 +325,10 @@ int dvae_fetch(
     strcpy(result->message, "refused: the address is of this machine or of a private network");
   if (status == DVAE_FETCH_RESERVED)
     strcpy(result->message, "refused: the address is link-local or reserved");
+  if (status == DVAE_FETCH_TOO_LARGE)
+    snprintf(
+        result->message, sizeof result->message, "the file has more bytes than the limit of %zu%s",
+        request->bytes, is_bomb ? " after decompression" : "");
   if (transfer.damaged) strcpy(result->message, "the compressed body is damaged");
   if (status == DVAE_FETCH_ROBOTS) memcpy(result->message, transfer.tag, sizeof transfer.tag);
   if (status == DVAE_FETCH_OK && (result->http_status < 200 || result->http_status > 299))

@@ -51,8 +51,7 @@ extension TrainingConfiguration {
         try base.overlaid(by: overlay) { key in
           .configurationFile(
             path: path,
-            problem: "there is no setting '\(key)'; those that there are stand in the config.json "
-              + "of every run")
+            problem: "there is no setting '\(key)'; the config.json of a run lists all")
         })
     }
     let complete = try merged(overlay)
@@ -93,9 +92,10 @@ extension TrainingConfiguration {
     let file = json.flatMap { try? JSONValue(parsing: $0, path: path) }
     let name = preset ?? file?["preset"]?.string ?? "starter"
     guard var configuration = presets[name] else {
-      throw .configuration(
+      let error = DVAEError.configuration(
         field: CodingKeys.preset.rawValue,
         problem: "is '\(name)', must be one of \(presets.keys.sorted().joined(separator: ", "))")
+      throw preset == nil ? error.about(path) : error
     }
     if let architecture { configuration.architecture = architecture }
     if let updates = updates ?? file?["updates"]?.integer {
@@ -111,7 +111,10 @@ extension TrainingConfiguration {
     do throws(DVAEError) {
       return try JSONValue(parsing: json, path: path)
     } catch {
-      throw .configurationFile(path: path, problem: "the file is damaged: \(error.problem)")
+      let isEmpty = json.allSatisfy { $0 <= UInt8(ascii: " ") }
+      throw .configurationFile(
+        path: path,
+        problem: isEmpty ? "is empty, expected a JSON object of settings" : error.problem)
     }
   }
 }

@@ -53,6 +53,36 @@ import Testing
   }
 
   @Test(arguments: [
+    ["decode", "-", "--output", "x"], ["prepare", "-", "--output", "x"], ["tokens", "info", "-"],
+    ["train", "--config", "-", "--data", "x", "--output", "x"],
+    ["tokenize", "-", "--output", "x.npy"],
+  ])
+  func standardInputIsRefusedClearly(_ arguments: [String]) async {
+    let run = await dvae(arguments)
+    #expect(
+      run.status == 66 && run.errors.contains("standard input is not read here"), "\(run.errors)")
+  }
+
+  @Test(arguments: [
+    ("", "is empty, expected a JSON object"), ("{", "is not JSON: "),
+    (#"{"batch_size": 0}"#, "setting 'batch_size' is 0"),
+    (#"{"resolution": 20}"#, "setting 'resolution' is 20"),
+    (#"{"preset": "large"}"#, "setting 'preset' is 'large'"),
+    (#"{"batch": 1}"#, "there is no setting 'batch'"),
+  ])
+  func errorsOfSettingsNameTheirFile(_ json: String, _ problem: String) async throws {
+    try write(Array(json.utf8), to: folder("c.json"))
+    let train = ["train", "--data", Fixture.images, "--output", folder("run")]
+    let run = await dvae(train + ["--config", folder("c.json")])
+    #expect(run.status == 64, "\(run)")
+    #expect(run.errors.hasPrefix("dvae: \(folder("c.json")): \(problem)"), "\(run.errors)")
+    // Not those of a flag.
+    try write(Array("{}".utf8), to: folder("c.json"))
+    let flag = await dvae(train + ["--config", folder("c.json"), "--resolution", "20"])
+    #expect(flag.status == 64 && !flag.errors.contains("c.json"), "\(flag.errors)")
+  }
+
+  @Test(arguments: [
     ["reconstruct", "x.png", "--output", "rec1.png"], ["decode", "t.npy", "--output", "one.JPG"],
     ["decode", "t.npy", "--output", "t.npy"],
     ["train", "--data", "x", "--output", "m.safetensors"],

@@ -107,6 +107,17 @@ import Testing
     }
   }
 
+  /// There is a run, but it is not to be resumed.
+  @Test func aReplacementNeedsImages() async throws {
+    let arguments = ["--output", run]
+    #expect(await train(["--data"] + Fixture.imageFiles + arguments).status == 0)
+    let replaced = await train(arguments + ["--overwrite"])
+    #expect(replaced.status == 64)
+    #expect(replaced.errors.contains("is to be replaced, not resumed"), "\(replaced.errors)")
+    let new = await train(["--output", folder("other")])
+    #expect(new.status == 64 && new.errors.contains("there is none in "), "\(new.errors)")
+  }
+
   @Test func theLicenceOfTheInitialWeightsIsKept() async throws {
     func tuned(_ name: String, from weights: String) async throws -> String? {
       let result = await dvae(

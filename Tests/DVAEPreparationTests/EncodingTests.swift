@@ -56,6 +56,17 @@ import Testing
     }
   }
 
+  /// Such a row may be an object, so the limit is named.
+  @Test func deepRowsNameTheLimit() throws {
+    let depth = JSONReader.deepest + 1
+    let nested = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+    let lines = #"{"caption":"a","url":"1.jpg","x":"# + nested + "}\n" + #"["a"]"#
+    let found = try rows("deep.jsonl", Array((lines + "\n").utf8))
+    #expect(
+      found.count == 2 && found[0].hasSuffix("the limit is \(JSONReader.deepest)"), "\(found)")
+    #expect(found[1].hasSuffix("the row is not a JSON object"), "\(found)")
+  }
+
   /// Two names that differ only in such bytes stay two.
   @Test func namesOfColumnsStayDistinct() throws {
     try write(latin1("caption,url,caf\u{E9},caf\u{E8}\na,1.jpg,x,y\n"), to: folder("a.csv"))

@@ -168,6 +168,15 @@ import Testing
     #expect(try await prepare(["  \(addresses[4])  "], quick) == ["": 1])
     #expect(server.requests.allSatisfy { $0.headers["accept-encoding"] == "identity" })
     #expect(try await prepare([addresses[0]], quick, maxBytes: jpeg.count - 1)["too-large"] == 1)
+    // The limit is named, and what it is compared with.
+    let limit = "more bytes than the limit of \(jpeg.count - 1)"
+    for (name, ending) in [("gzip", limit + " after decompression"), ("plain", limit)] {
+      var request = WebRequest("\(server.base)/\(name)", maxBytes: jpeg.count - 1)
+      (request.allowPrivate, request.decompress) = (true, true)
+      let connection = try #require(WebConnection())
+      let failure = #expect(throws: WebFailure.self) { try connection.fetch(request) }
+      #expect(failure?.detail.hasSuffix(ending) == true, "\(failure?.detail ?? "")")
+    }
   }
 
   /// Every kind of server failure is survived and counted under its kind.

@@ -120,7 +120,7 @@ import Testing
   @Test(arguments: [
     (#"{"batchsize": 3}"#, "batchsize"),
     (#"{"learning_rate": {"begin": 1}}"#, "learning_rate.begin"),
-    (#"{"batch_size": "many"}"#, "batch_size"), (#"[1]"#, "object"), (#"{"#, "damaged"),
+    (#"{"batch_size": "many"}"#, "batch_size"), (#"[1]"#, "object"), (#"{"#, "is not JSON"),
     (#"{"batch_size": null}"#, "batch_size"),
   ])
   func badFilesAreNamed(_ json: String, _ word: String) throws {

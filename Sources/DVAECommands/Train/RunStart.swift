@@ -59,7 +59,12 @@ extension TrainCommand {
     configuration.setPaths(
       data: data, validation: validation, initialWeights: options.initialWeights)
     try configuration.checkResumes(saved.configuration, run: output)
-    try configuration.validate()
+    do throws(DVAEError) {
+      try configuration.validate()
+    } catch {
+      throw try isValid(saved.configuration)
+        ? error.about(options.config ?? folder.configuration) : error
+    }
     if options.microBatch == nil { configuration.lowerMicroBatch(for: processes) }
     let (old, new) = (saved.configuration.microBatch, configuration.microBatch)
     if old != new {
@@ -73,6 +78,13 @@ extension TrainCommand {
     }
     try configuration.checkShares(among: processes)
     return RunStart(folder: folder, configuration: configuration, saved: saved)
+  }
+
+  /// Returns whether settings are valid under the flags alone.
+  private func isValid(_ settings: TrainingConfiguration) throws -> Bool {
+    var settings = settings
+    try options.apply(to: &settings)
+    return (try? settings.validate()) != nil
   }
 
   private func newRun(
@@ -89,7 +101,15 @@ extension TrainCommand {
     }
     configuration.setPaths(
       data: data, validation: validation, initialWeights: options.initialWeights)
-    try configuration.validate()
+    do throws(DVAEError) {
+      try configuration.validate()
+    } catch {
+      guard let file else { throw error }
+      let usual = try TrainingConfiguration.newRun(
+        preset: configuration.preset, updates: options.updates,
+        architecture: files?.model.architecture)
+      throw try isValid(usual) ? error.about(file) : error
+    }
     if options.microBatch == nil { configuration.lowerMicroBatch(for: processes) }
     try configuration.checkShares(among: processes)
     try configuration.setOrigin(files)

@@ -159,7 +159,12 @@ struct TrainCommand: AsyncParsableCommand {
 
   private func checkInputs(_ start: RunStart, _ output: String) throws {
     guard !start.configuration.data.isEmpty else {
-      throw ValidationError("--data is needed to start a run; \(output) holds no run to resume")
+      let replaces = try overwrite.overwrite && RunFolder.holdsRun(output)
+      throw ValidationError(
+        "--data is needed to start a run; "
+          + (replaces
+            ? "the one in \(output) is to be replaced, not resumed"
+            : "there is none in \(output) to resume"))
     }
     try refuseInput(start.configuration, output)
   }

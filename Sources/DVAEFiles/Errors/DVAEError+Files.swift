@@ -39,8 +39,9 @@ extension DVAEError {
   package static func missing(path: String) -> DVAEError {
     DVAEError(
       .missing, code: .missing, file: path, "no such file or folder",
-      advice: path.unicodeScalars.contains("\u{FFFD}")
-        ? "names have to be UTF-8: rename it" : nil)
+      advice: path == "-"
+        ? "standard input is not read here; a file of that name is './-'"
+        : path.unicodeScalars.contains("\u{FFFD}") ? "names have to be UTF-8: rename it" : nil)
   }
 
   /// Returns the error of a path that the system refuses to open or read.

@@ -10,6 +10,8 @@ package struct JSONReader {
     package let found: String
     /// The byte offset of the text.
     package let offset: Int
+    /// Whether a limit was exceeded; the text may be correct.
+    package var isLimit = false
   }
 
   /// The strictness of the reader.
@@ -163,7 +165,9 @@ package struct JSONReader {
   private mutating func list(
     _ end: Unicode.Scalar, _ element: (inout JSONReader) throws(Problem) -> Void
   ) throws(Problem) {
-    guard depth < Self.deepest else { throw problem("nesting deeper than \(Self.deepest)") }
+    guard depth < Self.deepest else {
+      throw Problem(found: "nesting deeper than \(Self.deepest)", offset: position, isLimit: true)
+    }
     depth += 1
     if !skip(end) {
       repeat { try element(&self) } while skip(",")

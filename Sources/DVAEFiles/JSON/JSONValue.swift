@@ -21,7 +21,7 @@ package enum JSONValue: Hashable, Sendable {
 
   /// Parses JSON as Python's `json` does; a leading byte order mark is skipped.
   ///
-  /// - Throws: `malformed` with the place of the first error
+  /// - Throws: `malformed` with the place of the first error, and `limitExceeded` for deep nesting
   package init(parsing bytes: [UInt8], path: String) throws(DVAEError) {
     do throws(JSONReader.Problem) {
       self = try bytes.withRawBytes { (text) throws(JSONReader.Problem) in
@@ -32,6 +32,11 @@ package enum JSONValue: Hashable, Sendable {
         return value
       }
     } catch {
+      if error.isLimit {
+        throw .limitExceeded(
+          path: path, what: "lists and objects nested more deeply at byte \(error.offset)",
+          limit: JSONReader.deepest)
+      }
       throw DVAEError(
         .badData, code: .malformed, file: path,
         "is not JSON: \(error.found) at byte \(error.offset)")

@@ -36,9 +36,15 @@ struct JSONPairs: PairSource {
     guard String(validating: text, as: UTF8.self) != nil else {
       return .unusable(origin: origin, reason: "malformed-row", detail: SourceRow.notUTF8)
     }
-    guard case .object(let object)? = try? JSONValue(parsing: text, path: path) else {
-      return .unusable(
-        origin: origin, reason: "malformed-row", detail: "the row is not a JSON object")
+    var problem = "the row is not a JSON object"
+    var value: JSONValue?
+    do throws(DVAEError) {
+      value = try JSONValue(parsing: text, path: path)
+    } catch {
+      if error.code == .limitExceeded { problem = error.problem }
+    }
+    guard case .object(let object)? = value else {
+      return .unusable(origin: origin, reason: "malformed-row", detail: problem)
     }
     var description = Description(object, settings)
     guard let text = description.takeText(settings.imageColumn, SourceSettings.imageNames) else {
