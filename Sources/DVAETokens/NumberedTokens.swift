@@ -35,7 +35,9 @@ package struct NumberedTokens: Sequence, IteratorProtocol {
   /// Replaces patterns by their names, as `NumberedNames` does.
   ///
   /// A job may need only the first names of its range. If there are no files of the others, and the
-  /// files that are there are all shards of their job, they are all that the pattern names.
+  /// files that are there are all shards of their job, they are all that the pattern names. Files that
+  /// belong to others of the list, as `t.npy.json` does to `t.npy`, are left out: a pattern of the
+  /// shell's, such as `t*`, names them too.
   ///
   /// - Throws: if a pattern is malformed
   package static func expanded(_ paths: [String]) throws(DVAEError) -> [String] {
@@ -49,7 +51,17 @@ package struct NumberedTokens: Sequence, IteratorProtocol {
         && isLast(found[found.count - 1], of: found.count)
       result += isWhole ? Array(found) : names
     }
-    return result
+    let given = Set(result.map { Path($0) })
+    return result.filter { path in
+      !owners(of: path).contains { given.contains(Path($0)) }
+    }
+  }
+
+  /// Returns the files to which a file would belong as a sidecar or as the array of an index.
+  private static func owners(of path: String) -> [String] {
+    if let array = path.withoutByteSuffix(".json") { return [array] }
+    let isArray = path.hasByteSuffix(".bin") && FileSystem.kind(path + ".json") == .missing
+    return isArray ? [TokenFormat.megatronIndex(of: path)] : []
   }
 
   /// Returns whether a file is the last of a job's shards, whose number is `count`.

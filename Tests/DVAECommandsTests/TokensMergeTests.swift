@@ -130,6 +130,46 @@ import Testing
     #expect(nameless.status == 65 && nameless.errors.contains("which model"), "\(nameless.errors)")
   }
 
+  /// The weights' own file, too, is lost if it is replaced: the conversion may be to half precision.
+  @Test func noOutputReplacesItsInput() async throws {
+    let weights = folder("w.safetensors")
+    #expect(await dvae("weights", "convert", Fixture.tiny, "--output", weights).status == 0)
+    let before = try bytes(weights)
+    try write(bytes(Fixture.tiny + "/encoder_state_dict.pt"), to: folder("w/encoder.pt"))
+    for command in [
+      ["weights", "convert", weights, "--output", weights],
+      ["weights", "convert", weights, "--output", folder(".//w.safetensors"), "--float16"],
+      [
+        "weights", "convert", folder("w/encoder.pt"), "--format", "dall_e", "--output", folder("w"),
+      ],
+      [
+        "export", "--half", "encoder", "--format", "pytorch", "--weights", folder("w/encoder.pt"),
+        "--output", folder("w/encoder.pt"),
+      ],
+    ] {
+      let run = await dvae(command + ["--overwrite"])
+      #expect(run.status == 64 && run.errors.contains("is an input"), "\(command): \(run)")
+    }
+    #expect(try bytes(weights) == before)
+    #expect(
+      try bytes(folder("w/encoder.pt")) == bytes(Fixture.tiny + "/encoder_state_dict.pt"))
+  }
+
+  /// A shell's pattern such as `y-*` names sidecars and indexed arrays beside the files of tokens.
+  @Test(arguments: ["y-0.npy", "y-0.idx"]) func companionsAreNotFilesOfTokens(
+    _ name: String
+  ) async throws {
+    try make(name)
+    let all = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+    #expect(all.count > 1)
+    for command in [["verify"], ["info"], ["stats"], ["merge", "--output", folder("m.tar")]] {
+      let run = await dvae(["tokens"] + command + all.map { folder($0) })
+      #expect(run.status == 0, "\(command): \(run.errors)")
+    }
+    let alone = await dvae("tokens", "verify", folder(name + ".json"))
+    #expect(alone.status != 0)
+  }
+
   /// A key of the input is not a path of ours.
   @Test(arguments: ["out", "out.tar"]) func keysDoNotLeadOutOfTheOutput(_ name: String) async throws
   {

@@ -227,6 +227,10 @@ import Testing
       #expect(error?.code == .impossibleName)
     }
     #expect(try names() == ["kept", "kept/file"])
+    let through = #expect(throws: DVAEError.self) {
+      try FileSystem.makeFolders(folder("gone/../kept"))
+    }
+    #expect(through?.kind == .cannotCreate && FileSystem.kind(folder("gone")) == .missing)
     #expect(try FileSystem.makeFolders(folder("kept/b//c/")).count >= 2)
     #expect(FileSystem.kind(folder("kept/b/c")) == .folder)
   }

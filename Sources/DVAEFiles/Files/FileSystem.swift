@@ -61,14 +61,20 @@ package enum FileSystem {
   /// - Throws: `cannotCreate`; no new folder is then left behind
   package static func makeFolders(_ path: String) throws(DVAEError) -> [String] {
     if path.isEmpty || kind(path) == .folder { return [] }
+    var missing = [path]
+    while case let parent = Path(missing[missing.count - 1]).folder.text,
+      parent != missing[missing.count - 1], kind(parent) != .folder
+    { missing.append(parent) }
+    // The folder would be made only to be left again.
+    guard !missing.contains(where: { Path($0).name == ".." }) else {
+      throw DVAEError(
+        .cannotCreate, file: path,
+        "cannot make the folder: '..' in its path follows a folder that does not exist")
+    }
     var made: [String] = []
     do throws(SystemError) {
       // All but the last parts of a longer path could be made, and never be reached by it.
       guard path.utf8.count < SystemFile.longestPath else { throw .nameTooLong }
-      var missing = [path]
-      while case let parent = Path(missing[missing.count - 1]).folder.text,
-        parent != missing[missing.count - 1], kind(parent) != .folder
-      { missing.append(parent) }
       for folder in missing.reversed() {
         do throws(SystemError) {
           try SystemFile.makeFolder(folder)
