@@ -19,6 +19,7 @@ struct DevicesCommand: AsyncParsableCommand {
       """)
 
   @OptionGroup var json: JSONOption
+  @OptionGroup var quiet: QuietOption
 
   func run() async throws {
     let search = PluginSearch()

@@ -68,6 +68,7 @@ struct ExportCommand: AsyncParsableCommand {
   var names: ModelExport.Names?
 
   @OptionGroup var overwrite: OverwriteOption
+  @OptionGroup var quiet: QuietOption
 
   /// The options that only some formats have: the name, whether it is given, and the formats.
   private var optionsOfFormats: [(name: String, isGiven: Bool, formats: [Format])] {

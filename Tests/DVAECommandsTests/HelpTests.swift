@@ -24,6 +24,12 @@ import Testing
     }
   }
 
+  /// A script gives all commands the same options.
+  @Test(arguments: commands) func everyCommandCanBeQuiet(_ command: String) async {
+    let help = await dvae(command.split(separator: " ").map(String.init) + ["--help"]).output
+    #expect(help.contains("  -q, --quiet  ") || help.contains("SUBCOMMANDS:"))
+  }
+
   @Test(arguments: commands) func helpIsAsWritten(_ command: String) async throws {
     let words = command.split(separator: " ").map(String.init)
     let run = await dvae(words + ["--help"])

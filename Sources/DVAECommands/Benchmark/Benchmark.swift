@@ -85,6 +85,7 @@ struct BenchmarkCommand: ParsableCommand {
   var instructionSets = false
 
   @OptionGroup var json: JSONOption
+  @OptionGroup var quiet: QuietOption
 
   func validate() throws {
     if !(8...8192).contains(resolution) || resolution % 8 != 0 {

@@ -16,6 +16,7 @@ struct TokensInfo: AsyncParsableCommand {
   var tokens: [String]
 
   @OptionGroup var json: JSONOption
+  @OptionGroup var quiet: QuietOption
 
   func run() async throws {
     let console = Console.current

@@ -28,6 +28,7 @@ struct TokensStats: AsyncParsableCommand {
 
   @OptionGroup var vocabulary: VocabularyOption
   @OptionGroup var json: JSONOption
+  @OptionGroup var quiet: QuietOption
 
   func validate() throws { try check("top", top, atMost: 1 << 16) }
 

@@ -23,6 +23,7 @@ struct TokensVerify: AsyncParsableCommand {
 
   @OptionGroup var vocabulary: VocabularyOption
   @OptionGroup var json: JSONOption
+  @OptionGroup var quiet: QuietOption
 
   func run() async throws {
     let console = Console.current

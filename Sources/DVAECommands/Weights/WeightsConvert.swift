@@ -61,6 +61,7 @@ struct WeightsConvert: AsyncParsableCommand {
   var calibrate: [String] = []
 
   @OptionGroup var overwrite: OverwriteOption
+  @OptionGroup var quiet: QuietOption
 
   func validate() throws {
     guard (1...2).contains(inputs.count) else {

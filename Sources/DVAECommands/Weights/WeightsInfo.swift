@@ -24,6 +24,7 @@ struct WeightsInfo: AsyncParsableCommand {
   var weights: String
 
   @OptionGroup var json: JSONOption
+  @OptionGroup var quiet: QuietOption
 
   func run() async throws {
     let report = try WeightsReport(WeightsFiles(WeightsLocation(weights)))
