@@ -92,7 +92,7 @@ package struct DVAECommand: AsyncParsableCommand {
       text = "Error: \(error.message)\nUsage: \(usageString(for: command))"
     }
     if status == ExitStatus.done {
-      console.print(CompletionScript.offeringFiles(text))
+      console.print(text: CompletionScript.completed(text))
       return console.outputFailed ? ExitStatus.inputOutput : status
     }
     console.note(text)

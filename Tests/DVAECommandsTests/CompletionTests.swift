@@ -54,6 +54,8 @@ import Testing
     ("tokenize x --weights s", ["s.pkl", "starter"]), ("weights info s", ["s.pkl", "starter"]),
     ("decode x --weights models/", ["models/m.pt"]), ("serve --device cu", ["cuda"]),
     ("serve --device ./", ["./models", "./s.pkl"]), ("train --init m", ["models"]),
+    ("help to", ["tokenize", "tokens"]), ("help weights ", ["convert", "download", "info"]),
+    ("help decode ", []), ("prepare --language ", ["en", "off"]),
   ])
   func bashCompletes(_ line: String, _ expected: [String]) async throws {
     let folder = TemporaryFolder()

@@ -61,7 +61,9 @@ struct FilterOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Most words of a caption.", valueName: "n|off"))
   var maxWords: Threshold<Int>?
 
-  @Option(help: ArgumentHelp("The language of captions.", valueName: "en|off"))
+  @Option(
+    help: ArgumentHelp("The language of captions.", valueName: "en|off"),
+    completion: .list(["en", "off"]))
   var language: Threshold<String>?
 
   @Option(

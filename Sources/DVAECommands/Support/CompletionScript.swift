@@ -10,11 +10,13 @@ enum CompletionScript {
   /// The value that stands for files in a list of names.
   fileprivate static let files = "@files"
 
-  /// Returns a script in which lists with the value `files` complete to files too.
-  static func offeringFiles(_ script: String) -> String {
+  /// Returns a script in which lists with the value `files` complete to files too, and in bash `help` to
+  /// commands, of which the parser's script knows nothing.
+  static func completed(_ script: String) -> String {
     guard script.contains(files) else { return script }
     return
       script
+      .replacing("_dvae_help() {\n    repeating_flags=()", with: bashHelp)
       // bash
       .replacing(#/(?<function>\S+) -W (?<names>'.*')\$'\\n''@files'/#) {
         "\($0.function) -W \($0.names); \($0.function) -f"
@@ -36,6 +38,26 @@ enum CompletionScript {
 
         """
       }
+  }
+
+  /// The beginning of bash's function for `help`, with the commands in reach of the words so far.
+  private static var bashHelp: String {
+    func names(_ command: any ParsableCommand.Type) -> String {
+      command.configuration.subcommands.map { $0._commandName }.joined(separator: " ")
+    }
+    let groups = DVAECommand.configuration.subcommands.filter {
+      !$0.configuration.subcommands.isEmpty
+    }
+    let cases = [("", names(DVAECommand.self))] + groups.map { ($0._commandName, names($0)) }
+    let lines = cases.map { "    '\($0.0)') commands='\($0.1)' ;;\n" }.joined()
+    return """
+      _dvae_help() {
+          local commands=''
+          case "${COMP_WORDS[*]:2:COMP_CWORD - 2}" in
+      \(lines)    esac
+          COMPREPLY+=($(compgen -W "${commands}" -- "${cur}"))
+          repeating_flags=()
+      """
   }
 }
 
