@@ -171,10 +171,10 @@ let package = Package(
         .target(name: "CDVAEMPI", condition: .when(traits: ["MPI"])),
         .target(name: "DVAEServer", condition: .when(traits: ["Server"])),
       ]),
-    // Level 9: the programs.
+    // Level 9: the program.
     .executableTarget(
       name: "dvae", dependencies: ["DVAECommands", argumentParser], swiftSettings: swiftSettings),
-    // The second stage, an example and not a product: a transformer over tokens, and its program.
+    // The second stage, an example and not a product: a transformer over tokens.
     .target(
       name: "DVAETransformer",
       dependencies: [
@@ -182,6 +182,7 @@ let package = Package(
         "DVAEWeights",
       ],
       path: "Examples/NextToken/Transformer", swiftSettings: swiftSettings),
+    // Level 10: the example's program.
     .executableTarget(
       name: "DVAENextToken",
       dependencies: [

@@ -9,4 +9,4 @@ swift format lint --strict --recursive --parallel "${paths[@]}"
 Scripts/check-laws.sh
 if command -v shellcheck >/dev/null; then shellcheck -x Scripts/*.sh Benchmarks/*.sh .ci/run; fi
 # The check of the kernels runs under emulation (Scripts/test-arm64.sh); here it must compile.
-clang -std=c17 -Wall -Werror -fsyntax-only -ISources/CDVAEKernels/include Utilities/kernels_agree.c
+clang -std=c17 -Wall -Werror -fsyntax-only -ISources/CDVAEKernels/include Utilities/kernels_agree{,_images}.c

@@ -9,7 +9,7 @@ if ! command -v qemu-aarch64 >/dev/null || ! command -v aarch64-linux-gnu-gcc >/
 fi
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
-for source in Sources/CDVAEKernels/{,images/}*.c Utilities/kernels_agree.c; do
+for source in Sources/CDVAEKernels/{,images/}*.c Utilities/kernels_agree{,_images}.c; do
   clang --target=aarch64-linux-gnu --sysroot=/usr/aarch64-linux-gnu -I/usr/aarch64-linux-gnu/include \
     -std=c17 -O2 -Wall -Werror -ISources/CDVAEKernels/include -c "$source" \
     -o "$build/${source//\//_}.o"
