@@ -159,7 +159,7 @@ static void widen(const struct dvae_codec_report *report, uint8_t *pixels) {
 
 /// Returns whether all pixels were read, and their chunks' checksums fit, before reading failed. A
 /// missing end of the compressed data, of its checksum or of the file loses no pixel, nor do bytes
-/// behind the pixels that are no chunk.
+/// behind the pixels that are not a chunk.
 static int has_all_pixels(const struct session *session) {
   enum { idat = 0x49444154 };
   if (session->rows_left > 0) return 0;

@@ -34,7 +34,7 @@ static int feed(
     int code = inflate(stream, Z_NO_FLUSH);
     size_t made = sizeof output - stream->avail_out;
     if (code == Z_DATA_ERROR && layer->members > 0 && stream->total_out == 0) {
-      // Bytes behind the end that are no member.
+      // Bytes behind the end that are not a member.
       layer->state = DVAE_LAYER_ENDED;
     } else if (code == Z_DATA_ERROR && is_first && stream->total_out == made) {
       layer->state = DVAE_LAYER_PLAIN;

@@ -7,7 +7,7 @@ package struct CPUFilter: Sendable {
   package let shape: ConvolutionShape
   let forward: PackedWeights?
   let backwardInput: PackedWeights?
-  /// Of 1×1 weights.
+  /// The int8 weights that rule out most logits; nil for other than 1×1 convolutions.
   let screened: ScreenedWeightsCache?
   /// One row of O numbers per column I, including the bias.
   let table: Tensor?

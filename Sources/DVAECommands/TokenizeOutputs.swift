@@ -61,7 +61,7 @@ struct TokenizeOutputs {
       throw DVAEError(
         .usage, file: output,
         count > total
-          ? "its \(count) files are more than the images, of which there are \(total)"
+          ? "its range has \(count) names for \(counted(total, "image")): name fewer files"
           : "its \(count) files cannot be shared by \(worker.count) workers: name more of them")
     }
     // Readers of the range would take it for a part of this output.

@@ -19,11 +19,11 @@ package struct Pair: Sendable {
 
 /// The location of an image.
 package enum ImageReference: Sendable {
-  /// In a file, or in a sample of an archive.
+  /// An image in a file, or in a sample of an archive.
   case item(InputItem)
   /// A member of a zip archive.
   case zipMember(archive: String, member: String)
-  /// On a server, to be fetched.
+  /// The address of an image that is fetched from a server.
   case address(String)
 }
 

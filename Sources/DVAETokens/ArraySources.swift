@@ -78,7 +78,7 @@ struct NpySource: TokenSource {
     if (1...2).contains(shape.count), side >= smallestSquare, side * side == tokens - 1 {
       throw DVAEError(
         .badData, code: .unknownGrid, file: path,
-        "rows of \(tokens) tokens are no square grids, but \(side)×\(side) are \(tokens - 1): one token of each row may be "
+        "rows of \(tokens) tokens are not square grids, but \(side)×\(side) are \(tokens - 1): one token of each row may be "
           + "a language model's, such as the first",
         advice: "remove it, or name the grid of an image")
     }

@@ -145,7 +145,7 @@ extension SoftTokens {
       }
       let tokens = try ids.int64s().map { UInt16(exactly: $0) }
       let known = tokens.compactMap(\.self)
-      try expect(known.count == tokens.count, "a number in its topk that is no token")
+      try expect(known.count == tokens.count, "a number in its topk that is not a token")
       try expect(
         grid.tokens.indices.allSatisfy { known[$0 * count] == grid.tokens[$0] },
         "its most likely tokens are not its tokens")

@@ -222,7 +222,7 @@ extension TokenGrid {
     tokens.reserveCapacity(count)
     for value in values {
       guard let token = UInt16(exactly: value) else {
-        throw DVAEError(.badData, file: name, "\(value) is no token")
+        throw DVAEError(.badData, file: name, "\(value) is not a token")
       }
       tokens.append(token)
     }

@@ -9,7 +9,7 @@ extension PickleMachine {
     _ function: PickleValue, _ arguments: PickleValue
   ) throws(DVAEError) -> PickleValue {
     guard case .global(let global) = function else {
-      throw malformed("calls something that is no name")
+      throw malformed("calls something that is not a name")
     }
     guard let tuple = object(arguments), case .tuple = tuple.kind else {
       throw malformed("calls a name without a tuple of arguments")
@@ -29,7 +29,7 @@ extension PickleMachine {
       }
       switch object(parameter)?.kind {
       case .tensor, .otherTensor: return parameter
-      default: throw malformed("makes a parameter of something that is no tensor")
+      default: throw malformed("makes a parameter of something that is not a tensor")
       }
     case .rebuildWithType:
       // (function, type, arguments, state); nesting one in another would allow unbounded recursion.
@@ -55,7 +55,7 @@ extension PickleMachine {
     var items: [PickleValue] = []
     for pair in object(list)?.items ?? [] {
       guard let parts = object(pair)?.items, parts.count == 2 else {
-        throw malformed("makes a dictionary of something that is no pairs")
+        throw malformed("makes a dictionary of something that is not a list of pairs")
       }
       items += parts
     }
@@ -105,7 +105,7 @@ extension PickleMachine {
   /// `('module', class, file, source)`, which represents the class.
   mutating func persistent(_ identifier: PickleValue) throws(DVAEError) -> PickleValue {
     guard let parts = object(identifier)?.items, case .text(let kind)? = parts.first else {
-      throw malformed("has a persistent identifier that is no tuple")
+      throw malformed("has a persistent identifier that is not a tuple")
     }
     if kind == "module", parts.count >= 2, case .global = parts[1] { return parts[1] }
     guard kind == "storage", parts.count == 5 || parts.count == 6,

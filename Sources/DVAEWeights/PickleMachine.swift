@@ -130,14 +130,14 @@ struct PickleMachine {
     let target = try top()
     switch objects[target].kind {
     case .list, .set: try add(items, to: target)
-    default: throw malformed("adds items to something that is no list")
+    default: throw malformed("adds items to something that is not a list")
     }
   }
 
   private mutating func setItems(_ items: [PickleValue]) throws(DVAEError) {
     let target = try top()
     guard case .dictionary = objects[target].kind, items.count % 2 == 0 else {
-      throw malformed("sets items of something that is no dictionary")
+      throw malformed("sets items of something that is not a dictionary")
     }
     try add(items, to: target)
   }
@@ -261,7 +261,7 @@ struct PickleMachine {
   /// Returns the object on top of the stack.
   private func top() throws(DVAEError) -> Int {
     guard stack.count > marks.last ?? 0, case .reference(let object)? = stack.last else {
-      throw malformed("changes something that is no object")
+      throw malformed("changes something that is not an object")
     }
     return object
   }

@@ -149,7 +149,8 @@ import Testing
       ("{\"tokens\": [[1, 2], [3]]}", "a row of 1 tokens"), ("{\"tokens\": [1, 2]}", "\"shape\""),
       ("{\"tokens\": [[1, 2]], \"shape\": [2, 1]}", "[2, 1]"),
       ("{\"tokens\": [[1.5]]}", "integer"), ("{\"tokens\": [[-1]]}", "integer"),
-      ("{\"tokens\": [[8192]]}", "not in the vocabulary"), ("{\"tokens\": [[70000]]}", "no token"),
+      ("{\"tokens\": [[8192]]}", "not in the vocabulary"),
+      ("{\"tokens\": [[70000]]}", "not a token"),
       ("{\"tokens\": [[]]}", "row of 0"), ("{\"tokens\": []}", "shape"),
       ("{\"tokens\": [[1], 2]}", "beside rows"), ("{\"tokens\": [[1]]} x", "more behind"),
       (

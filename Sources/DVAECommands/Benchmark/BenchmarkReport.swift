@@ -19,14 +19,14 @@ struct BenchmarkReport: Encodable {
   let layers: [Layer]
   /// The comparison of int8 and float32 in turns.
   let comparison: PrecisionComparison?
-  /// Of the search for tokens; nil where it computes all logits in float32.
+  /// The logits that the search for tokens left; nil where it computes all of them in float32.
   let screening: Screening?
 
   struct Screening: Encodable {
-    /// Logits of a position that are computed in float32.
+    /// The mean number of logits of a position that are computed in float32.
     let codesLeft: Double
     let codes: Int
-    /// The share of positions of which all are.
+    /// The share of positions of which all logits are.
     let fallbacks: Double
 
     init?(_ counts: ScreeningCounts) {

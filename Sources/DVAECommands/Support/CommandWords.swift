@@ -8,7 +8,7 @@ import DVAEFiles
 struct CommandWords {
   /// The command that is named; a group of commands if none of them is.
   private(set) var command: any ParsableCommand.Type
-  /// The error of a word that is no command.
+  /// The error of a word that is not a command.
   private(set) var unknownCommand: ValidationError?
   private var rest: ArraySlice<String>
 

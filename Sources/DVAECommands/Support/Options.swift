@@ -141,7 +141,7 @@ struct JSONOption: ParsableArguments {
 func check(output path: String) throws {
   if path.isEmpty { throw ValidationError("--output must name a file or a folder") }
   if path == "-" {
-    throw ValidationError("--output: '-' is no file; './-' is one of that name")
+    throw ValidationError("--output: '-' is not a file; './-' is one of that name")
   }
 }
 

@@ -28,7 +28,7 @@ package struct RunSummary {
       perplexity = record.codebook.perplexity
     }
 
-    /// Takes the values of a row of the validation table; nil if one is missing or is no count.
+    /// Takes the values of a row of the validation table; nil if one is missing or is not a count.
     package init?(_ row: [String: Double]) {
       guard let update = row["update"].flatMap({ Int(exactly: $0) }), let loss = row["loss"],
         let reconstruction = row["reconstruction"], let kl = row["kl"], let psnr = row["psnr"],

@@ -37,7 +37,7 @@ struct WeightsDownload: AsyncParsableCommand {
     if let output { try DVAECommands.check(outputFolder: output) }
     guard ["http://", "https://"].contains(where: baseURL.lowercased().hasPrefix),
       !WebConnection.host(of: baseURL).isEmpty
-    else { throw ValidationError("--base-url: '\(baseURL)' is no http or https address") }
+    else { throw ValidationError("--base-url: '\(baseURL)' is not an http or https address") }
   }
 
   func run() async throws {

@@ -279,7 +279,7 @@ package struct TarReader: Sendable {
       guard let header = TarHeader(block) else {
         throw bad(
           position == 0
-            ? "this is no tar header"
+            ? "this is not a tar header"
             : isTerminated
               ? "what follows the end mark is not an archive"
               : "a header's checksum or size is wrong", position)
@@ -290,7 +290,7 @@ package struct TarReader: Sendable {
     }
   }
 
-  /// Returns the kind of a file that is no archive by its first bytes; nil for any that may be one.
+  /// Returns the kind of a file that is not an archive by its first bytes; nil for any that may be one.
   private static func otherContent(_ block: [UInt8]) -> String? {
     guard TarHeader(block) == nil else { return nil }
     let content = block.withUnsafeBytes { FileContent($0) }

@@ -206,7 +206,7 @@ package struct OutputFolder: Sendable {
   private func refusal(of foreign: String, in folder: String) -> DVAEError {
     DVAEError(
       .cannotCreate, file: folder + "/" + foreign,
-      "is no part of the \(kind.content) in the folder, which would be removed",
+      "is not part of the \(kind.content) in the folder, which would be removed",
       advice: "move it away, or choose another name")
   }
 }

@@ -85,7 +85,7 @@ extension Shard {
       guard let i = Int(index), let n = Int(count), let shard = Shard(i, of: n) else {
         throw DVAEError(
           .usage,
-          "\(rank)=\(index) of \(size)=\(count) is no part of a job: expected 0 ≤ \(rank) < \(size)",
+          "\(rank)=\(index) of \(size)=\(count) is not a part of a job: expected 0 ≤ \(rank) < \(size)",
           advice: "name the shard I/N, or 0/1 for the whole")
       }
       return (shard, "\(rank)/\(size)")

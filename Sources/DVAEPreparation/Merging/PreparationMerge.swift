@@ -149,7 +149,10 @@ package struct PreparationMerge {
       let isBelow = own.map { FileIdentity.above(part.path).contains($0) } ?? false
       guard isAbove || isBelow else { continue }
       throw DVAEError(
-        .usage, file: path, "and the part \(part.path) lie in one another: choose another")
+        .usage, file: path,
+        isAbove
+          ? "lies in the part \(part.path): choose another"
+          : "contains the part \(part.path), which would be removed: choose another")
     }
   }
 }

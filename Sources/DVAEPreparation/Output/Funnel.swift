@@ -186,7 +186,7 @@ extension Funnel {
 }
 
 extension Funnel.Reason {
-  // The filter `damaged` is always on, so it is no choice of the user's.
+  // The filter `damaged` is always on, so the user does not choose it.
   fileprivate var isFailure: Bool { rule == nil || reason == "damaged" }
 
   /// The first example, or all sources that cannot be read.
