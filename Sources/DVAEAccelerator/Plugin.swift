@@ -40,6 +40,11 @@ package final class Plugin: @unchecked Sendable {
     guard FileSystem.kind(path) == .file else {
       throw DVAEError(.missing, file: path, "expected a PJRT plugin, found no file")
     }
+    // Before anything of the plugin runs: starting it can take minutes.
+    guard PluginEnvironment.isPossible(path) else {
+      throw DVAEError(.missing, file: name, "this machine has no TPU")
+    }
+    try PluginFile.check(path)
     PluginEnvironment.prepare(for: path)
     // A bare name would be searched in the system's folders.
     let place = path.utf8.contains(UInt8(ascii: "/")) ? path : "./" + path
@@ -61,14 +66,18 @@ package final class Plugin: @unchecked Sendable {
     let (major, minor) = (Int(api.pointee.version.major), Int(api.pointee.version.minor))
     (self.path, self.name, self.api) = (path, name, api)
     version = "\(major).\(minor)"
-    guard
-      major == 0, minor >= DVAE_PJRT_OLDEST_MINOR,
-      api.pointee.head.size >= MemoryLayout<dvae_pjrt_api>.size
-    else {
+    guard major == 0, minor >= DVAE_PJRT_OLDEST_MINOR else {
       throw DVAEError(
         .badData, file: path,
         "expected version 0.\(DVAE_PJRT_OLDEST_MINOR) or later of the PJRT interface, found "
           + "\(version); install \(major > 0 ? "an older" : "a newer") plugin")
+    }
+    let (size, needed) = (api.pointee.head.size, MemoryLayout<dvae_pjrt_api>.size)
+    guard size >= needed else {
+      throw DVAEError(
+        .badData, file: path,
+        "expected a table of PJRT functions of at least \(needed) bytes, found \(size) bytes in "
+          + "version \(version); install a newer plugin")
     }
     var nothing = dvae_pjrt_nothing()
     do throws(PluginFailure) {
@@ -116,9 +125,16 @@ package final class Plugin: @unchecked Sendable {
   // MARK: Calls
 
   /// Calls a function of the table after setting the size of the arguments.
+  ///
+  /// - Throws: the function's error; unimplemented if the table lacks the function
   func call<Arguments>(
     _ function: Int, _ arguments: inout Arguments
   ) throws(PluginFailure) {
+    guard dvae_pjrt_has(api, Int32(function)) else {
+      throw PluginFailure(
+        code: DVAE_PJRT_UNIMPLEMENTED,
+        text: "the plugin lacks \(String(cString: dvae_pjrt_name(Int32(function))))")
+    }
     guard let error = raw(function, &arguments) else { return }
     var message = dvae_pjrt_text()
     message.object = error
@@ -134,6 +150,7 @@ package final class Plugin: @unchecked Sendable {
     throw failure
   }
 
+  /// Calls a function; without effect if the table lacks it.
   private func raw<Arguments>(
     _ function: Int, _ arguments: inout Arguments
   ) -> UnsafeMutableRawPointer? {

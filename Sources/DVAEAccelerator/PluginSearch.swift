@@ -80,7 +80,7 @@ package struct PluginSearch: Sendable {
     guard let known = Self.known.first(where: { $0.name == device }) else {
       throw DVAEError(
         .usage,
-        "\(device): unknown device; known are cpu, \(names.joined(separator: ", ")) and the path of "
+        "\(device.isEmpty ? "''" : device): unknown device; known are cpu, \(names.joined(separator: ", ")) and the path of "
           + "a PJRT plugin")
     }
     throw DVAEError(

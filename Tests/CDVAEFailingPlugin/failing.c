@@ -108,6 +108,8 @@ void dvae_fail(int function, int code, const char *message) {
   failing = function;
 }
 
+void dvae_lack(int function) { table.functions[function] = NULL; }
+
 void dvae_limit_devices(int count) { device_limit = count; }
 
 void dvae_report_memory(int64_t in_use, int64_t limit) {

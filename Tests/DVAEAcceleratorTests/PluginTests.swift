@@ -59,17 +59,57 @@ struct PluginTests {
   #if os(Linux)
   @Test("A library without the entry point is refused")
   func otherLibrary() throws {
-    // The file reports no size, so it is read to its end.
-    let file = try #require(FileHandle(forReadingAtPath: "/proc/self/maps"))
-    let maps = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
-    let library = try #require(
-      maps.split(separator: "\n").compactMap { $0.split(separator: " ").last }
-        .first { $0.hasPrefix("/") && $0.contains("libswift") })
-    let wrong = try #require(error { _ = try Plugin.load(String(library)) })
+    let library = try #require(Self.loadedLibrary())
+    let wrong = try #require(error { _ = try Plugin.load(library) })
     #expect(wrong.kind == .badData)
     #expect(wrong.description.contains("GetPjrtApi"))
   }
+
+  /// Returns the path of a library that this process has loaded.
+  private static func loadedLibrary() -> String? {
+    let maps = InputFile.systemText("/proc/self/maps") ?? ""
+    return maps.split(separator: "\n").compactMap { $0.split(separator: " ").last }
+      .first { $0.hasPrefix("/") && $0.contains("libswift") }.map { String($0) }
+  }
   #endif
+
+  #if os(Linux)
+  @Test("A truncated library is refused before it is loaded, with both sizes") func truncated()
+    throws
+  {
+    let folder = TestFolder()
+    let path = try #require(Self.loadedLibrary())
+    let whole = try #require(FileManager.default.contents(atPath: path))
+    // The loader kills the process if it is given one of these files.
+    for count in [64, 1000, whole.count / 2, whole.count - 1] {
+      let part = folder.path + "/part\(count).so"
+      try whole.prefix(count).write(to: URL(filePath: part))
+      let refused = try #require(error { _ = try Plugin.load(part) })
+      #expect(refused.kind == .badData)
+      #expect(refused.description.hasPrefix("\(part): the file is truncated: expected "))
+      #expect(refused.description.contains("found \(count); install the plugin again"))
+    }
+    // Positions beyond all sizes are no reason to stop.
+    for (field, byte) in [(32, 0xff), (40, 0xff), (54, 0x01)] as [(Int, UInt8)] {
+      var odd = whole
+      for at in field..<field + (field == 54 ? 2 : 8) { odd[at] = byte }
+      let file = folder.path + "/odd\(field).so"
+      try odd.write(to: URL(filePath: file))
+      #expect(error { _ = try Plugin.load(file) }?.kind == .badData)
+    }
+  }
+  #endif
+
+  @Test(
+    "A TPU's plugin is not even loaded where there is no TPU",
+    .enabled(if: ["/dev/accel0", "/dev/vfio/0"].allSatisfy { FileSystem.kind($0) == .missing }))
+  func withoutTPU() throws {
+    let folder = TestFolder()
+    let plugin = try folder.write("no library", to: "libtpu.so")
+    let refused = try #require(error { _ = try Plugin.load(plugin) })
+    #expect(refused.kind == .missing)
+    #expect(refused.description == plugin + ": this machine has no TPU")
+  }
 
   @Test("Compile options are the bytes that XLA reads")
   func options() {

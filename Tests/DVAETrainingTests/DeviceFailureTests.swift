@@ -76,7 +76,11 @@ final class DeviceFailureTests {
       old.description == loaded.path + ": expected version 0.57 or later of the PJRT interface, "
         + "found 0.56; install a newer plugin")
     #expect(try refusal(1, 80, size: size)?.description.hasSuffix("an older plugin") == true)
-    #expect(try refusal(0, 80, size: size - 8)?.kind == .badData)
+    let short = try #require(try refusal(0, 80, size: size - 8))
+    #expect(short.kind == .badData)
+    #expect(
+      short.description == loaded.path + ": expected a table of PJRT functions of at least \(size) "
+        + "bytes, found \(size - 8) bytes in version 0.80; install a newer plugin")
     #expect(try refusal(0, 57, size: size) == nil)
   }
 
@@ -86,6 +90,36 @@ final class DeviceFailureTests {
     ) { _ = try Plugin(plugin) { $0 } }
     #expect(error.kind == .missing)
     #expect(error.description == plugin.path + ": the plugin cannot start: no libcuda.so")
+  }
+
+  @Test("A function that a plugin's table lacks is an error that names it") func lacking() throws {
+    func refusal(without function: Int, _ body: () throws -> Void) throws -> DVAEError {
+      let complete = try Plugin.load("cpu-xla")
+      dvae_lack(Int32(function))
+      defer { _ = try? Plugin(complete) { dvae_failing_table($0) } }
+      return try #require(throws: DVAEError.self) { try body() }
+    }
+    let start = try refusal(without: DVAE_PJRT_PLUGIN_INITIALIZE) { _ = try Plugin(plugin) { $0 } }
+    #expect(start.kind == .missing)
+    #expect(start.description.hasSuffix("cannot start: the plugin lacks PJRT_Plugin_Initialize"))
+    let open = try refusal(without: DVAE_PJRT_CLIENT_CREATE) { _ = try Accelerator(plugin) }
+    #expect(open.description == "cpu-xla: no usable device: the plugin lacks PJRT_Client_Create")
+    let accelerator = try Accelerator(plugin, devices: 1)
+    let compiling = try refusal(without: DVAE_PJRT_CLIENT_COMPILE) {
+      _ = try accelerator.compile(double, cache: nil)
+    }
+    #expect(compiling.kind == .internal)
+    #expect(compiling.description.contains("lacks PJRT_Client_Compile"))
+    // An error that cannot be read or freed is still an error.
+    for function in [DVAE_PJRT_ERROR_MESSAGE, DVAE_PJRT_ERROR_CODE, DVAE_PJRT_ERROR_DESTROY] {
+      let error = try refusal(without: function) {
+        _ = try accelerator.compile(Array("no program".utf8), cache: nil)
+      }
+      #expect(error.kind == .internal)
+    }
+    // Nothing is freed without the function for it.
+    dvae_lack(Int32(DVAE_PJRT_BUFFER_DESTROY))
+    _ = try accelerator.upload([1, 2, 3] as [Float], [3], .float32)
   }
 
   @Test("No device, and fewer than wanted, are errors, and the client is closed")

@@ -356,5 +356,11 @@ enum { DVAE_PJRT_OLDEST_MINOR = 57 };
 /// Calls the entry point of a plugin.
 const dvae_pjrt_api *dvae_pjrt_table(void *symbol);
 
-/// Calls a function of the table; returns an error or NULL.
+/// Returns whether the table has a function.
+bool dvae_pjrt_has(const dvae_pjrt_api *api, int function);
+
+/// Returns the name of a function in PJRT's header, such as "PJRT_Client_Create".
+const char *dvae_pjrt_name(int function);
+
+/// Calls a function of the table; returns an error or NULL, also if the table lacks the function.
 void *dvae_pjrt_call(const dvae_pjrt_api *api, int function, void *arguments);

@@ -10,6 +10,9 @@ const dvae_pjrt_api *_Nonnull dvae_failing_table(const dvae_pjrt_api *_Nonnull t
 /// valid; -1 lets none fail.
 void dvae_fail(int function, int code, const char *_Nonnull message);
 
+/// Removes a function from the table until `dvae_failing_table` is called again.
+void dvae_lack(int function);
+
 /// Hides all devices but the first; -1 hides none.
 void dvae_limit_devices(int count);
 
