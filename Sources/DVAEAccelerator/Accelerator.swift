@@ -233,6 +233,12 @@ package final class Accelerator: @unchecked Sendable {
     }
   }
 
+  /// The first device, for checks of memory: its name, the memory in bytes that programs may use, if the
+  /// plugin reports it, and whether it is this machine's CPU.
+  package var room: (name: String, memory: Int?, isCPU: Bool) {
+    (name, deviceDescriptions().first?.memoryLimit, plugin.isCPU)
+  }
+
   /// Returns the memory of the first device, for errors.
   func memorySummary() -> String {
     guard let device = deviceDescriptions().first, let limit = device.memoryLimit else { return "" }

@@ -276,7 +276,7 @@ public struct DiscreteVAE: Sendable {
   }
 
   /// Returns the first image if the batch fits into the encoder; nil without images.
-  private func first(ofBatch images: [PixelImage]) throws -> PixelImage? {
+  func first(ofBatch images: [PixelImage]) throws -> PixelImage? {
     guard let first = images.first else { return nil }
     guard has(.encoder) else { throw missing(.encoder) }
     if let other = images.first(where: { $0.width != first.width || $0.height != first.height }) {
@@ -289,16 +289,11 @@ public struct DiscreteVAE: Sendable {
     return first
   }
 
-  // At full resolution about four feature maps of n_hid channels exist at a time.
+  // At full resolution about four feature maps of n_hid channels exist at a time. A device checks its own
+  // memory.
   func checkMemory(_ count: Int, _ height: Int, _ width: Int) throws {
     guard device == nil else { return }
-    let needed = Double(count * height * width) * Double(architecture.hidden) * 4 * 4
-    let available = Double(ProcessInfo.processInfo.physicalMemory)
-    guard needed > available else { return }
-    throw DVAEError(
-      .badData,
-      "\(width)×\(height) pixels need about \(sizeText(Int(needed))) of memory, this machine has "
-        + "\(sizeText(Int(available))): use a lower resolution or smaller batches")
+    try MemoryCheck.batch(architecture, images: count, height: height, width: width)
   }
 
   func missing(_ half: NetworkPlan.Half) -> DVAEError {

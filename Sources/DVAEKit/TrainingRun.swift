@@ -85,6 +85,7 @@ public struct TrainingRun: Sendable {
       state = saved
       state.configuration = configuration
     } else {
+      try configuration.checkMemory(onCPU: true)
       let files = try configuration.initialFiles()
       try configuration.setOrigin(files)
       state = try TrainingState(configuration, startingFrom: files?.model)

@@ -162,6 +162,19 @@ extension TrainingConfiguration {
 }
 
 extension TrainingConfiguration {
+  /// Refuses a run that certainly does not fit into this machine's memory, before anything is allocated.
+  ///
+  /// - Parameter onCPU: whether the CPU computes the updates
+  /// - Throws: `badData`
+  package func checkMemory(onCPU: Bool) throws(DVAEError) {
+    // Parameters, two moments, averages, and on the CPU gradients.
+    try MemoryCheck.parameters(architecture, copies: onCPU ? 5 : 4)
+    try MemoryCheck.images(batchSize, side: resolution)
+    guard onCPU else { return }
+    try MemoryCheck.batch(
+      architecture, images: microBatch, height: resolution, width: resolution)
+  }
+
   /// Checks that processes or devices can share the batches; each computes whole micro-batches.
   ///
   /// - Throws: `DVAEError.configuration`
@@ -169,8 +182,9 @@ extension TrainingConfiguration {
     guard batchSize / microBatch % processes == 0 else {
       throw .configuration(
         field: CodingKeys.microBatch.rawValue,
-        problem: "is \(microBatch): batches of \(batchSize) make \(batchSize / microBatch) "
-          + "micro-batches, which \(processes) processes or devices cannot share evenly")
+        problem: "is \(microBatch): batches of \(batchSize) make "
+          + "\(batchSize / microBatch == 1 ? "1 micro-batch" : "\(batchSize / microBatch) micro-batches"), "
+          + "which \(processes) processes or devices cannot share evenly")
     }
   }
 

@@ -131,6 +131,7 @@ struct BenchmarkCommand: ParsableCommand {
       let report = try compiledAhead(for: compileFor)
       return console.print(text: json.json ? try reportText(report) : report.text)
     }
+    try checkMemory()
     if isOnDevice {
       let report = try deviceReport()
       return console.print(text: json.json ? try reportText(report) : report.text)
@@ -144,9 +145,10 @@ struct BenchmarkCommand: ParsableCommand {
       return
     }
     if algorithms {
+      let architecture = try architecture(of: nil)
+      try checkMemory(architecture)
       let report = AlgorithmReport(
-        try Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary),
-        engine.base, resolution: resolution, batchSize: images, runs: runs)
+        architecture, engine.base, resolution: resolution, batchSize: images, runs: runs)
       console.print(text: json.json ? try reportText(report) : report.text)
       return
     }
@@ -163,10 +165,24 @@ struct BenchmarkCommand: ParsableCommand {
     console.print(text: json.json ? try reportText(report) : report.text)
   }
 
+  /// Refuses images and random weights that do not fit into the host's memory.
+  private func checkMemory() throws {
+    if weights == nil {
+      try MemoryCheck.parameters(architecture(of: nil), copies: what == .train ? 5 : 1)
+    }
+    try MemoryCheck.images(images, side: resolution)
+  }
+
+  /// Refuses batches that the CPU cannot compute; a device checks its own memory.
+  private func checkMemory(_ architecture: Architecture) throws {
+    try MemoryCheck.batch(architecture, images: images, height: resolution, width: resolution)
+  }
+
   /// Returns one run of the measured work, with all one-time work already done.
   private func work(on engine: TimedEngine<CPUEngine>) throws -> () throws -> Void {
     let loaded = try weights.map { try WeightsFiles(WeightsLocation($0)).model }
     let architecture = try architecture(of: loaded)
+    try checkMemory(architecture)
     let x = input()
     let side = resolution / Architecture.pixelsPerToken
     switch what {
@@ -192,6 +208,7 @@ struct BenchmarkCommand: ParsableCommand {
   private func compare(_ engine: TimedEngine<CPUEngine>, _ console: Console) throws {
     let files = try weights.map { try WeightsFiles(WeightsLocation($0)) }
     let architecture = try architecture(of: files?.model)
+    try checkMemory(architecture)
     let parameters = files?.model.encoder ?? random(architecture)
     let float = ImageEncoder(architecture, parameters: parameters, engine: engine.base)
     let calibration = try files?.calibration() ?? CalibrationPhotos.calibration(float)

@@ -16,6 +16,9 @@ extension BenchmarkCommand {
     let (architecture, parameters) = try model(
       weights.map { try WeightsFiles(WeightsLocation($0)).model })
     let precision = precision.program ?? .float32
+    try MemoryCheck.batch(
+      architecture, images: images, height: resolution, width: resolution, bytes: precision.bytes,
+      on: accelerator.room)
     let step =
       switch what {
       case .encode, .decode: try forward(architecture, parameters, accelerator, precision)

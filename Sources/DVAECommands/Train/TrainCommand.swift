@@ -167,6 +167,7 @@ struct TrainCommand: AsyncParsableCommand {
             : "there is none in \(output) to resume"))
     }
     try refuseInput(start.configuration, output)
+    try start.configuration.checkMemory(onCPU: device.isCPU)
   }
 
   private func trainingImages(

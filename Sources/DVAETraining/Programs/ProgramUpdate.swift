@@ -53,6 +53,10 @@ package final class ProgramUpdate: Updater {
     scalesLoss = precision == .float16
     name = accelerator.name + (precision == .float32 ? "" : " \(precision.rawValue)")
     try configuration.checkShares(among: devices * processes.count)
+    try MemoryCheck.batch(
+      configuration.architecture, images: configuration.microBatch,
+      height: configuration.resolution, width: configuration.resolution, bytes: precision.bytes,
+      on: accelerator.room)
     evaluator = ProgramEvaluator(configuration.architecture, on: accelerator, precision)
     func compile(_ recording: Recording) throws -> RecordedProgram {
       try RecordedProgram(recording, on: accelerator, precision)
