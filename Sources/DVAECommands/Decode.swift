@@ -30,7 +30,7 @@ struct DecodeCommand: AsyncParsableCommand {
   var output: String
 
   @OptionGroup var grid: GridOption
-  @OptionGroup var model: ModelOptions
+  @OptionGroup var model: BatchedModelOptions
   @OptionGroup var overwrite: OverwriteOption
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
@@ -44,30 +44,23 @@ struct DecodeCommand: AsyncParsableCommand {
     try checkPictures(files)
     let folder = try NewFolder(output)
     defer { folder.removeIfEmpty() }
-    let vae = try model.load(only: .decoder, singlePass: facts.count == 1)
+    let vae = try model.load(
+      only: .decoder, singlePass: facts.count.map { $0 <= model.images } == true)
     for (path, provenance) in facts.models {
       try warnOfOtherWeights(path, provenance, vae, console)
     }
-    var items = NumberedTokens(files, grid: grid.grid)
     let progress = Progress(
       "decoding", of: facts.count, quiet: quiet.quiet, console: console)
-    var names = UniqueKeys()
     var report = Report()
     var failures = FailureNotes(console)
+    let decoded = decoded(files, vae)
     // While the network works on the next pictures, the last ones are compressed and written.
     let pictures = OrderedMap(
-      window: 4,
+      window: max(4, 2 * model.images),
       inputs: {
-        items.next().map { file, item in
-          Result {
-            let item = try item.get()
-            let picture = Picture(
-              key: item.key, path: path(of: item.key, &names), folder: output,
-              image: try vae.decode(item, of: file))
-            try folder.make()
-            return picture
-          }
-        }
+        let picture = decoded()
+        if case .success? = picture { try folder.make() }
+        return picture
       },
       work: { picture in picture.flatMap { picture in Result { try picture.write() } } })
     for try await picture in pictures {
@@ -90,6 +83,55 @@ struct DecodeCommand: AsyncParsableCommand {
     if report.total == 0 { throw DVAEError(.badData, file: tokens, "no tokens in there") }
     if json.json { console.print(try reportText(report)) }
     if report.failed > 0 { throw FinishedWithFailures(failed: report.failed, total: report.total) }
+  }
+
+  /// Returns a function that decodes the next picture, a batch at a time; nil at the end.
+  private func decoded(
+    _ files: [String], _ vae: DiscreteVAE
+  ) -> () -> Result<Picture, any Error>? {
+    var items = NumberedTokens(files, grid: grid.grid)
+    var names = UniqueKeys()
+    var collector = BatchCollector<Place, TokenGrid>(limit: model.images) { [$0.height, $0.width] }
+    var done: [Result<Picture, any Error>] = []
+    return { [self] in
+      if done.isEmpty {
+        do {
+          var batch: Batch<Place, TokenGrid>?
+          while batch == nil, let (file, item) = items.next() {
+            batch = try collector.add(place(item, of: file, vae, &names))
+          }
+          let results = try (batch ?? collector.rest())?.results(
+            describe: { $1.describe($0) }, vae.decode)
+          done = (results ?? []).reversed().map { place, picture in
+            picture.map { Picture(place: place, image: $0) }.mapError { $0 as any Error }
+          }
+        } catch {
+          done = [.failure(error)]
+        }
+      }
+      return done.popLast()
+    }
+  }
+
+  /// Returns an item with the place of its picture, or the error that keeps it from being decoded.
+  private func place(
+    _ item: Result<TokenReader.Item, any Error>, of file: String, _ vae: DiscreteVAE,
+    _ names: inout UniqueKeys
+  ) throws -> Batch<Place, TokenGrid>.Element {
+    let found: TokenReader.Item
+    do {
+      found = try item.get()
+    } catch let error as DVAEError {
+      return (Place(file: file, key: "", path: "", folder: output), .failure(error))
+    }
+    let place = Place(file: file, key: found.key, path: path(of: found.key, &names), folder: output)
+    do throws(DVAEError) {
+      // A wrong token is the fault of its own grid, not of the batch.
+      try vae.check(found.grid)
+      return (place, .success(found.grid))
+    } catch {
+      return (place, .failure(place.describe(error)))
+    }
   }
 
   /// Opens each file before the first image is decoded, and tells which arrays were taken as grids.
@@ -132,17 +174,28 @@ struct DecodeCommand: AsyncParsableCommand {
     private enum CodingKeys: String, CodingKey { case images, failed }
   }
 
-  /// A decoded picture on its way to its file.
-  private struct Picture: Sendable {
+  /// The place of an image in the job, and that of its picture.
+  private struct Place: Sendable {
+    var file: String
     var key: String
     var path: String
     /// The folder of all pictures.
     var folder: String
+
+    /// Adds the file and the key to an error of the model.
+    func describe(_ error: DVAEError) -> DVAEError { error.ofItem(key, of: file) }
+  }
+
+  /// A decoded picture on its way to its file.
+  private struct Picture: Sendable {
+    var place: Place
     var image: PixelImage
 
     func write() throws -> Report.Image {
-      try FileSystem.withFolder(of: path, below: folder) { try image.write(to: path) }
-      return Report.Image(key: key, output: path)
+      try FileSystem.withFolder(of: place.path, below: place.folder) {
+        try image.write(to: place.path)
+      }
+      return Report.Image(key: place.key, output: place.path)
     }
   }
 
@@ -172,9 +225,16 @@ extension DiscreteVAE {
   func decode(_ item: TokenReader.Item, of tokens: String) throws -> PixelImage {
     do {
       return try decode(item.grid)
-    } catch let error as DVAEError where error.kind == .badData {
-      throw DVAEError(.badData, code: error.code, file: tokens, "\(item.key): \(error)")
+    } catch let error as DVAEError {
+      throw error.ofItem(item.key, of: tokens)
     }
+  }
+}
+
+extension DVAEError {
+  /// Returns an error of bad data with the file and the key of the item; others stay as they are.
+  fileprivate func ofItem(_ key: String, of file: String) -> DVAEError {
+    kind == .badData ? DVAEError(.badData, code: code, file: file, "\(key): \(self)") : self
   }
 }
 

@@ -28,7 +28,7 @@ struct ReconstructCommand: AsyncParsableCommand {
     help: "Put the input, the reconstruction and four times their difference side by side.")
   var compare = false
 
-  @OptionGroup var model: ModelOptions
+  @OptionGroup var model: BatchedModelOptions
   @OptionGroup var image: ImageOptions
   @OptionGroup var overwrite: OverwriteOption
   @OptionGroup var json: JSONOption
@@ -49,31 +49,31 @@ struct ReconstructCommand: AsyncParsableCommand {
     let total = inputs.fingerprint.count
     let folder = try NewFolder(output)
     defer { folder.removeIfEmpty() }
-    let vae = try model.load(singlePass: total == 1)
+    let vae = try model.load(singlePass: total <= model.images)
     let progress = Progress("reconstructing", of: total, quiet: quiet.quiet, console: console)
     var report = ReconstructionReport()
     var failures = FailureNotes(console)
     var status = ExitStatus.badData
     let (preprocessing, limits) = (image.preprocessing, image.limits)
-    let originals = inputs.loading { (item) throws(DVAEError) in
-      try preprocessing.apply(item.decode(limits: limits), name: item.name)
+    let folderPath = Path(output)
+    let originals = inputs.loading(ahead: max(8, 2 * model.images)) {
+      (item, key) throws(DVAEError) in
+      try inputs.refuse(output: Self.picture(of: key, in: folderPath))
+      return try preprocessing.apply(item.decode(limits: limits), name: item.name)
     }
-    for try await (key, original) in originals {
-      let path = picture(of: key)
-      do {
-        try inputs.refuse(output: path)
-        let result = try reconstruct(original.get(), key, vae, path, in: folder)
-        report.images.append(result)
-        if !json.json { console.print(result.line) }
-      } catch let error as DVAEError where error.isOfItem {
-        failures.add(error)
-        report.failed += 1
-      } catch let error as DVAEError where error.kind == .usage {
-        failures.add(error)
-        report.failed += 1
-        status = ExitStatus.usage
+    for try await batch in originals.batches(of: model.images, size: { [$0.width, $0.height] }) {
+      for try await result in try reconstructed(batch, vae, in: folder) {
+        do {
+          let image = try result.get()
+          report.images.append(image)
+          if !json.json { console.print(image.line) }
+        } catch let error as DVAEError where error.isOfItem || error.kind == .usage {
+          failures.add(error)
+          report.failed += 1
+          if !error.isOfItem { status = ExitStatus.usage }
+        }
+        progress.update(report.images.count + report.failed)
       }
-      progress.update(report.images.count + report.failed)
     }
     progress.finish()
     failures.finish()
@@ -88,20 +88,48 @@ struct ReconstructCommand: AsyncParsableCommand {
     }
   }
 
-  private func picture(of key: String) -> String { (Path(output) / (key + ".png")).text }
+  private func picture(of key: String) -> String { Self.picture(of: key, in: Path(output)) }
 
-  private func reconstruct(
-    _ original: PixelImage, _ key: String, _ vae: DiscreteVAE, _ path: String,
-    in folder: NewFolder
-  ) throws -> ReconstructionReport.Image {
-    guard let grid = try vae.tokens(of: [original]).first else {
-      throw DVAEError(.internal, file: key, "no tokens were made")
+  private static func picture(of key: String, in folder: Path) -> String {
+    (folder / (key + ".png")).text
+  }
+
+  /// Computes a batch, then measures and writes its images, which uses all cores.
+  private func reconstructed(
+    _ batch: Batch<String, PixelImage>, _ vae: DiscreteVAE, in folder: NewFolder
+  ) throws -> OrderedMap<Reconstruction, Result<ReconstructionReport.Image, any Error>> {
+    let results = try batch.results(describe: { $0.about($1) }) { originals in
+      Array(zip(originals, try vae.decode(vae.tokens(of: originals))))
     }
-    let picture = try vae.decode(grid)
-    let parts = [original, picture, picture.difference(from: original)]
-    try folder.make()
-    try FileSystem.withFolder(of: path, below: output) {
-      try (compare ? PixelImage.tiled(parts, columns: 3) ?? picture : picture).write(to: path)
+    if results.contains(where: { (try? $0.result.get()) != nil }) { try folder.make() }
+    let reconstructions = results.map { key, result in
+      Reconstruction(
+        key: key, path: picture(of: key), folder: output, isCompared: compare, pictures: result)
+    }
+    return OrderedMap(reconstructions, window: results.count) { reconstruction in
+      Result { try reconstruction.write() }
+    }
+  }
+}
+
+/// An image with its reconstruction, on the way to a file.
+private struct Reconstruction: Sendable {
+  let key: String
+  let path: String
+  /// The folder of all pictures.
+  let folder: String
+  /// Whether the file shows the original and the difference too.
+  let isCompared: Bool
+  let pictures: Result<(PixelImage, PixelImage), DVAEError>
+
+  func write() throws -> ReconstructionReport.Image {
+    let (original, picture) = try pictures.get()
+    let shown =
+      isCompared
+      ? PixelImage.tiled([original, picture, picture.difference(from: original)], columns: 3)
+      : nil
+    try FileSystem.withFolder(of: path, below: folder) {
+      try (shown ?? picture).write(to: path)
     }
     let measures = PictureMeasures(of: picture, comparedTo: original, isBrief: true)
     return .init(key: key, output: path, psnr: measures.psnr, ssim: measures.ssim)

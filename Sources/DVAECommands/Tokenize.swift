@@ -87,7 +87,7 @@ struct TokenizeCommand: AsyncParsableCommand {
   }
 
   /// The number of images in a batch.
-  private var images: Int { batchSize ?? (model.device.device == "cpu" ? 1 : 32) }
+  private var images: Int { batchSize ?? model.usualBatch }
 
   func run() async throws {
     let console = Console.current

@@ -4,10 +4,12 @@ package import DVAEImages
 package import DVAEModel
 package import DVAEProgram
 package import DVAETensors
-import Synchronization
 
 /// A model on a device: the parameters stay there, and each batch size has its own program, of which
 /// the most recently used ones are kept.
+///
+/// Compiling takes longer than computing, so there are few batch sizes: up to 32 images, the powers of
+/// two. Smaller batches are padded.
 package final class DeviceModel: Sendable {
   /// The device's name for records.
   package let name: String
@@ -17,11 +19,11 @@ package final class DeviceModel: Sendable {
   private let accelerator: Accelerator
   private let precision: ProgramPrecision
   private let parameters: [String: DeviceBuffer]
-  private let programs: Mutex<RecentlyUsed<ProgramKey, RecordedProgram>>
+  private let programs: ProgramStore<ProgramKey, RecordedProgram>
 
   /// The operation and input size that a program is compiled for.
-  private struct ProgramKey: Hashable {
-    enum Kind: Hashable {
+  private struct ProgramKey: Hashable, Sendable {
+    enum Kind: Hashable, Sendable {
       case tokens
       case ranks(Int)
       case pictures
@@ -31,7 +33,15 @@ package final class DeviceModel: Sendable {
     var batch: Int
     var height: Int
     var width: Int
+
+    /// Whether the program computes the batches of another, padded.
+    func fits(_ other: ProgramKey) -> Bool {
+      kind == other.kind && height == other.height && width == other.width && batch >= other.batch
+    }
   }
+
+  /// The largest batch that is padded to a power of two.
+  private static let largestPadded = 32
 
   /// Uploads the given parts.
   ///
@@ -48,7 +58,7 @@ package final class DeviceModel: Sendable {
     _ precision: ProgramPrecision, keeping capacity: Int = 8
   ) throws(DVAEError) {
     self.halves = Set(halves.keys)
-    programs = Mutex(RecentlyUsed(capacity: capacity))
+    programs = ProgramStore(capacity: capacity)
     let accelerator = try Accelerator(Plugin.load(device), devices: 1)
     name = accelerator.name
     self.architecture = architecture
@@ -64,28 +74,26 @@ package final class DeviceModel: Sendable {
   }
 
   /// The number of compiled programs in memory.
-  package var programCount: Int { programs.withLock { $0.keys.count } }
+  package var programCount: Int { programs.count }
 
   // MARK: Use
 
   /// Returns the most likely tokens of images of one size, row-major.
   package func tokens(_ images: [PixelImage]) throws -> [Int32] {
     let outputs = try encode(images, .tokens)
-    return try outputs.array(
-      "tokens", of: Int32.self, count: positions(images), capacity: outputs.count)
+    return try outputs.array("tokens", of: Int32.self, images: images.count)
   }
 
   /// Returns several most likely tokens for each position, of images of one size.
   package func rankedTokens(_ images: [PixelImage], count: Int) throws -> RankedTokens {
     let outputs = try encode(images, .ranks(count))
-    let total = positions(images) * count
-    let capacity = outputs.count * count
+    func ranked<T: BitwiseCopyable>(_ name: String, of type: T.Type) throws -> [T] {
+      try outputs.array(name, of: type, images: images.count, depth: count)
+    }
     return RankedTokens(
-      count: count,
-      tokens: try outputs.array("ranked_tokens", of: Int32.self, count: total, capacity: capacity),
-      logProbabilities: try outputs.array(
-        "log_probabilities", of: Float.self, count: total, capacity: capacity),
-      distances: try outputs.array("distances", of: Float.self, count: total, capacity: capacity))
+      count: count, tokens: try ranked("ranked_tokens", of: Int32.self),
+      logProbabilities: try ranked("log_probabilities", of: Float.self),
+      distances: try ranked("distances", of: Float.self))
   }
 
   /// Decodes grids of one size; all tokens must be in the vocabulary.
@@ -105,43 +113,54 @@ package final class DeviceModel: Sendable {
     }
   }
 
-  /// Returns the objective of an image with β = 1, its tokens, and the decoder's statistics of
-  /// them.
+  /// Returns, for each of several images of one size, its objective with β = 1, its tokens, and the
+  /// decoder's statistics of them.
   package func evaluate(
-    _ image: PixelImage
-  ) throws -> (parts: ObjectiveParts<Double>, tokens: [Int32], statistics: Tensor) {
-    let outputs = try encode([image], .measures)
-    let losses = try outputs.array("losses", of: Float.self, count: 3, capacity: 3)
-      .map(Double.init)
-    let shape = Shape(1, image.height, image.width, 2 * architecture.outputChannels)
-    return (
-      ObjectiveParts(reconstruction: losses[0], kl: losses[1], klWeight: losses[2]),
-      try outputs.array(
-        "tokens", of: Int32.self, count: positions([image]), capacity: outputs.count),
-      Tensor(
-        shape,
-        try outputs.array(
-          "statistics", of: Float.self, count: shape.count, capacity: shape.count))
-    )
+    _ images: [PixelImage]
+  ) throws -> [(parts: ObjectiveParts<Double>, tokens: [Int32], statistics: Tensor)] {
+    let outputs = try encode(images, .measures)
+    let shape = Shape(1, images[0].height, images[0].width, 2 * architecture.outputChannels)
+    let (batch, positions) = (outputs.batch, outputs.positions)
+    let reconstruction = try outputs.buffers.array("reconstruction", count: batch)
+    let kl = try outputs.buffers.array("kl", count: batch)
+    let tokens = try outputs.buffers.array("tokens", of: Int32.self, count: batch * positions)
+    let statistics = try outputs.buffers.array("statistics", count: batch * shape.count)
+    let values = Double(shape.positions * architecture.inputChannels)
+    return images.indices.map { image in
+      (
+        ObjectiveParts(
+          reconstruction: Double(reconstruction[image]) / values,
+          kl: Double(kl[image]) / Double(positions), klWeight: Double(positions) / values),
+        Array(tokens[image * positions..<(image + 1) * positions]),
+        Tensor(shape, Array(statistics[image * shape.count..<(image + 1) * shape.count]))
+      )
+    }
   }
 
   // MARK: Programs
 
-  /// The outputs of a program, and the number of images in its batch.
+  /// The outputs of a program, and the extent of its batch, which includes the padding.
   private struct Outputs {
     var buffers: [String: DeviceBuffer]
-    var count: Int
+    var batch: Int
+    /// The positions of one image.
+    var positions: Int
 
-    /// Copies the first elements of an output of `capacity` elements.
+    /// Copies the elements of an output that belong to the first images.
+    ///
+    /// - Parameters:
+    ///   - name: the output's name
+    ///   - type: the type of its elements
+    ///   - images: the number of images
+    ///   - depth: the number of elements for each position
+    /// - Returns: the elements, row-major
+    /// - Throws: if the device fails
     func array<T: BitwiseCopyable>(
-      _ name: String, of type: T.Type, count: Int, capacity: Int
+      _ name: String, of type: T.Type, images: Int, depth: Int = 1
     ) throws(DVAEError) -> [T] {
-      Array(try buffers.array(name, of: type, count: capacity).prefix(count))
+      let all = try buffers.array(name, of: type, count: batch * positions * depth)
+      return Array(all.prefix(images * positions * depth))
     }
-  }
-
-  private func positions(_ images: [PixelImage]) -> Int {
-    images.reduce(0) { $0 + ($1.height / 8) * ($1.width / 8) }
   }
 
   private func encode(_ images: [PixelImage], _ kind: ProgramKey.Kind) throws -> Outputs {
@@ -155,27 +174,32 @@ package final class DeviceModel: Sendable {
     pixels += [UInt8](repeating: 0, count: capacity * height * width * 3 - pixels.count)
     tensors["pixels"] = try accelerator.upload(pixels, [capacity, height, width, 3], .uint8)
     return Outputs(
-      buffers: try program(tensors), count: capacity * (height / 8) * (width / 8))
+      buffers: try program(tensors), batch: capacity, positions: (height / 8) * (width / 8))
   }
 
   /// Returns the smallest program that fits the batch; compiles one if there is none.
   private func program(
     _ kind: ProgramKey.Kind, _ batch: Int, _ height: Int, _ width: Int
   ) throws -> (program: RecordedProgram, batch: Int) {
-    let key = ProgramKey(kind: kind, batch: batch, height: height, width: width)
-    return try programs.withLock { programs in
-      let fitting = programs.keys.filter {
-        $0.kind == kind && $0.height == height && $0.width == width && $0.batch >= batch
-      }
-      if let smallest = fitting.min(by: { $0.batch < $1.batch }),
-        let found = programs.value(of: smallest)
-      {
-        return (found, smallest.batch)
-      }
-      let program = try RecordedProgram(recording(key), on: accelerator, precision)
-      programs.add(program, key)
-      return (program, batch)
+    let key = ProgramKey(kind: kind, batch: Self.padded(batch), height: height, width: width)
+    let scale = kind == .pictures ? Architecture.pixelsPerToken : 1
+    try MemoryCheck.batch(
+      architecture, images: key.batch, height: scale * height, width: scale * width,
+      bytes: precision.bytes, on: accelerator.room)
+    let (program, found) = try programs.program(
+      key, from: { keys in keys.filter { $0.fits(key) }.min { $0.batch < $1.batch } }
+    ) {
+      try RecordedProgram(recording(key), on: accelerator, precision)
     }
+    return (program, found.batch)
+  }
+
+  /// Returns the number of images that the program of a batch computes.
+  private static func padded(_ batch: Int) -> Int {
+    guard batch < largestPadded else { return batch }
+    var power = 1
+    while power < batch { power *= 2 }
+    return power
   }
 
   private func recording(_ key: ProgramKey) throws -> Recording {

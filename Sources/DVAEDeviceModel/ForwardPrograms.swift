@@ -74,8 +74,9 @@ package enum ForwardPrograms {
     return recording
   }
 
-  /// Records both parts and the objective with β = 1: `pixels` as in the encoder, to `losses`
-  /// (reconstruction, KL, the KL's weight), `tokens`, and `statistics` as in the decoder.
+  /// Records both parts and the sums of the objective: `pixels` as in the encoder, to
+  /// `reconstruction` [N], the sum of −ln f over an image's values, `kl` [N], the sum over its positions,
+  /// `tokens`, and `statistics` as in the decoder.
   ///
   /// - Parameters:
   ///   - architecture: the model's architecture
@@ -89,21 +90,22 @@ package enum ForwardPrograms {
   ) throws -> Recording {
     let recording = Recording()
     let engine = RecordingEngine(recording)
-    let objective = Objective(
-      encoder: ImageEncoder(
-        architecture, parameters: parameters(architecture.encoder, recording), engine: engine),
-      decoder: ImageDecoder(
-        architecture, parameters: parameters(architecture.decoder, recording), engine: engine))
+    let encoder = ImageEncoder(
+      architecture, parameters: parameters(architecture.encoder, recording), engine: engine)
+    let decoder = ImageDecoder(
+      architecture, parameters: parameters(architecture.decoder, recording), engine: engine)
     let pixels = recording.value(
       "pixels", Shape(batch, height, width, architecture.inputChannels), .uint8)
-    let found = try objective.evaluate(
-      recording.mappedPixels(
-        pixels, scale: PixelMapping.scale, offset: Float(PixelMapping.epsilon)),
-      beta: RecordedScalar(1))
-    recording.output(
-      "losses", [found.parts.reconstruction, found.parts.kl, found.parts.klWeight])
-    recording.output("tokens", found.tokens)
-    recording.output("statistics", found.statistics)
+    let x = recording.mappedPixels(
+      pixels, scale: PixelMapping.scale, offset: Float(PixelMapping.epsilon))
+    let logits = try encoder.logits(x)
+    let tokens = engine.argmaxChannels(logits)
+    let statistics = decoder.statistics(
+      ofValid: tokens, batch: batch, height: logits.shape.height, width: logits.shape.width)
+    recording.output("reconstruction", recording.logitLaplaceLoss(ofEach: statistics, target: x))
+    recording.output("kl", recording.klToUniform(ofEach: logits))
+    recording.output("tokens", tokens)
+    recording.output("statistics", statistics)
     return recording
   }
 

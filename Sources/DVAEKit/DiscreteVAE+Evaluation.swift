@@ -20,22 +20,44 @@ extension DiscreteVAE {
     _ photo: PixelImage, by protocol: EvaluationProtocol, key: String, name: String? = nil
   ) throws -> (figures: ImageEvaluation, tokens: TokenGrid, pictures: EvaluatedPictures) {
     let original = try `protocol`.apply(photo, name: name ?? key)
-    try checkMemory(1, original.height, original.width)
-    let found = try measures(of: original)
+    guard let found = try measured([original], by: `protocol`).first else {
+      throw DVAEError(.internal, file: name ?? key, "nothing was measured")
+    }
+    return (found.figures(key), found.tokens, found.pictures)
+  }
+
+  /// Encodes and decodes the originals of a protocol, all of one size, and returns the terms of their
+  /// objective; a device computes them as one batch, the CPU one after the other.
+  ///
+  /// - Throws: if sizes differ, memory is too small, or the model lacks its encoder or decoder.
+  package func measured(
+    _ originals: [PixelImage], by protocol: EvaluationProtocol
+  ) throws -> [MeasuredImage] {
+    for half in NetworkPlan.Half.allCases where !has(half) { throw missing(half) }
+    let found: [(parts: ObjectiveParts<Double>, tokens: [Int32], medians: Tensor)]
+    if let device {
+      guard try first(ofBatch: originals) != nil else { return [] }
+      found = try device.evaluate(originals).map {
+        ($0.parts, $0.tokens, ReferenceEngine().medians(of: $0.statistics))
+      }
+    } else {
+      found = try originals.map { try measures(of: $0) }
+    }
     let rounded = `protocol`.isRounded
-    let reconstruction = PixelImage(
-      width: original.width, height: original.height,
-      pixels: found.medians.array.map {
-        rounded ? UInt8((PixelMapping.unmapped($0) * 255).rounded()) : PixelMapping.byte($0)
-      })
-    let grid = TokenGrid(
-      height: original.height / Architecture.pixelsPerToken,
-      width: original.width / Architecture.pixelsPerToken,
-      tokens: found.tokens.map { UInt16(truncatingIfNeeded: $0) })
-    let figures = ImageEvaluation(
-      key: key, of: reconstruction, comparedTo: original, tokens: grid.tokens.count,
-      bitsPerToken: architecture.bitsPerToken, found.parts)
-    return (figures, grid, EvaluatedPictures(original: original, reconstruction: reconstruction))
+    return zip(originals, found).map { original, found in
+      let reconstruction = PixelImage(
+        width: original.width, height: original.height,
+        pixels: found.medians.array.map {
+          rounded ? UInt8((PixelMapping.unmapped($0) * 255).rounded()) : PixelMapping.byte($0)
+        })
+      return MeasuredImage(
+        pictures: EvaluatedPictures(original: original, reconstruction: reconstruction),
+        tokens: TokenGrid(
+          height: original.height / Architecture.pixelsPerToken,
+          width: original.width / Architecture.pixelsPerToken,
+          tokens: found.tokens.map { UInt16(truncatingIfNeeded: $0) }),
+        bitsPerToken: architecture.bitsPerToken, parts: found.parts)
+    }
   }
 
   /// Returns the objective of an image with β = 1, its tokens, and the medians of their
@@ -43,11 +65,7 @@ extension DiscreteVAE {
   private func measures(
     of image: PixelImage
   ) throws -> (parts: ObjectiveParts<Double>, tokens: [Int32], medians: Tensor) {
-    for half in NetworkPlan.Half.allCases where !has(half) { throw missing(half) }
-    if let device {
-      let found = try device.evaluate(image)
-      return (found.parts, found.tokens, ReferenceEngine().medians(of: found.statistics))
-    }
+    try checkMemory(1, image.height, image.width)
     guard let encoder else { throw missing(.encoder) }
     guard let decoder else { throw missing(.decoder) }
     let found = try Objective(encoder: encoder, decoder: decoder)
@@ -81,5 +99,23 @@ public struct EvaluatedPictures: Equatable, Sendable {
   public init(original: PixelImage, reconstruction: PixelImage) {
     self.original = original
     self.reconstruction = reconstruction
+  }
+}
+
+/// An original, its reconstruction, and the terms of its objective.
+package struct MeasuredImage: Sendable {
+  /// The two images.
+  package let pictures: EvaluatedPictures
+  /// The most likely tokens.
+  package let tokens: TokenGrid
+  fileprivate let bitsPerToken: Int
+  fileprivate let parts: ObjectiveParts<Double>
+
+  /// Compares the two images, and the original with JPEG and WebP, which takes longer than a device
+  /// computes.
+  package func figures(_ key: String) -> ImageEvaluation {
+    ImageEvaluation(
+      key: key, of: pictures.reconstruction, comparedTo: pictures.original,
+      tokens: tokens.tokens.count, bitsPerToken: bitsPerToken, parts)
   }
 }

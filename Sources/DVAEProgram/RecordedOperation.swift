@@ -25,10 +25,10 @@ enum RecordedOperation: Hashable, Sendable {
   /// Uniform numbers in (0, 1): see `Recording.uniform`.
   case uniform(state: Int)
   case gumbelSoftmax(Int, uniform: Int, temperature: ScalarOperand)
-  case klToUniform(Int)
+  case klToUniform(Int, ofEach: Bool)
   case gumbelSoftmaxBackward(
     dy: Int, y: Int, logits: Int, temperature: ScalarOperand, klScale: ScalarOperand)
-  case logitLaplace(Int, target: Int)
+  case logitLaplace(Int, target: Int, ofEach: Bool)
   case logitLaplaceBackward(Int, target: Int, scale: ScalarOperand)
   /// Results: parameters, first moment, second moment, average.
   case adamW(

@@ -144,10 +144,34 @@ extension Recording {
 
 extension Recording {
   /// Maps bytes to pixels: (x / 255) · scale + offset.
+  ///
+  /// They are float32 in every precision, as images that are inputs: they are also the target of the
+  /// likelihood, whose logarithms would enlarge the rounding.
   package func mappedPixels(
     _ bytes: RecordedValue, scale: Float, offset: Float
   ) -> RecordedValue {
-    value(.mapPixels(bytes.item, scale: scale, offset: offset), bytes.shape)
+    RecordedValue(
+      shape: bytes.shape,
+      item: record(
+        .mapPixels(bytes.item, scale: scale, offset: offset), bytes.shape.extents, .float32))
+  }
+
+  /// Returns the sum over positions of KL(softmax(logits) ‖ uniform) for each image, [N].
+  package func klToUniform(ofEach logits: RecordedValue) -> RecordedVariable {
+    eachImage(.klToUniform(logits.item, ofEach: true), logits.shape)
+  }
+
+  /// Returns the sum of −ln f(target | statistics) for each image, [N].
+  package func logitLaplaceLoss(
+    ofEach statistics: RecordedValue, target: RecordedValue
+  ) -> RecordedVariable {
+    eachImage(
+      .logitLaplace(statistics.item, target: target.item, ofEach: true), statistics.shape)
+  }
+
+  private func eachImage(_ operation: RecordedOperation, _ shape: Shape) -> RecordedVariable {
+    let extents = [shape.batch]
+    return RecordedVariable(extents: extents, item: record(operation, extents, .float32))
   }
 
   /// Converts a decoder's statistics to the bytes of images: medians, unmapped.

@@ -151,7 +151,7 @@ package struct RecordingEngine: Engine {
 
   /// See `Engine`.
   package func klToUniform(_ logits: RecordedValue) -> RecordedScalar {
-    scalar(.klToUniform(logits.item))
+    scalar(.klToUniform(logits.item, ofEach: false))
   }
 
   /// See `Engine`.
@@ -170,7 +170,7 @@ package struct RecordingEngine: Engine {
   package func logitLaplaceLoss(
     _ statistics: RecordedValue, target: RecordedValue
   ) -> RecordedScalar {
-    scalar(.logitLaplace(statistics.item, target: target.item))
+    scalar(.logitLaplace(statistics.item, target: target.item, ofEach: false))
   }
 
   /// See `Engine`.

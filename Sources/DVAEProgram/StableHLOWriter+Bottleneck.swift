@@ -17,11 +17,12 @@ extension StableHLOWriter {
       let noisy = binary("subtract", convert(term(logits), "f32"), unary("log", inner))
       let cooled = binary("divide", noisy, spread(temperature, noisy.extents))
       set(result, convert(softmax(cooled), stored(result)))
-    case .klToUniform(let logits):
+    case .klToUniform(let logits, let ofEach):
       let (q, logQ) = distribution(convert(term(logits), "f32"))
       let surplus = binary("add", logQ, naturalLogarithm(Double(logQ.extents[3])))
       // Sum each position first: short float32 sums lose little precision.
-      set(result, sum(sum(binary("multiply", q, surplus), [3]), [0, 1, 2]))
+      let sums = sum(binary("multiply", q, surplus), [3])
+      set(result, sum(sums, ofEach ? [1, 2] : [0, 1, 2]))
     case .gumbelSoftmaxBackward(let dy, let y, let logits, let temperature, let klScale):
       let (dy, y) = (convert(term(dy), "f32"), convert(term(y), "f32"))
       let centred = binary("subtract", dy, weightedSum(dy, by: y))

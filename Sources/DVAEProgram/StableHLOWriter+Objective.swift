@@ -5,12 +5,13 @@ import DVAETensors
 extension StableHLOWriter {
   mutating func writeObjective(_ operation: RecordedOperation, _ results: [Int]) {
     switch operation {
-    case .logitLaplace(let statistics, let target):
+    case .logitLaplace(let statistics, let target, let ofEach):
       let parts = likelihood(term(statistics), term(target))
       var sums = binary("add", unary("log", parts.x), unary("log", parts.rest))
       sums = binary("add", binary("add", sums, parts.logScale), naturalLogarithm(2))
       // Sum each position first: short float32 sums lose little precision.
-      set(results[0], sum(sum(binary("add", sums, parts.distance), [2, 3]), [0, 1]))
+      let rows = sum(binary("add", sums, parts.distance), [2, 3])
+      set(results[0], sum(rows, ofEach ? [1] : [0, 1]))
     case .logitLaplaceBackward(let statistics, let target, let scale):
       let parts = likelihood(term(statistics), term(target))
       let scale = spread(scale, parts.x.extents)

@@ -13,6 +13,9 @@ package enum ProgramPrecision: String, Hashable, Sendable, CaseIterable {
   /// 16-bit floats with 10 mantissa bits, at most 65504; the same values stay in float32. Gradients
   /// need loss scaling.
   case float16
+
+  /// The bytes of an activation.
+  package var bytes: Int { self == .bfloat16 || self == .float16 ? 2 : 4 }
 }
 
 /// Writes a recorded program as StableHLO text, which every PJRT plugin compiles.
@@ -162,12 +165,12 @@ extension Recording.Contents {
     steps.reduce(into: []) { wide, step in
       switch step.operation {
       case .gumbelSoftmax(let logits, _, _): wide.formUnion([logits] + step.results)
-      case .klToUniform(let logits), .argmax(let logits), .rank(let logits, _),
+      case .klToUniform(let logits, _), .argmax(let logits), .rank(let logits, _),
         .softmax(let logits):
         wide.insert(logits)
       case .gumbelSoftmaxBackward(let dy, let y, let logits, _, _):
         wide.formUnion([dy, y, logits] + step.results)
-      case .logitLaplace(let statistics, _), .pictures(let statistics, _, _):
+      case .logitLaplace(let statistics, _, _), .pictures(let statistics, _, _):
         wide.insert(statistics)
       case .logitLaplaceBackward: wide.formUnion(step.results)
       default: break

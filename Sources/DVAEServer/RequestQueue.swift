@@ -26,7 +26,8 @@ final class RequestQueue: Sendable {
     /// The number of requests that are accepted and not answered.
     var count = 0
     var preparations = 0
-    var isComputing = false
+    /// The number of batches that are computed now.
+    var computations = 0
     var isDraining = false
     /// A moving average of the network's time per request, in seconds.
     var seconds = 0.1
@@ -35,15 +36,17 @@ final class RequestQueue: Sendable {
   private let capacity: Int
   private let batchSize: Int
   private let preparations: Int
+  private let computations: Int
   private let metrics: ServiceMetrics
   private let current = Mutex(State())
-  private let network = DispatchQueue(label: "dvae.network")
+  private let network = DispatchQueue(label: "dvae.network", attributes: .concurrent)
   private let others = DispatchQueue(label: "dvae.images", attributes: .concurrent)
 
   init(_ settings: Service.Settings, _ metrics: ServiceMetrics) {
     capacity = settings.queue
     batchSize = settings.batchSize
     preparations = settings.preparations
+    computations = settings.computations
     self.metrics = metrics
   }
 
@@ -93,8 +96,9 @@ final class RequestQueue: Sendable {
         let task = try entry.prepare()
         let starts = current.withLock { state in
           state.ready.append((entry, task))
-          defer { state.isComputing = true }
-          return !state.isComputing
+          guard state.computations < computations else { return false }
+          state.computations += 1
+          return true
         }
         if starts { network.async { [self] in run(compute) } }
       } catch {
@@ -108,7 +112,7 @@ final class RequestQueue: Sendable {
       let batch = current.withLock { state in
         let batch = Array(state.ready.prefix(batchSize))
         state.ready.removeFirst(batch.count)
-        if batch.isEmpty { state.isComputing = false }
+        if batch.isEmpty { state.computations -= 1 }
         return batch
       }
       if batch.isEmpty { return }

@@ -20,6 +20,10 @@ package final class Service: Sendable {
     package var queue = 64
     /// The number of images that are decoded and resized in parallel.
     package var preparations = 2
+    /// The number of batches that are computed at a time.
+    ///
+    /// With two, a device computes while it compiles the program of a new size.
+    package var computations = 1
     /// The host names that the service accepts.
     package var hosts = HostCheck(names: HostCheck.loopback)
 

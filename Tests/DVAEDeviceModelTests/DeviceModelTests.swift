@@ -75,6 +75,51 @@ struct DeviceModelTests {
     #expect(tokens.map(\.count) == [1, 2, 3] && model.programCount == 2)
   }
 
+  @Test("Batches of up to 32 images have few programs") func fewPrograms() throws {
+    let loaded = try WeightsFiles(WeightsLocation(Fixture.tiny)).model
+    let model = try DeviceModel(
+      loaded.architecture, halves: [.encoder: try #require(loaded.encoder)], device: "cpu-xla",
+      .float32)
+    let images = (0..<9).map { testPicture($0, width: 8, height: 8) }
+    let tokens = try images.map { try model.tokens([$0])[0] }
+    for count in 2...9 {
+      #expect(try model.tokens(Array(images.prefix(count))) == Array(tokens.prefix(count)))
+    }
+    // 1, 2, 4, 8 and 16.
+    #expect(model.programCount == 5)
+  }
+
+  @Test("The figures of a batch are those of its images alone") func measures() throws {
+    let alone = try pictures.map { try device.measured([$0], by: .native)[0] }
+    let together = try device.measured(pictures, by: .native)
+    for (index, (a, b)) in zip(alone, together).enumerated() {
+      let other = try host.measured([pictures[index]], by: .native)[0]
+      #expect(a.tokens == b.tokens && a.pictures.original == b.pictures.original)
+      let figures = [a, b, other].map { $0.figures("a").likelihood }
+      for found in figures {
+        #expect(abs(found.elboNatsPerDimension - figures[2].elboNatsPerDimension) < 1e-3)
+        #expect(abs(found.klNatsPerToken - figures[2].klNatsPerToken) < 1e-3)
+      }
+    }
+    #expect(throws: DVAEError.self) {
+      try device.measured([pictures[0], testPicture(1, width: 8, height: 8)], by: .native)
+    }
+  }
+
+  @Test("Batches beyond the device's memory are refused before they are compiled") func tooLarge()
+    throws
+  {
+    let loaded = try WeightsFiles(WeightsLocation(Fixture.tiny)).model
+    let model = try DeviceModel(
+      loaded.architecture, halves: [.decoder: try #require(loaded.decoder)], device: "cpu-xla",
+      .float32)
+    let refused = #expect(throws: DVAEError.self) {
+      try model.pictures([0], batch: 1, height: 1 << 16, width: 1 << 16)
+    }
+    #expect(refused?.kind == .badData)
+    #expect(refused?.description.contains("524288×524288 pixels need about") == true)
+  }
+
   @Test("What a device cannot do is said") func refusals() throws {
     #expect(throws: DVAEError.self) {
       try DiscreteVAE.load(WeightsLocation(Fixture.tiny), precision: .int8, device: "cpu-xla")

@@ -130,6 +130,22 @@ import Testing
     #expect(heads(.float32)?.contains("{tf.aliasing_output = 0 : i32}") == true)
   }
 
+  @Test(
+    "The likelihood's target is not rounded to the precision of activations",
+    arguments: [
+      ProgramPrecision.bfloat16, .float16,
+    ]) func target(_ precision: ProgramPrecision)
+  {
+    let recording = Recording()
+    let engine = RecordingEngine(recording)
+    let pixels = recording.value("pixels", Shape(2, 8, 8, 3), .uint8)
+    let x = recording.mappedPixels(pixels, scale: 0.8, offset: 0.1)
+    let statistics = recording.value("statistics", Shape(2, 8, 8, 6))
+    recording.output("loss", [engine.logitLaplaceLoss(statistics, target: x)])
+    let narrow = precision == .bfloat16 ? "bf16" : "f16"
+    #expect(!StableHLOWriter.text(recording, precision: precision).contains("x\(narrow)>"))
+  }
+
   @Test("Replicas add their gradients and losses, and have noise of their own") func replicas() {
     let one = StableHLOWriter.text(recordEverything())
     let two = StableHLOWriter.text(recordEverything(replicas: 2))

@@ -53,8 +53,11 @@ import Testing
   }
 
   /// Batching does not change the bytes of responses.
-  @Test(arguments: [1, 3, 16]) func batchesDoNotShow(_ batchSize: Int) async throws {
-    let service = try TestService.make { $0.batchSize = batchSize }
+  @Test(arguments: [(1, 1), (3, 1), (3, 2), (16, 1)])
+  func batchesDoNotShow(_ batchSize: Int, _ computations: Int) async throws {
+    let service = try TestService.make {
+      ($0.batchSize, $0.computations) = (batchSize, computations)
+    }
     let requests = try Self.requests()
     let together = await responses(service, requests)
     for (request, response) in zip(requests, together) {

@@ -54,7 +54,7 @@ struct EvaluateCommand: AsyncParsableCommand {
   @Option(help: "Refuse images that claim more pixels than this.")
   var maxPixels = DecodingLimits.default.maximumPixels
 
-  @OptionGroup var model: ModelOptions
+  @OptionGroup var model: BatchedModelOptions
   @OptionGroup var overwrite: OverwriteOption
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
@@ -81,21 +81,27 @@ struct EvaluateCommand: AsyncParsableCommand {
     let total = inputs.fingerprint.count
     let progress = Progress("evaluating", of: total, quiet: quiet.quiet, console: console)
     let limits = DecodingLimits(maximumPixels: maxPixels)
-    let photos = inputs.loading { (item) throws(DVAEError) in
-      (photo: try item.decode(limits: limits), name: item.name)
+    let rules = evaluationProtocol
+    let originals = inputs.loading(ahead: max(8, 2 * model.images)) {
+      (item, _) throws(DVAEError) in
+      try rules.original(of: item.decode(limits: limits), item.name)
     }
-    for try await (key, loaded) in photos {
-      do {
-        let (photo, name) = try loaded.get()
-        let found = try evaluate(photo, key, name, vae)
-        report.images.append(found.figures)
-        codebook.count(found.tokens.tokens.map(Int32.init))
-        if html != nil { shown.add(found.figures, found.pictures) }
-      } catch let error as DVAEError where error.isOfItem {
-        failures.add(error)
-        report.failed += 1
+    for try await batch in originals.batches(
+      of: model.images, size: { [$0.picture.width, $0.picture.height] })
+    {
+      for try await result in try evaluated(batch, vae) {
+        switch result {
+        case .success(let (figures, found)):
+          report.images.append(figures)
+          codebook.count(found.tokens.tokens.map(Int32.init))
+          if html != nil { shown.add(figures, found.pictures) }
+        case .failure(let error):
+          guard error.isOfItem else { throw error }
+          failures.add(error)
+          report.failed += 1
+        }
+        progress.update(report.images.count + report.failed)
       }
-      progress.update(report.images.count + report.failed)
     }
     progress.finish()
     failures.finish()
@@ -117,13 +123,39 @@ struct EvaluateCommand: AsyncParsableCommand {
     if report.failed > 0 { throw FinishedWithFailures(failed: report.failed, total: total) }
   }
 
-  private func evaluate(
-    _ photo: PixelImage, _ key: String, _ name: String, _ vae: DiscreteVAE
-  ) throws -> (figures: ImageEvaluation, tokens: TokenGrid, pictures: EvaluatedPictures) {
-    do {
-      return try vae.evaluate(photo, by: evaluationProtocol, key: key, name: name)
-    } catch let error as DVAEError where error.kind == .badData {
-      throw error.about(name)
+  /// Computes a batch, then compares its images, which uses all cores.
+  private func evaluated(
+    _ batch: Batch<String, EvaluationProtocol.Original>, _ vae: DiscreteVAE
+  ) throws -> OrderedMap<
+    (tag: String, result: Result<MeasuredImage, DVAEError>),
+    Result<(ImageEvaluation, MeasuredImage), DVAEError>
+  > {
+    let names = batch.elements.map { (try? $0.item.get())?.name }
+    var results = try batch.results { originals in
+      try vae.measured(originals.map(\.picture), by: evaluationProtocol)
+    }
+    for (at, name) in names.enumerated() {
+      guard let name else { continue }
+      results[at].result = results[at].result.mapError { $0.about(name) }
+    }
+    return OrderedMap(results, window: results.count) { key, result in
+      result.map { ($0.figures(key), $0) }
+    }
+  }
+}
+
+extension EvaluationProtocol {
+  /// A photo after the preprocessing, with its name for errors.
+  fileprivate struct Original: Sendable {
+    var picture: PixelImage
+    var name: String
+  }
+
+  fileprivate func original(of photo: PixelImage, _ name: String) throws(DVAEError) -> Original {
+    do throws(DVAEError) {
+      return Original(picture: try apply(photo, name: name), name: name)
+    } catch {
+      throw error.kind == .badData ? error.about(name) : error
     }
   }
 }

@@ -30,7 +30,8 @@ struct EvaluationReport: Encodable {
     self.protocol = Rules(
       name: `protocol`.rawValue, preprocessing: `protocol`.preprocessing,
       reconstruction: `protocol`.conversion, values: EvaluationProtocol.valueRange)
-    engine = vae.engineName
+    let isNarrow = vae.precision != .float32
+    engine = vae.engineName + (isNarrow ? " " + vae.precision.rawValue : "")
     self.weights = weights
     self.inputs = inputs
   }

@@ -2,7 +2,9 @@ public import ArgumentParser
 import DVAECPUEngine
 import DVAEFiles
 package import DVAEKit
+import DVAEDeviceModel
 import DVAEModel
+import DVAEProgram
 package import DVAEImages
 
 /// The model and its precision.
@@ -32,7 +34,41 @@ struct ModelOptions: ParsableArguments {
   }
 }
 
+/// The model, and how its device computes batches of images or grids of one size.
+struct BatchedModelOptions: ParsableArguments {
+  @OptionGroup var model: ModelOptions
+
+  @Option(help: "Images that go through the network together (default: 1; 32 on a device).")
+  var batchSize: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "On a device compute in float32, tf32, bfloat16 or float16.",
+      valueName: "float32|tf32|bfloat16|float16"))
+  var precision = ProgramPrecision.float32
+
+  func validate() throws {
+    if let batchSize { try check("batch-size", batchSize, atMost: 4096) }
+    if model.isCPU, precision != .float32 {
+      throw ValidationError("--precision \(precision.rawValue) needs another --device than cpu")
+    }
+  }
+
+  /// The number of images in a batch.
+  var images: Int { batchSize ?? model.usualBatch }
+
+  func load(only half: NetworkPlan.Half? = nil, singlePass: Bool = false) throws -> DiscreteVAE {
+    try model.load(only: half, precision: Precision(precision), singlePass: singlePass)
+  }
+}
+
 extension ModelOptions {
+  var isCPU: Bool { device.device == "cpu" }
+
+  /// The number of images in a batch unless an option says otherwise: a device computes many as fast as
+  /// one.
+  var usualBatch: Int { isCPU ? 1 : 32 }
+
   /// Returns the model of --weights; without it the starter model, which is then named.
   static func location(_ weights: String?) -> WeightsLocation {
     if let weights { return WeightsLocation(weights) }

@@ -94,14 +94,17 @@ public struct BulkInputs: Sendable {
 
   /// Loads the images of the shard, several ahead in parallel, and yields them in order.
   ///
-  /// - Parameter load: reads one image, on any thread
+  /// - Parameters:
+  ///   - ahead: the number of images that are loaded and not yet taken
+  ///   - load: reads one image, given with its key in the job, on any thread
   /// - Returns: for each item its key, and the result of `load` or the error
   package func loading<Loaded: Sendable>(
-    _ load: @escaping @Sendable (InputItem) throws(DVAEError) -> Loaded
-  ) -> OrderedMap<Item, (key: String, loaded: Result<Loaded, DVAEError>)> {
-    OrderedMap(items(), window: 8) { item in
+    ahead: Int = 8,
+    _ load: @escaping @Sendable (InputItem, _ key: String) throws(DVAEError) -> Loaded
+  ) -> OrderedMap<Item, Batch<String, Loaded>.Element> {
+    OrderedMap(items(), window: ahead) { item in
       do throws(DVAEError) {
-        return (item.key, .success(try load(item.image.get())))
+        return (item.key, .success(try load(item.image.get(), item.key)))
       } catch {
         return (item.key, .failure(error))
       }

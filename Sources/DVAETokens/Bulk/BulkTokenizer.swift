@@ -111,45 +111,29 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
     BulkResults(tokenizer: self, inputs: inputs, skipped: skipped)
   }
 
-  // A batch that is too large for the memory is split: only an image that does not fit alone is at
-  // fault, and others may be smaller.
-  fileprivate func tokenize(
-    _ images: ArraySlice<PixelImage>
-  ) throws -> [Result<TokenizedImage, DVAEError>] {
-    if images.isEmpty { return [] }
-    do {
-      return try model.tokenize(batch: Array(images)).map { .success($0) }
-    } catch let error as DVAEError where error.kind == .badData {
-      if images.count == 1 { return [.failure(error)] }
-      let middle = images.startIndex + images.count / 2
-      return try tokenize(images[..<middle]) + tokenize(images[middle...])
-    }
-  }
-
-  fileprivate func prepare(_ item: BulkInputs.Item) -> PreparedImage {
+  fileprivate func prepare(_ item: BulkInputs.Item) -> PreparedImage.Element {
     do throws(DVAEError) {
       let input = try item.image.get()
       let image = try preprocessing.apply(input.decode(limits: limits), name: input.name)
       // Only the caption and the description are copied; other files are not.
       let sidecars = try input.sidecars(["txt", "json"], limit: largestSidecar)
-      return PreparedImage(key: item.key, image: .success(image), sidecars: sidecars)
+      return (ItemTag(key: item.key, sidecars: sidecars), .success(image))
     } catch {
-      return PreparedImage(key: item.key, image: .failure(error), sidecars: [:])
+      return (ItemTag(key: item.key, sidecars: [:]), .failure(error))
     }
   }
 }
 
 private let largestSidecar = 16 << 20
 
-/// An image that is ready for the network, or the error.
-private struct PreparedImage: Sendable {
+/// The key of an image, and the files beside it that the output keeps.
+private struct ItemTag: Sendable {
   let key: String
-  let image: Result<PixelImage, DVAEError>
   let sidecars: [String: [UInt8]]
-
-  /// Width and height; nil for a failure.
-  var size: [Int]? { (try? image.get()).map { [$0.width, $0.height] } }
 }
+
+/// Images that are ready for the network.
+private typealias PreparedImage = Batch<ItemTag, PixelImage>
 
 /// The results of a bulk job, computed on demand; see `BulkTokenizer.results(of:skipping:)`.
 public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
@@ -171,29 +155,28 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
   public func makeAsyncIterator() -> Iterator {
     Iterator(
       tokenizer: tokenizer,
-      images: OrderedMap(
+      batches: OrderedMap(
         inputs.items(skipping: skipped),
         window: Swift.max(1, tokenizer.batchSize) + Swift.max(1, tokenizer.readAhead)
       ) { [tokenizer] in
         tokenizer.prepare($0)
-      }.makeAsyncIterator())
+      }
+      .batches(of: tokenizer.batchSize) { [$0.width, $0.height] }.makeAsyncIterator())
   }
 
   /// Reads ahead, batches images of one size, and yields the results one by one.
   public struct Iterator: AsyncIteratorProtocol {
     fileprivate let tokenizer: BulkTokenizer<Model>
-    fileprivate var images: OrderedMap<BulkInputs.Item, PreparedImage>.Iterator
-    // The first image of the next batch.
-    private var waiting: PreparedImage?
+    fileprivate var batches: Batches<BulkInputs.Item, ItemTag, PixelImage>.Iterator
     // Results that are not yet returned, in reverse order.
     private var done: [Item] = []
 
     fileprivate init(
       tokenizer: BulkTokenizer<Model>,
-      images: OrderedMap<BulkInputs.Item, PreparedImage>.Iterator
+      batches: Batches<BulkInputs.Item, ItemTag, PixelImage>.Iterator
     ) {
       self.tokenizer = tokenizer
-      self.images = images
+      self.batches = batches
     }
 
     /// Returns the next result; nil after the last.
@@ -207,51 +190,19 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
     /// - Returns: the result; nil after the last
     /// - Throws: `CancellationError`, and errors of the network that end the job
     public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Item? {
-      if done.isEmpty {
-        let batch = try await nextBatch(isolation: actor)
+      if done.isEmpty, let batch = try await batches.next(isolation: actor) {
         done = try await tokenizer.items(of: batch).reversed()
       }
       return done.popLast()
-    }
-
-    /// Returns the next images of one size, and the failures among them; empty at the end.
-    private mutating func nextBatch(
-      isolation actor: isolated (any Actor)?
-    ) async throws -> [PreparedImage] {
-      var batch = waiting.map { [$0] } ?? []
-      waiting = nil
-      var size = batch.first?.size
-      while batch.count < Swift.max(1, tokenizer.batchSize),
-        let image = try await images.next(isolation: actor)
-      {
-        if let size, let other = image.size, other != size {
-          waiting = image
-          break
-        }
-        size = size ?? image.size
-        batch.append(image)
-      }
-      return batch
     }
   }
 }
 
 extension BulkTokenizer {
   /// Tokenizes a batch off the caller's actor, which is not blocked.
-  fileprivate func items(of batch: [PreparedImage]) async throws -> [BulkResults<Model>.Item] {
-    var made = try tokenize(batch.compactMap { try? $0.image.get() }[...]).makeIterator()
-    return try batch.map { prepared in
-      var tokens: Result<TokenizedImage, DVAEError>
-      switch prepared.image {
-      case .failure(let error): tokens = .failure(error)
-      case .success:
-        guard let next = made.next() else {
-          throw DVAEError(
-            .internal, file: prepared.key, "the network gave too few grids of tokens")
-        }
-        tokens = next.mapError { $0.about(prepared.key) }
-      }
-      return .init(key: prepared.key, tokens: tokens, sidecars: prepared.sidecars)
+  fileprivate func items(of batch: PreparedImage) async throws -> [BulkResults<Model>.Item] {
+    try batch.results(describe: { $0.about($1.key) }, model.tokenize(batch:)).map {
+      .init(key: $0.tag.key, tokens: $0.result, sidecars: $0.tag.sidecars)
     }
   }
 }
