@@ -147,7 +147,7 @@ import Testing
     .enabled(if: TestDevice.isInstalled, TestDevice.advice))
   func batches() async throws {
     TestDevice.prepare()
-    let grids = (0..<5).map { #"{"key":"\($0)","shape":[1,1],"tokens":[\($0 == 2 ? 999 : $0)]}"# }
+    let grids = (0..<5).map { #"{"key":"\#($0)","shape":[1,1],"tokens":[\#($0 == 2 ? 999 : $0)]}"# }
     let wide = #"{"key":"wide","shape":[1,2],"tokens":[1,2]}"#
     try (grids + [wide]).joined(separator: "\n").write(
       toFile: folder("t.jsonl"), atomically: true, encoding: .utf8)

@@ -174,7 +174,7 @@ import Testing
   }
 
   @Test func enginesOfTheUpdatesAreKept() throws {
-    var state = state(update: 0)
+    var state = try self.state(update: 0)
     #expect(state.compute(by: "cpu") == nil)
     state.update = 2
     let plain = try run.save(state)

@@ -61,6 +61,13 @@ package enum FileSystem {
   /// - Throws: `cannotCreate`; no new folder is then left behind
   package static func makeFolders(_ path: String) throws(DVAEError) -> [String] {
     if path.isEmpty || kind(path) == .folder { return [] }
+    func failure(_ error: SystemError) -> DVAEError {
+      DVAEError(
+        .cannotCreate, code: error.isOfName ? .impossibleName : .other, file: path,
+        "cannot make the folder: \(error.reason)")
+    }
+    // All but the last parts of a longer path could be made, and never be reached by it.
+    guard path.utf8.count < SystemFile.longestPath else { throw failure(.nameTooLong) }
     var missing = [path]
     while case let parent = Path(missing[missing.count - 1]).folder.text,
       parent != missing[missing.count - 1], kind(parent) != .folder
@@ -73,8 +80,6 @@ package enum FileSystem {
     }
     var made: [String] = []
     do throws(SystemError) {
-      // All but the last parts of a longer path could be made, and never be reached by it.
-      guard path.utf8.count < SystemFile.longestPath else { throw .nameTooLong }
       for folder in missing.reversed() {
         do throws(SystemError) {
           try SystemFile.makeFolder(folder)
@@ -87,9 +92,7 @@ package enum FileSystem {
       return made
     } catch {
       removeEmpty(made)
-      throw DVAEError(
-        .cannotCreate, code: error.isOfName ? .impossibleName : .other, file: path,
-        "cannot make the folder: \(error.reason)")
+      throw failure(error)
     }
   }
 
