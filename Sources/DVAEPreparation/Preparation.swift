@@ -164,7 +164,9 @@ package struct Preparation: Sendable {
   ) -> DVAEError {
     let detail: String
     if case .failure(let drop) = last {
-      detail = "\(NetworkWatch.most) images in a row, whose servers answered before, cannot be reached: \(drop.detail)"
+      detail =
+        "\(NetworkWatch.most) images in a row, whose servers answered before, cannot be reached: "
+        + drop.detail
     } else {
       detail = "no server has answered since the job was resumed"
     }

@@ -155,9 +155,10 @@ extension StableHLOWriter {
   mutating func convolution(
     _ x: Term, _ w: Term, _ labels: String, padding: Int, _ extents: [Int]
   ) -> Term {
-    let exactness = rounding(of: x).map { name in
-      ", precision_config = [#stablehlo<precision \(name)>, #stablehlo<precision \(name)>]"
-    } ?? ""
+    var exactness = ""
+    if let name = rounding(of: x).map({ "#stablehlo<precision \($0)>" }) {
+      exactness = ", precision_config = [\(name), \(name)]"
+    }
     return emit(
       "stablehlo.convolution(\(x.name), \(w.name)) dim_numbers = \(labels), window = {stride = "
         + "[1, 1], pad = [[\(padding), \(padding)], [\(padding), \(padding)]]} "

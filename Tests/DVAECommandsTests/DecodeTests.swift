@@ -45,7 +45,9 @@ import DVAEWeights
   }
 
   /// A link inside the output leads nothing out of it; the output itself may be one.
-  @Test(arguments: ["decode", "reconstruct"]) func linksLeadNothingOut(_ command: String) async throws {
+  @Test(arguments: ["decode", "reconstruct"]) func linksLeadNothingOut(
+    _ command: String
+  ) async throws {
     for name in ["a/b", "c"] {
       try write(bytes(Fixture.imageFiles[2]), to: folder("in/\(name).png"))
     }
@@ -54,7 +56,8 @@ import DVAEWeights
       input = folder("t.jsonl")
       #expect(
         await dvae(
-          "tokenize", folder("in"), "--weights", Fixture.tiny, "--output", input, "--resolution", "16"
+          "tokenize", folder("in"), "--weights", Fixture.tiny, "--output", input, "--resolution",
+          "16"
         ).status == 0)
     }
     for name in ["elsewhere", "real"] {
@@ -78,7 +81,8 @@ import DVAEWeights
     try manager.createSymbolicLink(
       atPath: folder("real/c.png"), withDestinationPath: folder("precious"))
     let again = await dvae(
-      [command, input, "--output", folder("out"), "--weights", Fixture.tiny, "--overwrite"] + options)
+      [command, input, "--output", folder("out"), "--weights", Fixture.tiny, "--overwrite"]
+        + options)
     #expect(again.status == 65, "\(again.errors)")
     #expect(try bytes(folder("precious")) == [7])
     #expect(try bytes(folder("real/c.png")).count > 8)

@@ -80,14 +80,16 @@ import Testing
   func moves() async throws {
     TestDevice.prepare()
     // The noise of one image is no multiple of a block of the generator.
-    func train(_ updates: Int, _ more: String...) async -> (status: Int32, output: String, errors: String) {
+    func train(
+      _ updates: Int, _ more: String...
+    ) async -> (status: Int32, output: String, errors: String) {
       let first = [
-        "--preset", "tiny", "--n-hid", "4", "--n-init", "8", "--vocab-size", "10", "--resolution", "24",
-        "--batch-size", "2", "--micro-batch", "2", "--data", Fixture.images,
+        "--preset", "tiny", "--n-hid", "4", "--n-init", "8", "--vocab-size", "10", "--resolution",
+        "24", "--batch-size", "2", "--micro-batch", "2", "--data", Fixture.images,
       ]
       return await dvae(
-        ["train", "--output", folder("run"), "--updates", "\(updates)"] + (updates == 1 ? first : [])
-          + more)
+        ["train", "--output", folder("run"), "--updates", "\(updates)"]
+          + (updates == 1 ? first : []) + more)
     }
     let one = await train(1, "--device", "cpu-xla")
     #expect(one.status == 0, "\(one.errors)")
@@ -97,7 +99,8 @@ import Testing
     #expect(!two.errors.contains("computed by"), "\(two.errors)")
     let host = await train(3)
     #expect(host.status == 0, "\(host.errors)")
-    #expect(host.errors.contains("computed by cpu-xla, the next ones are by cpu"), "\(host.errors)")
+    #expect(
+      host.errors.contains("computed by cpu-xla, the next ones are by cpu"), "\(host.errors)")
     let card = try String(contentsOfFile: folder("run/model-card.md"), encoding: .utf8)
     #expect(card.contains("after 2 updates by cpu-xla"), "\(card)")
   }

@@ -129,8 +129,8 @@ import Testing
       #expect(run.status == 0, "\(run.errors)")
       let isTold = run.errors.contains("took each row as a grid of 14×14 tokens; --grid")
       #expect(isTold == (options.isEmpty && shape == [2, 196]))
-      let isOne = run.errors.contains("took the array as a grid of 4×98 tokens; --grid")
-      #expect(isOne == (options.isEmpty && shape == [4, 98]))
+      let isOne = run.errors.contains("took the array as a grid of 14×28 tokens; --grid")
+      #expect(isOne == (options.isEmpty && shape == [14, 28]))
       return try lines(run.output).map {
         let picture = try PixelImage(contentsOf: $0)
         return [picture.height / 8, picture.width / 8]
@@ -139,7 +139,7 @@ import Testing
     #expect(try await decode([2, 196]) == [[14, 14], [14, 14]])
     #expect(try await decode([2, 196], "--grid", "2x98") == [[2, 98], [2, 98]])
     #expect(try await decode([2, 196], "--grid", "2x196") == [[2, 196]])
-    #expect(try await decode([4, 98]) == [[4, 98]])
+    #expect(try await decode([14, 28]) == [[14, 28]])
     #expect(try await decode([2, 14, 14]) == [[14, 14], [14, 14]])
     for (name, grid, status) in [("t.npy", "3x5", 65), ("t.npy", "3", 64), ("t.npy", "0x9", 64)] {
       let run = await dvae(

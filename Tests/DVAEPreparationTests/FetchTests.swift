@@ -46,7 +46,9 @@ import Testing
 
   /// A server that is gone stops the job, which goes on where the server was lost, to the same bytes.
   @Test func aNetworkThatGoesAwayLeavesTheRestToBeDone() async throws {
-    let pictures = try (0..<40).map { try encodeJPEG(testPicture($0, width: 8, height: 8), quality: 80) }
+    let pictures = try (0..<40).map {
+      try encodeJPEG(testPicture($0, width: 8, height: 8), quality: 80)
+    }
     @Sendable func picture(_ request: LoopbackServer.Request) -> LoopbackServer.Answer {
       .init(body: pictures[Int(request.path.dropFirst()) ?? 0])
     }

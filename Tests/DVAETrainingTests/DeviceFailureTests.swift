@@ -260,7 +260,7 @@ final class DeviceFailureTests {
     #expect(watcher.updates == Array(1...update))
 
     let state = try #require(try run.latest { _ in })
-    // What a validation needs too much of the device for is saved before the run ends.
+    // A validation that the device cannot compute is preceded by a checkpoint.
     let last = validates ? 4 : 2
     #expect(state.update == last)
     var rest = Trainer(

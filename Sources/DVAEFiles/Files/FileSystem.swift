@@ -135,6 +135,8 @@ package enum FileSystem {
   ///   - path: the path of the file
   ///   - output: the folder of a whole output, below which links are refused
   ///   - body: writes the file
+  /// - Returns: what `body` returns
+  /// - Throws: `cannotCreate`, and what `body` throws
   package static func withFolder<Result, Failure: Error>(
     of path: String, below output: String? = nil, _ body: () throws(Failure) -> Result
   ) throws -> Result {
