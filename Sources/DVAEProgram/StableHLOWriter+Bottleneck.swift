@@ -107,7 +107,7 @@ extension StableHLOWriter {
   /// Element i is word i mod 4 of block ⌊i/4⌋ of Philox4x32-10 (Salmon and others, 2011).
   private mutating func uniform(_ state: Term, _ extents: [Int]) -> Term {
     let count = extents.reduce(1, *)
-    // Parts of a stream that are no multiple of a block begin inside of one.
+    // A part of a stream that is not a multiple of blocks ends inside one, where the next part begins.
     let isWhole = count % 4 == 0
     let blocks = [isWhole ? count / 4 : (count + 6) / 4]
     let words = (0..<6).map { at in

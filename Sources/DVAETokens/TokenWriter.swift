@@ -274,7 +274,7 @@ public final class TokenWriter {
     case (.missing, .megatron) where FileSystem.kind(format.dataPath(path)) != .missing:
       throw DVAEError(
         .cannotCreate, file: path,
-        "the tokens would replace \(format.dataPath(path)), which is no part of it: "
+        "the tokens would replace \(format.dataPath(path)), which is not a part of it: "
           + "choose another name")
     default: break
     }
@@ -292,7 +292,7 @@ public final class TokenWriter {
     }
     throw DVAEError(
       .cannotCreate, file: sidecar,
-      "the keys of \(path) would replace it, and it is no list of keys: choose "
+      "the keys of \(path) would replace it, and it is not a list of keys: choose "
         + "another name")
   }
 }

@@ -66,7 +66,8 @@ import Testing
     settings.source.captionColumn = "1"
     settings.source.imageColumn = "2"
     var fetch = quick
-    (fetch.perHost, fetch.retries) = (1, 0)
+    // No image is lost to a time-out on a busy machine.
+    (fetch.perHost, fetch.retries, fetch.timeout) = (1, 0, 60)
     let job = try Preparation(settings, fetch: fetch, threads: 2)
     _ = try await job.run(folder("whole"), progress: { _, _ in })
 
