@@ -199,13 +199,20 @@ struct TokenizeCommand: AsyncParsableCommand {
       let part = planned.part
       let folder = try NewFolder(Path(part.path).folder.text)
       try folder.make()
-      guard
-        let writer = try overwrite.writer(
+      let opened: TokenWriter?
+      do {
+        opened = try overwrite.writer(
           part.path, format, planned.provenance, interrupted.start)
-      else {
-        done += part.inputs.fingerprint.count
-        failed += try noteComplete(part.path, console)
-        hasTokens = true
+      } catch {
+        folder.removeIfEmpty()
+        throw error
+      }
+      guard let writer = opened else {
+        let count = part.inputs.fingerprint.count
+        let missing = try noteComplete(part.path, console)
+        done += count
+        failed += missing
+        if missing < count { hasTokens = true }
         continue
       }
       if writer.damaged > 0 {

@@ -34,7 +34,7 @@ package final class DeviceModel: Sendable {
     var height: Int
     var width: Int
 
-    /// Whether the program computes the batches of another, padded.
+    /// Returns whether the program computes the batches of another, padded.
     func fits(_ other: ProgramKey) -> Bool {
       kind == other.kind && height == other.height && width == other.width && batch >= other.batch
     }

@@ -35,7 +35,7 @@ extension TrainingState {
   /// Whether there is nothing to write about them.
   var hasUsualParts: Bool { parts.allSatisfy { $0.engine == ComputedPart.usual } }
 
-  /// Whether a run can have come to such parts.
+  /// Returns whether a run can have come to such parts.
   static func arePlausible(_ parts: [ComputedPart], before update: Int) -> Bool {
     let starts = parts.map(\.start)
     return parts.count <= 1000 && starts.first == 0 && (starts.last ?? 0) <= update

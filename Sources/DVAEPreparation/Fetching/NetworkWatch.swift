@@ -33,7 +33,7 @@ struct NetworkWatch {
   ///   - isAnswered: whether the server of the row's image answered; nil if none was asked
   ///   - address: the image's address
   /// - Returns: whether the network has gone away
-  mutating func isGone(_ isAnswered: Bool?, _ address: String?) -> Bool {
+  mutating func isLost(after isAnswered: Bool?, from address: String?) -> Bool {
     guard let isAnswered, let address else { return false }
     asked += 1
     var hash = FNVHash()
