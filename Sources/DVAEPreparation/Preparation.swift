@@ -138,7 +138,9 @@ package struct Preparation: Sendable {
             result = .failure(error)
           }
         }
-        if network.isLost(after: done.isAnswered, from: done.address) { throw lostNetwork(path, result) }
+        if network.isLost(after: done.isAnswered, from: done.address) {
+          throw lostNetwork(path, result)
+        }
         output.mayCommit = !network.isInDoubt
         try output.add(
           result, origin: done.origin, caption: done.caption, isAnswered: done.isAnswered)
