@@ -42,6 +42,7 @@
     __attribute__((target(                                                                     \
         "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,bmi,bmi2"))),       \
     apply_to = function)
+#include "bodies/bfloat16_packing.inc"
 #include "bodies/bfloat16.inc"
 #pragma clang attribute pop
 #endif
@@ -62,6 +63,7 @@
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,"          \
                           "avx512bf16,amx-tile,amx-int8,amx-bf16,avx2,fma,bmi,bmi2"))),        \
     apply_to = function)
+#include "bodies/bfloat16_packing.inc"
 #include "bodies/tiles.inc"
 #include "bodies/screening.inc"
 #pragma clang attribute pop

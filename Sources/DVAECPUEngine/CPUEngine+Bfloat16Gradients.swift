@@ -25,7 +25,7 @@ extension CPUEngine {
       let (o, i) = plan.block(task / plan.slots)
       let slot = task % plan.slots
       let memory = scratch.pointer + worker * plan.size
-      let sums = memory + plan.pairsSize
+      let sums = partial.pointer + slot * count + o.lowerBound * inputs + i.lowerBound
       let slabs = plan.slabs(of: slot)
       for slab in slabs {
         if i.lowerBound == 0 {
@@ -37,26 +37,21 @@ extension CPUEngine {
         plan.pack(slab, o, i, kernels, to: memory)
         for column in 0..<3 {
           var product = plan.product(slab, o, i, column: column, kernels, memory)
-          product.c = sums + column * o.count * i.count
+          product.c = sums + column * outputs * inputs
           product.accumulate = slab == slabs[0] ? 0 : 1
           kernels.gemm_bfloat16_transposed(&product)
         }
       }
-      // From [tap][output][input] to the parameters' order (output, input, tap).
-      for output in o {
-        let to = partial.pointer + slot * count + (output * inputs + i.lowerBound) * 9
-        for tap in 0..<9 {
-          let from = sums + (tap * o.count + output - o.lowerBound) * i.count
-          for input in 0..<i.count { to[input * 9 + tap] = from[input] }
-        }
-      }
     }
+    // From [slot][tap][output][input] to the parameters' order (output, input, tap).
     team.run(outputs) { output, _ in
-      let at = output * inputs * 9
-      let dw = g.dWeights.pointer + at
-      for slot in 0..<plan.slots {
-        kernels.add_scaled(
-          UnsafePointer(dw), partial.pointer + slot * count + at, g.scale, inputs * 9, dw)
+      let dw = g.dWeights.pointer + output * inputs * 9
+      for tap in 0..<9 {
+        let sums = partial.pointer + (tap * outputs + output) * inputs
+        for slot in 1..<max(1, plan.slots) {
+          kernels.add_scaled(UnsafePointer(sums), sums + slot * count, 1, inputs, sums)
+        }
+        for input in 0..<inputs { dw[input * 9 + tap] += g.scale * sums[input] }
       }
     }
     addBias(UnsafePointer(dBias.pointer), parts: plan.slots, g)
@@ -80,8 +75,7 @@ private struct SlabPlan {
 
   let slots: Int
   let blocks: Int
-  /// The sizes in floats of the pairs, and of all memory of a task.
-  let pairsSize: Int
+  /// The number of floats that the pairs of a task take.
   let size: Int
   private let g: WeightGradient
   private let rowsPerSlab: Int
@@ -104,8 +98,7 @@ private struct SlabPlan {
     slots = max(1, min(Self.tasks / blocks, g.x.shape.batch * slabsPerImage))
     (dyRow, xRow) = (roundUp(block.0, 32), roundUp(block.1, 32))
     // The taps of the last line read into one more.
-    pairsSize = line * (rowsPerSlab * dyRow + 2 * (rowsPerSlab + 3) * xRow)
-    size = pairsSize + 9 * block.0 * block.1
+    size = line * (rowsPerSlab * dyRow + 2 * (rowsPerSlab + 3) * xRow)
   }
 
   func block(_ index: Int) -> (outputs: Range<Int>, inputs: Range<Int>) {
@@ -137,7 +130,7 @@ private struct SlabPlan {
       let to = dy + at * line * dyRow
       kernels.pack_columns_bfloat16(
         g.dy.image(slab.image) + row * width * outputs + o.lowerBound, outputs, Int32(width),
-        Int32(o.count), Int32(dyRow), 0, to)
+        Int32(o.count), Int32(dyRow), 0, DVAE_ROUNDED, to)
       (to + (line - 1) * dyRow).update(repeating: 0, count: dyRow)
     }
     for at in 0..<slab.rows.count + 3 {
@@ -152,7 +145,7 @@ private struct SlabPlan {
       func pack(_ from: Int, to: UnsafeMutablePointer<Float>) {
         kernels.pack_columns_bfloat16(
           x + from * inputs, inputs, Int32(width - from), Int32(i.count), Int32(xRow),
-          g.reluInput ? 1 : 0, to)
+          g.reluInput ? 1 : 0, DVAE_ROUNDED, to)
       }
       even.update(repeating: 0, count: xRow)
       pack(0, to: even + xRow)
@@ -186,10 +179,10 @@ private struct SlabPlan {
     product.a_panel = Int(kernels.rows)
     product.b_panel = Int(kernels.columns)
     product.b_batch = line * xRow
-    product.c_batch = 3 * o.count * i.count
+    product.c_batch = 3 * g.shape.outputChannels * g.shape.inputChannels
     product.a_row = dyRow
     product.b_row = xRow
-    product.c_row = i.count
+    product.c_row = g.shape.inputChannels
     return product
   }
 

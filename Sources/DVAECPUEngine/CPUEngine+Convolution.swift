@@ -32,7 +32,7 @@ extension CPUEngine {
     // Sums in several steps would overwrite the skip before it is added.
     let isInPlace =
       epilogue.overwritesSkip
-      && (weights.algorithm != .direct || weights.readsRows || weights.k <= Product.deepest)
+      && (weights.algorithm != .direct || weights.readsRows || weights.steps.count == 1)
     let y = isInPlace ? epilogue.skip ?? makeTensor(shape) : makeTensor(shape)
     for other in [epilogue.mask, epilogue.skip].compactMap(\.self) {
       precondition(other.shape == shape, "convolution: epilogue \(other.shape) for \(shape)")
@@ -186,7 +186,7 @@ extension CPUEngine {
     product.c_row = row
     product.epilogue = block.isLast ? epilogue : nil
     withUnsafePointer(to: product) {
-      weights.isBfloat16 ? kernels.gemm_bfloat16($0) : kernels.gemm($0)
+      weights.factors == .float32 ? kernels.gemm($0) : kernels.gemm_bfloat16($0)
     }
   }
 
@@ -199,34 +199,42 @@ extension CPUEngine {
     _ body: (_ block: Block, _ worker: Int) -> Void
   ) {
     let kernels = kernels
-    let packRows = weights.isBfloat16 ? kernels.pack_rows_bfloat16 : kernels.pack_rows
+    let factors = weights.factors
     let plan = Product(weights, rows: panelRows, caches)
+    let steps = weights.steps
     let positions = x.shape.height * x.shape.width
     let rowTasks = (positions + plan.rows - 1) / plan.rows
     let bands = (weights.outputs + Product.columnsPerTask - 1) / Product.columnsPerTask
     let width = weights.inputs * weights.kernel * weights.kernel
-    let floats = weights.isBfloat16 ? 2 : 1
-    let patchSize = plan.rows * min(plan.depth * floats, width)
+    let patchSize = plan.rows * min(factors.factors(in: 0..<plan.depth).count, width)
     let patches = weights.kernel > 1 ? pool.scratch(team.threads * patchSize) : nil
+
+    func packRows(
+      _ x: UnsafePointer<Float>, _ stride: Int, _ rows: Int, _ count: Int,
+      to a: UnsafeMutablePointer<Float>
+    ) {
+      let (rows, count, relu) = (Int32(rows), Int32(count), Int32(reluInput ? 1 : 0))
+      factors == .float32
+        ? kernels.pack_rows(x, stride, rows, count, relu, a)
+        : kernels.pack_rows_bfloat16(x, stride, rows, count, relu, factors.left, a)
+    }
 
     func pack(
       _ image: Int, _ task: Int, _ k: Range<Int>, _ worker: Int, to a: UnsafeMutablePointer<Float>
     ) {
       let first = task * plan.rows
       let rows = min(plan.rows, positions - first)
-      let channels = k.lowerBound * floats..<min(k.upperBound * floats, width)
+      let channels = factors.factors(in: k).clamped(to: 0..<width)
       guard let patches else {
         return packRows(
-          x.image(image) + first * width + channels.lowerBound, width, Int32(rows),
-          Int32(channels.count), reluInput ? 1 : 0, a)
+          x.image(image) + first * width + channels.lowerBound, width, rows, channels.count, to: a)
       }
       let patch = patches.pointer + worker * patchSize
       kernels.patch_rows(
         x.image(image), Int32(x.shape.height), Int32(x.shape.width), Int32(weights.inputs),
         Int32(weights.kernel), Int32(first), Int32(rows), Int32(channels.lowerBound),
         Int32(channels.count), patch)
-      packRows(
-        patch, channels.count, Int32(rows), Int32(channels.count), reluInput ? 1 : 0, a)
+      packRows(patch, channels.count, rows, channels.count, to: a)
     }
 
     func block(
@@ -245,7 +253,7 @@ extension CPUEngine {
       team.run(x.shape.batch * rowTasks) { index, worker in
         let a = scratch.pointer + worker * size
         let (image, task) = index.quotientAndRemainder(dividingBy: rowTasks)
-        for k in Product.steps(weights.k) {
+        for k in steps {
           pack(image, task, k, worker, to: a)
           body(block(a, image, task, k, 0..<weights.outputs), worker)
         }
@@ -256,7 +264,7 @@ extension CPUEngine {
     let packed = pool.scratch(rowTasks * size)
     for image in 0..<x.shape.batch {
       team.run(rowTasks) { task, worker in
-        for k in Product.steps(weights.k) {
+        for k in steps {
           pack(
             image, task, k, worker, to: packed.pointer + task * size + k.lowerBound * plan.rows)
         }
@@ -266,7 +274,7 @@ extension CPUEngine {
         let (band, task) = index.quotientAndRemainder(dividingBy: rowTasks)
         let first = band * Product.columnsPerTask
         let columns = first..<min(first + Product.columnsPerTask, weights.outputs)
-        for k in Product.steps(weights.k) {
+        for k in steps {
           let a = packed.pointer + task * size + k.lowerBound * plan.rows
           body(block(a, image, task, k, columns), worker)
         }
@@ -279,23 +287,15 @@ extension CPUEngine {
 struct Product {
   /// The number of output channels in one task, a multiple of every panel.
   static let columnsPerTask = 512
-  /// The largest number of input channels in one step: longer sums would evict the panels from L2.
-  static let deepest = 1024
-
   /// The number of positions in one task: A panels that leave over half of the cache to the
   /// weights.
   let rows: Int
-  /// The number of input channels in one step.
+  /// The number of terms in one step.
   let depth: Int
 
   init(_ weights: PackedWeights, rows panel: Int, _ caches: CacheSizes) {
-    depth = min(weights.k, Self.deepest)
+    depth = min(weights.k, weights.factors.deepest)
     rows = panel * max(1, min(8, caches.floats(of: 0.42) / (depth * panel)))
-  }
-
-  /// The steps of sums over k channels: the order of summation, which is the same everywhere.
-  static func steps(_ k: Int) -> [Range<Int>] {
-    stride(from: 0, to: k, by: deepest).map { $0..<min($0 + deepest, k) }
   }
 }
 

@@ -35,12 +35,15 @@ extension CPUEngine {
     let (outputs, width) = (g.shape.outputChannels, g.shape.fanIn)
     let isGathered = g.shape.kernel > 1
     let plane = g.x.shape.height * g.x.shape.width
+    // Fast products leave no time to pack the inputs for a few outputs only.
     let plan = ProductPlan(
-      outputs: outputs, inputs: width, panel: (panelRows, panelColumns), images: g.x.shape.batch,
-      plane: plane)
+      outputs: outputs, inputs: width, rows: factors == .float32 ? 8 * panelRows : 256,
+      images: g.x.shape.batch, plane: plane)
     let (aRow, columns) = (unevenLines(plan.block.rows), panelColumns)
-    let aSize = plan.depth * aRow
-    let bSize = plan.depth * roundUp(plan.block.columns, columns)
+    let factors = factors
+    let depth = factors.words(of: plan.depth)
+    let aSize = depth * aRow
+    let bSize = depth * roundUp(plan.block.columns, columns)
     let patchSize = isGathered ? plan.depth * plan.block.columns : 0
     let cSize = plan.block.rows * plan.block.columns
     let size = aSize + bSize + patchSize + cSize
@@ -49,10 +52,19 @@ extension CPUEngine {
     dBias.elements.update(repeating: 0)
     let partial = plan.slots > 1 ? pool.scratch(plan.slots * outputs * width) : nil
     let kernels = kernels
-    let isBfloat16 = factors != .float32
-    let packColumns = isBfloat16 ? kernels.pack_columns_bfloat16 : kernels.pack_columns
-    let multiply =
-      isBfloat16 ? kernels.gemm_bfloat16_transposed : kernels.gemm_transposed
+    let isFloat = factors == .float32
+    let multiply = isFloat ? kernels.gemm_transposed : kernels.gemm_bfloat16_transposed
+
+    func packColumns(
+      _ x: UnsafePointer<Float>, _ stride: Int, _ terms: Int, _ count: Int, width: Int, relu: Bool,
+      _ side: dvae_side, to out: UnsafeMutablePointer<Float>
+    ) {
+      let (terms, count, width) = (Int32(terms), Int32(count), Int32(width))
+      let relu: Int32 = relu ? 1 : 0
+      isFloat
+        ? kernels.pack_columns(x, stride, terms, count, width, relu, out)
+        : kernels.pack_columns_bfloat16(x, stride, terms, count, width, relu, side, out)
+    }
 
     team.run(plan.blocks * plan.slots) { task, worker in
       let (o, i) = plan.block(task / plan.slots)
@@ -63,12 +75,11 @@ extension CPUEngine {
       for (step, positions) in plan.steps(of: slot).enumerated() {
         let (image, first, count) = (positions.image, positions.first, positions.count)
         let dy = g.dy.image(image) + first * outputs + o.lowerBound
-        // Two positions to a word.
-        let terms = isBfloat16 ? (count + 1) / 2 : count
-        packColumns(dy, outputs, Int32(count), Int32(o.count), Int32(aRow), 0, a)
+        let terms = factors.words(of: count)
+        packColumns(dy, outputs, count, o.count, width: aRow, relu: false, factors.left, to: a)
         if i.lowerBound == 0 {
           kernels.add_column_sums(
-            isBfloat16 ? dy : a, isBfloat16 ? outputs : aRow, count, Int32(o.count),
+            isFloat ? a : dy, isFloat ? aRow : outputs, count, Int32(o.count),
             dBias.pointer + slot * outputs + o.lowerBound)
         }
         var (rows, stride) = (g.x.image(image) + first * width + i.lowerBound, width)
@@ -80,7 +91,7 @@ extension CPUEngine {
             Int32(i.lowerBound), Int32(i.count), rows)
         }
         packColumns(
-          rows, stride, Int32(count), Int32(i.count), Int32(columns), g.reluInput ? 1 : 0, b)
+          rows, stride, count, i.count, width: columns, relu: g.reluInput, factors.right, to: b)
         product.a = UnsafePointer(a)
         product.b = UnsafePointer(b)
         product.c = c
@@ -179,12 +190,12 @@ private struct ProductPlan {
   private let plane: Int
   private let perImage: Int
 
-  init(outputs: Int, inputs: Int, panel: (rows: Int, columns: Int), images: Int, plane: Int) {
+  init(outputs: Int, inputs: Int, rows: Int, images: Int, plane: Int) {
     self.outputs = outputs
     self.inputs = inputs
     self.images = images
     self.plane = plane
-    block = (min(outputs, panel.rows * 8), min(inputs, 512))
+    block = (min(outputs, rows), min(inputs, 512))
     across = (inputs + block.columns - 1) / block.columns
     blocks = across * ((outputs + block.rows - 1) / block.rows)
     perImage = (plane + depth - 1) / depth

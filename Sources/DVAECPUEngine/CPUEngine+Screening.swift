@@ -73,7 +73,7 @@ extension CPUEngine {
   /// Returns the screened weights if the search is large enough to profit from them.
   func screenedWeights(_ filter: CPUFilter, positions: Int) -> ScreenedWeights? {
     guard let weights = filter.forward, let cache = filter.screened, weights.k <= 8192,
-      !weights.isBfloat16
+      weights.factors == .float32
     else { return nil }
     let gains = positions >= 128 && weights.inputs >= 256 && weights.outputs >= 1024
     guard screening ?? (gains && kernels.screens != 0) else { return nil }
@@ -291,7 +291,7 @@ private struct Winners {
     index = WordTensor(engine.pool.scratch(workers * positions))
     best.elements.update(repeating: -.infinity)
     index.pointer.update(repeating: 0, count: workers * positions)
-    packed = engine.pool.scratch(workers * rows * Product.deepest)
+    packed = engine.pool.scratch(workers * rows * FactorPrecision.float32.deepest)
     // The logits, and for each row the largest and its code.
     logits = engine.pool.scratch(workers * rows * (engine.panelColumns + 2))
   }
@@ -306,7 +306,7 @@ private struct Winners {
     let first = panel * width
     let columns = first..<min(first + width, weights.outputs)
     let channels = h.shape.channels
-    let a = packed.pointer + worker * rows * Product.deepest
+    let a = packed.pointer + worker * rows * FactorPrecision.float32.deepest
     let c = logits.pointer + worker * rows * (width + 2)
     let largest = c + rows * width
     let codes = UnsafeMutableRawPointer(largest + rows).assumingMemoryBound(to: Int32.self)
@@ -314,7 +314,7 @@ private struct Winners {
     for start in stride(from: 0, to: list.count, by: rows) {
       let count = min(rows, list.count - start)
       output.withEpilogue(at: worker * rows * (width + 2), column: first) { c, epilogue in
-        for k in Product.steps(weights.k) {
+        for k in weights.steps {
           let taken = Int32(min(k.upperBound, channels) - k.lowerBound)
           for row in 0..<count {
             let (tile, place) = row.quotientAndRemainder(dividingBy: height)

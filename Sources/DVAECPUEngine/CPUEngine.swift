@@ -69,9 +69,24 @@ package struct CPUEngine: HostEngine {
   }
 
   /// The same engine with float32 factors; threads and memory are shared.
-  package var exact: CPUEngine {
+  package var exact: CPUEngine { with(.float32) }
+
+  /// The same engine with pairs of bfloat16 numbers where three products of these are faster than one of
+  /// float32 numbers, and float32 factors elsewhere.
+  package var fine: CPUEngine {
+    switch factors {
+    case .bfloat16: with(hasFastBfloat16 ? .bfloat16Pairs : .float32)
+    case .bfloat16Anywhere: with(.bfloat16Pairs)
+    case .float32, .bfloat16Pairs: self
+    }
+  }
+
+  /// Whether bfloat16 numbers are multiplied so fast that more, or larger, products of them pay.
+  var hasFastBfloat16: Bool { kernels.bfloat16_gain > 4 }
+
+  private func with(_ factors: FactorPrecision) -> CPUEngine {
     var engine = self
-    engine.factors = .float32
+    engine.factors = factors
     return engine
   }
 

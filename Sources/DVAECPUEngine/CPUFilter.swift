@@ -34,16 +34,22 @@ struct PackedWeights: Sendable {
   let kernel: Int
   let inputs: Int
   let outputs: Int
-  /// Whether the terms of sums are words of two bfloat16 numbers, each in the place of a float.
-  var isBfloat16 = false
+  /// The numbers that are multiplied.
+  var factors = FactorPrecision.float32
   /// Whether the patches are read in place, row by row.
   var readsRows = false
-  /// The number of terms in one output's sum, padded to a multiple of 16.
+  /// The number of terms in one output's sum, padded to a multiple of 16: floats, or words of two bfloat16
+  /// numbers, each in the place of a float.
   var k: Int
   /// The number of floats in a panel.
   var panel: Int
   var weights: Tensor
   var bias: Tensor?
+
+  /// The steps of sums: the order of summation, which is the same everywhere.
+  var steps: [Range<Int>] {
+    stride(from: 0, to: k, by: factors.deepest).map { $0..<min($0 + factors.deepest, k) }
+  }
 }
 
 extension CPUEngine {
@@ -96,8 +102,8 @@ extension CPUEngine {
       return false
     }
     switch factors {
-    case .float32: return true
-    case .bfloat16: return kernels.bfloat16_gain <= 4
+    case .float32, .bfloat16Pairs: return true
+    case .bfloat16: return !hasFastBfloat16
     case .bfloat16Anywhere: return false
     }
   }
@@ -118,7 +124,9 @@ extension CPUEngine {
       ?? self.algorithm(
         ConvolutionShape(kernel: shape.kernel, inputChannels: inputs, outputChannels: outputs))
     let isBfloat16 = algorithm == .direct && factors != .float32
-    let readsRows = isBfloat16 && shape.kernel > 1 && kernels.convolve_bfloat16 != nil
+    let readsRows =
+      isBfloat16 && factors != .bfloat16Pairs && shape.kernel > 1
+      && kernels.convolve_bfloat16 != nil
     let run = inputs * shape.kernel
     let line = readsRows ? roundUp(run, 32) : run
     let terms = algorithm == .direct ? line * shape.kernel : inputs
@@ -191,17 +199,18 @@ extension CPUEngine {
     return isBfloat16 ? roundedToBfloat16(weights) : weights
   }
 
-  /// Returns panels of words from panels of floats, an even number in each.
+  /// Returns panels of words from panels of floats, a multiple of 32 in each column.
   private func roundedToBfloat16(_ weights: PackedWeights) -> PackedWeights {
     let panels = weights.weights.count / weights.panel
     var rounded = weights
-    (rounded.isBfloat16, rounded.k, rounded.panel) = (true, weights.k / 2, weights.panel / 2)
+    (rounded.factors, rounded.k) = (factors, factors.words(of: weights.k))
+    rounded.panel = rounded.k * panelColumns
     rounded.weights = pool.scratch(panels * rounded.panel)
     let (kernels, columns) = (kernels, panelColumns)
     team.run(panels) { [rounded] index, _ in
       kernels.pack_columns_bfloat16(
         weights.weights.pointer + index * weights.panel, columns, Int32(weights.k), Int32(columns),
-        Int32(columns), 0, rounded.weights.pointer + index * rounded.panel)
+        Int32(columns), 0, rounded.factors.right, rounded.weights.pointer + index * rounded.panel)
     }
     return rounded
   }

@@ -6,6 +6,12 @@ import DVAEDeviceModel
 import DVAEFiles
 import DVAEImages
 
+#if canImport(FoundationEssentials)
+public import FoundationEssentials
+#else
+public import Foundation
+#endif
+
 /// The encoder or decoder of a model, to be exported for other programs.
 public struct ModelExport: Sendable {
   /// The encoder or the decoder.
@@ -137,6 +143,26 @@ public struct ModelExport: Sendable {
       tensors: parameters.parameters.map {
         (names == .official ? $0.name(in: half) : $0.flavaName(in: half), $0.shape, $0.values)
       })
+  }
+
+  /// Writes an ONNX model to a file URL: see `writeONNX(to:showsLikelihood:)` of its path.
+  public func writeONNX(to url: URL, showsLikelihood: Bool = false) throws {
+    try writeONNX(to: Path(url).text, showsLikelihood: showsLikelihood)
+  }
+
+  /// Writes a StableHLO program to a file URL: see the same of its path.
+  public func writeStableHLO(
+    to url: URL, batch: Int = 1, height: Int = 256, width: Int = 256,
+    precision: Precision = .float32, showsLikelihood: Bool = false
+  ) throws {
+    try writeStableHLO(
+      to: Path(url).text, batch: batch, height: height, width: width, precision: precision,
+      showsLikelihood: showsLikelihood)
+  }
+
+  /// Writes a state dict to a file URL: see `writeStateDict(to:names:)` of its path.
+  public func writeStateDict(to url: URL, names: Names = .official) throws {
+    try writeStateDict(to: Path(url).text, names: names)
   }
 
   private func recording(

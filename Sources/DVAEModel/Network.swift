@@ -58,10 +58,10 @@ struct Network<E: Engine>: Sendable {
         keepsFilter: purpose != .singlePass, reluInput: reluInput)
     }
     self.engine = engine
-    // The layers beside the relaxation and the likelihood are float32 in every precision.
+    // The layers beside the relaxation and the likelihood have long factors in every precision.
     let isDecoder = plan.half == .decoder
     input = convolution(
-      plan.input, on: isDecoder ? engine.exact : engine, reluInput: false,
+      plan.input, on: isDecoder ? engine.fine : engine, reluInput: false,
       adding: isDecoder ? .gather : [])
     trunk = plan.trunk.map { stage in
       stage.map { block in
@@ -74,7 +74,7 @@ struct Network<E: Engine>: Sendable {
           })
       }
     }
-    output = convolution(plan.output, on: engine.exact, reluInput: true)
+    output = convolution(plan.output, on: engine.fine, reluInput: true)
   }
 
   /// Runs all layers; keeps the activations that their backward passes need.

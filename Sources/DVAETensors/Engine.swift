@@ -24,8 +24,12 @@ package protocol Engine: Sendable {
   /// The engine and its hardware, for provenance and benchmarks: `cpu avx512 2 threads`.
   var name: String { get }
 
-  /// The engine for layers whose factors must stay float32; itself, unless it rounds factors.
+  /// The engine with float32 factors; itself, unless it rounds factors.
   var exact: Self { get }
+
+  /// The engine for the layers beside the relaxation, whose factors keep at least 16 binary digits; itself,
+  /// unless it rounds factors.
+  var fine: Self { get }
 
   // MARK: Convolution
 
@@ -205,6 +209,7 @@ where Value == Tensor, Scalar == Double, Variable == TensorSlice, Tokens == [Int
 extension Engine {
   /// This engine.
   package var exact: Self { self }
+  package var fine: Self { self }
 }
 
 extension HostEngine {

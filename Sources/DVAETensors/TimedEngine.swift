@@ -81,6 +81,7 @@ extension TimedEngine {
 
   /// The exact base engine, with the same measurements.
   package var exact: Self { Self(base.exact, record) }
+  package var fine: Self { Self(base.fine, record) }
 
   /// See `Engine`.
   package func makeTensor(_ shape: Shape) -> Tensor { base.makeTensor(shape) }

@@ -3,9 +3,9 @@ import DVAEImages
 import DVAEWeights
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+public import FoundationEssentials
 #else
-import Foundation
+public import Foundation
 #endif
 
 /// Reads tokens in any form, one image at a time; memory does not grow with the file.
@@ -50,6 +50,11 @@ public struct TokenReader: Sequence, IteratorProtocol {
   /// The part of a `.npy` array that was taken as a grid without being told; nil if its shape or its
   /// sidecar says so.
   package var guessedGrid: GuessedGrid? { (source as? NpySource)?.guessedGrid }
+
+  /// Opens the token file or folder of a file URL: see `init(contentsOf:grid:)` of its path.
+  public init(contentsOf url: URL, grid: TokenExtent.Grid? = nil) throws {
+    try self.init(contentsOf: Path(url).text, grid: grid)
+  }
 
   /// Opens a token file or folder.
   ///

@@ -1,5 +1,11 @@
 public import DVAEFiles
 
+#if canImport(FoundationEssentials)
+public import FoundationEssentials
+#else
+public import Foundation
+#endif
+
 /// Writes the tokens of a bulk job, in input order, so that a kill at any moment loses no committed
 /// work and leaves no incomplete file.
 ///
@@ -30,6 +36,15 @@ public final class TokenWriter {
 
   // The largest number of bytes in memory before a commit.
   private static let longestWait = 8 << 20
+
+  /// Opens the output of a file URL for writing: see the same of its path.
+  public convenience init(
+    _ url: URL, format: TokenFormat, provenance: Provenance?, start: JobStart = .fresh,
+    replacing: Bool = false
+  ) throws {
+    try self.init(
+      Path(url).text, format: format, provenance: provenance, start: start, replacing: replacing)
+  }
 
   /// Opens an output for writing.
   ///

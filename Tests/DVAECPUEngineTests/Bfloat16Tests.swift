@@ -111,6 +111,62 @@ struct Bfloat16Tests {
     }
   }
 
+  @Test(
+    "Products of pairs differ from exact ones by 3·2⁻¹⁸ of each term, and by the rounding of float32 sums",
+    arguments: InstructionSet.supported)
+  func pairs(instructionSet: InstructionSet) throws {
+    let engine = try engine(instructionSet).fine
+    let wide = ConvolutionCase(Shape(1, 2, 3, 1500), kernel: 1, to: 5)
+    for row in Self.cases.filter({ $0.kernel != 3 }) + [wide] {
+      let inputs = Inputs(row)
+      let expected = inputs.results(of: ReferenceEngine())
+      var magnitudes = inputs.mapped(abs)
+      magnitudes.bias = Tensor(inputs.bias.shape, inputs.bias.array.map(abs))
+      let sums = magnitudes.results(of: ReferenceEngine())
+      let terms = [
+        inputs.shape.fanIn, row.outputChannels * row.kernel * row.kernel, row.input.positions,
+      ]
+      for (index, actual) in inputs.results(of: engine).enumerated() {
+        let rounding = 3 * 0x1p-18 + Double(3 * terms[index] + 4) * 0x1p-24
+        let magnitudes = sums[index].doubles
+        expectClose(
+          actual.doubles, expected[index].doubles, bound: { rounding * magnitudes[$0] },
+          "\(engine.name): \(row.testDescription): result \(index)")
+      }
+    }
+    let winograd = Inputs(ConvolutionCase(Shape(1, 9, 8, 16), kernel: 3, to: 20))
+    let isFloat =
+      winograd.results(of: engine).map(\.array) == winograd.results(of: engine.exact).map(\.array)
+    #expect(isFloat)
+  }
+
+  @Test("Pairs hold every number of 16 binary digits") func digitsOfPairs() throws {
+    let engine = try CPUEngine(threads: 1, factors: .bfloat16Anywhere).fine
+    let one = Tensor(Shape(1, 1, 1, 1), [1])
+    let filter = engine.makeFilter(
+      ConvolutionShape(kernel: 1, inputChannels: 1, outputChannels: 1), weights: one.all,
+      bias: Tensor(Shape(1, 1, 1, 1), repeating: 0).all, uses: .forward)
+    let count = 1 << 15
+    let x = Tensor(Shape(1, 1, count, 1), (0..<count).map { 1 + Float($0) * 0x1p-15 })
+    let y = engine.convolution(x, filter, reluInput: false, epilogue: .bias)
+    let isExact = y.array == x.array
+    #expect(isExact)
+  }
+
+  @Test(
+    "Beside the relaxation factors are pairs where these are faster, else float32",
+    arguments: InstructionSet.supported.filter(\.multipliesBfloat16))
+  func fine(instructionSet: InstructionSet) throws {
+    let inputs = Inputs(Self.cases[0])
+    let mixed = try CPUEngine(instructionSet: instructionSet, factors: .bfloat16)
+    func bits(_ engine: CPUEngine) -> [[Float]] { inputs.results(of: engine).map(\.array) }
+    let isFloat = bits(mixed.fine) == bits(mixed.exact)
+    #expect(isFloat == (instructionSet.name == "avx512bf16"))
+    let isPairs = bits(mixed.fine) == bits(try engine(instructionSet).fine)
+    #expect(isPairs == (instructionSet.name != "avx512bf16"))
+    #expect(mixed.exact.fine.name == mixed.exact.name)
+  }
+
   /// Bits of float32 numbers, and of the bfloat16 numbers that they become.
   static let roundings: [(UInt32, UInt32)] = [
     (0x0000_0000, 0x0000_0000), (0x3f80_0000, 0x3f80_0000),
@@ -124,7 +180,7 @@ struct Bfloat16Tests {
     (0x7f7f_ffff, 0x7f80_0000), (0x7f80_0000, 0x7f80_0000), (0xff80_0000, 0xff80_0000),
     // NaN, also where only the lower half says so, or where rounding would pass the sign.
     (0x7fc0_0000, 0x7fc0_0000), (0x7f80_0001, 0x7fc0_0000), (0xffff_ffff, 0xffff_0000),
-    // Subnormal numbers.
+    // Subnormal numbers, which instructions for bfloat16 numbers take for zero before they round.
     (0x0000_0001, 0x0000_0000), (0x0000_8000, 0x0000_0000), (0x0000_8001, 0x0001_0000),
     (0x0001_8000, 0x0002_0000), (0x8001_0000, 0x8001_0000), (0x007f_ffff, 0x0080_0000),
   ]
@@ -135,7 +191,8 @@ struct Bfloat16Tests {
     let values = Self.roundings.map { Float(bitPattern: $0.0) }
     let expected = Self.roundings.map { bits -> Float in
       let value = Float(bitPattern: bits.1)
-      return value.isSubnormal ? 0 : value
+      let isZero = value.isSubnormal || bits.0 < 0x0080_0000 && instructionSet.multipliesBfloat16
+      return isZero ? 0 : value
     }
     let (one, count) = (Tensor(Shape(1, 1, 1, 1), [1]), values.count)
     func expect(_ actual: Tensor, _ what: String) {
@@ -170,9 +227,9 @@ struct Bfloat16Tests {
       engine(instructionSet, threads: 3, caches: CacheSizes(thread: 0, shared: 0)),
       engine(instructionSet, threads: 3, caches: CacheSizes(thread: 8 << 20, shared: 1 << 30)),
     ]
-    for row in Self.cases {
+    for (row, isFine) in Self.cases.flatMap({ [($0, false), ($0, true)] }) {
       let inputs = Inputs(row)
-      let results = engines.map { inputs.results(of: $0).map(\.array) }
+      let results = engines.map { inputs.results(of: isFine ? $0.fine : $0).map(\.array) }
       for other in results.dropFirst() {
         let isSame = other == results[0]
         #expect(isSame, "\(row.testDescription)")

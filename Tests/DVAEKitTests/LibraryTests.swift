@@ -68,6 +68,43 @@ import Testing
     #expect(error?.code == .outsideVocabulary && error?.problem.contains("code 128") == true)
   }
 
+  /// The name would be another one where the URL's text, with its percent signs, were taken.
+  @Test func filesAreNamedByURL() async throws {
+    let place = URL(fileURLWithPath: folder("ümlaut & 100% @.npy"))
+    let inputs = try BulkInputs([URL(fileURLWithPath: Fixture.imageFiles[0])])
+    let vae = try load()
+    let provenance = try vae.provenance(preprocessing: preprocessing, inputs: inputs.fingerprint)
+    var tokenizer = BulkTokenizer(vae)
+    tokenizer.preprocessing = preprocessing
+    try await tokenizer.run(
+      inputs, into: TokenWriter(place, format: .npy, provenance: provenance))
+    #expect(FileManager.default.fileExists(atPath: folder("ümlaut & 100% @.npy")))
+    let tokens = try TokenReader(contentsOf: place).map { try $0.get().grid }
+    #expect(tokens == [try await vae.tokenize(photo, preprocessing)])
+
+    let export = try ModelExport(tiny, .decoder)
+    func bytes(_ name: String, _ write: (URL, String) throws -> Void) throws -> [Data] {
+      let (url, path) = (URL(fileURLWithPath: folder("ü " + name)), folder("path " + name))
+      try write(url, path)
+      return try [Data(contentsOf: url), Data(contentsOf: URL(fileURLWithPath: path))]
+    }
+    let files = try [
+      bytes("onnx") {
+        try export.writeONNX(to: $0, showsLikelihood: true)
+        try export.writeONNX(to: $1, showsLikelihood: true)
+      },
+      bytes("mlir") {
+        try export.writeStableHLO(to: $0, batch: 2, height: 16, width: 24)
+        try export.writeStableHLO(to: $1, batch: 2, height: 16, width: 24)
+      },
+      bytes("pt") {
+        try export.writeStateDict(to: $0, names: .flava)
+        try export.writeStateDict(to: $1, names: .flava)
+      },
+    ]
+    for pair in files { #expect(pair[0] == pair[1]) }
+  }
+
   @Test func gridIsACollectionAndJSON() throws {
     let grid = TokenGrid(height: 2, width: 3, tokens: [1, 2, 3, 4, 5, 8191])
     #expect(grid.count == 6 && grid[1, 2] == 8191 && grid.max() == 8191)

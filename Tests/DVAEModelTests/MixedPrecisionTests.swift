@@ -32,27 +32,30 @@ import Testing
     return engine.convolution(x, filter, reluInput: false, epilogue: .bias).array
   }
 
-  @Test("The logits are float32 products of the features") func logits() throws {
+  @Test("The logits are fine products of the features") func logits() throws {
     let encoder = ImageEncoder(architecture, parameters: parameters, engine: mixed)
     let x = Tensor.random(Shape(1, 16, 24, 3), seed: 1, in: 0...1)
     let (logits, features) = (try encoder.logits(x).array, try encoder.features(x))
     let layer = "encoder.blocks.output.conv"
-    #expect(logits == (try convolution(layer, features, to: 40, on: mixed.exact)))
+    #expect(logits == (try convolution(layer, features, to: 40, on: mixed.fine)))
     #expect(logits != (try convolution(layer, features, to: 40, on: mixed)))
     // The features are not float32's.
     let plain = ImageEncoder(architecture, parameters: parameters, engine: mixed.exact)
     #expect(features.array != (try plain.features(x).array))
   }
 
-  @Test("The decoder's first layer does not round the weights of one-hot tokens")
+  @Test("The decoder's first layer keeps 16 digits of the weights of one-hot tokens")
   func firstLayer() throws {
     let decoder = ImageDecoder(architecture, parameters: parameters, engine: mixed)
     let tokens: [Int32] = [0, 7, 39, 20, 13, 5]
     let soft = Tensor(Shape(1, 2, 3, 40), repeating: 0)
     for (position, token) in tokens.enumerated() { soft.pointer[position * 40 + Int(token)] = 1 }
+    // Tokens are looked up in the table of float32 weights.
     let hard = try decoder.statistics(tokens: tokens, height: 2, width: 3).array
-    #expect(try decoder.statistics(soft: soft).array == hard)
     let plain = ImageDecoder(architecture, parameters: parameters, engine: mixed.exact)
-    #expect(try plain.statistics(soft: soft).array != hard)
+    func difference(_ decoder: ImageDecoder<CPUEngine>) throws -> Float {
+      zip(try decoder.statistics(soft: soft).array, hard).reduce(0) { $0 + abs($1.0 - $1.1) }
+    }
+    #expect(try difference(decoder) < difference(plain) / 10)
   }
 }

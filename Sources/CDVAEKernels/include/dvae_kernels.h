@@ -150,6 +150,10 @@ typedef struct {
   int row, column;              // of the tile's first output
 } dvae_tile;
 
+// The words of a number x in products of bfloat16 numbers. Of pairs, x is h + l, both bfloat16, and each
+// group of words is there three times: with h, h, l on the left, h, l, h on the right.
+typedef enum { DVAE_ROUNDED = 0, DVAE_RIGHT_PAIRS = 1, DVAE_LEFT_PAIRS = 2 } dvae_side;
+
 typedef struct {
   int rows;     // of an A panel
   int columns;  // of a B panel
@@ -236,9 +240,9 @@ typedef struct {
   // pack_rows and pack_columns, rounding to nearest even; k counts floats, which are padded to whole
   // groups of words and to whole words.
   void (*_Nonnull pack_rows_bfloat16)(const float *_Nonnull x, size_t x_row, int count, int k,
-                                      int relu, float *_Nonnull a);
+                                      int relu, dvae_side side, float *_Nonnull a);
   void (*_Nonnull pack_columns_bfloat16)(const float *_Nonnull x, size_t x_row, int k, int columns,
-                                         int width, int relu, float *_Nonnull out);
+                                         int width, int relu, dvae_side side, float *_Nonnull out);
 
   // A convolution of an image in bfloat16, where it is faster than gemm_bfloat16 of patches: rows of A are
   // read in place. Each kernel row's terms are padded with zeros to a multiple of 32 numbers.

@@ -1,6 +1,12 @@
 public import DVAEFiles
 package import DVAEImages
 
+#if canImport(FoundationEssentials)
+public import FoundationEssentials
+#else
+public import Foundation
+#endif
+
 /// The images of a bulk job: listed once, with a fingerprint and unique keys.
 ///
 /// About a hundred bytes are kept per image. A file that disappears afterwards is one failed item;
@@ -22,6 +28,14 @@ public struct BulkInputs: Sendable {
   private let files: Set<FileIdentity>
   // Every folder that is searched, and its name.
   private let folders: [FileIdentity: String]
+
+  /// Lists the images of file URLs: files, folders and WebDataset tars; see the same of arguments.
+  public init(
+    _ urls: [URL], shard: Shard = .whole, for format: TokenFormat = .jsonLines,
+    soft: SoftTokens.Settings? = nil
+  ) throws {
+    try self.init(urls.map { Path($0).text }, shard: shard, for: format, soft: soft)
+  }
 
   /// Lists the images of the arguments.
   ///

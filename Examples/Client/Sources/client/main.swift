@@ -3,7 +3,7 @@ import CSQLite
 import DVAEKit
 import Foundation
 
-let photos = CommandLine.arguments.dropFirst().first ?? "../photos"
+let photos = URL(fileURLWithPath: CommandLine.arguments.dropFirst().first ?? "../photos")
 let work = FileManager.default.temporaryDirectory.appending(
   path: "dvae-client-\(UUID().uuidString)")
 try FileManager.default.createDirectory(at: work, withIntermediateDirectories: true)
@@ -12,7 +12,7 @@ defer { try? FileManager.default.removeItem(at: work) }
 // Convert a photo to tokens, and back.
 let vae = try DiscreteVAE.load(.starter)
 let files = try FileManager.default.contentsOfDirectory(
-  at: URL(fileURLWithPath: photos), includingPropertiesForKeys: nil
+  at: photos, includingPropertiesForKeys: nil
 ).filter { $0.pathExtension == "jpg" || $0.pathExtension == "png" }
 let photo = try PixelImage(contentsOf: files[0])
 let tokens = try vae.tokenize(photo)
@@ -46,7 +46,7 @@ for try await item in tokenizer.results(of: inputs) {
 print("\(grids.count) images streamed")
 
 // Write tokens to a file; cancel midway, then resume.
-let output = work.appending(path: "tokens.npy").path
+let output = work.appending(path: "tokens.npy")
 let provenance = try vae.provenance(preprocessing: Preprocessing(), inputs: inputs.fingerprint)
 let job = Task { [tokenizer] in
   try await tokenizer.run(
@@ -66,12 +66,15 @@ guard try TokenReader(contentsOf: output).map({ try $0.get().grid }) == grids el
 }
 print("\(grids.count) images in tokens.npy")
 
+// Export the encoder for other runtimes.
+try ModelExport(.starter, .encoder).writeONNX(to: work.appending(path: "encoder.onnx"))
+
 // Train for two updates, and load the resulting model.
 var configuration = TrainingConfiguration.tiny.scaled(toUpdates: 2)
 configuration.architecture = try Architecture(
   hidden: 8, blocksPerGroup: 1, vocabulary: 64, initial: 8)
 (configuration.batchSize, configuration.microBatch, configuration.resolution) = (2, 2, 32)
-configuration.data = [photos]
+configuration.data = [photos.path]
 let run = try TrainingRun(configuration, in: work.appending(path: "run"))
 try await run.train { print("update \($0.update): loss \($0.loss)") }
 let trained = try DiscreteVAE.load(.file(run.weights))
