@@ -18,7 +18,8 @@ program=$(swift build "${build[@]}" --show-bin-path)/DVAEFuzz
 
 corpus=.build/fuzz-corpus
 mkdir -p $corpus/found
-TMPDIR=$(mktemp -d)
+# In memory where that is possible: targets write files, which would wait for the disk.
+TMPDIR=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
 # libFuzzer reports crashes itself.

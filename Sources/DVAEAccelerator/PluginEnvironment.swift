@@ -1,9 +1,9 @@
 import DVAEFiles
 
 /// The settings that a plugin needs before it is loaded.
-enum PluginEnvironment {
+package enum PluginEnvironment {
   /// The vendor libraries that NVIDIA's plugin opens by name, in the order of their dependencies.
-  private static let vendorLibraries = [
+  private static let vendorNames = [
     "libcudart.so", "libnvJitLink.so", "libnvrtc.so", "libcublasLt.so", "libcublas.so",
     "libnccl.so",
     "libcupti.so", "libcusparse.so", "libcusolver.so", "libcufft.so", "libnvshmem_host.so",
@@ -18,22 +18,25 @@ enum PluginEnvironment {
     if environmentVariable("TF_CPP_MIN_LOG_LEVEL") == nil {
       System.setVariable("TF_CPP_MIN_LOG_LEVEL", to: "3")
     }
-    // NVIDIA's wheels put their files two folders above the plugin.
-    let packages = Path(plugin).folder.folder.folder.text
-    let vendor = packages + "/nvidia"
-    let folders = ((try? FileSystem.names(in: vendor)) ?? []).map { vendor + "/" + $0 }
-    guard !folders.isEmpty else { return }
-    setDataFolder(folders)
-    for library in vendorLibraries {
-      for folder in folders {
-        let names = (try? FileSystem.names(in: folder + "/lib")) ?? []
-        if let name = names.first(where: { $0.hasPrefix(library + ".") }) {
-          // If a library cannot be loaded, the plugin reports it by name.
-          _ = System.load(folder + "/lib/" + name)
-          break
-        }
-      }
+    setDataFolder(vendorFolders(beside: plugin))
+    // If a library cannot be loaded, the plugin reports it by name.
+    for library in vendorLibraries(beside: plugin) { _ = System.load(library) }
+  }
+
+  /// Returns the vendor's libraries that a plugin is installed with, in the order of their dependencies.
+  package static func vendorLibraries(beside plugin: String) -> [String] {
+    let libraries = vendorFolders(beside: plugin).flatMap { folder in
+      ((try? FileSystem.names(in: folder + "/lib")) ?? []).map { folder + "/lib/" + $0 }
     }
+    return vendorNames.compactMap { name in
+      libraries.first { Path($0).name.hasPrefix(name + ".") }
+    }
+  }
+
+  /// Returns the folders of NVIDIA's wheels, which are two folders above the plugin.
+  private static func vendorFolders(beside plugin: String) -> [String] {
+    let vendor = Path(plugin).folder.folder.folder.text + "/nvidia"
+    return ((try? FileSystem.names(in: vendor)) ?? []).map { vendor + "/" + $0 }
   }
 
   /// Sets the path where XLA finds the assembler and libdevice.

@@ -20,10 +20,13 @@ package struct ProgramCache: Sendable {
   static func key(_ program: [UInt8], _ options: [UInt8], _ accelerator: Accelerator) -> String {
     let plugin = accelerator.plugin
     var hash = FileHash()
-    hash.add("dvae program 1")
-    // Two builds of a plugin can have the same version of the interface.
-    let (size, changed) = (FileSystem.size(plugin.path) ?? 0, FileSystem.changed(plugin.path) ?? 0)
-    hash.add("\(plugin.version) \(accelerator.platform) \(size) \(changed)")
+    hash.add("dvae program 2")
+    hash.add("\(plugin.version) \(accelerator.platform)")
+    // Two builds of a plugin can have the same version of the interface, and it chooses kernels by measuring
+    // those of the vendor's libraries.
+    for file in [plugin.path] + PluginEnvironment.vendorLibraries(beside: plugin.path) {
+      hash.add(identity(of: file))
+    }
     for device in accelerator.deviceDescriptions() { hash.add(device.kind) }
     // Programs for the CPU use this processor's instructions.
     let processor = InputFile.systemText("/proc/cpuinfo") ?? ""
@@ -34,6 +37,11 @@ package struct ProgramCache: Sendable {
     hash.update(options)
     hash.update(program)
     return hash.finished()
+  }
+
+  /// Returns what changes with a library's version: `libcudnn.so.9 1024 1700000000`.
+  package static func identity(of file: String) -> String {
+    "\(Path(file).name) \(FileSystem.size(file) ?? 0) \(FileSystem.changed(file) ?? 0)"
   }
 
   /// Returns the compiled program for a key, if it is there and intact.

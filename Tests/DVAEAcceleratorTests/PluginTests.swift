@@ -23,6 +23,27 @@ struct PluginTests {
     #expect(search.names.last == "mine")
   }
 
+  @Test("The vendor's libraries of a plugin are listed in the order in which they need each other")
+  func vendorLibraries() throws {
+    let folder = TestFolder()
+    let plugin = try folder.write("", to: "jax_plugins/xla_cuda13/xla_cuda_plugin.so")
+    #expect(PluginEnvironment.vendorLibraries(beside: plugin) == [])
+    for name in [
+      "cublas/lib/libcublas.so.13", "cublas/lib/libcublasLt.so.13", "cudnn/lib/libcudnn.so.9",
+      "cudnn/lib/libcudnn_ops.so.9", "cudnn/include/libcudnn.so.9",
+    ] { _ = try folder.write(name, to: "nvidia/" + name) }
+    let libraries = PluginEnvironment.vendorLibraries(beside: plugin)
+    let names = libraries.map { $0.split(separator: "/").suffix(3).joined(separator: "/") }
+    #expect(
+      names == [
+        "cublas/lib/libcublasLt.so.13", "cublas/lib/libcublas.so.13", "cudnn/lib/libcudnn.so.9",
+      ])
+    let before = libraries.map(ProgramCache.identity)
+    _ = try folder.write("another version", to: "nvidia/cudnn/lib/libcudnn.so.9")
+    let isOther = zip(before, libraries).map { $0 != ProgramCache.identity(of: $1) }
+    #expect(isOther == [false, false, true])
+  }
+
   @Test("The plugin of an active Python environment is found")
   func pythonEnvironment() throws {
     let folder = TestFolder()
