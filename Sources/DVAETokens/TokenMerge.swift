@@ -84,10 +84,12 @@ package struct TokenMerge {
   package func run(
     into writer: TokenWriter, progress: (Int) -> Void, failed: (DVAEError) -> Void = { _ in }
   ) throws -> CaptionLosses {
-    var (done, pacing, seen, keys) = (0, CommitPacing(), Set<Key>(), UniqueKeys())
+    var (done, pacing, keys) = (0, CommitPacing(), UniqueKeys())
+    // Hashes instead of keys, so that hundreds of millions fit into memory.
+    var seen = Set<HalfHash>()
     var losses = CaptionLosses()
     func add(_ record: TokenRecord, _ path: String) throws {
-      guard seen.insert(Key(record.key)).inserted else {
+      guard seen.insert(HalfHash(of: Array(record.key.utf8))).inserted else {
         throw DVAEError(
           .badData, file: path,
           "the key '\(record.key)' is there twice: these are not parts of one job"

@@ -23,6 +23,20 @@ import Testing
     #expect(counted(1, "image") == "1 image" && counted(0, "image") == "0 images")
   }
 
+  @Test("Half of a hash is the same from its text and from the bytes that were hashed")
+  func halves() {
+    // The hash of "abc" in FIPS 180-4.
+    let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    #expect(HalfHash(text) == HalfHash(of: Array("abc".utf8)))
+    #expect(HalfHash(text)?.high == 0xba78_16bf_8f01_cfea)
+    #expect(HalfHash(text) != HalfHash(of: Array("abd".utf8)))
+    // The second half of the half counts, too.
+    #expect(HalfHash(text) != HalfHash(text.prefix(31) + "4" + text.dropFirst(32)))
+    for wrong in ["", String(text.dropLast()), "z" + text.dropFirst()] {
+      #expect(HalfHash(wrong) == nil)
+    }
+  }
+
   @Test("Hexadecimal digits are read in either case, and nothing else is one") func hexadecimals() {
     for byte in UInt8.min...(.max) {
       let text = String(UnicodeScalar(byte))

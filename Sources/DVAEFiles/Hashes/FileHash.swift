@@ -36,6 +36,30 @@ package struct FileHash {
   }
 }
 
+/// Half of a SHA-256, which suffices to avoid collisions among very many.
+package struct HalfHash: Hashable, Sendable {
+  /// The first 8 bytes, big-endian.
+  package let high: UInt64
+  private let low: UInt64
+
+  /// Takes a half of a hash of 64 hexadecimal digits; nil for another text.
+  package init?(_ text: String) {
+    guard text.utf8.count == 64, let high = UInt64(text.prefix(16), radix: 16),
+      let low = UInt64(text.dropFirst(16).prefix(16), radix: 16)
+    else { return nil }
+    (self.high, self.low) = (high, low)
+  }
+
+  /// Takes a half of the hash of some bytes.
+  package init(of bytes: [UInt8]) {
+    var hash = FileHash()
+    hash.update(bytes)
+    let digest = hash.bytes()
+    func number(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
+    (high, low) = (number(digest[0..<8]), number(digest[8..<16]))
+  }
+}
+
 #if canImport(CryptoKit)
 /// The state of a hash.
 private final class Digest {

@@ -2,22 +2,9 @@ import DVAEFiles
 
 /// Finds images that occurred before, in this run or in the lists of excluded images.
 struct Duplicates {
-  /// Half of a SHA-256, which suffices to avoid collisions.
-  private struct Digest: Hashable {
-    var high: UInt64
-    var low: UInt64
-
-    init?(_ text: String) {
-      guard text.utf8.count == 64, let high = UInt64(text.prefix(16), radix: 16),
-        let low = UInt64(text.dropFirst(16).prefix(16), radix: 16)
-      else { return nil }
-      (self.high, self.low) = (high, low)
-    }
-  }
-
-  private var excluded: Set<Digest> = []
+  private var excluded: Set<HalfHash> = []
   private var excludedNear: NearHashIndex
-  private var seen: Set<Digest> = []
+  private var seen: Set<HalfHash> = []
   private var seenNear: NearHashIndex?
   // Of each hash in the index the first half of the digest. Equal bytes have equal hashes, and the index
   // holds no two hashes within the distance: so the one that it finds is the only one to compare.
@@ -52,7 +39,7 @@ struct Duplicates {
   mutating func exclude(sha256: String?, perceptual: UInt64?) -> Bool {
     if let perceptual { excludedNear.insert(perceptual) }
     guard let sha256 else { return perceptual != nil }
-    guard let digest = Digest(sha256) else { return false }
+    guard let digest = HalfHash(sha256) else { return false }
     excluded.insert(digest)
     return true
   }
@@ -61,7 +48,7 @@ struct Duplicates {
   ///
   /// - Throws: if it occurred before
   mutating func add(_ fingerprint: Fingerprint) throws(Drop) {
-    guard let digest = Digest(fingerprint.sha256) else { return }
+    guard let digest = HalfHash(fingerprint.sha256) else { return }
     if excluded.contains(digest) {
       throw Drop(.duplicates, "excluded", fingerprint.sha256)
     }
@@ -82,10 +69,10 @@ struct Duplicates {
 
   /// Records an image that an earlier run has written.
   mutating func restore(sha256: String, perceptual: UInt64) {
-    if let digest = Digest(sha256) { remember(digest, perceptual) }
+    if let digest = HalfHash(sha256) { remember(digest, perceptual) }
   }
 
-  private mutating func remember(_ digest: Digest, _ perceptual: UInt64) {
+  private mutating func remember(_ digest: HalfHash, _ perceptual: UInt64) {
     if let hasRoom = seenNear?.insert(perceptual) {
       if hasRoom, findsExact { seenDigests.append(digest.high) }
     } else if findsExact {
