@@ -156,9 +156,10 @@ let package = Package(
       "DVAEServer",
       ["CDVAEHTTPServer", "DVAEFiles", "DVAEImages", "DVAEKit", "DVAEReports"],
       resources: [
-        .copy("Resources/page.html"), .copy("Resources/openapi.json"),
-        .copy("Resources/plane.jpg"), .copy("Resources/parrots.jpg"),
-      ]),
+        "openapi.json", "plane.jpg", "parrots.jpg", "page.html", "page.css", "page-state.js",
+        "page-service.js", "page-pictures.js", "page-changes.js", "page-palette.js",
+        "page-opening.js", "page-keeping.js", "page-events.js",
+      ].map { .copy("Resources/" + $0) }),
     // Level 8: the command line.
     module(
       "DVAECommands",

@@ -22,10 +22,11 @@ package struct Assets: Sendable {
       (Route.page, "page.html"), (.openAPI, "openapi.json"), (.examplePlane, "plane.jpg"),
       (.exampleParrots, "parrots.jpg"),
     ] {
-      files[route] = try InputFile.contents(of: folder + "/" + name, limit: 1 << 20)
+      files[route] = try Self.contents(name, in: folder)
     }
+    let page = try Self.page(of: files[.page] ?? [], in: folder)
+    files[.page] = page
     self.files = files
-    let page = files[.page] ?? []
     let hash = { (element: String) -> String in
       var hash = FileHash()
       hash.update(Self.content(of: element, in: page))
@@ -42,6 +43,24 @@ package struct Assets: Sendable {
   /// - Throws: if they are not beside it.
   package static func ofProgram() throws(DVAEError) -> Assets {
     try Assets(folder: PackageResource.folder(of: "DVAEServer", with: "page.html"))
+  }
+
+  private static func contents(_ name: String, in folder: String) throws(DVAEError) -> [UInt8] {
+    try InputFile.contents(of: folder + "/" + name, limit: 1 << 20)
+  }
+
+  /// Returns the page in one piece: a line `<!-- page… -->` stands for the style or script of that name.
+  private static func page(of frame: [UInt8], in folder: String) throws(DVAEError) -> [UInt8] {
+    var page: [UInt8] = []
+    for line in frame.split(separator: UInt8(ascii: "\n")) {
+      let text = String(decoding: line, as: UTF8.self)
+      if text.hasPrefix("<!-- page"), text.hasSuffix(" -->") {
+        page += try contents(String(text.dropFirst(5).dropLast(4)), in: folder)
+      } else {
+        page += line + [UInt8(ascii: "\n")]
+      }
+    }
+    return page
   }
 
   /// Returns the bytes between the tags of the only element with a name.
