@@ -81,6 +81,7 @@ extension TimedEngine {
 
   /// The exact base engine, with the same measurements.
   package var exact: Self { Self(base.exact, record) }
+  /// The fine one, likewise.
   package var fine: Self { Self(base.fine, record) }
 
   /// See `Engine`.

@@ -1,24 +1,50 @@
-/// A cyclic redundancy check of 32 bits, reflected, eight bytes at a time.
-private struct CyclicCheck: Sendable {
-  /// Entry b of table k is the effect of byte b followed by k zero bytes.
-  private let tables: [UInt32]
+internal import CDVAEZLib
 
-  init(polynomial: UInt32) {
+/// The CRC of zip archives and gzip, polynomial 0x04C11DB7, computed by zlib.
+package enum CRC32 {
+  /// Returns the CRC of some bytes.
+  package static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+    UInt32(crc32_z(0, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count))
+  }
+}
+
+/// The CRC with Castagnoli's polynomial, 0x1EDC6F41, used by TensorBoard's records and checkpoints.
+///
+///     CRC32C.of(Array("123456789".utf8))  // 0xE3069283
+package struct CRC32C {
+  private var state = UInt32.max
+
+  /// Starts with no bytes.
+  package init() {}
+
+  /// The CRC of all bytes so far.
+  package var value: UInt32 { ~state }
+
+  /// Returns the CRC of one array.
+  package static func of(_ bytes: [UInt8]) -> UInt32 {
+    var crc = CRC32C()
+    bytes.withUnsafeBytes { crc.update($0) }
+    return crc.value
+  }
+
+  /// Entry b of table k is the effect of byte b followed by k zero bytes.
+  private static let tables: [UInt32] = {
     var tables: [UInt32] = []
     for byte in 0..<UInt32(256) {
       var value = byte
-      for _ in 0..<8 { value = value & 1 == 1 ? value >> 1 ^ polynomial : value >> 1 }
+      for _ in 0..<8 { value = value & 1 == 1 ? value >> 1 ^ 0x82F6_3B78 : value >> 1 }
       tables.append(value)
     }
     for index in 256..<8 * 256 {
       let before = tables[index - 256]
       tables.append(before >> 8 ^ tables[Int(before & 0xFF)])
     }
-    self.tables = tables
-  }
+    return tables
+  }()
 
-  func update(_ state: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
-    tables.withUnsafeBufferPointer { tables in
+  /// Adds bytes, eight at a time.
+  package mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    state = Self.tables.withUnsafeBufferPointer { tables in
       func entry(_ table: Int, _ value: UInt64, _ byte: UInt64) -> UInt32 {
         tables[table * 256 + Int(value >> (8 * byte) & 0xFF)]
       }
@@ -35,39 +61,5 @@ private struct CyclicCheck: Sendable {
       }
       return value
     }
-  }
-}
-
-/// The CRC of zip archives and gzip, polynomial 0x04C11DB7.
-package enum CRC32 {
-  private static let check = CyclicCheck(polynomial: 0xEDB8_8320)
-
-  /// Returns the CRC of some bytes.
-  package static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
-    ~check.update(.max, bytes)
-  }
-}
-
-/// The CRC with Castagnoli's polynomial, 0x1EDC6F41, used by TensorBoard's records and checkpoints.
-///
-///     CRC32C.of(Array("123456789".utf8))  // 0xE3069283
-package struct CRC32C {
-  private static let check = CyclicCheck(polynomial: 0x82F6_3B78)
-  private var state = UInt32.max
-
-  /// Starts with no bytes.
-  package init() {}
-
-  /// The CRC of all bytes so far.
-  package var value: UInt32 { ~state }
-
-  /// Adds bytes.
-  package mutating func update(_ bytes: UnsafeRawBufferPointer) {
-    state = Self.check.update(state, bytes)
-  }
-
-  /// Returns the CRC of one array.
-  package static func of(_ bytes: [UInt8]) -> UInt32 {
-    ~bytes.withUnsafeBytes { check.update(.max, $0) }
   }
 }
