@@ -21,7 +21,8 @@
 #endif
 
 struct dvae_fetch_handle {
-  CURL *curl;
+  // The connections, addresses and sessions that are kept from one transfer to the next.
+  CURLSH *kept;
 };
 
 /// The state shared by the callbacks of one fetch.
@@ -201,16 +202,19 @@ dvae_fetch_handle *dvae_fetch_open(void) {
   pthread_once(&initialized, initialize);
   dvae_fetch_handle *handle = malloc(sizeof *handle);
   if (handle == NULL) return NULL;
-  handle->curl = curl_easy_init();
-  if (handle->curl == NULL) {
+  handle->kept = curl_share_init();
+  if (handle->kept == NULL) {
     free(handle);
     return NULL;
   }
+  curl_share_setopt(handle->kept, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT);
+  curl_share_setopt(handle->kept, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+  curl_share_setopt(handle->kept, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
   return handle;
 }
 
 void dvae_fetch_close(dvae_fetch_handle *handle) {
-  curl_easy_cleanup(handle->curl);
+  curl_share_cleanup(handle->kept);
   free(handle);
 }
 
@@ -218,8 +222,6 @@ static void configure(
     CURL *curl, struct transfer *transfer, struct curl_slist *headers,
     struct dvae_fetch_result *result) {
   const struct dvae_fetch_request *request = transfer->request;
-  // A reset keeps open connections.
-  curl_easy_reset(curl);
   curl_easy_setopt(curl, CURLOPT_URL, request->address);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -261,13 +263,34 @@ static int is_stray(CURL *curl, CURLcode code, const struct transfer *transfer) 
   return curl_easy_getinfo(curl, CURLINFO_PRIMARY_IP, &peer) == CURLE_OK && peer != NULL && *peer != 0;
 }
 
-/// Fetches; tries once more on a fresh connection if that may help.
-static CURLcode perform(CURL *curl, struct transfer *transfer, struct dvae_fetch_result *result) {
-  CURLcode code = curl_easy_perform(curl);
-  if (!is_stray(curl, code, transfer)) return code;
-  curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+/// Returns a handle for one transfer over the connections that are kept; NULL if memory is exhausted.
+///
+/// libcurl before 8.1 remembers the last line of the head of a handle's earlier transfer, whose memory it
+/// has freed, and continues it by a first line that begins with a blank.
+static CURL *begin(
+    dvae_fetch_handle *handle, struct transfer *transfer, struct curl_slist *headers,
+    struct dvae_fetch_result *result) {
+  CURL *curl = curl_easy_init();
+  if (curl == NULL) return NULL;
+  curl_easy_setopt(curl, CURLOPT_SHARE, handle->kept);
+  configure(curl, transfer, headers, result);
+  return curl;
+}
+
+/// Fetches; tries once more on a fresh connection if that may help. `*curl` is NULL if memory is exhausted.
+static CURLcode perform(
+    dvae_fetch_handle *handle, struct transfer *transfer, struct curl_slist *headers,
+    struct dvae_fetch_result *result, CURL **curl) {
+  *curl = begin(handle, transfer, headers, result);
+  if (*curl == NULL) return CURLE_OUT_OF_MEMORY;
+  CURLcode code = curl_easy_perform(*curl);
+  if (!is_stray(*curl, code, transfer)) return code;
+  curl_easy_cleanup(*curl);
+  *curl = begin(handle, transfer, headers, result);
+  if (*curl == NULL) return CURLE_OUT_OF_MEMORY;
+  curl_easy_setopt(*curl, CURLOPT_FRESH_CONNECT, 1L);
   result->message[0] = 0;
-  return curl_easy_perform(curl);
+  return curl_easy_perform(*curl);
 }
 
 /// The request's own lines after the one that asks for unencoded bytes; NULL if memory is exhausted.
@@ -306,17 +329,21 @@ int dvae_fetch(
   struct curl_slist *headers = header_lines(request);
   if (headers == NULL) return DVAE_FETCH_FAILED;
   struct transfer transfer = {.request = request};
-  configure(handle->curl, &transfer, headers, result);
+  CURL *curl;
   locale_t before = enter_utf8();
-  CURLcode code = perform(handle->curl, &transfer, result);
+  CURLcode code = perform(handle, &transfer, headers, result, &curl);
   leave_utf8(before);
+  if (curl == NULL) {
+    curl_slist_free_all(headers);
+    return DVAE_FETCH_FAILED;
+  }
   const int is_bomb = transfer.too_large && transfer.decoding.count > 0;
   dvae_decoding_end(&transfer.decoding);
   int status = status_of(code, &transfer);
-  if (is_stray(handle->curl, code, &transfer)) status = DVAE_FETCH_CUT;
-  curl_easy_getinfo(handle->curl, CURLINFO_RESPONSE_CODE, &result->http_status);
+  if (is_stray(curl, code, &transfer)) status = DVAE_FETCH_CUT;
+  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &result->http_status);
   curl_off_t wait = 0;
-  if (curl_easy_getinfo(handle->curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
+  if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
     result->retry_after = wait > 3600 ? 3600 : (long)wait;
   remove_time(result->message);
   if (result->message[0] == 0 && code != CURLE_OK)
@@ -333,8 +360,7 @@ int dvae_fetch(
   if (status == DVAE_FETCH_ROBOTS) memcpy(result->message, transfer.tag, sizeof transfer.tag);
   if (status == DVAE_FETCH_OK && (result->http_status < 200 || result->http_status > 299))
     status = DVAE_FETCH_HTTP;
-  // The handle outlives the lines.
-  curl_easy_setopt(handle->curl, CURLOPT_HTTPHEADER, NULL);
+  curl_easy_cleanup(curl);
   curl_slist_free_all(headers);
   return status;
 }

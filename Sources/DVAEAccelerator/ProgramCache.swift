@@ -16,7 +16,7 @@ package struct ProgramCache: Sendable {
     self.folder = folder ?? UserFolder.cache.path() + "/programs"
   }
 
-  /// Returns a program's name in the cache: a hash of everything that affects its compiled form.
+  /// Returns a program's name in the cache: a hash of what its compiled form depends on.
   static func key(_ program: [UInt8], _ options: [UInt8], _ accelerator: Accelerator) -> String {
     let plugin = accelerator.plugin
     var hash = FileHash()
@@ -39,7 +39,7 @@ package struct ProgramCache: Sendable {
     return hash.finished()
   }
 
-  /// Returns what changes with a library's version: `libcudnn.so.9 1024 1700000000`.
+  /// Returns what changes with a library's version: `libcudnn.so.9 1024 1700000000.5`.
   package static func identity(of file: String) -> String {
     "\(Path(file).name) \(FileSystem.size(file) ?? 0) \(FileSystem.changed(file) ?? 0)"
   }

@@ -20,7 +20,7 @@ extension CPUEngine {
     if isWinograd(shape) {
       let isSmall = shape.inputChannels * shape.outputChannels <= 1024
       isSmall ? winogradGradientBySlots(gradient) : winogradGradientByRounds(gradient)
-    } else if shape.kernel == 3 && factors != .float32 {
+    } else if shape.kernel == 3 && (factors == .bfloat16 || factors == .bfloat16Anywhere) {
       bfloat16Gradient(gradient)
     } else {
       productGradient(gradient)

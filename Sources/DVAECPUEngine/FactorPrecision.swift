@@ -14,9 +14,11 @@ package enum FactorPrecision: Sendable {
   /// Each factor as the sum of two bfloat16 numbers, 16 binary digits, in products over channels; float32
   /// in Winograd's.
   ///
-  /// (a + a′)(b + b′) is summed as a·b + a·b′ + a′·b, three terms in the place of one. What is left out,
-  /// and what the pairs leave of the factors, is within 3·2⁻¹⁸ of the product (Henry, Tang and Heinecke:
-  /// Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations, 2019).
+  /// (a + a′)(b + b′) is summed as a·b + a·b′ + a′·b, three terms in the place of one (Henry, Tang and
+  /// Heinecke: Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations,
+  /// 2019). With |a′| ≤ 2⁻⁸|a|, a′·b′ is within 2⁻¹⁶ of the product, and so is what the pairs leave of both
+  /// factors, 2⁻¹⁷ of each: together 2⁻¹⁵, and below 2⁻¹⁸ on average. Factors below 2⁻¹¹⁸ have fewer digits; infinite
+  /// ones, and those that become so in bfloat16, give NaN.
   case bfloat16Pairs
 
   /// The number of words that `count` factors of a sum take, each in the place of a float.

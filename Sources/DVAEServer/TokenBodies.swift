@@ -191,12 +191,7 @@ struct TokenResponse {
       // The same shape and bytes as in the file of a bulk job with one image.
       return try NpyHeader(.uint16, shape: [1, grid.height, grid.width]).encoded()
         + grid.littleEndianBytes
-    case MediaType.safetensors:
-      var layout = SafetensorsLayout()
-      layout.add("image", .uint16, shape: [grid.height, grid.width])
-      let metadata = ["provenance": String(decoding: try jsonText(provenance), as: UTF8.self)]
-      return SafetensorsLayout.head(layout.json(metadata: metadata, alignment: 8))
-        + grid.littleEndianBytes
+    case MediaType.safetensors: return try grid.safetensors(key: "image", provenance)
     default:
       return try jsonLine(
         JSONTokens(provenance: provenance, shape: [grid.height, grid.width], tokens: grid.rows))

@@ -209,6 +209,7 @@ where Value == Tensor, Scalar == Double, Variable == TensorSlice, Tokens == [Int
 extension Engine {
   /// This engine.
   package var exact: Self { self }
+  /// This engine.
   package var fine: Self { self }
 }
 

@@ -88,13 +88,31 @@ final class SafetensorsOutput: PartialOutput {
         path: file.path,
         "expected the \(layout.dataSize) bytes of the journal's images, found \(file.size)")
     }
+    return try Self.json(layout, provenance, failures, sha256: FileHash.of(file))
+  }
+
+  /// Returns the JSON at the start of a file.
+  fileprivate static func json(
+    _ layout: SafetensorsLayout, _ provenance: Provenance?, _ failures: [Failure], sha256: String
+  ) throws -> [UInt8] {
     // `metadataNames` lists these.
     let metadata = [
-      "data_sha256": try FileHash.of(file),
+      "data_sha256": sha256,
       "provenance": String(decoding: try jsonText(provenance), as: UTF8.self),
       "failures": String(decoding: try jsonText(failures), as: UTF8.self),
       MetadataChecksum.name: MetadataChecksum.blank,
     ]
     return MetadataChecksum.filled(layout.json(metadata: metadata, alignment: 8))
+  }
+}
+
+extension TokenGrid {
+  /// Returns the bytes of a `.safetensors` file with this image alone, as a bulk job writes it.
+  package func safetensors(key: String, _ provenance: Provenance) throws -> [UInt8] {
+    var layout = SafetensorsLayout()
+    layout.add(key, .uint16, shape: [height, width])
+    let bytes = littleEndianBytes
+    let json = try SafetensorsOutput.json(layout, provenance, [], sha256: FileHash.of(bytes))
+    return SafetensorsLayout.head(json) + bytes
   }
 }

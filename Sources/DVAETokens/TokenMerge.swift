@@ -116,6 +116,8 @@ package struct TokenMerge {
     // One file is open at a time: a job may have more shards than a process may have files.
     for path in paths {
       let reader = try Self.open(path, grid)
+      // The result has a checksum of its own, which would hide the damage.
+      try reader.checkIntact()
       for result in reader {
         let item = try result.get()
         try add(
@@ -133,7 +135,7 @@ package struct TokenMerge {
 
   private static func missing(_ records: [Provenance]) -> (count: Int, first: [Shard]) {
     let shards = records.compactMap { record in record.shard.flatMap { try? Shard($0) } }
-    guard records.count > 1, let count = shards.first?.count, shards.count == records.count,
+    guard records.count > 1, let count = shards.first?.count,
       shards.allSatisfy({ $0.count == count })
     else { return (0, []) }
     let found = Set(shards.map(\.index))

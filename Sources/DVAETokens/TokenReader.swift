@@ -37,6 +37,7 @@ public struct TokenReader: Sequence, IteratorProtocol {
   public let provenance: Provenance?
   /// The number of images and their grid, if known without reading them all.
   public let extent: TokenExtent?
+  private let path: String
   private var source: any TokenSource
 
   /// The part of a `.npy` array that is taken as the tokens of one image.
@@ -87,6 +88,7 @@ public struct TokenReader: Sequence, IteratorProtocol {
       case .tar: try TarSource(path)
       case .folder: try FolderSource(path)
       }
+    self.path = path
     format = source is MegatronSource ? .megatron : named
     provenance = source.provenance
     extent = source.extent
@@ -126,6 +128,24 @@ public struct TokenReader: Sequence, IteratorProtocol {
   /// - Returns: false if it has none
   /// - Throws: `badData` if it does not match.
   public func checkSum() throws -> Bool { try source.checkSum() }
+
+  /// Verifies the checksum, which a file with provenance must have unless it is a folder.
+  ///
+  /// - Throws: `badData` if it does not match or has been lost.
+  func checkIntact() throws {
+    guard try checkSum() || provenance == nil || format == .folder else {
+      throw DVAEError.lostChecksum(in: path)
+    }
+  }
+}
+
+extension DVAEError {
+  /// A token file without the checksum that it was written with.
+  package static func lostChecksum(in path: String) -> DVAEError {
+    DVAEError(
+      .badData, file: path,
+      "its checksum is missing: the file was cut or changed; copy or make it again")
+  }
 }
 
 extension DVAEError.Code {

@@ -211,6 +211,11 @@ public final class TokenWriter {
     return true
   }
 
+  /// Returns whether the output of a file URL is complete: see the same of its path.
+  public static func isComplete(_ url: URL, _ provenance: Provenance) throws -> Bool {
+    try isComplete(Path(url).text, provenance)
+  }
+
   /// Refuses what a writer of these arguments would refuse about the names that are taken.
   ///
   /// - Throws: an unfinished output in the way, and a finished one that would not be replaced

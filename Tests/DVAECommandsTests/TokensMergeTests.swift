@@ -53,6 +53,14 @@ import Testing
     return found
   }
 
+  /// Returns changed lines with a checksum in the last one that is right again.
+  private func resealed(_ text: String) -> [UInt8] {
+    let lines = Array(
+      (text.split(separator: "\n").dropLast().joined(separator: "\n") + "\n").utf8)
+    let last = #"{"bytes":\#(lines.count),"sha256":"\#(FileHash.of(lines))"}"# + "\n"
+    return lines + Array(last.utf8)
+  }
+
   /// A part that is not written needs no warning that it is a part.
   @Test func aFailedMergeDoesNotWarn() async throws {
     for part in [0, 1] {
@@ -175,9 +183,8 @@ import Testing
   {
     try make("t.jsonl", keys: "a")
     let text = String(decoding: try bytes(folder("t.jsonl")), as: UTF8.self)
-      .split(separator: "\n").dropLast().joined(separator: "\n")
     try write(
-      Array(text.replacingOccurrences(of: #""key":"a""#, with: #""key":"../../a""#).utf8),
+      resealed(text.replacingOccurrences(of: #""key":"a""#, with: #""key":"../../a""#)),
       to: folder("evil.jsonl"))
     let result = await dvae(
       "tokens", "convert", folder("evil.jsonl"), "--output", folder("deep/" + name))
@@ -206,8 +213,41 @@ import Testing
     #expect(run.status == 0 && run.errors.contains("without 1 shard: 1/4"), "\(run.errors)")
     let pair = await dvae(["tokens", "merge"] + parts[..<2] + ["--output", folder("q.npy")])
     #expect(pair.errors.contains("without 2 shards: 1/4, 3/4"), "\(pair.errors)")
+    try make("whole.npy", keys: "yz")
+    let mixed = await dvae(
+      "tokens", "merge", parts[0], folder("whole.npy"), "--output", folder("s.npy"))
+    #expect(mixed.errors.contains("without 3 shards: 1/4, 2/4, 3/4"), "\(mixed.errors)")
     let alone = await dvae("tokens", "convert", parts[0], "--output", folder("r.npy"))
     #expect(alone.status == 0 && alone.errors.isEmpty, "\(alone.errors)")
+  }
+
+  /// The new file has a checksum of its own, which would hide the damage.
+  @Test(arguments: ["t.npy", "t.bin", "t.safetensors", "t.jsonl", "t.tar"])
+  func damagedFilesAreNotMadeSound(_ name: String) async throws {
+    try make(name)
+    let url = URL(filePath: folder(name))
+    var damaged = [UInt8](try Data(contentsOf: url))
+    // The token 8191, in text or with its low byte first.
+    let token = name == "t.jsonl" ? Array("8191".utf8) : [0xFF, 0x1F]
+    let place = try #require(damaged.firstRange(of: token))
+    damaged[place.lowerBound] ^= 1
+    try Data(damaged).write(to: url)
+    for command in ["convert", "merge"] {
+      let run = await dvae("tokens", command, folder(name), "--output", folder("new.packed"))
+      #expect(run.status == 65 && run.errors.contains(name), "\(run.errors)")
+      #expect(!FileManager.default.fileExists(atPath: folder("new.packed")))
+    }
+  }
+
+  /// The last line is the checksum.
+  @Test func fileCutAtALineIsNotMadeSound() async throws {
+    let lines = "sound.jsonl"
+    try make(lines)
+    let whole = try String(contentsOfFile: folder(lines), encoding: .utf8)
+    try whole.split(separator: "\n").dropLast().joined(separator: "\n").appending("\n")
+      .write(toFile: folder(lines), atomically: true, encoding: .utf8)
+    let cut = await dvae("tokens", "convert", folder(lines), "--output", folder("cut.tar"))
+    #expect(cut.status == 65 && cut.errors.contains("checksum is missing"), "\(cut.errors)")
   }
 
   /// Weights that were converted from others are the same model.
@@ -249,9 +289,8 @@ import Testing
     let text = try String(decoding: bytes(folder("t.jsonl")), as: UTF8.self)
     let keys = ["b/" + String(repeating: "n/", count: 5000) + "b", "a.tokens.npy/b"]
     for (number, key) in keys.enumerated() {
-      // The checksum line is left out: it is not read here.
-      let lines = text.replacing(#""key":"b""#, with: #""key":"\#(key)""#).split(separator: "\n")
-      try write(Array(lines.dropLast().joined(separator: "\n").utf8), to: folder("k.jsonl"))
+      try write(
+        resealed(text.replacing(#""key":"b""#, with: #""key":"\#(key)""#)), to: folder("k.jsonl"))
       let output = folder("out\(number)")
       let run = await dvae("tokens", command, folder("k.jsonl"), "--output", output, "--quiet")
       let names = try FileManager.default.subpathsOfDirectory(atPath: output)

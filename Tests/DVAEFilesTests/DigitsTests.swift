@@ -32,7 +32,7 @@ import Testing
     #expect(HalfHash(text) != HalfHash(of: Array("abd".utf8)))
     // The second half of the half counts, too.
     #expect(HalfHash(text) != HalfHash(text.prefix(31) + "4" + text.dropFirst(32)))
-    for wrong in ["", String(text.dropLast()), "z" + text.dropFirst()] {
+    for wrong in ["", String(text.dropLast()), "+" + text.dropFirst(), text.dropLast() + "z"] {
       #expect(HalfHash(wrong) == nil)
     }
   }

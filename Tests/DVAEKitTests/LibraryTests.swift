@@ -79,6 +79,7 @@ import Testing
     try await tokenizer.run(
       inputs, into: TokenWriter(place, format: .npy, provenance: provenance))
     #expect(FileManager.default.fileExists(atPath: folder("ümlaut & 100% @.npy")))
+    #expect(try TokenWriter.isComplete(place, provenance))
     let tokens = try TokenReader(contentsOf: place).map { try $0.get().grid }
     #expect(tokens == [try await vae.tokenize(photo, preprocessing)])
 

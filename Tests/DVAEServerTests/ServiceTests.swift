@@ -42,6 +42,10 @@ import Testing
     #expect(
       safetensors.body.suffix(2048)
         == golden.tokens.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8($0 >> 8)] }[...])
+    let folder = TemporaryFolder()
+    let file = folder("tokens.safetensors")
+    try Data(safetensors.body).write(to: URL(filePath: file))
+    #expect(try TokenReader(contentsOf: file).checkSum())
     #expect(
       tokenize("application/*;q=0.2, application/json;q=0.1").mediaType == "application/x-npy")
     #expect(tokenize("*/*").mediaType == "application/json")

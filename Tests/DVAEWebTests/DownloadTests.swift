@@ -30,6 +30,20 @@ import Testing
     #expect(names == ["encoder.pkl"])
   }
 
+  /// libcurl before 8.1 continued the last line of an earlier answer, in memory that it had freed.
+  @Test func firstLineThatContinuesNoneIsHarmless() throws {
+    let server = try LoopbackServer { _, earlier in
+      let folded = "\r\n " + String(repeating: "x", count: 40 + earlier % 64)
+      return .init(status: "200 OK" + (earlier % 2 == 0 ? "" : folded), body: [1, 2], stray: [])
+    }
+    let connection = try #require(WebConnection())
+    for number in 0..<200 {
+      var request = WebRequest("\(server.base)/\(number)", maxBytes: 10)
+      request.allowPrivate = true
+      #expect(try connection.fetch(request) == [1, 2])
+    }
+  }
+
   @Test func wholeFileArrives() async throws {
     let body = body
     let server = try LoopbackServer { request, _ in .file(body, for: request) }

@@ -43,7 +43,7 @@ struct TokenVerification: Encodable {
       try compareCount(reader.failures().count)
       // A folder has no checksum.
       if hasProvenance, !hasChecksum, problems.isEmpty, reader.format != .folder {
-        add("\(path): its checksum is missing: the file was cut or changed; copy or make it again")
+        add(DVAEError.lostChecksum(in: path))
       }
     } catch {
       isMissing = ExitStatus.of(error) == ExitStatus.missing

@@ -4,7 +4,7 @@ internal import CDVAEZLib
 /// `size` bytes.
 func inflate(_ input: UnsafeRawBufferPointer, to size: Int) -> [UInt8]? {
   guard let inputCount = UInt32(exactly: input.count), let count = UInt32(exactly: size),
-    let source = input.bindMemory(to: UInt8.self).baseAddress
+    let source = input.assumingMemoryBound(to: UInt8.self).baseAddress
   else { return nil }
   var stream = z_stream()
   // A negative window size selects a stream without header and checksum.
@@ -32,7 +32,7 @@ func inflate(_ input: UnsafeRawBufferPointer, to size: Int) -> [UInt8]? {
 /// Decompresses a zlib stream piece by piece to at most `limit` bytes; nil for a damaged or longer one.
 package func inflateZlib(_ input: UnsafeRawBufferPointer, limit: Int) -> [UInt8]? {
   guard let inputCount = UInt32(exactly: input.count),
-    let source = input.bindMemory(to: UInt8.self).baseAddress
+    let source = input.assumingMemoryBound(to: UInt8.self).baseAddress
   else { return nil }
   var stream = z_stream()
   guard inflateInit2_(&stream, MAX_WBITS, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK

@@ -4,7 +4,7 @@ internal import CDVAEZLib
 package enum CRC32 {
   /// Returns the CRC of some bytes.
   package static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
-    UInt32(crc32_z(0, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count))
+    UInt32(crc32_z(0, bytes.assumingMemoryBound(to: UInt8.self).baseAddress, bytes.count))
   }
 }
 

@@ -44,7 +44,8 @@ package struct HalfHash: Hashable, Sendable {
 
   /// Takes a half of a hash of 64 hexadecimal digits; nil for another text.
   package init?(_ text: String) {
-    guard text.utf8.count == 64, let high = UInt64(text.prefix(16), radix: 16),
+    guard text.utf8.count == 64, text.utf8.allSatisfy({ $0.hexadecimalValue != nil }),
+      let high = UInt64(text.prefix(16), radix: 16),
       let low = UInt64(text.dropFirst(16).prefix(16), radix: 16)
     else { return nil }
     (self.high, self.low) = (high, low)
