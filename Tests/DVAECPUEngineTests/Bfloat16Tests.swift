@@ -82,6 +82,28 @@ struct Bfloat16Tests {
       threads: threads, instructionSet: set, caches: caches, factors: .bfloat16Anywhere)
   }
 
+  /// Compares results with the reference engine's of `inputs`; `bound` is relative to the sum of the terms'
+  /// magnitudes, for a number of terms.
+  private func expect(
+    _ results: [Tensor], of inputs: Inputs, _ row: ConvolutionCase, _ engine: CPUEngine,
+    bound: (Int) -> Double
+  ) {
+    let expected = inputs.results(of: ReferenceEngine())
+    // The ReLU of the input takes no part in magnitudes.
+    var magnitudes = inputs.mapped(abs)
+    magnitudes.bias = Tensor(inputs.bias.shape, inputs.bias.array.map(abs))
+    let sums = magnitudes.results(of: ReferenceEngine()).map(\.doubles)
+    let terms = [
+      inputs.shape.fanIn, row.outputChannels * row.kernel * row.kernel, row.input.positions,
+    ]
+    for (index, actual) in results.enumerated() {
+      let relative = bound(terms[index])
+      expectClose(
+        actual.doubles, expected[index].doubles, bound: { relative * sums[index][$0] },
+        "\(engine.name): \(row.testDescription): result \(index)")
+    }
+  }
+
   @Test(
     "Products are the reference engine's of rounded factors, within the rounding of float32 sums",
     arguments: InstructionSet.supported)
@@ -89,21 +111,8 @@ struct Bfloat16Tests {
     let engine = try engine(instructionSet)
     for row in Self.cases {
       let inputs = Inputs(row)
-      let rounded = inputs.mapped(Self.rounded)
-      let expected = rounded.results(of: ReferenceEngine())
-      // The ReLU of the input takes no part in magnitudes.
-      var magnitudes = rounded.mapped(abs)
-      magnitudes.bias = Tensor(inputs.bias.shape, inputs.bias.array.map(abs))
-      let sums = magnitudes.results(of: ReferenceEngine())
-      let terms = [
-        inputs.shape.fanIn, row.outputChannels * row.kernel * row.kernel, row.input.positions,
-      ]
-      for (index, actual) in inputs.results(of: engine).enumerated() {
-        let magnitudes = sums[index].doubles
-        expectClose(
-          actual.doubles, expected[index].doubles,
-          bound: { Double(terms[index] + 4) * 0x1p-24 * magnitudes[$0] },
-          "\(engine.name): \(row.testDescription): result \(index)")
+      expect(inputs.results(of: engine), of: inputs.mapped(Self.rounded), row, engine) {
+        Double($0 + 4) * 0x1p-24
       }
       // The gradient of the bias sums dy itself.
       let (db, sum) = (inputs.gradients(of: engine).db, inputs.gradients(of: ReferenceEngine()).db)
@@ -125,19 +134,8 @@ struct Bfloat16Tests {
     for row in Self.cases.filter({ $0.kernel != 3 }) + more {
       // Numbers of 24 digits.
       let inputs = Inputs(row).mapped { $0 * 1.2345678 }
-      let expected = inputs.results(of: ReferenceEngine())
-      var magnitudes = inputs.mapped(abs)
-      magnitudes.bias = Tensor(inputs.bias.shape, inputs.bias.array.map(abs))
-      let sums = magnitudes.results(of: ReferenceEngine())
-      let terms = [
-        inputs.shape.fanIn, row.outputChannels * row.kernel * row.kernel, row.input.positions,
-      ]
-      for (index, actual) in inputs.results(of: engine).enumerated() {
-        let rounding = 0x1p-15 + Double(3 * terms[index] + 4) * 0x1p-24
-        let magnitudes = sums[index].doubles
-        expectClose(
-          actual.doubles, expected[index].doubles, bound: { rounding * magnitudes[$0] },
-          "\(engine.name): \(row.testDescription): result \(index)")
+      expect(inputs.results(of: engine), of: inputs, row, engine) {
+        0x1p-15 + Double(3 * $0 + 4) * 0x1p-24
       }
     }
     let winograd = Inputs(ConvolutionCase(Shape(1, 9, 8, 16), kernel: 3, to: 20))
