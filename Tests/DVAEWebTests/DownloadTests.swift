@@ -30,7 +30,8 @@ import Testing
     #expect(names == ["encoder.pkl"])
   }
 
-  /// libcurl before 8.1 continued the last line of an earlier answer, in memory that it had freed.
+  /// libcurl before 8.1 continued the last line of an earlier answer, in memory that it had freed; only a
+  /// memory checker sees that: `Scripts/fuzz.sh fetch`, with such an answer as a seed.
   @Test func firstLineThatContinuesNoneIsHarmless() throws {
     let server = try LoopbackServer { _, earlier in
       let folded = "\r\n " + String(repeating: "x", count: 40 + earlier % 64)
