@@ -114,6 +114,13 @@ def same_bits(dvae, weights, server, photo):
     check("the picture is the file of dvae decode", status == 200 and body == png)
 
 
+def busy_port(dvae, weights, server):
+    run = subprocess.run(
+        [dvae, "serve", "--port", str(server.port), "--weights", weights], capture_output=True, text=True, timeout=60)
+    check("a busy port is told", run.returncode == 73 and "choose another port" in run.stderr
+          and "(--port, --host)" in run.stderr, run.stderr.strip())
+
+
 def malformed(server, photo):
     post = b"POST /v1/tokenize HTTP/1.1\r\nHost: localhost\r\n"
     get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
@@ -368,6 +375,7 @@ def main():
     threading.Timer(7200 if options.long else 300, give_up).start()
     with Server(options.dvae, options.weights) as server:
         same_bits(options.dvae, options.weights, server, photo)
+        busy_port(options.dvae, options.weights, server)
         malformed(server, photo)
         bad_images(server, photo, 500 if options.long else 60)
         stalled(server, photo, 200 if options.long else 40)

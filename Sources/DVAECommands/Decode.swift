@@ -83,6 +83,12 @@ struct DecodeCommand: AsyncParsableCommand {
     if report.total == 0 { throw DVAEError(.badData, file: tokens, "no tokens in there") }
     if json.json { console.print(try reportText(report)) }
     if report.failed > 0 { throw FinishedWithFailures(failed: report.failed, total: report.total) }
+    if facts.damaged > 0 {
+      throw FinishedWithFailures(
+        failed: facts.damaged, total: files.count,
+        what: facts.damaged == 1
+          ? "is damaged: its pictures may be wrong" : "are damaged: their pictures may be wrong")
+    }
   }
 
   /// Returns a function that decodes the next picture, a batch at a time; nil at the end.
@@ -134,19 +140,26 @@ struct DecodeCommand: AsyncParsableCommand {
     }
   }
 
-  /// Opens each file before the first image is decoded, and tells which arrays were taken as grids.
+  /// Opens each file before the first image is decoded, and tells which arrays were taken as grids and
+  /// which files are damaged; as much as can be read of these is decoded too.
   ///
-  /// - Returns: the number of images, if all files state it, and the first file of each model that made
-  ///   tokens
+  /// - Returns: the number of images, if all files state it, the first file of each model that made
+  ///   tokens, and the number of damaged files
   private func look(
     at files: [String], _ console: Console
-  ) throws -> (count: Int?, models: [(path: String, provenance: Provenance)]) {
-    var count: Int? = 0
+  ) throws -> (count: Int?, models: [(path: String, provenance: Provenance)], damaged: Int) {
+    var (count, damaged): (Int?, Int) = (0, 0)
     var models: [String: (path: String, provenance: Provenance)] = [:]
     for path in files {
       let reader = try TokenReader(contentsOf: path, grid: grid.grid)
       if grid.grid == nil, let guess = reader.guessedGrid, let shape = reader.extent?.grid {
         GridOption.tell(path, guess, shape, console)
+      }
+      do {
+        try reader.checkIntact()
+      } catch let error as DVAEError where error.kind == .badData {
+        console.note("dvae: \(error.line)")
+        damaged += 1
       }
       let images = reader.extent?.count ?? reader.provenance?.inputs.count
       count = count.flatMap { sum in images.map { sum &+ $0 } }
@@ -154,7 +167,7 @@ struct DecodeCommand: AsyncParsableCommand {
         models[provenance.weights.sha256] = (path, provenance)
       }
     }
-    return (count, models.values.sorted { $0.path < $1.path })
+    return (count, models.values.sorted { $0.path < $1.path }, damaged)
   }
 
   /// The result that `--json` prints.
@@ -217,7 +230,6 @@ struct DecodeCommand: AsyncParsableCommand {
       }
     }
   }
-
 }
 
 extension DiscreteVAE {

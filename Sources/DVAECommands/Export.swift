@@ -31,7 +31,7 @@ struct ExportCommand: AsyncParsableCommand {
       switch self {
       case .onnx: ["onnx"]
       case .stablehlo: ["mlir", "stablehlo"]
-      case .pytorch: ["pt", "pth", "bin"]
+      case .pytorch: ["pt", "pth", "bin", "pkl"]
       }
     }
   }
@@ -97,11 +97,11 @@ struct ExportCommand: AsyncParsableCommand {
       }
     }
     let suffix = Path(output).fileExtension.lowercased()
-    if let other = Format.allCases.first(where: { $0.extensions.contains(suffix) }), other != format
-    {
+    guard format.extensions.contains(suffix) else {
+      let names = format.extensions.map { "." + $0 }.joined(separator: ", ")
       throw ValidationError(
-        "--output \(output) has the extension of \(other.rawValue), not of \(format.rawValue): change it, or "
-          + "--format")
+        "--output \(output): expected the extension of \(format.rawValue) (\(names)): change it, or --format"
+      )
     }
     if logits && half == .decoder { throw ValidationError("--logits are an encoder's") }
     if statistics && half == .encoder { throw ValidationError("--statistics are a decoder's") }

@@ -109,7 +109,7 @@ struct TokenizeCommand: AsyncParsableCommand {
       only: .encoder, precision: precision,
       singlePass: outputs.count <= images && soft == nil)
     // Refuses more soft tokens than the vocabulary has, before there is an unfinished output.
-    if let soft { _ = try vae.softTokens(of: [], soft) }
+    if let soft { _ = try await vae.softTokens(of: [], soft) }
     var (rest, failed) = ([PlannedPart](), 0)
     // Other workers may have tokens.
     var hasTokens = !outputs.isWhole

@@ -55,20 +55,23 @@ struct TokenizeOutputs {
     guard count <= names.count else {
       throw DVAEError(
         .usage, file: output,
-        "\(total) images take \(count) files, but the range has \(names.count) names")
+        "\(counted(total, "image")) take \(counted(count, "file")), but the range has "
+          + counted(names.count, "name"))
     }
     guard count <= total, worker.count <= count else {
       throw DVAEError(
         .usage, file: output,
         count > total
-          ? "its range has \(count) names for \(counted(total, "image")): name fewer files"
-          : "its \(count) files cannot be shared by \(worker.count) workers: name more of them")
+          ? "its range has \(counted(count, "name")) for \(counted(total, "image")): name fewer files"
+          : "its \(counted(count, "file")) cannot be shared by \(worker.count) workers: name more of them"
+      )
     }
     // Readers of the range would take it for a part of this output.
     let later = (count..<names.count).lazy.map { names[$0] }
     if let file = later.first(where: { FileSystem.kind($0) != .missing }) {
       throw DVAEError(
-        .cannotCreate, file: file, "lies behind the \(count) files of this job, in their range",
+        .cannotCreate, file: file,
+        "lies behind the \(counted(count, "file")) of this job, in their range",
         advice: "remove it, or choose another name")
     }
     let places = worker.range(of: count)

@@ -3,6 +3,11 @@ import CDVAEHTTPServer
 package import DVAEFiles
 import DVAEImages
 
+extension DVAEError.Code {
+  /// The service cannot listen on its address.
+  package static let cannotListen = Self(rawValue: "cannot-listen")
+}
+
 /// A server that connects a service to sockets.
 package final class HTTPServer: Sendable {
   /// The limits on connections.
@@ -58,7 +63,9 @@ package final class HTTPServer: Sendable {
       let pointer = dvae_http_start(host, port, bounds, handler, &problem, problem.count)
     else {
       let text = String(decoding: problem.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)
-      throw DVAEError(.cannotCreate, file: "\(host):\(port)", "cannot listen: \(text)")
+      throw DVAEError(
+        .cannotCreate, code: .cannotListen, file: "\(host):\(port)", "cannot listen: \(text)",
+        advice: "choose another port, or an address of this machine")
     }
     server = Server(pointer: pointer)
     self.service = service

@@ -82,6 +82,11 @@ struct NpySource: TokenSource {
           + "a language model's, such as the first",
         advice: "remove it, or name the grid of an image")
     }
+    guard (1...3).contains(shape.count) else {
+      throw DVAEError(
+        .badData, file: path, expected: "an array of shape [N, height, width]", found: "\(shape)",
+        advice: "reshape it")
+    }
     switch shape.count {
     case 3: return (shape[0], Array(shape.suffix(2)))
     case 2 where isSquare && shape[0] != tokens: return (shape[0], [side, side])
@@ -252,7 +257,10 @@ struct JSONLinesSource: TokenSource {
       number += 1
       if text.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
       guard let line = try? Self.line(text) else {
-        throw DVAEError(.badData, file: path, "line \(number) is not a line of tokens")
+        throw DVAEError(
+          .badData, file: path,
+          "line \(number) is not a line of tokens"
+            + (lines.lacksNewline ? ": the file was cut there; copy or make it again" : ""))
       }
       guard let shape = line.shape, let tokens = line.tokens else {
         if line.error != nil || line.provenance != nil || line.sha256 != nil { continue }

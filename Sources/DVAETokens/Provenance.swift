@@ -48,6 +48,9 @@ public struct Provenance: Codable, Hashable, Sendable {
   public var inputs: Inputs
   /// `I/N` for a shard of a job; nil for a complete one.
   public var shard: String?
+  /// The shards, such as `0/4` and `2/4`, that were joined without others of their job; nil if none is
+  /// missing.
+  public var shards: [String]?
   /// The soft tokens that are kept; nil for none.
   public var soft: SoftTokens.Settings?
   /// The engine that computed them.
@@ -105,6 +108,7 @@ extension Provenance {
     grid = try container.decodeIfPresent([Int].self, forKey: .grid)
     inputs = try container.decode(Inputs.self, forKey: .inputs)
     shard = try container.decodeIfPresent(String.self, forKey: .shard)
+    shards = try container.decodeIfPresent([String].self, forKey: .shards)
     soft = try container.decodeIfPresent(SoftTokens.Settings.self, forKey: .soft)
     engine = try container.decode(String.self, forKey: .engine)
     precision = try container.decodeIfPresent(Precision.self, forKey: .precision)
@@ -117,9 +121,17 @@ extension Provenance {
     if let shard, (try? Shard(shard)) == nil {
       throw refuse(.shard, "'\(shard)' is not a shard such as 0/4")
     }
+    if let other = shards?.first(where: { (try? Shard($0)) == nil }) {
+      throw refuse(.shards, "'\(other)' is not a shard such as 0/4")
+    }
     if let top = soft?.topK, !(1...architecture.vocabulary).contains(top) {
       throw refuse(.soft, "\(top) is not a number of tokens")
     }
+  }
+
+  /// The shards of a job that the file holds; none for a complete job.
+  package var heldShards: [Shard] {
+    (shard.map { [$0] } ?? shards ?? []).compactMap { try? Shard($0) }
   }
 
   /// Whether the version that wrote the record also wrote a checksum of it.

@@ -68,8 +68,12 @@ package struct TokenMerge {
     var provenance = try Self.join(records)
     losesSoftTokens = provenance?.soft != nil && !format.holdsSoftTokens
     if losesSoftTokens { provenance?.soft = nil }
+    let held = records.count > 1 ? records.flatMap(\.1.heldShards) : []
+    missing = Self.missing(from: held)
+    if missing.count > 0 {
+      provenance?.shards = Set(held).sorted { $0.index < $1.index }.map(\.description)
+    }
     self.provenance = provenance
-    missing = Self.missing(records.map(\.1))
     count = counts.count == paths.count ? counts.reduce(0, +) : nil
   }
 
@@ -133,12 +137,11 @@ package struct TokenMerge {
     return losses
   }
 
-  private static func missing(_ records: [Provenance]) -> (count: Int, first: [Shard]) {
-    let shards = records.compactMap { record in record.shard.flatMap { try? Shard($0) } }
-    guard records.count > 1, let count = shards.first?.count,
-      shards.allSatisfy({ $0.count == count })
-    else { return (0, []) }
-    let found = Set(shards.map(\.index))
+  private static func missing(from held: [Shard]) -> (count: Int, first: [Shard]) {
+    guard let count = held.first?.count, held.allSatisfy({ $0.count == count }) else {
+      return (0, [])
+    }
+    let found = Set(held.map(\.index))
     let first = (0..<count).lazy.filter { !found.contains($0) }.prefix(10)
     return (count - found.count, first.compactMap { Shard($0, of: count) })
   }
@@ -174,7 +177,7 @@ package struct TokenMerge {
       hash.add(record.inputs.sha256)
     }
     joined.inputs.sha256 = hash.finished()
-    joined.shard = nil
+    (joined.shard, joined.shards) = (nil, nil)
     return joined
   }
 }

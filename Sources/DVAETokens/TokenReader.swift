@@ -17,7 +17,8 @@ public import Foundation
 /// ```
 ///
 /// It can be read once. A damaged item is returned as a failure; the next ones are still read if
-/// the form allows it.
+/// the form allows it. If items of the job are missing at the end, the last result is a failure that
+/// counts them.
 public struct TokenReader: Sequence, IteratorProtocol {
   /// An image's tokens with their key.
   public struct Item: Sendable {
@@ -39,6 +40,9 @@ public struct TokenReader: Sequence, IteratorProtocol {
   public let extent: TokenExtent?
   private let path: String
   private var source: any TokenSource
+  private var images = 0
+  // The images and failures that the job had; nil if unknown, or once it is known that some are missing.
+  private var inputs: Int?
 
   /// The part of a `.npy` array that is taken as the tokens of one image.
   package enum GuessedGrid: Sendable {
@@ -92,6 +96,7 @@ public struct TokenReader: Sequence, IteratorProtocol {
     format = source is MegatronSource ? .megatron : named
     provenance = source.provenance
     extent = source.extent
+    inputs = provenance?.inputs.count
     self.source = source
   }
 
@@ -104,10 +109,24 @@ public struct TokenReader: Sequence, IteratorProtocol {
   /// Returns the next image's tokens, or the error in them; nil after the last.
   public mutating func next() -> Result<Item, any Error>? {
     do {
-      return try source.next().map { .success($0) }
+      guard let item = try source.next() else {
+        try checkCount()
+        return nil
+      }
+      images += 1
+      return .success(item)
     } catch {
+      inputs = nil
       return .failure(error)
     }
+  }
+
+  /// Verifies that each input is an image or a failure; concatenated files hold more than the first says.
+  private func checkCount() throws {
+    guard let inputs else { return }
+    let failures = try source.failures().count
+    guard images + failures < inputs else { return }
+    throw DVAEError.otherCount(in: path, images: images, failures: failures, inputs: inputs)
   }
 
   /// Also reads each item's caption and description, if the file keeps them.
@@ -132,7 +151,7 @@ public struct TokenReader: Sequence, IteratorProtocol {
   /// Verifies the checksum, which a file with provenance must have unless it is a folder.
   ///
   /// - Throws: `badData` if it does not match or has been lost.
-  func checkIntact() throws {
+  package func checkIntact() throws {
     guard try checkSum() || provenance == nil || format == .folder else {
       throw DVAEError.lostChecksum(in: path)
     }
@@ -140,6 +159,16 @@ public struct TokenReader: Sequence, IteratorProtocol {
 }
 
 extension DVAEError {
+  /// A token file whose images and failures are not the inputs of its job.
+  package static func otherCount(
+    in path: String, images: Int, failures: Int, inputs: Int
+  ) -> DVAEError {
+    DVAEError(
+      .badData, code: .incomplete, file: path,
+      "holds \(counted(images, "image")) and \(counted(failures, "failure")), but the job had "
+        + "\(counted(inputs, "input")): copy or make it again")
+  }
+
   /// A token file without the checksum that it was written with.
   package static func lostChecksum(in path: String) -> DVAEError {
     DVAEError(
@@ -149,6 +178,8 @@ extension DVAEError {
 }
 
 extension DVAEError.Code {
+  /// A token file lacks items of its job.
+  package static let incomplete = Self(rawValue: "incomplete")
   /// An array's shape does not say which grid an image's tokens have.
   package static let unknownGrid = Self(rawValue: "unknown-grid")
 }

@@ -79,8 +79,10 @@ package struct Download: Sendable {
       } catch let cut as Cut {
         throw DVAEError(
           .inputOutput, file: address,
-          "\(cut.reason) (\(attempts) attempts); "
-            + "what arrived is kept, and trying again continues it")
+          "\(cut.reason) (\(counted(attempts, "attempt")))",
+          advice: FileSystem.size(partial) ?? 0 > 0
+            ? "what arrived is kept, and trying again continues it"
+            : "check the address and the network, or try again later")
       }
     }
   }

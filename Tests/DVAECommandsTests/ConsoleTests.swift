@@ -14,11 +14,16 @@ import Testing
     let texts = Mutex<[String]>([])
     let columns: Mutex<Int?>
 
-    init(_ columns: Int?) { self.columns = Mutex(columns) }
+    let isTerminal: Bool
+
+    init(_ columns: Int?, isTerminal: Bool = true) {
+      self.columns = Mutex(columns)
+      self.isTerminal = isTerminal
+    }
 
     var console: Console {
       Console(
-        isTerminal: true, columns: { self.columns.withLock(\.self) }, output: { _ in true },
+        isTerminal: isTerminal, columns: { self.columns.withLock(\.self) }, output: { _ in true },
         errors: { text in
           self.texts.withLock { $0.append(text) }
           return true
@@ -52,6 +57,18 @@ import Testing
     let fields = ["10/20", "1:00 left", "loss 0.1234567", "x"]
     terminal.console.draw(fields)
     #expect(terminal.lines == [fields.prefix(count).joined(separator: ", ")])
+  }
+
+  @Test func progressInFilesIsLinesOf80Columns() {
+    let file = Terminal(nil, isTerminal: false)
+    let fields = (0..<5).map { "a field of 20 letters"[...].dropLast() + "\($0)" }.map(String.init)
+    file.console.draw(fields)
+    file.console.draw([])
+    file.console.draw([fields[0]])
+    #expect(
+      file.texts.withLock(\.self) == [
+        fields[..<3].joined(separator: ", ") + "\n", fields[0] + "\n",
+      ])
   }
 
   @Test func aWidthThatIsNotKnownCutsNothing() {

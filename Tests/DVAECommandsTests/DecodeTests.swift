@@ -33,6 +33,37 @@ import DVAEWeights
     #expect(run.output == ["a", "c"].map { folder("out/\($0).png") + "\n" }.joined())
   }
 
+  /// As much as can be read is decoded, but the job does not end as if all were well.
+  @Test func damagedFilesAreDecodedWithAnError() async throws {
+    let grid = TokenGrid(height: 1, width: 1, tokens: [3])
+    for name in ["t.npy", "t"] {
+      let provenance = Provenance(
+        weights: .init(file: "encoder.pkl", sha256: "ab"), architecture: .released,
+        preprocessing: Preprocessing(crop: .none), inputs: .init(count: 2, sha256: "cd"),
+        engine: "none")
+      let path = folder(name)
+      let writer = try TokenWriter(path, format: TokenFormat(path: path), provenance: provenance)
+      for key in ["a", "b"] { try writer.append(TokenRecord(key: key, .tokens(grid))) }
+      try writer.finish()
+    }
+    func decode(_ name: String) async -> (status: Int32, output: String, errors: String) {
+      await dvae(
+        "decode", folder(name), "--output", folder("out-\(name.count)"), "--weights", Fixture.tiny)
+    }
+    var array = try bytes(folder("t.npy"))
+    array[array.count - 2] ^= 1
+    try write(array, to: folder("t.npy"))
+    let changed = await decode("t.npy")
+    #expect(
+      changed.status == 65 && changed.errors.contains("has been changed"), "\(changed.errors)")
+    #expect(changed.errors.contains("1 of 1 is damaged"), "\(changed.errors)")
+    #expect(changed.output.split(separator: "\n").count == 2)
+    try FileManager.default.removeItem(atPath: folder("t/a.tokens.npy"))
+    let lost = await decode("t")
+    #expect(lost.status == 65 && lost.errors.contains("but the job had 2 inputs"), "\(lost.errors)")
+    #expect(lost.output == folder("out-1/b.png") + "\n")
+  }
+
   @Test func keysNeverLeadOutOfTheFolder() async throws {
     let line = #"{"key":"../../escaped","shape":[1,1],"tokens":[3]}"# + "\n"
     try write(Array((line + line).utf8), to: folder("t.jsonl"))

@@ -75,8 +75,11 @@ private struct Message {
     #expect(properties.contains { $0.texts(1) == ["licence"] && $0.texts(2)[0].contains("OpenAI") })
   }
 
-  @Test(arguments: [("x.pt", "onnx"), ("x.onnx", "pytorch"), ("x.mlir", "onnx")])
-  func extensionsOfOtherFormsAreRefused(_ name: String, _ format: String) async {
+  @Test(arguments: [
+    ("x.pt", "onnx"), ("x.onnx", "pytorch"), ("x.mlir", "onnx"), ("x.txt", "onnx"),
+    ("x", "stablehlo"),
+  ])
+  func otherExtensionsAreRefused(_ name: String, _ format: String) async {
     let run = await dvae(
       "export", "--half", "decoder", "--format", format, "--output", folder(name))
     #expect(run.status == 64 && run.errors.contains("the extension of"), "\(run.errors)")

@@ -156,6 +156,14 @@ import Testing
       #expect(run.errors.split(separator: "\n").count == 1)
     }
   }
+
+  /// Threads whose stacks find no room end the program; it does not wait for them.
+  @Test(.timeLimit(.minutes(5))) func littleMemoryEndsWhatItDoesNotSuffice() throws {
+    for kilobytes in stride(from: 200_000, through: 300_000, by: 10_000) {
+      let run = try run(limits: "ulimit -v \(kilobytes)", ["weights", "info", Fixture.tiny])
+      #expect([0, 70].contains(run.status), "\(kilobytes): \(run.status) \(run.errors)")
+    }
+  }
   #endif
 
   /// Connections leave enough files for the outputs.

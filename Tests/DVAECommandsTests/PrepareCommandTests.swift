@@ -34,6 +34,30 @@ import Testing
     #expect(await dvae("prepare", folder("t.tsv"), "--output", folder("out")).status == 73)
   }
 
+  /// The second process waits for the lock of the first, which finishes the output in the meantime.
+  @Test func aSecondProcessFindsTheFinishedOutput() async throws {
+    try table(["a dog on a beach"])
+    let arguments = ["prepare", folder("t.tsv"), "--output", folder("out")]
+    #expect(await dvae(arguments).status == 0)
+    for (option, status) in [("--resume", 0), ("--restart", 73)] as [(String, Int32)] {
+      try FileManager.default.moveItem(atPath: folder("out"), toPath: folder("out.partial"))
+      try write([], to: folder("out.partial/state.json"))
+      var lock: OutputFile? = try OutputFile(
+        folder("out.partial/samples.jsonl"), emptied: false, locked: true)
+      async let second = dvae(arguments + [option])
+      try await Task.sleep(for: .milliseconds(200))
+      try FileManager.default.removeItem(atPath: folder("out.partial/state.json"))
+      try FileManager.default.moveItem(atPath: folder("out.partial"), toPath: folder("out"))
+      if lock != nil { lock = nil }
+      var run = await second
+      // On a slow machine its patience may end first.
+      if run.errors.contains("another run is writing") { run = await dvae(arguments + [option]) }
+      #expect(run.status == status, "\(option): \(run.errors)")
+      #expect(run.errors.contains(status == 0 ? "is complete already" : "already exists"))
+      #expect(!FileManager.default.fileExists(atPath: folder("out.partial")))
+    }
+  }
+
   @Test func flagsGoBeforeTheFileAndTheFileBeforeThePreset() async throws {
     try table(["a dog", "a dog on a beach", "a dog on a beach in summer"])
     try write(Array(#"{"min_words": 4, "min_side": 257}"#.utf8), to: folder("c.json"))
@@ -364,7 +388,7 @@ extension PrepareCommandTests {
 
   @Test func jobsWithoutPairsTellOfTheFilters() async {
     let run = await dvae("prepare", Fixture.images, "--output", folder("none"), "--quiet")
-    #expect(run.status == 0 && run.output.contains("no-caption"), "\(run.errors)")
+    #expect(run.status == 0 && run.output.contains("no-caption (NAME.txt"), "\(run.errors)")
     #expect(run.errors.contains("no pair is left") && run.errors.contains("--preset none"))
     let all = await dvae(
       "prepare", Fixture.images, "--output", folder("all"), "--preset", "none", "--quiet")

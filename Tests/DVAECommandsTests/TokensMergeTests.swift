@@ -19,13 +19,14 @@ import Testing
     #"{"n":1e400,"s":"\ud83d"}"#, #"{"n":12345678901234567890123}"#, nil,
   ]
 
-  /// Makes three images and a failure, with captions and descriptions.
+  /// Makes an image for each letter and a failure, with captions and descriptions.
   private func make(
     _ name: String, keys: String = "abc", shard: Shard = .whole, sha256: String = "ab"
   ) throws {
     let provenance = Provenance(
       weights: .init(file: "encoder.pkl", sha256: sha256), architecture: .released,
-      preprocessing: Preprocessing(resolution: 16), inputs: .init(count: 4, sha256: keys),
+      preprocessing: Preprocessing(resolution: 16),
+      inputs: .init(count: keys.count + 1, sha256: keys),
       shard: shard, engine: "none")
     let path = folder(name)
     let writer = try TokenWriter(path, format: TokenFormat(path: path), provenance: provenance)
@@ -219,6 +220,19 @@ import Testing
     #expect(mixed.errors.contains("without 3 shards: 1/4, 2/4, 3/4"), "\(mixed.errors)")
     let alone = await dvae("tokens", "convert", parts[0], "--output", folder("r.npy"))
     #expect(alone.status == 0 && alone.errors.isEmpty, "\(alone.errors)")
+    // The result is a part of the job until all others are there.
+    let verified = await dvae("tokens", "verify", folder("q.npy"))
+    #expect(verified.status == 65 && verified.errors.contains(": 1/4, 3/4"), "\(verified.errors)")
+    let info = await dvae("tokens", "info", folder("p.npy"))
+    #expect(info.output.contains("shard         0/4 and 2 more"), "\(info.output)")
+    try make("t-1.npy", keys: "b", shard: try #require(Shard(1, of: 4)))
+    let together = await dvae("tokens", "verify", folder("p.npy"), folder("t-1.npy"))
+    #expect(together.status == 0, "\(together.errors)")
+    let last = await dvae(
+      "tokens", "merge", folder("p.npy"), folder("t-1.npy"), "--output", folder("all.npy"))
+    #expect(last.status == 0 && last.errors.isEmpty, "\(last.errors)")
+    #expect(try TokenReader(contentsOf: folder("all.npy")).provenance?.shards == nil)
+    #expect(await dvae("tokens", "verify", folder("all.npy")).status == 0)
   }
 
   /// The new file has a checksum of its own, which would hide the damage.
@@ -250,13 +264,28 @@ import Testing
     #expect(cut.status == 65 && cut.errors.contains("checksum is missing"), "\(cut.errors)")
   }
 
+  /// A folder has no checksum, but its provenance counts the images.
+  @Test func imagesThatAreGoneAreMissed() async throws {
+    try make("t")
+    try FileManager.default.removeItem(atPath: folder("t/b.tokens.npy"))
+    let expected = "holds 2 images and 1 failure, but the job had 4 inputs"
+    for command in [["convert"], ["merge"], ["verify"], ["stats"], ["info"]] {
+      let output =
+        ["convert", "merge"].contains(command[0]) ? ["--output", folder("new.npy")] : []
+      let run = await dvae(["tokens"] + command + [folder("t")] + output)
+      #expect(run.status == (command == ["info"] ? 0 : 65), "\(command) \(run.errors)")
+      #expect((run.errors + run.output).contains(expected), "\(command) \(run.errors)")
+    }
+    #expect(!FileManager.default.fileExists(atPath: folder("new.npy")))
+  }
+
   /// Weights that were converted from others are the same model.
   @Test func tokensOfConvertedWeightsAreMerged() async throws {
     try make("a.npy", keys: "a")
     let provenance = Provenance(
       weights: .init(file: "converted.safetensors", sha256: "cd", source: "ab"),
       architecture: .released, preprocessing: Preprocessing(resolution: 16),
-      inputs: .init(count: 4, sha256: "b"), engine: "none")
+      inputs: .init(count: 1, sha256: "b"), engine: "none")
     let writer = try TokenWriter(folder("b.npy"), format: .npy, provenance: provenance)
     try writer.append(
       TokenRecord(key: "b", .tokens(TokenGrid(height: 2, width: 2, tokens: [1, 2, 3, 4]))))

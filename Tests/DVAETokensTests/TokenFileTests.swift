@@ -310,7 +310,7 @@ import DVAEWeights
     _ format: TokenFormat
   ) throws {
     let writer = try TokenWriter(
-      folder("in/" + Self.name(format)), format: format, provenance: testProvenance())
+      folder("in/" + Self.name(format)), format: format, provenance: testProvenance(count: 1))
     let grid = TokenGrid(height: 1, width: 1, tokens: [3])
     let outside = [
       TokenRecord(key: "../a", .tokens(grid)), TokenRecord(key: "/a", .tokens(grid)),
@@ -330,7 +330,7 @@ import DVAEWeights
   @Test(arguments: [TokenFormat.safetensors, .tar]) func softTokensOfAnotherKindAreRefused(
     _ format: TokenFormat
   ) throws {
-    var provenance = testProvenance()
+    var provenance = testProvenance(count: 2)
     provenance.soft = SoftTokens.Settings(topK: 2, margin: true)
     let writer = try TokenWriter(
       folder(Self.name(format)), format: format, provenance: provenance)

@@ -3,6 +3,7 @@ import DVAEImages
 import DVAETestSupport
 import DVAETokens
 import Foundation
+import Synchronization
 import Testing
 
 /// Only an unfinished output of the same kind is continued or replaced, and only as it was written.
@@ -14,6 +15,36 @@ import Testing
   }
 
   private static let starts = [JobStart.fresh, .resuming, .restarting]
+
+  /// The second process waits for the lock of the first, which finishes the output in the meantime.
+  @Test(arguments: TokenFormat.allCases) func aSecondProcessFindsTheFinishedOutput(
+    _ format: TokenFormat
+  ) throws {
+    let path = folder(TokenFileTests.name(format))
+    var first: TokenWriter? = try TokenWriter(
+      path, format: format, provenance: testProvenance(count: 1))
+    let found = Mutex<DVAEError.Code?>(nil)
+    let second = DispatchGroup()
+    DispatchQueue.global().async(group: second) {
+      do {
+        _ = try TokenWriter(
+          path, format: format, provenance: testProvenance(count: 1), start: .resuming)
+      } catch {
+        found.withLock { $0 = (error as? DVAEError)?.code }
+      }
+    }
+    try first?.append(
+      TokenRecord(key: "a", .tokens(TokenGrid(height: 1, width: 1, tokens: [3]))))
+    Thread.sleep(forTimeInterval: 0.1)
+    try first?.finish()
+    first = nil
+    let made = Set(try names())
+    second.wait()
+    // On a slow machine its patience ends first.
+    let code = found.withLock(\.self)
+    #expect(code == .exists || code == .other)
+    #expect(Set(try names()) == made)
+  }
 
   @Test(arguments: TokenFormat.allCases) func foreignNamesAreRefused(_ format: TokenFormat) throws {
     let path = folder(TokenFileTests.name(format))
@@ -27,6 +58,24 @@ import Testing
         #expect(error?.file?.hasPrefix(path + ".partial") == true)
       }
       #expect(try bytes(path + name) == Array("mine".utf8))
+      for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
+        try FileManager.default.removeItem(atPath: folder(name))
+      }
+    }
+    // A link would lead the bytes elsewhere.
+    let target = folder.path + "-target"
+    defer { try? FileManager.default.removeItem(atPath: target) }
+    try write(Array("mine".utf8), to: target)
+    for name in [".partial", ".partial.journal"] {
+      try FileManager.default.createSymbolicLink(
+        atPath: path + name, withDestinationPath: target)
+      for start in Self.starts {
+        let error = #expect(throws: DVAEError.self) {
+          try TokenWriter(path, format: format, provenance: testProvenance(), start: start)
+        }
+        #expect(error?.kind == .cannotCreate, "\(name) \(start)")
+      }
+      #expect(try bytes(target) == Array("mine".utf8))
       for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
         try FileManager.default.removeItem(atPath: folder(name))
       }

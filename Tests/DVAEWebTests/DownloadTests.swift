@@ -74,7 +74,7 @@ import Testing
     var download = try download(server)
     download.attempts = 1
     let error = await #expect(throws: DVAEError.self) { try await run(download) }
-    #expect(error?.kind == .inputOutput)
+    #expect(error?.kind == .inputOutput && error?.advice?.contains("is kept") == true)
     #expect(!FileManager.default.fileExists(atPath: download.destination))
     try await run(download)
     try expectComplete(download)
@@ -215,6 +215,6 @@ import Testing
       "http://127.0.0.1:1/encoder.pkl", to: folder.path + "/models/encoder.pkl")
     download.attempts = 1
     let error = await #expect(throws: DVAEError.self) { try await run(download) }
-    #expect(error?.kind == .inputOutput)
+    #expect(error?.kind == .inputOutput && error?.advice?.contains("check the address") == true)
   }
 }

@@ -119,6 +119,8 @@ struct Sample: ParsableCommand {
 
   private func write(_ grids: [TokenGrid], to path: String, _ file: ModelFile) throws {
     var provenance = file.provenance
+    // These are all there are, not those that the transformer learned from.
+    provenance.inputs.count = grids.count
     provenance.grid = [file.transformer.shape.rows, file.transformer.shape.columns]
     let writer = try TokenWriter(
       path, format: TokenFormat(path: path), provenance: provenance, replacing: true)

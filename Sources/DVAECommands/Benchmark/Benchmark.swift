@@ -257,12 +257,9 @@ struct BenchmarkCommand: ParsableCommand {
     configuration.resolution = resolution
     configuration.codebookInitialisation = 0
     var state = try TrainingState(configuration, startingFrom: loaded)
-    let step = UpdateStep(configuration, engine: engine)
+    let updater = HostUpdate(configuration, engine: engine)
     return {
-      let values = configuration.values(at: state.update)
-      _ = try step.computeGradients(
-        x, state.parameters, values, noise: .seeded(seed: 1, stream: UInt64(state.update)))
-      step.apply(to: state, norm: step.gradientNorm(), values)
+      _ = try updater.update(x, state, check: { _, _ in }, next: { nil })
       state.update += 1
     }
   }

@@ -134,7 +134,7 @@ struct BenchmarkReport: Encodable {
     var lines = [
       "\(engine), \(resolution)×\(resolution), batch \(batchSize)",
       "\(what): min \(Numbers.fixed(minSeconds, 4)) s, median \(Numbers.fixed(medianSeconds, 4)) s per \(unit), "
-        + "of \(runs.count) runs",
+        + "of \(counted(runs.count, "run"))",
     ]
     lines += comparison?.lines ?? []
     if let screening { lines.append(screening.line) }

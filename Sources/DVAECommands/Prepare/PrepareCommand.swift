@@ -142,16 +142,28 @@ struct PrepareCommand: AsyncParsableCommand {
     _ run: () async throws -> Preparation.Summary
   ) async throws {
     let console = Console.current
-    if interrupted.resume, let funnel = try finished(path, overwrite.overwrite) {
+    func isReported() throws -> Bool {
+      guard interrupted.resume, let funnel = try finished(path, overwrite.overwrite) else {
+        return false
+      }
       console.note("\(path) is complete already")
-      return try report(path, .init(funnel: funnel), mostThreads, console)
+      try report(path, .init(funnel: funnel), mostThreads, console)
+      return true
     }
+    if try isReported() { return }
     Interruption.explain()
     defer { progress.finish() }
-    let summary = try await run()
+    let summary: Preparation.Summary
+    do {
+      summary = try await run()
+    } catch let error as DVAEError where error.code == .exists {
+      // Another process has finished it in this moment.
+      if try isReported() { return }
+      throw error
+    }
     progress.finish()
     if summary.resumed > 0 {
-      console.note("resumed after \(summary.resumed) \(merge ? "samples" : "rows")")
+      console.note("resumed after \(counted(summary.resumed, merge ? "sample" : "row"))")
     }
     try report(path, summary, mostThreads, console)
   }

@@ -82,10 +82,23 @@ package final class Console: Sendable {
     }
   }
 
-  /// Replaces the last drawn line by as many fields as fit into the terminal's width, the first of them truncated if need
-  /// be; no fields clear it.
+  /// Shows progress: on a terminal it replaces the last drawn line, else it is a line of its own.
+  ///
+  /// As many fields are shown as fit into the width (in a file 80 columns), the first of them truncated
+  /// if need be; no fields clear the line.
   package func draw(_ fields: [String]) {
+    guard isTerminal else { return fields.isEmpty ? () : note(Self.line(of: fields, columns: 81)) }
     state.withLock { draw(fields, &$0) }
+  }
+
+  // Some terminals wrap after writing the last column.
+  private static func line(of fields: [String], columns: Int) -> String {
+    var line = String((fields.first ?? "").prefix(columns - 1))
+    for field in fields.dropFirst() {
+      guard line.count + 2 + field.count < columns else { break }
+      line += ", " + field
+    }
+    return line
   }
 
   private func clear(_ state: inout State) {
@@ -95,12 +108,7 @@ package final class Console: Sendable {
   /// The width is read each time, because a window can be resized during a job.
   private func draw(_ fields: [String], _ state: inout State) {
     let columns = max(1, columns() ?? .max)
-    // Some terminals wrap after writing the last column.
-    var line = (fields.first ?? "").prefix(columns - 1)
-    for field in fields.dropFirst() {
-      guard line.count + 2 + field.count < columns else { break }
-      line += ", " + field
-    }
+    let line = Self.line(of: fields, columns: columns)
     var text = "\r"
     if state.drawn > columns {
       // The window is narrower now and the last line wraps: go up to its start and clear all.

@@ -24,6 +24,15 @@ enum ProcessLimits {
       return "\(memory >> 20) MiB of memory are allowed, at least \(leastMemory >> 20) are needed; "
         + "raise the limit (ulimit -v)"
     }
+    #if canImport(Glibc)
+    // With an arena for each thread, allocation can leave no room for the stack of a thread that a
+    // library starts, and the others then wait for it without end. Swift does not import mallopt.
+    let mostArenas: Int32 = -8
+    typealias SetOption = @convention(c) (_ option: Int32, _ value: Int32) -> Int32
+    if let mallopt = dlsym(nil, "mallopt") {
+      _ = unsafeBitCast(mallopt, to: SetOption.self)(mostArenas, 1)
+    }
+    #endif
     // Swift and the system's libraries end the process when memory is refused.
     for number in [SIGABRT, SIGILL, SIGTRAP] {
       signal(number) { _ in

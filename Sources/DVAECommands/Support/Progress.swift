@@ -65,18 +65,12 @@ package final class Progress: Sendable {
       state.shown = now
       return self.fields(state, of: total ?? self.total, now)
     }
-    guard let fields else { return }
-    if console.isTerminal {
-      console.draw(fields)
-    } else {
-      console.note(fields.joined(separator: ", "))
-    }
+    if let fields { console.draw(fields) }
   }
 
   /// Clears the line at the end of the job.
   package func finish() {
-    guard !quiet, console.isTerminal else { return }
-    console.draw([])
+    if !quiet { console.draw([]) }
   }
 
   private func fields(

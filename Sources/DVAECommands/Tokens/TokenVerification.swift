@@ -88,9 +88,8 @@ struct TokenVerification: Encodable {
 
   private mutating func compareCount(_ failures: Int) {
     guard problems.isEmpty else { return }
-    let found = "\(counted(images, "image")) and \(counted(failures, "failure"))"
-    if let expected = provenance?.inputs.count, images + failures != expected {
-      add("\(path): holds \(found), but the job had \(counted(expected, "input"))")
+    if let inputs = provenance?.inputs.count, images + failures != inputs {
+      add(DVAEError.otherCount(in: path, images: images, failures: failures, inputs: inputs))
     } else if images == 0, provenance?.shard == nil {
       add(
         "\(path): no tokens in there"
@@ -110,10 +109,10 @@ struct TokenVerification: Encodable {
 
   /// Returns the contradictions between files as the shards of one job.
   static func problems(ofShards files: [TokenVerification]) -> [String] {
-    let shards = files.compactMap { file in
-      file.provenance.flatMap { provenance in
-        provenance.shard.flatMap { try? Shard($0) }.map { (file.path, provenance, $0) }
-      }
+    let shards = files.flatMap { file in
+      file.provenance.map { provenance in
+        provenance.heldShards.map { (file.path, provenance, $0) }
+      } ?? []
     }
     guard let (path, first, shard) = shards.first else { return [] }
     var problems: [String] = []

@@ -20,9 +20,22 @@ struct TokensInfo: AsyncParsableCommand {
 
   func run() async throws {
     let console = Console.current
-    let reports = try NumberedTokens.expanded(tokens).map { try TokensReport($0) }
-    if json.json { return console.print(try reportText(reports)) }
-    for report in reports { console.print(lines: report.lines) }
+    var (reports, failures) = ([TokensReport](), [any Error]())
+    for path in try NumberedTokens.expanded(tokens) {
+      do {
+        let report = try TokensReport(path)
+        reports.append(report)
+        if !json.json { console.print(lines: report.lines) }
+      } catch let error as DVAEError {
+        console.note("dvae: \(error.line(of: Self.self))")
+        failures.append(error)
+      }
+    }
+    if json.json { console.print(try reportText(reports)) }
+    guard let first = failures.first else { return }
+    throw FinishedWithFailures(
+      failed: failures.count, total: failures.count + reports.count, what: "could not be read",
+      status: ExitStatus.of(first) ?? ExitStatus.badData)
   }
 }
 
@@ -36,6 +49,8 @@ struct TokensReport: Encodable {
   var grids: [String: Int]
   var failures: Int
   var provenance: Provenance?
+  /// The reason for which the file is not the complete output of its job; nil if it is.
+  var problem: String?
 
   init(_ path: String) throws {
     let reader = try TokenReader(contentsOf: path)
@@ -51,9 +66,14 @@ struct TokensReport: Encodable {
     }
     (images, grids) = (0, [:])
     for item in reader {
-      let item = try item.get()
-      images += 1
-      grids["\(item.grid.height)×\(item.grid.width)", default: 0] += 1
+      do {
+        let grid = try item.get().grid
+        images += 1
+        grids["\(grid.height)×\(grid.width)", default: 0] += 1
+      } catch let error as DVAEError where error.code == .incomplete {
+        // The rest of the description is right all the same.
+        problem = error.description
+      }
     }
   }
 
@@ -65,6 +85,7 @@ struct TokensReport: Encodable {
     for (grid, count) in grids.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
       lines.append("  grid          \(grid)" + (grids.count > 1 ? ": \(count)" : ""))
     }
+    if let problem { lines.append("  incomplete    \(problem)") }
     guard let provenance else { return lines + ["  provenance    none"] }
     let (weights, architecture) = (provenance.weights, provenance.architecture)
     lines.append("  weights       \(weights.file)")
@@ -78,7 +99,11 @@ struct TokensReport: Encodable {
         + "\(preprocessing.crop.rawValue)\(preprocessing.upscale ? ", upscaled" : "")")
     lines.append("  inputs        \(provenance.inputs.count)")
     lines.append("  their SHA-256 \(provenance.inputs.sha256)")
-    if let shard = provenance.shard { lines.append("  shard         \(shard)") }
+    let shards = provenance.heldShards
+    if let first = shards.first {
+      lines.append(
+        "  shard         \(first)" + (shards.count > 1 ? " and \(shards.count - 1) more" : ""))
+    }
     if let soft = provenance.soft {
       let kept = [soft.topK.map { "top \($0)" }, soft.margin ? "margin" : nil]
       lines.append("  soft tokens   " + kept.compactMap(\.self).joined(separator: ", "))

@@ -48,9 +48,9 @@ struct TokenCount {
   init(_ paths: [String], vocabulary given: Int?) throws {
     var vocabulary = given
     for path in paths {
-      guard let found = try TokenReader(contentsOf: path).provenance?.architecture.vocabulary else {
-        continue
-      }
+      let reader = try TokenReader(contentsOf: path)
+      try reader.checkIntact()
+      guard let found = reader.provenance?.architecture.vocabulary else { continue }
       if let other = vocabulary, other != found {
         throw DVAEError(
           .badData, file: path,

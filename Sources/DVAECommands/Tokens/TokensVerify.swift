@@ -7,6 +7,7 @@ struct TokensVerify: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
     abstract: "Check that token files are whole and unchanged.",
+    usage: "dvae tokens verify <tokens> ... [<options>]",
     discussion: """
       Of each file: its bytes against the checksum that it carries, every token against the \
       vocabulary, grids and the number of images against the provenance, keys for repetitions, \

@@ -118,10 +118,12 @@ struct TrainCommand: AsyncParsableCommand {
             + "(--device and --precision)")
       }
     } else if !quiet.quiet {
-      note("training by the preset '\(configuration.preset)' for \(configuration.updates) updates")
+      note(
+        "training by the preset '\(configuration.preset)' for "
+          + counted(configuration.updates, "update"))
     }
     if configuration.validation.isEmpty {
-      note("validating on training images, so the figures are too good (--validation names others)")
+      note("validating on training images: too good to be true (--validation names others)")
     }
     if state.update >= configuration.updates {
       note(

@@ -72,9 +72,7 @@ struct TrainingReporter: TrainingObserver {
       return
     }
     shown = now
-    if !console.isTerminal {
-      console.note(fields(record).joined(separator: ", "))
-    } else if isLast {
+    if isLast, console.isTerminal {
       console.note(
         "update \(record.update): loss \(Numbers.fixed(record.loss, 4)), reconstruction "
           + "\(Numbers.fixed(record.reconstruction, 4)), KL \(Numbers.fixed(record.kl, 3)) nats")
@@ -119,7 +117,7 @@ struct TrainingReporter: TrainingObserver {
   /// Updates the pages, if there is something new, and clears the line.
   mutating func finish() throws {
     if summary.update > first { try writePages() }
-    if !quiet, console.isTerminal { console.draw([]) }
+    if !quiet { console.draw([]) }
   }
 
   /// Only the first pictures and the latest are shown.

@@ -268,7 +268,10 @@ package struct TarReader: Sendable {
       }
       guard block.count == TarFormat.block else {
         if isTerminated, block.allSatisfy({ $0 == 0 }) { return nil }
-        throw bad("the file ends here, without the end mark of an archive", position)
+        throw bad(
+          file.size == 0
+            ? "the file is empty"
+            : "the file ends here, without the end mark of an archive", position)
       }
       if block.allSatisfy({ $0 == 0 }) {
         isTerminated = true

@@ -1,7 +1,7 @@
 #if canImport(FoundationEssentials)
 public import FoundationEssentials
 #else
-package import Foundation
+public import Foundation
 #endif
 
 /// The error that everything in this package throws: which file, what was expected, what was found,

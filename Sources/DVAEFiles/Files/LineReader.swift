@@ -13,6 +13,8 @@ package struct LineReader {
   private var hasFailed = false
   /// The byte offset of the next line.
   package private(set) var position = 0
+  /// Whether the last line that was returned lacks its newline.
+  package private(set) var lacksNewline = false
 
   private static let pieceSize = 1 << 16
   // The longest line that is accepted.
@@ -73,6 +75,7 @@ package struct LineReader {
         guard givesRest, !buffer.isEmpty else { return nil }
         start = buffer.count
         position += start
+        lacksNewline = true
         return buffer[...]
       }
       offset += piece.count

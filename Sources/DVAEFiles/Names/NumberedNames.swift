@@ -13,7 +13,8 @@ package struct NumberedNames {
 
   /// Parses a pattern; nil if it has no range.
   ///
-  /// - Throws: `usage` for several ranges, and for one without names or with too many
+  /// - Throws: `usage` for several ranges, for one without names or with too many, and for braces that
+  ///   shells expand but which are no range of numbers
   package init?(_ pattern: String) throws(DVAEError) {
     let bytes = Array(pattern.utf8)
     // Two numbers of at most 18 digits, two dots and the brace.
@@ -21,12 +22,24 @@ package struct NumberedNames {
     var ranges: [(place: Range<Int>, first: ArraySlice<UInt8>, last: ArraySlice<UInt8>)] = []
     for open in bytes.indices where bytes[open] == UInt8(ascii: "{") {
       let start = open + 1
-      guard let close = bytes[start...].prefix(longestRange).firstIndex(of: UInt8(ascii: "}")),
-        let dots = bytes[start..<close].firstIndex(of: UInt8(ascii: "."))
+      guard let close = bytes[start...].prefix(longestRange).firstIndex(of: UInt8(ascii: "}"))
       else { continue }
-      let (first, rest) = (bytes[start..<dots], bytes[dots..<close])
+      let inner = bytes[start..<close]
+      let first = inner.prefix { $0.isDigit }
+      let rest = inner.dropFirst(first.count)
       let last = rest.dropFirst(2)
       guard rest.starts(with: "..".utf8), Self.isNumber(first), Self.isNumber(last) else {
+        // Quoted, a shell's list or its range of letters would become part of one name.
+        let isList = inner.contains(UInt8(ascii: ","))
+        guard
+          inner.contains(UInt8(ascii: "{"))
+            || !isList && inner.dropFirst().dropLast().firstRange(of: "..".utf8) == nil
+        else {
+          throw DVAEError(
+            .usage, file: pattern,
+            "'{\(String(decoding: inner, as: UTF8.self))}' is not a range of numbers",
+            advice: "number the names, as {000000..000009} does, or leave the braces to the shell")
+        }
         continue
       }
       ranges.append((open..<close + 1, first, last))

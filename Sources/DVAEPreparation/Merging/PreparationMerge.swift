@@ -57,7 +57,7 @@ package struct PreparationMerge {
       try refuse("was made with another \(settings.joined(separator: ", "))")
     }
     if part.rows != first.rows {
-      try refuse("its sources had \(part.rows) rows, not \(first.rows)")
+      try refuse("its sources had \(counted(part.rows, "row")), not \(first.rows)")
     }
     if part.funnel.rules != first.funnel.rules {
       try refuse("its filters are those of another build of the program")

@@ -1,0 +1,48 @@
+import DVAEFiles
+import DVAEKit
+import DVAETestSupport
+import Testing
+
+/// `dvae tokens info` of files that are not as they should be.
+@Suite struct TokensInfoTests {
+  let folder = TemporaryFolder()
+
+  /// Writes a file of two images.
+  private func write(_ name: String) throws {
+    let path = folder(name)
+    let writer = try TokenWriter(
+      path, format: TokenFormat(path: path), provenance: testProvenance(count: 2))
+    for key in ["a", "b"] {
+      let grid = TokenGrid(height: 1, width: 4, tokens: [7, 7, 7, 8191])
+      try writer.append(TokenRecord(key: key, .tokens(grid)))
+    }
+    try writer.finish()
+  }
+
+  @Test func aLineThatIsCutIsSaidToBe() async throws {
+    try write("t.jsonl")
+    let whole = try bytes(folder("t.jsonl"))
+    let line = try #require(whole.lastIndex(of: UInt8(ascii: "]")))
+    try DVAETestSupport.write(Array(whole[..<line]), to: folder("t.jsonl"))
+    let run = await dvae("tokens", "info", folder("t.jsonl"))
+    #expect(
+      run.status == 65 && run.errors.contains("line 3 is not a line of tokens: the file was cut"))
+  }
+
+  /// A file that cannot be read does not hide the others.
+  @Test func filesAreDescribedOneByOne() async throws {
+    try write("t.npy")
+    try DVAETestSupport.write([], to: folder("e.tar"))
+    let run = await dvae("tokens", "info", folder("e.tar"), folder("t.npy"))
+    #expect(run.status == 65 && run.errors.contains("the file is empty"), "\(run.errors)")
+    #expect(
+      run.errors.contains("1 of 2 could not be read") && run.output.contains("images        2"))
+  }
+
+  @Test func fourDimensionsAreToBeReshaped() async throws {
+    try NpyArray.write([UInt16](repeating: 1, count: 8), shape: [2, 1, 2, 2], to: folder("d.npy"))
+    let run = await dvae("tokens", "info", folder("d.npy"))
+    #expect(run.status == 65 && run.errors.contains("[2, 1, 2, 2]; reshape it"), "\(run.errors)")
+    #expect(!run.errors.contains("--grid"))
+  }
+}
