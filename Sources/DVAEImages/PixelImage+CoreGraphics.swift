@@ -1,6 +1,6 @@
 #if canImport(CoreGraphics)
-package import CoreGraphics
-package import DVAEFiles
+public import CoreGraphics
+public import DVAEFiles
 import Foundation
 
 extension PixelImage {
@@ -43,7 +43,7 @@ extension PixelImage {
 #endif
 
 #if canImport(CoreVideo)
-package import CoreVideo
+public import CoreVideo
 
 extension PixelImage {
   /// Copies a frame of 32-bit BGRA or ARGB pixels, the formats of cameras and decoders.

@@ -49,6 +49,33 @@ extension DiscreteVAE {
   ) async throws -> (input: PixelImage, output: PixelImage) {
     try await computing { try reconstruct(image, preprocessing) }
   }
+
+  /// Returns the tokens and soft tokens of preprocessed images; see the synchronous form.
+  public func softTokens(
+    of images: [PixelImage], _ settings: SoftTokens.Settings
+  ) async throws -> [(grid: TokenGrid, soft: SoftTokens)] {
+    try await computing { try softTokens(of: images, settings) }
+  }
+
+  /// Returns the patch of each code, unless the task is cancelled between two batches; see the
+  /// synchronous form.
+  public func patches(
+    of codes: [UInt16], progress: @escaping @Sendable (Int) -> Void = { _ in }
+  ) async throws -> [PixelImage] {
+    try await computingInSteps { checkCancellation in
+      try patches(of: codes) { done in
+        try checkCancellation()
+        progress(done)
+      }
+    }
+  }
+
+  /// Reconstructs an image and measures it; see the synchronous form.
+  public func evaluate(
+    _ photo: PixelImage, by protocol: EvaluationProtocol, key: String, name: String? = nil
+  ) async throws -> (figures: ImageEvaluation, tokens: TokenGrid, pictures: EvaluatedPictures) {
+    try await computing { try evaluate(photo, by: `protocol`, key: key, name: name) }
+  }
 }
 
 private let queue = DispatchQueue(label: "dvae.model")
@@ -57,14 +84,21 @@ private let queue = DispatchQueue(label: "dvae.model")
 private func computing<Result: Sendable>(
   _ body: @escaping @Sendable () throws -> Result
 ) async throws -> Result {
+  try await computingInSteps { _ in try body() }
+}
+
+/// Computes on the model's queue; the body checks between its steps whether the task is cancelled.
+private func computingInSteps<Result: Sendable>(
+  _ body: @escaping @Sendable (_ checkCancellation: () throws -> Void) throws -> Result
+) async throws -> Result {
   let isCancelled = CancellationMark()
   let result = try await withTaskCancellationHandler {
     try await withCheckedThrowingContinuation { continuation in
       queue.async {
         continuation.resume(
           with: Swift.Result {
-            if isCancelled.value.load(ordering: .relaxed) { throw CancellationError() }
-            return try body()
+            try isCancelled.check()
+            return try body(isCancelled.check)
           })
       }
     }
@@ -77,4 +111,6 @@ private func computing<Result: Sendable>(
 
 private final class CancellationMark: Sendable {
   let value = Atomic(false)
+
+  func check() throws { if value.load(ordering: .relaxed) { throw CancellationError() } }
 }

@@ -49,11 +49,12 @@ extension DiscreteVAE {
   ///
   /// - Parameters:
   ///   - codes: in the vocabulary; they are decoded in small batches
-  ///   - progress: called with the number of finished patches after every batch
+  ///   - progress: called with the number of finished patches after every batch; an error that it throws
+  ///     ends the work
   /// - Returns: 8×8 pixels for each
   /// - Throws: if a code is outside the vocabulary or the model has no decoder.
   public func patches(
-    of codes: [UInt16], progress: (Int) -> Void = { _ in }
+    of codes: [UInt16], progress: (Int) throws -> Void = { _ in }
   ) throws -> [PixelImage] {
     guard has(.decoder) else { throw missing(.decoder) }
     if let code = codes.first(where: { Int($0) >= architecture.vocabulary }) {
@@ -67,7 +68,7 @@ extension DiscreteVAE {
       patches += try pictures(of: tokens, batch: part.count, height: side, width: side).map {
         $0.cropped(x: side / 2 * 8, y: side / 2 * 8, width: 8, height: 8)
       }
-      progress(patches.count)
+      try progress(patches.count)
     }
     return patches
   }

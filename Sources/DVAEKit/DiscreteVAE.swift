@@ -215,7 +215,10 @@ public struct DiscreteVAE: Sendable {
   private func tokens(ofBatch images: [PixelImage]) throws -> [Int32] {
     if let device { return try device.tokens(images) }
     let x = mappedTensor(images)
-    return try quantizedEncoder?.tokens(x) ?? encoder?.tokens(x) ?? []
+    guard let tokens = try quantizedEncoder?.tokens(x) ?? encoder?.tokens(x) else {
+      throw missing(.encoder)
+    }
+    return tokens
   }
 
   /// Returns whether the model has the encoder or decoder.

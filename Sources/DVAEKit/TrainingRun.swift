@@ -90,6 +90,7 @@ public struct TrainingRun: Sendable {
       try configuration.setOrigin(files)
       state = try TrainingState(configuration, startingFrom: files?.model)
     }
+    _ = state.compute(by: ComputedPart.usual)
     let index = try SampleIndex(
       configuration.data.map(configuration.located), warn: listener.warned)
     let images = TrainingImages(

@@ -40,18 +40,21 @@ package struct UpdateResult: Sendable {
 }
 
 /// Updates on an engine of this process, which works in the state's own memory.
-final class HostUpdate<E: HostEngine>: Updater {
+package final class HostUpdate<E: HostEngine>: Updater {
   private let step: UpdateStep<E>
   private let engine: E
 
-  init(_ configuration: TrainingConfiguration, engine: E, processes: any ProcessGroup) {
+  /// Prepares updates by the settings; several processes each compute their share of a batch.
+  package init(
+    _ configuration: TrainingConfiguration, engine: E, processes: any ProcessGroup = SingleProcess()
+  ) {
     self.engine = engine
     step = UpdateStep(configuration, engine: engine, processes: processes)
   }
 
-  var name: String { engine.name }
+  package var name: String { engine.name }
 
-  func update(
+  package func update(
     _ images: Tensor, _ state: TrainingState,
     check: (ObjectiveParts<Double>, Double) throws -> Void, next: () -> Tensor?
   ) throws -> UpdateResult {
@@ -66,12 +69,12 @@ final class HostUpdate<E: HostEngine>: Updater {
     return UpdateResult(loss: loss, norm: norm, lossScale: state.lossScale)
   }
 
-  func fetch(_ state: TrainingState) {}
+  package func fetch(_ state: TrainingState) {}
 
-  func evaluate(
+  package func evaluate(
     _ validation: ValidationSet, _ state: TrainingState
   ) throws -> (ValidationRecord, ValidationPictures) {
-    // As whoever uses the weights computes.
+    // The weights will be used in float32.
     try validation.evaluate(state, engine: engine.exact)
   }
 }

@@ -70,7 +70,7 @@ final class PreparationOutput {
     try place.checkPartial()
     try Self.checkIsOwn(folder)
     madeFolders = try FileSystem.makeFolders(folder)
-    list = try OutputFile(folder + "/samples.jsonl", emptied: false, locked: true)
+    list = try Self.locked(place, replacing: isReplacing, madeFolders)
     // An older state would be taken for that of the bytes that are written now.
     if start != .resuming, FileSystem.kind(folder + "/state.json") != .missing {
       try FileSystem.remove(folder + "/state.json")
@@ -83,6 +83,31 @@ final class PreparationOutput {
       folder, samplesPerShard: settings.samplesPerShard, from: state?.mark ?? .init())
     try restore(state?.sampleBytes ?? 0, state?.sampleSHA256, restored)
     if state == nil { try commit() }
+  }
+
+  /// Opens and locks the list of samples, unless another process finishes the output in this moment.
+  private static func locked(
+    _ place: OutputFolder, replacing: Bool, _ madeFolders: [String]
+  ) throws(DVAEError) -> OutputFile {
+    let path = place.partial + "/samples.jsonl"
+    let list: OutputFile
+    do throws(DVAEError) {
+      list = try OutputFile(path, emptied: false, locked: true)
+    } catch {
+      // The folder has got its name.
+      try place.check(replacing: replacing)
+      throw error
+    }
+    do throws(DVAEError) {
+      try place.check(replacing: replacing)
+    } catch {
+      if list.size == 0 {
+        try FileSystem.remove(path)
+        FileSystem.removeEmpty(madeFolders)
+      }
+      throw error
+    }
+    return list
   }
 
   /// Refuses an unfinished folder that no job has made: each has a state before it has samples.
