@@ -73,6 +73,12 @@ law "there is one public error type, DVAEError" \
   "$(search_code 'public +(enum|struct|final class) +[A-Za-z]+ *:[^{]*[ ,]Error\b' Sources |
     grep -v 'DVAEFiles/Errors/DVAEError.swift' || (($? == 1)))"
 
+# Only Apple's compiler sees the second branch.
+law "both branches of '#if canImport' import Foundation with one access level" \
+  "$(find Sources -name '*.swift' -exec awk '
+    /^#if canImport\(FoundationEssentials\)/ { getline; first = $1; getline; getline
+      if ($1 != first) print FILENAME ":" FNR ": " $0 }' {} +)"
+
 law "library text does not speak of command-line options" \
   "$(search_code '"[^"]*--[a-z]+[a-z-]*' --exclude-dir=DVAECommands --exclude-dir=dvae Sources |
     grep -vE 'xla_|curl --|^Sources/DVAEReports/' || (($? == 1)))"

@@ -1,6 +1,7 @@
 import DVAEKit
 import DVAETestSupport
 import Foundation
+import Synchronization
 import Testing
 
 /// The library as its importers use it.
@@ -33,14 +34,40 @@ import Testing
 
   @Test func waitingAndAsynchronousCallsGiveTheSame() async throws {
     let (photo, preprocessing, tiny) = (photo, preprocessing, tiny)
-    let waiting = try await Task.detached {
+    let settings = SoftTokens.Settings(topK: 2)
+    let picture = testPicture(1)
+    let (waiting, soft, patches, figures) = try await Task.detached {
       let vae = try DiscreteVAE.load(tiny)
-      return try vae.reconstruct(photo, preprocessing).output
+      let output = try vae.reconstruct(photo, preprocessing).output
+      return (
+        output, try vae.softTokens(of: [picture], settings).map(\.soft), try vae.patches(of: [1, 2]),
+        try vae.evaluate(picture, by: .native, key: "a").figures
+      )
     }.value
     let vae = try await DiscreteVAE.load(tiny)
     let grid = try await vae.tokenize(photo, preprocessing)
     #expect(try await vae.decode(grid) == waiting)
     #expect(try await vae.reconstruct(photo, preprocessing).output == waiting)
+    #expect(try await vae.softTokens(of: [picture], settings).map(\.soft) == soft)
+    #expect(try await vae.patches(of: [1, 2]) == patches)
+    #expect(try await vae.evaluate(picture, by: .native, key: "a").figures == figures)
+  }
+
+  @Test func cancelledPatchesEndBetweenBatches() async throws {
+    let vae = try load()
+    let codes = (0..<120).map { UInt16($0) }
+    let (made, job) = (Mutex(0), Mutex<Task<[PixelImage], any Error>?>(nil))
+    let task = Task {
+      try await vae.patches(of: codes) { done in
+        made.withLock { $0 = done }
+        // The task may not be known yet when its first patches are there.
+        while job.withLock({ $0 == nil }) { Thread.sleep(forTimeInterval: 0.001) }
+        job.withLock { $0?.cancel() }
+      }
+    }
+    job.withLock { $0 = task }
+    await #expect(throws: CancellationError.self) { _ = try await task.value }
+    #expect(made.withLock(\.self) < codes.count)
   }
 
   @Test func batchDecodesToThePicturesOfItsGrids() throws {

@@ -28,6 +28,13 @@ func painted(_ photo: PixelImage, by vae: DiscreteVAE) async throws -> PixelImag
 }
 guard try await painted(photo, by: vae) == back else { fatalError("another picture") }
 
+// Batches, and a photo from memory.
+let data = try PixelImage(data: Data(contentsOf: files[0]))
+let batch = try vae.tokens(of: [data, photo].map { try Preprocessing().apply($0, name: "photo") })
+guard batch == [tokens, tokens], try vae.decode(batch) == [back, back] else {
+  fatalError("a batch differs")
+}
+
 // Tokens are Codable and a collection.
 let json = try JSONEncoder().encode(tokens)
 guard try JSONDecoder().decode(TokenGrid.self, from: json) == tokens else { fatalError("JSON") }
