@@ -87,11 +87,14 @@ package final class Console: Sendable {
   /// As many fields are shown as fit into the width (in a file 80 columns), the first of them truncated
   /// if need be; no fields clear the line.
   package func draw(_ fields: [String]) {
-    guard isTerminal else { return fields.isEmpty ? () : note(Self.line(of: fields, columns: 81)) }
+    guard isTerminal else {
+      if !fields.isEmpty { note(Self.line(of: fields, columns: 81)) }
+      return
+    }
     state.withLock { draw(fields, &$0) }
   }
 
-  // Some terminals wrap after writing the last column.
+  // The last column stays free, because some terminals wrap after writing it.
   private static func line(of fields: [String], columns: Int) -> String {
     var line = String((fields.first ?? "").prefix(columns - 1))
     for field in fields.dropFirst() {
