@@ -11,7 +11,9 @@ import Testing
   private func photo(_ seed: Int) throws -> [UInt8] { try encodePNG(testPicture(seed)) }
 
   /// An archive holds two samples whose keys look alike, one beside the other.
-  @Test(arguments: ["t.npy", "t.bin", "t.packed", "t.idx", "t.safetensors", "t.jsonl", "t.tar", "t"])
+  @Test(arguments: [
+    "t.npy", "t.bin", "t.packed", "t.idx", "t.safetensors", "t.jsonl", "t.tar", "t",
+  ])
   func composedAndDecomposedKeysAreTwo(_ name: String) async throws {
     var bytes: [UInt8] = []
     var archive = TarWriter { bytes += $0 }

@@ -40,7 +40,8 @@ import Testing
       let vae = try DiscreteVAE.load(tiny)
       let output = try vae.reconstruct(photo, preprocessing).output
       return (
-        output, try vae.softTokens(of: [picture], settings).map(\.soft), try vae.patches(of: [1, 2]),
+        output, try vae.softTokens(of: [picture], settings).map(\.soft),
+        try vae.patches(of: [1, 2]),
         try vae.evaluate(picture, by: .native, key: "a").figures
       )
     }.value
