@@ -148,10 +148,17 @@ package struct WebDatasetRecord: Sendable, Hashable {
     }
     return pictures.map { picture in
       let stem = picture.stem.text
+      let mine = ([picture] + (own[picture.stem] ?? [])).map { $0.behind(stem) }
       return WebDatasetRecord(
-        key: stem.isEmpty ? key : key + "." + stem,
-        members: ([picture] + (own[picture.stem] ?? [])).map { $0.behind(stem) } + shared)
+        key: stem.isEmpty ? key : key + "." + stem, members: mine + Self.further(shared, than: mine)
+      )
     }
+  }
+
+  /// Returns the shared files of which an image has none of its own: `KEY.part.txt` goes before `KEY.txt`.
+  private static func further(_ shared: [Member], than mine: [Member]) -> [Member] {
+    let extensions = Set(mine.map { Key($0.extension.lowercased()) })
+    return shared.filter { !extensions.contains(Key($0.extension.lowercased())) }
   }
 
   /// The largest number of files that all images of a sample share; more are skipped.
@@ -161,9 +168,9 @@ package struct WebDatasetRecord: Sendable, Hashable {
   /// `KEY.part.txt` and itself are `txt` and `jpg`.
   private func apart(from picture: Member?) -> WebDatasetRecord {
     guard let picture, !picture.stem.text.isEmpty else { return self }
-    return WebDatasetRecord(
-      key: key,
-      members: members.map { $0.stem == picture.stem ? $0.behind(picture.stem.text) : $0 })
+    let mine = members.filter { $0.stem == picture.stem }.map { $0.behind(picture.stem.text) }
+    let others = members.filter { $0.stem != picture.stem }
+    return WebDatasetRecord(key: key, members: mine + Self.further(others, than: mine))
   }
 
   /// Returns whether readers skip files with this name up to its first dot: `__name__`.

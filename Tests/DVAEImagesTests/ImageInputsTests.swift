@@ -187,6 +187,30 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
     }
   }
 
+  /// Whatever their order, an image's own caption goes before that of the whole sample.
+  @Test(arguments: [
+    ["s.jpg.png", "s.txt", "s.seg.png", "s.seg.txt"], ["s.seg.txt", "s.seg.png", "s.txt"],
+    ["s.txt", "s.seg.TXT", "s.seg.png", "s.other.png"],
+  ])
+  func ownCaptionsGoBeforeSharedOnes(_ names: [String]) throws {
+    try withFolder { folder in
+      nonisolated(unsafe) var bytes: [UInt8] = []
+      var writer = TarWriter { bytes += $0 }
+      for name in names { try writer.append(name: name, Array(name.utf8)) }
+      try writer.finish()
+      try write(bytes, to: folder + "/a.tar")
+      let captions = try items([folder + "/a.tar"]).map { item in
+        let text = try item.sidecars(["txt"], limit: 100)["txt"] ?? []
+        return item.imageMember.map { $0.entry.name + ": " + String(decoding: text, as: UTF8.self) }
+      }
+      #expect(captions.contains { $0?.lowercased() == "s.seg.png: s.seg.txt" }, "\(captions)")
+      #expect(
+        captions.allSatisfy {
+          $0 == nil || $0?.contains("seg.png") == true || $0?.hasSuffix(": s.txt") == true
+        })
+    }
+  }
+
   @Test func aListMayBeginWithAByteOrderMark() throws {
     try withFolder { folder in
       try makeFolder(["a.png", "b.png"], in: folder)
