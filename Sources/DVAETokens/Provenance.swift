@@ -121,8 +121,16 @@ extension Provenance {
     if let shard, (try? Shard(shard)) == nil {
       throw refuse(.shard, "'\(shard)' is not a shard such as 0/4")
     }
-    if let other = shards?.first(where: { (try? Shard($0)) == nil }) {
-      throw refuse(.shards, "'\(other)' is not a shard such as 0/4")
+    if let shards {
+      let held = Set(heldShards)
+      guard held.count == shards.count, Set(held.map(\.count)).count == 1, shard == nil else {
+        throw refuse(.shards, "these are not different shards of one job, such as 0/4 and 2/4")
+      }
+    }
+    do throws(DVAEError) {
+      try preprocessing.validate()
+    } catch {
+      throw refuse(.preprocessing, error.problem)
     }
     if let top = soft?.topK, !(1...architecture.vocabulary).contains(top) {
       throw refuse(.soft, "\(top) is not a number of tokens")

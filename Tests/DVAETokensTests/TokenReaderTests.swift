@@ -150,6 +150,26 @@ import DVAEWeights
     #expect(error?.description.contains("1 keys for 2") == true)
   }
 
+  @Test(arguments: [
+    ("\"resolution\":256", "\"resolution\":-8"), ("\"resolution\":256", "\"resolution\":0"),
+    ("\"resolution\":256", "\"resolution\":7"),
+    ("\"resolution\":256", "\"resolution\":9223372036854775807"),
+    ("{\"arch", "{\"shards\":[],\"arch"), ("{\"arch", "{\"shards\":[\"0/4\",\"5/9\"],\"arch"),
+    ("{\"arch", "{\"shards\":[\"0/4\",\"0/4\"],\"arch"),
+    ("{\"arch", "{\"shards\":[\"4/4\"],\"arch"),
+    ("{\"arch", "{\"shard\":\"1/4\",\"shards\":[\"0/4\"],\"arch"),
+  ])
+  func impossibleProvenanceIsRefused(_ old: String, _ new: String) throws {
+    let json = String(decoding: try jsonText(testProvenance(.center)), as: UTF8.self)
+    try write(Array("{\"provenance\":\(json)}\n".utf8), to: folder("t.jsonl"))
+    _ = try TokenReader(contentsOf: folder("t.jsonl"))
+    let changed = json.replacing(old, with: new)
+    try #require(changed != json)
+    try write(Array("{\"provenance\":\(changed)}\n".utf8), to: folder("t.jsonl"))
+    let error = #expect(throws: DVAEError.self) { try TokenReader(contentsOf: folder("t.jsonl")) }
+    #expect(error?.description.contains("provenance cannot be read") == true)
+  }
+
   /// Provenance of a later version is not taken for none.
   @Test(arguments: ["t.jsonl", "t.npy", "t.tar", "t", "t.safetensors"])
   func provenanceThatCannotBeReadIsAnError(_ name: String) throws {
