@@ -20,7 +20,8 @@ func dvae(_ arguments: String...) async -> (status: Int32, output: String, error
 func dvae(_ arguments: [String]) async -> (status: Int32, output: String, errors: String) {
   let printed = Mutex(("", ""))
   let console = Console(
-    isTerminal: false,
+    // A slow machine would show progress among the errors.
+    isTerminal: false, pause: .seconds(1_000_000),
     output: { text in
       printed.withLock { $0.0 += text }
       return true

@@ -15,15 +15,18 @@ import Testing
     let columns: Mutex<Int?>
 
     let isTerminal: Bool
+    let pause: Duration?
 
-    init(_ columns: Int?, isTerminal: Bool = true) {
+    init(_ columns: Int?, isTerminal: Bool = true, pause: Duration? = nil) {
       self.columns = Mutex(columns)
       self.isTerminal = isTerminal
+      self.pause = pause
     }
 
     var console: Console {
       Console(
-        isTerminal: isTerminal, columns: { self.columns.withLock(\.self) }, output: { _ in true },
+        isTerminal: isTerminal, pause: pause, columns: { self.columns.withLock(\.self) },
+        output: { _ in true },
         errors: { text in
           self.texts.withLock { $0.append(text) }
           return true
@@ -69,6 +72,15 @@ import Testing
       file.texts.withLock(\.self) == [
         fields[..<3].joined(separator: ", ") + "\n", fields[0] + "\n",
       ])
+  }
+
+  @Test(arguments: [true, false]) func progressIsShownAfterPauses(_ isTerminal: Bool) {
+    for (pause, count) in [(Duration.zero, 3), (.seconds(1_000_000), isTerminal ? 1 : 0)] {
+      let terminal = Terminal(nil, isTerminal: isTerminal, pause: pause)
+      let progress = Progress("counting", of: 3, quiet: false, console: terminal.console)
+      for done in 1...3 { progress.update(done) }
+      #expect(terminal.texts.withLock(\.count) == count)
+    }
   }
 
   @Test func aWidthThatIsNotKnownCutsNothing() {

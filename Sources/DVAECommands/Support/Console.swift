@@ -18,6 +18,8 @@ package final class Console: Sendable {
 
   /// Whether the error stream is a terminal, so that lines may be redrawn.
   package let isTerminal: Bool
+  /// The shortest time between two lines of progress of a job.
+  package let pause: Duration
   /// The terminal's current width; nil if unknown.
   private let columns: @Sendable () -> Int?
   private let output: @Sendable (String) -> Bool
@@ -30,12 +32,15 @@ package final class Console: Sendable {
   }
 
   /// Makes a console; the write closures return whether they succeeded.
+  ///
+  /// Progress is shown as often as it can be read: by default, in a file every 30 s.
   package init(
-    isTerminal: Bool, columns: @escaping @Sendable () -> Int? = { nil },
+    isTerminal: Bool, pause: Duration? = nil, columns: @escaping @Sendable () -> Int? = { nil },
     output: @escaping @Sendable (String) -> Bool,
     errors: @escaping @Sendable (String) -> Bool
   ) {
     self.isTerminal = isTerminal
+    self.pause = pause ?? (isTerminal ? .milliseconds(200) : .seconds(30))
     self.columns = columns
     self.output = output
     self.errors = errors

@@ -29,9 +29,6 @@ package final class Progress: Sendable {
     var shown: ContinuousClock.Instant
   }
 
-  private static let redraw = Duration.milliseconds(200)
-  private static let plainLine = Duration.seconds(30)
-
   /// Starts to count.
   ///
   /// - Parameters:
@@ -50,7 +47,8 @@ package final class Progress: Sendable {
     self.total = total
     self.unit = unit
     self.quiet = quiet
-    state = Mutex(State(first: done, done: done, shown: .now - Self.redraw))
+    state = Mutex(
+      State(first: done, done: done, shown: console.isTerminal ? start - console.pause : start))
     if console.isTerminal, !quiet { Interruption.endLine() }
   }
 
@@ -58,10 +56,9 @@ package final class Progress: Sendable {
   package func update(_ done: Int, of total: Int? = nil) {
     guard !quiet else { return }
     let now = ContinuousClock.now
-    let pause = console.isTerminal ? Self.redraw : Self.plainLine
     let fields: [String]? = state.withLock { state in
       state.done = done
-      guard now - state.shown >= pause else { return nil }
+      guard now - state.shown >= console.pause else { return nil }
       state.shown = now
       return self.fields(state, of: total ?? self.total, now)
     }

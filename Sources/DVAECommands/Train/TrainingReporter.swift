@@ -68,9 +68,7 @@ struct TrainingReporter: TrainingObserver {
     if schedule.wantsPages(at: now) { try writePages() }
     guard !quiet else { return }
     let isLast = record.update == configuration.updates
-    guard isLast || now - shown >= (console.isTerminal ? .milliseconds(200) : .seconds(30)) else {
-      return
-    }
+    guard isLast || now - shown >= console.pause else { return }
     shown = now
     if isLast, console.isTerminal {
       console.note(
