@@ -14,7 +14,9 @@ public enum ImageFormat: String, Sendable, CaseIterable, CustomStringConvertible
 
   /// The file name extensions under which folders and WebDataset samples are searched for images,
   /// in lower case.
-  public static let extensions: Set<String> = ["jpg", "jpeg", "jpe", "jfif", "png", "webp"]
+  public static let extensions: Set<String> = [
+    "jpg", "jpeg", "jpe", "jfif", "pjpeg", "pjp", "mpo", "png", "apng", "webp",
+  ]
 
   /// The format of a file's first bytes; the file's name does not matter.
   public init?(content bytes: UnsafeRawBufferPointer) {

@@ -114,11 +114,18 @@ extension Path {
       || (Self.compressed.contains(fileExtension) && withoutExtension.isArchive)
   }
 
-  private static let otherImages: Set = [
-    "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "jxl", "jp2", "ppm", "pgm", "pbm", "pnm",
-    "tga", "ico", "svg", "psd", "pdf", "cr2", "cr3", "nef", "dng", "arw", "orf", "raf", "rw2",
-    "tgz",
-    "tbz2", "txz",
-  ]
-  private static let compressed: Set = ["gz", "bz2", "xz", "zst"]
+  /// Whether an extension is that of an unsupported image format or ends in one.
+  var isOtherImageName: Bool {
+    Self.otherImages.contains(fileExtension) || Self.otherImages.contains(text.lowercased())
+  }
+
+  private static let otherImages = Set(
+    [
+      "gif bmp dib tif tiff ico icns cur tga pcx sgi dds psd psb xcf kra",
+      "heic heif hif heics avif avifs jxl jp2 j2k j2c jpc jpf jpx jpm jxr wdp hdp",
+      "ppm pgm pbm pnm pam pfm exr hdr qoi xbm xpm ras fits svg svgz eps wmf emf pdf",
+      "cr2 cr3 crw nef nrw dng arw sr2 srf srw orf raf rw2 rwl pef x3f erf kdc dcr mrw 3fr fff iiq",
+      "tgz tbz2 txz",
+    ].joined(separator: " ").split(separator: " ").map(String.init))
+  private static let compressed: Set = ["gz", "bz2", "xz", "zst", "lz4", "lzma", "z"]
 }

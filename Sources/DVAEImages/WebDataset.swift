@@ -132,20 +132,28 @@ package struct WebDatasetRecord: Sendable, Hashable {
   /// `photo.v2.0001.png` and `photo.v2.0002.png`, are one sample with two images. The record of a
   /// single image keeps the sample's key and all files. Of several, `KEY.jpg` keeps the key and
   /// `KEY.part.jpg` has the key `KEY.part`; a file such as `KEY.part.txt` belongs to the image
-  /// `KEY.part`, and one without such a part, such as `KEY.json`, to every image.
+  /// `KEY.part`, and one without such a part, such as `KEY.json`, to every image. An image in a format
+  /// that cannot be read has a record too, unless it is another form of one that can.
   package func images() -> [WebDatasetRecord] {
-    let pictures = members.filter { Path($0.extension).isImageName }
+    let readable = Set(members.filter { Path($0.extension).isImageName }.map(\.stem))
+    let pictures = members.filter { member in
+      let name = Path(member.extension)
+      return name.isImageName
+        || (!readable.isEmpty && name.isOtherImageName && !readable.contains(member.stem))
+    }
     guard pictures.count > 1 else { return [apart(from: pictures.first)] }
     var own: [Key: [Member]] = [:]
     for picture in pictures { own[picture.stem] = [] }
+    let isPicture = Set(pictures.map(\.entry.start))
     var shared: [Member] = []
-    for member in members where !Path(member.extension).isImageName {
+    for member in members where !isPicture.contains(member.entry.start) {
       if own[member.stem] != nil, !member.stem.text.isEmpty {
         own[member.stem]?.append(member)
       } else if member.stem.text.isEmpty, shared.count < Self.maximumShared {
         shared.append(member)
       }
     }
+    limit(&shared, besides: pictures.count)
     return pictures.map { picture in
       let stem = picture.stem.text
       let mine = ([picture] + (own[picture.stem] ?? [])).map { $0.behind(stem) }
@@ -163,6 +171,29 @@ package struct WebDatasetRecord: Sendable, Hashable {
 
   /// The largest number of files that all images of a sample share; more are skipped.
   private static let maximumShared = 64
+  /// Shared files have in all images together at most this many times the bytes of the sample, or
+  /// `sharedBytes`.
+  private static let maximumRatio = 64
+  private static let sharedBytes = 64 << 20
+
+  /// Marks the shared files that images would repeat too often: a file of many bytes beside many
+  /// small images.
+  private func limit(_ shared: inout [Member], besides images: Int) {
+    let size = members.reduce(0) { $0 + $1.entry.size }
+    var left = max(Self.sharedBytes, Self.maximumRatio * size) / images
+    for index in shared.indices {
+      let bytes = shared[index].entry.size
+      guard bytes > left else {
+        left -= bytes
+        continue
+      }
+      var entry = shared[index].entry
+      entry.problem =
+        "its \(bytes) bytes belong to each of the \(images) images of its sample, together more than "
+        + "\(Self.maximumRatio) times the sample; give each image a file of its own"
+      shared[index] = Member(extension: shared[index].extension, entry: entry)
+    }
+  }
 
   /// Returns the record with extensions relative to one image: beside `KEY.part.jpg`, those of
   /// `KEY.part.txt` and itself are `txt` and `jpg`.

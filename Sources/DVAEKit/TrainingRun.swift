@@ -134,8 +134,6 @@ extension TrainingConfiguration {
   /// Opens the files of the initial weights; nil for random weights.
   package func initialFiles() throws -> WeightsFiles? {
     guard !initialWeights.isEmpty else { return nil }
-    let path = located(initialWeights)
-    let name = FileSystem.kind(path) == .missing ? initialWeights : path
-    return try WeightsFiles(WeightsLocation(name))
+    return try WeightsFiles(WeightsLocation(locatedWeights))
   }
 }

@@ -34,18 +34,15 @@ public struct WeightsLocation: Hashable, Sendable {
     WeightsLocation(place: .path(Path(url).text, .folder))
   }
 
-  /// The names of models.
-  package static let names = ["starter", "openai", "random"]
-
   /// Reads a name, `starter`, `openai` or `random`, or else the path of a file or a folder.
   ///
   /// A folder of such a name can be given as `./starter`.
   public init(_ text: String) {
-    switch text {
-    case "starter": self = .starter
-    case "openai": self = .openAI
-    case "random": self = .random
-    default: place = .path(text, nil)
+    switch ModelName(rawValue: text) {
+    case .starter: self = .starter
+    case .openAI: self = .openAI
+    case .random: self = .random
+    case nil: place = .path(text, nil)
     }
   }
 

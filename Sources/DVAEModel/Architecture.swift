@@ -88,6 +88,18 @@ extension Architecture: Codable {
 }
 
 extension Architecture {
+  /// Returns the hyperparameters that differ: `vocab_size 8192 instead of 512`.
+  package func difference(from other: Architecture) -> String {
+    let values: [(CodingKeys, KeyPath<Architecture, Int>)] = [
+      (.hidden, \.hidden), (.blocksPerGroup, \.blocksPerGroup), (.vocabulary, \.vocabulary),
+      (.initial, \.initial), (.inputChannels, \.inputChannels),
+      (.outputChannels, \.outputChannels),
+    ]
+    return values.filter { self[keyPath: $0.1] != other[keyPath: $0.1] }.map { name, value in
+      "\(name.rawValue) \(self[keyPath: value]) instead of \(other[keyPath: value])"
+    }.joined(separator: ", ")
+  }
+
   /// Bits per token without entropy coding: 13 for 8192 codes.
   public var bitsPerToken: Int { Int.bitWidth - (max(1, vocabulary) - 1).leadingZeroBitCount }
 }

@@ -13,7 +13,8 @@ struct FoundWeights {
 
   init(_ file: WeightsFile, expecting expected: NetworkPlan.Half?) throws(DVAEError) {
     self.file = file
-    var official = file.tensors.map { (WeightNames.official($0.name), $0) }
+    let names = WeightNames.ordered(file.tensors.map { WeightNames.official($0.name) })
+    var official = Array(zip(names, file.tensors))
     let prefixes = WeightNames.prefixes(of: official.map(\.0))
     if let prefix = prefixes.first?.text, !prefix.isEmpty || prefixes.count > 1 {
       guard prefixes.count == 1 else { throw .severalModels(file, prefixes: prefixes) }

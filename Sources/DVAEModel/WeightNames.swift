@@ -41,12 +41,38 @@ enum WeightNames {
     renamings.reversed().reduce(name) { $1.reversed($0) }
   }
 
+  private static let firstLayer = "blocks.input.w"
+  private static let halves = [
+    "encoder": NetworkPlan.Half.encoder, "enc": .encoder, "decoder": .decoder, "dec": .decoder,
+  ]
+
+  /// Returns the names with the half directly before the layers: `encoder.module.blocks…` of a half
+  /// that was wrapped alone becomes `module.encoder.blocks…`, and `enc.blocks…` `encoder.blocks…`.
+  static func ordered(_ names: [String]) -> [String] {
+    var fronts: [String: String] = [:]
+    for name in names where name.hasByteSuffix("." + firstLayer) {
+      var words = name.dropLast(firstLayer.count + 1).split(
+        separator: ".", omittingEmptySubsequences: false
+      ).map(String.init)
+      guard let index = words.lastIndex(where: { halves[$0] != nil }),
+        let half = halves[words.remove(at: index)]
+      else { continue }
+      words.append(half.rawValue)
+      fronts[String(name.dropLast(firstLayer.count))] = words.joined(separator: ".") + "."
+    }
+    return names.map { name in
+      guard let layers = name.firstRange(of: "blocks."),
+        let front = fronts[String(name[..<layers.lowerBound])]
+      else { return name }
+      return front + name[layers.lowerBound...]
+    }
+  }
+
   /// Returns the prefixes that trainers put before names, such as `module.` (data parallel) and
   /// `ema.`.
   ///
   /// Each prefix of the file once; empty if there is none.
   static func prefixes(of names: [String]) -> Set<Key> {
-    let firstLayer = "blocks.input.w"
     var found: Set<Key> = []
     for name in names where name.hasByteSuffix(firstLayer) {
       var bytes = Array(name.utf8.dropLast(firstLayer.utf8.count))

@@ -61,6 +61,15 @@ protocol PairSource {
   ///
   /// - Throws: errors that make the rest of the source unreadable
   mutating func next() throws -> SourceRow?
+
+  /// Reads the first row, to learn whether the settings fit.
+  ///
+  /// - Throws: `usage` if they do not
+  mutating func check() throws
+}
+
+extension PairSource {
+  mutating func check() throws { _ = try next() }
 }
 
 /// The reason for dropping a pair.

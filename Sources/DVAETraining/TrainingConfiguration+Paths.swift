@@ -2,10 +2,19 @@ import DVAEFiles
 package import DVAEModel
 
 extension TrainingConfiguration {
-  /// Returns a path of `data`, `validation` or `init`, relative to the current folder.
+  /// Returns a path of `data` or `validation`, relative to the current folder.
   package func located(_ path: String) -> String {
     guard let folder, Path(folder) != Path(FileSystem.currentFolder) else { return path }
     return Self.path(path, startingAt: folder)
+  }
+
+  /// The initial weights: a model's name, a path relative to the current folder, or empty.
+  package var locatedWeights: String {
+    Self.isPath(initialWeights) ? located(initialWeights) : initialWeights
+  }
+
+  private static func isPath(_ weights: String) -> Bool {
+    !weights.isEmpty && ModelName(rawValue: weights) == nil
   }
 
   /// Replaces the paths of the images and initial weights by paths relative to the current folder;
@@ -25,19 +34,20 @@ extension TrainingConfiguration {
     }
     if !data.isEmpty { self.data = data.map(given) }
     if !validation.isEmpty { self.validation = validation.map(given) }
-    // A name such as `starter` is not a path; the same file under another path is not a change.
+    // The same file under another path is not a change.
     if let weights,
-      Path(Self.path(weights, startingAt: current))
-        != Path(Self.path(initialWeights, startingAt: folder ?? current))
+      Self.isPath(weights) != Self.isPath(initialWeights)
+        || Path(Self.path(weights, startingAt: current))
+          != Path(Self.path(initialWeights, startingAt: folder ?? current))
     {
-      initialWeights = FileSystem.kind(weights) != .missing ? given(weights) : weights
+      initialWeights = Self.isPath(weights) ? given(weights) : weights
     }
     guard folder == nil else { return }
     let paths = self.data + self.validation
     let needsFolder =
       paths.contains { Self.path($0, startingAt: current) != $0 }
-      || (Self.path(initialWeights, startingAt: current) != initialWeights
-        && FileSystem.kind(initialWeights) != .missing)
+      || (Self.isPath(initialWeights)
+        && Self.path(initialWeights, startingAt: current) != initialWeights)
     if needsFolder { folder = current }
   }
 

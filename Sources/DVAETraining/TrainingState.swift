@@ -51,8 +51,8 @@ package struct TrainingState: Sendable {
       }
       guard weights.architecture == configuration.architecture else {
         throw mismatch(
-          "they are of another architecture: \(weights.architecture) is not "
-            + "\(configuration.architecture)")
+          "they are of another architecture: "
+            + weights.architecture.difference(from: configuration.architecture))
       }
       for source in encoder.parameters + decoder.parameters {
         guard let target = parameters[source.name] else {

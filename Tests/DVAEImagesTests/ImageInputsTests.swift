@@ -211,6 +211,50 @@ private func items(_ arguments: [String]) throws -> [InputItem] {
     }
   }
 
+  /// Beside a readable image, one in another format is named and counted, unless it is the same
+  /// image once more.
+  @Test func otherFormatsInSamplesAreNotLost() throws {
+    try withFolder { folder in
+      nonisolated(unsafe) var bytes: [UInt8] = []
+      var writer = TarWriter { bytes += $0 }
+      for name in ["s.left.png", "s.left.gif", "s.right.HEIC", "s.gif", "s.txt", "t.png", "t.tif"] {
+        try writer.append(name: name, Array(name.utf8))
+      }
+      try writer.finish()
+      try write(bytes, to: folder + "/a.tar")
+      let found = try items([folder + "/a.tar"])
+      #expect(found.map(\.key) == ["s.left", "s.right", "s", "t"])
+      #expect(found.map { $0.imageMember?.entry.name } == ["s.left.png", nil, nil, "t.png"])
+      let error = #expect(throws: DVAEError.self) { try found[1].load() }
+      #expect(error?.problem.contains("HEIC") == true, "\(error?.problem ?? "")")
+    }
+  }
+
+  /// The copies of a file that all images share are bounded, as what small archives unpack to.
+  @Test(arguments: [(images: 100, isGiven: true), (images: 3000, isGiven: false)])
+  func sharedFilesAreBounded(_ images: Int, _ isGiven: Bool) throws {
+    try withFolder { folder in
+      nonisolated(unsafe) var bytes: [UInt8] = []
+      var writer = TarWriter { bytes += $0 }
+      try writer.append(name: "s.txt", [7])
+      try writer.append(name: "s.json", [UInt8](repeating: 0x20, count: 100_000))
+      for index in 0..<images { try writer.append(name: "s.\(index).png", [1]) }
+      try writer.finish()
+      try write(bytes, to: folder + "/a.tar")
+      let found = try items([folder + "/a.tar"])
+      #expect(found.count == images)
+      #expect(try found[1].sidecars(["txt"], limit: 1 << 20) == ["txt": [7]])
+      if isGiven {
+        #expect(try found[1].sidecars(["json"], limit: 1 << 20)["json"]?.count == 100_000)
+      } else {
+        let error = #expect(throws: DVAEError.self) {
+          try found[1].sidecars(["json"], limit: 1 << 20)
+        }
+        #expect(error?.description.contains("a.tar: s.json: its 100000 bytes") == true)
+      }
+    }
+  }
+
   @Test func aListMayBeginWithAByteOrderMark() throws {
     try withFolder { folder in
       try makeFolder(["a.png", "b.png"], in: folder)

@@ -67,6 +67,23 @@ struct ModelWeightsTests {
     #expect(try ModelWeights(file(both)).architecture == tiny)
   }
 
+  @Test(
+    "Halves that were wrapped apart, and their short names",
+    arguments: [
+      ("encoder.module.", "decoder.module."), ("enc.", "dec."), ("vae.enc.", "vae.dec."),
+      ("model.enc._orig_mod.module.", "model.dec._orig_mod.module."),
+    ])
+  func wrappedHalves(_ first: String, _ second: String) throws {
+    let both = (tiny.encoder.parameterShapes + tiny.decoder.parameterShapes).map { name, shape in
+      let front = name.hasPrefix("encoder.") ? first : second
+      return (name: front + name.dropFirst("encoder.".count), shape: shape)
+    }
+    let weights = try ModelWeights(file(both))
+    #expect(weights.architecture == tiny)
+    #expect(weights.encoder?.parameters.map(\.name) == tiny.encoder.parameterShapes.map(\.name))
+    #expect(weights.decoder?.parameters.map(\.name) == tiny.decoder.parameterShapes.map(\.name))
+  }
+
   @Test("Averaged weights beside the others are not chosen among") func severalModels() throws {
     let copies = ["model.", "ema."].flatMap { prefix in
       encoder.map { (name: prefix + $0.name, shape: $0.shape) }

@@ -68,10 +68,11 @@ extension CompletionKind {
   }
 
   /// The model of `--weights`.
-  static let model = namesOrFiles(WeightsLocation.names)
+  static let model = namesOrFiles(ModelName.allCases.map(\.rawValue))
 
   /// The files of a model; random weights have none.
-  static let modelFiles = namesOrFiles(WeightsLocation.names.filter { $0 != "random" })
+  static let modelFiles = namesOrFiles(
+    [ModelName.starter, .openAI].map(\.rawValue))
 
   /// The device of `--device`.
   static let device = namesOrFiles(["cpu"] + PluginSearch.known.map(\.name))

@@ -89,7 +89,8 @@ extension DVAEError.Code {
     .startOver: "--restart", .notDownloaded: "dvae weights download",
     .tooManyPixels: "--max-pixels", .unknownGrid: "--grid",
     Self(rawValue: "cannot-listen"): "--port, --host",
-    Self(rawValue: "no-caption"): "NAME.txt beside an image; --require-caption off",
+    Self(rawValue: "no-caption"):
+      "NAME.txt beside an image, --caption-column; --require-caption off",
     Self(rawValue: "too-large"): "--max-bytes",
     Self(rawValue: "missing-file"): "--images",
     Self(rawValue: "private-address"): "--allow-private-addresses",

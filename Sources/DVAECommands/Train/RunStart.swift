@@ -131,8 +131,8 @@ extension TrainCommand {
           + "inputs: choose another")
     }
     guard overwrite.overwrite, let own = FileIdentity(output) else { return }
-    let weights = configuration.initialWeights
-    let files = inputs + (weights.isEmpty ? [] : [configuration.located(weights)])
+    let weights = configuration.locatedWeights
+    let files = inputs + (ModelName(rawValue: weights) == nil && !weights.isEmpty ? [weights] : [])
     let removed = files.first {
       FileSystem.kind($0) != .missing && FileIdentity.above($0).contains(own)
     }

@@ -7,6 +7,16 @@ import FoundationEssentials
 import Foundation
 #endif
 
+/// The models that have names; a folder of the same name is given as `./starter`.
+package enum ModelName: String, CaseIterable, Sendable {
+  /// The model that comes with the package.
+  case starter
+  /// OpenAI's release, after its download.
+  case openAI = "openai"
+  /// Random weights of the released architecture.
+  case random
+}
+
 /// A model's files, opened and checked; `WeightsLocation` finds them.
 package struct WeightsFiles: Sendable {
   /// One file, or the encoder's and the decoder's.

@@ -15,22 +15,67 @@ struct JSONPairs: PairSource {
     self.settings = settings
     folder = ImageFolder(settings, table: path)
     let source = try ByteSource(path: path)
-    list = try source.isJSONList() ? JSONList(source) : nil
+    list = try source.isJSONList() && !Self.isRowOfList(path) ? JSONList(source) : nil
     lines = try ByteSource(path: path).lines()
   }
 
+  /// Returns whether a file that begins with a list has rows: its first line is a whole value, and
+  /// another line follows.
+  private static func isRowOfList(_ path: String) throws -> Bool {
+    var lines = LineReader(path, longest: longestRow, read: try ByteSource(path: path).read)
+    guard let first = try? lines.next(), (try? JSONValue(parsing: Array(first), path: path)) != nil
+    else { return false }
+    while let line = try lines.next() {
+      if !line.allSatisfy(isBlank) { return true }
+    }
+    return false
+  }
+
+  // A longer first line is that of a list without line breaks.
+  private static let longestRow = 1 << 20
+
+  private static func isBlank(_ byte: UInt8) -> Bool {
+    byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\r")
+  }
+
   mutating func next() throws -> SourceRow? {
+    try nextText().map { row($0, "\(path):\(number)") }
+  }
+
+  private mutating func nextText() throws -> [UInt8]? {
     if let list {
       number += 1
-      return try list.next().map { row($0, "\(path):\(number)") }
+      return try list.next()
     }
     while let line = try lines.next() {
       number += 1
-      if line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
-      return row(Array(line), "\(path):\(number)")
+      if !line.allSatisfy(Self.isBlank) { return Array(line) }
     }
     return nil
   }
+
+  /// Checks also that the requested members are in one of the first rows; some rows may lack them.
+  mutating func check() throws {
+    let wanted = [settings.captionColumn, settings.imageColumn, settings.licenceColumn]
+    var missing = wanted.compactMap(\.self)
+    var names: Set<Key> = []
+    var count = 0
+    repeat {
+      guard let text = try nextText() else { break }
+      guard case .object(let members)? = try? JSONValue(parsing: text, path: path) else { continue }
+      missing.removeAll { Description.key(of: $0, in: members) != nil }
+      names.formUnion(members.keys.prefix(Self.mostNames - names.count))
+      count += 1
+    } while !missing.isEmpty && count < Self.examinedRows
+    guard let name = missing.first, count > 0 else { return }
+    throw DVAEError(
+      .usage, file: path,
+      "no '\(name)' is in its first \(counted(count, "row")), which have "
+        + names.sorted().map(\.text).joined(separator: ", "))
+  }
+
+  private static let examinedRows = 1000
+  private static let mostNames = 100
 
   private func row(_ text: [UInt8], _ origin: String) -> SourceRow {
     guard String(validating: text, as: UTF8.self) != nil else {
@@ -102,16 +147,18 @@ struct Description {
   /// Takes the text of the requested member, or else of the first known one.
   mutating func takeText(_ wanted: String?, _ known: [String]) -> String? {
     for name in wanted.map({ [$0] }) ?? known {
-      // Names are compared without case: URL is url.
-      guard
-        let key = members[name] != nil
-          ? Key(name) : members.keys.filter({ $0.text.lowercased() == name }).min(),
-        case .string(let text)? = members[key]
+      guard let key = Self.key(of: name, in: members), case .string(let text)? = members[key]
       else { continue }
       members[key] = nil
       return text
     }
     return nil
+  }
+
+  /// Returns the member of a name, which otherwise is compared without case: URL is url.
+  static func key(of name: String, in members: [Key: JSONValue]) -> Key? {
+    members[name] != nil
+      ? Key(name) : members.keys.filter { $0.text.lowercased() == name.lowercased() }.min()
   }
 
   /// Returns the pair of an image with all other members as metadata; `caption` if it is elsewhere.

@@ -70,6 +70,31 @@ package struct SourceSettings: Codable, Hashable, Sendable {
   /// The default settings.
   package init() {}
 
+  /// Returns the first setting that means nothing for any of these formats, and what has it.
+  fileprivate func misfit(_ formats: Set<Format>) -> (name: String, fitting: String)? {
+    let tables = "tables of captions and images"
+    let settings: [(String, String, isSet: Bool, Set<Format>)] = [
+      ("the header", "tab- and comma-separated tables", header != .auto, [.tsv, .csv]),
+      ("the column of the image", tables, imageColumn != nil, [.tsv, .csv, .jsonl]),
+      (
+        "the column of the caption", tables + " and descriptions of images", captionColumn != nil,
+        [.tsv, .csv, .jsonl, .images]
+      ),
+      (
+        "the column of the licence", tables + " and descriptions of images", licenceColumn != nil,
+        [.tsv, .csv, .jsonl, .images]
+      ),
+      (
+        "the folder of images", tables + " and YFCC100M", images != nil,
+        [.tsv, .csv, .jsonl, .yfcc]
+      ),
+      ("the caption's choice of texts", "rows of YFCC100M", caption != .title, [.yfcc]),
+      ("a layout of archives", "rows of YFCC100M", layout != nil, [.yfcc]),
+      ("a subset", "rows of YFCC100M", subset != nil, [.yfcc]),
+    ]
+    return settings.first { $0.isSet && $0.3.isDisjoint(with: formats) }.map { ($0.0, $0.1) }
+  }
+
   static let captionNames = ["caption", "text", "alt_text", "alt", "description", "title"]
   static let imageNames = [
     "url", "image_url", "image", "path", "image_path", "filepath", "file_path", "file_name",
@@ -99,19 +124,27 @@ package struct Sources {
     archive = try YFCCArchive(settings)
   }
 
-  /// Reads the first row of each source, so that a wrong format or missing columns are found before
+  /// Reads the first rows of each source, so that a wrong format or missing columns are found before
   /// anything is written.
   ///
-  /// - Throws: the first error, except damage, which is counted later
+  /// - Throws: the first error, except damage, which is counted later; `usage` for a setting that
+  ///   fits no source
   package func check() throws {
+    var formats: Set<SourceSettings.Format> = []
+    var isDamaged = false
     for path in rest {
       do {
+        formats.insert(try format(of: path))
         var source = try open(path)
-        _ = try source.next()
+        try source.check()
       } catch let error as DVAEError where error.kind == .badData || error.kind == .inputOutput {
-        continue
+        isDamaged = true
       }
     }
+    guard !isDamaged, let setting = settings.misfit(formats) else { return }
+    throw DVAEError(
+      .usage, "\(setting.name) is set, which \(setting.fitting) have, but no source is one of them",
+      advice: "leave it out, or name the format of the sources")
   }
 
   /// Returns the next row of all sources; nil at the end.
@@ -133,9 +166,12 @@ package struct Sources {
     }
   }
 
+  private func format(of path: String) throws -> SourceSettings.Format {
+    try settings.format == .auto ? Self.format(of: path) : settings.format
+  }
+
   private func open(_ path: String) throws -> any PairSource {
-    let format = try settings.format == .auto ? Self.format(of: path) : settings.format
-    switch format {
+    switch try format(of: path) {
     case .tsv: return try TableSource(path, .tab, settings)
     case .csv: return try TableSource(path, .comma, settings)
     case .jsonl: return try JSONPairs(path, settings)

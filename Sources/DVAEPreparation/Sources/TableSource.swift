@@ -94,9 +94,12 @@ struct TableSource: PairSource {
     guard let caption = column(settings.captionColumn, SourceSettings.captionNames),
       let image = column(settings.imageColumn, SourceSettings.imageNames)
     else { throw unclear("its columns are \(Self.list(fields))") }
+    let licence = column(settings.licenceColumn, SourceSettings.licenceNames)
+    if let wanted = settings.licenceColumn, licence == nil {
+      throw unclear("there is no '\(wanted)', its columns are \(Self.list(fields))")
+    }
     return Columns(
-      caption: caption, image: image,
-      licence: column(settings.licenceColumn, SourceSettings.licenceNames),
+      caption: caption, image: image, licence: licence,
       licenceAddress: column(nil, SourceSettings.licenceAddressNames), names: fields)
   }
 
@@ -133,8 +136,8 @@ struct TableSource: PairSource {
   private func unclear(_ reason: String) -> DVAEError {
     DVAEError(
       .usage, file: path,
-      "cannot tell which columns hold the caption and the image: \(reason)",
-      advice: "name both columns")
+      "cannot tell which columns hold the caption, the image and the licence: \(reason)",
+      advice: "name the columns")
   }
 
   private func row(_ fields: [String], _ origin: String) -> SourceRow? {

@@ -1,0 +1,100 @@
+import DVAEFiles
+import DVAEPreparation
+import DVAETestSupport
+import Testing
+
+/// Settings that do not fit the sources are refused before anything is written.
+@Suite struct SourceSettingsTests {
+  let folder = TemporaryFolder()
+
+  private func check(
+    _ name: String, _ text: String, _ change: (inout SourceSettings) -> Void
+  ) throws {
+    try write(Array(text.utf8), to: folder(name))
+    try check([folder(name)], change)
+  }
+
+  private func check(_ paths: [String], _ change: (inout SourceSettings) -> Void) throws {
+    var settings = SourceSettings()
+    change(&settings)
+    try Sources(paths, settings).check()
+  }
+
+  private static let lines = """
+    {"url": "a.jpg", "n": 1}
+    [1]
+    {"url": "b.jpg", "Words": "a dog", "rights": "CC0"}
+
+    """
+
+  @Test func requestedMembersAreInSomeRow() throws {
+    for name in ["Words", "words", "WORDS", "url", "n"] {
+      try check("t.jsonl", Self.lines) { $0.captionColumn = name }
+    }
+    for change: (inout SourceSettings) -> Void in [
+      { $0.captionColumn = "word" }, { $0.imageColumn = "word" }, { $0.licenceColumn = "word" },
+    ] {
+      let error = #expect(throws: DVAEError.self) { try check("t.jsonl", Self.lines, change) }
+      #expect(error?.kind == .usage && error?.file == folder("t.jsonl"))
+      #expect(
+        error?.problem == "no 'word' is in its first 2 rows, which have Words, n, rights, url")
+    }
+    // A list, and nothing to compare with.
+    let list = "[" + Self.lines.split(separator: "\n").joined(separator: ",\n") + "]"
+    try check("t.json", list) { $0.licenceColumn = "rights" }
+    #expect(throws: DVAEError.self) { try check("t.json", list) { $0.licenceColumn = "word" } }
+    try check("t.json", "[]") { $0.licenceColumn = "word" }
+    try check("t.jsonl", "1\n2\n") { $0.licenceColumn = "word" }
+  }
+
+  @Test func requestedColumnsExist() throws {
+    let table = "caption\turl\trights\na dog\thttp://a/b\tCC0\n"
+    try check("t.tsv", table) { $0.licenceColumn = "rights" }
+    let error = #expect(throws: DVAEError.self) {
+      try check("t.tsv", table) { $0.licenceColumn = "right" }
+    }
+    #expect(error?.problem.contains("no 'right', its columns are caption, url, rights") == true)
+  }
+
+  @Test func settingsOfOtherFormatsAreRefused() throws {
+    try write(Array("7\t999\tff\n".utf8), to: folder("list.tsv"))
+    for change: (inout SourceSettings) -> Void in [
+      { $0.images = "/nope" }, { $0.imageColumn = "x" }, { $0.header = .yes },
+      { $0.caption = .both }, { $0.subset = folder("list.tsv") },
+    ] {
+      let error = #expect(throws: DVAEError.self) { try check([Fixture.images], change) }
+      #expect(error?.kind == .usage, "\(error?.description ?? "")")
+    }
+    // The description beside an image has members.
+    try check([Fixture.images]) { $0.captionColumn = "words" }
+    #expect(throws: DVAEError.self) { try check("t.jsonl", Self.lines) { $0.header = .no } }
+    // Damage is told of first.
+    try write(bytes(Fixture.imageFiles[0]), to: folder("t.csv"))
+    try check([folder("t.csv")]) { $0.subset = folder("list.tsv") }
+    // One of several sources has it.
+    try write(Array(Self.lines.utf8), to: folder("t.jsonl"))
+    try check([Fixture.images, folder("t.jsonl")]) { $0.images = "/nope" }
+  }
+
+  /// The first of several lines may be a list, which is no pair; the others are.
+  @Test(arguments: ["[]", "[1, 2]", #"[{"url": "x.jpg"}]"#])
+  func aRowMayBeAList(_ first: String) throws {
+    func reasons(_ text: String) throws -> [String?] {
+      try write(Array(text.utf8), to: folder("t.jsonl"))
+      var sources = try Sources([folder("t.jsonl")], SourceSettings())
+      var found: [String?] = []
+      while let row = try sources.next() {
+        if case .unusable(_, let reason, _) = row {
+          found.append(reason)
+        } else {
+          found.append(nil)
+        }
+      }
+      return found
+    }
+    #expect(try reasons(first + "\n" + Self.lines) == ["malformed-row", nil, "malformed-row", nil])
+    #expect(try reasons("\n" + first + "\n \n").allSatisfy { $0 == nil || $0 == "malformed-row" })
+    #expect(
+      try reasons("[\n" + #"{"url": "a.jpg"},"# + "\n" + #"{"url": "b.jpg"}]"#) == [nil, nil])
+  }
+}
