@@ -14,7 +14,7 @@ struct DecodeCommand: AsyncParsableCommand {
     discussion: """
       Reads tokens in any form that 'dvae tokenize' writes, and .npy arrays of integers from \
       elsewhere: [N, height, width], [height, width] of a ratio up to 4, or [N, height·width], of which \
-      each row is taken as a square grid if --grid names no other. Writes KEY.png for each image.
+      each row is taken as a square grid of at least 14 rows if --grid names no other. Writes KEY.png for each image.
 
       Example:
         dvae decode tokens.npy --output pictures --weights openai

@@ -36,7 +36,7 @@ extension DVAEError {
     DVAEError(
       .badData, code: .unsupported, file: name,
       "this kind of \(format) is not supported (\(reason))",
-      advice: "convert it to 8-bit PNG")
+      advice: format == .png ? "reduce it" : "convert it to 8-bit PNG")
   }
 
   /// Returns the error of bytes that end before the image does.

@@ -48,9 +48,6 @@ public struct WeightsLocation: Hashable, Sendable {
 
   private init(place: Place) { self.place = place }
 
-  // In order of preference: safest and fastest first.
-  private static let extensions = ["safetensors", "pkl", "pt", "pth", "bin"]
-
   /// Returns one file with the encoder, the decoder or both, or the encoder's file and the
   /// decoder's.
   ///
@@ -81,7 +78,7 @@ public struct WeightsLocation: Hashable, Sendable {
   private static func files(in folder: String) throws(DVAEError) -> [String] {
     let names = try FileSystem.names(in: folder)
     let halves = ["encoder", "decoder"].compactMap { half in
-      extensions.lazy.map { "\(half).\($0)" }.first(where: names.contains)
+      WeightsFiles.extensions.lazy.map { "\(half).\($0)" }.first(where: names.contains)
     }
     let found = halves.isEmpty ? names.filter { $0.hasByteSuffix(".safetensors") } : halves
     guard !halves.isEmpty || found.count == 1 else {

@@ -17,8 +17,8 @@ public import Foundation
 /// ```
 ///
 /// It can be read once. A damaged item is returned as a failure; the next ones are still read if
-/// the form allows it. If items of the job are missing at the end, the last result is a failure that
-/// counts them.
+/// the form allows it. If items of the job are missing at the end, or a file with
+/// neither provenance nor a number of images has no items at all, the last result is a failure that says so.
 public struct TokenReader: Sequence, IteratorProtocol {
   /// An image's tokens with their key.
   public struct Item: Sendable {
@@ -41,8 +41,8 @@ public struct TokenReader: Sequence, IteratorProtocol {
   private let path: String
   private var source: any TokenSource
   private var images = 0
-  // The images and failures that the job had; nil if unknown, or once it is known that some are missing.
-  private var inputs: Int?
+  // Whether an error has told that images are missing.
+  private var isDamaged = false
 
   /// The part of a `.npy` array that is taken as the tokens of one image.
   package enum GuessedGrid: Sendable {
@@ -96,7 +96,6 @@ public struct TokenReader: Sequence, IteratorProtocol {
     format = source is MegatronSource ? .megatron : named
     provenance = source.provenance
     extent = source.extent
-    inputs = provenance?.inputs.count
     self.source = source
   }
 
@@ -116,17 +115,22 @@ public struct TokenReader: Sequence, IteratorProtocol {
       images += 1
       return .success(item)
     } catch {
-      inputs = nil
+      isDamaged = true
       return .failure(error)
     }
   }
 
   /// Verifies that each input is an image or a failure; concatenated files hold more than the first says.
   private func checkCount() throws {
-    guard let inputs else { return }
+    guard !isDamaged else { return }
     let failures = try source.failures().count
-    guard images + failures < inputs else { return }
-    throw DVAEError.otherCount(in: path, images: images, failures: failures, inputs: inputs)
+    if let inputs = provenance?.inputs.count, images + failures < inputs {
+      throw DVAEError.otherCount(in: path, images: images, failures: failures, inputs: inputs)
+    }
+    // A folder of photos, an archive of photos. An array of no images says so itself.
+    if provenance == nil, extent == nil, images + failures == 0 {
+      throw DVAEError(.badData, file: path, "no tokens in there")
+    }
   }
 
   /// Also reads each item's caption and description, if the file keeps them.

@@ -45,4 +45,24 @@ import Testing
     #expect(run.status == 65 && run.errors.contains("[2, 1, 2, 2]; reshape it"), "\(run.errors)")
     #expect(!run.errors.contains("--grid"))
   }
+
+  /// Photos are not tokens.
+  @Test func whatHoldsNoTokensIsNoSuccess() async throws {
+    var archive: [UInt8] = []
+    var tar = TarWriter { archive += $0 }
+    try tar.append(name: "a.png", bytes(Fixture.imageFiles[1]))
+    try tar.finish()
+    try DVAETestSupport.write(archive, to: folder("a.tar"))
+    for input in [Fixture.images, folder("a.tar")] {
+      for command in [["info"], ["stats", "--vocabulary", "8192"], ["verify"]] {
+        let run = await dvae(["tokens"] + command + [input])
+        #expect(run.status == 65, "\(command) \(run.errors)")
+      }
+      let run = await dvae("tokens", "convert", input, "--output", folder("t.npy"))
+      #expect(run.status == 65, "\(run.errors)")
+    }
+    let told = await dvae("tokens", "info", Fixture.images)
+    #expect(told.errors.contains("\(Fixture.images): no tokens in there"), "\(told.errors)")
+    #expect(try FileSystem.names(in: folder.path) == ["a.tar"])
+  }
 }

@@ -83,17 +83,35 @@ import DVAEWeights
       try !again.provenance(of: .decoder).agrees(with: original.provenance(of: .encoder)))
   }
 
+  /// A reader of the folder would take the weights that are not of the conversion.
+  @Test(arguments: [
+    ("dall_e", "encoder.pkl", "decoder.pt"), ("dall_e", "encoder.pkl", "old.safetensors"),
+    ("flava", "encoder.pkl", "encoder.pkl"),
+  ])
+  func foldersOfOtherWeightsAreRefused(_ format: String, _ input: String, _ old: String)
+    async throws
+  {
+    try write([7], to: folder("w/" + old))
+    try write([7], to: folder("w/README"))
+    let run = await dvae(
+      "weights", "convert", Fixture.tiny + "/" + input, "--format", format, "--output", folder("w"),
+      "--overwrite")
+    #expect(run.status == 73 && run.errors.contains("w/\(old): holds other weights"), "\(run)")
+    #expect(try FileSystem.names(in: folder("w")).sorted() == ["README", old].sorted())
+    #expect(try bytes(folder("w/" + old)) == [7])
+  }
+
   /// File names are the packages' own; OpenAI's notice accompanies only its own weights.
   @Test(arguments: ["dall_e", "flava"]) func otherPackagesReadTheirLayout(
     _ format: String
   ) async throws {
     let output = folder(format)
-    func convert(_ input: String...) async -> (status: Int32, output: String, errors: String) {
+    func convert(_ inputs: [String]) async -> (status: Int32, output: String, errors: String) {
       await dvae(
-        ["weights", "convert"] + input + ["--format", format, "--output", output, "--overwrite"])
+        ["weights", "convert"] + inputs + ["--format", format, "--output", output, "--overwrite"])
     }
     let openAIs = try weightsOfOpenAI(folder("openai.safetensors"))
-    let run = await convert(openAIs)
+    let run = await convert([openAIs])
     #expect(run.status == 0 && run.output == output + "\n", "\(run.errors)")
     let notice = try String(decoding: bytes(output + "/NOTICE.txt"), as: UTF8.self)
     #expect(notice.contains("indicate that the model was used"))
@@ -133,14 +151,15 @@ import DVAEWeights
       }
     }
     // A state dict is not OpenAI's; the notice of the previous conversion must be removed.
-    let own = await convert(Fixture.tiny + "/encoder_state_dict.pt")
+    let ownFiles = [Fixture.tiny + "/encoder_state_dict.pt", Fixture.tiny + "/decoder.pkl"]
+    let own = await convert(ownFiles)
     #expect(own.status == 0, "\(own.errors)")
     #expect(!FileManager.default.fileExists(atPath: output + "/NOTICE.txt"))
     // Somebody else's file is kept.
     let text = Array("my own notice".utf8)
     try write(text, to: output + "/NOTICE.txt")
-    #expect(await convert(Fixture.tiny + "/encoder_state_dict.pt").status == 0)
-    let refused = await convert(openAIs)
+    #expect(await convert(ownFiles).status == 0)
+    let refused = await convert([openAIs])
     #expect(refused.status == 73 && refused.errors.contains("NOTICE.txt"), "\(refused)")
     #expect(try bytes(output + "/NOTICE.txt") == text)
   }

@@ -106,7 +106,8 @@ struct FilterOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Formats of images, separated by commas: jpeg, png, webp.", valueName: "list|off"))
+      "Formats of images, separated by commas: jpeg, png, webp.", valueName: "list|off"),
+    completion: .list(ImageFormat.allCases.map { $0.rawValue.lowercased() } + ["off"]))
   var types: String?
 
   @Option(help: ArgumentHelp("Fewest pixels of the shorter side.", valueName: "n|off"))

@@ -82,7 +82,7 @@ struct TrainOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "A part that stays as it is: encoder, decoder, or the beginning of parameters' names; may be repeated.",
-      valueName: "part"))
+      valueName: "part"), completion: .list(["encoder", "decoder"]))
   var freeze: [String] = []
 
   @Option(help: "Updates from one checkpoint to the next.")

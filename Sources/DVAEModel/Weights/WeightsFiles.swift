@@ -19,6 +19,9 @@ package enum ModelName: String, CaseIterable, Sendable {
 
 /// A model's files, opened and checked; `WeightsLocation` finds them.
 package struct WeightsFiles: Sendable {
+  /// The extensions of weights in folders, safest and fastest first.
+  package static let extensions = ["safetensors", "pkl", "pt", "pth", "bin"]
+
   /// One file, or the encoder's and the decoder's.
   package let files: [WeightsFile]
   /// Their parameters.

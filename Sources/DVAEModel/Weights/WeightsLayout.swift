@@ -8,10 +8,11 @@ package enum WeightsLayout: String, Hashable, Sendable, CaseIterable {
   /// Hugging Face's `FlavaImageCodebook`, only the encoder: `model.safetensors` and `config.json`.
   case flava
 
-  /// The files that hold weights.
-  fileprivate var files: [String] {
+  /// The files of these weights.
+  fileprivate func files(of weights: WeightsFiles) -> [String] {
     switch self {
-    case .official: NetworkPlan.Half.allCases.map { $0.rawValue + ".pt" }
+    case .official:
+      NetworkPlan.Half.allCases.filter { weights.parameters($0) != nil }.map { $0.rawValue + ".pt" }
     case .flava: ["model.safetensors"]
     }
   }
@@ -26,12 +27,15 @@ extension WeightsFiles {
   /// - Parameters:
   ///   - folder: created if missing
   ///   - layout: the target layout
-  /// - Throws: if the weights lack a part that the layout needs, or a file cannot be written.
+  /// - Throws: if the weights lack a part that the layout needs, the folder holds others, or a file
+  ///   cannot be written.
   package func write(to folder: String, as layout: WeightsLayout) throws {
     if layout == .flava, parameters(.encoder) == nil {
       throw DVAEError(.missing, file: files[0].path, "no encoder in there")
     }
-    for name in layout.files { try refuse(output: folder + "/" + name) }
+    let written = layout.files(of: self)
+    for name in written { try refuse(output: folder + "/" + name) }
+    try refuseOthers(in: folder, besides: written)
     let notice = try Notice(in: folder, licence)
     try FileSystem.makeFolder(folder)
     switch layout {
@@ -54,6 +58,19 @@ extension WeightsFiles {
         jsonText(FlavaConfiguration(model.architecture), .pretty), to: folder + "/config.json")
     }
     try notice.write()
+  }
+
+  /// Refuses a folder with other weights, because readers of the folder might take those.
+  private func refuseOthers(in folder: String, besides written: [String]) throws(DVAEError) {
+    guard FileSystem.kind(folder) == .folder else { return }
+    let other = try FileSystem.names(in: folder).first {
+      Self.extensions.contains(Path($0).fileExtension) && !written.contains($0)
+    }
+    guard let other else { return }
+    throw DVAEError(
+      .cannotCreate, file: (Path(folder) / other).text,
+      "holds other weights, which a reader of the folder could take",
+      advice: "move them away, or choose another folder")
   }
 }
 
