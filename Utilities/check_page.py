@@ -206,6 +206,24 @@ def use(browser, server, photo, downloads):
     share = browser.run("state.tokens.reduce((sum, code, i) => sum + (code === state.second[i]), 0) / state.tokens.length")
     check("half of the tokens are the second picture's", 0.45 < share < 0.65, f"{share:.2f}")
 
+    mixed = browser.run("Array.from(state.tokens)")
+    browser.run(f"state.brush = {code}; state.size = 2; paintAt(40); endStroke(); mix(0.51); endMix()")
+    check("mixing keeps what is painted",
+          browser.run("[40, 41, 72, 73].every((place) => state.tokens[place] === state.brush)"))
+    browser.click("#reset")
+    slider = "byId('mix').hidden ? null : byId('share').value + ' ' + byId('share-note').textContent.split(' ')[0]"
+    check("starting over ends the mixture", browser.run("Array.from(state.tokens)") == tokens
+          and browser.run(slider) == "0 0")
+    for _ in range(3):
+        browser.click("#undo")
+    check("undo brings the mixture and its slider back", browser.run("Array.from(state.tokens)") == mixed
+          and browser.run(slider) == "50 50")
+    browser.click("#undo")
+    hidden = browser.run(slider)
+    browser.click("#redo")
+    check("the slider goes and comes with the mixture", hidden is None and browser.run(slider) == "50 50")
+    browser.until("!isDecoding && !isStale && " + IDLE)
+
     browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=downloads)
     now = browser.run("Array.from(state.tokens)")
     for name in ("npy", "json", "png"):

@@ -42,7 +42,7 @@ static void take(png_structp png, png_bytep target, size_t count) {
   struct session *session = png_get_io_ptr(png);
   if (count > session->count) {
     session->status = DVAE_CODEC_TRUNCATED;
-    png_error(png, "the file ends early");
+    png_error(png, "more bytes were expected");
   }
   memcpy(target, session->bytes, count);
   session->bytes += count;

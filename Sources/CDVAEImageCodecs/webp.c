@@ -12,7 +12,7 @@ static int status_of(VP8StatusCode code, struct dvae_codec_report *report) {
     case VP8_STATUS_OUT_OF_MEMORY: return DVAE_CODEC_MEMORY;
     case VP8_STATUS_NOT_ENOUGH_DATA:
     case VP8_STATUS_SUSPENDED:
-      dvae_codec_say(report, "the file ends early");
+      dvae_codec_say(report, "more bytes were expected");
       return DVAE_CODEC_TRUNCATED;
     case VP8_STATUS_UNSUPPORTED_FEATURE:
       dvae_codec_say(report, "it uses a feature that libwebp does not read");

@@ -20,13 +20,18 @@ package struct LineChart: Sendable {
   package var title: String
   /// Whether the values are on a logarithmic scale.
   package var isLogarithmic: Bool
+  /// The last update of the run, at which all its charts end; nil for that of the curves.
+  package var lastUpdate: Int?
   /// The curves; at most two.
   package var lines: [Line]
 
   /// Makes a chart.
-  package init(_ title: String, isLogarithmic: Bool = false, lines: [Line]) {
+  package init(
+    _ title: String, isLogarithmic: Bool = false, lastUpdate: Int? = nil, lines: [Line]
+  ) {
     self.title = title
     self.isLogarithmic = isLogarithmic
+    self.lastUpdate = lastUpdate
     self.lines = lines
   }
 
@@ -46,7 +51,7 @@ package struct LineChart: Sendable {
     let all = shown.flatMap(\.points)
     let title = isLogarithmic ? title + ", logarithmic" : title
     var body = text(title, x: Self.left, y: 16, class: "title")
-    if let xs = range(all.map(\.update)), let ys = range(all.map { scaled($0.value) }) {
+    if let xs = updates(of: all), let ys = range(all.map { scaled($0.value) }) {
       body += grid(xs, ys)
       for (i, curve) in shown.enumerated() where !curve.points.isEmpty {
         let name = Self.classes[i % 2]
@@ -62,6 +67,12 @@ package struct LineChart: Sendable {
 
   private func scaled(_ value: Double) -> Double {
     isLogarithmic ? naturalLogarithm(value) / naturalLogarithm(10) : value
+  }
+
+  /// Returns the updates from 0 to the last one; nil without points.
+  private func updates(of points: [Curve.Point]) -> ClosedRange<Double>? {
+    guard let last = points.map(\.update).max() else { return nil }
+    return 0...max(last, Double(lastUpdate ?? 1), 1)
   }
 
   /// Returns the range of values, widened if they are nearly equal; nil without values.
@@ -91,9 +102,12 @@ package struct LineChart: Sendable {
         + "y1=\"\(coordinate(height))\" y2=\"\(coordinate(height))\"/>"
       body += text(label, x: Self.left - 4, y: height + 4, style: "text-anchor:end")
     }
-    for (update, anchor) in [(xs.lowerBound, "start"), (xs.upperBound, "end")] {
-      body += text(
-        "\(Int(update))", x: x(update, xs), y: Self.bottom + 16, style: "text-anchor:\(anchor)")
+    let ends = [
+      ("\(Int(xs.lowerBound))", xs.lowerBound, "start"),
+      ("update \(Int(xs.upperBound))", xs.upperBound, "end"),
+    ]
+    for (label, update, anchor) in ends {
+      body += text(label, x: x(update, xs), y: Self.bottom + 16, style: "text-anchor:\(anchor)")
     }
     return body
   }
@@ -138,7 +152,8 @@ package struct LineChart: Sendable {
     // Mark single points if there are few.
     guard places.count <= 30 else { return line }
     return places.reduce(line) { body, place in
-      body + "<circle cx=\"\(coordinate(place.0))\" cy=\"\(coordinate(place.1))\" r=\"2\" "
+      body
+        + "<circle cx=\"\(coordinate(place.0))\" cy=\"\(coordinate(place.1))\" r=\"\(places.count == 1 ? 3 : 2)\" "
         + "class=\"\(name)\"/>"
     }
   }

@@ -51,7 +51,7 @@ extension Page.Part {
     case .table(let table): table.html
     case .charts(let charts):
       "<div class=\"charts\">\n\(charts.map(\.svg).joined(separator: "\n"))\n</div>"
-    case .columns(let values): Self.columns(values)
+    case .columns(let values, let label): Self.columns(values, label)
     case .bars(let bars): Self.bars(bars)
     case .stage(let whole, let entered, let left):
       "<div class=\"stage\"><div class=\"entered\" style=\"width:\(Self.width(entered, of: whole))\">"
@@ -67,14 +67,14 @@ extension Page.Part {
   }
 
   /// Heights are square roots, so that rare values are visible beside frequent ones.
-  private static func columns(_ values: [Int]) -> String {
+  private static func columns(_ values: [Int], _ label: String) -> String {
     let most = Double(max(1, values.max() ?? 1))
     let columns = values.enumerated().map { index, value in
       let height = 120 * (Double(value) / most).squareRoot()
       return "<rect x=\"\(3 * index)\" y=\"\(Numbers.fixed(120 - height, 1))\" width=\"2\" "
         + "height=\"\(Numbers.fixed(height, 1))\"/>"
     }
-    return "<svg class=\"columns\" role=\"img\" aria-label=\"\(values.count) numbers\" "
+    return "<svg class=\"columns\" role=\"img\" aria-label=\"\(escaped(label))\" "
       + "viewBox=\"0 0 \(3 * values.count) 120\" preserveAspectRatio=\"none\">"
       + "\(columns.joined())</svg>"
   }
@@ -94,7 +94,7 @@ extension Page.Table {
   fileprivate var html: String {
     let head = columns.map { "<th\(mark($0))>\(escaped($0.title))</th>" }.joined()
     return """
-      <div class="wide"><table>
+      <div class="wide" tabindex="0" role="region" aria-label="table"><table>
       <thead><tr>\(head)</tr></thead>
       <tbody>
       \(rows.map(html).joined(separator: "\n"))

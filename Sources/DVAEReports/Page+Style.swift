@@ -14,12 +14,14 @@ extension Page {
     ul { padding-left: 1.2rem; }
     small { color: var(--faint); }
     pre { background: var(--box); padding: 1rem; overflow-x: auto; font-size: .85rem; }
-    .wide { overflow-x: auto; }
+    .wide { overflow-x: auto; background:
+      linear-gradient(to left, var(--ground) 1.5rem, transparent 4rem) right / 4rem 100% no-repeat local,
+      linear-gradient(to left, var(--line), transparent) right / 1.5rem 100% no-repeat scroll; }
     table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
     th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; }
     thead th { border-bottom: 1px solid var(--line); font-weight: 600; }
     .number { text-align: right; white-space: nowrap; }
-    details p { margin: .2rem 0; }
+    details { contain: inline-size; } details p { margin: .2rem 0; }
     summary { color: var(--faint); cursor: pointer; }
     .bars { width: 100%; max-width: 40rem; }
     .bars th { font-weight: normal; white-space: nowrap; }

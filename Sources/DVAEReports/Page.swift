@@ -28,8 +28,8 @@ package struct Page: Sendable {
     case table(Table)
     /// Curves, side by side if there is room.
     case charts([LineChart])
-    /// Many numbers as thin columns, without labels.
-    case columns([Int])
+    /// Many numbers as thin columns, with a label for those who do not see them.
+    case columns([Int], label: String)
     /// Some numbers as bars with labels.
     case bars([Bar])
     /// The numbers that entered and left a stage, out of a whole.

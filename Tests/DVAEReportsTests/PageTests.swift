@@ -83,9 +83,21 @@ import Testing
     for update in 1...10 { loss.append(update, Double(update)) }
     let chart = LineChart("Loss", lines: [.init("training", loss.points)])
     let html = Page(title: "t", [.charts([chart, LineChart("Empty", lines: [])])]).html
-    #expect(html.contains("points=\"52.0,196.0 85.3,178.7 "))
+    #expect(html.contains("points=\"82.0,196.0 112.0,178.7 "))
     #expect(html.components(separatedBy: "nothing yet").count == 2)
     #expect(!html.contains("nan") && !html.contains("inf"))
+  }
+
+  /// All charts of a run have one axis, from 0 to its last update.
+  @Test(arguments: [(1, nil, 1), (60, nil, 60), (60, 100, 100), (3, 2, 3)] as [(Int, Int?, Int)])
+  func updatesStartAt0(_ update: Int, _ last: Int?, _ end: Int) {
+    var curve = Curve()
+    curve.append(update, 7)
+    let chart = LineChart("PSNR", lastUpdate: last, lines: [.init("validation", curve.points)])
+    let html = Page(title: "t", [.charts([chart])]).html
+    #expect(html.contains(">0</text>") && html.contains(">update \(end)</text>"))
+    let place = Numbers.fixed(52 + 300 * Double(update) / Double(end), 1)
+    #expect(html.contains("<circle cx=\"\(place)\""), "\(html)")
   }
 
   /// The labels of a chart's values, from the lowest to the highest.
@@ -123,7 +135,10 @@ import Testing
   @Test func barsOfNothingHaveNoLength() {
     let html = Page(
       title: "t",
-      [.stage(whole: 0, entered: 0, left: 0), .bars([.init("never", 0)]), .columns([0, 0])]
+      [
+        .stage(whole: 0, entered: 0, left: 0), .bars([.init("never", 0)]),
+        .columns([0, 0], label: "none"),
+      ]
     ).html
     #expect(!html.contains("nan") && html.contains("width:0.00%"))
   }

@@ -69,7 +69,8 @@ extension Page {
       parts += Self.section("The worst images", pictures[..<first])
       parts += Self.section("The best images", pictures[first...])
     } else {
-      parts += Self.section("All images, from the worst to the best", pictures[...])
+      parts += Self.section(
+        pictures.count == 1 ? "The image" : "All images, from the worst to the best", pictures[...])
     }
     let weights = report.weights.map { "\($0.file) (SHA-256 \($0.sha256))" }
     parts += [
@@ -85,7 +86,8 @@ extension Page {
     let numbers = ["PSNR dB", "±", "SSIM", "SSIM 7×7", "MS-SSIM", "L1", "bytes"]
     let rows = ([summary.model] + summary.codecs).filter { $0.images > 0 }.map { row in
       let cells: [(value: Double?, decimals: Int)] = [
-        (row.psnr?.mean, 2), (row.psnr?.standardDeviation, 2), (row.ssim?.mean, 4),
+        (row.psnr?.mean, 2), (row.images > 1 ? row.psnr?.standardDeviation : nil, 2),
+        (row.ssim?.mean, 4),
         (row.ssimUniform?.mean, 4), (row.msSsim?.mean, 4), (row.l1?.mean, 4), (row.bytes, 0),
       ]
       return Table.Row([row.name] + cells.map { Numbers.fixed($0.value, $0.decimals) })
@@ -112,8 +114,8 @@ extension Page {
     [
       .heading(title),
       .paragraph(
-        "Each: the original, the reconstruction, four times their difference, and both in one: "
-          + "move the slider."),
+        "Each: the original, the reconstruction, four times the difference of the two as they are shown "
+          + "here, and both in one: move the slider."),
     ] + pictures.map(Part.comparison)
   }
 

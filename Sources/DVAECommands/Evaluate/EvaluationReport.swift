@@ -70,16 +70,18 @@ struct EvaluationReport: Encodable {
   static func sentences(_ summary: EvaluationSummary) -> [String] {
     var lines: [String] = []
     if let psnr = summary.model.psnr {
-      lines.append(
-        "PSNR: standard deviation \(Numbers.fixed(psnr.standardDeviation, 2)) dB, from "
-          + "\(Numbers.fixed(psnr.minimum, 2)) to \(Numbers.fixed(psnr.maximum, 2)) dB")
+      if summary.images > 1 {
+        lines.append(
+          "PSNR: standard deviation \(Numbers.fixed(psnr.standardDeviation, 2)) dB, from "
+            + "\(Numbers.fixed(psnr.minimum, 2)) to \(Numbers.fixed(psnr.maximum, 2)) dB")
+      }
       lines.append(
         "PSNR of the mean squared error: \(Numbers.fixed(summary.model.psnrOfMeanSquare, 2)) dB")
     }
     if let found = summary.likelihood {
       lines += [
         "ELBO: \(Numbers.fixed(found.elboNatsPerDimension, 4)) nats per dimension = "
-          + "−(reconstruction \(Numbers.fixed(found.reconstructionNatsPerDimension, 4)) + KL "
+          + "-(reconstruction \(Numbers.fixed(found.reconstructionNatsPerDimension, 4)) + KL "
           + "\(Numbers.fixed(found.klNatsPerDimension, 4)))",
         "bits per 8-bit value: \(Numbers.fixed(found.bitsPerDimension, 4)) = reconstruction "
           + "\(Numbers.fixed(found.reconstructionBitsPerDimension, 4)) + KL "

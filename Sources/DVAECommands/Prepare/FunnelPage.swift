@@ -1,3 +1,4 @@
+import DVAEFiles
 import DVAEPreparation
 import DVAEReports
 
@@ -7,7 +8,7 @@ extension Page {
     func share(_ count: Int) -> String {
       Numbers.percent(funnel.entered == 0 ? 0 : Double(count) / Double(funnel.entered), 1)
     }
-    let title = "\(funnel.left) of \(funnel.entered) pairs (\(share(funnel.left)))"
+    let title = "\(funnel.left) of \(counted(funnel.entered, "pair")) (\(share(funnel.left)))"
     self.init(
       title: title,
       [
@@ -27,7 +28,7 @@ extension Page {
         Table.Row(
           [reason.reason, reason.rule ?? "failure", "\(reason.count)", share(reason.count)],
           examples: reason.examples.map { example in
-            (example.caption.map { "“\($0)”" } ?? "", "\(example.detail) — \(example.origin)")
+            (example.caption.map { "“\($0)”" } ?? "", Self.note(example.detail, example.origin))
           })
       }
       parts.append(
@@ -38,5 +39,11 @@ extension Page {
               Table.Column("pairs", isNumber: true), Table.Column("of all", isNumber: true),
             ], rows: rows)))
     }
+  }
+
+  /// Joins a finding and the place of the pair, which an error names itself.
+  private static func note(_ detail: String, _ origin: String) -> String {
+    if detail.isEmpty { return origin }
+    return detail.hasPrefix(origin) ? detail : "\(detail) — \(origin)"
   }
 }

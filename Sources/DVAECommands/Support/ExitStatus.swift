@@ -90,7 +90,7 @@ extension DVAEError.Code {
     .tooManyPixels: "--max-pixels", .unknownGrid: "--grid",
     Self(rawValue: "cannot-listen"): "--port, --host",
     Self(rawValue: "no-caption"):
-      "NAME.txt beside an image, --caption-column; --require-caption off",
+      "NAME.txt, --caption-column; --require-caption off",
     Self(rawValue: "too-large"): "--max-bytes",
     Self(rawValue: "missing-file"): "--images",
     Self(rawValue: "private-address"): "--allow-private-addresses",

@@ -17,6 +17,8 @@ package final class Progress: Sendable {
   package enum Unit: Sendable {
     /// Images.
     case images
+    /// Codes.
+    case codes
     /// Bytes.
     case bytes
     /// Rows of tables.

@@ -93,7 +93,7 @@ extension RunSummary {
       : "Started from the weights \(code(configuration.withoutFolders.initialWeights)), whose terms hold "
         + "on. "
     return """
-      \(start)\(images) images, each seen about \(Numbers.fixed(passes, 1)) times as a random square \
+      \(start)\(counted(images, "image")), each seen about \(Numbers.fixed(passes, 1)) times as a random square \
       crop, half of them mirrored:
 
       \(configuration.withoutFolders.data.map { "- " + code($0) }.joined(separator: "\n"))
@@ -108,12 +108,12 @@ extension RunSummary {
     guard let validated else { return "Not validated yet.\n" }
     let (kind, caution) =
       isHeldOut
-      ? ("validation", "")
-      : ("training", " The run had no other images, so these figures are better than on new ones.")
+      ? ("validation", ":")
+      : ("training", ". The run had no other images, so these figures are better than on new ones:")
     return """
       On \(validated.images.map { counted($0, "\(kind) image") } ?? "\(kind) images") of \
       \(configuration.validationResolution)×\(configuration.validationResolution), through hard \
-      tokens, after update \(validated.update):\(caution)
+      tokens, after update \(validated.update)\(caution)
 
       | measure | value |
       | --- | --- |

@@ -1,3 +1,4 @@
+import DVAEFiles
 package import DVAEModel
 package import DVAEReports
 package import DVAETraining
@@ -91,7 +92,7 @@ package struct RunSummary {
       page.parts += [
         .heading("Codes"),
         .paragraph(
-          "\(codebook.used) of \(codebook.counts.count) codes in use on the validation images, "
+          "\(codebook.used) of \(codebook.counts.count) codes in use in validation, "
             + "\(codebook.dead) never; entropy \(Numbers.short(codebook.entropy)) nats, perplexity "
             + "\(Numbers.short(codebook.perplexity)). From the most to the least frequent, "
             + "\(width == 1 ? "one column a code" : "\(width) codes a column"), heights by square "
@@ -99,7 +100,7 @@ package struct RunSummary {
         .columns(
           stride(from: 0, to: sorted.count, by: width).map { start in
             sorted[start..<min(start + width, sorted.count)].reduce(0, +)
-          }),
+          }, label: "How often each code is used, from the most to the least frequent"),
       ]
     }
     if !pictures.isEmpty {
@@ -118,7 +119,7 @@ package struct RunSummary {
   }
 
   private var status: String {
-    var text = "\(update) of \(configuration.updates) updates done"
+    var text = "\(update) of \(counted(configuration.updates, "update")) done"
     if update > 0 { text += " in \(Numbers.duration(seconds: seconds)) of computing" }
     guard let validated else {
       let first = min(configuration.validateEvery, configuration.updates)
@@ -135,7 +136,7 @@ package struct RunSummary {
       _ title: String, _ train: String?, _ validated: String? = nil, logarithmic: Bool = false
     ) -> LineChart {
       LineChart(
-        title, isLogarithmic: logarithmic,
+        title, isLogarithmic: logarithmic, lastUpdate: update,
         lines: [
           train.flatMap { training[$0] }.map { LineChart.Line("training", $0.points) },
           validated.flatMap { validation[$0] }.map {

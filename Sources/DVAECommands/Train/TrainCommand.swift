@@ -143,7 +143,9 @@ struct TrainCommand: AsyncParsableCommand {
       folder, configuration, from: state.update, images: images.count,
       machine: (updater?.name ?? engine.name) + (state.earlierEngines.map { " after \($0)" } ?? ""),
       signals: signals, quiet: quiet.quiet, console)
-    if !quiet.quiet { note("\(folder.report): curves and pictures, rewritten every minute") }
+    if !quiet.quiet, trainer.state.update < configuration.updates {
+      note("\(folder.report): curves and pictures, rewritten every minute")
+    }
     let outcome = try trainer.run(&reporter)
     try reporter.finish()
     if trainer.state.update > 0 { try trainer.state.writeWeights(to: folder.weights) }

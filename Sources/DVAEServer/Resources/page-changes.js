@@ -1,11 +1,16 @@
 // Changes of tokens: painting, undo, redo, and the tools.
 
-// Replaces the tokens and remembers what they were.
-function change(tokens) {
-  state.past.push(state.tokens);
+// The tokens, and of which mixture they are.
+function moment() {
+  const { tokens, before, second, share, order } = state;
+  return { tokens, before, second, share, order };
+}
+
+// Keeps a moment for undo.
+function remember(earlier) {
+  state.past.push(earlier);
   if (state.past.length > 300) state.past.shift();
   state.future = [];
-  replace(tokens);
 }
 
 function replace(tokens) {
@@ -17,16 +22,22 @@ function replace(tokens) {
   return decode();
 }
 
-function undo() {
-  if (state.past.length === 0) return;
-  state.future.push(state.tokens);
-  replace(state.past.pop());
+function step(from, to) {
+  if (from.length === 0) return;
+  to.push(moment());
+  Object.assign(state, from.pop());
+  drawMix();
+  replace(state.tokens);
 }
 
-function redo() {
-  if (state.future.length === 0) return;
-  state.past.push(state.tokens);
-  replace(state.future.pop());
+function undo() { step(state.past, state.future); }
+function redo() { step(state.future, state.past); }
+
+function startOver() {
+  remember(moment());
+  Object.assign(state, { before: state.original, share: 0 });
+  drawMix();
+  replace(state.original);
 }
 
 // Paints at a token; a stroke is one step for undo.
@@ -34,8 +45,9 @@ let stroke = null;
 function paintAt(index) {
   if (state.brush === null) return say("Choose a code first: pick one from the picture or the palette.", true);
   if (stroke === null) {
-    stroke = state.tokens;
-    state.tokens = Uint16Array.from(stroke);
+    stroke = moment();
+    // Paint covers both pictures of a mixture.
+    for (const name of ["tokens", "before", "second"]) state[name] &&= Uint16Array.from(state[name]);
   }
   const row = Math.floor(index / state.width), column = index % state.width;
   let changed = false;
@@ -43,7 +55,7 @@ function paintAt(index) {
     for (let x = column; x < Math.min(column + state.size, state.width); x += 1) {
       const place = y * state.width + x;
       changed ||= state.tokens[place] !== state.brush;
-      state.tokens[place] = state.brush;
+      for (const name of ["tokens", "before", "second"]) if (state[name]) state[name][place] = state.brush;
     }
   }
   if (!changed) return;
@@ -56,11 +68,10 @@ function paintAt(index) {
 
 function endStroke() {
   if (stroke === null) return;
-  const before = stroke;
+  const earlier = stroke;
   stroke = null;
-  if (state.tokens.every((code, index) => code === before[index])) return;
-  state.past.push(before);
-  state.future = [];
+  if (state.tokens.every((code, index) => code === earlier.tokens[index])) return;
+  remember(earlier);
   drawFacts();
   palette.refresh();
 }

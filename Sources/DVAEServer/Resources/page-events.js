@@ -18,6 +18,7 @@ byId("again").addEventListener("click", () => {
   byId("facts").hidden = true;
   history.replaceState(null, "", location.pathname);
   say("");
+  byId("choose").focus();
 });
 for (const [name, action] of [["example", open], ["mix", openSecond]]) {
   for (const button of document.querySelectorAll(`[data-${name}]`)) {
@@ -91,7 +92,7 @@ byId("grid").addEventListener("keydown", (event) => {
   } else if (event.key === "Enter" || event.key === " ") {
     paintAt(at);
     endStroke();
-  } else if (event.key === "p" && !event.ctrlKey && !event.metaKey) {
+  } else if (event.key.toLowerCase() === "p" && !event.ctrlKey && !event.metaKey) {
     take(state.tokens[at]);
   } else {
     return;
@@ -155,7 +156,7 @@ for (const button of document.querySelectorAll("[data-size]")) {
 }
 byId("undo").addEventListener("click", undo);
 byId("redo").addEventListener("click", redo);
-byId("reset").addEventListener("click", () => change(state.original));
+byId("reset").addEventListener("click", startOver);
 addEventListener("keydown", (event) => {
   if (!(event.ctrlKey || event.metaKey) || state.tokens === null) return;
   if (event.target instanceof HTMLInputElement && event.target.type === "number") return;
@@ -166,13 +167,11 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-byId("share").addEventListener("input", mix);
+byId("share").addEventListener("input", (event) => mix(Number(event.target.value) / 100));
 byId("share").addEventListener("change", endMix);
 for (const order of ["scattered", "swept"]) {
   byId(order).addEventListener("click", () => {
-    state.order = order;
-    for (const other of ["scattered", "swept"]) byId(other).setAttribute("aria-pressed", other === order);
-    mix();
+    mix(state.share, order);
     endMix();
   });
 }

@@ -3,13 +3,13 @@
 function begin(tokens, height, width, input, picture) {
   Object.assign(state, {
     tokens, original: tokens, height, width, input, picture, past: [], future: [], at: null, code: null,
-    pinned: null, second: null, before: null,
+    pinned: null, second: null, before: null, share: 0,
   });
   document.body.classList.add("working");
   byId("start").hidden = true;
   byId("work").hidden = false;
   byId("facts").hidden = false;
-  byId("mix").hidden = true;
+  drawMix();
   byId("time").textContent = "";
   for (const id of ["input", "error"]) {
     byId(id).parentElement.hidden = input === null;
@@ -23,6 +23,7 @@ function begin(tokens, height, width, input, picture) {
   if (picture) drawPicture();
   drawFacts();
   drawToken();
+  byId("title").focus({ preventScroll: true });
   return busy(async () => {
     await fetchPatches(tokens);
     drawTokens();
@@ -50,12 +51,11 @@ function openSecond(file) {
     if (result.shape[0] !== state.height || result.shape[1] !== state.width) {
       throw new Error("The two pictures have grids of different sizes.");
     }
-    state.second = flat(result.tokens);
-    state.before = state.tokens;
-    await fetchPatches(state.second);
-    byId("mix").hidden = false;
-    byId("share").value = 50;
-    mix();
+    const second = flat(result.tokens);
+    await fetchPatches(second);
+    mixedFrom = moment();
+    Object.assign(state, { second, before: state.tokens });
+    mix(0.5);
     endMix();
   });
 }
@@ -79,19 +79,25 @@ function ranks(count, width) {
 }
 
 let mixedFrom = null;
-function mix() {
-  const share = Number(byId("share").value) / 100;
-  byId("share-note").textContent = `${Math.round(100 * share)} % of the tokens are the second picture's`;
+function mix(share = state.share, order = state.order) {
+  mixedFrom ??= moment();
+  Object.assign(state, { share, order });
   const rank = ranks(state.tokens.length, state.width);
-  mixedFrom ??= state.tokens;
-  const tokens = state.before.map((code, index) => rank[index] < share ? state.second[index] : code);
-  replace(tokens);
+  drawMix();
+  replace(state.before.map((code, index) => rank[index] < share ? state.second[index] : code));
+}
+
+function drawMix() {
+  const percent = Math.round(100 * state.share);
+  byId("mix").hidden = state.second === null;
+  byId("share").value = percent;
+  byId("share-note").textContent = `${percent} % of the tokens are the second picture's`;
+  for (const order of ["scattered", "swept"]) byId(order).setAttribute("aria-pressed", state.order === order);
 }
 
 function endMix() {
   if (mixedFrom === null) return;
-  state.past.push(mixedFrom);
-  state.future = [];
+  remember(mixedFrom);
   mixedFrom = null;
   drawFacts();
 }

@@ -10,15 +10,16 @@ const state = {
   original: null,       // the tokens of the photo or the link
   input: null,          // ImageData of the photo as the model saw it
   picture: null,        // ImageData that the tokens stand for
-  past: [], future: [], // tokens before and after, for undo and redo
+  past: [], future: [], // moments before and after, for undo and redo
   tool: "look", size: 1,
   brush: null,          // a code
   at: null,             // the token under the pointer or the cursor: its index
   pinned: null,         // the token that is shown while the pointer is elsewhere
   code: null,           // the code that is shown: of that token, or of the palette
   second: null,         // tokens of the second picture
-  before: null,         // tokens as they were before mixing
-  order: "scattered",
+  before: null,         // tokens with which they are mixed
+  share: 0,             // of the second picture's tokens, from 0 to 1
+  order: "scattered",   // in which they come in
 };
 const patches = new Map();  // code → ImageData of 8×8 pixels
 const number = new Intl.NumberFormat("en");
