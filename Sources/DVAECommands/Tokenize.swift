@@ -138,7 +138,6 @@ struct TokenizeCommand: AsyncParsableCommand {
   private func refuseTaken(_ path: String, _ format: TokenFormat) throws {
     try TokenWriter.check(
       path, format: format, start: interrupted.start, replacing: overwrite.overwrite)
-    try overwrite.check(path)
   }
 
   /// Tells of a finished output and its failures; returns their number.

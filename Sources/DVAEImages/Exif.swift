@@ -88,7 +88,9 @@ struct Exif {
     )
     var at = ImageFormat.pngSignature.count
     while let length = view.number(at: at, size: 4) {
-      guard let content = view.slice(at: at + 8, count: length) else { break }
+      // As Pillow, which reads nothing behind the end.
+      guard !view.matches("IEND", at: at + 4), let content = view.slice(at: at + 8, count: length)
+      else { break }
       if view.matches("eXIf", at: at + 4) {
         block = ExifDirectory.prefix + content
       } else if view.matches("tEXt", at: at + 4) {

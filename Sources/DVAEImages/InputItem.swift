@@ -91,7 +91,7 @@ package struct InputItem: Sendable {
   package var imageMember: WebDatasetRecord.Member? {
     guard case .sample(let record, _) = origin else { return nil }
     return record.members.first { ImageFormat.extensions.contains($0.extension.lowercased()) }
-      ?? record.members.first { Path($0.extension).hasImageExtension }
+      ?? record.members.first { Path($0.extension).isImageName }
   }
 }
 
@@ -104,7 +104,7 @@ extension Path {
 
   /// Whether an extension is that of an image or ends in one: `jpg`, `left.jpg`.
   var isImageName: Bool {
-    hasImageExtension || ImageFormat.extensions.contains(text.lowercased())
+    Path("_" + text).hasImageExtension || ImageFormat.extensions.contains(text.lowercased())
   }
 
   /// Whether the extension is that of an unsupported image format or a compressed archive, which is

@@ -211,10 +211,14 @@ package struct WebDatasetRecord: Sendable, Hashable {
 }
 
 /// Groups the files of a WebDataset archive into samples: adjacent files that share a key.
+///
+/// The end mark of an archive ends a sample too, because another archive may follow.
 package struct WebDatasetReader: Sendable {
   private var tar: TarReader
   private var waiting: (key: String, member: WebDatasetRecord.Member)?
   private var failure: DVAEError?
+  // The concatenated archive of the last file.
+  private var archive = 0
 
   /// Opens an archive.
   package init(path: String) throws(DVAEError) {
@@ -257,7 +261,8 @@ package struct WebDatasetReader: Sendable {
         if entry.problem != nil, !Path(name.extension).isImageName { continue }
         let member = WebDatasetRecord.Member(extension: name.extension, entry: entry)
         // A repeated extension starts another sample, so that no file is lost.
-        let isNew = extensions.insert(Key(name.extension)).inserted
+        let isNew = extensions.insert(Key(name.extension)).inserted && tar.archives == archive
+        archive = tar.archives
         if let key, !isNew || Key(key) != Key(name.key) {
           waiting = (name.key, member)
           break

@@ -47,6 +47,10 @@ struct ArraySidecar: Decodable {
       throw DVAEError(.badData, file: name, "not the list of keys that belongs to \(path)")
     }
     (self.path, self.json) = (name, json)
+    guard shape == nil || grids == nil else {
+      throw DVAEError(
+        .badData, file: name, expected: "one shape, or the grid of each image", found: "both")
+    }
   }
 
   init(bits: Int?, count: Int, provenance: Provenance?, sha256: String, shape: [Int]) {
@@ -96,7 +100,7 @@ struct ArraySidecar: Decodable {
     return (0..<count).map { index in
       var sidecars: [String: [UInt8]] = [:]
       if !texts.isEmpty { sidecars["txt"] = texts[index] }
-      if !descriptions.isEmpty { sidecars["json"] = descriptions[index] }
+      if !descriptions.isEmpty { sidecars["json"] = descriptions[index].map(descriptionBytes) }
       return sidecars
     }
   }

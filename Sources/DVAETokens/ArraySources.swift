@@ -271,7 +271,7 @@ struct JSONLinesSource: TokenSource {
       var sidecars: [String: [UInt8]] = [:]
       if readsSidecars {
         sidecars["txt"] = line.text.map { Array($0.utf8) }
-        sidecars["json"] = Self.description(text)
+        sidecars["json"] = Self.description(text).map(descriptionBytes)
       }
       return try .init(
         key: key,

@@ -53,6 +53,30 @@ struct MegatronIndex {
         "\(file.size) bytes do not hold the \(count) sequences and \(documents) document "
           + "bounds of its header")
     }
+    try checkBounds(documents)
+  }
+
+  /// Checks that the document bounds rise from 0 to the number of sequences.
+  private func checkBounds(_ documents: Int) throws {
+    var (last, at) = (0, file.size - 8 * documents)
+    func refuse(_ bound: Int) -> DVAEError {
+      DVAEError(
+        .badData, file: file.path,
+        expected: "document bounds that rise from 0 to its \(count) sequences", found: "\(bound)")
+    }
+    while at < file.size {
+      let piece = try file.read(at: at, count: min(1 << 16, file.size - at))
+      guard piece.count >= 8 else { break }
+      for start in stride(from: 0, to: piece.count - 7, by: 8) {
+        let bound = Self.number(piece[start..<start + 8])
+        guard bound >= last, at > file.size - 8 * documents || start > 0 || bound == 0 else {
+          throw refuse(bound)
+        }
+        last = bound
+      }
+      at += piece.count / 8 * 8
+    }
+    guard documents == 0 || last == count else { throw refuse(last) }
   }
 
   /// Returns the position of a sequence in the `.bin`: offset in bytes and length in numbers.

@@ -119,7 +119,9 @@ final class FolderOutput: PartialOutput {
       for (name, bytes) in files { try write(bytes, to: name) }
     } catch {
       // Keep all files of an item or none.
-      for path in pending[before...] { try FileSystem.remove(path) }
+      for path in pending[before...] where FileSystem.kind(path) == .file {
+        try FileSystem.remove(path)
+      }
       pending.removeSubrange(before...)
       throw error
     }
@@ -128,10 +130,11 @@ final class FolderOutput: PartialOutput {
 
   private func write(_ bytes: [UInt8], to name: String) throws {
     let path = folder + "/" + name
+    // Before it is written: a full disk leaves an empty file.
+    pending.append(path)
     try FileSystem.withFolder(of: path, below: folder) {
       try OutputFile(path, emptied: true).append(bytes)
     }
-    pending.append(path)
   }
 
   func sync() throws {

@@ -60,6 +60,33 @@ import Testing
     )
   }
 
+  /// As Python writes and reads JSON.
+  @Test(arguments: ["t.npy", "t.jsonl", "t.idx", "t.tar"])
+  func descriptionsOfPythonComeBack(_ name: String) async throws {
+    let descriptions = [
+      #"{"score": NaN}"#, #"[1e400, -Infinity]"#, #"{"a": "\ud800"}"#, #"{"plain": 1}"#, #""text""#,
+      "no JSON",
+    ]
+    for (index, text) in descriptions.enumerated() {
+      try write(bytes(Fixture.imageFiles[1]), to: folder("in/\(index).png"))
+      try write(Array(text.utf8), to: folder("in/\(index).json"))
+    }
+    let archive = await dvae(
+      ["tokenize", folder("in"), "--output", folder("first.tar"), "--resolution", "16"] + Self.tiny)
+    #expect(archive.status == 0, "\(archive.errors)")
+    for (input, output) in [("first.tar", "x-" + name), ("x-" + name, "back")] {
+      let run = await dvae(
+        "tokens", "convert", folder(input), "--output", folder(output), "--quiet")
+      #expect(run.status == 0, "\(run.errors)")
+    }
+    let back = try descriptions.indices.map { index in
+      String(decoding: try bytes(folder("back/\(index).json")), as: UTF8.self)
+    }
+    #expect(back.dropLast() == descriptions.dropLast())
+    // Text that is not JSON in any reading becomes a string, unless it is copied.
+    #expect(back.last == (name == "t.tar" ? "no JSON" : #""no JSON""#))
+  }
+
   /// A description that is not UTF-8 is no JSON either, and becomes a string.
   @Test func descriptionsAreNamedToo() async throws {
     try write(bytes(Fixture.imageFiles[1]), to: folder("in/a.png"))

@@ -206,6 +206,24 @@ import Testing
     #expect(server.requests[1].headers["range"] == "bytes=\(part.count)-")
   }
 
+  /// The disk is full within the files of one item; none of them stays.
+  @Test(arguments: ["--resume", "--restart"])
+  func aFolderGoesOnAfterAFullDisk(_ option: String) throws {
+    for name in ["a", "b"] {
+      try write(bytes(Fixture.imageFiles[1]), to: folder("in/\(name).png"))
+      try write([UInt8](repeating: 0x61, count: 40_000), to: folder("in/\(name).txt"))
+    }
+    let arguments = [
+      "tokenize", folder("in"), "--output", folder("t"), "--weights", Fixture.tiny, "--resolution",
+      "16", "--quiet",
+    ]
+    let full = try run(limits: "trap '' XFSZ; ulimit -f 16", arguments)
+    #expect(full.status == 74, "\(full.errors)")
+    let again = try run(limits: "true", arguments + [option])
+    #expect(again.status == 0, "\(again.errors)")
+    #expect(try bytes(folder("t/b.txt")).count == 40_000)
+  }
+
   /// The figures are printed before the page, which may not fit on the disk.
   @Test func figuresOutliveAFullDisk() throws {
     let full = try run(

@@ -1,3 +1,5 @@
+import DVAEFiles
+import DVAEKit
 import DVAETestSupport
 import Foundation
 import Testing
@@ -29,6 +31,36 @@ import Testing
         ["tokens", "mosaic", "TOKENS"] + tiny, "--output", "m.png", "m.png"
       ),
     ]
+
+  /// A job that was killed between its last steps has a finished and an unfinished output.
+  @Test(arguments: [
+    ("t.safetensors", ["t.safetensors"]), ("t.idx", ["t.idx", "t.idx.json"]),
+    ("t.npy", ["t.npy.json"]), ("t.packed", ["t.packed.json"]), ("t.tar", []),
+  ])
+  func resumedJobsFinishWhatIsThere(_ name: String, _ present: [String]) async throws {
+    let path = folder(name)
+    let job = ["tokenize", Self.photo, "--output", path] + Self.tiny + Self.crop
+    #expect(await dvae(job).status == 0)
+    let reader = try TokenReader(contentsOf: path)
+    let (format, provenance) = (reader.format, try #require(reader.provenance))
+    let made = try reader.map { try $0.get() }
+    let files = try FileSystem.names(in: folder.path)
+    let before = try files.map { try bytes(folder($0)) }
+    for file in files { try FileManager.default.removeItem(atPath: folder(file)) }
+    do {
+      let writer = try TokenWriter(path, format: format, provenance: provenance)
+      for item in made { try writer.append(TokenRecord(key: item.key, .tokens(item.grid))) }
+      try writer.commit()
+    }
+    for (file, contents) in zip(files, before) where present.contains(file) {
+      try write(contents, to: folder(file))
+    }
+    #expect(await dvae(job).status == 73)
+    let resumed = await dvae(job + ["--resume"])
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    #expect(try FileSystem.names(in: folder.path) == files)
+    #expect(try files.map { try bytes(folder($0)) } == before)
+  }
 
   @Test(arguments: commands.indices) func finishedOutputsStay(_ index: Int) async throws {
     let (arguments, option, name, file) = Self.commands[index]

@@ -79,6 +79,18 @@ import Testing
   }
 
   /// An entry that is cut, or has no value, is none; the XMP packet then counts.
+  /// A reader of PNG stops at the end of the image; what is behind it is another's.
+  @Test func pngEndsAtItsEnd() throws {
+    let png = try encodePNG(Self.picture)
+    let block = Self.block()
+    let kind = Array("eXIf".utf8)
+    let chunk = Self.big(UInt32(block.count)) + kind + block + Self.big(crc32(kind + block))
+    let plain = try decodeImage(png, name: "plain")
+    let before = try decodeImage(Array(png.dropLast(12)) + chunk + png.suffix(12), name: "before")
+    #expect(before == plain.oriented(.clockwise))
+    #expect(try decodeImage(png + chunk, name: "behind") == plain)
+  }
+
   @Test func incompleteEntriesAreNone() throws {
     let packet = Array("http://ns.adobe.com/xap/1.0/\0tiff:Orientation=\"8\"".utf8)
     let block = Self.block()

@@ -4,7 +4,7 @@ import Foundation
 import DVAEImages
 import Testing
 
-private func items(_ arguments: [String]) throws -> [InputItem] {
+func items(_ arguments: [String]) throws -> [InputItem] {
   var inputs = try ImageInputs(arguments)
   var result: [InputItem] = []
   while let item = try inputs.next() { result.append(item) }

@@ -84,6 +84,19 @@ struct ModelWeightsTests {
     #expect(weights.decoder?.parameters.map(\.name) == tiny.decoder.parameterShapes.map(\.name))
   }
 
+  @Test("Values that are not finite are refused", arguments: [Float.nan, .infinity, -.infinity])
+  func finiteValues(_ value: Float) throws {
+    let parameters = ParameterSet([tiny.encoder])
+    try parameters.checkFinite(in: "a.pt")
+    let last = try #require(parameters.parameters.last)
+    last.values.pointer[last.values.count - 1] = value
+    let error = #expect(throws: DVAEError.self) { try parameters.checkFinite(in: "a.pt") }
+    #expect(error?.file == "a.pt" && error?.kind == .badData)
+    #expect(error?.problem.hasPrefix("1 of the 12 values of encoder.blocks.output.conv.b") == true)
+    last.values.pointer[last.values.count - 1] = .greatestFiniteMagnitude
+    try parameters.checkFinite(in: "a.pt")
+  }
+
   @Test("Averaged weights beside the others are not chosen among") func severalModels() throws {
     let copies = ["model.", "ema."].flatMap { prefix in
       encoder.map { (name: prefix + $0.name, shape: $0.shape) }

@@ -56,6 +56,22 @@ import Testing
     #expect(error?.problem.contains("no 'right', its columns are caption, url, rights") == true)
   }
 
+  @Test(arguments: [
+    ("t.csv", "image;caption\na.jpg;a dog\n"), ("t.tsv", "image,caption\na.jpg,a dog\n"),
+  ])
+  func otherSeparatorsAreNamed(_ name: String, _ text: String) throws {
+    for isNamed in [false, true] {
+      let error = #expect(throws: DVAEError.self) {
+        try check(name, text) {
+          if isNamed { ($0.captionColumn, $0.imageColumn) = ("caption", "image") }
+        }
+      }
+      #expect(
+        error?.problem.contains("separated by \(name == "t.csv" ? "commas" : "tabs")") == true)
+      #expect(error?.problem.contains(text.prefix(13)) == true, "\(error?.problem ?? "")")
+    }
+  }
+
   @Test func settingsOfOtherFormatsAreRefused() throws {
     try write(Array("7\t999\tff\n".utf8), to: folder("list.tsv"))
     for change: (inout SourceSettings) -> Void in [

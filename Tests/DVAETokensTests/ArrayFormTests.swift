@@ -107,6 +107,26 @@ import Testing
     #expect(try read("t.idx") == [grids[0], TokenGrid(height: 1, width: 2, tokens: [5, 6])])
   }
 
+  /// Two sequences are two documents or one; bounds that fall or end elsewhere are damage.
+  @Test(arguments: [
+    ([0, 1, 2], true), ([0, 2], true), ([0, 0, 2], true), ([], true), ([0, 5, -2], false),
+    ([0, 1], false), ([1, 2], false), ([0, 2, 1], false), ([0, -1, 2], false),
+  ])
+  func megatronsBoundsRise(_ bounds: [Int], _ isSound: Bool) throws {
+    try write("t.idx", Self.two)
+    var index = Array(try bytes(folder("t.idx")).dropLast(24))
+    index.replaceSubrange(26..<34, with: bounds.count.littleEndianBytes)
+    try FileManager.default.removeItem(atPath: folder("t.idx.json"))
+    try DVAETestSupport.write(
+      index + bounds.flatMap(\.littleEndianBytes), to: folder("t.idx"))
+    if isSound {
+      #expect(try read("t.idx").count == 2)
+    } else {
+      let error = #expect(throws: DVAEError.self) { try read("t.idx") }
+      #expect(error?.problem.contains("bounds that rise from 0 to its 2") == true)
+    }
+  }
+
   /// A kill may happen when the index is in place and the tokens are not.
   @Test func megatronIsResumedBetweenItsTwoFiles() throws {
     try write("whole.idx", Self.two)

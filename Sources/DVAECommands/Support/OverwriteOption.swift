@@ -42,7 +42,6 @@ struct OverwriteOption: ParsableArguments {
     }
     if try isComplete() { return nil }
     try TokenWriter.check(path, format: format, start: start, replacing: overwrite)
-    try check(path)
     do {
       return try TokenWriter(
         path, format: format, provenance: provenance, start: start, replacing: overwrite)

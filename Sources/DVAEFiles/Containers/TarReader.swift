@@ -10,6 +10,8 @@ package struct TarReader: Sendable {
   package let file: InputFile
   /// Whether the end mark was reached, which every complete archive has.
   package private(set) var isTerminated = false
+  /// The number of concatenated archives behind whose end marks the last file lies.
+  package private(set) var archives = 0
   /// The end of the last entry returned, in bytes.
   package private(set) var lastEnd = 0
   /// The positions of the global headers so far that set a path, a link or a size.
@@ -287,6 +289,7 @@ package struct TarReader: Sendable {
               ? "what follows the end mark is not an archive"
               : "a header's checksum or size is wrong", position)
       }
+      if isTerminated { archives += 1 }
       isTerminated = false
       position += TarFormat.block
       return header

@@ -49,6 +49,11 @@ package struct WeightsFiles: Sendable {
     let used = try half.map { try [Self.file(of: $0, in: files)].compactMap(\.self) } ?? files
     encoderHash = half == .encoder ? used.first.map { PendingHash(of: $0.path) } : nil
     for file in used { try file.verifyChecksums() }
+    for half in half.map({ [$0] }) ?? NetworkPlan.Half.allCases {
+      guard let parameters = parameters(half), let file = try Self.file(of: half, in: files)
+      else { continue }
+      try parameters.checkFinite(in: file.path)
+    }
   }
 
   /// Returns the parameters of the encoder or decoder; nil if no file holds it.

@@ -15,6 +15,7 @@ struct TableSource: PairSource {
   private let path: String
   private let settings: SourceSettings
   private let folder: ImageFolder
+  private let dialect: DelimitedReader.Dialect
   private var reader: DelimitedReader
   private var columns: Columns?
   private var count = 0
@@ -23,6 +24,7 @@ struct TableSource: PairSource {
     self.path = path
     self.settings = settings
     folder = ImageFolder(settings, table: path)
+    self.dialect = dialect
     reader = DelimitedReader(try ByteSource(path: path), dialect)
   }
 
@@ -57,6 +59,13 @@ struct TableSource: PairSource {
 
   /// Finds the columns in the first row; returns true if it is a header.
   private mutating func readFirst(_ fields: [String]) throws -> Bool {
+    guard fields.count > 1 else {
+      throw DVAEError(
+        .usage, file: path,
+        expected: "fields that are separated by \(dialect == .comma ? "commas" : "tabs")",
+        found: "the one field '\(Self.list(fields))'",
+        advice: "name its format (tabs are tsv, commas csv), or write it with one of these")
+    }
     count = fields.count
     reader.width = count
     let names = fields.map(Self.name)

@@ -1,0 +1,37 @@
+import DVAEFiles
+import DVAEImages
+import DVAETestSupport
+import Foundation
+import Testing
+
+/// Files of archives as samples.
+@Suite struct SampleTests {
+  let folder = TemporaryFolder()
+
+  private func archive(_ names: [String]) throws -> [UInt8] {
+    nonisolated(unsafe) var bytes: [UInt8] = []
+    var writer = TarWriter { bytes += $0 }
+    for name in names { try writer.append(name: name, Array(name.utf8)) }
+    try writer.finish()
+    return bytes
+  }
+
+  /// The last key of an archive may be the first of the one behind it.
+  @Test func anEndMarkEndsASample() throws {
+    try write(
+      archive(["0.png", "1.png", "1.txt"]) + archive(["1.jpg", "1.TXT", "2.png"])
+        + archive(["2.webp"]), to: folder("a.tar"))
+    let found = try items([folder("a.tar")])
+    #expect(
+      found.map { $0.imageMember?.entry.name } == ["0.png", "1.png", "1.jpg", "2.png", "2.webp"])
+    let captions = try found.map { try $0.sidecars(["txt"], limit: 100)["txt"] }
+    #expect(captions == [nil, Array("1.txt".utf8), Array("1.TXT".utf8), nil, nil])
+  }
+
+  /// WebDataset takes all behind the first dot for the extension.
+  @Test func extensionsMayBeginWithADot() throws {
+    try write(archive(["a..png", "b...jpg", "b.txt"]), to: folder("a.tar"))
+    let found = try items([folder("a.tar")])
+    #expect(found.map { $0.imageMember?.entry.name } == ["a..png", "b...jpg"])
+  }
+}
