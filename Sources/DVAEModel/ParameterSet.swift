@@ -131,8 +131,8 @@ extension Parameters<TensorSlice> {
     guard let (parameter, count) = found else { return }
     throw DVAEError(
       .badData, file: path,
-      "\(count) of the \(parameter.values.count) values of "
-        + "\(parameter.name) are not finite numbers",
+      "has values that are not finite numbers: \(count) of the \(parameter.values.count) in "
+        + parameter.name,
       advice: "use weights from before the training diverged, or convert them again")
   }
 

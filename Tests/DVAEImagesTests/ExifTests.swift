@@ -78,7 +78,6 @@ import Testing
     #expect(try orientation([Self.exif(Self.exif(Self.block(header: header)))]) == expected)
   }
 
-  /// An entry that is cut, or has no value, is none; the XMP packet then counts.
   /// A reader of PNG stops at the end of the image; what is behind it is another's.
   @Test func pngEndsAtItsEnd() throws {
     let png = try encodePNG(Self.picture)
@@ -91,6 +90,7 @@ import Testing
     #expect(try decodeImage(png + chunk, name: "behind") == plain)
   }
 
+  /// An entry that is cut, or has no value, is none; the XMP packet then counts.
   @Test func incompleteEntriesAreNone() throws {
     let packet = Array("http://ns.adobe.com/xap/1.0/\0tiff:Orientation=\"8\"".utf8)
     let block = Self.block()

@@ -92,7 +92,7 @@ struct ModelWeightsTests {
     last.values.pointer[last.values.count - 1] = value
     let error = #expect(throws: DVAEError.self) { try parameters.checkFinite(in: "a.pt") }
     #expect(error?.file == "a.pt" && error?.kind == .badData)
-    #expect(error?.problem.hasPrefix("1 of the 12 values of encoder.blocks.output.conv.b") == true)
+    #expect(error?.problem.hasSuffix("1 of the 12 in encoder.blocks.output.conv.b") == true)
     last.values.pointer[last.values.count - 1] = .greatestFiniteMagnitude
     try parameters.checkFinite(in: "a.pt")
   }

@@ -1,3 +1,9 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 /// The folders of this program below the user's, by the XDG base directory specification.
 package enum UserFolder {
   /// Files that can be made or fetched again.
@@ -8,7 +14,7 @@ package enum UserFolder {
   /// Returns the folder's path.
   ///
   /// - Parameter variable: the values of environment variables
-  /// - Returns: an absolute path, unless there is no home
+  /// - Returns: an absolute path
   package func path(_ variable: (String) -> String? = environmentVariable) -> String {
     let (name, standard) =
       switch self {
@@ -19,6 +25,8 @@ package enum UserFolder {
     if let folder = variable(name), folder.utf8.first == UInt8(ascii: "/") {
       return folder + "/dvae"
     }
-    return (variable("HOME") ?? ".") + "/\(standard)/dvae"
+    // Services start without HOME; the system's list of users knows the folder.
+    let home = variable("HOME") ?? FileManager.default.homeDirectoryForCurrentUser.path
+    return home + "/\(standard)/dvae"
   }
 }
