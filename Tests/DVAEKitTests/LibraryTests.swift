@@ -113,22 +113,22 @@ import Testing
     #expect(tokens == [try await vae.tokenize(photo, preprocessing)])
 
     let export = try ModelExport(tiny, .decoder)
-    func bytes(_ name: String, _ write: (URL, String) throws -> Void) throws -> [Data] {
+    func bytes(_ name: String, _ write: (URL, String) async throws -> Void) async throws -> [Data] {
       let (url, path) = (URL(fileURLWithPath: folder("ü " + name)), folder("path " + name))
-      try write(url, path)
+      try await write(url, path)
       return try [Data(contentsOf: url), Data(contentsOf: URL(fileURLWithPath: path))]
     }
-    let files = try [
-      bytes("onnx") {
-        try export.writeONNX(to: $0, showsLikelihood: true)
+    let files = [
+      try await bytes("onnx") {
+        try await export.writeONNX(to: $0, showsLikelihood: true)
         try export.writeONNX(to: $1, showsLikelihood: true)
       },
-      bytes("mlir") {
-        try export.writeStableHLO(to: $0, batch: 2, height: 16, width: 24)
+      try await bytes("mlir") {
+        try await export.writeStableHLO(to: $0, batch: 2, height: 16, width: 24)
         try export.writeStableHLO(to: $1, batch: 2, height: 16, width: 24)
       },
-      bytes("pt") {
-        try export.writeStateDict(to: $0, names: .flava)
+      try await bytes("pt") {
+        try await export.writeStateDict(to: $0, names: .flava)
         try export.writeStateDict(to: $1, names: .flava)
       },
     ]

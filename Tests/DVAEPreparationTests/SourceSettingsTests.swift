@@ -47,6 +47,29 @@ import Testing
     try check("t.jsonl", "1\n2\n") { $0.licenceColumn = "word" }
   }
 
+  /// Tables of several origins name the image in one of several columns.
+  @Test func theFirstColumnWithAnImageCounts() throws {
+    func images(_ name: String, _ text: String) throws -> [String?] {
+      try write(Array(text.utf8), to: folder(name))
+      var sources = try Sources([folder(name)], SourceSettings())
+      var found: [String?] = []
+      while let row = try sources.next() {
+        guard case .pair(let pair) = row, case .address(let address) = pair.image else {
+          found.append(nil)
+          continue
+        }
+        found.append(address)
+      }
+      return found
+    }
+    let table = "caption,image,url\na,,http://a\nb,http://b,http://c\nc,http://d,\nd,,\n"
+    #expect(try images("t.csv", table) == ["http://a", "http://c", "http://d", nil])
+    let lines =
+      #"{"url": "", "image": "http://a"}"# + "\n" + #"{"url": null, "file": "http://b"}"#
+      + "\n" + #"{"url": ""}"#
+    #expect(try images("t.jsonl", lines) == ["http://a", "http://b", nil])
+  }
+
   @Test func requestedColumnsExist() throws {
     let table = "caption\turl\trights\na dog\thttp://a/b\tCC0\n"
     try check("t.tsv", table) { $0.licenceColumn = "rights" }

@@ -92,7 +92,10 @@ struct JSONPairs: PairSource {
       return .unusable(origin: origin, reason: "malformed-row", detail: problem)
     }
     var description = Description(object, settings)
-    guard let text = description.takeText(settings.imageColumn, SourceSettings.imageNames) else {
+    guard
+      let text = description.takeText(
+        settings.imageColumn, SourceSettings.imageNames, mayBeEmpty: false)
+    else {
       return .unusable(origin: origin, reason: "malformed-row", detail: "no image is named")
     }
     guard let image = folder.image(text) else { return .outside(origin, text) }
@@ -145,9 +148,12 @@ struct Description {
   }
 
   /// Takes the text of the requested member, or else of the first known one.
-  mutating func takeText(_ wanted: String?, _ known: [String]) -> String? {
+  mutating func takeText(
+    _ wanted: String?, _ known: [String], mayBeEmpty: Bool = true
+  ) -> String? {
     for name in wanted.map({ [$0] }) ?? known {
-      guard let key = Self.key(of: name, in: members), case .string(let text)? = members[key]
+      guard let key = Self.key(of: name, in: members), case .string(let text)? = members[key],
+        mayBeEmpty || !text.isEmpty
       else { continue }
       members[key] = nil
       return text

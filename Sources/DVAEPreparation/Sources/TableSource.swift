@@ -5,7 +5,8 @@ import DVAEFiles
 struct TableSource: PairSource {
   private struct Columns {
     var caption: Int
-    var image: Int
+    /// The columns of the image, of which a row's first one with text counts.
+    var images: [Int]
     var licence: Int?
     var licenceAddress: Int?
     /// Names of all columns; nil without a header.
@@ -54,7 +55,7 @@ struct TableSource: PairSource {
   }
 
   private func needed(_ columns: Columns) -> Int {
-    max(columns.caption, columns.image, columns.licence ?? 0)
+    max(columns.caption, columns.images[0], columns.licence ?? 0)
   }
 
   /// Finds the columns in the first row; returns true if it is a header.
@@ -100,15 +101,17 @@ struct TableSource: PairSource {
       }
       return known.lazy.compactMap { names.firstIndex(of: $0) }.first
     }
-    guard let caption = column(settings.captionColumn, SourceSettings.captionNames),
-      let image = column(settings.imageColumn, SourceSettings.imageNames)
+    let images =
+      settings.imageColumn.map { [column($0, [])].compactMap(\.self) }
+      ?? SourceSettings.imageNames.compactMap { names.firstIndex(of: $0) }
+    guard let caption = column(settings.captionColumn, SourceSettings.captionNames), !images.isEmpty
     else { throw unclear("its columns are \(Self.list(fields))") }
     let licence = column(settings.licenceColumn, SourceSettings.licenceNames)
     if let wanted = settings.licenceColumn, licence == nil {
       throw unclear("there is no '\(wanted)', its columns are \(Self.list(fields))")
     }
     return Columns(
-      caption: caption, image: image, licence: licence,
+      caption: caption, images: images, licence: licence,
       licenceAddress: column(nil, SourceSettings.licenceAddressNames), names: fields)
   }
 
@@ -133,7 +136,7 @@ struct TableSource: PairSource {
     guard let image, let caption, image != caption else {
       throw unclear("the first row has no address and no name of an image")
     }
-    return Columns(caption: caption, image: image, licence: try number(settings.licenceColumn))
+    return Columns(caption: caption, images: [image], licence: try number(settings.licenceColumn))
   }
 
   private static func list(_ fields: [String]) -> String {
@@ -151,19 +154,18 @@ struct TableSource: PairSource {
 
   private func row(_ fields: [String], _ origin: String) -> SourceRow? {
     guard let columns else { return nil }
-    guard fields.count > needed(columns), !fields[columns.image].isEmpty else {
+    let named = columns.images.first { fields.indices.contains($0) && !fields[$0].isEmpty }
+    guard fields.count > needed(columns), let named else {
       return .unusable(origin: origin, reason: "malformed-row", detail: "no image is named")
     }
-    guard let image = folder.image(fields[columns.image]) else {
-      return .outside(origin, fields[columns.image])
-    }
+    guard let image = folder.image(fields[named]) else { return .outside(origin, fields[named]) }
     func field(_ column: Int?) -> String? {
       column.flatMap { fields.indices.contains($0) && !fields[$0].isEmpty ? fields[$0] : nil }
     }
     var pair = Pair(
       caption: field(columns.caption), image: image, origin: origin,
       licence: field(columns.licence), licenceAddress: field(columns.licenceAddress))
-    let own = [columns.caption, columns.image, columns.licence, columns.licenceAddress]
+    let own = [columns.caption, named, columns.licence, columns.licenceAddress]
     for (index, name) in (columns.names ?? []).enumerated() where !own.contains(index) {
       pair.metadata[name] = field(index).map { .string($0) }
     }

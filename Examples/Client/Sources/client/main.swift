@@ -74,7 +74,7 @@ guard try TokenReader(contentsOf: output).map({ try $0.get().grid }) == grids el
 print("\(grids.count) images in tokens.npy")
 
 // Export the encoder for other runtimes.
-try ModelExport(.starter, .encoder).writeONNX(to: work.appending(path: "encoder.onnx"))
+try await ModelExport(.starter, .encoder).writeONNX(to: work.appending(path: "encoder.onnx"))
 
 // Train for two updates, and load the resulting model.
 var configuration = TrainingConfiguration.tiny.scaled(toUpdates: 2)

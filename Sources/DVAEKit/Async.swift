@@ -1,8 +1,15 @@
+import DVAEFiles
 import Dispatch
 package import DVAEImages
 package import DVAEModel
 package import DVAETokens
 import Synchronization
+
+#if canImport(FoundationEssentials)
+public import FoundationEssentials
+#else
+public import Foundation
+#endif
 
 // Asynchronous forms of the calls. They compute on a thread of their own and block neither actors
 // nor the task pool. One call computes at a time, on all of the engine's threads. A cancelled task
@@ -75,6 +82,30 @@ extension DiscreteVAE {
     _ photo: PixelImage, by protocol: EvaluationProtocol, key: String, name: String? = nil
   ) async throws -> (figures: ImageEvaluation, tokens: TokenGrid, pictures: EvaluatedPictures) {
     try await computing { try evaluate(photo, by: `protocol`, key: key, name: name) }
+  }
+}
+
+extension ModelExport {
+  /// Writes an ONNX model to a file URL; see the synchronous form.
+  public func writeONNX(to url: URL, showsLikelihood: Bool = false) async throws {
+    try await computing { try writeONNX(to: Path(url).text, showsLikelihood: showsLikelihood) }
+  }
+
+  /// Writes a StableHLO program to a file URL; see the synchronous form.
+  public func writeStableHLO(
+    to url: URL, batch: Int = 1, height: Int = 256, width: Int = 256,
+    precision: Precision = .float32, showsLikelihood: Bool = false
+  ) async throws {
+    try await computing {
+      try writeStableHLO(
+        to: Path(url).text, batch: batch, height: height, width: width, precision: precision,
+        showsLikelihood: showsLikelihood)
+    }
+  }
+
+  /// Writes a state dict to a file URL; see the synchronous form.
+  public func writeStateDict(to url: URL, names: Names = .official) async throws {
+    try await computing { try writeStateDict(to: Path(url).text, names: names) }
   }
 }
 
