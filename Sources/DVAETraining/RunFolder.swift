@@ -23,6 +23,8 @@ package struct RunFolder: Sendable {
       try FileSystem.makeFolder(folder)
     }
     lock = try RunLock(path + "/.run")
+    // A finished run writes nothing more, and would keep what a kill in its last moment has left.
+    for file in files { try AtomicFile.check(file) }
   }
 
   /// Looks at the folder of a run, which another process may have open; it is not changed.

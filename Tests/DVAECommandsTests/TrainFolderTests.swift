@@ -37,6 +37,18 @@ import Testing
     }
   }
 
+  /// A kill in the last moment leaves unfinished pages in a finished run.
+  @Test func unfinishedPagesOfAFinishedRunGo() async throws {
+    let job = ["--data"] + Fixture.imageFiles + ["--output", run]
+    #expect(await train(job).status == 0)
+    let before = try FileManager.default.subpathsOfDirectory(atPath: run).sorted()
+    for name in [".report.html.partial", ".model-card.md.partial"] {
+      try write([7], to: run + "/" + name)
+    }
+    #expect(await train(job).status == 0)
+    #expect(try FileManager.default.subpathsOfDirectory(atPath: run).sorted() == before)
+  }
+
   @Test func aRunIsReplacedAndOtherFilesStay() async throws {
     #expect(await train(["--data"] + Fixture.imageFiles + ["--output", run]).status == 0)
     let others = [
