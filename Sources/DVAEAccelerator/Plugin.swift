@@ -126,7 +126,7 @@ package final class Plugin: @unchecked Sendable {
 
   /// Calls a function of the table after setting the size of the arguments.
   ///
-  /// - Throws: the function's error; unimplemented if the table lacks the function
+  /// - Throws: the function's error, or that the table lacks the function
   func call<Arguments>(
     _ function: Int, _ arguments: inout Arguments
   ) throws(PluginFailure) {

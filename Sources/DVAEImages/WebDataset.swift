@@ -171,7 +171,7 @@ package struct WebDatasetRecord: Sendable, Hashable {
 
   /// The largest number of files that all images of a sample share; more are skipped.
   private static let maximumShared = 64
-  /// Shared files have in all images together at most this many times the bytes of the sample, or
+  /// Shared files have in all images together at most this many times the sample's bytes in the archive, or
   /// `sharedBytes`.
   private static let maximumRatio = 64
   private static let sharedBytes = 64 << 20
@@ -179,7 +179,8 @@ package struct WebDatasetRecord: Sendable, Hashable {
   /// Marks the shared files that images would repeat too often: a file of many bytes beside many
   /// small images.
   private func limit(_ shared: inout [Member], besides images: Int) {
-    let size = members.reduce(0) { $0 + $1.entry.size }
+    // Sizes with holes may be any numbers; the archive has these bytes.
+    let size = members.reduce(0) { $0 + $1.entry.end - $1.entry.start }
     var left = max(Self.sharedBytes, Self.maximumRatio * size) / images
     for index in shared.indices {
       let bytes = shared[index].entry.size

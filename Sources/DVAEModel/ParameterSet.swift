@@ -111,26 +111,21 @@ extension Parameters<TensorSlice> {
   /// Refuses values that are not finite: the network's rectifiers would make plausible numbers of them.
   ///
   /// - Throws: `badData` that names the file and the first such parameter
-  package func checkFinite(in path: String) throws(DVAEError) {
+  package func checkFinite(in path: @autoclosure () -> String) throws(DVAEError) {
     let counts = Mutex([Int](repeating: 0, count: parameters.count))
     DispatchQueue.concurrentPerform(iterations: parameters.count) { index in
       let values = parameters[index].values
-      var count: Int32 = 0
-      var total = 0
-      for start in stride(from: 0, to: values.count, by: 1 << 16) {
-        for i in start..<min(start + (1 << 16), values.count) {
-          // All bits of the exponent: infinity or no number. Without branches, several at once.
-          count &+= values.pointer[i].bitPattern & 0x7F80_0000 == 0x7F80_0000 ? 1 : 0
-        }
-        total += Int(count)
-        count = 0
+      var count: UInt32 = 0
+      for i in 0..<values.count {
+        // All bits of the exponent: infinity or no number. Without branches, several at once.
+        count &+= values.pointer[i].bitPattern & 0x7F80_0000 == 0x7F80_0000 ? 1 : 0
       }
-      if total > 0 { counts.withLock { $0[index] = total } }
+      if count > 0 { counts.withLock { [count] in $0[index] = Int(count) } }
     }
     let found = zip(parameters, counts.withLock(\.self)).first { $0.1 > 0 }
     guard let (parameter, count) = found else { return }
     throw DVAEError(
-      .badData, file: path,
+      .badData, file: path(),
       "has values that are not finite numbers: \(count) of the \(parameter.values.count) in "
         + parameter.name,
       advice: "use weights from before the training diverged, or convert them again")

@@ -34,4 +34,20 @@ import Testing
     let found = try items([folder("a.tar")])
     #expect(found.map { $0.imageMember?.entry.name } == ["a..png", "b...jpg"])
   }
+
+  /// Two files that claim 2^63 bytes of holes, shared by two images.
+  @Test func claimedSizesDoNotOverflow() throws {
+    func hole(_ name: String) throws -> [UInt8] {
+      // Each line begins with its length.
+      let lines = "39 GNU.sparse.size=\(Int.max)\n22 GNU.sparse.map=0,0\n"
+      return try tarExtension("x", lines) + tarHeader(name, kind: "0")
+    }
+    let pictures = try ["s.a.png", "s.b.png"].flatMap { try tarFile($0, [1]) }
+    try write(hole("s.txt") + hole("s.json") + pictures + tarEnd, to: folder("a.tar"))
+    let found = try items([folder("a.tar")])
+    #expect(found.map { $0.imageMember?.entry.name } == ["s.a.png", "s.b.png"])
+    guard case .sample(let record, _) = found[0].origin else { return }
+    #expect(record.members.map(\.entry.size).max() == Int.max)
+    #expect(throws: DVAEError.self) { try found[0].sidecars(["txt"], limit: 1 << 20) }
+  }
 }

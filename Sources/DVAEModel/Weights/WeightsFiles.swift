@@ -50,9 +50,8 @@ package struct WeightsFiles: Sendable {
     encoderHash = half == .encoder ? used.first.map { PendingHash(of: $0.path) } : nil
     for file in used { try file.verifyChecksums() }
     for half in half.map({ [$0] }) ?? NetworkPlan.Half.allCases {
-      guard let parameters = parameters(half), let file = try Self.file(of: half, in: files)
-      else { continue }
-      try parameters.checkFinite(in: file.path)
+      try parameters(half)?.checkFinite(
+        in: (try? Self.file(of: half, in: files))?.path ?? files[0].path)
     }
   }
 
