@@ -1,19 +1,15 @@
 import DVAEFiles
 
 /// A disk cache of compiled programs, so that each is compiled once per plugin and kind of device.
-///
-/// A file holds the SHA-256 of its content and the content. A damaged file makes the program be
-/// compiled again; the cache never makes a run fail.
 package struct ProgramCache: Sendable {
-  /// The number of programs to keep; the least recently used are removed.
-  static let capacity = 64
+  private let cache: DiskCache
 
   /// The folder of the files.
-  package let folder: String
+  package var folder: String { cache.folder }
 
   /// Opens a cache in a folder; by default `dvae/programs` in the user's cache folder.
   package init(_ folder: String? = nil) {
-    self.folder = folder ?? UserFolder.cache.path() + "/programs"
+    cache = DiskCache(folder ?? UserFolder.cache.path() + "/programs", capacity: 64)
   }
 
   /// Returns a program's name in the cache: a hash of what its compiled form depends on.
@@ -45,29 +41,8 @@ package struct ProgramCache: Sendable {
   }
 
   /// Returns the compiled program for a key, if it is there and intact.
-  func read(_ key: String) -> [UInt8]? {
-    guard let content = try? InputFile.contents(of: path(key), limit: 1 << 32) else { return nil }
-    let program = Array(content.dropFirst(64))
-    guard Array(content.prefix(64)) == Array(FileHash.of(program).utf8) else { return nil }
-    FileSystem.touch(path(key))
-    return program
-  }
+  func read(_ key: String) -> [UInt8]? { cache.read(key) }
 
-  /// Stores a compiled program; a failure to write only costs time.
-  func write(_ program: [UInt8], _ key: String) {
-    try? FileSystem.makeFolder(folder)
-    try? AtomicFile.write(Array(FileHash.of(program).utf8) + program, to: path(key))
-    removeOldest()
-  }
-
-  private func path(_ key: String) -> String { folder + "/" + key }
-
-  private func removeOldest() {
-    let files = ((try? FileSystem.names(in: folder)) ?? []).map { folder + "/" + $0 }
-    guard files.count > Self.capacity else { return }
-    let times = files.map { (path: $0, time: FileSystem.changed($0) ?? 0) }
-    for file in times.sorted(by: { $0.time < $1.time }).prefix(files.count - Self.capacity) {
-      try? FileSystem.remove(file.path)
-    }
-  }
+  /// Stores a compiled program.
+  func write(_ program: [UInt8], _ key: String) { cache.write(program, key) }
 }

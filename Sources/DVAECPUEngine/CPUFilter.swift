@@ -140,9 +140,20 @@ extension CPUEngine {
     let taskInputs = max(1, 4096 / (taps * columns) * 16)
     let inputTasks = (k / (algorithm == .direct ? taps : 1) + taskInputs) / taskInputs
 
+    let kernels = kernels
     func copy(panel index: Int, inputs range: Range<Int>, to out: UnsafeMutablePointer<Float>) {
       let first = index * columns
       let count = min(columns, outputs - first)
+      if !backward && (taps == 1 || algorithm != .direct) {
+        let stored = range.clamped(to: 0..<inputs)
+        let rows = out + (algorithm == .direct ? range.lowerBound * columns : 0)
+        kernels.transpose(
+          source + first * outputStep + stored.lowerBound * inputStep, outputStep, Int32(count),
+          Int32(stored.count * taps), Int32(columns), rows)
+        (rows + stored.count * taps * columns)
+          .update(repeating: 0, count: (range.count - stored.count) * taps * columns)
+        return
+      }
       for i in range {
         for tap in 0..<taps {
           let flipped = backward ? taps - 1 - tap : tap
@@ -161,7 +172,6 @@ extension CPUEngine {
       }
     }
 
-    let kernels = kernels
     let scratch = pool.scratch(team.threads * taskInputs * taps * columns)
     team.run(panels * inputTasks) { task, worker in
       let index = task / inputTasks

@@ -114,11 +114,10 @@ extension Parameters<TensorSlice> {
   package func checkFinite(in path: @autoclosure () -> String) throws(DVAEError) {
     let counts = Mutex([Int](repeating: 0, count: parameters.count))
     DispatchQueue.concurrentPerform(iterations: parameters.count) { index in
-      let values = parameters[index].values
       var count: UInt32 = 0
-      for i in 0..<values.count {
+      for value in parameters[index].values.elements {
         // All bits of the exponent: infinity or no number. Without branches, several at once.
-        count &+= values.pointer[i].bitPattern & 0x7F80_0000 == 0x7F80_0000 ? 1 : 0
+        count &+= value.bitPattern & 0x7F80_0000 == 0x7F80_0000 ? 1 : 0
       }
       if count > 0 { counts.withLock { [count] in $0[index] = Int(count) } }
     }

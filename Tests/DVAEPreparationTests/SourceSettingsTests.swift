@@ -134,6 +134,9 @@ import Testing
     #expect(try reasons(first + "\n" + Self.lines) == ["malformed-row", nil, "malformed-row", nil])
     #expect(try reasons("\n" + first + "\n \n").allSatisfy { $0 == nil || $0 == "malformed-row" })
     #expect(
+      try reasons(first + "\n" + #"{"url": ""# + String(repeating: "a", count: 1 << 20) + #""}"#)
+        == ["malformed-row", nil])
+    #expect(
       try reasons("[\n" + #"{"url": "a.jpg"},"# + "\n" + #"{"url": "b.jpg"}]"#) == [nil, nil])
   }
 }

@@ -171,6 +171,10 @@ typedef struct {
   // gemm_transposed.
   void (*_Nonnull pack_columns)(const float *_Nonnull x, size_t x_row, int k, int columns, int width,
                                 int relu, float *_Nonnull out);
+  // Transposes `count` rows of k floats (row stride `x_row`): out[k][width], zeros beyond the last
+  // row, width a multiple of 16.
+  void (*_Nonnull transpose)(const float *_Nonnull x, size_t x_row, int count, int k, int width,
+                             float *_Nonnull out);
   // The kernel x kernel patches around `count` consecutive positions (from `first`, row-major) of one
   // image [height, width, channels], of which numbers [start, start + length) become a plain row;
   // number (row * kernel + column) * channels + channel.

@@ -60,6 +60,8 @@ enum SystemFile {
     let names: Int
     /// The modification time in seconds since 1970.
     let changed: Double
+    /// The time of the last change of content, size, names or rights, which cannot be set.
+    let statusChanged: Double
   }
 
   /// The system's limit of a path's bytes, which includes a NUL byte at its end.
@@ -318,7 +320,10 @@ package struct FolderEntry: Sendable {
 }
 
 /// Device and inode: paths with equal identities lead to the same file or folder.
-package struct FileIdentity: Hashable, Sendable {
+package struct FileIdentity: Hashable, Sendable, CustomStringConvertible {
+  /// Both numbers.
+  package var description: String { "\(device) \(node)" }
+
   private let device: UInt64
   private let node: UInt64
 
@@ -364,13 +369,14 @@ extension SystemFile.Status {
       default: .other
       }
     #if canImport(Darwin)
-    let time = found.st_mtimespec
+    let (time, statusTime) = (found.st_mtimespec, found.st_ctimespec)
     #else
-    let time = found.st_mtim
+    let (time, statusTime) = (found.st_mtim, found.st_ctim)
     #endif
+    func seconds(_ time: timespec) -> Double { Double(time.tv_sec) + Double(time.tv_nsec) / 1e9 }
     self.init(
       kind: kind, size: Int(found.st_size), identity: FileIdentity(found),
       names: Int(found.st_nlink),
-      changed: Double(time.tv_sec) + Double(time.tv_nsec) / 1e9)
+      changed: seconds(time), statusChanged: seconds(statusTime))
   }
 }

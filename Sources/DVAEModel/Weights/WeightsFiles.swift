@@ -1,4 +1,4 @@
-import DVAEFiles
+package import DVAEFiles
 package import DVAEWeights
 
 #if canImport(FoundationEssentials)
@@ -27,13 +27,26 @@ package struct WeightsFiles: Sendable {
   /// Their parameters.
   package let model: ModelWeights
   // Tokens carry the hash of the encoder's file. It takes as long as verifying the checksums, so both
-  // are done at the same time.
+  // are done at the same time, and not again for a file that was verified before.
   private let encoderHash: PendingHash?
+  // The encoder's file before it was verified; nil if that was not needed.
+  private let encoderState: VerifiedFiles.State?
+  private let verified: VerifiedFiles
 
   /// Opens one file, or an encoder file and a decoder file in either order.
   ///
+  /// - Parameters:
+  ///   - paths: the files
+  ///   - half: the half that is used, whose file alone is verified; nil for all files
+  ///   - verified: the files whose checksums need not be verified again for an encoder
   /// - Throws: for files that are missing, damaged or wrong, by name; for more than two files.
-  package init(files paths: [String], verifying half: NetworkPlan.Half? = nil) throws {
+  package init(
+    files paths: [String], verifying half: NetworkPlan.Half? = nil,
+    verified: VerifiedFiles = VerifiedFiles()
+  ) throws {
+    // Before they are opened, so that a file that replaces one later is not taken for it.
+    let states = paths.map { VerifiedFiles.State($0) }
+    self.verified = verified
     files = try paths.map { try WeightsFile.open($0) }
     switch files.count {
     case 1: model = try ModelWeights(files[0])
@@ -46,12 +59,19 @@ package struct WeightsFiles: Sendable {
         .usage, "expected one weights file, or an encoder's and a decoder's, not \(files.count)")
     }
     let files = files
-    let used = try half.map { try [Self.file(of: $0, in: files)].compactMap(\.self) } ?? files
-    encoderHash = half == .encoder ? used.first.map { PendingHash(of: $0.path) } : nil
-    for file in used { try file.verifyChecksums() }
+    let used = try half.map { try [Self.index(of: $0, in: files)].compactMap(\.self) }
+    let encoder = half == .encoder ? used?.first : nil
+    let known = encoder.flatMap { states[$0] }.flatMap(verified.hash)
+    encoderHash = encoder.map {
+      known.map(PendingHash.init(known:)) ?? PendingHash(of: files[$0].path)
+    }
+    encoderState = known == nil ? encoder.flatMap { states[$0] } : nil
+    if known == nil {
+      for index in used ?? Array(files.indices) { try files[index].verifyChecksums() }
+    }
     for half in half.map({ [$0] }) ?? NetworkPlan.Half.allCases {
       try parameters(half)?.checkFinite(
-        in: (try? Self.file(of: half, in: files))?.path ?? files[0].path)
+        in: files[(try? Self.index(of: half, in: files)) ?? 0].path)
     }
   }
 
@@ -64,20 +84,21 @@ package struct WeightsFiles: Sendable {
   ///
   /// - Throws: if the file cannot be read or no file holds that part.
   package func provenance(of half: NetworkPlan.Half) throws -> WeightsProvenance {
-    guard parameters(half) != nil, let file = try Self.file(of: half, in: files) else {
+    guard parameters(half) != nil, let index = try Self.index(of: half, in: files) else {
       throw DVAEError(.missing, file: files[0].path, "no \(half.rawValue) in there")
     }
+    let file = files[index]
+    let pending = half == .encoder ? encoderHash : nil
+    let sha256 = try pending?.value() ?? FileHash.of(file.path)
+    if pending != nil, let encoderState { verified.add(file.path, encoderState, sha256) }
     return WeightsProvenance(
-      file: Path(file.path).name,
-      sha256: try (half == .encoder ? encoderHash?.value() : nil) ?? FileHash.of(file.path),
+      file: Path(file.path).name, sha256: sha256,
       source: file.metadata[WeightsMetadata.source(half)])
   }
 
-  private static func file(
-    of half: NetworkPlan.Half, in files: [WeightsFile]
-  ) throws -> WeightsFile? {
-    guard files.count > 1 else { return files.first }
-    return try files.first { file in
+  private static func index(of half: NetworkPlan.Half, in files: [WeightsFile]) throws -> Int? {
+    guard files.count > 1 else { return files.indices.first }
+    return try files.firstIndex { file in
       let weights = try ModelWeights(file)
       return (half == .encoder ? weights.encoder : weights.decoder) != nil
     }

@@ -25,10 +25,15 @@ struct JSONPairs: PairSource {
     var lines = LineReader(path, longest: longestRow, read: try ByteSource(path: path).read)
     guard let first = try? lines.next(), (try? JSONValue(parsing: Array(first), path: path)) != nil
     else { return false }
-    while let line = try lines.next() {
-      if !line.allSatisfy(isBlank) { return true }
+    do {
+      while let line = try lines.next() {
+        if !line.allSatisfy(isBlank) { return true }
+      }
+      return false
+    } catch {
+      // A long or damaged row is one, too.
+      return true
     }
-    return false
   }
 
   // A longer first line is that of a list without line breaks.
