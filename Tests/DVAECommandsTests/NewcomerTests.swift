@@ -96,6 +96,14 @@ import Testing
     #expect(run.errors.contains("Usage: dvae train "), "\(run.errors)")
   }
 
+  @Test func randomWeightsCanBeNamed() async {
+    let run = await dvae(
+      "benchmark", "--weights", "random", "--n-hid", "8", "--vocabulary", "16", "--resolution",
+      "16",
+      "--runs", "1")
+    #expect(run.status == 0 && run.output.contains("encode: min"), "\(run.errors)")
+  }
+
   /// Images of unsupported formats are failures, not ignored.
   @Test func otherFormatsAreCounted() async throws {
     let photos = TemporaryFolder()

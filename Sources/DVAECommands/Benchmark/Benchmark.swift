@@ -87,7 +87,9 @@ struct BenchmarkCommand: ParsableCommand {
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
-  func validate() throws {
+  mutating func validate() throws {
+    // As without the option.
+    if weights == ModelName.random.rawValue { weights = nil }
     if !(8...8192).contains(resolution) || resolution % 8 != 0 {
       throw ValidationError(
         "--resolution must be a multiple of 8 from 8 to 8192, not \(resolution)")
