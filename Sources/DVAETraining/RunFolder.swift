@@ -148,8 +148,8 @@ package struct RunFolder: Sendable {
   ///
   /// - Parameter warn: called with the reason for each checkpoint that was skipped
   /// - Returns: the state
-  /// - Throws: `DVAEError.noSoundCheckpoint` if all are damaged; if one cannot be opened or is of
-  ///   another version of this package
+  /// - Throws: `DVAEError.noSoundCheckpoint` if all are damaged, `noCheckpoint` if there are only
+  ///   weights; if one cannot be opened or is of another version of this package
   package func latest(warn: (String) -> Void) throws -> TrainingState? {
     var damaged: [String] = []
     for path in checkpoints().map(checkpoint) {
@@ -165,6 +165,8 @@ package struct RunFolder: Sendable {
       }
     }
     guard damaged.isEmpty else { throw DVAEError.noSoundCheckpoint(run: self.path) }
+    // Weights are written after a checkpoint; a new run would replace them.
+    guard FileSystem.kind(weights) == .missing else { throw DVAEError.noCheckpoint(run: self.path) }
     return nil
   }
 

@@ -56,6 +56,13 @@ extension DVAEError {
       advice: "restore one, or start a new run in another folder")
   }
 
+  /// Returns the error of a folder with weights, from which a run cannot go on, and no checkpoint.
+  package static func noCheckpoint(run: String) -> DVAEError {
+    DVAEError(
+      .badData, file: run, "has the weights of a run, but none of its checkpoints to go on from",
+      advice: "restore one, or start a new run from the weights in another folder")
+  }
+
   /// Returns the error of a loss, gradient or parameter that is no longer finite.
   package static func diverged(update: Int, what: String, lastCheckpoint: String?) -> DVAEError {
     DVAEError(

@@ -49,6 +49,19 @@ import Testing
     #expect(try FileManager.default.subpathsOfDirectory(atPath: run).sorted() == before)
   }
 
+  /// Without checkpoints, which take room, a finished run cannot go on; its weights stay.
+  @Test func weightsWithoutCheckpointsAreKept() async throws {
+    let job = ["--data"] + Fixture.imageFiles + ["--output", run]
+    #expect(await train(job).status == 0)
+    try FileManager.default.removeItem(atPath: run + "/checkpoints")
+    let before = try bytes(run + "/weights.safetensors")
+    let again = await train(job + ["--seed", "5"])
+    #expect(again.status == 65 && again.errors.contains("none of its checkpoints to go on from"))
+    #expect(try bytes(run + "/weights.safetensors") == before)
+    #expect(await train(job + ["--overwrite", "--seed", "5"]).status == 0)
+    #expect(try bytes(run + "/weights.safetensors") != before)
+  }
+
   @Test func aRunIsReplacedAndOtherFilesStay() async throws {
     #expect(await train(["--data"] + Fixture.imageFiles + ["--output", run]).status == 0)
     let others = [
