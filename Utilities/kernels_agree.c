@@ -113,13 +113,13 @@ static void product(const dvae_kernels *t, int rows, int k, int columns) {
                  .a_panel = a_panel, .b_panel = b_panel, .c_row = columns, .epilogue = &e};
   t->gemm(&p);
   check(name, "gemm", y, expected, (size_t)rows * columns, 2e-7 * k * k);
-  float *xt = filled((size_t)rows * k, 12, 0, 0);
-  for (int r = 0; r < rows; r++)
-    for (int i = 0; i < k; i++) xt[i * rows + r] = x[r * k + i];
+  int width = (rows + 15) / 16 * 16;
+  float *xt = filled((size_t)width * k, 12, 0, 0);
+  t->transpose(x, k, rows, k, width, xt);
   t->pack_columns(w, columns, k, columns, t->columns, 0, b);
   dvae_gemm q = {.a = xt, .b = b, .c = z, .k = k, .rows = rows, .columns = columns, .batch = 1,
                  .a_panel = t->rows, .b_panel = (size_t)k * t->columns, .c_row = columns,
-                 .a_row = rows, .b_row = t->columns};
+                 .a_row = width, .b_row = t->columns};
   t->gemm_transposed(&q);
   check(name, "gemm_transposed", z, sums, (size_t)rows * columns, 2e-7 * k * k);
 }
