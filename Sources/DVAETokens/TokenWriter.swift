@@ -224,7 +224,9 @@ public final class TokenWriter {
   ) throws {
     let folder = format == .folder ? try OutputFolder(path, of: .tokens) : nil
     let partial = folder?.partial ?? path + ".partial"
-    if start == .fresh, FileSystem.exists(partial) { throw DVAEError.unfinished(path: partial) }
+    if start == .fresh, FileSystem.exists(partial) {
+      throw OutputFile.inTheWay(partial, lock: partial + ".journal")
+    }
     if let folder {
       try folder.check(replacing: replacing)
     } else {

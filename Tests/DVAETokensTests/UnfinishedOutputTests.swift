@@ -46,6 +46,23 @@ import Testing
     #expect(try Array(TokenReader(contentsOf: path)).count == 1)
   }
 
+  /// Who meets an output that another process is writing need not decide what becomes of it.
+  @Test(arguments: TokenFormat.allCases) func outputsInUseAreNamed(_ format: TokenFormat) throws {
+    let path = folder(TokenFileTests.name(format))
+    let partial = path + ".partial"
+    var first: TokenWriter? = try TokenWriter(
+      path, format: format, provenance: testProvenance(count: 1))
+    try first?.append(
+      TokenRecord(key: "a", .tokens(TokenGrid(height: 1, width: 1, tokens: [3]))))
+    try first?.commit()
+    for expected in [DVAEError.inUse(path: partial), .unfinished(path: partial)] {
+      #expect(throws: expected) {
+        try TokenWriter(path, format: format, provenance: testProvenance(count: 1))
+      }
+      if first != nil { first = nil }
+    }
+  }
+
   @Test(arguments: TokenFormat.allCases) func foreignNamesAreRefused(_ format: TokenFormat) throws {
     let path = folder(TokenFileTests.name(format))
     for name in [".partial", ".partial.journal", ".partial/data", ".partial.journal/data"] {

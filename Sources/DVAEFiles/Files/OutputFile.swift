@@ -42,6 +42,22 @@ package final class OutputFile {
 
   deinit { SystemFile.close(descriptor) }
 
+  /// Returns the error of an unfinished output in the way of a new one.
+  ///
+  /// - Parameters:
+  ///   - path: the output
+  ///   - lock: the file that its writer has locked
+  /// - Returns: `DVAEError.inUse` if another process is writing it, else `unfinished`
+  package static func inTheWay(_ path: String, lock: String) -> DVAEError {
+    guard FileSystem.kind(lock) == .file else { return .unfinished(path: path) }
+    do throws(SystemError) {
+      SystemFile.close(try SystemFile.openLocked(lock, patience: .zero))
+      return .unfinished(path: path)
+    } catch {
+      return error.isLocked ? .inUse(path: path) : .unfinished(path: path)
+    }
+  }
+
   /// Appends all bytes.
   package func append(_ bytes: some Collection<UInt8>) throws(DVAEError) {
     try write(bytes, at: size)

@@ -62,7 +62,9 @@ final class PreparationOutput {
     self.sources = sources
     place = try OutputFolder(path, of: .preparedData)
     let folder = place.partial
-    if start == .fresh, FileSystem.exists(folder) { throw DVAEError.unfinished(path: folder) }
+    if start == .fresh, FileSystem.exists(folder) {
+      throw OutputFile.inTheWay(folder, lock: folder + "/samples.jsonl")
+    }
     try place.recover()
     // An output whose servers all were out of reach is made again.
     isReplacing = replacing || (try? Funnel(folder: place.path))?.unreachable != nil
