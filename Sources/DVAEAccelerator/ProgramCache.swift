@@ -41,7 +41,7 @@ package struct ProgramCache: Sendable {
   }
 
   /// Returns the compiled program for a key, if it is there and intact.
-  func read(_ key: String) -> [UInt8]? { cache.read(key) }
+  func read(_ key: String) -> [UInt8]? { cache.read(key, limit: 1 << 32) }
 
   /// Stores a compiled program.
   func write(_ program: [UInt8], _ key: String) { cache.write(program, key) }

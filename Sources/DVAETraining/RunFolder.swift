@@ -38,7 +38,7 @@ package struct RunFolder: Sendable {
   /// - Throws: if it holds files that a run would replace, but which are not a run's
   package static func holdsRun(_ path: String) throws -> Bool {
     let folder = RunFolder(readingOnly: path)
-    if !folder.checkpoints().isEmpty { return true }
+    if try !folder.checkpoints().isEmpty { return true }
     if FileSystem.kind(folder.configuration) != .missing {
       do {
         let json = try InputFile.contents(of: folder.configuration, limit: InputFile.settingsLimit)
@@ -50,8 +50,8 @@ package struct RunFolder: Sendable {
       }
     }
     let files = folder.files.filter { FileSystem.kind($0) != .missing }
-    let folders = [folder.images, folder.path + "/checkpoints"].filter {
-      (try? FileSystem.isEmpty($0)) == false
+    let folders = try [folder.images, folder.path + "/checkpoints"].filter {
+      try !FileSystem.isEmpty($0)
     }
     if let file = (files + folders).first {
       throw DVAEError.foreignFiles(
@@ -129,9 +129,10 @@ package struct RunFolder: Sendable {
   }
 
   /// Lists the update counts of the checkpoints, newest first.
-  package func checkpoints() -> [Int] {
-    let names = try? FileSystem.names(in: path + "/checkpoints")
-    return (names ?? []).compactMap { name -> Int? in
+  ///
+  /// - Throws: if their folder cannot be read: they would be taken for missing
+  package func checkpoints() throws -> [Int] {
+    try FileSystem.names(in: path + "/checkpoints").compactMap { name -> Int? in
       guard let digits = name.withoutByteSuffix(Self.checkpointSuffix) else { return nil }
       // Other programs write numbered checkpoints too, but seldom with nine digits.
       guard digits.utf8.count >= 9, digits.utf8.allSatisfy(\.isDigit) else {
@@ -152,9 +153,14 @@ package struct RunFolder: Sendable {
   ///   weights; if one cannot be opened or is of another version of this package
   package func latest(warn: (String) -> Void) throws -> TrainingState? {
     var damaged: [String] = []
-    for path in checkpoints().map(checkpoint) {
+    for update in try checkpoints() {
+      let path = checkpoint(update)
       do {
         let state = try Checkpoint.load(path)
+        guard state.update == update else {
+          throw DVAEError(
+            .badData, file: path, "is that after update \(state.update) by its content")
+        }
         if lock != nil {
           for path in damaged { try? FileSystem.rename(path, to: path + ".damaged") }
         }
@@ -177,7 +183,8 @@ package struct RunFolder: Sendable {
   package func save(_ state: TrainingState) throws -> String {
     let path = checkpoint(state.update)
     try Checkpoint.save(state, to: path)
-    for old in checkpoints().filter({ $0 <= state.update }).dropFirst(state.configuration.keep) {
+    for old in try checkpoints().filter({ $0 <= state.update }).dropFirst(state.configuration.keep)
+    {
       try? FileSystem.remove(checkpoint(old))
     }
     return path

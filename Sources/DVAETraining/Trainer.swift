@@ -90,7 +90,9 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
     self.processes = processes
     self.updater =
       updater ?? HostUpdate(state.configuration, engine: engine, processes: processes)
-    lastCheckpoint = folder.flatMap { folder in folder.checkpoints().first.map(folder.checkpoint) }
+    lastCheckpoint = folder.flatMap { folder in
+      (try? folder.checkpoints())?.first.map(folder.checkpoint)
+    }
   }
 
   /// Runs the remaining updates.

@@ -11,6 +11,10 @@ import Testing
     #expect(UserFolder.cache.path { variables[$0] } == expected)
   }
 
+  @Test(arguments: ["", "relative"]) func relativeHomesAreNone(_ home: String) {
+    #expect(UserFolder.data.path { $0 == "HOME" ? home : nil } == UserFolder.data.path { _ in nil })
+  }
+
   /// The current folder would be another one for each command.
   @Test func withoutHomeTheyAreTheUsersStill() {
     let path = UserFolder.data.path { _ in nil }

@@ -60,6 +60,13 @@ import Testing
     #expect(verified.hash(new) == nil)
   }
 
+  @Test(arguments: ["", "hello", String(repeating: "x", count: 64)])
+  func onlyHashesAreBelieved(_ text: String) throws {
+    try write([1, 2, 3, 4], to: file)
+    verified.add(file, try state(), text)
+    #expect(try verified.hash(state()) == nil)
+  }
+
   @Test func smallFilesAreNotAdded() throws {
     try write([1, 2, 3], to: file)
     verified.add(file, try state(), hash)

@@ -257,6 +257,33 @@ import Testing
     #expect(try samples("out").count == 4)
   }
 
+  /// The index would count finished shards that are gone or cut.
+  @Test func finishedShardsAreStillThere() async throws {
+    for number in 0..<4 {
+      try add("\(number).jpg", "photo", try encodeJPEG(testPicture(number), quality: 80))
+    }
+    var settings = PreparationSettings(sources: [folder("in")], filters: FilterSettings(.none))
+    settings.samplesPerShard = 1
+    let job = try Preparation(settings, threads: 1)
+    func run(_ start: JobStart, stop: Int? = nil) async throws {
+      _ = try await job.run(
+        folder("out"), start: start, rowsPerCommit: 1,
+        progress: { rows, _ in if rows == stop { throw Stop() } })
+    }
+    await #expect(throws: Stop.self) { try await run(.fresh, stop: 3) }
+    let shard = folder("out.partial/shard-000000.tar")
+    let written = try bytes(shard)
+    try FileManager.default.removeItem(atPath: shard)
+    for changed in [nil, [], Array(written.dropLast())] {
+      if let changed { try write(changed, to: shard) }
+      let error = await #expect(throws: DVAEError.self) { try await run(.resuming) }
+      #expect(error?.code == .startOver && error?.file == shard)
+    }
+    try write(written, to: shard)
+    try await run(.resuming)
+    #expect(try samples("out").count == 4)
+  }
+
   /// A run resumes only if its sources are unchanged, because rows are counted.
   @Test func changedSourcesAreNotResumed() async throws {
     for number in 0..<4 {

@@ -166,7 +166,7 @@ import Testing
     #expect(found?.update == 4)
     #expect(warnings.count == 1 && warnings[0].contains("000000006"))
     // The damaged one must not count among those to keep.
-    #expect(run.checkpoints() == [4])
+    #expect(try run.checkpoints() == [4])
   }
 
   @Test func aNewFolderHasNone() throws {
@@ -200,7 +200,7 @@ import Testing
     for _ in 0..<2 {
       #expect(throws: DVAEError.noSoundCheckpoint(run: run.path)) { try run.latest { _ in } }
     }
-    #expect(run.checkpoints() == [2])
+    #expect(try run.checkpoints() == [2])
   }
 
   /// An older program must not pass over the checkpoints of a newer one, nor rename them.
@@ -224,12 +224,12 @@ import Testing
     try writeSafetensors(run.checkpoint(3), tensors: tensors, metadata: metadata)
     let error = #expect(throws: DVAEError.self) { try run.latest { _ in } }
     #expect(error?.code == .otherVersion && error?.file == run.checkpoint(3))
-    #expect(run.checkpoints() == [3, 2, 1])
+    #expect(try run.checkpoints() == [3, 2, 1])
   }
 
   @Test func onlyTheNewestAreKept() throws {
     for update in 1...5 { try run.save(state(update: update)) }
-    #expect(run.checkpoints() == [5, 4])
+    #expect(try run.checkpoints() == [5, 4])
   }
 
   @Test func twoProcessesCannotRunInOneFolder() throws {

@@ -13,9 +13,10 @@ package struct DiskCache: Sendable {
     (self.folder, self.capacity) = (folder, capacity)
   }
 
-  /// Returns the content that was stored under a name, if it is there and intact.
-  package func read(_ name: String) -> [UInt8]? {
-    guard let stored = try? InputFile.contents(of: path(name), limit: 1 << 32) else { return nil }
+  /// Returns the content that was stored under a name, if it is there and intact, and the file has at
+  /// most `limit` bytes.
+  package func read(_ name: String, limit: Int) -> [UInt8]? {
+    guard let stored = try? InputFile.contents(of: path(name), limit: limit) else { return nil }
     let content = Array(stored.dropFirst(64))
     guard Array(stored.prefix(64)) == Array(FileHash.of(content).utf8) else { return nil }
     FileSystem.touch(path(name))

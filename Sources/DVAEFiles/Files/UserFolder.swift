@@ -26,7 +26,7 @@ package enum UserFolder {
       return folder + "/dvae"
     }
     // Services start without HOME; the system's list of users knows the folder.
-    let home = variable("HOME") ?? FileManager.default.homeDirectoryForCurrentUser.path
-    return home + "/\(standard)/dvae"
+    let home = variable("HOME").flatMap { $0.utf8.first == UInt8(ascii: "/") ? $0 : nil }
+    return (home ?? FileManager.default.homeDirectoryForCurrentUser.path) + "/\(standard)/dvae"
   }
 }

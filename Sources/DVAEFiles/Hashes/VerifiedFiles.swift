@@ -7,7 +7,7 @@ import Foundation
 /// The SHA-256 of large files that were read and verified before, and are still the same.
 ///
 /// A file is the same if its place, size and times are. Nothing sets the time of a status change but the
-/// system's clock, so a file that was changed or replaced has another.
+/// system's clock, so a file that was changed or replaced has another, unless a memory map changed it.
 package struct VerifiedFiles: Sendable {
   /// A file as it is.
   package struct State: Sendable, Equatable {
@@ -45,7 +45,10 @@ package struct VerifiedFiles: Sendable {
 
   /// Returns the SHA-256 of a file that was verified in this state; nil if it was not.
   package func hash(_ state: State) -> String? {
-    cache.read(Self.name(state)).flatMap { String(validating: $0, as: UTF8.self) }
+    guard let bytes = cache.read(Self.name(state), limit: 128), bytes.count == 64,
+      bytes.allSatisfy({ $0.hexadecimalValue != nil })
+    else { return nil }
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   /// Notes the SHA-256 of a file that was verified, unless it has changed since it was in this state.

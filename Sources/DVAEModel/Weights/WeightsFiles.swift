@@ -44,10 +44,11 @@ package struct WeightsFiles: Sendable {
     files paths: [String], verifying half: NetworkPlan.Half? = nil,
     verified: VerifiedFiles = VerifiedFiles()
   ) throws {
-    // Before they are opened, so that a file that replaces one later is not taken for it.
-    let states = paths.map { VerifiedFiles.State($0) }
     self.verified = verified
+    let before = paths.map { VerifiedFiles.State($0) }
     files = try paths.map { try WeightsFile.open($0) }
+    // A file that replaced another in the meantime may be either.
+    let states = zip(paths, before).map { VerifiedFiles.State($0) == $1 ? $1 : nil }
     switch files.count {
     case 1: model = try ModelWeights(files[0])
     case 2:

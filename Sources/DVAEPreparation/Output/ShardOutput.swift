@@ -46,6 +46,16 @@ final class ShardOutput {
         try FileSystem.remove(folder + "/" + name)
       }
     }
+    for shard in mark.shards {
+      let path = folder + "/" + shard.name
+      let size = FileSystem.kind(path) == .file ? FileSystem.size(path) : nil
+      guard size == shard.bytes else {
+        throw DVAEError.startOver(
+          path: path,
+          "expected a finished shard of \(shard.bytes) bytes, found \(size.map { "\($0)" } ?? "none")"
+        )
+      }
+    }
     guard mark.bytes > 0 else { return }
     let file = try open()
     guard file.size >= mark.bytes else {
