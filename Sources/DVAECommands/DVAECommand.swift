@@ -50,6 +50,7 @@ package struct DVAECommand: AsyncParsableCommand {
   /// - Returns: the exit status; errors are printed on the console
   package static func execute(_ arguments: [String]) async -> Int32 {
     let console = Console.current
+    let arguments = CommandWords.joiningNegativeNumbers(arguments)
     let words = CommandWords(arguments, of: Self.self)
     do {
       if let error = words.unknownCommand { throw error }

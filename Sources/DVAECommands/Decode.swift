@@ -219,7 +219,7 @@ struct DecodeCommand: AsyncParsableCommand {
   /// Refuses before the first image is decoded, so that no job fails midway because an image
   /// exists.
   private func checkPictures(_ files: [String]) throws {
-    guard !overwrite.overwrite, FileSystem.kind(output) != .missing else { return }
+    guard !overwrite.overwrite, FileSystem.exists(output) else { return }
     var names = UniqueKeys()
     for (_, item) in NumberedTokens(files, grid: grid.grid) {
       do {

@@ -40,7 +40,7 @@ struct ReconstructCommand: AsyncParsableCommand {
     let console = Console.current
     let inputs = try BulkInputs(self.inputs, for: .jsonLines)
     try inputs.refuse(outputFolder: output)
-    if FileSystem.kind(output) != .missing {
+    if FileSystem.exists(output) {
       // An input that its own output would replace fails alone, in its turn.
       for item in inputs.items() where (try? inputs.refuse(output: picture(of: item.key))) != nil {
         try overwrite.check(picture(of: item.key))

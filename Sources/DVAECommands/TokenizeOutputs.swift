@@ -68,7 +68,7 @@ struct TokenizeOutputs {
     }
     // Readers of the range would take it for a part of this output.
     let later = (count..<names.count).lazy.map { names[$0] }
-    if let file = later.first(where: { FileSystem.kind($0) != .missing }) {
+    if let file = later.first(where: FileSystem.exists) {
       throw DVAEError(
         .cannotCreate, file: file,
         "lies behind the \(counted(count, "file")) of this job, in their range",

@@ -151,7 +151,7 @@ package struct FilterSettings: Codable, Hashable, Sendable {
           advice: "build it with the package trait PartOfSpeech, or leave the filter out")
       }
     }
-    try result.checkThresholds()
+    do throws(DVAEError) { try result.checkThresholds() } catch { throw error.about(path) }
     return result
   }
 

@@ -38,7 +38,7 @@ struct ArraySidecar: Decodable {
   /// Reads the sidecar of an array; nil if there is none.
   init?(of path: String) throws {
     let name = path + ".json"
-    guard FileSystem.kind(name) == .file else { return nil }
+    guard FileSystem.kind(name) != .missing else { return nil }
     let json = try InputFile.contents(of: name, limit: Self.largest)
     do throws(JSONMismatch) {
       self = try decodedJSON(Self.self, json)

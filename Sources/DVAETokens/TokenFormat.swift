@@ -35,7 +35,7 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
   case folder
 
   /// Chooses the form from a path: by its extension, or a folder if it has none, ends in `/`, or is
-  /// an existing folder.
+  /// an existing folder with another extension.
   ///
   /// Of a range of names the first decides.
   ///
@@ -47,16 +47,15 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
     // The dots of a range do not begin an extension.
     let path = try NumberedNames.expanded([path])[0]
     let ending = Path(path).fileExtension
-    guard !ending.isEmpty, !Path(path).endsWithSlash, FileSystem.kind(path) != .folder else {
+    if ending.isEmpty || Path(path).endsWithSlash {
       self = .folder
-      return
+    } else if let format = Self(rawValue: ending), format != .folder {
+      self = format
+    } else if FileSystem.kind(path) == .folder {
+      self = .folder
+    } else {
+      throw DVAEError(.usage, file: path, "tokens are \(Self.places), not in .\(ending)")
     }
-    guard let format = Self(rawValue: ending), format != .folder else {
-      throw DVAEError(
-        .usage, file: path,
-        "tokens are \(Self.places), not in .\(ending)")
-    }
-    self = format
   }
 
   /// The places where tokens can be, in words.

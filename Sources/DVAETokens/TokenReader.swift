@@ -72,7 +72,7 @@ public struct TokenReader: Sequence, IteratorProtocol {
     guard FileSystem.kind(path) != .missing else {
       throw DVAEError.missing(path: path)
     }
-    let named = try TokenFormat(path: path)
+    let named = FileSystem.kind(path) == .folder ? .folder : try TokenFormat(path: path)
     guard named != .folder || FileSystem.kind(path) == .folder else {
       throw DVAEError(.usage, file: path, "tokens are \(TokenFormat.places), which this is not")
     }

@@ -289,11 +289,11 @@ public final class TokenWriter {
   ) throws(DVAEError) {
     for name in [path, path + ".partial"] { try FileSystem.checkReplaceable(name) }
     switch (FileSystem.kind(path), format) {
-    case (_, .flat) where FileSystem.kind(TokenFormat.megatronIndex(of: path)) != .missing:
+    case (_, .flat) where FileSystem.exists(TokenFormat.megatronIndex(of: path)):
       throw DVAEError(
         .cannotCreate, file: path,
         "belongs to \(TokenFormat.megatronIndex(of: path)): choose another name")
-    case (.missing, .megatron) where FileSystem.kind(format.dataPath(path)) != .missing:
+    case (.missing, .megatron) where FileSystem.exists(format.dataPath(path)):
       throw DVAEError(
         .cannotCreate, file: path,
         "the tokens would replace \(format.dataPath(path)), which is not a part of it: "
@@ -306,7 +306,7 @@ public final class TokenWriter {
   // An older output's sidecar is replaced by the new one.
   private static func checkSidecar(of path: String) throws(DVAEError) {
     let sidecar = path + ".json"
-    guard FileSystem.kind(sidecar) != .missing else { return }
+    guard FileSystem.exists(sidecar) else { return }
     if let found = try? ArraySidecar(of: path),
       found.provenance != nil || found.metadataSHA256 != nil
     {

@@ -125,6 +125,8 @@ package enum Checkpoint {
     guard checksum(state) == tensorChecksum else {
       throw bad("the checksum of its tensors does not fit: they have changed since")
     }
+    // Nothing in an update would show that the average is none.
+    for set in [state.parameters, state.average] { try set.checkFinite(in: path) }
     return state
   }
 

@@ -22,7 +22,7 @@ package struct RunFolder: Sendable {
       try FileSystem.refuseLinks(to: folder, below: path)
       try FileSystem.makeFolder(folder)
     }
-    lock = try RunLock(path + "/.run")
+    lock = try RunLock(of: self.path)
     // A finished run writes nothing more, and would keep what a kill in its last moment has left.
     for file in files { try AtomicFile.check(file) }
   }
@@ -204,7 +204,13 @@ private final class RunLock: @unchecked Sendable {
   // A file that is begun and never finished: its writer's lock is what is wanted.
   private let file: AtomicFile
 
-  init(_ path: String) throws {
-    file = try AtomicFile(path)
+  init(of run: String) throws(DVAEError) {
+    do throws(DVAEError) {
+      file = try AtomicFile(run + "/.run")
+    } catch  where error.code == .inUse {
+      throw DVAEError(
+        .cannotCreate, code: .inUse, file: run, "another process is training this run",
+        advice: "wait for its end, or choose another folder")
+    }
   }
 }

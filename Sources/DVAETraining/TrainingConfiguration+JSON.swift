@@ -62,10 +62,15 @@ extension TrainingConfiguration {
       do throws(JSONMismatch) {
         _ = try decodedJSON(TrainingConfiguration.self, alone)
       } catch {
+        // The decoder takes a fraction in place of a whole number for damage.
+        let isFraction =
+          if case .number(let number) = value { number != number.rounded() } else { false }
+        let name = error.expected == nil ? key.text : error.path
         throw .configurationFile(
           path: path,
-          problem: error.expected.map { "'\(error.path)' must be \($0), not \(value.text)" }
-            ?? "'\(key)' cannot be \(value.text)")
+          problem: (error.expected ?? (isFraction ? "a whole number" : nil)).map {
+            "'\(name)' must be \($0), not \(value.text)"
+          } ?? "'\(key)' cannot be \(value.text)")
       }
     }
     return try TrainingConfiguration(reading: complete, path: path)

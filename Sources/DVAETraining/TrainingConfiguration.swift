@@ -222,7 +222,7 @@ extension TrainingConfiguration {
     ] {
       try check(
         (8...65_536).contains(value) && value % 8 == 0, field,
-        "is \(value), must be a positive multiple of 8")
+        "is \(value), must be a multiple of 8 from 8 to 65536")
     }
     try check(
       (0...Self.mostUpdates).contains(warmUp), .warmUp,

@@ -69,6 +69,7 @@ import Testing
     (#"{"resolution": 20}"#, "setting 'resolution' is 20"),
     (#"{"preset": "large"}"#, "setting 'preset' is 'large'"),
     (#"{"batch": 1}"#, "there is no setting 'batch'"),
+    (#"{"updates": 1.5}"#, "'updates' must be a whole number, not 1.5"),
   ])
   func errorsOfSettingsNameTheirFile(_ json: String, _ problem: String) async throws {
     try write(Array(json.utf8), to: folder("c.json"))
@@ -80,6 +81,51 @@ import Testing
     try write(Array("{}".utf8), to: folder("c.json"))
     let flag = await dvae(train + ["--config", folder("c.json"), "--resolution", "20"])
     #expect(flag.status == 64 && !flag.errors.contains("c.json"), "\(flag.errors)")
+  }
+
+  @Test(arguments: [
+    ("tokenize x --output t.npy --crop none --resolution 64", "--resolution means nothing"),
+    ("reconstruct x --output t --upscale --crop none", "--upscale means nothing"),
+    ("evaluate x --overwrite", "--overwrite is for the page"),
+    ("prepare x --output y --resize area", "--resize is the filter for --max-side"),
+    ("prepare x --output y --quality 90", "--quality is for --max-side"),
+    ("benchmark --weights starter --n-hid=256", "--n-hid is of random weights"),
+    ("benchmark --accuracy --what decode", "--what means nothing with"),
+    ("benchmark --algorithms --weights starter", "--weights means nothing with"),
+  ])
+  func optionsWithoutEffectAreRefused(_ line: String, _ told: String) async {
+    let run = await dvae(line.split(separator: " ").map(String.init))
+    #expect(run.status == 64 && run.errors.hasPrefix("Error: \(told)"), "\(run)")
+  }
+
+  @Test(arguments: [
+    ("benchmark --n-hid 0", "n_hid is 0; it must be from 4"),
+    ("benchmark --n-hid 6", "n_hid is 6"),
+    ("benchmark --blocks -1", "n_blk_per_group is -1"),
+    ("benchmark --vocabulary 1", "vocab_size is 1"),
+    ("tokenize x --output t.npy --resolution -8", "--resolution: a resolution of -8"),
+    ("evaluate x --max-pixels 0", "--max-pixels must be from 1"),
+    ("evaluate x --max-pixels 99999999999", "--max-pixels must be from 1"),
+    ("prepare x --output y --max-pixels -5", "--max-pixels must be from 1"),
+  ])
+  func impossibleNumbersAreRefused(_ line: String, _ told: String) async {
+    let run = await dvae(line.split(separator: " ").map(String.init))
+    #expect(run.status == 64 && run.errors.hasPrefix("Error: \(told)"), "\(run)")
+  }
+
+  /// A name behind `--` is not the value of an option.
+  @Test func aNumberMayBeAName() async {
+    let run = await dvae("tokens", "info", "--json", "--", "--a", "-1")
+    #expect(run.status == 66 && run.errors.hasPrefix("dvae: --a: no such file"), "\(run)")
+  }
+
+  @Test func errorsOfFiltersNameTheirFile() async throws {
+    try write(Array(#"{"min_words": -3}"#.utf8), to: folder("f.json"))
+    let run = await dvae(
+      "prepare", Fixture.images, "--output", folder("o"), "--config", folder("f.json"))
+    #expect(
+      run.status == 64 && run.errors.hasPrefix("dvae: \(folder("f.json")): min_words must be"),
+      "\(run)")
   }
 
   @Test(arguments: [

@@ -46,6 +46,18 @@ import Testing
     #expect(!run.errors.contains("--grid"))
   }
 
+  /// The same file gives the same status in each command.
+  @Test(arguments: [("t.foo", 64), ("missing.npy", 66), ("t.npy", 65)])
+  func commandsAgreeOnTheStatus(_ name: String, _ status: Int32) async throws {
+    for name in ["t.foo", "t.npy"] { try DVAETestSupport.write([1], to: folder(name)) }
+    for command in ["info", "verify"] {
+      #expect(await dvae("tokens", command, folder(name)).status == status, "\(command)")
+    }
+    // No single mistake explains several.
+    let other = name == "t.npy" ? "t.foo" : "t.npy"
+    #expect(await dvae("tokens", "verify", folder(name), folder(other)).status == 65)
+  }
+
   /// Photos are not tokens.
   @Test func whatHoldsNoTokensIsNoSuccess() async throws {
     var archive: [UInt8] = []

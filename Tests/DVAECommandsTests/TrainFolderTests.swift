@@ -81,6 +81,24 @@ import Testing
     #expect(try bytes(run + "/metrics.csv") == metrics)
   }
 
+  /// A damaged row does not take those behind it along, nor a damaged first line all.
+  @Test func rowsBehindADamagedOneStay() async throws {
+    let job = ["--data"] + Fixture.imageFiles + ["--output", run]
+    #expect(await train(job).status == 0)
+    let table = run + "/metrics.csv"
+    let lines = String(decoding: try bytes(table), as: UTF8.self).split(separator: "\n")
+    #expect(lines.count == 3)
+    let damaged = [lines[0], "x" + lines[1], lines[2], ""].joined(separator: "\n")
+    try write(Array((damaged + "y,1").utf8), to: table)
+    #expect(await train(job).status == 0)
+    #expect(try bytes(table) == Array(damaged.utf8))
+    let renamed = Array(("step" + damaged.dropFirst(6)).utf8)
+    try write(renamed, to: table)
+    let refused = await train(job)
+    #expect(refused.status == 65 && refused.errors.contains("metrics.csv: does not begin"))
+    #expect(try bytes(table) == renamed)
+  }
+
   @Test func aRunIsReplacedAndOtherFilesStay() async throws {
     #expect(await train(["--data"] + Fixture.imageFiles + ["--output", run]).status == 0)
     let others = [

@@ -62,6 +62,22 @@ import Testing
     #expect(FileSystem.size(target) == 3)
   }
 
+  /// A name that cannot be looked at is not free, and opening it says why.
+  @Test func linksThatLeadNowhereAreNotMissing() throws {
+    let folder = TemporaryFolder()
+    for (name, target) in [("broken", "nothing"), ("loop", "loop")] {
+      try FileManager.default.createSymbolicLink(
+        atPath: folder(name), withDestinationPath: folder(target))
+      #expect(FileSystem.kind(folder(name)) == .file)
+    }
+    let broken = #expect(throws: DVAEError.self) { try InputFile(path: folder("broken")) }
+    #expect(broken?.problem == "is a link to a file that does not exist")
+    let loop = #expect(throws: DVAEError.self) { try InputFile(path: folder("loop/a")) }
+    #expect(loop?.code == .unreadable && FileSystem.kind(folder("loop/a")) == .file)
+    #expect(FileSystem.kind(folder("nothing")) == .missing)
+    #expect(FileSystem.kind(folder(String(repeating: "n", count: 300))) == .missing)
+  }
+
   /// The system would cut a path at its NUL byte and take another file for it.
   @Test func pathsWithANULByteLeadNowhere() throws {
     let folder = TemporaryFolder()

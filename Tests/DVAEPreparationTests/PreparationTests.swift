@@ -31,6 +31,25 @@ import Testing
     return drops
   }
 
+  /// Makes four photos and a job of them that commits after every row.
+  ///
+  /// - Returns: a run of the job; the number is that of rows after which it is stopped
+  private func photosJob(
+    _ change: (inout PreparationSettings) -> Void = { _ in }
+  ) throws -> (_ start: JobStart, _ stop: Int?) async throws -> Void {
+    for number in 0..<4 {
+      try add("\(number).jpg", "photo", try encodeJPEG(testPicture(number), quality: 80))
+    }
+    var settings = PreparationSettings(sources: [folder("in")], filters: FilterSettings(.none))
+    change(&settings)
+    let job = try Preparation(settings, threads: 1)
+    return { [output = folder("out")] start, stop in
+      _ = try await job.run(
+        output, start: start, rowsPerCommit: 1,
+        progress: { rows, _ in if rows == stop { throw Stop() } })
+    }
+  }
+
   private func samples(_ output: String) throws -> [WebDatasetSample] {
     var samples: [WebDatasetSample] = []
     for name in try FileManager.default.contentsOfDirectory(atPath: folder(output)).sorted()
@@ -217,17 +236,8 @@ import Testing
 
   /// A number of the state that is not the one written would lose rows or samples.
   @Test func changedStatesAreRefused() async throws {
-    for number in 0..<4 {
-      try add("\(number).jpg", "photo", try encodeJPEG(testPicture(number), quality: 80))
-    }
-    let job = try Preparation(
-      PreparationSettings(sources: [folder("in")], filters: FilterSettings(.none)), threads: 1)
-    func run(_ start: JobStart, stop: Int? = nil) async throws {
-      _ = try await job.run(
-        folder("out"), start: start, rowsPerCommit: 1,
-        progress: { rows, _ in if rows == stop { throw Stop() } })
-    }
-    await #expect(throws: Stop.self) { try await run(.fresh, stop: 3) }
+    let run = try photosJob()
+    await #expect(throws: Stop.self) { try await run(.fresh, 3) }
     let path = folder("out.partial/state.json")
     let state = try bytes(path)
     for name in ["rows", "samples", "sampleBytes", "entered", "left", "bytes"] {
@@ -235,7 +245,7 @@ import Testing
         let changed = try String(decoding: state, as: UTF8.self)
           .replacing(Regex("\"\(name)\":[0-9]+"), with: "\"\(name)\":\(value)")
         try write(Array(changed.utf8), to: path)
-        let error = await #expect(throws: DVAEError.self) { try await run(.resuming) }
+        let error = await #expect(throws: DVAEError.self) { try await run(.resuming, nil) }
         #expect(error?.code == .startOver, "\(name): \(value)")
       }
     }
@@ -248,64 +258,66 @@ import Testing
         var changed = written
         changed[position] ^= 1
         try write(changed, to: path)
-        let error = await #expect(throws: DVAEError.self) { try await run(.resuming) }
+        let error = await #expect(throws: DVAEError.self) { try await run(.resuming, nil) }
         #expect(error?.code == .startOver && error?.file == path, "\(name): \(position)")
       }
       try write(written, to: path)
     }
-    try await run(.resuming)
+    try await run(.resuming, nil)
     #expect(try samples("out").count == 4)
   }
 
   /// The index would count finished shards that are gone or cut.
   @Test func finishedShardsAreStillThere() async throws {
-    for number in 0..<4 {
-      try add("\(number).jpg", "photo", try encodeJPEG(testPicture(number), quality: 80))
-    }
-    var settings = PreparationSettings(sources: [folder("in")], filters: FilterSettings(.none))
-    settings.samplesPerShard = 1
-    let job = try Preparation(settings, threads: 1)
-    func run(_ start: JobStart, stop: Int? = nil) async throws {
-      _ = try await job.run(
-        folder("out"), start: start, rowsPerCommit: 1,
-        progress: { rows, _ in if rows == stop { throw Stop() } })
-    }
-    await #expect(throws: Stop.self) { try await run(.fresh, stop: 3) }
+    let run = try photosJob { $0.samplesPerShard = 1 }
+    await #expect(throws: Stop.self) { try await run(.fresh, 3) }
     let shard = folder("out.partial/shard-000000.tar")
     let written = try bytes(shard)
     try FileManager.default.removeItem(atPath: shard)
     for changed in [nil, [], Array(written.dropLast())] {
       if let changed { try write(changed, to: shard) }
-      let error = await #expect(throws: DVAEError.self) { try await run(.resuming) }
+      let error = await #expect(throws: DVAEError.self) { try await run(.resuming, nil) }
       #expect(error?.code == .startOver && error?.file == shard)
     }
     try write(written, to: shard)
-    try await run(.resuming)
+    try await run(.resuming, nil)
     #expect(try samples("out").count == 4)
+    // Neither does the index of a finished output make up for one.
+    let finished = folder("out/shard-000002.tar")
+    try FileManager.default.removeItem(atPath: finished)
+    var settings = PreparationSettings(sources: [folder("in")], filters: FilterSettings(.none))
+    settings.samplesPerShard = 1
+    let job = try Preparation(settings, threads: 1)
+    let error = #expect(throws: DVAEError.self) { try job.finished(folder("out")) }
+    #expect(error?.file == finished && error?.problem.contains("found none") == true)
+    #expect(try job.finished(folder("out"), replaceable: true) == nil)
+  }
+
+  /// A state that cannot be read is not none: the rows would be read again over the samples.
+  @Test func aStateBehindABrokenLinkIsNotNone() async throws {
+    let run = try photosJob()
+    await #expect(throws: Stop.self) { try await run(.fresh, 3) }
+    let samples = try bytes(folder("out.partial/samples.jsonl"))
+    try FileManager.default.removeItem(atPath: folder("out.partial/state.json"))
+    try FileManager.default.createSymbolicLink(
+      atPath: folder("out.partial/state.json"), withDestinationPath: folder("nothing"))
+    let error = await #expect(throws: DVAEError.self) { try await run(.resuming, nil) }
+    #expect(error?.problem == "is a link to a file that does not exist")
+    #expect(try bytes(folder("out.partial/samples.jsonl")) == samples)
   }
 
   /// A run resumes only if its sources are unchanged, because rows are counted.
   @Test func changedSourcesAreNotResumed() async throws {
-    for number in 0..<4 {
-      try add("\(number).jpg", "photo", try encodeJPEG(testPicture(number), quality: 80))
-    }
     let table = (0..<4).map { "a photo\tin/\($0).jpg\n" }.joined()
     try write(Array(table.utf8), to: folder("t.tsv"))
-    let sources = [folder("in"), folder("t.tsv")]
-    let job = try Preparation(
-      PreparationSettings(sources: sources, filters: FilterSettings(.none)), threads: 1)
-    func run(_ start: JobStart, stop: Int? = nil) async throws {
-      _ = try await job.run(
-        folder("out"), start: start, rowsPerCommit: 1,
-        progress: { rows, _ in if rows == stop { throw Stop() } })
-    }
+    let run = try photosJob { $0.sources.append(folder("t.tsv")) }
     func isRefused(_ path: String) async {
-      let error = await #expect(throws: DVAEError.self) { try await run(.resuming) }
+      let error = await #expect(throws: DVAEError.self) { try await run(.resuming, nil) }
       #expect(error?.kind == .usage)
       #expect(error?.description.hasPrefix(path + ": has changed") == true)
       #expect(error?.code == .startOver)
     }
-    await #expect(throws: Stop.self) { try await run(.fresh, stop: 2) }
+    await #expect(throws: Stop.self) { try await run(.fresh, 2) }
     try add("new.jpg", "photo", try encodeJPEG(testPicture(9), quality: 80))
     await isRefused(folder("in"))
     for name in ["new.jpg", "new.txt"] {
@@ -313,11 +325,11 @@ import Testing
     }
     try write(Array(("a photo\tin/3.jpg\n" + table).utf8), to: folder("t.tsv"))
     await isRefused(folder("t.tsv"))
-    await #expect(throws: Stop.self) { try await run(.restarting, stop: 2) }
+    await #expect(throws: Stop.self) { try await run(.restarting, 2) }
     try write(Array("phot".utf8), to: folder("in/3.txt"))
     await isRefused(folder("in"))
     try write(Array("photo".utf8), to: folder("in/3.txt"))
-    try await run(.resuming)
+    try await run(.resuming, nil)
     #expect(try samples("out").count == 9)
   }
 

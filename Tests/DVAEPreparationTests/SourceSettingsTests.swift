@@ -1,6 +1,7 @@
 import DVAEFiles
 import DVAEPreparation
 import DVAETestSupport
+import Foundation
 import Testing
 
 /// Settings that do not fit the sources are refused before anything is written.
@@ -113,6 +114,34 @@ import Testing
     // One of several sources has it.
     try write(Array(Self.lines.utf8), to: folder("t.jsonl"))
     try check([Fixture.images, folder("t.jsonl")]) { $0.images = "/nope" }
+  }
+
+  /// A source that cannot be opened is counted beside others; alone it is the user's mistake.
+  @Test func sourcesThatCannotBeOpenedAreCounted() throws {
+    try write(Array(Self.lines.utf8), to: folder("t.jsonl"))
+    try FileSystem.makeFolder(folder("f.tsv/inner"))
+    try FileManager.default.createSymbolicLink(
+      atPath: folder("broken.tsv"), withDestinationPath: folder("nothing"))
+    #expect(mkfifo(folder("pipe.tsv"), 0o600) == 0)
+    for name in ["broken.tsv", "pipe.tsv"] {
+      try check([folder(name), folder("t.jsonl")]) { _ in }
+      let error = #expect(throws: DVAEError.self) { try check([folder(name)]) { _ in } }
+      #expect(error?.kind == .missing && error?.file == folder(name))
+      var sources = try Sources([folder(name), folder("t.jsonl")], SourceSettings())
+      guard case .unusable(_, let reason, _)? = try sources.next() else {
+        Issue.record("\(name) is not counted")
+        continue
+      }
+      #expect(reason == "unreadable-source")
+      guard case .pair? = try sources.next() else {
+        Issue.record("the other source is not read")
+        continue
+      }
+    }
+    let error = #expect(throws: DVAEError.self) {
+      try check([folder("f.tsv")]) { $0.format = .tsv }
+    }
+    #expect(error?.problem == "expected a file, found a folder")
   }
 
   /// The first of several lines may be a list, which is no pair; the others are.

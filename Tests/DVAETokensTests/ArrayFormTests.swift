@@ -35,6 +35,36 @@ import Testing
     return grids
   }
 
+  /// Without its list of keys an array's images would be numbered.
+  @Test func aSidecarThatCannotBeReadIsNotNone() throws {
+    for name in ["a.npy", "a.bin", "a.packed"] {
+      try write(name, [TokenGrid(height: 1, width: 2, tokens: [1, 2])])
+      try FileManager.default.removeItem(atPath: folder(name) + ".json")
+      try FileSystem.makeFolder(folder(name) + ".json")
+      let folderError = #expect(throws: DVAEError.self) { try read(name) }
+      #expect(folderError?.problem == "expected a file, found a folder")
+      try FileManager.default.removeItem(atPath: folder(name) + ".json")
+      try FileManager.default.createSymbolicLink(
+        atPath: folder(name) + ".json", withDestinationPath: folder("nothing"))
+      let linkError = #expect(throws: DVAEError.self) { try read(name) }
+      #expect(linkError?.file == folder(name) + ".json")
+    }
+  }
+
+  /// A folder is a form of its own only where its name is not that of another.
+  @Test func aFolderDoesNotChangeTheForm() throws {
+    for name in ["t.npy", "t.v2"] { try FileSystem.makeFolder(folder(name)) }
+    #expect(try TokenFormat(path: folder("t.npy")) == .npy)
+    #expect(try TokenFormat(path: folder("t.npy/")) == .folder)
+    #expect(try TokenFormat(path: folder("t.v2")) == .folder)
+    let error = #expect(throws: DVAEError.self) {
+      try write("t.npy", [TokenGrid(height: 1, width: 2, tokens: [1, 2])])
+    }
+    #expect(error?.problem.contains("a folder has this name") == true)
+    try write("t.npy/", [TokenGrid(height: 1, width: 2, tokens: [1, 2])])
+    #expect(try read("t.npy").map(\.tokens) == [[1, 2]])
+  }
+
   private func sidecar(_ name: String) throws -> [String: Any] {
     let object = try JSONSerialization.jsonObject(with: Data(bytes(folder(name) + ".json")))
     return try #require(object as? [String: Any])

@@ -227,6 +227,18 @@ import Testing
     #expect(try run.checkpoints() == [3, 2, 1])
   }
 
+  /// The average is only written and shown: training would go on to weights that no command loads.
+  @Test(arguments: [Float.nan, .infinity]) func anAverageIsFinite(_ value: Float) throws {
+    var state = try state(update: 1)
+    let path = try run.save(state)
+    _ = try Checkpoint.load(path)
+    state.average.parameters[3].values.elements[0] = value
+    state.update = 2
+    let error = #expect(throws: DVAEError.self) { try Checkpoint.load(try run.save(state)) }
+    #expect(error?.kind == .badData && error?.problem.contains("not finite") == true)
+    #expect(try run.latest { _ in }?.update == 1)
+  }
+
   @Test func onlyTheNewestAreKept() throws {
     for update in 1...5 { try run.save(state(update: update)) }
     #expect(try run.checkpoints() == [5, 4])
@@ -234,7 +246,7 @@ import Testing
 
   @Test func twoProcessesCannotRunInOneFolder() throws {
     let error = try #require(throws: DVAEError.self) { try RunFolder(run.path) }
-    #expect("\(error)".contains("another process"))
+    #expect(error.file == run.path && error.problem == "another process is training this run")
   }
 
   /// Numbered files behind a link are not a run's, and would be removed with it.

@@ -90,6 +90,13 @@ struct BenchmarkCommand: ParsableCommand {
   mutating func validate() throws {
     // As without the option.
     if weights == ModelName.random.rawValue { weights = nil }
+    if weights != nil {
+      try CommandWords.refuse(
+        "--n-hid", "--blocks", "--vocabulary",
+        reason: "is of random weights, but --weights names a model")
+    } else if let problem = problem(of: { _ = try architecture(of: nil) }) {
+      throw ValidationError(problem)
+    }
     if !(8...8192).contains(resolution) || resolution % 8 != 0 {
       throw ValidationError(
         "--resolution must be a multiple of 8 from 8 to 8192, not \(resolution)")
@@ -114,6 +121,12 @@ struct BenchmarkCommand: ParsableCommand {
     }
     if precision != .int8, !photos.isEmpty {
       throw ValidationError("--photos goes with --precision int8")
+    }
+    if accuracy || algorithms {
+      try CommandWords.refuse(
+        "--what", "--weights",
+        reason:
+          "means nothing with --accuracy and --algorithms: they are of the random encoder's layers")
     }
   }
 

@@ -60,7 +60,11 @@ struct EvaluateCommand: AsyncParsableCommand {
   @OptionGroup var quiet: QuietOption
 
   func validate() throws {
-    if maxPixels < 1 { throw ValidationError("--max-pixels must be at least 1, not \(maxPixels)") }
+    try check(maxPixels: maxPixels)
+    if html == nil {
+      try CommandWords.refuse(
+        "--overwrite", reason: "is for the page of --html, which is not given")
+    }
     // Requiring .html keeps the page from replacing an image, an archive or a weights file.
     if let html, !html.lowercased().hasSuffix(".html") {
       throw ValidationError("--html must end in .html: \(html)")

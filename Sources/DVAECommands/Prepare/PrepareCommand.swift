@@ -77,6 +77,7 @@ struct PrepareCommand: AsyncParsableCommand {
     try check("samples-per-shard", samplesPerShard, atMost: 10_000_000)
     if let threads { try check("threads", threads, atMost: 1024) }
     if let limit { try check("limit", limit, atMost: .max) }
+    try check(maxPixels: image.maxPixels)
     guard merge else { return }
     if shard.shard != nil { throw ValidationError("--merge and --shard exclude each other") }
     // Also a value that is the default may differ from that of the parts.

@@ -245,6 +245,17 @@ struct PrepareImageOptions: ParsableArguments {
   @Option(help: "Refuse images that claim more pixels than this.")
   var maxPixels = ImageSettings().maxPixels
 
+  func validate() throws {
+    if maxSide == nil {
+      try CommandWords.refuse(
+        "--resize", reason: "is the filter for --max-side, which is not given")
+    }
+    if maxSide == nil, !square, encoding == .keep {
+      try CommandWords.refuse(
+        "--quality", reason: "is for --max-side, --square and --encoding jpeg, and none is given")
+    }
+  }
+
   var settings: ImageSettings {
     var settings = ImageSettings()
     settings.maxSide = maxSide

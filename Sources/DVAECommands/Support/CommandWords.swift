@@ -16,6 +16,32 @@ struct CommandWords {
   /// given: its value may be the default.
   @TaskLocal static var given: [String] = []
 
+  /// Refuses options that mean nothing beside others, because ignoring them would surprise.
+  ///
+  /// - Parameters:
+  ///   - options: their names, of which none may be given
+  ///   - reason: what the option is for, as the rest of a sentence
+  /// - Throws: `ValidationError` for the first that is given
+  static func refuse(_ options: String..., reason: String) throws {
+    guard let option = given.first(where: options.contains) else { return }
+    throw ValidationError("\(option) \(reason)")
+  }
+
+  /// Joins negative numbers to the options before them, which the parser would take for options, too.
+  static func joiningNegativeNumbers(_ arguments: [String]) -> [String] {
+    var joined: [String] = []
+    for (place, word) in arguments.enumerated() {
+      if place > 0, word.hasPrefix("-"), Double(word) != nil, let option = joined.last,
+        option.hasPrefix("--"), option != "--", !option.contains("="), !joined.contains("--")
+      {
+        joined[joined.count - 1] += "=" + word
+      } else {
+        joined.append(word)
+      }
+    }
+    return joined
+  }
+
   /// Follows the words from the program's command.
   init(_ arguments: [String], of program: any ParsableCommand.Type) {
     command = program
@@ -59,9 +85,9 @@ struct CommandWords {
         continue
       }
       let advice =
-        FileSystem.kind(word) == .missing
-        ? Self.nearest(name, among: known).map { "did you mean '\($0)'?" }
-        : "the file of that name is './\(word)'"
+        FileSystem.exists(word)
+        ? "the file of that name is './\(word)'"
+        : Self.nearest(name, among: known).map { "did you mean '\($0)'?" }
       return ValidationError("unknown option '\(name)'" + (advice.map { "; " + $0 } ?? ""))
     }
     return nil

@@ -115,10 +115,14 @@ struct ImageOptions: ParsableArguments {
   var maxPixels = DecodingLimits.default.maximumPixels
 
   func validate() throws {
-    if let problem = ImageOptions.problem({ try preprocessing.validate() }) {
+    if crop == Preprocessing.CropMode.none {
+      try CommandWords.refuse(
+        "--resolution", "--upscale", reason: "means nothing with --crop none, which keeps the size")
+    }
+    if let problem = problem(of: { try preprocessing.validate() }) {
       throw ValidationError("--resolution: \(problem)")
     }
-    try check("max-pixels", maxPixels, atMost: 1 << 32)
+    try check(maxPixels: maxPixels)
   }
 
   var preprocessing: Preprocessing {
@@ -130,14 +134,15 @@ struct ImageOptions: ParsableArguments {
   }
 
   var limits: DecodingLimits { DecodingLimits(maximumPixels: maxPixels) }
+}
 
-  private static func problem(_ check: () throws -> Void) -> String? {
-    do {
-      try check()
-      return nil
-    } catch {
-      return "\(error)"
-    }
+/// Returns the error that a check throws, in words.
+func problem(of check: () throws -> Void) -> String? {
+  do {
+    try check()
+    return nil
+  } catch {
+    return "\(error)"
   }
 }
 
@@ -193,6 +198,9 @@ func check(outputFolder path: String) throws {
     "--output names a folder here, but '\(path)' has the extension of a file; try '\(name.withoutExtension)'"
   )
 }
+
+/// Refuses a limit of pixels that no image, or any, would meet.
+func check(maxPixels: Int) throws { try check("max-pixels", maxPixels, atMost: 1 << 32) }
 
 /// Refuses a number below 1 or implausibly large.
 func check(_ flag: String, _ value: Int, atMost most: Int) throws {

@@ -15,8 +15,8 @@ struct TokenVerification: Encodable {
   private(set) var hasProvenance = false
   /// One line per problem; at most `mostProblems`, and a last line that counts the rest.
   private(set) var problems: [String] = []
-  /// Whether the path does not exist.
-  private(set) var isMissing = false
+  /// The exit status for its problems.
+  private(set) var status = ExitStatus.badData
   private var unsaid = 0
   private var provenance: Provenance?
 
@@ -46,7 +46,7 @@ struct TokenVerification: Encodable {
         add(DVAEError.lostChecksum(in: path))
       }
     } catch {
-      isMissing = ExitStatus.of(error) == ExitStatus.missing
+      status = ExitStatus.of(error) ?? status
       add(error)
     }
     if unsaid > 0 { problems.append("\(path): and \(unsaid) more") }

@@ -37,13 +37,12 @@ struct TokensVerify: AsyncParsableCommand {
     let problems = TokenVerification.problems(ofShards: results)
     if json.json { console.print(try reportText(Report(files: results, problems: problems))) }
     for problem in problems { console.note("dvae: \(problem)") }
-    let failed = results.count { !$0.problems.isEmpty }
-    if failed > 0 || !problems.isEmpty {
-      let isMissing =
-        problems.isEmpty && results.allSatisfy { $0.isMissing || $0.problems.isEmpty }
+    let failed = results.filter { !$0.problems.isEmpty }
+    if !failed.isEmpty || !problems.isEmpty {
+      let statuses = Set(failed.map(\.status) + problems.map { _ in ExitStatus.badData })
       throw FinishedWithFailures(
-        failed: max(failed, 1), total: results.count, what: "did not pass",
-        status: isMissing ? ExitStatus.missing : ExitStatus.badData)
+        failed: max(failed.count, 1), total: results.count, what: "did not pass",
+        status: statuses.count == 1 ? statuses.first ?? ExitStatus.badData : ExitStatus.badData)
     }
   }
 

@@ -102,13 +102,12 @@ struct TrainOptions: ParsableArguments {
       if let value { configuration[keyPath: path] = value }
     }
     let old = configuration.architecture
-    do {
+    let impossible = problem {
       configuration.architecture = try Architecture(
         hidden: nHid ?? old.hidden, blocksPerGroup: blocksPerGroup ?? old.blocksPerGroup,
         vocabulary: vocabSize ?? old.vocabulary, initial: initial ?? old.initial)
-    } catch {
-      throw ValidationError("\(error)")
     }
+    if let impossible { throw ValidationError(impossible) }
     set(updates, \.updates)
     set(batchSize, \.batchSize)
     // Keep the recipe's micro-batch if it divides the batch.

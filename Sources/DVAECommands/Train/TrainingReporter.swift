@@ -215,15 +215,27 @@ private struct Pace {
 /// A table whose rows begin with their update.
 enum Table {
   /// Opens a table for appending; rows after `update` and an incomplete last row are removed.
+  ///
+  /// Damaged rows between others stay.
+  ///
+  /// - Throws: `badData` if it begins with other columns
   static func open(_ path: String, columns: String, upTo update: Int) throws -> OutputFile {
     let file = try OutputFile(path, emptied: false)
     let header = Array((columns + "\n").utf8)
     let bytes = try file.read(file.size, at: 0)
+    guard bytes.starts(with: header) || header.starts(with: bytes) || update == 0 else {
+      throw DVAEError(
+        .badData, file: path, "does not begin with the columns \(columns)",
+        advice: "restore its first line, or move it away")
+    }
     var end = bytes.starts(with: header) ? header.count : 0
-    while end > 0, let newline = bytes[end...].firstIndex(of: UInt8(ascii: "\n")) {
-      let first = bytes[end..<newline].prefix { $0 != UInt8(ascii: ",") }
-      guard let row = Int(String(decoding: first, as: UTF8.self)), row <= update else { break }
-      end = newline + 1
+    var start = end
+    while end > 0, let newline = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
+      let first = bytes[start..<newline].prefix { $0 != UInt8(ascii: ",") }
+      start = newline + 1
+      guard let row = Int(String(decoding: first, as: UTF8.self)) else { continue }
+      guard row <= update else { break }
+      end = start
     }
     try file.truncate(to: end)
     if end == 0 { try file.append(header) }

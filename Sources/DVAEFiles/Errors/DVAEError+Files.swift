@@ -23,6 +23,8 @@ extension DVAEError.Code {
   public static let exists = Self(rawValue: "exists")
   /// An unfinished output of an earlier run is in the way.
   public static let unfinished = Self(rawValue: "unfinished")
+  /// Another process is writing the output.
+  public static let inUse = Self(rawValue: "in-use")
   /// The unfinished output cannot be continued.
   public static let startOver = Self(rawValue: "start-over")
   /// The file was truncated after it was opened.
@@ -38,7 +40,9 @@ extension DVAEError {
   /// Returns the error of a path that does not exist.
   package static func missing(path: String) -> DVAEError {
     DVAEError(
-      .missing, code: .missing, file: path, "no such file or folder",
+      .missing, code: .missing, file: path,
+      FileSystem.isLink(path)
+        ? "is a link to a file that does not exist" : "no such file or folder",
       advice: path == "-"
         ? "standard input is not read here; a file of that name is './-'"
         : path.unicodeScalars.contains("\u{FFFD}") ? "names have to be UTF-8: rename it" : nil)
@@ -127,7 +131,7 @@ extension DVAEError {
 
   /// Returns the error of an output that another process is writing.
   package static func inUse(path: String) -> DVAEError {
-    DVAEError(.cannotCreate, file: path, "another run is writing this output")
+    DVAEError(.cannotCreate, code: .inUse, file: path, "another run is writing this output")
   }
 
   /// Returns the error of an unfinished output that cannot be continued.

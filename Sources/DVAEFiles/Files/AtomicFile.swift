@@ -36,7 +36,7 @@ package final class AtomicFile {
       }
       self.descriptor = descriptor
     } catch  where error.isLocked {
-      throw .cannotCreate(path: path, reason: "another process is writing it at this moment")
+      throw .inUse(path: path)
     } catch  where error.isOfName {
       throw .cannotCreate(code: .impossibleName, path: path, reason: error.reason)
     } catch  where error.isMissing {

@@ -6,11 +6,12 @@ import Foundation
 
 /// The kind of file at a path; symbolic links are followed.
 package enum FileKind: Sendable {
-  /// The path does not exist.
+  /// Nothing has this name.
   case missing
   /// A folder.
   case folder
-  /// A file, or something that can be read like one.
+  /// A file, or something that is known only by opening it: a device, a link that leads nowhere, a
+  /// path that may not be looked at.
   case file
 }
 
@@ -18,10 +19,12 @@ package enum FileKind: Sendable {
 package enum FileSystem {
   /// Returns the kind of file at a path.
   package static func kind(_ path: String) -> FileKind {
-    guard let status = try? SystemFile.status(at: path, followingLinks: true) else {
-      return .missing
+    do throws(SystemError) {
+      return try SystemFile.status(at: path, followingLinks: true).kind == .folder ? .folder : .file
+    } catch {
+      // Opening it says why.
+      return (error.isMissing || error.isOfName) && !exists(path) ? .missing : .file
     }
-    return status.kind == .folder ? .folder : .file
   }
 
   /// Returns whether the path exists, even as a dangling link.

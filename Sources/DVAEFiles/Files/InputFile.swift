@@ -17,9 +17,11 @@ package final class InputFile: Sendable {
       throw error.isMissing
         ? .missing(path: path) : .unreadable(path: path, reason: error.reason)
     }
-    guard let status = try? SystemFile.status(of: descriptor), status.kind == .regular else {
+    let status = try? SystemFile.status(of: descriptor)
+    guard let status, status.kind == .regular else {
       SystemFile.close(descriptor)
-      throw .unreadable(path: path, reason: "it is not a regular file")
+      throw .notAFile(
+        path: path, found: status?.kind == .folder ? "a folder" : "a device or a pipe")
     }
     size = status.size
   }

@@ -70,6 +70,8 @@ package struct OutputFolder: Sendable {
     switch FileSystem.kind(path) {
     case .missing: return
     case .file:
+      // Making the folder says why it cannot be.
+      guard FileSystem.exists(path) else { return }
       throw DVAEError(
         .cannotCreate, file: path, "already exists, and is not a folder",
         advice: "choose another name")

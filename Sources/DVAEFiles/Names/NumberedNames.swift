@@ -83,7 +83,7 @@ package struct NumberedNames {
   package static func expanded(_ paths: [String]) throws(DVAEError) -> [String] {
     var result: [String] = []
     for path in paths {
-      if FileSystem.kind(path) == .missing, let names = try NumberedNames(path) {
+      if !FileSystem.exists(path), let names = try NumberedNames(path) {
         result += (0..<names.count).map { names[$0] }
       } else {
         result.append(path)

@@ -49,8 +49,8 @@ package struct ImageSettings: Codable, Hashable, Sendable {
     guard (1...100).contains(quality) else {
       throw DVAEError(.usage, "quality must be from 1 to 100, not \(quality)")
     }
-    guard maxBytes > 0, maxPixels > 0 else {
-      throw DVAEError(.usage, "max_bytes and max_pixels must be positive")
+    for (name, value) in [("max_bytes", maxBytes), ("max_pixels", maxPixels)] where value < 1 {
+      throw DVAEError(.usage, "\(name) must be at least 1, not \(value)")
     }
   }
 }

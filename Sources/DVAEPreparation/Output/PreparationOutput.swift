@@ -132,7 +132,7 @@ final class PreparationOutput {
     _ sources: [SourceFingerprint]
   ) throws -> State? {
     let path = folder + "/state.json"
-    guard FileSystem.kind(path) != .missing else { return nil }
+    guard FileSystem.exists(path) else { return nil }
     let bytes = try InputFile.contents(of: path, limit: 1 << 30)
     let line = Array(bytes.prefix { $0 != UInt8(ascii: "\n") }) + [UInt8(ascii: "\n")]
     guard bytes == Self.sealed(line), let state = try? decodedJSON(State.self, line),
@@ -279,7 +279,8 @@ final class PreparationOutput {
   /// Returns the funnel of a finished output of this same job; nil if there is none, or if it reached
   /// none of its servers.
   ///
-  /// - Throws: if the output of another job is there, unless it is replaceable
+  /// - Throws: if the output of another job is there, or one without all its shards, unless it is
+  ///   replaceable
   static func finished(
     _ path: String, _ settings: PreparationSettings, _ shard: Shard = .whole, replaceable: Bool
   ) throws -> Funnel? {
@@ -294,6 +295,13 @@ final class PreparationOutput {
         .cannotCreate, code: .exists, file: path,
         "already exists, and is not the output of this job",
         advice: "choose another name, or replace it")
+    }
+    for shard in found.shards {
+      guard let problem = shard.problem(in: path) else { continue }
+      if replaceable { return nil }
+      throw DVAEError(
+        .badData, code: .exists, file: path + "/" + shard.name, problem,
+        advice: "restore it, or replace the output")
     }
     // The job may have been killed between its last steps.
     try FileSystem.remove(path + "/state.json")

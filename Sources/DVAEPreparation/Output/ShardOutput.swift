@@ -12,6 +12,15 @@ final class ShardOutput {
     var samples: Int
     var bytes: Int
     var sha256: String
+
+    /// Returns the problem if the shard is not in a folder with all its bytes.
+    func problem(in folder: String) -> String? {
+      let path = folder + "/" + name
+      let size = FileSystem.kind(path) == .file ? FileSystem.size(path) : nil
+      if size == bytes { return nil }
+      return
+        "expected a finished shard of \(bytes) bytes, found \(size.map { "\($0)" } ?? "none")"
+    }
   }
 
   /// A position in the output.
@@ -47,13 +56,8 @@ final class ShardOutput {
       }
     }
     for shard in mark.shards {
-      let path = folder + "/" + shard.name
-      let size = FileSystem.kind(path) == .file ? FileSystem.size(path) : nil
-      guard size == shard.bytes else {
-        throw DVAEError.startOver(
-          path: path,
-          "expected a finished shard of \(shard.bytes) bytes, found \(size.map { "\($0)" } ?? "none")"
-        )
+      if let problem = shard.problem(in: folder) {
+        throw DVAEError.startOver(path: folder + "/" + shard.name, problem)
       }
     }
     guard mark.bytes > 0 else { return }

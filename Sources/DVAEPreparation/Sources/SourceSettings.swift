@@ -114,7 +114,7 @@ package struct Sources {
 
   /// Checks that every argument exists.
   ///
-  /// - Throws: for the first one that does not
+  /// - Throws: `missing` for the first one that does not
   package init(_ arguments: [String], _ settings: SourceSettings) throws {
     for path in arguments where FileSystem.kind(path) == .missing {
       throw DVAEError.missing(path: path)
@@ -127,21 +127,25 @@ package struct Sources {
   /// Reads the first rows of each source, so that a wrong format or missing columns are found before
   /// anything is written.
   ///
-  /// - Throws: the first error, except damage, which is counted later; `usage` for a setting that
-  ///   fits no source
+  /// - Throws: `usage` for settings that fit no source, and the error of a source that cannot be
+  ///   opened if none can be read; beside others it is counted later
   package func check() throws {
     var formats: Set<SourceSettings.Format> = []
-    var isDamaged = false
+    var unreadable: [DVAEError] = []
     for path in rest {
       do {
         formats.insert(try format(of: path))
         var source = try open(path)
         try source.check()
-      } catch let error as DVAEError where error.kind == .badData || error.kind == .inputOutput {
-        isDamaged = true
+      } catch let error as DVAEError where error.kind != .usage {
+        unreadable.append(error)
       }
     }
-    guard !isDamaged, let setting = settings.misfit(formats) else { return }
+    if unreadable.count == rest.count, let error = unreadable.first(where: { $0.kind == .missing })
+    {
+      throw error
+    }
+    guard unreadable.isEmpty, let setting = settings.misfit(formats) else { return }
     throw DVAEError(
       .usage, "\(setting.name) is set, which \(setting.fitting) have, but no source is one of them",
       advice: "leave it out, or name the format of the sources")
