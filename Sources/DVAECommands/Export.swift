@@ -38,7 +38,7 @@ struct ExportCommand: AsyncParsableCommand {
 
   @Option(help: "The form of the file.") var format = Format.onnx
 
-  @Option(help: "The half of the model.") var half: NetworkPlan.Half
+  @Option(help: "The half of the model.") var half: ModelHalf
 
   @Option(
     help: ArgumentHelp(
@@ -110,7 +110,7 @@ struct ExportCommand: AsyncParsableCommand {
   func run() async throws {
     try overwrite.check(output)
     try AtomicFile.check(output)
-    let model = try ModelExport(ModelOptions.location(weights), half)
+    let model = try await ModelExport(ModelOptions.location(weights), half)
     try FileSystem.withFolder(of: output) {
       switch format {
       case .onnx: try model.writeONNX(to: output, showsLikelihood: logits || statistics)
@@ -126,6 +126,6 @@ struct ExportCommand: AsyncParsableCommand {
   }
 }
 
-extension NetworkPlan.Half: ExpressibleByArgument {}
+extension ModelHalf: ExpressibleByArgument {}
 extension ProgramPrecision: ExpressibleByArgument {}
 extension ModelExport.Names: ExpressibleByArgument {}

@@ -14,7 +14,7 @@ package final class DeviceModel: Sendable {
   /// The device's name for records.
   package let name: String
   /// The parts that are loaded: encoder, decoder or both.
-  package let halves: Set<NetworkPlan.Half>
+  package let halves: Set<ModelHalf>
   private let architecture: Architecture
   private let accelerator: Accelerator
   private let precision: ProgramPrecision
@@ -54,7 +54,7 @@ package final class DeviceModel: Sendable {
   ///     least recently used one, which the cache on disk still has
   /// - Throws: if the device is missing or out of memory
   package init(
-    _ architecture: Architecture, halves: [NetworkPlan.Half: ParameterSet], device: String,
+    _ architecture: Architecture, halves: [ModelHalf: ParameterSet], device: String,
     _ precision: ProgramPrecision, keeping capacity: Int = 8
   ) throws(DVAEError) {
     self.halves = Set(halves.keys)

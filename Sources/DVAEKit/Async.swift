@@ -17,7 +17,7 @@ public import Foundation
 extension DiscreteVAE {
   /// Loads a model; see the synchronous form.
   public static func load(
-    _ location: WeightsLocation, only half: NetworkPlan.Half? = nil,
+    _ location: WeightsLocation, only half: ModelHalf? = nil,
     precision: Precision = .float32, singlePass: Bool = false, threads: Int? = nil,
     device: String = "cpu"
   ) async throws -> DiscreteVAE {
@@ -86,6 +86,11 @@ extension DiscreteVAE {
 }
 
 extension ModelExport {
+  /// Opens the encoder or decoder of a model; see the synchronous form.
+  public init(_ location: WeightsLocation, _ half: ModelHalf) async throws {
+    self = try await computing { try ModelExport(location, half) }
+  }
+
   /// Writes an ONNX model to a file URL; see the synchronous form.
   public func writeONNX(to url: URL, showsLikelihood: Bool = false) async throws {
     try await computing { try writeONNX(to: Path(url).text, showsLikelihood: showsLikelihood) }

@@ -33,7 +33,7 @@ extension DiscreteVAE {
   package func measured(
     _ originals: [PixelImage], by protocol: EvaluationProtocol
   ) throws -> [MeasuredImage] {
-    for half in NetworkPlan.Half.allCases where !has(half) { throw missing(half) }
+    for half in ModelHalf.allCases where !has(half) { throw missing(half) }
     let found: [(parts: ObjectiveParts<Double>, tokens: [Int32], medians: Tensor)]
     if let device {
       guard try first(ofBatch: originals) != nil else { return [] }
@@ -79,7 +79,7 @@ extension DiscreteVAE {
   public func weightsProvenance() throws -> [WeightsProvenance] {
     guard let weights else { return origin.map { [$0] } ?? [] }
     var found: [WeightsProvenance] = []
-    for half in NetworkPlan.Half.allCases where weights.parameters(half) != nil {
+    for half in ModelHalf.allCases where weights.parameters(half) != nil {
       let file = try weights.provenance(of: half)
       // One file may hold both parts.
       if !found.contains(where: { $0.sha256 == file.sha256 }) { found.append(file) }

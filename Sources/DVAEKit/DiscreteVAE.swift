@@ -59,7 +59,7 @@ public struct DiscreteVAE: Sendable {
   /// - Returns: the model; only the encoder or the decoder if the weights hold no more
   /// - Throws: if weights are missing or wrong.
   public static func load(
-    _ location: WeightsLocation, only half: NetworkPlan.Half? = nil,
+    _ location: WeightsLocation, only half: ModelHalf? = nil,
     precision: Precision = .float32, singlePass: Bool = false, threads: Int? = nil,
     device: String = "cpu"
   ) throws -> DiscreteVAE {
@@ -86,11 +86,11 @@ public struct DiscreteVAE: Sendable {
   /// - Returns: the model
   /// - Throws: if the vocabulary does not fit into 16-bit tokens.
   public static func random(
-    _ architecture: Architecture = .released, only half: NetworkPlan.Half? = nil,
+    _ architecture: Architecture = .released, only half: ModelHalf? = nil,
     seed: UInt64 = 0, precision: Precision = .float32, threads: Int? = nil,
     device: String = "cpu"
   ) throws -> DiscreteVAE {
-    let parameters = { (wanted: NetworkPlan.Half) -> ParameterSet? in
+    let parameters = { (wanted: ModelHalf) -> ParameterSet? in
       guard half == nil || half == wanted else { return nil }
       return randomParameters(architecture, wanted, seed: seed)
     }
@@ -103,7 +103,7 @@ public struct DiscreteVAE: Sendable {
   /// Returns random parameters of the encoder or decoder; each has its own seed, so neither needs
   /// the other.
   static func randomParameters(
-    _ architecture: Architecture, _ half: NetworkPlan.Half, seed: UInt64
+    _ architecture: Architecture, _ half: ModelHalf, seed: UInt64
   ) -> ParameterSet {
     ParameterSet(
       [architecture.plan(half)], initialisedBy: 2 &* seed &+ (half == .encoder ? 0 : 1))
@@ -145,7 +145,7 @@ public struct DiscreteVAE: Sendable {
         throw DVAEError(
           .usage, file: device, "no \(precision.rawValue) on devices, only on the CPU")
       }
-      var halves: [NetworkPlan.Half: ParameterSet] = [:]
+      var halves: [ModelHalf: ParameterSet] = [:]
       (halves[.encoder], halves[.decoder]) = (encoder, decoder)
       let model = try DeviceModel(architecture, halves: halves, device: device, program)
       (engineName, self.device) = (model.name, model)
@@ -222,7 +222,7 @@ public struct DiscreteVAE: Sendable {
   }
 
   /// Returns whether the model has the encoder or decoder.
-  func has(_ half: NetworkPlan.Half) -> Bool {
+  func has(_ half: ModelHalf) -> Bool {
     if let device { return device.halves.contains(half) }
     return half == .encoder ? encoder != nil || quantizedEncoder != nil : decoder != nil
   }
@@ -299,7 +299,7 @@ public struct DiscreteVAE: Sendable {
     try MemoryCheck.batch(architecture, images: count, height: height, width: width)
   }
 
-  func missing(_ half: NetworkPlan.Half) -> DVAEError {
+  func missing(_ half: ModelHalf) -> DVAEError {
     let files = weights?.files.map(\.path).joined(separator: ", ") ?? "the weights"
     return DVAEError(
       .missing, file: files, "no \(half.rawValue) in there; give weights that have one")

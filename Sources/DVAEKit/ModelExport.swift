@@ -15,7 +15,7 @@ public import Foundation
 /// The encoder or decoder of a model, to be exported for other programs.
 public struct ModelExport: Sendable {
   /// The encoder or the decoder.
-  public let half: NetworkPlan.Half
+  public let half: ModelHalf
   /// The model's hyperparameters.
   public let architecture: Architecture
   private let parameters: ParameterSet
@@ -38,7 +38,7 @@ public struct ModelExport: Sendable {
   ///   - location: the model's location
   ///   - half: encoder or decoder
   /// - Throws: if weights are missing or wrong.
-  public init(_ location: WeightsLocation, _ half: NetworkPlan.Half) throws {
+  public init(_ location: WeightsLocation, _ half: ModelHalf) throws {
     self.half = half
     if location == .random {
       architecture = .released

@@ -91,11 +91,7 @@ public struct TrainingRun: Sendable {
       state = try TrainingState(configuration, startingFrom: files?.model)
     }
     _ = state.compute(by: ComputedPart.usual)
-    let index = try SampleIndex(
-      configuration.data.map(configuration.located), warn: listener.warned)
-    let images = TrainingImages(
-      index, configuration, workers: 2, cached: false, warn: listener.warned)
-    try images.check(state.position)
+    let images = try TrainingImages(of: state, workers: 2, warn: listener.warned)
     let validation = try ValidationSet(imagesOf: configuration, warn: listener.warned)
     try folder.write(configuration)
     var trainer = Trainer(
@@ -103,9 +99,7 @@ public struct TrainingRun: Sendable {
       data: PrefetchedImages(images, from: state.position), validation: validation,
       folder: folder)
     var observer = listener
-    let outcome = try trainer.run(&observer)
-    if trainer.state.update > 0 { try trainer.state.writeWeights(to: folder.weights) }
-    return outcome
+    return try trainer.run(&observer)
   }
 
   /// Forwards the run's events and stops it when the task is cancelled.

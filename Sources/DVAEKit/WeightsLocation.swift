@@ -124,7 +124,7 @@ extension WeightsFiles {
   ///   - location: the model's location; random weights have no files
   ///   - half: verifies only this part's file against its checksum
   /// - Throws: an error that names what is missing or wrong.
-  package init(_ location: WeightsLocation, verifying half: NetworkPlan.Half? = nil) throws {
+  package init(_ location: WeightsLocation, verifying half: ModelHalf? = nil) throws {
     try self.init(files: location.files(), verifying: half)
   }
 }

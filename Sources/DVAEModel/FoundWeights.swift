@@ -9,9 +9,9 @@ struct FoundWeights {
   private var tensors: [String: StoredTensor] = [:]
   /// Tensors that belong to neither encoder nor decoder, or whose name is taken.
   private var strangers: [String] = []
-  private let halves: [NetworkPlan.Half]
+  private let halves: [ModelHalf]
 
-  init(_ file: WeightsFile, expecting expected: NetworkPlan.Half?) throws(DVAEError) {
+  init(_ file: WeightsFile, expecting expected: ModelHalf?) throws(DVAEError) {
     self.file = file
     let names = WeightNames.ordered(file.tensors.map { WeightNames.official($0.name) })
     var official = Array(zip(names, file.tensors))
@@ -35,7 +35,7 @@ struct FoundWeights {
       bareHalf = half
     }
     let present = named.union(bareHalf.map { [$0] } ?? [])
-    halves = NetworkPlan.Half.allCases.filter(present.contains)
+    halves = ModelHalf.allCases.filter(present.contains)
     if let expected, !present.contains(expected), let found = halves.first {
       throw .wrongHalf(path: file.path, expected: expected, found: found)
     }
@@ -51,7 +51,7 @@ struct FoundWeights {
   private var unread: [String] { file.others.map(\.description) }
 
   /// The encoder begins with a 7×7 convolution, the decoder with a 1×1.
-  private static func half(ofFirstLayer weights: StoredTensor?) -> NetworkPlan.Half? {
+  private static func half(ofFirstLayer weights: StoredTensor?) -> ModelHalf? {
     guard let weights, weights.shape.count == 4 else { return nil }
     return weights.shape[3] == 7 ? .encoder : weights.shape[3] == 1 ? .decoder : nil
   }
@@ -103,10 +103,10 @@ struct FoundWeights {
   /// plan.
   func parameters(
     _ architecture: Architecture
-  ) throws(DVAEError) -> [NetworkPlan.Half: ParameterSet] {
+  ) throws(DVAEError) -> [ModelHalf: ParameterSet] {
     var mismatch = ParameterMismatch(unexpected: strangers, unread: unread)
     var rest = tensors
-    var found: [(NetworkPlan.Half, [(String, StoredTensor)])] = []
+    var found: [(ModelHalf, [(String, StoredTensor)])] = []
     for half in halves {
       var parameters: [(String, StoredTensor)] = []
       for (name, shape) in architecture.plan(half).parameterShapes {
@@ -128,7 +128,7 @@ struct FoundWeights {
     mismatch.unexpected += rest.values.map(\.name)
     mismatch.unexpected.sort()
     guard mismatch.isEmpty else { throw .mismatch(path: file.path, mismatch) }
-    var sets: [NetworkPlan.Half: ParameterSet] = [:]
+    var sets: [ModelHalf: ParameterSet] = [:]
     for (half, parameters) in found {
       sets[half] = ParameterSet(
         parameters: parameters.map { name, stored in

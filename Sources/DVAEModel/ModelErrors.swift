@@ -10,7 +10,7 @@ extension DVAEError.Code {
 extension DVAEError {
   /// Returns the error of a file that holds the encoder instead of the decoder, or the reverse.
   package static func wrongHalf(
-    path: String, expected: NetworkPlan.Half, found: NetworkPlan.Half
+    path: String, expected: ModelHalf, found: ModelHalf
   ) -> DVAEError {
     DVAEError(
       .badData, file: path,
@@ -176,6 +176,6 @@ private func listing(_ names: [String]) -> String {
   return shown.joined(separator: ", ") + more
 }
 
-extension NetworkPlan.Half {
+extension ModelHalf {
   fileprivate var withArticle: String { self == .encoder ? "an encoder" : "a decoder" }
 }

@@ -23,7 +23,7 @@ package struct ModelWeights: Sendable {
   ///   - half: the part that the file must hold; nil accepts any
   /// - Throws: `DVAEError` that lists every mismatch
   package init(
-    _ file: WeightsFile, expecting half: NetworkPlan.Half? = nil
+    _ file: WeightsFile, expecting half: ModelHalf? = nil
   ) throws(DVAEError) {
     let found = try FoundWeights(file, expecting: half)
     let architecture = try found.architecture()

@@ -1,20 +1,20 @@
 package import DVAETensors
 
+/// The two parts of the model.
+public enum ModelHalf: String, Hashable, Codable, CaseIterable, Sendable {
+  /// Images to logits.
+  case encoder
+  /// Tokens to image statistics.
+  case decoder
+}
+
 /// The encoder or the decoder as a table: its layers in order, their shapes and names.
 ///
 /// A plan is a first layer, a trunk of blocks and poolings, and a last layer. Each way to compute it
 /// (float32, int8) maps the trunk to its own kind of block.
 ///
 /// DALL·E paper, appendix A.1, and the released code.
-public struct NetworkPlan: Hashable, Sendable {
-  /// The two parts of the model.
-  public enum Half: String, Hashable, Codable, CaseIterable, Sendable {
-    /// Images to logits.
-    case encoder
-    /// Tokens to image statistics.
-    case decoder
-  }
-
+package struct NetworkPlan: Hashable, Sendable {
   /// A convolution: its official name, its shape, and the downsampling of its feature maps.
   package struct Layer: Hashable, Sendable {
     /// `encoder.` or `decoder.` and the state-dict name, `encoder.blocks.input`; parameters are
@@ -44,7 +44,7 @@ public struct NetworkPlan: Hashable, Sendable {
   }
 
   /// Encoder or decoder.
-  package let half: Half
+  package let half: ModelHalf
   /// The first layer.
   package let input: Layer
   /// Everything between the first and the last layer, in order.
@@ -120,7 +120,7 @@ extension Architecture {
   }
 
   /// Returns the plan of the encoder or decoder.
-  package func plan(_ half: NetworkPlan.Half) -> NetworkPlan {
+  package func plan(_ half: ModelHalf) -> NetworkPlan {
     half == .encoder ? encoder : decoder
   }
 }
@@ -156,7 +156,7 @@ extension NetworkPlan {
   ///
   /// Between two groups the encoder downsamples by 2 and the decoder upsamples by 2.
   fileprivate init(
-    _ half: Half, blocksPerGroup: Int, kernels: [Int], input: Row, groups: [Row], output: Row
+    _ half: ModelHalf, blocksPerGroup: Int, kernels: [Int], input: Row, groups: [Row], output: Row
   ) {
     var reduction = half == .encoder ? 1 : Architecture.pixelsPerToken
     func layer(_ name: String, _ kernel: Int, _ inputs: Int, _ outputs: Int) -> Layer {

@@ -19,14 +19,14 @@ package struct Parameter<Values: Sendable>: Sendable {
   }
 
   /// Returns the name in the state dict of the encoder or decoder alone: `blocks.input.w`.
-  package func name(in half: NetworkPlan.Half) -> String { Self.name(name, in: half) }
+  package func name(in half: ModelHalf) -> String { Self.name(name, in: half) }
 
   /// Returns the name in the state dict of Hugging Face's FLAVA: `blocks.input.weight`.
-  package func flavaName(in half: NetworkPlan.Half) -> String {
+  package func flavaName(in half: ModelHalf) -> String {
     Self.name(WeightNames.flava(name), in: half)
   }
 
-  private static func name(_ name: String, in half: NetworkPlan.Half) -> String {
+  private static func name(_ name: String, in half: ModelHalf) -> String {
     let prefix = half.rawValue + "."
     return name.hasPrefix(prefix) ? String(name.dropFirst(prefix.utf8.count)) : name
   }

@@ -43,7 +43,7 @@ enum WeightNames {
 
   private static let firstLayer = "blocks.input.w"
   private static let halves = [
-    "encoder": NetworkPlan.Half.encoder, "enc": .encoder, "decoder": .decoder, "dec": .decoder,
+    "encoder": ModelHalf.encoder, "enc": .encoder, "decoder": .decoder, "dec": .decoder,
   ]
 
   /// Returns the names with the half directly before the layers: `encoder.module.blocks…` of a half
@@ -76,7 +76,7 @@ enum WeightNames {
     var found: Set<Key> = []
     for name in names where name.hasByteSuffix(firstLayer) {
       var bytes = Array(name.utf8.dropLast(firstLayer.utf8.count))
-      for half in NetworkPlan.Half.allCases {
+      for half in ModelHalf.allCases {
         let word = Array("\(half.rawValue).".utf8)
         let isWhole =
           bytes.count == word.count || bytes.dropLast(word.count).last == UInt8(ascii: ".")
@@ -91,7 +91,7 @@ enum WeightNames {
   }
 
   /// Returns the part of the model that a name states.
-  static func half(of name: String) -> NetworkPlan.Half? {
-    NetworkPlan.Half.allCases.first { name.hasPrefix($0.rawValue + ".") }
+  static func half(of name: String) -> ModelHalf? {
+    ModelHalf.allCases.first { name.hasPrefix($0.rawValue + ".") }
   }
 }

@@ -95,13 +95,21 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
     }
   }
 
-  /// Runs the remaining updates.
+  /// Runs the remaining updates and writes the averaged weights.
   ///
   /// - Parameter observer: called at every event
   /// - Returns: the outcome
   /// - Throws: `DVAEError.diverged`, and errors of images, files and the observer; the last
   ///   checkpoint stays intact
   package mutating func run(_ observer: inout some TrainingObserver) throws -> TrainingOutcome {
+    let outcome = try runUpdates(&observer)
+    if let folder, state.update > 0 { try state.writeWeights(to: folder.weights) }
+    return outcome
+  }
+
+  private mutating func runUpdates(
+    _ observer: inout some TrainingObserver
+  ) throws -> TrainingOutcome {
     // No checkpoint is needed before: a new run gives the same bits.
     if state.needsCodebookInitialisation, try !initialiseCodebook(observer) { return .stopped }
     while state.update < configuration.updates {

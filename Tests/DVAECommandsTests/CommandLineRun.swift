@@ -40,7 +40,7 @@ func weightsOfOpenAI(_ path: String) throws -> String {
   try files.convert(to: path)
   var metadata = try WeightsFile.open(path).metadata.byText
   metadata["licence"] = WeightsFiles.licenceNote
-  let tensors = NetworkPlan.Half.allCases.flatMap { files.parameters($0)?.parameters ?? [] }
+  let tensors = ModelHalf.allCases.flatMap { files.parameters($0)?.parameters ?? [] }
   try writeSafetensors(
     path,
     tensors: tensors.map { .init($0.name, .float32, shape: $0.shape, .slice($0.values)) },

@@ -147,7 +147,7 @@ private struct Message {
 
   @Test func stateDictsAreReadAgain() async throws {
     for names in ["official", "flava"] {
-      for half in NetworkPlan.Half.allCases {
+      for half in ModelHalf.allCases {
         let name = "\(names)-\(half).pt"
         _ = try await export(
           name, "--format", "pytorch", "--half", half.rawValue, "--names", names)

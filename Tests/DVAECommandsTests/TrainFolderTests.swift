@@ -42,6 +42,8 @@ import Testing
     let job = ["--data"] + Fixture.imageFiles + ["--output", run]
     #expect(await train(job).status == 0)
     let before = try FileManager.default.subpathsOfDirectory(atPath: run).sorted()
+    // So that a log of the second start has another name.
+    try await Task.sleep(for: .seconds(1))
     for name in [".report.html.partial", ".model-card.md.partial"] {
       try write([7], to: run + "/" + name)
     }

@@ -60,7 +60,7 @@ import DVAEWeights
       try WeightsFiles(WeightsLocation(path)), try WeightsFiles(WeightsLocation(Fixture.tiny))
     )
     #expect(converted.model.architecture == original.model.architecture)
-    for half in NetworkPlan.Half.allCases {
+    for half in ModelHalf.allCases {
       let (a, b) = (converted.parameters(half), original.parameters(half))
       #expect(a?.parameters.count == 42)
       for (x, y) in zip(a?.parameters ?? [], b?.parameters ?? []) {
@@ -119,8 +119,8 @@ import DVAEWeights
       try WeightsFiles(WeightsLocation(output)), try WeightsFiles(WeightsLocation(Fixture.tiny))
     )
     #expect(converted.model.architecture == original.model.architecture)
-    let halves = NetworkPlan.Half.allCases.filter { format == "dall_e" || $0 == .encoder }
-    for half in NetworkPlan.Half.allCases {
+    let halves = ModelHalf.allCases.filter { format == "dall_e" || $0 == .encoder }
+    for half in ModelHalf.allCases {
       let (a, b) = (converted.parameters(half), original.parameters(half))
       #expect((a != nil) == halves.contains(half))
       for (x, y) in zip(a?.parameters ?? [], b?.parameters ?? []) {

@@ -112,7 +112,7 @@ import Testing
     let tokens = try TokenReader(contentsOf: place).map { try $0.get().grid }
     #expect(tokens == [try await vae.tokenize(photo, preprocessing)])
 
-    let export = try ModelExport(tiny, .decoder)
+    let export = try await ModelExport(tiny, .decoder)
     func bytes(_ name: String, _ write: (URL, String) async throws -> Void) async throws -> [Data] {
       let (url, path) = (URL(fileURLWithPath: folder("ü " + name)), folder("path " + name))
       try await write(url, path)

@@ -10,7 +10,7 @@ import Testing
   var verified: VerifiedFiles { VerifiedFiles(folder("verified"), smallest: 0) }
 
   private func provenance(
-    _ encoder: String, verifying half: NetworkPlan.Half?
+    _ encoder: String, verifying half: ModelHalf?
   ) throws -> String {
     try WeightsFiles(
       files: [encoder, Fixture.path("tiny/decoder.pkl")], verifying: half, verified: verified
@@ -20,7 +20,7 @@ import Testing
   @Test func verifiedFilesAreNotReadAgain() throws {
     let encoder = Fixture.path("tiny/encoder.pkl")
     let state = try #require(VerifiedFiles.State(encoder))
-    for half in [nil, NetworkPlan.Half.encoder] {
+    for half in [nil, ModelHalf.encoder] {
       #expect(verified.hash(state) == nil)
       #expect(try provenance(encoder, verifying: half) == FileHash.of(encoder))
     }

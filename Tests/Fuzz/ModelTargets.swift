@@ -70,7 +70,7 @@ extension Target {
     let files = try WeightsFiles(files: [file(bytes, "fuzz.safetensors")])
     _ = try files.calibration()
     _ = files.licence
-    for half in NetworkPlan.Half.allCases { _ = try? files.provenance(of: half) }
+    for half in ModelHalf.allCases { _ = try? files.provenance(of: half) }
   }
 
   // MARK: Checkpoints

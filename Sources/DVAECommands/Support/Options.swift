@@ -26,7 +26,7 @@ struct ModelOptions: ParsableArguments {
   }
 
   func load(
-    only half: NetworkPlan.Half? = nil, precision: Precision = .float32, singlePass: Bool = false
+    only half: ModelHalf? = nil, precision: Precision = .float32, singlePass: Bool = false
   ) throws -> DiscreteVAE {
     try DiscreteVAE.load(
       Self.location(weights), only: half, precision: precision,
@@ -57,7 +57,7 @@ struct BatchedModelOptions: ParsableArguments {
   /// The number of images in a batch.
   var images: Int { batchSize ?? model.usualBatch }
 
-  func load(only half: NetworkPlan.Half? = nil, singlePass: Bool = false) throws -> DiscreteVAE {
+  func load(only half: ModelHalf? = nil, singlePass: Bool = false) throws -> DiscreteVAE {
     try model.load(only: half, precision: Precision(precision), singlePass: singlePass)
   }
 }

@@ -5,9 +5,9 @@ import DVAEReports
 import DVAETraining
 import Foundation
 
-/// The TensorBoard log of a run: a file for every start of the program.
+/// The TensorBoard log of a run: a file for every start of the program that has updates to do.
 struct EventLog {
-  private let file: OutputFile
+  private let file: OutputFile?
   /// The number of updates between points of the curves: TensorBoard would take minutes to read
   /// millions.
   private let interval: Int
@@ -21,6 +21,10 @@ struct EventLog {
   /// - Throws: if the file cannot be created
   init(_ folder: String, from update: Int, of updates: Int) throws {
     interval = max(1, updates / 10_000)
+    guard update < updates else {
+      file = nil
+      return
+    }
     let now = Date().timeIntervalSince1970
     let host = ProcessInfo.processInfo.hostName
     var name =
@@ -61,6 +65,7 @@ struct EventLog {
   }
 
   private func append(_ content: TensorBoardEvent.Content, update: Int) throws {
+    guard let file else { return }
     let event = TensorBoardEvent(
       time: Date().timeIntervalSince1970, step: update, content)
     try file.append(event.record)

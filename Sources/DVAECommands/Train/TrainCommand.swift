@@ -99,8 +99,9 @@ struct TrainCommand: AsyncParsableCommand {
     if let start { try checkInputs(start, output) }
     var state = try processes.share(try start?.state())
     let configuration = state.configuration
-    let images = try trainingImages(configuration, note)
-    try images.check(state.position)
+    let workers =
+      dataThreads ?? (device.isCPU ? 1 : min(1024, ProcessInfo.processInfo.activeProcessorCount))
+    let images = try TrainingImages(of: state, workers: workers, cached: cache, warn: note)
     let validation = isFirst ? try ValidationSet(imagesOf: configuration, warn: note) : nil
     let updater = try device.updater(configuration, processes)
     // Everything is checked before the folder is created, so that an error leaves no folder behind.
@@ -148,7 +149,6 @@ struct TrainCommand: AsyncParsableCommand {
     }
     let outcome = try trainer.run(&reporter)
     try reporter.finish()
-    if trainer.state.update > 0 { try trainer.state.writeWeights(to: folder.weights) }
     processes.end()
     if json.json {
       console.print(try reportText(TrainReport(folder, trainer.state, outcome, reporter.validated)))
@@ -172,15 +172,6 @@ struct TrainCommand: AsyncParsableCommand {
     }
     try refuseInput(start.configuration, output)
     try start.configuration.checkMemory(onCPU: device.isCPU)
-  }
-
-  private func trainingImages(
-    _ configuration: TrainingConfiguration, _ note: @escaping @Sendable (String) -> Void
-  ) throws -> TrainingImages {
-    let index = try SampleIndex(configuration.data.map(configuration.located), warn: note)
-    let workers =
-      dataThreads ?? (device.isCPU ? 1 : min(1024, ProcessInfo.processInfo.activeProcessorCount))
-    return TrainingImages(index, configuration, workers: workers, cached: cache, warn: note)
   }
 }
 

@@ -43,7 +43,7 @@ struct WeightsDownload: AsyncParsableCommand {
   func run() async throws {
     let console = Console.current
     let folder = output ?? WeightsLocation.downloadFolder
-    for half in NetworkPlan.Half.allCases {
+    for half in ModelHalf.allCases {
       let name = half.rawValue + ".pkl"
       let path = folder + "/" + name
       let base = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
@@ -59,7 +59,7 @@ struct WeightsDownload: AsyncParsableCommand {
   }
 
   private func fetch(
-    _ address: String, _ path: String, _ half: NetworkPlan.Half, _ console: Console
+    _ address: String, _ path: String, _ half: ModelHalf, _ console: Console
   ) async throws {
     let progress = Progress(
       "downloading \(half.rawValue).pkl", of: nil, unit: .bytes, quiet: quiet.quiet,
@@ -69,7 +69,7 @@ struct WeightsDownload: AsyncParsableCommand {
       progress: { progress.update($0, of: $1) }, verify: { try Self.check($0, half) })
   }
 
-  private static func check(_ path: String, _ half: NetworkPlan.Half) throws {
+  private static func check(_ path: String, _ half: ModelHalf) throws {
     let file = try WeightsFile.open(path)
     _ = try ModelWeights(file, expecting: half)
     try file.verifyChecksums()

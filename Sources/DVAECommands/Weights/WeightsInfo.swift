@@ -66,7 +66,7 @@ struct WeightsReport: Encodable {
         metadata: file.metadata.byText)
     }
     architecture = weights.model.architecture
-    let half = { (half: NetworkPlan.Half) in
+    let half = { (half: ModelHalf) in
       weights.parameters(half).map { set in
         Half(
           parameters: set.parameters.reduce(0) { $0 + $1.values.count },

@@ -29,7 +29,7 @@ extension WeightsFiles {
       String(decoding: try jsonText($0), as: UTF8.self)
     }
     var entries: [SafetensorsEntry] = []
-    for half in NetworkPlan.Half.allCases {
+    for half in ModelHalf.allCases {
       guard let parameters = parameters(half) else { continue }
       try metadata.merge(keptMetadata(of: half)) { $1 }
       entries += parameters.parameters.map {
@@ -70,7 +70,7 @@ extension WeightsFiles {
 
   /// Returns the metadata that a conversion keeps: the licence, and the hash of the first source of a
   /// half.
-  func keptMetadata(of half: NetworkPlan.Half) throws -> [String: String] {
+  func keptMetadata(of half: ModelHalf) throws -> [String: String] {
     let origin = try provenance(of: half)
     var metadata = [WeightsMetadata.source(half): origin.source ?? origin.sha256]
     metadata[WeightsMetadata.licence] = licence

@@ -41,7 +41,7 @@ package struct WeightsFiles: Sendable {
   ///   - verified: the files whose checksums need not be verified again for an encoder
   /// - Throws: for files that are missing, damaged or wrong, by name; for more than two files.
   package init(
-    files paths: [String], verifying half: NetworkPlan.Half? = nil,
+    files paths: [String], verifying half: ModelHalf? = nil,
     verified: VerifiedFiles = VerifiedFiles()
   ) throws {
     self.verified = verified
@@ -70,21 +70,21 @@ package struct WeightsFiles: Sendable {
     if known == nil {
       for index in used ?? Array(files.indices) { try files[index].verifyChecksums() }
     }
-    for half in half.map({ [$0] }) ?? NetworkPlan.Half.allCases {
+    for half in half.map({ [$0] }) ?? ModelHalf.allCases {
       try parameters(half)?.checkFinite(
         in: files[(try? Self.index(of: half, in: files)) ?? 0].path)
     }
   }
 
   /// Returns the parameters of the encoder or decoder; nil if no file holds it.
-  package func parameters(_ half: NetworkPlan.Half) -> ParameterSet? {
+  package func parameters(_ half: ModelHalf) -> ParameterSet? {
     half == .encoder ? model.encoder : model.decoder
   }
 
   /// Hashes the file of the encoder or decoder; this reads all of it.
   ///
   /// - Throws: if the file cannot be read or no file holds that part.
-  package func provenance(of half: NetworkPlan.Half) throws -> WeightsProvenance {
+  package func provenance(of half: ModelHalf) throws -> WeightsProvenance {
     guard parameters(half) != nil, let index = try Self.index(of: half, in: files) else {
       throw DVAEError(.missing, file: files[0].path, "no \(half.rawValue) in there")
     }
@@ -97,7 +97,7 @@ package struct WeightsFiles: Sendable {
       source: file.metadata[WeightsMetadata.source(half)])
   }
 
-  private static func index(of half: NetworkPlan.Half, in files: [WeightsFile]) throws -> Int? {
+  private static func index(of half: ModelHalf, in files: [WeightsFile]) throws -> Int? {
     guard files.count > 1 else { return files.indices.first }
     return try files.firstIndex { file in
       let weights = try ModelWeights(file)
@@ -144,7 +144,7 @@ package enum WeightsMetadata {
   package static let licence = "licence"
 
   /// Returns the key for the SHA-256 of the file that a part was converted from.
-  package static func source(_ half: NetworkPlan.Half) -> String {
+  package static func source(_ half: ModelHalf) -> String {
     "\(half.rawValue).source_sha256"
   }
 }

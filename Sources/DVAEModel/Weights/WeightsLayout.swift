@@ -12,7 +12,7 @@ package enum WeightsLayout: String, Hashable, Sendable, CaseIterable {
   fileprivate func files(of weights: WeightsFiles) -> [String] {
     switch self {
     case .official:
-      NetworkPlan.Half.allCases.filter { weights.parameters($0) != nil }.map { $0.rawValue + ".pt" }
+      ModelHalf.allCases.filter { weights.parameters($0) != nil }.map { $0.rawValue + ".pt" }
     case .flava: ["model.safetensors"]
     }
   }
@@ -40,7 +40,7 @@ extension WeightsFiles {
     try FileSystem.makeFolder(folder)
     switch layout {
     case .official:
-      for half in NetworkPlan.Half.allCases {
+      for half in ModelHalf.allCases {
         guard let parameters = parameters(half) else { continue }
         try writeTorchStateDict(
           "\(folder)/\(half.rawValue).pt",

@@ -22,6 +22,24 @@ package struct TrainingImages: Sendable {
   private let warn: @Sendable (String) -> Void
   private let memory: Memory
 
+  /// Lists the images of a run and makes the sequence from which its state goes on.
+  ///
+  /// - Parameters:
+  ///   - state: the state, with the run's settings
+  ///   - workers: the number of decoding threads
+  ///   - cached: whether decoded images stay in memory, as 8-bit pixels
+  ///   - warn: called once for each unusable image
+  /// - Throws: `DVAEError.dataChanged` for other images than the state's, and errors of the paths
+  package init(
+    of state: TrainingState, workers: Int, cached: Bool = false,
+    warn: @escaping @Sendable (String) -> Void
+  ) throws {
+    let configuration = state.configuration
+    let index = try SampleIndex(configuration.data.map(configuration.located), warn: warn)
+    self.init(index, configuration, workers: workers, cached: cached, warn: warn)
+    try check(state.position)
+  }
+
   /// Makes the sequence.
   ///
   /// - Parameters:
