@@ -166,7 +166,7 @@ package struct RunFolder: Sendable {
         }
         return state
       } catch let error as DVAEError where error.kind == .badData && error.code != .otherVersion {
-        warn("passing over a damaged checkpoint: \(error)")
+        warn("passing over a damaged checkpoint: \(path): \(error.problem)")
         damaged.append(path)
       }
     }

@@ -296,6 +296,11 @@ import Testing
     try isDamaged("samples.jsonl") { $0.removeLast(200) }
     try isDamaged("samples.jsonl", replace("000000001", "000000007"))
     try isDamaged("samples.jsonl", replace("\"phash\":\"", "\"phash\":\"x"))
+    try isDamaged("samples.jsonl") { list in
+      // A hash of another image hides a duplicate.
+      guard let quote = list.lastIndex(of: UInt8(ascii: "\"")) else { return }
+      list[quote - 1] = list[quote - 1] == UInt8(ascii: "0") ? UInt8(ascii: "1") : UInt8(ascii: "0")
+    }
     try isDamaged("index.json", replace("\"rows\" : 52", "\"rows\" : -52"))
     try isDamaged("index.json", replace("\"rows\" : 52", "\"rows\" : \(Int.max)"))
     try isDamaged("index.json", replace("\"index\" : 1", "\"index\" : 2"))

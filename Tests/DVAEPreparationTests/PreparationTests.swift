@@ -329,6 +329,12 @@ import Testing
     try write(Array("phot".utf8), to: folder("in/3.txt"))
     await isRefused(folder("in"))
     try write(Array("photo".utf8), to: folder("in/3.txt"))
+    // The samples name their sources as they are given.
+    let respelt = try photosJob { $0.sources = [folder("./in"), folder("t.tsv")] }
+    let error = await #expect(throws: DVAEError.self) { try await respelt(.resuming, nil) }
+    #expect(
+      error?.problem.hasSuffix("the sources \(folder("in")), \(folder("t.tsv")), spelled so")
+        == true)
     try await run(.resuming, nil)
     #expect(try samples("out").count == 9)
   }

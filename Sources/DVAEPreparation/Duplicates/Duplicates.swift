@@ -50,19 +50,19 @@ struct Duplicates {
   mutating func add(_ fingerprint: Fingerprint) throws(Drop) {
     guard let digest = HalfHash(fingerprint.sha256) else { return }
     if excluded.contains(digest) {
-      throw Drop(.duplicates, "excluded", fingerprint.sha256)
+      throw Drop(.duplicates, "excluded", "sha256 \(fingerprint.sha256)")
     }
     if excludedNear.first(near: fingerprint.perceptual) != nil {
-      throw Drop(.duplicates, "excluded-near", hexadecimal(fingerprint.perceptual))
+      throw Drop(.duplicates, "excluded-near", "phash \(hexadecimal(fingerprint.perceptual))")
     }
     if let number = seenNear?.first(near: fingerprint.perceptual) {
       let isExact = findsExact && seenDigests[number] == digest.high
       throw isExact
-        ? Drop(.duplicates, "duplicate", fingerprint.sha256)
-        : Drop(.duplicates, "near-duplicate", hexadecimal(fingerprint.perceptual))
+        ? Drop(.duplicates, "duplicate", "sha256 \(fingerprint.sha256)")
+        : Drop(.duplicates, "near-duplicate", "phash \(hexadecimal(fingerprint.perceptual))")
     }
     if findsExact, seenNear == nil, seen.contains(digest) {
-      throw Drop(.duplicates, "duplicate", fingerprint.sha256)
+      throw Drop(.duplicates, "duplicate", "sha256 \(fingerprint.sha256)")
     }
     remember(digest, fingerprint.perceptual)
   }

@@ -16,6 +16,7 @@ struct PreparedPart {
   let settings: PreparationSettings
   let funnel: Funnel
   private let shards: [ShardOutput.Shard]
+  private let listSHA256: String?
 
   /// Opens an output.
   ///
@@ -48,6 +49,7 @@ struct PreparedPart {
     rows = part.rows
     settings = index.settings
     shards = index.shards
+    listSHA256 = index.listSHA256
   }
 
   /// Reads the samples in order.
@@ -60,6 +62,11 @@ struct PreparedPart {
     skipping skipped: Int, _ body: (WebDatasetSample, SampleRecord) throws -> Void
   ) throws {
     let list = path + "/samples.jsonl"
+    if let listSHA256, try FileHash.of(list) != listSHA256 {
+      // A hash that is not the image's would hide a duplicate.
+      throw DVAEError.malformed(
+        path: list, problem: "its bytes are not those that index.json counts")
+    }
     var lines = LineReader(try InputFile(path: list))
     var toSkip = skipped
     for shard in shards {

@@ -21,6 +21,13 @@ struct PreparationIndex: Codable {
   var part: Part?
   var samples: Int
   var shards: [ShardOutput.Shard]
+  /// The SHA-256 of `samples.jsonl`; outputs of earlier versions have none.
+  var listSHA256: String?
+
+  private enum CodingKeys: String, CodingKey {
+    case settings, part, samples, shards
+    case listSHA256 = "samples_sha256"
+  }
 
   /// The shard of the job; nil if the file names an impossible one.
   var shard: Shard? {
@@ -39,12 +46,14 @@ struct PreparationIndex: Codable {
   }
 
   init(
-    settings: PreparationSettings, part: Part?, samples: Int, shards: [ShardOutput.Shard]
+    settings: PreparationSettings, part: Part?, samples: Int, shards: [ShardOutput.Shard],
+    listSHA256: String
   ) {
     self.settings = settings
     self.part = part
     self.samples = samples
     self.shards = shards
+    self.listSHA256 = listSHA256
   }
 }
 

@@ -144,12 +144,15 @@ final class PreparationOutput {
     else {
       throw DVAEError.startOver(path: path, "is damaged")
     }
+    let (paths, earlier) = (sources.map(\.path), state.sources.map(\.path))
     guard state.settings == settings, state.part == part,
-      state.sources.map({ Path($0.path) }) == sources.map({ Path($0.path) })
+      paths.map(Path.init) == earlier.map(Path.init)
     else {
       throw DVAEError(
         .usage, code: .startOver, file: folder,
-        "the unfinished run had other sources or settings",
+        paths == earlier
+          ? "the unfinished run had other settings"
+          : "the unfinished run had the sources \(earlier.joined(separator: ", ")), spelled so",
         advice: "run it with the same, or start over")
     }
     // Rows are counted, so any change would lose some and repeat others.
@@ -255,7 +258,8 @@ final class PreparationOutput {
     try AtomicFile.write(
       readable(
         PreparationIndex(
-          settings: settings, part: part, samples: samples, shards: shards.mark.shards)),
+          settings: settings, part: part, samples: samples, shards: shards.mark.shards,
+          listSHA256: listHash.finished())),
       to: folder + "/index.json")
     try place.finish(replacing: isReplacing)
     try FileSystem.remove(place.path + "/state.json")
