@@ -48,6 +48,31 @@ import Testing
     if shell == "zsh" { #expect(script.contains("_files && offered=0")) }
   }
 
+  /// The parser's scripts complete only the first value of an option that takes several.
+  @Test func everyFileOfSeveralIsCompleted() async throws {
+    let fish = await dvae("--generate-completion-script", "fish").output
+    let repeated = Set(fish.matches(of: #/'([a-z-]+)=\+'/#).map { "--" + $0.1 })
+    let list = try #require(fish.firstMatch(of: #/contains -- \$word (.*); and/#)).1
+    #expect(
+      repeated.subtracting(list.split(separator: " ").map(String.init)) == [
+        "--allow-host", "--exclude", "--freeze",
+      ])
+    #expect(fish.contains("-n '__dvae_takes_another_file' -F"))
+    let zsh = await dvae("--generate-completion-script", "zsh").output
+    #expect(zsh.matches(of: #/'--(data|photos)=\[.*\n +'\*:file:_files'\n/#).count == 2)
+    #expect(zsh.matches(of: #/'\*:file:_files'/#).count == 2)
+  }
+
+  @Test func commandsAreCompletedBehindHelp() async {
+    let fish = await dvae("--generate-completion-script", "fish").output
+    #expect(fish.contains("= \"help weights\"' -fa 'info convert download'"))
+    let zsh = await dvae("--generate-completion-script", "zsh").output
+    #expect(zsh.contains("weights) compadd info convert download ;;"))
+    #expect(zsh.contains("'1:command:(tokenize decode "))
+    // A value may be in the word of its option.
+    #expect(zsh.contains("{--output=,-o}'[The folder of the run.]:") && !zsh.contains("--crop["))
+  }
+
   /// Bash itself, in a folder with files.
   @Test(arguments: [
     ("tokenize x --weights ", ["models", "openai", "random", "s.pkl", "starter"]),
@@ -56,6 +81,10 @@ import Testing
     ("serve --device ./", ["./models", "./s.pkl"]), ("train --init m", ["models"]),
     ("help to", ["tokenize", "tokens"]), ("help weights ", ["convert", "download", "info"]),
     ("help decode ", []), ("prepare --language ", ["en", "off"]),
+    ("tokenize x --crop=c", ["center"]), ("prepare x --language=", ["en", "off"]),
+    ("train --data s.pkl m", ["models"]), ("train --data models/m.pt --json s", []),
+    ("train --data s.pkl --validation s.pkl mo", ["models"]),
+    ("train --data s.pkl --output ", ["models"]),
   ])
   func bashCompletes(_ line: String, _ expected: [String]) async throws {
     let folder = TemporaryFolder()
@@ -67,7 +96,7 @@ import Testing
     let run = """
       COMP_LINE='\(words)'
       COMP_POINT=${#COMP_LINE}
-      read -r -a COMP_WORDS <<<"$COMP_LINE"
+      read -r -a COMP_WORDS <<<"${COMP_LINE//=/ = }"
       [[ $COMP_LINE == *' ' ]] && COMP_WORDS+=('')
       COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
       _dvae dvae "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
