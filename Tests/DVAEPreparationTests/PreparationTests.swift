@@ -306,6 +306,22 @@ import Testing
     #expect(try bytes(folder("out.partial/samples.jsonl")) == samples)
   }
 
+  /// Advice to continue it would be wrong while another process does.
+  @Test func anOutputInUseIsNotCalledUnfinished() async throws {
+    let run = try photosJob()
+    await #expect(throws: Stop.self) { try await run(.fresh, 2) }
+    var writer: OutputFile? = try OutputFile(
+      folder("out.partial/samples.jsonl"), emptied: false, locked: true)
+    #expect(writer != nil)
+    for start in [JobStart.fresh, .resuming, .restarting] {
+      let error = await #expect(throws: DVAEError.self) { try await run(start, nil) }
+      #expect(error?.code == .inUse, "\(start)")
+    }
+    writer = nil
+    let error = await #expect(throws: DVAEError.self) { try await run(.fresh, nil) }
+    #expect(error?.code == .unfinished)
+  }
+
   /// A run resumes only if its sources are unchanged, because rows are counted.
   @Test func changedSourcesAreNotResumed() async throws {
     let table = (0..<4).map { "a photo\tin/\($0).jpg\n" }.joined()
