@@ -92,62 +92,51 @@ package struct QuantizedWeights: Sendable {
     return withUnsafeTemporaryAllocation(of: Float.self, capacity: values.count) { exact in
       let taps = values.count / inputs
       switch form {
-      case .winograd: transform(weights, inputs, to: exact)
+      case .winograd: Winograd.transform(weights, inputs, to: exact)
       case .bytes, .pairs:
         for i in 0..<inputs {
           for tap in 0..<taps { exact[tap * inputs + i] = weights[i * taps + tap] }
         }
       }
-      var largest: Float = 0
-      for value in exact { largest = max(largest, value.magnitude) }
+      // Magnitudes compare like their bits, which needs no care for values that are no numbers.
+      var bits: UInt32 = 0
+      for value in exact { bits = max(bits, value.magnitude.bitPattern) }
+      let largest = Float(bitPattern: bits)
       guard largest > 0, largest < .infinity else {
         values.update(repeating: 0)
         return 1
       }
       let most: Float = form == .bytes ? 127 : 32_767
       var factor = most / largest
-      if form != .bytes {
-        // Σ |q|·|x| must stay below 2³¹, where |q| ≤ factor·|w| + 1/2.
-        let perSum = form == .pairs ? values.count : exactInputs
-        let perPart = form == .pairs ? values.count : inputs
-        let sums = stride(from: 0, to: values.count, by: perPart).flatMap { part in
-          stride(from: part, to: part + perPart, by: perSum).map {
-            $0..<min($0 + perSum, part + perPart)
+      // Σ |q|·|x| must stay below 2³¹, where |q| ≤ factor·|w| + 1/2.
+      func limit(_ sum: Float, of terms: Int, _ input: Float) {
+        let room = 2_147_483_520 / input - Float(terms) / 2
+        precondition(room > 0, "QuantizedWeights: \(shape) sums too many terms")
+        if sum > 0 { factor = min(factor, room / sum) }
+      }
+      switch form {
+      case .bytes: break
+      case .pairs:
+        limit(exact.reduce(0) { $0 + $1.magnitude }, of: exact.count, mostShort)
+      case .winograd:
+        for first in stride(from: 0, to: inputs, by: exactInputs) {
+          let terms = min(exactInputs, inputs - first)
+          for row in 0..<6 {
+            let sums = Winograd.magnitudes(exact, row, inputs, first..<first + terms)
+            for column in 0..<6 {
+              limit(sums[column], of: terms, mostByte * Winograd.growth(6 * row + column))
+            }
           }
-        }
-        for range in sums {
-          var sum: Float = 0
-          for k in range { sum += exact[k].magnitude }
-          let place = range.lowerBound / perPart
-          let input = form == .pairs ? mostShort : mostByte * Winograd.growth(place)
-          let room = 2_147_483_520 / input - Float(range.count) / 2
-          precondition(room > 0, "QuantizedWeights: \(shape) sums too many terms")
-          if sum > 0 { factor = min(factor, room / sum) }
         }
       }
       factor *= 0.999
       // Adding and subtracting 1.5·2²³ rounds to the nearest integer, half to even.
+      guard let source = exact.baseAddress, let target = values.baseAddress else { return factor }
       for k in 0..<values.count {
-        let rounded = (exact[k] * factor + 12_582_912).bitPattern
-        values[k] = Int16(truncatingIfNeeded: Int32(bitPattern: rounded))
+        let rounded = (source[k] * factor + 12_582_912).bitPattern
+        target[k] = Int16(truncatingIfNeeded: Int32(bitPattern: rounded))
       }
       return form == .winograd ? factor * 16 : factor
-    }
-  }
-
-  private static func transform(
-    _ weights: UnsafePointer<Float>, _ inputs: Int, to u: UnsafeMutableBufferPointer<Float>
-  ) {
-    for i in 0..<inputs {
-      let g = weights + i * 9
-      var half: (Winograd.Column, Winograd.Column, Winograd.Column)
-      half.0 = Winograd.column(g[0], g[3], g[6])
-      half.1 = Winograd.column(g[1], g[4], g[7])
-      half.2 = Winograd.column(g[2], g[5], g[8])
-      for r in 0..<6 {
-        let row = Winograd.column(half.0[r], half.1[r], half.2[r])
-        for c in 0..<6 { u[(6 * r + c) * inputs + i] = row[c] }
-      }
     }
   }
 
@@ -160,16 +149,63 @@ package struct QuantizedWeights: Sendable {
 
 /// The weight transform of F(4×4, 3×3) in integers.
 private enum Winograd {
-  typealias Column = SIMD8<Float>
+  /// The same place of the filters of several input channels.
+  typealias Lanes = SIMD16<Float>
+
+  /// Transforms the filters [I][3][3] of one output channel to [36][I].
+  static func transform(
+    _ weights: UnsafePointer<Float>, _ inputs: Int, to u: UnsafeMutableBufferPointer<Float>
+  ) {
+    withUnsafeTemporaryAllocation(of: Lanes.self, capacity: 9 + 18 + 6) { scratch in
+      guard let g = scratch.baseAddress, let u = u.baseAddress else { return }
+      let (half, row) = (g + 9, g + 27)
+      for first in stride(from: 0, to: inputs, by: Lanes.scalarCount) {
+        let count = min(Lanes.scalarCount, inputs - first)
+        g.withMemoryRebound(to: Float.self, capacity: 9 * Lanes.scalarCount) { taps in
+          for lane in 0..<count {
+            for tap in 0..<9 {
+              taps[tap * Lanes.scalarCount + lane] = weights[(first + lane) * 9 + tap]
+            }
+          }
+        }
+        for c in 0..<3 { column(g[c], g[3 + c], g[6 + c], to: half + 6 * c) }
+        for r in 0..<6 {
+          column(half[r], half[6 + r], half[12 + r], to: row)
+          for c in 0..<6 {
+            let target = u + (6 * r + c) * inputs + first
+            for lane in 0..<count { target[lane] = row[c][lane] }
+          }
+        }
+      }
+    }
+  }
 
   /// One column of D G g, D = diag(4, 4, 4, 4, 4, 1).
-  static func column(_ g0: Float, _ g1: Float, _ g2: Float) -> Column {
+  private static func column(
+    _ g0: Lanes, _ g1: Lanes, _ g2: Lanes, to column: UnsafeMutablePointer<Lanes>
+  ) {
     let ends = (g0 + g2) * (-2 / 3 as Float)
     let middle = g1 * (2 / 3 as Float)
     let ends2 = g0 * (1 / 6 as Float) + g2 * (2 / 3 as Float)
     let middle2 = g1 * (1 / 3 as Float)
-    return Column(
-      g0, ends - middle, ends + middle, ends2 + middle2, ends2 - middle2, g2, 0, 0)
+    column[0] = g0
+    column[1] = ends - middle
+    column[2] = ends + middle
+    column[3] = ends2 + middle2
+    column[4] = ends2 - middle2
+    column[5] = g2
+  }
+
+  /// Sums magnitudes over input channels, for the six places of a row at once.
+  static func magnitudes(
+    _ u: UnsafeMutableBufferPointer<Float>, _ row: Int, _ inputs: Int, _ range: Range<Int>
+  ) -> SIMD8<Float> {
+    var sums = SIMD8<Float>()
+    let places = (0..<6).map { (6 * row + $0) * inputs }
+    for i in range {
+      for column in 0..<6 { sums[column] += u[places[column] + i].magnitude }
+    }
+    return sums
   }
 
   /// Returns the bound of the transformed input over the largest byte, at one of the 36 places: the
