@@ -89,7 +89,12 @@ struct NpySource: TokenSource {
     }
     switch shape.count {
     case 3: return (shape[0], Array(shape.suffix(2)))
-    case 2 where isSquare && shape[0] != tokens: return (shape[0], [side, side])
+    case 2 where isSquare && shape[0] == tokens:
+      throw DVAEError(
+        .badData, code: .unknownGrid, file: path,
+        "an array of shape \(shape) is one image, or \(tokens) of \(side)×\(side) tokens",
+        advice: "name the grid of an image")
+    case 2 where isSquare: return (shape[0], [side, side])
     case 2 where isPlausible(shape): return (1, shape)
     case 1 where isSquare: return (1, [side, side])
     default:

@@ -115,6 +115,9 @@ extension Provenance {
     func refuse(_ key: CodingKeys, _ problem: String) -> DecodingError {
       .dataCorruptedError(forKey: key, in: container, debugDescription: problem)
     }
+    guard (0...1 << 53).contains(inputs.count) else {
+      throw refuse(.inputs, "\(inputs.count) is not a number of images")
+    }
     if let grid, grid.count != 2 || !grid.allSatisfy({ $0 > 0 }) {
       throw refuse(.grid, "\(grid) is not rows and columns")
     }

@@ -126,8 +126,9 @@ extension SoftTokens {
   ///   - name: the image's name in messages
   ///   - grid: its tokens, which must equal the first of the most likely
   ///   - array: returns the array of a name; nil if there is none
+  /// - Returns: nil if there are none
   /// - Throws: if an array has the wrong shape or contradicts the tokens.
-  init(
+  init?(
     reading name: String, _ grid: TokenGrid, _ array: (String) throws -> StoredTensor?
   ) throws {
     let shape = [grid.height, grid.width]
@@ -149,6 +150,12 @@ extension SoftTokens {
       try expect(
         grid.tokens.indices.allSatisfy { known[$0 * count] == grid.tokens[$0] },
         "its most likely tokens are not its tokens")
+      // The position of which each token was last.
+      var positions = [Int](repeating: -1, count: 1 << 16)
+      for (place, token) in known.enumerated() {
+        try expect(positions[Int(token)] != place / count, "a token is twice in its topk")
+        positions[Int(token)] = place / count
+      }
       let logProbabilities = try values.floats()
       try expect(
         logProbabilities.indices.allSatisfy {
@@ -163,6 +170,7 @@ extension SoftTokens {
       try expect(margins.allSatisfy { $0 >= 0 }, "a margin below 0")
       return margins
     }
+    if top == nil, margins == nil { return nil }
   }
 }
 

@@ -87,11 +87,11 @@ package struct TokenMerge {
   /// - Throws: if an item is damaged, repeats a key, or does not fit into the form.
   package func run(
     into writer: TokenWriter, progress: (Int) -> Void, failed: (DVAEError) -> Void = { _ in }
-  ) throws -> CaptionLosses {
+  ) throws -> FormLosses {
     var (done, pacing, keys) = (0, CommitPacing(), UniqueKeys())
     // Hashes instead of keys, so that hundreds of millions fit into memory.
     var seen = Set<HalfHash>()
-    var losses = CaptionLosses()
+    var losses = FormLosses()
     func add(_ record: TokenRecord, _ path: String) throws {
       guard seen.insert(HalfHash(of: Array(record.key.utf8))).inserted else {
         throw DVAEError(
@@ -126,8 +126,9 @@ package struct TokenMerge {
         let item = try result.get()
         try add(
           TokenRecord(
-            key: item.key, .tokens(item.grid), soft: losesSoftTokens ? nil : item.soft,
+            key: item.key, .tokens(item.grid), soft: provenance?.soft == nil ? nil : item.soft,
             sidecars: item.sidecars), path)
+        if provenance == nil, item.soft != nil { losses.addSoftTokens() }
       }
       for failure in try reader.failedItems() {
         try add(TokenRecord(key: failure.key, .failure(failure.error)), path)
@@ -170,7 +171,7 @@ package struct TokenMerge {
             + "\(records[0].path): they do not belong together")
       }
       let (sum, overflow) = joined.inputs.count.addingReportingOverflow(record.inputs.count)
-      guard !overflow, record.inputs.count >= 0 else {
+      guard !overflow else {
         throw DVAEError(.badData, file: path, "its provenance counts \(record.inputs.count) images")
       }
       joined.inputs.count = sum

@@ -23,7 +23,7 @@ public final class TokenWriter {
   /// they are among those that the caller does.
   package var damaged: Int { journal.damaged }
   /// The captions and descriptions of this run that the output does not hold as they are.
-  package private(set) var captions = CaptionLosses()
+  package private(set) var captions = FormLosses()
 
   private let provenance: Provenance?
   private let partial: String

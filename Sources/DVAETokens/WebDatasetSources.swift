@@ -90,7 +90,7 @@ struct TarSource: TokenSource {
     if readsSidecars {
       for name in sidecarExtensions { sidecars[name] = bytes(name) }
     }
-    guard provenance?.soft != nil else {
+    guard provenance == nil || provenance?.soft != nil else {
       return .init(key: record.key, grid: tokens, sidecars: sidecars)
     }
     let soft = try SoftTokens(reading: name, tokens) { field in
@@ -147,7 +147,7 @@ struct FolderSource: TokenSource {
           let path = "\(folder)/\(key).\(name)"
           if FileSystem.kind(path) == .file { sidecars[name] = try Self.read(path) }
         }
-        guard provenance?.soft != nil else {
+        guard provenance == nil || provenance?.soft != nil else {
           return .init(key: key, grid: tokens, sidecars: sidecars)
         }
         let soft = try SoftTokens(reading: path, tokens) { name in

@@ -10,8 +10,6 @@ import DVAEWeights
 /// one over the metadata.
 package enum Checkpoint {
   private static let format = WeightsMetadata.checkpointFormat + " 2"
-  /// The format before the metadata had a checksum.
-  private static let formatWithoutMetadataChecksum = WeightsMetadata.checkpointFormat + " 1"
 
   /// Keys of the metadata.
   private enum Key {
@@ -62,14 +60,15 @@ package enum Checkpoint {
   package static func load(_ path: String) throws -> TrainingState {
     func bad(_ problem: String) -> DVAEError { .checkpoint(path: path, problem: problem) }
     let file = try WeightsFile.open(path)
-    let expected = file.metadata[Key.metadataChecksum]
-    let isWhole = expected == "\(checksum(file.metadata.map { ($0.key.text, $0.value) }))"
+    let isWhole =
+      file.metadata[Key.metadataChecksum]
+      == "\(checksum(file.metadata.map { ($0.key.text, $0.value) }))"
     let found = file.metadata[Key.format]
-    guard found == format || found == formatWithoutMetadataChecksum else {
+    guard found == format else {
       let problem = "expected '\(format)', found '\(found ?? "no format")'"
       throw isWhole ? .checkpointVersion(path: path, problem: problem) : bad(problem)
     }
-    guard isWhole || (expected == nil && found != format) else {
+    guard isWhole else {
       throw bad("the checksum of its metadata does not fit: they have changed since")
     }
     guard let update = file.metadata[Key.update].flatMap(Int.init),
@@ -83,8 +82,8 @@ package enum Checkpoint {
       configuration = try TrainingConfiguration(reading: configurationText.utf8, path: path)
       try configuration.validate()
     } catch {
-      let problem = "its configuration cannot be used: \(error)"
-      throw isWhole ? .checkpointVersion(path: path, problem: problem) : bad(problem)
+      throw DVAEError.checkpointVersion(
+        path: path, problem: "its configuration cannot be used: \(error)")
     }
     guard (0...TrainingConfiguration.mostUpdates).contains(update) else {
       throw bad("update is \(update), expected 0 to \(TrainingConfiguration.mostUpdates)")

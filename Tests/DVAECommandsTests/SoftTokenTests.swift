@@ -70,6 +70,20 @@ import DVAEWeights
     #expect(await dvae("tokens", "verify", folder("hard.jsonl")).status == 0)
   }
 
+  /// Without the provenance nobody knows which values each image has to have.
+  @Test func softTokensOfAnUnknownJobAreCounted() async throws {
+    #expect(await tokenize("--output", folder("t"), "--top-k", "2", "--margin").status == 0)
+    try FileManager.default.removeItem(atPath: folder("t/.provenance.json"))
+    let run = await dvae("tokens", "convert", folder("t"), "--output", folder("c.tar"))
+    #expect(
+      run.status == 0 && run.errors.contains("the soft tokens of 3 images are left out"),
+      "\(run.errors)")
+    #expect(try read("c.tar").values.allSatisfy { $0.soft == nil })
+    try write([], to: folder("t/kodim04.logprobs.npy"))
+    let damaged = await dvae("tokens", "verify", folder("t"))
+    #expect(damaged.status == 65 && damaged.errors.contains("kodim04.logprobs.npy"))
+  }
+
   /// Archives that other programs have packed again keep equal files once.
   @Test func softTokensMayBeLinksInAnArchive() async throws {
     #expect(await tokenize("--output", folder("t.tar"), "--margin").status == 0)
@@ -140,6 +154,14 @@ import DVAEWeights
     changed[128] ^= 1
     try write(changed, to: ids)
     await expectProblem("are not its tokens")
+    // The second of a position: not in the vocabulary of 128, then the first again.
+    changed = goodIds
+    changed.replaceSubrange(130..<132, with: [0x60, 0xEA])
+    try write(changed, to: ids)
+    await expectProblem("token 60000 of its topk is not in the vocabulary 0..<128")
+    changed.replaceSubrange(130..<132, with: goodIds[128..<130])
+    try write(changed, to: ids)
+    await expectProblem("a token is twice in its topk")
     try write(goodIds, to: ids)
     changed = goodSums
     changed[131] &= 0x7F

@@ -35,6 +35,26 @@ import Testing
     return grids
   }
 
+  /// As many rows as tokens in a row: images, or one large one.
+  @Test func aSquareOfSquaresIsAskedFor() throws {
+    for side in [196, 256] {
+      try NpyArray.write(
+        [UInt16](repeating: 1, count: side * side), shape: [side, side], to: folder("s.npy"))
+      let error = #expect(throws: DVAEError.self) { try TokenReader(contentsOf: folder("s.npy")) }
+      #expect(error?.code == .unknownGrid)
+      for grid in [
+        TokenExtent.Grid(rows: side, columns: side), .init(rows: 14, columns: side / 14),
+      ] {
+        guard grid.rows * grid.columns == side || grid.rows == side else { continue }
+        let reader = try TokenReader(contentsOf: folder("s.npy"), grid: grid)
+        #expect(reader.extent?.count == (grid.rows == side ? 1 : side))
+      }
+    }
+    try NpyArray.write(
+      [UInt16](repeating: 1, count: 32 * 32), shape: [32, 32], to: folder("s.npy"))
+    #expect(try TokenReader(contentsOf: folder("s.npy")).extent?.count == 1)
+  }
+
   /// Without its list of keys an array's images would be numbered.
   @Test func aSidecarThatCannotBeReadIsNotNone() throws {
     for name in ["a.npy", "a.bin", "a.packed"] {

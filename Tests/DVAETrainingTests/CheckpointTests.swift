@@ -97,26 +97,38 @@ import Testing
     }
   }
 
-  /// Writes a checkpoint in the format before metadata had a checksum, with some of them changed.
-  private func writeOldFormat(changing changed: [String: String] = [:]) throws -> String {
-    let path = try run.save(state(update: 4))
-    let file = try WeightsFile.open(path)
+  /// Writes a checkpoint with changed metadata and a checksum that fits them.
+  private func write(_ update: Int, changing changed: [String: String]) throws -> String {
+    let file = try WeightsFile.open(run.save(state(update: 4)))
     var metadata = file.metadata.byText
-    metadata["metadata_crc32c"] = nil
-    metadata["format"] = "swift-dvae checkpoint 1"
     metadata.merge(changed) { $1 }
+    metadata["metadata_crc32c"] = nil
+    var bytes: [UInt8] = []
+    for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
+      bytes += Array(key.utf8) + [0] + Array(value.utf8) + [0]
+    }
+    metadata["metadata_crc32c"] = "\(CRC32C.of(bytes))"
     let tensors = file.tensors.map { tensor in
       SafetensorsEntry(tensor.name, .float32, shape: tensor.shape, .stored(tensor))
     }
-    let old = run.checkpoint(5)
-    try writeSafetensors(old, tensors: tensors, metadata: metadata)
-    return old
+    let path = run.checkpoint(update)
+    try writeSafetensors(path, tensors: tensors, metadata: metadata)
+    return path
   }
 
-  @Test func checkpointsOfTheFormerFormatAreRead() throws {
-    let read = try Checkpoint.load(writeOldFormat())
-    let written = try state(update: 4)
-    #expect(read.update == 4 && read.bits == written.bits)
+  /// Whoever leaves the checksum out could change the rest.
+  @Test func metadataWithoutAChecksumAreRefused() throws {
+    let file = try WeightsFile.open(run.save(state(update: 4)))
+    let tensors = file.tensors.map { tensor in
+      SafetensorsEntry(tensor.name, .float32, shape: tensor.shape, .stored(tensor))
+    }
+    for format in ["swift-dvae checkpoint 1", "swift-dvae checkpoint 2"] {
+      var metadata = file.metadata.byText
+      metadata["metadata_crc32c"] = nil
+      metadata["format"] = format
+      try writeSafetensors(run.checkpoint(5), tensors: tensors, metadata: metadata)
+      #expect(throws: DVAEError.self) { try Checkpoint.load(run.checkpoint(5)) }
+    }
   }
 
   @Test func impossibleNumbersAreRefused() throws {
@@ -132,7 +144,19 @@ import Testing
     for changed in [
       ["update": "\(Int.max)"], ["update": "-1"], ["update": "99999999999999999999"],
       ["position": position(.max, 0, 0)], ["position": position(0, -1, 0)],
-      ["position": position(0, 0, .max)],
+      ["position": position(0, 0, .max)], ["crc32c": "-1"],
+    ] {
+      let path = try write(5, changing: changed)
+      let error = try #require(throws: DVAEError.self, "\(changed)") {
+        try Checkpoint.load(path)
+      }
+      #expect("\(error)".hasPrefix(path), "\(error)")
+      // The run resumes from the intact one before.
+      var warnings: [String] = []
+      #expect(try run.latest { warnings.append($0) }?.update == 4)
+      #expect(warnings.count == 1)
+    }
+    for changed in [
       ["configuration": try configuration { $0.updates = .max }],
       ["configuration": try configuration { $0.warmUp = .max }],
       ["configuration": try configuration { $0.learningRate.updates = .max }],
@@ -143,17 +167,11 @@ import Testing
             hidden: 65_536, blocksPerGroup: 1024, vocabulary: 1_048_576)
         }
       ],
-      ["configuration": "{}"], ["configuration": "["], ["crc32c": "-1"],
+      ["configuration": "{}"], ["configuration": "["],
     ] {
-      let path = try writeOldFormat(changing: changed)
-      let error = try #require(throws: DVAEError.self, "\(changed)") {
-        try Checkpoint.load(path)
-      }
-      #expect("\(error)".hasPrefix(path), "\(error)")
-      // The run resumes from the intact one before.
-      var warnings: [String] = []
-      #expect(try run.latest { warnings.append($0) }?.update == 4)
-      #expect(warnings.count == 1)
+      let path = try write(5, changing: changed)
+      let error = #expect(throws: DVAEError.self, "\(changed)") { try Checkpoint.load(path) }
+      #expect(error?.file == path && error?.kind == .badData, "\(changed)")
     }
   }
 
@@ -208,23 +226,10 @@ import Testing
     ["format": "swift-dvae checkpoint 3"], ["configuration": #"{"recipe":"new"}"#],
   ])
   func checkpointsOfOtherVersionsAreKept(_ changed: [String: String]) throws {
-    try run.save(state(update: 1))
-    let file = try WeightsFile.open(run.save(state(update: 2)))
-    var metadata = file.metadata.byText
-    metadata.merge(changed) { $1 }
-    metadata["metadata_crc32c"] = nil
-    var bytes: [UInt8] = []
-    for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
-      bytes += Array(key.utf8) + [0] + Array(value.utf8) + [0]
-    }
-    metadata["metadata_crc32c"] = "\(CRC32C.of(bytes))"
-    let tensors = file.tensors.map { tensor in
-      SafetensorsEntry(tensor.name, .float32, shape: tensor.shape, .stored(tensor))
-    }
-    try writeSafetensors(run.checkpoint(3), tensors: tensors, metadata: metadata)
+    let path = try write(5, changing: changed)
     let error = #expect(throws: DVAEError.self) { try run.latest { _ in } }
-    #expect(error?.code == .otherVersion && error?.file == run.checkpoint(3))
-    #expect(try run.checkpoints() == [3, 2, 1])
+    #expect(error?.code == .otherVersion && error?.file == path)
+    #expect(try run.checkpoints() == [5, 4])
   }
 
   /// The average is only written and shown: training would go on to weights that no command loads.

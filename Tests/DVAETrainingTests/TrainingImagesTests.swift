@@ -107,6 +107,8 @@ import Testing
   @Test func otherImagesAreRefused() throws {
     let position = try take(1, images(Fixture.imageFiles))[0].position
     try images(Fixture.imageFiles).check(position)
+    let beyond = DataPosition(epoch: 0, index: 4, skipped: 0, fingerprint: position.fingerprint)
+    #expect(throws: DVAEError.self) { try images(Fixture.imageFiles).check(beyond) }
     try images(Fixture.imageFiles).check(DataPosition())
     let error = try #require(throws: DVAEError.self) {
       try images(Array(Fixture.imageFiles.dropLast())).check(position)

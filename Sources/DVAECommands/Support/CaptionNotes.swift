@@ -25,7 +25,7 @@ struct CaptionNotes {
   }
 
   /// Names the first text that is not UTF-8, as soon as there is one.
-  mutating func look(at losses: CaptionLosses) {
+  mutating func look(at losses: FormLosses) {
     guard !isTold, let name = losses.firstAltered else { return }
     isTold = true
     console.note(
@@ -34,7 +34,7 @@ struct CaptionNotes {
   }
 
   /// Adds the losses of a finished file.
-  mutating func add(_ losses: CaptionLosses) {
+  mutating func add(_ losses: FormLosses) {
     look(at: losses)
     altered += losses.altered
     omitted += losses.omitted

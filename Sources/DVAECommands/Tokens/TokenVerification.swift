@@ -75,6 +75,11 @@ struct TokenVerification: Encodable {
         "\(path): \(item.key): token \(grid.tokens[place]) in row \(place / grid.width), column "
           + "\(place % grid.width) is not in the vocabulary 0..<\(vocabulary)")
     }
+    if let vocabulary, let token = item.soft?.top?.ids.first(where: { Int($0) >= vocabulary }) {
+      add(
+        "\(path): \(item.key): token \(token) of its topk is not in the vocabulary 0..<\(vocabulary)"
+      )
+    }
     if let expected = provenance?.grid, expected != [grid.height, grid.width] {
       add(
         "\(path): \(item.key): its grid is \(grid.height)×\(grid.width), the job's is "

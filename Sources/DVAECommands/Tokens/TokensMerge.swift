@@ -96,6 +96,11 @@ struct TokensMergeOptions: ParsableArguments {
         failures.add($0)
       }
       captions.add(losses)
+      if losses.softTokens > 0 {
+        console.note(
+          "dvae: warning: \(path): the soft tokens of \(counted(losses.softTokens, "image")) are left out, "
+            + "because the provenance is unknown")
+      }
     } catch let error as DVAEError where error.kind == .badData || error.kind == .usage {
       try writer.discard()
       throw error

@@ -40,7 +40,7 @@ struct PreparationIndex: Codable {
     let path = folder + "/index.json"
     guard FileSystem.kind(path) == .file,
       let bytes = try? InputFile.contents(of: path, limit: 1 << 30),
-      let index = try? decodedJSON(Self.self, bytes)
+      let index = try? decodedJSON(Self.self, bytes), index.shards.allSatisfy(\.isNamed)
     else { return nil }
     self = index
   }

@@ -51,7 +51,8 @@ struct ImageSource: PairSource {
         return .unusable(
           origin: item.name, reason: "unreadable-caption", detail: "its .json is not JSON")
       }
-      if case .object(let object) = value { members = object }
+      // Other values have no names; they are metadata as a whole.
+      members = if case .object(let object) = value { object } else { [Key("json"): value] }
     }
     var description = Description(members, settings)
     var pair = description.pair(image: .item(item), origin: item.name, caption: caption)

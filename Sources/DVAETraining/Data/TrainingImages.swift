@@ -70,11 +70,16 @@ package struct TrainingImages: Sendable {
   ///
   /// - Throws: `DVAEError.dataChanged`
   package func check(_ position: DataPosition) throws {
-    if position.fingerprint.isEmpty || position.fingerprint == index.fingerprint { return }
-    let old = position.fingerprint.prefix { $0 != "-" }
-    throw DVAEError.dataChanged(
-      problem: "\(old) images then, \(index.count) now"
-        + (old == "\(index.count)" ? ", with other names or sizes" : ""))
+    guard position.fingerprint.isEmpty || position.fingerprint == index.fingerprint else {
+      let old = position.fingerprint.prefix { $0 != "-" }
+      throw DVAEError.dataChanged(
+        problem: "\(old) images then, \(index.count) now"
+          + (old == "\(index.count)" ? ", with other names or sizes" : ""))
+    }
+    guard position.index <= index.count else {
+      throw DVAEError.dataChanged(
+        problem: "the next one is image \(position.index) of \(index.count)")
+    }
   }
 
   /// Returns the batch after a position; unusable images are skipped and counted.

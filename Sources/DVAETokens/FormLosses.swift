@@ -1,7 +1,7 @@
 import DVAEFiles
 
-/// The captions and descriptions that a token file does not hold as they are.
-package struct CaptionLosses: Sendable {
+/// The captions, descriptions and soft tokens that a token file does not hold as they are.
+package struct FormLosses: Sendable {
   /// The number of images whose captions or descriptions the form does not hold.
   package private(set) var omitted = 0
   /// The number of captions and descriptions that are not UTF-8: the file has U+FFFD for what is wrong in them.
@@ -9,8 +9,14 @@ package struct CaptionLosses: Sendable {
   /// The name of the first of them, such as `photo.txt`.
   package private(set) var firstAltered: String?
 
+  /// The number of images whose soft tokens are left out, because it is not known which the job kept.
+  package private(set) var softTokens = 0
+
   /// Makes an empty count.
   package init() {}
+
+  /// Counts an image whose soft tokens are left out.
+  mutating func addSoftTokens() { softTokens += 1 }
 
   /// Counts an image's losses in a form.
   mutating func add(_ record: TokenRecord, in format: TokenFormat) {
