@@ -47,10 +47,5 @@ for ((i = 0; i < ${#completions[@]}; i += 2)); do
   mkdir -p "$(dirname "${completions[i + 1]}")"
   "$DVAE" --generate-completion-script "${completions[i]}" >"${completions[i + 1]}"
 done
-# Only files are file names: else bash completes the command `train` to a folder of that name.
-# shellcheck disable=SC2016
-sed -i.bak -e 's/^complete -o filenames /complete /' \
-  -e 's/^__dvae_add_completions() {$/&\n    [[ $1 == -[df] ]] \&\& compopt -o filenames 2>\/dev\/null/' "${completions[1]}"
-rm -f "${completions[1]}.bak"
 Scripts/man-pages.sh "$DVAE" "$man"
 say "installed $root/bin/dvae"

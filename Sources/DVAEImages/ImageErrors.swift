@@ -85,7 +85,9 @@ extension DVAEError {
   package static func noImage(name: String, fields: [String]) -> DVAEError {
     DVAEError(
       .badData, code: .noImage, file: name, expected: "a JPEG, PNG or WebP field in the sample",
-      found: fields.isEmpty ? "none" : fields.joined(separator: ", "))
+      found: fields.isEmpty ? "none" : fields.joined(separator: ", "),
+      advice: "the files of a sample must be neighbours in the archive, in the order of their names"
+    )
   }
 
   /// Returns the error of a setting out of range.

@@ -34,10 +34,11 @@ package struct ImageInputs: Sendable {
   /// The number of leading components that the paths of all arguments share.
   private let commonCount: Int
 
-  /// Checks that every argument exists.
+  /// Checks that every argument exists; ranges such as `{0..9}` stand for several.
   ///
   /// - Throws: `DVAEError.missing` for the first one that does not.
   package init(_ arguments: [String]) throws(DVAEError) {
+    let arguments = try NumberedNames.expanded(arguments)
     var common: [String]?
     for argument in arguments {
       let isList = argument.hasBytePrefix("@")

@@ -120,13 +120,12 @@ extension SoftTokens {
     return (npy.suffix(values.count * MemoryLayout<T>.stride), npy)
   }
 
-  /// Reads the arrays beside an image's tokens.
+  /// Reads the arrays beside an image's tokens; nil if there are none.
   ///
   /// - Parameters:
   ///   - name: the image's name in messages
   ///   - grid: its tokens, which must equal the first of the most likely
   ///   - array: returns the array of a name; nil if there is none
-  /// - Returns: nil if there are none
   /// - Throws: if an array has the wrong shape or contradicts the tokens.
   init?(
     reading name: String, _ grid: TokenGrid, _ array: (String) throws -> StoredTensor?

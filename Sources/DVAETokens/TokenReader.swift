@@ -70,7 +70,11 @@ public struct TokenReader: Sequence, IteratorProtocol {
   /// - Throws: if the file is missing or malformed.
   public init(contentsOf path: String, grid: TokenExtent.Grid? = nil) throws {
     guard FileSystem.kind(path) != .missing else {
-      throw DVAEError.missing(path: path)
+      let partial = Path(path).withoutTrailingSlashes.text + ".partial"
+      guard FileSystem.exists(partial) else { throw DVAEError.missing(path: path) }
+      throw DVAEError(
+        .missing, code: .missing, file: path, "is not finished: there is only \(partial)",
+        advice: "continue its job")
     }
     let named = FileSystem.kind(path) == .folder ? .folder : try TokenFormat(path: path)
     guard named != .folder || FileSystem.kind(path) == .folder else {
@@ -184,6 +188,8 @@ extension DVAEError {
 extension DVAEError.Code {
   /// A token file lacks items of its job.
   package static let incomplete = Self(rawValue: "incomplete")
+  /// A number is no token of any vocabulary.
+  package static let notAToken = Self(rawValue: "not-a-token")
   /// An array's shape does not say which grid an image's tokens have.
   package static let unknownGrid = Self(rawValue: "unknown-grid")
 }
@@ -282,7 +288,7 @@ extension TokenGrid {
     tokens.reserveCapacity(count)
     for value in values {
       guard let token = UInt16(exactly: value) else {
-        throw DVAEError(.badData, file: name, "\(value) is not a token")
+        throw DVAEError(.badData, code: .notAToken, file: name, "\(value) is not a token")
       }
       tokens.append(token)
     }

@@ -63,6 +63,13 @@ import Testing
     #expect(zsh.matches(of: #/'\*:file:_files'/#).count == 2)
   }
 
+  /// Otherwise bash completes the command `train` to a folder of that name.
+  @Test func commandsAreNoFileNames() async {
+    let bash = await dvae("--generate-completion-script", "bash").output
+    #expect(bash.hasSuffix("\ncomplete -F _dvae dvae\n"))
+    #expect(bash.contains("[[ $1 == -[df] ]] && compopt -o filenames"))
+  }
+
   @Test func commandsAreCompletedBehindHelp() async {
     let fish = await dvae("--generate-completion-script", "fish").output
     #expect(fish.contains("= \"help weights\"' -fa 'info convert download'"))
@@ -84,7 +91,7 @@ import Testing
     ("tokenize x --crop=c", ["center"]), ("prepare x --language=", ["en", "off"]),
     ("train --data s.pkl m", ["models"]), ("train --data models/m.pt --json s", []),
     ("train --data s.pkl --validation s.pkl mo", ["models"]),
-    ("train --data s.pkl --output ", ["models"]),
+    ("train --data s.pkl --output ", ["models"]), ("prepare x --images ", ["models"]),
   ])
   func bashCompletes(_ line: String, _ expected: [String]) async throws {
     let folder = TemporaryFolder()

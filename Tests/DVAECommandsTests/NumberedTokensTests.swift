@@ -115,6 +115,22 @@ import Testing
     }
   }
 
+  /// As WebDataset's users write it, also for what is read.
+  @Test func rangesOfInputsAreRead() async throws {
+    for (number, file) in Fixture.imageFiles.prefix(2).enumerated() {
+      let name = folder("in-\(number).png")
+      try DVAETestSupport.write(bytes(file), to: name)
+    }
+    let run = await dvae(
+      "tokenize", folder("in-{0..1}.png"), "--output", folder("in.jsonl"), "--weights",
+      Fixture.tiny, "--resolution", "16", "--quiet")
+    #expect(run.status == 0, "\(run.errors)")
+    let keys = try TokenReader(contentsOf: folder("in.jsonl")).map { try $0.get().key }
+    #expect(keys == ["in-0", "in-1"])
+    let missing = await dvae("evaluate", folder("in-{1..2}.png"))
+    #expect(missing.status == 66 && missing.errors.contains("in-2.png: no such file"))
+  }
+
   @Test func picturesThatExistAreFoundInEveryShard() async throws {
     let pattern = await shards("tar")
     let decode = ["decode", pattern, "--output", folder("p")] + Self.tiny

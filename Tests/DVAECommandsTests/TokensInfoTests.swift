@@ -58,6 +58,25 @@ import Testing
     #expect(await dvae("tokens", "verify", folder(name), folder(other)).status == 65)
   }
 
+  @Test func unfinishedTokensAreSaidToBe() async throws {
+    try DVAETestSupport.write([1], to: folder("t.npy.partial"))
+    for command in [
+      ["tokens", "info"], ["tokens", "verify"], ["decode", "--output", folder("d")],
+    ] {
+      let run = await dvae(command + [folder("t.npy")])
+      #expect(
+        run.status == 66 && run.errors.contains("is not finished: there is only"), "\(run.errors)")
+    }
+  }
+
+  /// One wrong export makes every image wrong.
+  @Test func numbersThatAreNoTokensAreCounted() async throws {
+    try NpyArray.write([Int32](repeating: -1, count: 3 * 4), shape: [3, 2, 2], to: folder("n.npy"))
+    let run = await dvae(
+      "decode", folder("n.npy"), "--output", folder("d"), "--weights", Fixture.tiny, "--quiet")
+    #expect(run.status == 65 && run.errors.contains("2 more are not of tokens"), "\(run.errors)")
+  }
+
   /// Photos are not tokens.
   @Test func whatHoldsNoTokensIsNoSuccess() async throws {
     var archive: [UInt8] = []

@@ -116,6 +116,19 @@ import Testing
     try check([Fixture.images, folder("t.jsonl")]) { $0.images = "/nope" }
   }
 
+  @Test func wantedColumnsThatAreNotThereAreNamed() throws {
+    for (name, problem) in [("capt", "there is no 'capt', its columns"), ("2", "numbers are for")] {
+      for isImage in [false, true] {
+        let error = #expect(throws: DVAEError.self) {
+          try check("t.csv", "caption,image\na dog,a.jpg\n") {
+            if isImage { $0.imageColumn = name } else { $0.captionColumn = name }
+          }
+        }
+        #expect(error?.kind == .usage && error?.problem.contains(problem) == true)
+      }
+    }
+  }
+
   /// A source that cannot be opened is counted beside others; alone it is the user's mistake.
   @Test func sourcesThatCannotBeOpenedAreCounted() throws {
     try write(Array(Self.lines.utf8), to: folder("t.jsonl"))

@@ -192,7 +192,7 @@ struct SourceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The folder that the images of tables are in (default: the table's).", valueName: "folder"),
-    completion: .file())
+    completion: .directory)
   var images: String?
 
   @Option(

@@ -55,6 +55,13 @@ enum CompletionScript {
 
           """
       )
+      // Only files are file names: bash would complete the command `train` to a folder of that name.
+      .replacing("complete -o filenames -F", with: "complete -F")
+      .replacing(
+        "__dvae_add_completions() {\n",
+        with: "__dvae_add_completions() {\n"
+          + "    [[ $1 == -[df] ]] && compopt -o filenames 2>/dev/null\n"
+      )
       .replacing(#/(?<function>\S+) -W (?<names>'.*')\$'\\n''@files'/#) {
         "\($0.function) -W \($0.names); \($0.function) -f"
       }

@@ -47,6 +47,8 @@ struct FailureNotes {
   private func shared(_ code: DVAEError.Code) -> (what: String, option: String)? {
     switch code {
     case .tooSmall: ("too small", " (\(toEnlarge))")
+    case .notAToken: ("not of tokens", "")
+    case .noImage: ("without an image", "")
     case .outsideVocabulary: ("of another vocabulary", " (--weights)")
     default: nil
     }

@@ -104,6 +104,13 @@ struct TableSource: PairSource {
     let images =
       settings.imageColumn.map { [column($0, [])].compactMap(\.self) }
       ?? SourceSettings.imageNames.compactMap { names.firstIndex(of: $0) }
+    for wanted in [settings.captionColumn, settings.imageColumn].compactMap(\.self)
+    where column(wanted, []) == nil {
+      throw unclear(
+        Int(wanted) == nil
+          ? "there is no '\(wanted)', its columns are \(Self.list(fields))"
+          : "numbers are for tables without a header, its columns are \(Self.list(fields))")
+    }
     guard let caption = column(settings.captionColumn, SourceSettings.captionNames), !images.isEmpty
     else { throw unclear("its columns are \(Self.list(fields))") }
     let licence = column(settings.licenceColumn, SourceSettings.licenceNames)

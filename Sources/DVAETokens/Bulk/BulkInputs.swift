@@ -49,6 +49,7 @@ public struct BulkInputs: Sendable {
     _ arguments: [String], shard: Shard = .whole, for format: TokenFormat = .jsonLines,
     soft: SoftTokens.Settings? = nil
   ) throws {
+    let arguments = try NumberedNames.expanded(arguments)
     let forArchive = format == .tar || format == .folder || soft != nil
     var inputs = try ImageInputs(arguments)
     var list = InputList()
