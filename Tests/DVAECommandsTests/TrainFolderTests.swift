@@ -182,6 +182,18 @@ import Testing
     #expect(new.status == 64 && new.errors.contains("there is none in "), "\(new.errors)")
   }
 
+  /// A misspelt name is no other setting.
+  @Test func unknownPresetsOfAResumedRunAreNamed() async throws {
+    let job = ["--data"] + Fixture.imageFiles + ["--output", run]
+    #expect(await train(job).status == 0)
+    let misspelt = await dvae("train", "--output", run, "--preset", "tini")
+    #expect(
+      misspelt.status == 64 && misspelt.errors.contains("must be one of paper, starter, tiny"),
+      "\(misspelt.errors)")
+    let other = await dvae("train", "--output", run, "--preset", "starter")
+    #expect(other.errors.contains("preset 'tiny' → 'starter'"), "\(other.errors)")
+  }
+
   @Test func theLicenceOfTheInitialWeightsIsKept() async throws {
     func tuned(_ name: String, from weights: String) async throws -> String? {
       let result = await dvae(

@@ -96,7 +96,8 @@ struct TokensReport: Encodable {
     lines.append(
       "  preprocessing " + (preprocessing.name.map { "\($0.rawValue): " } ?? "")
         + "resolution \(preprocessing.resolution), crop "
-        + "\(preprocessing.crop.rawValue)\(preprocessing.upscale ? ", upscaled" : "")")
+        + "\(preprocessing.crop.rawValue)\(preprocessing.upscale ? ", smaller images enlarged" : "")"
+    )
     lines.append("  inputs        \(provenance.inputs.count)")
     lines.append("  their SHA-256 \(provenance.inputs.sha256)")
     let shards = provenance.heldShards

@@ -90,8 +90,8 @@ extension RunSummary {
     let start =
       configuration.initialWeights.isEmpty
       ? ""
-      : "Started from the weights \(code(configuration.withoutFolders.initialWeights)), whose terms hold "
-        + "on. "
+      : "Started from the weights \(code(configuration.withoutFolders.initialWeights)); the terms of their "
+        + "licence apply to this model too. "
     return """
       \(start)\(counted(images, "image")), each seen about \(Numbers.fixed(passes, 1)) times as a random square \
       crop, half of them mirrored:

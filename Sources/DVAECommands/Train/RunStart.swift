@@ -168,7 +168,10 @@ extension TrainOptions {
     if let config {
       configuration = try configuration.overlaid(json: try read(config), path: config)
     }
-    if let preset { configuration.preset = preset }
+    if let preset {
+      // A name that does not exist is no change of the settings.
+      configuration.preset = try TrainingConfiguration.newRun(preset: preset, updates: nil).preset
+    }
     try apply(to: &configuration)
     return configuration
   }
