@@ -29,6 +29,8 @@ package struct ImageInputs: Sendable {
   private static let standardInput = Path("-")
 
   private var stack: [Source]
+  /// The arguments, of which ranges are replaced by their names.
+  package let arguments: [String]
   /// The folders entered so far, from arguments and lists.
   package private(set) var folders: [String] = []
   /// The number of leading components that the paths of all arguments share.
@@ -38,9 +40,9 @@ package struct ImageInputs: Sendable {
   ///
   /// - Throws: `DVAEError.missing` for the first one that does not.
   package init(_ arguments: [String]) throws(DVAEError) {
-    let arguments = try NumberedNames.expanded(arguments)
+    self.arguments = try NumberedNames.expanded(arguments)
     var common: [String]?
-    for argument in arguments {
+    for argument in self.arguments {
       let isList = argument.hasBytePrefix("@")
       let path = isList ? String(argument.unicodeScalars.dropFirst()) : argument
       if isList, Path(path) == Self.standardInput { continue }
@@ -52,7 +54,7 @@ package struct ImageInputs: Sendable {
       common = common.map { zip($0, folder).prefix { Path($0) == Path($1) }.map(\.0) } ?? folder
     }
     commonCount = common?.count ?? 0
-    stack = [.arguments(arguments[...])]
+    stack = [.arguments(self.arguments[...])]
   }
 
   /// Returns the next image, or nil at the end.

@@ -122,6 +122,20 @@ import Testing
     #expect(String(decoding: description, as: UTF8.self).contains("\"metadata\":" + json))
   }
 
+  /// A description need not be an object; its caption may come from a text.
+  @Test func descriptionsWithoutNamesAreMetadata() async throws {
+    for (name, json) in [("a", #"[{"caption":"D"}]"#), ("b", #""just text""#), ("c", "7")] {
+      try add(name + ".png", "one", try encodePNG(testPicture(1)))
+      try write(Array(json.utf8), to: folder("in/\(name).json"))
+    }
+    _ = try await prepare("kept")
+    let descriptions = try samples("kept").map { String(decoding: $0["json"] ?? [], as: UTF8.self) }
+    #expect(descriptions.count == 3)
+    for (description, json) in zip(descriptions, [#"[{"caption":"D"}]"#, #""just text""#, "7"]) {
+      #expect(description.contains(#""metadata":{"json":\#(json)}"#), "\(description)")
+    }
+  }
+
   @Test func duplicatesAreLeftOut() async throws {
     let picture = testPicture(1, width: 200, height: 200)
     let png = try encodePNG(picture)

@@ -49,14 +49,13 @@ public struct BulkInputs: Sendable {
     _ arguments: [String], shard: Shard = .whole, for format: TokenFormat = .jsonLines,
     soft: SoftTokens.Settings? = nil
   ) throws {
-    let arguments = try NumberedNames.expanded(arguments)
     let forArchive = format == .tar || format == .folder || soft != nil
     var inputs = try ImageInputs(arguments)
     var list = InputList()
     var keys = UniqueKeys()
     var damaged = 0
     var last = Path("")
-    var files = Set(arguments.compactMap { FileIdentity(Self.path(of: $0)) })
+    var files = Set(inputs.arguments.compactMap { FileIdentity(Self.path(of: $0)) })
     search: while true {
       do throws(DVAEError) {
         guard let item = try inputs.next() else { break search }
