@@ -48,7 +48,6 @@ struct FailureNotes {
     switch code {
     case .tooSmall: ("too small", " (\(toEnlarge))")
     case .notAToken: ("not of tokens", "")
-    case .noImage: ("without an image", "")
     case .outsideVocabulary: ("of another vocabulary", " (--weights)")
     default: nil
     }
