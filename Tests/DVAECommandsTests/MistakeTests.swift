@@ -16,6 +16,13 @@ import Testing
     get throws { try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() }
   }
 
+  /// Runs a line of words and expects to be told the mistake, and how the command is used.
+  private func expectRefusal(_ line: String, _ told: String) async {
+    let run = await dvae(line.split(separator: " ").map(String.init))
+    #expect(run.status == 64 && run.errors.hasPrefix("Error: \(told)"), "\(run)")
+    #expect(run.errors.contains("Usage: dvae") && run.output.isEmpty, "\(run)")
+  }
+
   @Test(arguments: [
     ("tokenise photos", "no command 'tokenise'; did you mean 'tokenize'?"),
     ("tokens infos", "no command 'tokens infos'; did you mean 'tokens info'?"),
@@ -29,9 +36,7 @@ import Testing
     ("tokenize -dash.png", "unknown option '-dash.png'"),
   ])
   func unknownWordsAreNamed(_ line: String, _ told: String) async {
-    let run = await dvae(line.split(separator: " ").map(String.init))
-    #expect(run.status == 64 && run.errors.hasPrefix("Error: \(told)"), "\(run)")
-    #expect(run.errors.contains("Usage: dvae") && run.output.isEmpty, "\(run)")
+    await expectRefusal(line, told)
   }
 
   @Test(arguments: [
@@ -94,8 +99,7 @@ import Testing
     ("benchmark --algorithms --weights starter", "--weights means nothing with"),
   ])
   func optionsWithoutEffectAreRefused(_ line: String, _ told: String) async {
-    let run = await dvae(line.split(separator: " ").map(String.init))
-    #expect(run.status == 64 && run.errors.hasPrefix("Error: \(told)"), "\(run)")
+    await expectRefusal(line, told)
   }
 
   @Test(arguments: [
@@ -109,8 +113,7 @@ import Testing
     ("prepare x --output y --max-pixels -5", "--max-pixels must be from 1"),
   ])
   func impossibleNumbersAreRefused(_ line: String, _ told: String) async {
-    let run = await dvae(line.split(separator: " ").map(String.init))
-    #expect(run.status == 64 && run.errors.hasPrefix("Error: \(told)"), "\(run)")
+    await expectRefusal(line, told)
   }
 
   /// A name behind `--` is not the value of an option.

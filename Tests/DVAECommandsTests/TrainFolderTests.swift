@@ -182,6 +182,18 @@ import Testing
     #expect(new.status == 64 && new.errors.contains("there is none in "), "\(new.errors)")
   }
 
+  /// Also inputs whose names are a range.
+  @Test func inputsInTheRunAreNotRemoved() async throws {
+    #expect(await train(["--data"] + Fixture.imageFiles + ["--output", run]).status == 0)
+    for number in 0..<2 {
+      try write(bytes(Fixture.imageFiles[number]), to: run + "/a-\(number).png")
+    }
+    for input in ["/a-1.png", "/a-{0..1}.png"] {
+      let result = await train(["--data", run + input, "--output", run, "--overwrite"])
+      #expect(result.status == 64 && result.errors.contains("holds the input"), "\(result.errors)")
+    }
+  }
+
   /// A misspelt name is no other setting.
   @Test func unknownPresetsOfAResumedRunAreNamed() async throws {
     let job = ["--data"] + Fixture.imageFiles + ["--output", run]

@@ -122,7 +122,8 @@ extension TrainCommand {
   /// Refuses a run inside a folder of training images, because its pictures would be trained on,
   /// and inputs inside a run that is to be replaced, because they would be removed.
   func refuseInput(_ configuration: TrainingConfiguration, _ output: String) throws {
-    let inputs = (configuration.data + configuration.validation).map(configuration.located)
+    let inputs = try NumberedNames.expanded(
+      (configuration.data + configuration.validation).map(configuration.located))
     let above = FileIdentity.above(output)
     if let input = inputs.first(where: { FileIdentity($0).map(above.contains) ?? false }) {
       throw DVAEError(
