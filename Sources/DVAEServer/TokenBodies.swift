@@ -68,7 +68,7 @@ enum TokenBody {
       throw DVAEError(
         .badData, code: .malformed, file: name,
         expected: "JSON such as {\"tokens\": [[0, 1], [2, 3]]} with at most \(most) tokens",
-        found: "\(error.found) at byte \(error.offset)")
+        found: error.description(in: bytes))
     }
     guard let tokens else {
       throw DVAEError(
@@ -118,7 +118,7 @@ enum TokenBody {
         .badData, code: .malformed, file: "codes",
         expected: "JSON such as {\"codes\": [0, 1]} with at most \(most) codes in "
           + "0..<\(vae.architecture.vocabulary)",
-        found: "\(error.found) at byte \(error.offset)")
+        found: error.description(in: bytes))
     }
     guard !codes.isEmpty else {
       throw DVAEError(

@@ -92,7 +92,7 @@ struct ArraySidecar: Decodable {
     } catch {
       throw DVAEError(
         .badData, code: .malformed, file: path,
-        "is not JSON: \(error.found) at byte \(error.offset)")
+        "is not JSON: \(error.description(in: json))")
     }
     for list in [texts, descriptions] where !list.isEmpty && list.count != count {
       throw DVAEError(.badData, file: path, "lists \(list.count) captions for \(count) images")

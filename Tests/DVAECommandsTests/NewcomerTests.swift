@@ -94,6 +94,8 @@ import Testing
     let run = await dvae("train", "--output", folder("run"))
     #expect(run.status == 64 && run.errors.contains("--data is needed"), "\(run.errors)")
     #expect(run.errors.contains("Usage: dvae train "), "\(run.errors)")
+    let misplaced = await dvae("train", "photos", "--output", folder("run"))
+    #expect(misplaced.status == 64 && misplaced.errors.contains("--data photos"))
   }
 
   @Test func randomWeightsCanBeNamed() async {

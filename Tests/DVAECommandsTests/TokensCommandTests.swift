@@ -49,7 +49,7 @@ import DVAEWeights
     #expect(run.status == 0, "\(run.errors)")
     for part in [
       "images        2, failures 0", "grid          1×4",
-      "weights       encoder.pkl\n  their SHA-256 ab", "8192",
+      "weights       encoder.pkl\n                SHA-256 ab", "8192",
     ] {
       #expect(run.output.contains(part), "\(part) in \(run.output)")
     }

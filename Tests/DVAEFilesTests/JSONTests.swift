@@ -25,6 +25,16 @@ import Testing
     #expect(try value(text) == expected)
   }
 
+  @Test(arguments: [
+    ("{\"a\": 1,\n \"b\": [1, 2,],\n}", "a comma before ']' at byte 20, in line 2"),
+    ("{\"a\": 1,\n}", "a comma before '}' at byte 7"), ("[1 2]", "no ']' at byte 3"),
+    ("[1,\n2,\n", "an end in place of a value at byte 7, in line 3"),
+  ])
+  func mistakesAreFoundByTheirPlace(_ text: String, _ place: String) {
+    let error = #expect(throws: DVAEError.self) { try value(text) }
+    #expect(error?.problem == "is not JSON: " + place)
+  }
+
   @Test(arguments: [20, 38, 39, 309, 5000])
   func longIntegersAreWrittenExactly(_ count: Int) throws {
     for sign in ["", "-"] {

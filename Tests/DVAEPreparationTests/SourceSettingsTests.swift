@@ -48,6 +48,46 @@ import Testing
     try check("t.jsonl", "1\n2\n") { $0.licenceColumn = "word" }
   }
 
+  /// The requested text of an image is a member of its JSON or a file beside it.
+  @Test func requestedTextsOfImagesAreTaken() throws {
+    for (name, text) in [
+      ("a.txt", "short"), ("a.caption", "other"), ("a.json", #"{"Long": "long", "txt": "inner"}"#),
+      ("b.txt", "alone"),
+    ] {
+      try write(Array(text.utf8), to: folder("in/" + name))
+    }
+    for name in ["in/a.jpg", "in/b.jpg"] {
+      try write(bytes(Fixture.imageFiles[0]), to: folder(name))
+    }
+    func captions(_ wanted: String?) throws -> [String?] {
+      try check([folder("in")]) { $0.captionColumn = wanted }
+      var settings = SourceSettings()
+      settings.captionColumn = wanted
+      var sources = try Sources([folder("in")], settings)
+      var found: [String?] = []
+      while case .pair(let pair)? = try sources.next() { found.append(pair.caption) }
+      return found
+    }
+    #expect(try captions(nil) == ["short", "alone"])
+    #expect(try captions("long") == ["long", nil])
+    #expect(try captions("caption") == ["other", nil])
+    // A member comes before a file.
+    #expect(try captions("txt") == ["inner", "alone"])
+    for change: (inout SourceSettings) -> Void in [
+      { $0.captionColumn = "word" }, { $0.licenceColumn = "word" },
+    ] {
+      let error = #expect(throws: DVAEError.self) { try check([folder("in")], change) }
+      #expect(error?.kind == .usage && error?.file == folder("in"))
+      #expect(
+        error?.problem
+          == "no 'word' is in its first 2 images, which have Long, caption, txt")
+    }
+    let error = #expect(throws: DVAEError.self) {
+      try check([folder("in/a.jpg"), Fixture.images]) { $0.captionColumn = "Long" }
+    }
+    #expect(error?.file == Fixture.images && error?.problem.contains("no descriptions") == true)
+  }
+
   /// Tables of several origins name the image in one of several columns.
   @Test func theFirstColumnWithAnImageCounts() throws {
     func images(_ name: String, _ text: String) throws -> [String?] {
@@ -105,8 +145,6 @@ import Testing
       let error = #expect(throws: DVAEError.self) { try check([Fixture.images], change) }
       #expect(error?.kind == .usage, "\(error?.description ?? "")")
     }
-    // The description beside an image has members.
-    try check([Fixture.images]) { $0.captionColumn = "words" }
     #expect(throws: DVAEError.self) { try check("t.jsonl", Self.lines) { $0.header = .no } }
     // Damage is told of first.
     try write(bytes(Fixture.imageFiles[0]), to: folder("t.csv"))

@@ -92,7 +92,7 @@ extension DVAEError.Code {
     Self(rawValue: "no-caption"):
       "NAME.txt, --caption-column; --require-caption off",
     Self(rawValue: "too-large"): "--max-bytes",
-    Self(rawValue: "missing-file"): "--images",
+    Self(rawValue: "missing-file"): "--images", Self(rawValue: "outside-images"): "--images",
     Self(rawValue: "private-address"): "--allow-private-addresses",
   ]
 }

@@ -89,7 +89,7 @@ struct TokensReport: Encodable {
     guard let provenance else { return lines + ["  provenance    none"] }
     let (weights, architecture) = (provenance.weights, provenance.architecture)
     lines.append("  weights       \(weights.file)")
-    lines.append("  their SHA-256 \(weights.sha256)")
+    lines.append("                SHA-256 \(weights.sha256)")
     lines.append(
       "  architecture  n_hid \(architecture.hidden), vocabulary \(architecture.vocabulary)")
     let preprocessing = provenance.preprocessing
@@ -99,7 +99,7 @@ struct TokensReport: Encodable {
         + "\(preprocessing.crop.rawValue)\(preprocessing.upscale ? ", smaller images enlarged" : "")"
     )
     lines.append("  inputs        \(provenance.inputs.count)")
-    lines.append("  their SHA-256 \(provenance.inputs.sha256)")
+    lines.append("                SHA-256 \(provenance.inputs.sha256)")
     let shards = provenance.heldShards
     if let first = shards.first {
       lines.append(

@@ -52,6 +52,10 @@ struct TrainCommand: AsyncParsableCommand {
     completion: .file())
   var validation: [String] = []
 
+  // Other commands take images like this.
+  @Argument(help: .hidden, completion: .list([]))
+  var misplaced: [String] = []
+
   @Option(name: .shortAndLong, help: "The folder of the run.", completion: .directory)
   var output: String?
 
@@ -77,6 +81,9 @@ struct TrainCommand: AsyncParsableCommand {
   @OptionGroup var quiet: QuietOption
 
   func validate() throws {
+    if let image = misplaced.first {
+      throw ValidationError("training images are named by --data: --data \(image)")
+    }
     if let output { try check(outputFolder: output) }
     if output == nil, !printConfig { throw ValidationError("--output must name the run's folder") }
     if let threads { try check("threads", threads, atMost: CPUEngine.mostThreads) }

@@ -12,6 +12,12 @@ package struct JSONReader {
     package let offset: Int
     /// Whether a limit was exceeded; the text may be correct.
     package var isLimit = false
+
+    /// Describes the problem and its place in the text.
+    package func description(in text: some Sequence<UInt8>) -> String {
+      let line = 1 + text.prefix(offset).count { $0 == UInt8(ascii: "\n") }
+      return "\(found) at byte \(offset)" + (line > 1 ? ", in line \(line)" : "")
+    }
   }
 
   /// The strictness of the reader.
@@ -114,7 +120,7 @@ package struct JSONReader {
       try expect("[")
       return !skip("]")
     }
-    if skip(",") { return true }
+    if try skipComma(before: "]") { return true }
     try expect("]")
     return false
   }
@@ -166,11 +172,13 @@ package struct JSONReader {
     _ end: Unicode.Scalar, _ element: (inout JSONReader) throws(Problem) -> Void
   ) throws(Problem) {
     guard depth < Self.deepest else {
-      throw Problem(found: "nesting deeper than \(Self.deepest)", offset: position, isLimit: true)
+      var problem = problem("nesting deeper than \(Self.deepest)")
+      problem.isLimit = true
+      throw problem
     }
     depth += 1
     if !skip(end) {
-      repeat { try element(&self) } while skip(",")
+      repeat { try element(&self) } while try skipComma(before: end)
       try expect(end)
     }
     depth -= 1
@@ -325,6 +333,16 @@ package struct JSONReader {
     skipSpace()
     guard position < text.count, text[position] == UInt8(ascii: token) else { return false }
     position += 1
+    return true
+  }
+
+  private mutating func skipComma(before end: Unicode.Scalar) throws(Problem) -> Bool {
+    guard skip(",") else { return false }
+    let comma = position - 1
+    guard !skip(end) else {
+      position = comma
+      throw problem("a comma before '\(end)'")
+    }
     return true
   }
 

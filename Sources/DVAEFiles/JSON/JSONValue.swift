@@ -39,7 +39,7 @@ package enum JSONValue: Hashable, Sendable {
       }
       throw DVAEError(
         .badData, code: .malformed, file: path,
-        "is not JSON: \(error.found) at byte \(error.offset)")
+        "is not JSON: \(error.description(in: bytes))")
     }
   }
 

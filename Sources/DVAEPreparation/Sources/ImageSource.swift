@@ -30,37 +30,59 @@ struct ImageSource: PairSource {
     }
   }
 
+  mutating func check() throws {
+    var requested = RequestedMembers(settings)
+    // A damaged archive is reported in its turn.
+    while !requested.isDecided, let item = try? inputs.next() {
+      guard let (members, sidecars) = try? description(of: item) else { continue }
+      let texts = sidecars.map { (Key($0.name), JSONValue.string($0.text)) }
+      requested.examine(members.merging(texts) { first, _ in first })
+    }
+    try requested.check("image", path)
+  }
+
   private func row(_ item: InputItem) -> SourceRow {
-    let texts: [String: [UInt8]]
+    let (members, sidecars): ([Key: JSONValue], [(name: String, text: String)])
     do throws(DVAEError) {
-      texts = try item.sidecars(Self.sidecars, limit: Self.largestSidecar)
+      (members, sidecars) = try description(of: item)
     } catch {
-      return .unusable(origin: item.name, reason: "unreadable-caption", detail: "\(error)")
-    }
-    for name in Self.sidecars {
-      guard let text = texts[name], String(validating: text, as: UTF8.self) == nil else { continue }
       return .unusable(
-        origin: item.name, reason: "unreadable-caption", detail: ".\(name) is \(SourceRow.notUTF8)")
-    }
-    let caption = (texts["txt"] ?? texts["caption"]).map {
-      String(decoding: ByteOrderMark.removed(from: $0), as: UTF8.self)
-    }
-    var members: [Key: JSONValue] = [:]
-    if let json = texts["json"] {
-      guard let value = try? JSONValue(parsing: json, path: item.name) else {
-        return .unusable(
-          origin: item.name, reason: "unreadable-caption", detail: "its .json is not JSON")
-      }
-      // Other values have no names; they are metadata as a whole.
-      members = if case .object(let object) = value { object } else { [Key("json"): value] }
+        origin: item.name, reason: "unreadable-caption",
+        detail: error.code == .malformed ? error.problem : "\(error)")
     }
     var description = Description(members, settings)
-    var pair = description.pair(image: .item(item), origin: item.name, caption: caption)
+    var pair = description.pair(image: .item(item), origin: item.name, sidecars: sidecars)
     // Keep the metadata of an earlier run unchanged.
     if case .object(let before)? = pair.metadata["metadata"] {
       pair.metadata["metadata"] = nil
       pair.metadata.merge(before) { first, _ in first }
     }
     return .pair(pair)
+  }
+
+  /// Reads the members of an image's JSON, and its other sidecar files, the caption's first.
+  private func description(
+    of item: InputItem
+  ) throws(DVAEError) -> (members: [Key: JSONValue], sidecars: [(name: String, text: String)]) {
+    let texts = try item.sidecars(Self.sidecars, limit: Self.largestSidecar)
+    func malformed(_ problem: String) -> DVAEError {
+      DVAEError(.badData, code: .malformed, file: item.name, problem)
+    }
+    for name in Self.sidecars {
+      guard let text = texts[name], String(validating: text, as: UTF8.self) == nil else { continue }
+      throw malformed(".\(name) is \(SourceRow.notUTF8)")
+    }
+    let sidecars = Self.sidecars.dropLast().compactMap { name in
+      texts[name].map {
+        (name, String(decoding: ByteOrderMark.removed(from: $0), as: UTF8.self))
+      }
+    }
+    guard let json = texts["json"] else { return ([:], sidecars) }
+    guard let value = try? JSONValue(parsing: json, path: item.name) else {
+      throw malformed("its .json is not JSON")
+    }
+    // Other values have no names; they are metadata as a whole.
+    guard case .object(let object) = value else { return ([Key("json"): value], sidecars) }
+    return (object, sidecars)
   }
 }

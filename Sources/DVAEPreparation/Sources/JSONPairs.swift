@@ -59,28 +59,14 @@ struct JSONPairs: PairSource {
     return nil
   }
 
-  /// Checks also that the requested members are in one of the first rows; some rows may lack them.
   mutating func check() throws {
-    let wanted = [settings.captionColumn, settings.imageColumn, settings.licenceColumn]
-    var missing = wanted.compactMap(\.self)
-    var names: Set<Key> = []
-    var count = 0
-    repeat {
-      guard let text = try nextText() else { break }
+    var requested = RequestedMembers(settings, settings.imageColumn)
+    while !requested.isDecided, let text = try nextText() {
       guard case .object(let members)? = try? JSONValue(parsing: text, path: path) else { continue }
-      missing.removeAll { Description.key(of: $0, in: members) != nil }
-      names.formUnion(members.keys.prefix(Self.mostNames - names.count))
-      count += 1
-    } while !missing.isEmpty && count < Self.examinedRows
-    guard let name = missing.first, count > 0 else { return }
-    throw DVAEError(
-      .usage, file: path,
-      "no '\(name)' is in its first \(counted(count, "row")), which have "
-        + names.sorted().map(\.text).joined(separator: ", "))
+      requested.examine(members)
+    }
+    try requested.check("row", path)
   }
-
-  private static let examinedRows = 1000
-  private static let mostNames = 100
 
   private func row(_ text: [UInt8], _ origin: String) -> SourceRow {
     guard String(validating: text, as: UTF8.self) != nil else {
@@ -137,8 +123,43 @@ private final class JSONList {
     } catch {
       throw DVAEError(
         .badData, file: file.path,
-        "the rest of its list is lost: \(error.found) at byte \(error.offset)")
+        "the rest of its list is lost: \(error.description(in: file.bytes))")
     }
+  }
+}
+
+/// A check that the requested members are in one of the first descriptions; some may lack them.
+struct RequestedMembers {
+  private var missing: [String]
+  private var names: Set<Key> = []
+  private var count = 0
+
+  private static let mostDescriptions = 1000
+  private static let mostNames = 100
+
+  /// Begins with the members for captions and licences, and another one.
+  init(_ settings: SourceSettings, _ other: String? = nil) {
+    missing = [settings.captionColumn, other, settings.licenceColumn].compactMap(\.self)
+  }
+
+  /// Whether all were found, or enough descriptions were examined.
+  var isDecided: Bool { missing.isEmpty || count == Self.mostDescriptions }
+
+  /// Looks for the members in the next description.
+  mutating func examine(_ members: [Key: JSONValue]) {
+    missing.removeAll { Description.key(of: $0, in: members) != nil }
+    names.formUnion(members.keys.prefix(Self.mostNames - names.count))
+    count += 1
+  }
+
+  /// Refuses a source without one of the members.
+  func check(_ unit: String, _ path: String) throws(DVAEError) {
+    guard let name = missing.first, count > 0 else { return }
+    let listed = names.sorted().map(\.text).joined(separator: ", ")
+    throw DVAEError(
+      .usage, file: path,
+      "no '\(name)' is in its first \(counted(count, unit)), which have "
+        + (listed.isEmpty ? "no descriptions" : listed))
   }
 }
 
@@ -172,10 +193,24 @@ struct Description {
       ? Key(name) : members.keys.filter { $0.text.lowercased() == name.lowercased() }.min()
   }
 
-  /// Returns the pair of an image with all other members as metadata; `caption` if it is elsewhere.
-  mutating func pair(image: ImageReference, origin: String, caption: String? = nil) -> Pair {
-    Pair(
-      caption: caption ?? takeText(settings.captionColumn, SourceSettings.captionNames),
+  /// Returns the pair of an image with all other members as metadata.
+  ///
+  /// - Parameters:
+  ///   - image: the image
+  ///   - origin: the name of the row
+  ///   - sidecars: texts beside the description by name; the requested member comes before them, and
+  ///     they come before all others
+  /// - Returns: the pair
+  mutating func pair(
+    image: ImageReference, origin: String, sidecars: [(name: String, text: String)] = []
+  ) -> Pair {
+    let beside = sidecars.first { settings.captionColumn ?? $0.name == $0.name }?.text
+    let caption =
+      settings.captionColumn == nil
+      ? beside ?? takeText(nil, SourceSettings.captionNames)
+      : takeText(settings.captionColumn, []) ?? beside
+    return Pair(
+      caption: caption,
       image: image, origin: origin,
       licence: takeText(settings.licenceColumn, SourceSettings.licenceNames),
       licenceAddress: takeText(nil, SourceSettings.licenceAddressNames), metadata: members)
