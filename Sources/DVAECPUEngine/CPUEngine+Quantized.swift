@@ -31,21 +31,6 @@ extension CPUEngine: QuantizedEngine {
     return QuantizedOutput(y: y, bytes: bytes)
   }
 
-  /// Returns the 2×2 maximum, and its bytes.
-  package func maxPool2x2(_ x: Tensor, outputScale: Float) -> QuantizedOutput {
-    let y = makeTensor(x.shape.halved)
-    let bytes = makeBytes(y.shape)
-    let kernels = kernels
-    let (height, width, channels) = (y.shape.height, y.shape.width, y.shape.channels)
-    team.run(y.shape.batch * height) { task, _ in
-      let (n, h) = task.quotientAndRemainder(dividingBy: height)
-      kernels.max_pool_row_bytes(
-        x.row(n, 2 * h), x.shape.width * channels, Int32(width), Int32(channels), 1 / outputScale,
-        y.row(n, h), bytes.pointer + task * width * channels)
-    }
-    return QuantizedOutput(y: y, bytes: bytes)
-  }
-
   func makeBytes(_ shape: Shape) -> ByteTensor {
     ByteTensor(shape, storage: pool.tensor(ByteTensor.storage(shape)))
   }

@@ -54,19 +54,16 @@ extension Network where E: HostEngine {
     var calibration = Calibration()
     calibration.include(input.layer, x, relu: input.reluInput)
     var x = input.forward(x, .bias)
-    for stage in trunk {
-      switch stage {
-      case .block(let block):
-        var kept = Activations<Tensor>()
-        x = block.forward(consume x, keeping: &kept)
-        for convolution in block.residual.dropFirst().reversed() {
-          calibration.include(convolution.layer, kept.take(), relu: true)
-        }
-        let input = kept.take()
-        calibration.include(block.residual[0].layer, input, relu: true)
-        if let identity = block.identity { calibration.include(identity.layer, input, relu: false) }
-      case .maxPool2x2: x = engine.maxPool2x2(x)
+    for block in trunk {
+      var kept = Activations<Tensor>()
+      x = block.forward(consume x, keeping: &kept)
+      if block.pools { _ = kept.take() }
+      for convolution in block.residual.dropFirst().reversed() {
+        calibration.include(convolution.layer, kept.take(), relu: true)
       }
+      let input = kept.take()
+      calibration.include(block.residual[0].layer, input, relu: true)
+      if let identity = block.identity { calibration.include(identity.layer, input, relu: false) }
     }
     calibration.include(output.layer, x, relu: output.reluInput)
     return calibration

@@ -43,7 +43,7 @@ package enum NetworkPurpose: Sendable {
 struct Network<E: Engine>: Sendable {
   let engine: E
   let input: Convolution<E>
-  let trunk: [NetworkStage<ResidualBlock<E>>]
+  let trunk: [ResidualBlock<E>]
   let output: Convolution<E>
 
   init(
@@ -63,16 +63,14 @@ struct Network<E: Engine>: Sendable {
     input = convolution(
       plan.input, on: isDecoder ? engine.fine : engine, reluInput: false,
       adding: isDecoder ? .gather : [])
-    trunk = plan.trunk.map { stage in
-      stage.map { block in
-        ResidualBlock(
-          engine: engine, gain: plan.gain, upsamples: block.upsamples,
-          identity: block.identity.map { convolution($0, on: engine, reluInput: false) },
-          // The ReLU before the later layers is fused into the epilogue of the layer before.
-          residual: block.residual.enumerated().map {
-            convolution($1, on: engine, reluInput: $0 == 0)
-          })
-      }
+    trunk = plan.trunk.map { block in
+      ResidualBlock(
+        engine: engine, gain: plan.gain, upsamples: block.upsamples, pools: block.pools,
+        identity: block.identity.map { convolution($0, on: engine, reluInput: false) },
+        // The ReLU before the later layers is fused into the epilogue of the layer before.
+        residual: block.residual.enumerated().map {
+          convolution($1, on: engine, reluInput: $0 == 0)
+        })
     }
     output = convolution(plan.output, on: engine.fine, reluInput: true)
   }
@@ -103,15 +101,7 @@ struct Network<E: Engine>: Sendable {
     _ x: consuming E.Value, keeping activations: inout Activations<E.Value>
   ) -> E.Value {
     var x = x
-    for stage in trunk {
-      switch stage {
-      case .block(let block):
-        x = block.forward(consume x, keeping: &activations)
-      case .maxPool2x2:
-        activations.keep(x)
-        x = engine.maxPool2x2(x)
-      }
-    }
+    for block in trunk { x = block.forward(consume x, keeping: &activations) }
     return x
   }
 
@@ -123,14 +113,7 @@ struct Network<E: Engine>: Sendable {
     _ gradients: Parameters<E.Variable>, needsInput: Bool
   ) -> E.Value? {
     var dy = output.backward(dy, activations.take(), gradients)
-    for stage in trunk.reversed() {
-      switch stage {
-      case .block(let block):
-        dy = block.backward(consume dy, &activations, gradients)
-      case .maxPool2x2:
-        dy = engine.maxPool2x2Backward(dy, activations.take())
-      }
-    }
+    for block in trunk.reversed() { dy = block.backward(consume dy, &activations, gradients) }
     let x = activations.take()
     guard needsInput else {
       input.backwardWeights(x, dy, gradients)
@@ -168,6 +151,11 @@ struct Convolution<E: Engine>: Sendable {
 
   func forward(_ x: E.Value, _ epilogue: Epilogue<E.Value>) -> E.Value {
     engine.convolution(x, filter, reluInput: reluInput, epilogue: epilogue)
+  }
+
+  /// `forward` and max pooling, for inference only.
+  func forwardPooled(_ x: E.Value, _ epilogue: Epilogue<E.Value>) -> E.Value {
+    engine.pooledConvolution(x, filter, reluInput: reluInput, epilogue: epilogue)
   }
 
   /// Adds dw and db to the gradients and returns dx.

@@ -10,8 +10,8 @@ public enum ModelHalf: String, Hashable, Codable, CaseIterable, Sendable {
 
 /// The encoder or the decoder as a table: its layers in order, their shapes and names.
 ///
-/// A plan is a first layer, a trunk of blocks and poolings, and a last layer. Each way to compute it
-/// (float32, int8) maps the trunk to its own kind of block.
+/// A plan is a first layer, a trunk of blocks, and a last layer. Each way to compute it (float32, int8)
+/// maps the trunk to its own kind of block.
 ///
 /// DALL·E paper, appendix A.1, and the released code.
 package struct NetworkPlan: Hashable, Sendable {
@@ -32,6 +32,8 @@ package struct NetworkPlan: Hashable, Sendable {
   }
 
   /// A residual block: id(x) + gain·res(x), where each of res's four layers reads through a ReLU.
+  ///
+  /// Upsampling and pooling lie between the groups; a block does them for its neighbour.
   package struct Block: Hashable, Sendable {
     /// `conv_1` … `conv_4`.
     package let residual: [Layer]
@@ -39,6 +41,8 @@ package struct NetworkPlan: Hashable, Sendable {
     package let identity: Layer?
     /// Whether the block upsamples its input, doubling both sides.
     package let upsamples: Bool
+    /// Whether the block max pools its output, halving both sides.
+    package let pools: Bool
     /// All layers, in the order of the release's state dict.
     package var layers: [Layer] { (identity.map { [$0] } ?? []) + residual }
   }
@@ -48,7 +52,7 @@ package struct NetworkPlan: Hashable, Sendable {
   /// The first layer.
   package let input: Layer
   /// Everything between the first and the last layer, in order.
-  package let trunk: [NetworkStage<Block>]
+  package let trunk: [Block]
   /// The last layer; it reads the trunk through a ReLU.
   package let output: Layer
   /// The factor of each residual before it is added: 1 / (number of blocks)².
@@ -56,13 +60,7 @@ package struct NetworkPlan: Hashable, Sendable {
 
   /// All convolutions in the order of the release's state dict.
   package var layers: [Layer] {
-    [input]
-      + trunk.flatMap { stage -> [Layer] in
-        switch stage {
-        case .block(let block): block.layers
-        case .maxPool2x2: []
-        }
-      } + [output]
+    [input] + trunk.flatMap(\.layers) + [output]
   }
 
   /// Names and shapes of all parameters: each layer's weights (OIHW), then its bias.
@@ -125,25 +123,6 @@ extension Architecture {
   }
 }
 
-/// A step of a network's trunk, generic in its kind of block.
-package enum NetworkStage<Block: Sendable>: Sendable {
-  /// A residual block.
-  case block(Block)
-  /// Max pooling that halves both sides.
-  case maxPool2x2
-
-  /// Returns the same step with another kind of block.
-  func map<Other: Sendable>(_ transform: (Block) -> Other) -> NetworkStage<Other> {
-    switch self {
-    case .block(let block): .block(transform(block))
-    case .maxPool2x2: .maxPool2x2
-    }
-  }
-}
-
-extension NetworkStage: Equatable where Block: Equatable {}
-extension NetworkStage: Hashable where Block: Hashable {}
-
 /// A row of the table: input and output channels, and the kernel of a single layer.
 private struct Row {
   var from: Int
@@ -165,26 +144,27 @@ extension NetworkPlan {
       return Layer(
         name: "\(half.rawValue).blocks.\(name)", shape: shape, reduction: reduction)
     }
-    func block(_ name: String, from inputs: Int, to outputs: Int, upsamples: Bool) -> Block {
+    func block(
+      _ name: String, from inputs: Int, to outputs: Int, upsamples: Bool, pools: Bool
+    ) -> Block {
       let inner = outputs / 4
       let channels = [inputs, inner, inner, inner, outputs]
       let residual = kernels.enumerated().map { i, kernel in
         layer("\(name).res_path.conv_\(i + 1)", kernel, channels[i], channels[i + 1])
       }
       let identity = inputs == outputs ? nil : layer("\(name).id_path", 1, inputs, outputs)
-      return Block(residual: residual, identity: identity, upsamples: upsamples)
+      return Block(residual: residual, identity: identity, upsamples: upsamples, pools: pools)
     }
     let first = layer("input", input.kernel, input.from, input.to)
-    var trunk: [NetworkStage<Block>] = []
+    var trunk: [Block] = []
     for (g, group) in groups.enumerated() {
-      if g > 0 && half == .encoder { trunk.append(.maxPool2x2) }
       if g > 0 { reduction = half == .encoder ? reduction * 2 : reduction / 2 }
       for b in 0..<blocksPerGroup {
         trunk.append(
-          .block(
-            block(
-              "group_\(g + 1).block_\(b + 1)", from: b == 0 ? group.from : group.to, to: group.to,
-              upsamples: g > 0 && b == 0 && half == .decoder)))
+          block(
+            "group_\(g + 1).block_\(b + 1)", from: b == 0 ? group.from : group.to, to: group.to,
+            upsamples: half == .decoder && g > 0 && b == 0,
+            pools: half == .encoder && g < groups.count - 1 && b == blocksPerGroup - 1))
       }
     }
     let last = layer("output.conv", output.kernel, output.from, output.to)

@@ -12,7 +12,7 @@ package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
   /// The engine that computes.
   package let engine: E
   private let input: Layer
-  private let trunk: [NetworkStage<Block>]
+  private let trunk: [Block]
   private let output: Layer
   /// The last layer's weights in int16.
   private let fineOutput: QuantizedWeights
@@ -21,6 +21,7 @@ package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
   private struct Block: Sendable {
     let identity: Layer?
     let residual: [Layer]
+    let pools: Bool
   }
 
   /// A layer and its scale.
@@ -57,12 +58,11 @@ package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
       return Layer(filter: engine.makeFilter(rounded), inputScale: rounded.inputScale)
     }
     input = layer(plan.input, .pairs)
-    trunk = plan.trunk.map { stage in
-      stage.map { block in
-        Block(
-          identity: block.identity.map { layer($0, .pairs) },
-          residual: block.residual.map { layer($0, $0.shape.kernel == 3 ? .winograd : .bytes) })
-      }
+    trunk = plan.trunk.map { block in
+      Block(
+        identity: block.identity.map { layer($0, .pairs) },
+        residual: block.residual.map { layer($0, $0.shape.kernel == 3 ? .winograd : .bytes) },
+        pools: block.pools)
     }
     output = layer(plan.output, .bytes)
     fineOutput = rounded(plan.output, .pairs)
@@ -77,21 +77,15 @@ package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
     try architecture.checkEncoderInput(x.shape)
     var stream = engine.convolution(
       .floats(x, relu: false), input.filter, skip: nil, gain: 1, outputScale: byteScale(before: 0))
-    for (index, stage) in trunk.enumerated() {
+    for (index, block) in trunk.enumerated() {
       let next = byteScale(before: index + 1)
-      switch stage {
-      case .block(let block):
-        stream = forward(consume stream, through: block, outputScale: next)
-      case .maxPool2x2:
-        guard let next else { preconditionFailure("QuantizedEncoder: no block after a pooling") }
-        stream = engine.maxPool2x2(stream.y, outputScale: next)
-      }
+      stream = forward(consume stream, through: block, outputScale: next)
     }
     return engine.argmaxConvolution(stream, coarse: output.filter, fine: fineOutput)
   }
 
   private func forward(
-    _ x: consuming QuantizedOutput, through block: Block, outputScale: Float?
+    _ x: consuming QuantizedOutput, through block: Block, outputScale: Float
   ) -> QuantizedOutput {
     guard let bytes = x.bytes else {
       preconditionFailure("QuantizedEncoder: a block without bytes")
@@ -107,18 +101,15 @@ package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
     for i in 1...2 {
       h = engine.convolution(h, residual[i].filter, outputScale: residual[i + 1].inputScale)
     }
-    return engine.convolution(
-      .bytes(h), residual[3].filter, skip: skip, gain: gain, outputScale: outputScale)
+    let last = residual[3].filter
+    return block.pools
+      ? engine.pooledConvolution(.bytes(h), last, skip: skip, gain: gain, outputScale: outputScale)
+      : engine.convolution(.bytes(h), last, skip: skip, gain: gain, outputScale: outputScale)
   }
 
-  /// Returns the scale of the bytes that a stage of the trunk or the last layer reads; nil if it
-  /// reads floats.
-  private func byteScale(before index: Int) -> Float? {
-    guard index < trunk.count else { return output.inputScale }
-    return switch trunk[index] {
-    case .block(let block): block.residual[0].inputScale
-    case .maxPool2x2: nil
-    }
+  /// Returns the scale of the bytes that a block of the trunk or the last layer reads.
+  private func byteScale(before index: Int) -> Float {
+    index < trunk.count ? trunk[index].residual[0].inputScale : output.inputScale
   }
 }
 

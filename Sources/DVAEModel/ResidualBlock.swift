@@ -7,12 +7,15 @@ import DVAETensors
 ///
 /// A decoder block after an upsampling does the upsampling itself: repeating positions commutes
 /// with the ReLU and with 1×1 convolutions, so id and conv_1 give the same bits from a quarter of
-/// the positions.
+/// the positions. An encoder block before a pooling does the pooling itself: in inference the engine
+/// need not store what it pools.
 struct ResidualBlock<E: Engine>: Sendable {
   let engine: E
   let gain: Float
   /// Whether y is twice as high and wide as x.
   let upsamples: Bool
+  /// Whether y is pooled to half its height and width.
+  let pools: Bool
   /// A 1×1 convolution of x, or nil for x itself.
   let identity: Convolution<E>?
   /// conv_1 … conv_4.
@@ -32,13 +35,19 @@ struct ResidualBlock<E: Engine>: Sendable {
     }
     activations.keep(h)
     let isLastUse = identity != nil || upsamples || !activations.isKeeping
-    return residual[3].forward(h, Epilogue(skip: skip, overwritesSkip: isLastUse, gain: gain))
+    let epilogue = Epilogue(skip: skip, overwritesSkip: isLastUse, gain: gain)
+    if pools, !activations.isKeeping { return residual[3].forwardPooled(h, epilogue) }
+    let y = residual[3].forward(h, epilogue)
+    guard pools else { return y }
+    activations.keep(y)
+    return engine.maxPool2x2(y)
   }
 
   func backward(
     _ dy: consuming E.Value, _ activations: inout Activations<E.Value>,
     _ gradients: Parameters<E.Variable>
   ) -> E.Value {
+    let dy = pools ? engine.maxPool2x2Backward(dy, activations.take()) : dy
     var h = activations.take()
     residual[3].backwardWeights(h, dy, gradients, scale: gain)
     var dh = residual[3].backwardInput(dy, Epilogue(mask: h, gain: gain))

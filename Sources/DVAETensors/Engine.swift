@@ -49,6 +49,11 @@ package protocol Engine: Sendable {
   func convolution(_ x: Value, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<Value>)
     -> Value
 
+  /// `maxPool2x2` of `convolution`, for inference: engines need not store what is pooled. [N, H/2, W/2, O]
+  func pooledConvolution(
+    _ x: Value, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<Value>
+  ) -> Value
+
   /// dx of `convolution` before its epilogue: dx = epilogue(Σ dy · flipped w), without a bias.
   ///
   /// - Parameters:
@@ -211,6 +216,13 @@ extension Engine {
   package var exact: Self { self }
   /// This engine.
   package var fine: Self { self }
+
+  /// Convolves, then pools.
+  package func pooledConvolution(
+    _ x: Value, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<Value>
+  ) -> Value {
+    maxPool2x2(convolution(x, filter, reluInput: reluInput, epilogue: epilogue))
+  }
 }
 
 extension HostEngine {

@@ -92,6 +92,11 @@ package protocol QuantizedEngine: HostEngine {
     _ x: QuantizedInput, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float?
   ) -> QuantizedOutput
 
+  /// `maxPool2x2` of y of that convolution, and the bytes of the result. [N, H/2, W/2, O]
+  func pooledConvolution(
+    _ x: QuantizedInput, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float
+  ) -> QuantizedOutput
+
   /// argmax_o of a 1×1 convolution in two steps: int8 selects candidates, int16 decides among them.
   ///
   /// From each group of `TokenSearch.group` consecutive outputs the largest by int8 is taken; of
@@ -105,9 +110,6 @@ package protocol QuantizedEngine: HostEngine {
   func argmaxConvolution(
     _ x: QuantizedOutput, coarse: QuantizedFilter, fine: QuantizedWeights
   ) -> [Int32]
-
-  /// `maxPool2x2`, and the bytes of its result. [N, H/2, W/2, C]
-  func maxPool2x2(_ x: Tensor, outputScale: Float) -> QuantizedOutput
 }
 
 /// The sizes of the search in `QuantizedEngine.argmaxConvolution`.

@@ -41,7 +41,11 @@ extension TimedEngine: QuantizedEngine where Base: QuantizedEngine {
   }
 
   /// See `QuantizedEngine`.
-  package func maxPool2x2(_ x: Tensor, outputScale: Float) -> QuantizedOutput {
-    timed("max pool", x.shape) { base.maxPool2x2(x, outputScale: outputScale) }
+  package func pooledConvolution(
+    _ x: QuantizedInput, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float
+  ) -> QuantizedOutput {
+    timed(filter.bits + "convolution, pooled,", filter.shape, x.shape) {
+      base.pooledConvolution(x, filter.base, skip: skip, gain: gain, outputScale: outputScale)
+    }
   }
 }

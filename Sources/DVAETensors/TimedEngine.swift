@@ -105,6 +105,15 @@ extension TimedEngine {
   }
 
   /// See `Engine`.
+  package func pooledConvolution(
+    _ x: Tensor, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<Tensor>
+  ) -> Tensor {
+    timed("convolution, pooled,", filter.shape, x.shape) {
+      base.pooledConvolution(x, filter.base, reluInput: reluInput, epilogue: epilogue)
+    }
+  }
+
+  /// See `Engine`.
   package func convolutionBackwardInput(
     _ dy: Tensor, _ filter: Filter, epilogue: Epilogue<Tensor>
   ) -> Tensor {

@@ -67,6 +67,35 @@ struct CPUEngineTests {
     #expect(found == gradients(by: ReferenceEngine()))
   }
 
+  /// Rows in one run and in several, odd sides, channels that fill no vector, products in several steps,
+  /// and layers that are pooled afterwards.
+  @Test(
+    "A pooled convolution has the bits of a convolution and a pooling",
+    arguments: InstructionSet.supported)
+  func pooledConvolution(instructionSet: InstructionSet) throws {
+    for (x, kernel, outputs) in [
+      (Shape(2, 5, 7, 9), 1, 36), (Shape(1, 12, 70, 64), 1, 256), (Shape(1, 6, 4, 1100), 1, 40),
+      (Shape(1, 4, 6, 20), 1, 600), (Shape(1, 9, 8, 12), 3, 16),
+    ] {
+      let shape = ConvolutionShape(
+        kernel: kernel, inputChannels: x.channels, outputChannels: outputs)
+      let weights = Tensor.random(Shape(1, 1, 1, shape.weightCount), seed: 2)
+      let bias = Tensor.random(Shape(1, 1, 1, outputs), seed: 3)
+      let skip = Tensor.random(x.with(channels: outputs), seed: 4)
+      let x = Tensor.random(x, seed: 1)
+      for caches in [CacheSizes(thread: 1 << 16, shared: 0), .current] {
+        let engine = try CPUEngine(threads: 2, instructionSet: instructionSet, caches: caches)
+        let filter = engine.makeFilter(shape, weights: weights.all, bias: bias.all, uses: .forward)
+        for epilogue in [Epilogue<Tensor>.relu, Epilogue(skip: skip, gain: 0.3)] {
+          let y = engine.convolution(x, filter, reluInput: true, epilogue: epilogue)
+          let found = engine.pooledConvolution(x, filter, reluInput: true, epilogue: epilogue)
+          let isSame = found.array.map(\.bitPattern) == engine.maxPool2x2(y).array.map(\.bitPattern)
+          #expect(isSame, "\(shape) on \(x.shape)")
+        }
+      }
+    }
+  }
+
   /// Other block sizes, and for 3×3 the other schedule.
   @Test("The bits do not depend on the caches", arguments: InstructionSet.supported)
   func caches(instructionSet: InstructionSet) throws {

@@ -126,8 +126,13 @@ struct QuantizedTests {
       QuantizedWeights(
         convolution, weights: exact.all, bias: bias.all, form: $0, inputRange: 4)
     }
-    let x = QuantizedOutput(
-      y: y, bytes: reference.maxPool2x2(reference.upsampleNearest2x(y), outputScale: 4 / 255).bytes)
+    // A convolution that changes nothing gives the bytes.
+    let identity = QuantizedWeights(
+      ConvolutionShape(kernel: 1, inputChannels: 70, outputChannels: 70),
+      weights: Tensor(Shape(1, 1, 1, 70 * 70), repeating: 0).all,
+      bias: Tensor(Shape(1, 1, 1, 70), repeating: 0).all, form: .pairs, inputRange: 4)
+    let x = reference.convolution(
+      .floats(y, relu: false), identity, skip: y, gain: 0, outputScale: 4 / 255)
     let expected = reference.argmaxConvolution(x, coarse: forms[0], fine: forms[1])
     #expect(expected.count == shape.positions)
     #expect(expected.allSatisfy { $0 % 2 == 0 })
@@ -144,12 +149,32 @@ struct QuantizedTests {
     #expect(zip(float, expected).count { $0 != $1 } <= 1)
   }
 
-  @Test("Pooling gives the reference's bits", arguments: [Shape(2, 5, 7, 3), Shape(1, 8, 6, 64)])
-  func pool(shape: Shape) {
-    let x = floats(shape, 9)
-    let expected = reference.maxPool2x2(x, outputScale: 0.01)
+  // Narrow layers of bytes are pooled in the cache, others afterwards.
+  static let pooledCases = [
+    Product(x: Shape(2, 5, 7, 3), outputs: 7, form: .bytes),
+    Product(x: Shape(1, 4, 150, 64), outputs: 96, form: .bytes),
+    Product(x: Shape(1, 6, 5, 1000), outputs: 700, form: .bytes, skip: false),
+    Product(x: Shape(2, 3, 5, 33), outputs: 48, form: .pairs),
+  ]
+
+  @Test("Pooled products give the reference's bits", arguments: pooledCases)
+  func pooled(product: Product) {
+    let shape = ConvolutionShape(
+      kernel: 1, inputChannels: product.x.channels, outputChannels: product.outputs)
+    let weights = weights(shape, product.form, seed: 9)
+    let x: QuantizedInput =
+      product.form == .bytes
+      ? .bytes(bytes(product.x, 4)) : .floats(floats(product.x, 4), relu: false)
+    let skip = product.skip ? floats(product.x.with(channels: product.outputs), 5) : nil
+    func result<E: QuantizedEngine>(_ engine: E) -> QuantizedOutput {
+      engine.pooledConvolution(
+        x, engine.makeFilter(weights), skip: skip.map { Tensor($0.shape, $0.array) }, gain: 0.3,
+        outputScale: 0.01)
+    }
+    let expected = result(reference)
+    #expect(expected.y.shape == product.x.with(channels: product.outputs).halved)
     for engine in Self.engines {
-      let found = engine.maxPool2x2(x, outputScale: 0.01)
+      let found = result(engine)
       let isSame = bits(found.y) == bits(expected.y)
       #expect(isSame, "\(engine.name)")
       let hasSameBytes = found.bytes?.array == expected.bytes?.array

@@ -23,12 +23,10 @@ struct AlgorithmReport: Encodable {
     self.engine = engine.name
     self.batchSize = batchSize
     var seen: Set<ConvolutionShape> = []
-    var side = resolution
-    for stage in architecture.encoder.trunk {
-      if case .maxPool2x2 = stage { side /= 2 }
-      guard case .block(let block) = stage else { continue }
+    for block in architecture.encoder.trunk {
       for layer in block.residual where layer.shape.kernel == 3 {
         guard seen.insert(layer.shape).inserted else { continue }
+        let side = resolution / layer.reduction
         let x = Tensor(Shape(batchSize, side, side, layer.shape.inputChannels), repeating: 0.5)
         layers.append(Self.row(layer.shape, x, engine, runs: runs))
       }

@@ -77,9 +77,12 @@ extension ReferenceEngine: QuantizedEngine {
     return tokens
   }
 
-  /// Returns the 2×2 maximum, and its bytes.
-  package func maxPool2x2(_ x: Tensor, outputScale: Float) -> QuantizedOutput {
-    let y = maxPool2x2(x)
+  /// Convolves, then pools.
+  package func pooledConvolution(
+    _ x: QuantizedInput, _ filter: QuantizedWeights, skip: Tensor?, gain: Float,
+    outputScale: Float
+  ) -> QuantizedOutput {
+    let y = maxPool2x2(convolution(x, filter, skip: skip, gain: gain, outputScale: nil).y)
     return QuantizedOutput(y: y, bytes: bytes(y, scale: outputScale))
   }
 }

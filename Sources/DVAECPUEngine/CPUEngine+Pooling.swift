@@ -1,0 +1,152 @@
+import CDVAEKernels
+package import DVAETensors
+
+// 1×1 convolutions whose output is pooled: each task computes a run of cells, two short rows, which
+// stay in the cache. The sums are those of the convolution alone.
+
+extension CPUEngine {
+  /// `maxPool2x2` of `convolution`.
+  package func pooledConvolution(
+    _ x: Tensor, _ filter: CPUFilter, reluInput: Bool, epilogue: Epilogue<Tensor>
+  ) -> Tensor {
+    guard let weights = filter.forward, weights.kernel == 1, weights.factors == .float32,
+      weights.outputs <= Product.columnsPerTask
+    else {
+      return maxPool2x2(convolution(x, filter, reluInput: reluInput, epilogue: epilogue))
+    }
+    let outputs = weights.outputs
+    let y = makeTensor(x.shape.with(channels: outputs).halved)
+    let runs = Runs(y.shape, caches)
+    let packed =
+      roundUp(2 * runs.cells, panelRows) * Product(weights, rows: panelRows, caches).depth
+    let scratch = pool.scratch(team.threads * (runs.size + packed))
+    let output = Output(scratch, epilogue, bias: weights.bias)
+    let kernels = kernels
+    team.run(runs.count) { index, worker in
+      let run = runs[index]
+      let sums = scratch.pointer + worker * (runs.size + packed)
+      let a = sums + runs.size
+      let row = 2 * run.cells * outputs
+      for half in 0...1 {
+        let position = run.position(half, in: x.shape)
+        // The skip is read from where the sums would be.
+        output.withEpilogue(at: position * outputs, column: 0) { _, epilogue in
+          for k in weights.steps {
+            let terms = k.clamped(to: 0..<weights.inputs)
+            kernels.pack_rows(
+              x.pointer + position * weights.inputs + terms.lowerBound, weights.inputs,
+              Int32(2 * run.cells), Int32(terms.count), reluInput ? 1 : 0, a)
+            let block = Block(
+              a: UnsafePointer(a), position: position, rows: 2 * run.cells, columns: 0..<outputs,
+              k: k, isLast: k.upperBound == weights.k)
+            add(block, weights, to: sums + half * row, row: outputs, epilogue)
+          }
+        }
+      }
+      kernels.max_pool_row(
+        sums, row, Int32(run.cells), Int32(outputs), y.pointer + run.cell(in: y.shape) * outputs)
+    }
+    return y
+  }
+
+  /// `maxPool2x2` of y of the convolution, and its bytes.
+  package func pooledConvolution(
+    _ x: QuantizedInput, _ filter: CPUQuantizedFilter, skip: Tensor?, gain: Float,
+    outputScale: Float
+  ) -> QuantizedOutput {
+    let outputs = filter.shape.outputChannels
+    let y = makeTensor(x.shape.with(channels: outputs).halved)
+    let bytes = makeBytes(y.shape)
+    let runs = Runs(y.shape, caches)
+    let kernels = kernels
+    func pool(_ run: Runs.Run, _ sums: UnsafePointer<Float>, row: Int) {
+      let at = run.cell(in: y.shape) * outputs
+      kernels.max_pool_row_bytes(
+        sums, row, Int32(run.cells), Int32(outputs), 1 / outputScale, y.pointer + at,
+        bytes.pointer + at)
+    }
+    guard case .bytes(let bytesOfX) = x, filter.shape.kernel == 1,
+      WordProduct(filter, rows: panelRows, columns: panelColumns).bands == 1
+    else {
+      let whole = convolution(x, filter, skip: skip, gain: gain, outputScale: nil).y
+      team.run(runs.count) { index, _ in
+        let run = runs[index]
+        pool(
+          run, whole.pointer + run.position(0, in: x.shape) * outputs,
+          row: x.shape.width * outputs)
+      }
+      return QuantizedOutput(y: y, bytes: bytes)
+    }
+    let packed = roundUp(2 * runs.cells, panelRows) * filter.k
+    let scratch = self.pool.scratch(team.threads * (runs.size + packed))
+    team.run(runs.count) { index, worker in
+      let run = runs[index]
+      let sums = scratch.pointer + worker * (runs.size + packed)
+      let a = UnsafeMutableRawPointer(sums + runs.size).bindMemory(to: Int32.self, capacity: packed)
+      let row = 2 * run.cells * outputs
+      for half in 0...1 {
+        let position = run.position(half, in: x.shape)
+        let length = Int32(x.shape.channels)
+        kernels.pack_words(
+          bytesOfX.pointer + position * x.shape.channels, x.shape.channels, Int32(2 * run.cells),
+          length, a)
+        var requantization = dvae_requantization()
+        requantization.scale = UnsafePointer(filter.scales.pointer)
+        requantization.bias = UnsafePointer(filter.biases.pointer)
+        requantization.gain = gain
+        requantization.skip = skip.map { UnsafePointer($0.pointer + position * outputs) }
+        requantization.inverse = 1
+        requantization.y = sums + half * row
+        let block = WordBlock(
+          a: UnsafePointer(a), position: position, rows: 2 * run.cells, columns: 0..<outputs,
+          requantization: requantization)
+        multiply(block, filter, row: outputs, requantization)
+      }
+      pool(run, UnsafePointer(sums), row: row)
+    }
+    return QuantizedOutput(y: y, bytes: bytes)
+  }
+}
+
+/// The cells of a pooling in short runs, whose two rows leave most of the cache to the weights.
+private struct Runs {
+  /// Some cells of one row of the result.
+  struct Run {
+    let image: Int
+    let row: Int
+    let first: Int
+    let cells: Int
+
+    /// Returns the first cell, counted over the batch.
+    func cell(in shape: Shape) -> Int { (image * shape.height + row) * shape.width + first }
+
+    /// Returns the first position of the upper or lower row, likewise.
+    func position(_ half: Int, in shape: Shape) -> Int {
+      (image * shape.height + 2 * row + half) * shape.width + 2 * first
+    }
+  }
+
+  private let shape: Shape
+  /// The most cells in a run.
+  let cells: Int
+  private let perRow: Int
+
+  /// Divides a result.
+  init(_ shape: Shape, _ caches: CacheSizes) {
+    self.shape = shape
+    cells = max(1, min(shape.width, caches.floats(of: 0.25) / (4 * shape.channels)))
+    perRow = (shape.width + cells - 1) / cells
+  }
+
+  var count: Int { shape.batch * shape.height * perRow }
+
+  /// The size of both rows of a run in floats.
+  var size: Int { 4 * cells * shape.channels }
+
+  subscript(index: Int) -> Run {
+    let (row, run) = index.quotientAndRemainder(dividingBy: perRow)
+    return Run(
+      image: row / shape.height, row: row % shape.height, first: run * cells,
+      cells: min(cells, shape.width - run * cells))
+  }
+}
