@@ -52,7 +52,7 @@ struct ReconstructCommand: AsyncParsableCommand {
     let vae = try model.load(singlePass: total <= model.images)
     let progress = Progress("reconstructing", of: total, quiet: quiet.quiet, console: console)
     var report = ReconstructionReport()
-    var failures = FailureNotes(console)
+    var failures = FailureNotes(console, toEnlarge: image.toEnlarge)
     var status = ExitStatus.badData
     let (preprocessing, limits) = (image.preprocessing, image.limits)
     let folderPath = Path(output)

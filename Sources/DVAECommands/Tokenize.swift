@@ -186,7 +186,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     var hasTokens = hasTokens
     var empty: [(planned: PlannedPart, folder: NewFolder)] = []
     var progress: Progress?
-    var failures = FailureNotes(console)
+    var failures = FailureNotes(console, toEnlarge: image.toEnlarge)
     var captions = CaptionNotes(output, format, console)
     defer {
       progress?.finish()

@@ -51,6 +51,10 @@ public enum ImageFormat: String, Sendable, CaseIterable, CustomStringConvertible
     return switch content.family {
     case .image: content.name + "; convert it to PNG"
     case .tar: content.name + "; name it .tar"
+    case .table:
+      content.name
+        + "; images are read from files, folders and .tar archives, such as those that are prepared from "
+        + "tables"
     default: content.name
     }
   }

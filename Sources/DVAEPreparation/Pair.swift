@@ -40,7 +40,8 @@ extension SourceRow {
   static let unreadableSource = "unreadable-source"
 
   /// The problem of a row whose text is of another encoding.
-  package static let notUTF8 = "not UTF-8; convert it first (iconv -f LATIN1 -t UTF-8)"
+  package static let notUTF8 =
+    "not UTF-8; convert it from its encoding first (LATIN1: iconv -f LATIN1 -t UTF-8)"
 
   /// Returns the unreadable rest of a source.
   static func unreadable(_ origin: String, _ detail: String) -> SourceRow {

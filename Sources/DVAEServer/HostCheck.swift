@@ -35,8 +35,21 @@ package struct HostCheck: Sendable {
     }
   }
 
+  /// Returns whether text is a name or an address, with or without a port, as a Host header has it.
+  package static func isName(_ text: String) -> Bool {
+    var name = name(of: text)
+    let port = text.utf8.dropFirst(name.utf8.count)
+    if !port.isEmpty, port.count < 2 || !port.dropFirst().allSatisfy(\.isDigit) { return false }
+    var allowed = "abcdefghijklmnopqrstuvwxyz0123456789.-_"
+    if name.hasPrefix("["), name.hasSuffix("]") {
+      name = String(name.dropFirst().dropLast())
+      allowed += ":"
+    }
+    return !name.isEmpty && name.unicodeScalars.allSatisfy(Set(allowed.unicodeScalars).contains)
+  }
+
   /// Returns a host without its port, in lower case.
-  static func name(of host: String) -> String {
+  package static func name(of host: String) -> String {
     let end =
       host.hasPrefix("[")
       ? host.firstIndex(of: "]").map(host.index(after:)) : host.lastIndex(of: ":")

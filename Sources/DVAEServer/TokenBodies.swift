@@ -14,8 +14,8 @@ enum TokenBody {
 
   /// Reads a grid of tokens as JSON or `.npy`, detected from the content.
   ///
-  /// In JSON, `tokens` are rows, or one list beside a `shape`. An array is [height, width] or
-  /// [1, height, width].
+  /// In JSON, `tokens` are rows, or one list beside a `shape`. An array is [1, height, width], or of a
+  /// shape that a file of one image has.
   ///
   /// - Parameters:
   ///   - bytes: the body
@@ -34,10 +34,15 @@ enum TokenBody {
 
   private static func npy(_ bytes: [UInt8], most: Int) throws(DVAEError) -> TokenGrid {
     let array = try NpyArray.parse(bytes, path: name)
-    let shape =
-      array.shape.count == 3 && array.shape[0] == 1 ? [1, 2].map { array.shape[$0] } : array.shape
     try check(count: array.count, most: most)
-    return try TokenGrid(reading: array.int64s(), shape: shape, name: name)
+    let extent = try TokenExtent(
+      ofArray: array.shape, name, remedy: "send an array of shape [1, height, width]")
+    guard extent.count == 1 else {
+      throw DVAEError(
+        .badData, code: .malformed, file: name, expected: "the tokens of one image",
+        found: "an array of shape \(array.shape)")
+    }
+    return try TokenGrid(reading: array.int64s(), shape: extent.grid, name: name)
   }
 
   private static func json(_ bytes: [UInt8], most: Int) throws(DVAEError) -> TokenGrid {

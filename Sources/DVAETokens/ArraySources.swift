@@ -28,7 +28,8 @@ struct NpySource: TokenSource {
       throw DVAEError.invalidTensor(
         path: path, tensor: "", problem: "is \(array.elementType.rawValue), expected integers")
     }
-    (count, self.grid) = try Self.layout(array.shape, grid, path)
+    let extent = try TokenExtent(ofArray: array.shape, grid: grid, path)
+    (count, self.grid) = (extent.count, extent.grid)
     // Otherwise a header alone could claim any number of images.
     guard count == 0 || array.count > 0 else {
       throw DVAEError(.badData, file: path, "no tokens in an array of shape \(array.shape)")
@@ -36,76 +37,13 @@ struct NpySource: TokenSource {
     sidecar = try ArraySidecar(of: path)
     keys = try sidecar?.checkedKeys(count, path)
     provenance = sidecar?.provenance
-    extent = TokenExtent(count: count, grid: self.grid)
+    self.extent = extent
   }
 
   /// The part of an array that was taken as one grid though the shape does not say so.
   var guessedGrid: TokenReader.GuessedGrid? {
     if array.shape.suffix(2) != grid[...] { return .row }
     return array.shape.count == 2 && sidecar == nil ? .array : nil
-  }
-
-  // 14×14 is the smallest grid that models are trained on. As a single row, so many tokens would be
-  // an image at least 1568 pixels wide.
-  private static let smallestSquare = 14
-
-  // A grid with more tokens to a side is taken for rows of several images, because photos are hardly
-  // ever so wide or high.
-  private static let largestAspectRatio = 4
-
-  private static func isPlausible(_ grid: [Int]) -> Bool {
-    max(grid[0], grid[1]) <= largestAspectRatio * min(grid[0], grid[1])
-  }
-
-  private static func layout(
-    _ shape: [Int], _ wanted: TokenExtent.Grid?, _ path: String
-  ) throws(DVAEError) -> (count: Int, grid: [Int]) {
-    let tokens = shape.last ?? 0
-    if let wanted {
-      let grid = [wanted.rows, wanted.columns]
-      if shape.count == 3, shape.suffix(2) == grid[...] { return (shape[0], grid) }
-      if shape == grid { return (1, grid) }
-      let (size, overflow) = wanted.rows.multipliedReportingOverflow(by: wanted.columns)
-      if !overflow, (1...2).contains(shape.count), tokens == size {
-        return (shape.count == 1 ? 1 : shape[0], grid)
-      }
-      throw DVAEError(
-        .badData, file: path, expected: "grids of \(wanted.rows)×\(wanted.columns) tokens",
-        found: "an array of shape \(shape)")
-    }
-    let side = Int(Double(tokens).squareRoot())
-    let isSquare = side >= smallestSquare && side * side == tokens
-    if (1...2).contains(shape.count), side >= smallestSquare, side * side == tokens - 1 {
-      throw DVAEError(
-        .badData, code: .unknownGrid, file: path,
-        "rows of \(tokens) tokens are not square grids, but \(side)×\(side) are \(tokens - 1): one token of each row may be "
-          + "a language model's, such as the first",
-        advice: "remove it, or name the grid of an image")
-    }
-    guard (1...3).contains(shape.count) else {
-      throw DVAEError(
-        .badData, file: path, expected: "an array of shape [N, height, width]", found: "\(shape)",
-        advice: "reshape it")
-    }
-    switch shape.count {
-    case 3: return (shape[0], Array(shape.suffix(2)))
-    case 2 where isSquare && shape[0] == tokens:
-      throw DVAEError(
-        .badData, code: .unknownGrid, file: path,
-        "an array of shape \(shape) is one image, or \(tokens) of \(side)×\(side) tokens",
-        advice: "name the grid of an image")
-    case 2 where isSquare: return (shape[0], [side, side])
-    case 2 where isPlausible(shape): return (1, shape)
-    case 1 where isSquare: return (1, [side, side])
-    default:
-      throw DVAEError(
-        .badData, code: .unknownGrid, file: path,
-        expected:
-          "an array of shape [N, height, width], or [height, width] with a ratio of at most "
-          + "\(largestAspectRatio)",
-        found: "\(shape)",
-        advice: "name the grid of an image")
-    }
   }
 
   func failures() -> [Failure] { sidecar?.failures ?? [] }
@@ -146,6 +84,11 @@ struct SafetensorsSource: TokenSource {
 
   init(_ path: String) throws {
     file = try WeightsFile.open(path)
+    // Otherwise each tensor would fail in the same way.
+    guard file.tensors.isEmpty || !file.tensors.allSatisfy(\.elementType.isFloatingPoint) else {
+      throw DVAEError(
+        .badData, file: path, expected: "tokens", found: "floating-point tensors, such as weights")
+    }
     provenance = try file.metadata["provenance"].flatMap {
       try Provenance.read(Array($0.utf8), in: path)
     }

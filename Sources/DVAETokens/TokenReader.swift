@@ -194,28 +194,6 @@ extension DVAEError.Code {
   package static let unknownGrid = Self(rawValue: "unknown-grid")
 }
 
-/// The number of images in a file of tokens, and their common grid.
-public struct TokenExtent: Hashable, Sendable {
-  /// The shape of an image's tokens.
-  public struct Grid: Hashable, Sendable {
-    /// Rows of tokens.
-    public var rows: Int
-    /// Columns of tokens.
-    public var columns: Int
-
-    /// Makes a shape.
-    public init(rows: Int, columns: Int) {
-      self.rows = rows
-      self.columns = columns
-    }
-  }
-
-  /// The number of images.
-  public let count: Int
-  /// Rows and columns.
-  public let grid: [Int]
-}
-
 /// The requirements on a form that can be read.
 protocol TokenSource {
   var provenance: Provenance? { get }

@@ -139,7 +139,7 @@ package struct RunFolder: Sendable {
         return nil
       }
       return Int(digits)
-    }.sorted(by: >)
+    }.filter { FileSystem.kind(checkpoint($0)) != .folder }.sorted(by: >)
   }
 
   /// Returns the state of the newest intact checkpoint; nil in the folder of a new run.

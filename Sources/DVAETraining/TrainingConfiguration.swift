@@ -224,6 +224,12 @@ extension TrainingConfiguration {
         (8...65_536).contains(value) && value % 8 == 0, field,
         "is \(value), must be a multiple of 8 from 8 to 65536")
     }
+    guard architecture.vocabulary <= 1 << 16 else {
+      throw .configuration(
+        field: "vocabulary",
+        problem:
+          "is \(architecture.vocabulary), must be at most 65536, as tokens are kept in 16 bits")
+    }
     try check(
       (0...Self.mostUpdates).contains(warmUp), .warmUp,
       "is \(warmUp), must be from 0 to \(Self.mostUpdates)")

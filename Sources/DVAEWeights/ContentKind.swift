@@ -23,7 +23,7 @@ enum ContentKind {
     }
     let advice =
       switch content.family {
-      case .image, .indirect, .zip: ""
+      case .image, .indirect, .zip, .table: ""
       case .tar: "; unpack it first"
       case .tensors: "; convert it to safetensors"
       case .webPage: " (an error page saved under this name, perhaps); download the file again"

@@ -26,8 +26,8 @@ import Testing
   }
 
   private static let told = """
-    dvae: warning: b.txt: is not UTF-8; convert it first (iconv -f LATIN1 -t UTF-8); the output has U+FFFD for \
-    what is wrong in it
+    dvae: warning: b.txt: is not UTF-8; convert it from its encoding first (LATIN1: iconv -f LATIN1 -t \
+    UTF-8); the output has U+FFFD for what is wrong in it
     dvae: warning: 1 more caption or description is not UTF-8
 
     """

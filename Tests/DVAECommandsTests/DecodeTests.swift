@@ -19,6 +19,15 @@ import DVAEWeights
     #expect(run.output == folder("out/t-000000.png") + "\n")
   }
 
+  @Test func weightsAreNoTokens() async throws {
+    let weights = folder("weights.safetensors")
+    #expect(await dvae("weights", "convert", Fixture.tiny, "--output", weights).status == 0)
+    let run = await dvae(
+      "decode", weights, "--output", folder("out"), "--weights", Fixture.tiny)
+    #expect(run.status == 65 && run.errors.split(separator: "\n").count == 1)
+    #expect(run.errors.contains("expected tokens, found floating-point tensors"))
+  }
+
   @Test func tokensThatCannotBeReadCostOnlyThemselves() async throws {
     try FileManager.default.createDirectory(
       atPath: folder("in"), withIntermediateDirectories: true)

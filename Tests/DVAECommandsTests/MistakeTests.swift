@@ -91,6 +91,8 @@ import Testing
   @Test(arguments: [
     ("tokenize x --output t.npy --crop none --resolution 64", "--resolution means nothing"),
     ("reconstruct x --output t --upscale --crop none", "--upscale means nothing"),
+    ("serve --allow-host *.lan", "--allow-host takes a name or an address"),
+    ("serve --allow-host a --allow-host http://b/", "--allow-host takes a name or an address"),
     ("evaluate x --overwrite", "--overwrite is for the page"),
     ("prepare x --output y --resize area", "--resize is the filter for --max-side"),
     ("prepare x --output y --quality 90", "--quality is for --max-side"),

@@ -90,6 +90,37 @@ import Testing
     #expect(heldOut.contains("the run's validation images"))
   }
 
+  /// Advice names only what the command can do.
+  @Test func smallImagesAreCountedWithoutAdvice() async throws {
+    for name in ["a", "b", "c"] {
+      try DVAETestSupport.write(
+        encodePNG(PixelImage(width: 7, height: 7, pixels: .init(repeating: 9, count: 147))),
+        to: folder("in/\(name).png"))
+    }
+    try DVAETestSupport.write(bytes(Fixture.imageFiles[0]), to: folder("in/d.jpg"))
+    for arguments in [
+      ["weights", "convert", Fixture.tiny, "--calibrate", folder("in")],
+      ["tokenize", folder("in"), "--crop", "none", "--weights", Fixture.tiny],
+    ] {
+      let run = await dvae(arguments + ["--output", folder(arguments[0] + ".safetensors")])
+      let notes = run.errors.split(separator: "\n").filter { $0.hasPrefix("dvae: ") }
+      #expect(notes.count >= 2 && notes[1] == "dvae: 2 more are too small", "\(run)")
+      #expect(!run.errors.contains("enlarge") && !run.errors.contains("--upscale"))
+    }
+  }
+
+  /// Descriptions of images by Hugging Face's `datasets` are not beside the images.
+  @Test func tablesInAFolderAreNamed() async throws {
+    try DVAETestSupport.write(bytes(Fixture.imageFiles[0]), to: folder("in/a.jpg"))
+    let line = #"{"file_name": "a.jpg", "text": "a dog on the beach"}"#
+    try DVAETestSupport.write(Array(line.utf8), to: folder("in/metadata.jsonl"))
+    let folders = await dvae("prepare", folder("in"), "--preset", "none", "--output", folder("a"))
+    #expect(folders.errors.contains("if \(folder("in/metadata.jsonl")) describes them, name it"))
+    let table = await dvae(
+      "prepare", folder("in/metadata.jsonl"), "--preset", "none", "--output", folder("b"))
+    #expect(table.status == 0 && !table.errors.contains("describes them"), "\(table)")
+  }
+
   @Test func usageIsThatOfTheCommand() async {
     let run = await dvae("train", "--output", folder("run"))
     #expect(run.status == 64 && run.errors.contains("--data is needed"), "\(run.errors)")

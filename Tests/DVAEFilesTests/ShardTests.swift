@@ -35,6 +35,9 @@ import Testing
       ["SLURM_PROCID": "1", "SLURM_NTASKS": "4"], ["RANK": "1", "WORLD_SIZE": "4"],
       ["OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "4"],
       ["JOB_COMPLETION_INDEX": "1", "JOB_COMPLETIONS": "4"],
+      [
+        "SLURM_PROCID": "1", "SLURM_NTASKS": "4", "SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0",
+      ],
       // torchrun inside a Slurm job
       ["SLURM_PROCID": "0", "SLURM_NTASKS": "1", "RANK": "1", "WORLD_SIZE": "4"],
     ]
@@ -42,6 +45,9 @@ import Testing
       #expect(try Shard.scheduled(environment)?.shard == Shard(1, of: 4))
     }
     #expect(try Shard.scheduled(["PATH": "/bin", "RANK": "1"]) == nil)
+    // A batch script, which is one process whatever the number of tasks.
+    let script = ["SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_JOB_ID": "7"]
+    #expect(try Shard.scheduled(script) == nil)
   }
 
   @Test func contradictoryVariablesAreErrors() {

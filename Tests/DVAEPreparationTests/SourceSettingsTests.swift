@@ -88,6 +88,36 @@ import Testing
     #expect(error?.file == Fixture.images && error?.problem.contains("no descriptions") == true)
   }
 
+  /// A list of captions gives its first text and stays whole; what is no text is a caption only if it is a
+  /// number, and a mistake only if it was requested.
+  @Test func captionsOfOtherTypes() throws {
+    let values = [
+      #""a""#, "7", #"["", "b", "c"]"#, "[]", #"{"en": "d"}"#, "true", "null",
+    ]
+    let lines = values.map { #"{"url": "a.jpg", "text": \#($0)}"# }.joined(separator: "\n")
+    func captions(_ wanted: String?) throws -> [String?] {
+      try check("t.jsonl", lines) { $0.captionColumn = wanted }
+      var settings = SourceSettings()
+      settings.captionColumn = wanted
+      var sources = try Sources([folder("t.jsonl")], settings)
+      var found: [String?] = []
+      while let row = try sources.next() {
+        switch row {
+        case .pair(let pair):
+          found.append(pair.caption)
+          let isKept = pair.metadata["text"] != nil
+          #expect(isKept == (pair.caption == nil || pair.caption == "b"))
+        case .unusable(_, let reason, let detail): found.append("!\(reason): \(detail)")
+        }
+      }
+      return found
+    }
+    #expect(try captions(nil) == ["a", "7", "b", nil, nil, nil, nil])
+    let wrong = ["[]", "an object", "true"]
+      .map { "!malformed-row: its 'text' is \($0), expected text" }
+    #expect(try captions("text") == ["a", "7", "b"] + wrong + [nil])
+  }
+
   /// Tables of several origins name the image in one of several columns.
   @Test func theFirstColumnWithAnImageCounts() throws {
     func images(_ name: String, _ text: String) throws -> [String?] {

@@ -58,6 +58,16 @@ import Testing
     #expect(service.refusal(of: HTTPRequest("GET", "/", headers: ["host": "x"]))?.status == 403)
   }
 
+  @Test func namesOfHosts() {
+    for name in ["a", "Photos.example:80", "10.0.0.1", "[::1]", "[fe80::1]:8000", "my_box-2"] {
+      #expect(HostCheck.isName(name), "\(name)")
+    }
+    for name in ["", ":80", "a:", "a:b", "*.lan", "http://a", "a/b", "a b", "[]", "é", "a,b"] {
+      #expect(!HostCheck.isName(name), "\(name)")
+    }
+    #expect(HostCheck.name(of: "Photos.example:80") == "photos.example")
+  }
+
   /// Request heads of arbitrary bytes are refused or answered, and never end the process.
   @Test func headsOfAnyBytes() throws {
     let service = try TestService.make { $0.hosts = HostCheck(names: HostCheck.loopback) }

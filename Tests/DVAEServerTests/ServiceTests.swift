@@ -71,6 +71,30 @@ import Testing
     #expect(service.handle(HTTPRequest("POST", "/v1/decode", body: flat)).body == response.body)
   }
 
+  /// Arrays have the shapes that files of one image have.
+  @Test func arraysOfOneImageAreDecoded() throws {
+    let service = try TestService.make()
+    let grid = try TestService.golden("kodim04")
+    func decode(_ shape: [Int]) -> HTTPResponse {
+      let count = shape.reduce(1, *)
+      let tokens = (0..<count).map { grid.tokens[$0 % 1024] }
+      return service.handle(
+        HTTPRequest("POST", "/v1/decode", body: NpyArray.encoded(tokens, shape: shape)))
+    }
+    let whole = decode([1, 32, 32])
+    #expect(whole.status == 200)
+    for shape in [[32, 32], [1, 1024], [1024]] { #expect(decode(shape).body == whole.body) }
+    #expect(decode([1, 1, 1024]).body != whole.body)
+    for (shape, told) in [
+      ([2, 1024], "the tokens of one image"), ([3, 8, 8], "the tokens of one image"),
+      ([1, 1025], "send an array of shape [1, height, width]"),
+      ([2, 10], "send an array of shape [1, height, width]"),
+    ] {
+      let response = decode(shape)
+      #expect(response.status == 422 && response.message.contains(told), "\(response.message)")
+    }
+  }
+
   @Test func reconstructGivesPictureAndNumbers() throws {
     let service = try TestService.make()
     let image = try TestService.bytes("images/kodim04.jpg")

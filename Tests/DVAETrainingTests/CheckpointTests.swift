@@ -179,6 +179,8 @@ import Testing
     for update in [4, 6] { try run.save(state(update: update)) }
     try Data("torn".utf8).write(to: URL(filePath: run.checkpoint(6)))
     try Data("x".utf8).write(to: URL(filePath: run.path + "/checkpoints/notes.txt"))
+    // It is not ours, so it is neither read nor renamed.
+    try FileSystem.makeFolder(run.checkpoint(8))
     var warnings: [String] = []
     let found = try run.latest { warnings.append($0) }
     #expect(found?.update == 4)

@@ -33,6 +33,15 @@ import Testing
     #expect(paper.warmUp == 0 && paper.clipNorm == 0)
   }
 
+  /// Token files have 16 bits for a token.
+  @Test(arguments: [65_536, 65_537]) func everyTokenFitsIntoAFile(_ vocabulary: Int) throws {
+    var configuration = TrainingConfiguration.tiny
+    configuration.architecture = try Architecture(vocabulary: vocabulary)
+    if vocabulary == 65_536 { return try configuration.validate() }
+    let error = #expect(throws: DVAEError.self) { try configuration.validate() }
+    #expect(error?.problem.contains("must be at most 65536") == true)
+  }
+
   @Test func starterFitsIntoThePackage() {
     let architecture = TrainingConfiguration.starter.architecture
     #expect(architecture.vocabulary == 8192)

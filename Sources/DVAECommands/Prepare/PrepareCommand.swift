@@ -119,6 +119,11 @@ struct PrepareCommand: AsyncParsableCommand {
           progress: { progress.update($0) }, pages: Self.pages)
       }
     } else {
+      for table in sources.flatMap(Self.tables(in:)) {
+        console.note(
+          "\(Path(table).folder.text): prepared by the files beside each image; if \(table) describes them, name it instead"
+        )
+      }
       let job = try Preparation(
         settings(), shard: shard, fetch: fetch.settings, threads: mostThreads)
       let progress = Progress(
@@ -129,6 +134,12 @@ struct PrepareCommand: AsyncParsableCommand {
           progress: { rows, _ in progress.update(rows) }, pages: Self.pages)
       }
     }
+  }
+
+  /// Returns the tables of a folder by which Hugging Face's `datasets` describes its images.
+  private static func tables(in source: String) -> [String] {
+    ["metadata.jsonl", "metadata.csv"].map { (Path(source) / $0).text }
+      .filter { FileSystem.kind(source) == .folder && FileSystem.kind($0) == .file }
   }
 
   private var mostThreads: Int { threads ?? ProcessInfo.processInfo.activeProcessorCount }

@@ -80,6 +80,12 @@ struct ServeCommand: AsyncParsableCommand {
     try check("queue", queue, atMost: 1 << 16)
     try check("connections", connections, atMost: 1 << 16)
     try check("timeout", timeout, atMost: 86_400)
+    #if Server
+    if let host = allowHost.first(where: { !HostCheck.isName($0) }) {
+      throw ValidationError(
+        "--allow-host takes a name or an address such as photos.example.com, not '\(host)'")
+    }
+    #endif
   }
 
   #if Server
@@ -132,7 +138,7 @@ struct ServeCommand: AsyncParsableCommand {
     settings.batchSize = batchSize
     settings.computations = model.isCPU ? 1 : 2
     settings.queue = queue
-    let names = Set(allowHost.map { $0.lowercased() })
+    let names = Set(allowHost.map(HostCheck.name))
     let own = host.contains(":") ? "[\(host)]" : host.lowercased()
     settings.hosts = HostCheck(
       names: isLoopback

@@ -9,15 +9,15 @@ import DVAEModel
 /// are counted at the end.
 struct FailureNotes {
   private let console: Console
-  private let toEnlarge: String
+  private let toEnlarge: String?
   private var repeats: [DVAEError.Code: Int] = [:]
 
   /// Begins without failures.
   ///
   /// - Parameters:
   ///   - console: the console to print on
-  ///   - toEnlarge: the option that enlarges images that are too small
-  init(_ console: Console, toEnlarge: String = "--upscale") {
+  ///   - toEnlarge: the option that enlarges images that are too small; nil if there is none
+  init(_ console: Console, toEnlarge: String? = "--upscale") {
     self.console = console
     self.toEnlarge = toEnlarge
   }
@@ -31,7 +31,10 @@ struct FailureNotes {
       repeats[error.code] = count + 1
     } else {
       repeats[error.code] = 0
-      console.note("dvae: \(error)\(shared.option)")
+      let isFinal = error.code == .tooSmall && toEnlarge == nil
+      let shown =
+        isFinal ? DVAEError(error.kind, code: error.code, file: error.file, error.problem) : error
+      console.note("dvae: \(shown)\(shared.option)")
     }
   }
 
@@ -46,7 +49,7 @@ struct FailureNotes {
 
   private func shared(_ code: DVAEError.Code) -> (what: String, option: String)? {
     switch code {
-    case .tooSmall: ("too small", " (\(toEnlarge))")
+    case .tooSmall: ("too small", toEnlarge.map { " (\($0))" } ?? "")
     case .notAToken: ("not of tokens", "")
     case .outsideVocabulary: ("of another vocabulary", " (--weights)")
     default: nil

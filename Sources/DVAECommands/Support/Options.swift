@@ -125,6 +125,9 @@ struct ImageOptions: ParsableArguments {
     try check(maxPixels: maxPixels)
   }
 
+  /// The option that enlarges images; nil where they keep their size.
+  var toEnlarge: String? { crop == Preprocessing.CropMode.none ? nil : "--upscale" }
+
   var preprocessing: Preprocessing {
     var settings = Preprocessing(name)
     if let resolution { settings.resolution = resolution }

@@ -115,12 +115,14 @@ struct WeightsConvert: AsyncParsableCommand {
   /// Returns the number of unusable photos.
   private func measure(_ photos: BulkInputs, with calibrator: inout Calibrator) throws -> Int {
     var failed = 0
+    var notes = FailureNotes(Console.current, toEnlarge: nil)
+    defer { notes.finish() }
     for item in photos.items() {
       do {
         let image = try item.image.get()
         try calibrator.add(image.decode(), name: image.name)
       } catch let error as DVAEError where error.isOfItem {
-        Console.current.note("dvae: \(error)")
+        notes.add(error)
         failed += 1
       }
     }

@@ -320,7 +320,7 @@ package struct TarReader: Sendable {
     case .tar, .other: return nil
     // The beginning of a name is text too.
     case .text: return block.contains(UInt8(ascii: "\n")) ? content.name : nil
-    case .image, .zip, .tensors, .webPage, .downloadLog, .indirect: return content.name
+    case .image, .zip, .table, .tensors, .webPage, .downloadLog, .indirect: return content.name
     }
   }
 

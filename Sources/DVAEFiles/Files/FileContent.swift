@@ -2,7 +2,7 @@
 package struct FileContent: Sendable {
   /// The family of a content, by which a reader adds its advice.
   package enum Family: Sendable {
-    case image, tar, zip, tensors, webPage, downloadLog, text, other
+    case image, tar, zip, table, tensors, webPage, downloadLog, text, other
     /// Content that is encoded or elsewhere; the name says how to get it.
     case indirect
   }
@@ -78,8 +78,9 @@ package struct FileContent: Sendable {
     (0, "\u{89}HDF", "an HDF5 file", .tensors),
     (0, "GGUF", "a GGUF file", .tensors),
     (0, "SQLite format 3\0", "an SQLite database", .other),
-    (0, "PAR1", "a Parquet file; convert it to CSV or JSON Lines first", .indirect),
-    (0, "ARROW1", "an Arrow file; convert it to CSV or JSON Lines first", .indirect),
+    (0, "PAR1", "a Parquet file", .table),
+    (0, "ARROW1", "an Arrow file", .table),
+    (0, "\u{FF}\u{FF}\u{FF}\u{FF}", "an Arrow file", .table),
     (0, "\u{1F}\u{8B}", "gzip-compressed data; decompress it first (gunzip)", .indirect),
     (0, "BZh", "bzip2-compressed data; decompress it first (bunzip2)", .indirect),
     (0, "\u{FD}7zXZ", "xz-compressed data; decompress it first (unxz)", .indirect),

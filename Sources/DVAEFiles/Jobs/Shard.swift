@@ -69,12 +69,14 @@ extension Shard {
   ///
   /// Known are torchrun's `RANK`/`WORLD_SIZE`, Open MPI's `OMPI_COMM_WORLD_RANK`/`…_SIZE`, Slurm's
   /// `SLURM_PROCID`/`SLURM_NTASKS` and Kubernetes' `JOB_COMPLETION_INDEX`. Kubernetes does not
-  /// provide the count: put it into `JOB_COMPLETIONS`.
+  /// provide the count: put it into `JOB_COMPLETIONS`. Slurm's batch script has the variables of a first
+  /// task too, but no other task runs it: only `srun` starts the steps that share the work.
   public static func scheduled(
     _ environment: [String: String]
   ) throws(DVAEError) -> (shard: Shard, variables: String)? {
     for (rank, size) in launchers {
-      guard let index = environment[rank] else { continue }
+      guard let index = environment[rank], rank != "SLURM_PROCID" || !isBatchScript(environment)
+      else { continue }
       guard let count = environment[size] else {
         guard rank == "JOB_COMPLETION_INDEX" else { continue }
         throw DVAEError(
@@ -91,5 +93,10 @@ extension Shard {
       return (shard, "\(rank)/\(size)")
     }
     return nil
+  }
+
+  private static func isBatchScript(_ environment: [String: String]) -> Bool {
+    environment["SLURM_JOB_ID"] != nil
+      && ["SLURM_STEP_ID", "SLURM_STEPID"].allSatisfy { environment[$0] == nil }
   }
 }

@@ -15,7 +15,9 @@ struct ByteSource {
     isCompressed = head.starts(with: BZip2Reader.magic)
     let content = head.withUnsafeBytes { FileContent($0) }
     guard isCompressed || Self.mayBeTable(head, content.family) else {
-      throw DVAEError(.badData, file: path, expected: "a table", found: content.name)
+      throw DVAEError(
+        .badData, file: path, expected: "a table", found: content.name,
+        advice: content.family == .table ? "convert it to CSV or JSON Lines" : nil)
     }
     if isCompressed {
       let reader = BZip2Reader(file)
@@ -27,7 +29,7 @@ struct ByteSource {
 
   private static func mayBeTable(_ head: [UInt8], _ family: FileContent.Family) -> Bool {
     switch family {
-    case .indirect, .zip, .tensors: return false
+    case .indirect, .zip, .table, .tensors: return false
     // The name of a column may begin with the signature of an image, and a caption may be markup.
     case .image, .tar, .webPage:
       let first = ByteOrderMark.removed(from: head).first { $0 > UInt8(ascii: " ") }

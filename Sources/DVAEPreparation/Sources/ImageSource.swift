@@ -51,7 +51,8 @@ struct ImageSource: PairSource {
         detail: error.code == .malformed ? error.problem : "\(error)")
     }
     var description = Description(members, settings)
-    var pair = description.pair(image: .item(item), origin: item.name, sidecars: sidecars)
+    let row = description.row(image: .item(item), origin: item.name, sidecars: sidecars)
+    guard case .pair(var pair) = row else { return row }
     // Keep the metadata of an earlier run unchanged.
     if case .object(let before)? = pair.metadata["metadata"] {
       pair.metadata["metadata"] = nil

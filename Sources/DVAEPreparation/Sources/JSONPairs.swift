@@ -90,7 +90,7 @@ struct JSONPairs: PairSource {
       return .unusable(origin: origin, reason: "malformed-row", detail: "no image is named")
     }
     guard let image = folder.image(text) else { return .outside(origin, text) }
-    return .pair(description.pair(image: image, origin: origin))
+    return description.row(image: image, origin: origin)
   }
 }
 
@@ -200,19 +200,47 @@ struct Description {
   ///   - origin: the name of the row
   ///   - sidecars: texts beside the description by name; the requested member comes before them, and
   ///     they come before all others
-  /// - Returns: the pair
-  mutating func pair(
+  /// - Returns: the pair, unless the requested member is there but has no text
+  mutating func row(
     image: ImageReference, origin: String, sidecars: [(name: String, text: String)] = []
-  ) -> Pair {
-    let beside = sidecars.first { settings.captionColumn ?? $0.name == $0.name }?.text
-    let caption =
-      settings.captionColumn == nil
-      ? beside ?? takeText(nil, SourceSettings.captionNames)
-      : takeText(settings.captionColumn, []) ?? beside
-    return Pair(
-      caption: caption,
-      image: image, origin: origin,
-      licence: takeText(settings.licenceColumn, SourceSettings.licenceNames),
-      licenceAddress: takeText(nil, SourceSettings.licenceAddressNames), metadata: members)
+  ) -> SourceRow {
+    let wanted = settings.captionColumn
+    var caption = sidecars.first { wanted ?? $0.name == $0.name }?.text
+    if let wanted, let key = Self.key(of: wanted, in: members), members[key] != .null {
+      guard let text = takeCaption([wanted]) else {
+        return .unusable(
+          origin: origin, reason: "malformed-row",
+          detail:
+            "its '\(key.text)' is \(oneLine(members[key]?.text ?? "", limit: 60)), expected text")
+      }
+      caption = text
+    } else if wanted == nil {
+      caption = caption ?? takeCaption(SourceSettings.captionNames)
+    }
+    return .pair(
+      Pair(
+        caption: caption, image: image, origin: origin,
+        licence: takeText(settings.licenceColumn, SourceSettings.licenceNames),
+        licenceAddress: takeText(nil, SourceSettings.licenceAddressNames), metadata: members))
+  }
+
+  /// Takes the first caption among these members: a text, a number, or the first text of a list, which
+  /// stays for the others in it.
+  private mutating func takeCaption(_ names: [String]) -> String? {
+    for name in names {
+      guard let key = Self.key(of: name, in: members), let value = members[key] else { continue }
+      switch value {
+      case .string(let text):
+        members[key] = nil
+        return text
+      case .integer, .unsigned, .digits, .number:
+        members[key] = nil
+        return value.text
+      case .array(let values):
+        for case .string(let text) in values where !text.isEmpty { return text }
+      case .null, .bool, .object: break
+      }
+    }
+    return nil
   }
 }
