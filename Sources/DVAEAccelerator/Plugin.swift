@@ -37,8 +37,11 @@ package final class Plugin: @unchecked Sendable {
   }
 
   private convenience init(_ path: String, name: String) throws(DVAEError) {
-    guard FileSystem.kind(path) == .file else {
-      throw DVAEError(.missing, file: path, "expected a PJRT plugin, found no file")
+    let kind = FileSystem.kind(path)
+    guard kind == .file else {
+      throw DVAEError(
+        .missing, file: path, expected: "a PJRT plugin",
+        found: kind == .folder ? "a folder" : "no file")
     }
     // Before anything of the plugin runs: starting it can take minutes.
     guard PluginEnvironment.isPossible(path) else {
@@ -49,7 +52,9 @@ package final class Plugin: @unchecked Sendable {
     // A bare name would be searched in the system's folders.
     let place = path.utf8.contains(UInt8(ascii: "/")) ? path : "./" + path
     guard let library = System.load(place) else {
-      throw DVAEError(.badData, file: path, "cannot be loaded: \(System.loadFailure())")
+      throw DVAEError(
+        .badData, file: path,
+        "cannot be loaded as a PJRT plugin, which is a shared library: \(System.loadFailure())")
     }
     guard let symbol = System.symbol("GetPjrtApi", in: library),
       let api = dvae_pjrt_table(symbol)

@@ -45,7 +45,9 @@ package enum PluginEnvironment {
     guard !flags.contains("xla_gpu_cuda_data_dir"),
       let folder = folders.first(where: { FileSystem.kind($0 + "/nvvm/libdevice") == .folder })
     else { return }
-    System.setVariable("XLA_FLAGS", to: flags + " --xla_gpu_cuda_data_dir=" + folder)
+    let quote = folder.utf8.contains(UInt8(ascii: " ")) ? "'" : ""
+    System.setVariable(
+      "XLA_FLAGS", to: flags + " --xla_gpu_cuda_data_dir=" + quote + folder + quote)
   }
 
   /// Returns whether this machine can have the device.

@@ -71,17 +71,17 @@ package struct ONNXWriter {
 
   private mutating func write() {
     for input in contents.inputs where parameters[input.name] == nil {
-      graph.addInput(input.name, type(input.element), extents(input.extents, ["N", "H", "W"]))
+      graph.addInput(
+        input.name, type(input.element), extents(input.extents, isReduced: input.element == .token))
       names[input.item] =
         input.extents.count == 4
         ? graph.node("Transpose", [input.name], ["perm": .integers([0, 3, 1, 2])]) : input.name
     }
     for step in contents.steps { write(step.operation, step.results[0]) }
     for output in contents.outputs {
-      let open =
-        output.element == .uint8 || output.name == "statistics"
-        ? ["N", "H", "W"] : ["N", "h", "w"]
-      graph.addOutput(output.name, type(output.element), extents(output.extents, open))
+      let isReduced = output.element != .uint8 && output.name != "statistics"
+      graph.addOutput(
+        output.name, type(output.element), extents(output.extents, isReduced: isReduced))
       if output.extents.count == 4 {
         graph.node(
           "Transpose", [name(output.item)], ["perm": .integers([0, 2, 3, 1])], output: output.name)
@@ -91,8 +91,10 @@ package struct ONNXWriter {
     }
   }
 
-  private func extents(_ extents: [Int], _ open: [String]) -> [ONNXGraph.Extent] {
-    extents.enumerated().map { $0 < 3 ? .open(open[$0]) : .fixed($1) }
+  /// Names the dimensions that are open; H and W are 8 times h and w.
+  private func extents(_ extents: [Int], isReduced: Bool) -> [ONNXGraph.Extent] {
+    let open = isReduced ? ["N", "h", "w"] : ["N", "H", "W"]
+    return extents.enumerated().map { $0 < 3 ? .open(open[$0]) : .fixed($1) }
   }
 
   private func type(_ element: RecordedElement) -> ONNXGraph.ElementType {

@@ -24,7 +24,8 @@ import Testing
       ("abacus", 64, "abacus: unknown device; known are cpu, cuda,"),
       ("", 64, "dvae: '': unknown device; known are cpu, cuda,"),
       (folder("absent.so"), 66, "expected a PJRT plugin, found no file"),
-      (text, 65, "text.so: cannot be loaded"),
+      (folder.path, 66, "expected a PJRT plugin, found a folder"),
+      (text, 65, "text.so: cannot be loaded as a PJRT plugin, which is a shared library"),
     ] as [(String, Int32, String)] {
       let run = await tokenize(on: device)
       #expect(run.status == status, "\(device)")

@@ -116,6 +116,15 @@ private struct Message {
     let graph = try #require(try model.messages(7).first)
     #expect(try values(graph.messages(11)) == inputs)
     #expect(try values(graph.messages(12)) == outputs)
+    // A grid of tokens has an eighth of the picture's sides.
+    for value in try graph.messages(11) + graph.messages(12) {
+      let isReduced = ["tokens", "logits"].contains(value.texts(1)[0])
+      let tensor = try #require(value.messages(2).first?.messages(1).first)
+      let names = try #require(try tensor.messages(2).first).messages(1).prefix(3).map {
+        $0.texts(2)
+      }
+      #expect(names == (isReduced ? [["N"], ["h"], ["w"]] : [["N"], ["H"], ["W"]]))
+    }
     // Every value is produced once, before it is read; every constant is read.
     var known = Set(inputs.keys)
     var constants: Set<String> = []

@@ -120,7 +120,7 @@ package struct RunSummary {
 
   private var status: String {
     var text = "\(update) of \(counted(configuration.updates, "update")) done"
-    if update > 0 { text += " in \(Numbers.duration(seconds: seconds)) of computing" }
+    if update > 0 { text += " in \(Numbers.duration(seconds: seconds)) of computing (\(machine))" }
     guard let validated else {
       let first = min(configuration.validateEvery, configuration.updates)
       return text + "; not validated yet, the first time after update \(first)."

@@ -147,10 +147,11 @@ struct TrainCommand: AsyncParsableCommand {
       _ = try trainer.run(&observer)
       return processes.end()
     }
+    let machine =
+      (updater?.name ?? engine.name) + (state.earlierEngines.map { " after \($0)" } ?? "")
     var reporter = try TrainingReporter(
       folder, configuration, from: state.update, images: images.count,
-      machine: (updater?.name ?? engine.name) + (state.earlierEngines.map { " after \($0)" } ?? ""),
-      signals: signals, quiet: quiet.quiet, console)
+      machine: machine, signals: signals, quiet: quiet.quiet, console)
     if !quiet.quiet, trainer.state.update < configuration.updates {
       note("\(folder.report): curves and pictures, rewritten every minute")
     }
@@ -158,7 +159,9 @@ struct TrainCommand: AsyncParsableCommand {
     try reporter.finish()
     processes.end()
     if json.json {
-      console.print(try reportText(TrainReport(folder, trainer.state, outcome, reporter.validated)))
+      console.print(
+        try reportText(
+          TrainReport(folder, trainer.state, outcome, engine: machine, reporter.validated)))
     } else if outcome == .finished {
       console.print(folder.weights)
     }
@@ -190,10 +193,12 @@ struct TrainReport: Encodable {
   let update: Int
   let updates: Int
   let finished: Bool
+  /// The device and the precision: `cpu avx512 2 threads bfloat16`.
+  let engine: String
   let validation: RunSummary.Validation?
 
   init(
-    _ folder: RunFolder, _ state: TrainingState, _ outcome: TrainingOutcome,
+    _ folder: RunFolder, _ state: TrainingState, _ outcome: TrainingOutcome, engine: String,
     _ validated: RunSummary.Validation?
   ) {
     output = folder.path
@@ -201,6 +206,7 @@ struct TrainReport: Encodable {
     update = state.update
     updates = state.configuration.updates
     finished = outcome == .finished
+    self.engine = engine
     validation = validated
   }
 }

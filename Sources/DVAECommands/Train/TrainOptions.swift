@@ -8,7 +8,8 @@ struct TrainOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The recipe to start from: paper (as published), starter (an hour or more on one core), "
-        + "tiny (minutes); default starter.", valueName: "paper|starter|tiny"),
+        + "tiny (minutes); default starter. All compute in float32 unless --precision says otherwise.",
+      valueName: "paper|starter|tiny"),
     completion: .list(TrainingConfiguration.presets.keys.sorted()))
   var preset: String?
 
