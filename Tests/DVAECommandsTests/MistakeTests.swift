@@ -58,6 +58,18 @@ import Testing
   }
 
   @Test(arguments: [
+    ("a.txt", "one line\n", "(--format)"), ("a.csv", "one\n", "(--format)"),
+    ("b.csv", "a,b\nc,d\n", "(--caption-column, --image-column)"),
+  ])
+  func tablesThatCannotBeToldNameTheOption(_ name: String, _ text: String, _ told: String)
+    async throws
+  {
+    try write(Array(text.utf8), to: folder(name))
+    let run = await dvae("prepare", folder(name), "--output", folder("out"))
+    #expect(run.status == 64 && run.errors.hasSuffix(told + "\n"), "\(run)")
+  }
+
+  @Test(arguments: [
     ["decode", "-", "--output", "x"], ["prepare", "-", "--output", "x"], ["tokens", "info", "-"],
     ["train", "--config", "-", "--data", "x", "--output", "x"],
     ["tokenize", "-", "--output", "x.npy"],

@@ -39,14 +39,15 @@ let smallestNormal = 0x1p-126
 ///
 /// - Parameters:
 ///   - engine: the engine under test
-///   - cases: the rows
 ///   - names: results that are not compared
 ///   - sourceLocation: the test's location
 package func checkParity(
-  of engine: some HostEngine, cases: [any OperationCase] = OperationTable.all,
-  except names: Set<String> = [], sourceLocation: SourceLocation = #_sourceLocation
+  of engine: some HostEngine, except names: Set<String> = [],
+  sourceLocation: SourceLocation = #_sourceLocation
 ) {
-  for row in cases { checkParity(of: engine, row, except: names, sourceLocation: sourceLocation) }
+  for row in OperationTable.all {
+    checkParity(of: engine, row, except: names, sourceLocation: sourceLocation)
+  }
 }
 
 /// Runs one row on an engine and expects the reference engine's results within the row's bounds.

@@ -6,17 +6,6 @@ package enum OperationTable {
   package static let all: [any OperationCase] =
     convolutions + tiledConvolutions + gathers + plain + bottleneck + likelihood + optimizer
 
-  /// Some rows: every operation, every kernel with every variant.
-  package static let few: [any OperationCase] =
-    sampled(convolutions, every: 4) + [gathers[3], plain[2], bottleneck[3], bottleneck[5]]
-    + [likelihood[1], optimizer[2]]
-
-  private static func sampled(
-    _ rows: [any OperationCase], every step: Int
-  ) -> [any OperationCase] {
-    stride(from: 0, to: rows.count, by: step).map { rows[$0] }
-  }
-
   /// Small convolutions: every kernel, channel counts around every vector width, variants.
   static let convolutions: [any OperationCase] = {
     let channels = [1, 3, 4, 6, 15, 16, 17, 31, 33, 48, 64, 100]

@@ -88,7 +88,8 @@ extension DVAEError.Code {
     .exists: "--overwrite", .settingsChanged: "--overwrite", .unfinished: "--resume, --restart",
     .startOver: "--restart", .notDownloaded: "dvae weights download",
     .tooManyPixels: "--max-pixels", .unknownGrid: "--grid",
-    Self(rawValue: "cannot-listen"): "--port, --host",
+    Self(rawValue: "cannot-listen"): "--port, --host", Self(rawValue: "unknown-format"): "--format",
+    Self(rawValue: "unknown-columns"): "--caption-column, --image-column",
     Self(rawValue: "no-caption"):
       "NAME.txt, --caption-column; --require-caption off",
     Self(rawValue: "too-large"): "--max-bytes",

@@ -104,6 +104,13 @@ package struct SourceSettings: Codable, Hashable, Sendable {
   static let licenceAddressNames = ["licence_url", "license_url"]
 }
 
+extension DVAEError.Code {
+  /// The format of a source cannot be told.
+  static let unknownFormat = Self(rawValue: "unknown-format")
+  /// The columns of a table cannot be told.
+  static let unknownColumns = Self(rawValue: "unknown-columns")
+}
+
 /// All sources of a job, one after the other.
 package struct Sources {
   private var rest: ArraySlice<String>
@@ -202,7 +209,7 @@ package struct Sources {
     if YFCCRow(first) != nil { return .yfcc }
     if first.contains("\t") || suffix == "tsv" { return .tsv }
     throw DVAEError(
-      .usage, file: path,
+      .usage, code: .unknownFormat, file: path,
       "expected a table, YFCC100M metadata, a folder or a .tar; the first line has no "
         + "tab", advice: "name its format")
   }

@@ -62,7 +62,7 @@ struct TableSource: PairSource {
   private mutating func readFirst(_ fields: [String]) throws -> Bool {
     guard fields.count > 1 else {
       throw DVAEError(
-        .usage, file: path,
+        .usage, code: .unknownFormat, file: path,
         expected: "fields that are separated by \(dialect == .comma ? "commas" : "tabs")",
         found: "the one field '\(Self.list(fields))'",
         advice: "name its format (tabs are tsv, commas csv), or write it with one of these")
@@ -154,7 +154,7 @@ struct TableSource: PairSource {
 
   private func unclear(_ reason: String) -> DVAEError {
     DVAEError(
-      .usage, file: path,
+      .usage, code: .unknownColumns, file: path,
       "cannot tell which columns hold the caption, the image and the licence: \(reason)",
       advice: "name the columns")
   }
