@@ -15,6 +15,7 @@ extension CPUEngine {
       return maxPool2x2(convolution(x, filter, reluInput: reluInput, epilogue: epilogue))
     }
     let outputs = weights.outputs
+    check(x.shape, weights.inputs, outputs, epilogue.mask, epilogue.skip)
     let y = makeTensor(x.shape.with(channels: outputs).halved)
     let runs = Runs(y.shape, caches)
     let packed =
@@ -55,6 +56,7 @@ extension CPUEngine {
     outputScale: Float
   ) -> QuantizedOutput {
     let outputs = filter.shape.outputChannels
+    check(x.shape, filter.shape.inputChannels, outputs, skip)
     let y = makeTensor(x.shape.with(channels: outputs).halved)
     let bytes = makeBytes(y.shape)
     let runs = Runs(y.shape, caches)
@@ -105,6 +107,14 @@ extension CPUEngine {
       pool(run, UnsafePointer(sums), row: row)
     }
     return QuantizedOutput(y: y, bytes: bytes)
+  }
+}
+
+private func check(_ x: Shape, _ inputs: Int, _ outputs: Int, _ operands: Tensor?...) {
+  precondition(x.channels == inputs, "pooledConvolution: input \(x) for \(inputs) channels")
+  for other in operands.compactMap(\.self) {
+    precondition(
+      other.shape == x.with(channels: outputs), "pooledConvolution: \(other.shape) for \(x)")
   }
 }
 

@@ -35,12 +35,12 @@ enum TokenBody {
   private static func npy(_ bytes: [UInt8], most: Int) throws(DVAEError) -> TokenGrid {
     let array = try NpyArray.parse(bytes, path: name)
     try check(count: array.count, most: most)
-    let extent = try TokenExtent(
-      ofArray: array.shape, name, remedy: "send an array of shape [1, height, width]")
+    let remedy = "send an array of shape [1, height, width]"
+    let extent = try TokenExtent(ofArray: array.shape, name, remedy: remedy)
     guard extent.count == 1 else {
       throw DVAEError(
         .badData, code: .malformed, file: name, expected: "the tokens of one image",
-        found: "an array of shape \(array.shape)")
+        found: "an array of shape \(array.shape)", advice: remedy)
     }
     return try TokenGrid(reading: array.int64s(), shape: extent.grid, name: name)
   }

@@ -57,6 +57,14 @@ import Testing
     #expect(run.status == 66 && run.errors.contains("dvae: '': no such file"), "\(run.errors)")
   }
 
+  #if Server
+  @Test(arguments: ["*.lan", "http://b/", "::1"])
+  func hostsThatNoRequestNamesAreRefused(_ host: String) async {
+    await expectRefusal(
+      "serve --allow-host a --allow-host \(host)", "--allow-host takes a name or an address")
+  }
+  #endif
+
   @Test(arguments: [
     ("a.txt", "one line\n", "(--format)"), ("a.csv", "one\n", "(--format)"),
     ("b.csv", "a,b\nc,d\n", "(--caption-column, --image-column)"),
@@ -103,8 +111,6 @@ import Testing
   @Test(arguments: [
     ("tokenize x --output t.npy --crop none --resolution 64", "--resolution means nothing"),
     ("reconstruct x --output t --upscale --crop none", "--upscale means nothing"),
-    ("serve --allow-host *.lan", "--allow-host takes a name or an address"),
-    ("serve --allow-host a --allow-host http://b/", "--allow-host takes a name or an address"),
     ("evaluate x --overwrite", "--overwrite is for the page"),
     ("prepare x --output y --resize area", "--resize is the filter for --max-side"),
     ("prepare x --output y --quality 90", "--quality is for --max-side"),

@@ -157,46 +157,6 @@ import Testing
     }
   }
 
-  /// A file whose map or pax record is wrong has no contents; the files behind it are read.
-  @Test func wrongHeadersOfOneFileLeaveTheOthers() throws {
-    let (byte, digits) = ([7] + [UInt8](repeating: 0, count: 511), "00000000000")
-    func old(_ fields: [(Int, String)]) throws -> [UInt8] {
-      try tarHeader("bad.txt", kind: "S", [(257, "ustar  ")] + fields)
-    }
-    func pax(_ records: [String]) throws -> [UInt8] {
-      let text = Array(records.joined().utf8)
-      let size = String(text.count, radix: 8)
-      return try tarHeader("x", kind: "x", [(124, digits.dropLast(size.count) + size)]) + text
-        + [UInt8](repeating: 0, count: 512 - text.count)
-        + tarHeader("bad.txt", kind: "0", [(124, "00000000001")]) + byte
-    }
-    let cases = [
-      // The map is no number; lies outside of the file; stores more than there is.
-      try old([(386, "x"), (483, digits)]),
-      try old([(386, "00000000010\0" + "00000000001"), (483, "00000000001")]),
-      try old([(386, digits + "\000000000002"), (483, "00000000002"), (124, "00000000001")])
-        + byte,
-      // The map goes on, into a block without numbers.
-      try old([(482, "1"), (483, digits)]) + [UInt8](repeating: 0x78, count: 504)
-        + [UInt8](repeating: 0, count: 8),
-      try pax(["22 GNU.sparse.major=1\n"]),
-      try pax(["23 GNU.sparse.map=0,9,1\n"]),
-      try pax(["9 size=x\n"]), try pax(["99 path=a.txt\n"]),
-    ]
-    for (number, bytes) in cases.enumerated() {
-      try withFolder { folder in
-        try write(bytes + tarArchive([("good.txt", [5])]), to: folder + "/a.tar")
-        let (found, error) = try tarEntries(folder + "/a.tar")
-        #expect(
-          error == nil && found.map(\.name) == ["bad.txt", "good.txt"], "\(number): \(found)")
-        let reader = try TarReader(path: folder + "/a.tar")
-        let refusal = #expect(throws: DVAEError.self) { try reader.bytes(of: found[0]) }
-        #expect(refusal?.problem == found[0].problem && refusal?.code == .badTar, "\(number)")
-        #expect(try reader.bytes(of: found[1]) == [5])
-      }
-    }
-  }
-
   @Test func everyCutIsNoticed() throws {
     let files: [(String, [UInt8])] = [
       ("a.txt", [1, 2, 3]),

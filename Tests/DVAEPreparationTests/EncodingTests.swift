@@ -116,7 +116,8 @@ import Testing
 
   @Test(arguments: [
     ("PK\u{3}\u{4}", "a zip archive"), ("PAR1", "a Parquet file; convert it to CSV"),
-    ("\u{FF}\u{FF}\u{FF}\u{FF}\u{F8}\u{1}", "an Arrow file; convert it"), ("\u{1F}\u{8B}", "gzip"),
+    ("\u{FF}\u{FF}\u{FF}\u{FF}\u{F8}\u{1}\0\0", "an Arrow file; convert it"),
+    ("\u{1F}\u{8B}", "gzip"),
     (" <!DOCTYPE html>", "a web page"), ("GIF89a\0", "a GIF image"),
     ("\u{FF}\u{FE}\0\0c\0\0\0", "UTF-32"), ("\u{FF}\u{FE}c\0", "UTF-16"),
   ])

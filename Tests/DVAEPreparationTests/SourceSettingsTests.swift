@@ -70,12 +70,14 @@ import Testing
     }
     #expect(try captions(nil) == ["short", "alone"])
     #expect(try captions("long") == ["long", nil])
-    #expect(try captions("caption") == ["other", nil])
+    for name in ["caption", "Caption"] { #expect(try captions(name) == ["other", nil]) }
     // A member comes before a file.
     #expect(try captions("txt") == ["inner", "alone"])
     for change: (inout SourceSettings) -> Void in [
       { $0.captionColumn = "word" }, { $0.licenceColumn = "word" },
     ] {
+      // Licences are not in files of their own.
+      #expect(throws: DVAEError.self) { try check([folder("in")]) { $0.licenceColumn = "caption" } }
       let error = #expect(throws: DVAEError.self) { try check([folder("in")], change) }
       #expect(error?.kind == .usage && error?.file == folder("in"))
       #expect(
@@ -92,7 +94,8 @@ import Testing
   /// number, and a mistake only if it was requested.
   @Test func captionsOfOtherTypes() throws {
     let values = [
-      #""a""#, "7", #"["", "b", "c"]"#, "[]", #"{"en": "d"}"#, "true", "null",
+      #""a""#, "7", #"["", "b", "c"]"#, "[]", #"{"en": "d"}"#, "true", "null", "NaN", "1e400",
+      #"7, "title": "e""#,
     ]
     let lines = values.map { #"{"url": "a.jpg", "text": \#($0)}"# }.joined(separator: "\n")
     func captions(_ wanted: String?) throws -> [String?] {
@@ -106,16 +109,19 @@ import Testing
         case .pair(let pair):
           found.append(pair.caption)
           let isKept = pair.metadata["text"] != nil
-          #expect(isKept == (pair.caption == nil || pair.caption == "b"))
+          #expect(isKept == (pair.caption.map { ["b", "e"].contains($0) } ?? true))
         case .unusable(_, let reason, let detail): found.append("!\(reason): \(detail)")
         }
       }
       return found
     }
-    #expect(try captions(nil) == ["a", "7", "b", nil, nil, nil, nil])
-    let wrong = ["[]", "an object", "true"]
-      .map { "!malformed-row: its 'text' is \($0), expected text" }
-    #expect(try captions("text") == ["a", "7", "b"] + wrong + [nil])
+    #expect(try captions(nil) == ["a", "7", "b", nil, nil, nil, nil, nil, nil, "e"])
+    func wrong(_ values: String...) -> [String?] {
+      values.map { "!malformed-row: its 'text' is \($0), expected text" }
+    }
+    #expect(
+      try captions("text") == ["a", "7", "b"] + wrong("[]", "an object", "true") + [nil]
+        + wrong("nan", "inf") + ["7"])
   }
 
   /// Tables of several origins name the image in one of several columns.

@@ -83,7 +83,8 @@ struct ServeCommand: AsyncParsableCommand {
     #if Server
     if let host = allowHost.first(where: { !HostCheck.isName($0) }) {
       throw ValidationError(
-        "--allow-host takes a name or an address such as photos.example.com, not '\(host)'")
+        "--allow-host takes a name or an address such as photos.example.com or [::1], not '\(host)'"
+      )
     }
     #endif
   }

@@ -5,14 +5,12 @@ struct TarHeader {
   let kind: Unicode.Scalar
   /// The target path of a link.
   let link: TarName
-  /// The size and map of a sparse file in GNU's oldest form; nil if they are malformed.
-  var sparse: (size: Int, pieces: [TarEntry.Piece])? {
+  /// The size and map of a sparse file in GNU's oldest form, and whether map blocks follow.
+  var sparse: (size: Int, pieces: [TarEntry.Piece], continues: Bool)? {
     guard let size = Self.number(block[483..<495]), let pieces = Self.pieces(block[386..<482])
     else { return nil }
-    return (size, pieces)
+    return (size, pieces, block[482] != 0)
   }
-  /// Whether blocks of that map follow.
-  var continuesMap: Bool { block[482] != 0 }
 
   private let block: [UInt8]
 
@@ -104,8 +102,6 @@ struct TarOverrides: Equatable {
   var sparseMap: [TarEntry.Piece]?
   /// Whether the map of a sparse file precedes its contents.
   var hasMapInContents = false
-  /// The reason why they cannot be known; nil if they are.
-  var problem: String?
 
   /// Adds the fields of a later extension header; of fields that contradict each other, the first
   /// one counts, as in Python's `tarfile`.
@@ -116,7 +112,6 @@ struct TarOverrides: Equatable {
     sparseSize = sparseSize ?? later.sparseSize
     sparseMap = sparseMap ?? later.sparseMap
     hasMapInContents = hasMapInContents || later.hasMapInContents
-    problem = problem ?? later.problem
   }
 
   /// Reads pax records, "LENGTH KEY=VALUE\n" each; nil if they are malformed.
@@ -124,10 +119,8 @@ struct TarOverrides: Equatable {
     guard read(pax: bytes) else { return nil }
   }
 
-  init(
-    path: TarName? = nil, link: TarName? = nil, size: Int? = nil, problem: String? = nil
-  ) {
-    (self.path, self.link, self.size, self.problem) = (path, link, size, problem)
+  init(path: TarName? = nil, link: TarName? = nil, size: Int? = nil) {
+    (self.path, self.link, self.size) = (path, link, size)
   }
 
   private mutating func read(pax bytes: [UInt8]) -> Bool {

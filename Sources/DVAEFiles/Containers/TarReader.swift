@@ -65,7 +65,6 @@ package struct TarReader: Sendable {
   }
 
   private static let isNotUTF8 = "its name is not UTF-8; rename it"
-  private static let isMalformed = "a pax record is malformed"
 
   /// Returns the next file or link without resolving the link.
   mutating func advance() throws(DVAEError) -> Found? {
@@ -80,13 +79,13 @@ package struct TarReader: Sendable {
         case "L": overrides.add(TarOverrides(path: Self.name(bytes)))
         case "K": overrides.add(TarOverrides(link: Self.name(bytes)))
         case "g":
-          guard let read = TarOverrides(pax: bytes) else { throw bad(Self.isMalformed, offset) }
+          let read = try records(bytes, at: offset)
           var later = TarOverrides(path: read.path, link: read.link, size: read.size)
           if later != TarOverrides() { globalHeaders.append(offset - TarFormat.block) }
           later.add(globals)
           globals = later
         default:
-          overrides.add(TarOverrides(pax: bytes) ?? TarOverrides(problem: Self.isMalformed))
+          overrides.add(try records(bytes, at: offset))
           overrides.add(TarOverrides(path: globals.path, link: globals.link))
         }
         continue
@@ -95,7 +94,6 @@ package struct TarReader: Sendable {
         let link = overrides.link ?? globals.link ?? header.link
         try skipUnusedContents(overrides.size ?? header.size)
         let entry = TarEntry(name: name.text, start: start, offset: offset, size: 0, end: position)
-        if let problem = overrides.problem { return Found(entry: entry.with(problem: problem)) }
         guard name.isUTF8 else { return Found(entry: entry.with(problem: Self.isNotUTF8)) }
         guard link.isUTF8 else {
           return Found(entry: entry.with(problem: "a link to \(link.text): \(Self.isNotUTF8)"))
@@ -112,8 +110,7 @@ package struct TarReader: Sendable {
         let isFile = !isFolder && "0\07S".unicodeScalars.contains(header.kind)
         let entry = try contents(of: header, name: name.text, start: start, overrides)
         if isFile {
-          let problem = overrides.problem ?? entry.problem ?? (name.isUTF8 ? nil : Self.isNotUTF8)
-          return Found(entry: problem.map(entry.with) ?? entry)
+          return Found(entry: name.isUTF8 ? entry : entry.with(problem: Self.isNotUTF8))
         }
       }
       overrides = TarOverrides()
@@ -123,39 +120,49 @@ package struct TarReader: Sendable {
   }
 
   /// Skips the contents of a file and returns their position.
-  ///
-  /// A sparse file whose map is wrong has a problem of its own: the next header is found without it.
   private mutating func contents(
     of header: TarHeader, name: String, start: Int, _ overrides: TarOverrides
   ) throws(DVAEError) -> TarEntry {
-    var (size, map) = (overrides.sparseSize, overrides.sparseMap)
-    let isSparse = header.kind == "S" || map != nil || overrides.hasMapInContents
+    var map = overrides.sparseMap
+    var size = overrides.sparseSize
     if header.kind == "S" {
-      let own = try mapInHeaders(header)
-      (size, map) = (own?.size, own?.pieces)
+      guard let own = header.sparse else { throw bad("a sparse file's map is malformed", position) }
+      size = own.size
+      map = own.pieces
+      var more = own.continues
+      while more {
+        let block = try file.read(at: position, count: TarFormat.block)
+        guard block.count == TarFormat.block, let pieces = TarHeader.pieces(block[..<504]),
+          (map?.count ?? 0) + pieces.count <= TarHeader.maximumPieces
+        else { throw bad("a sparse file's map is malformed", position) }
+        map?.append(contentsOf: pieces)
+        more = block[504] != 0
+        position += TarFormat.block
+      }
     }
     let begin = position
     var offset = begin
     let stored = overrides.size ?? header.size
     try skip(stored, header)
     let end = position
-    guard isSparse else {
+    if overrides.hasMapInContents {
+      guard let found = try mapInContents(at: offset, count: stored) else {
+        throw bad("a sparse file's map is malformed", offset)
+      }
+      map = found.pieces
+      offset = found.end
+    }
+    guard let pieces = map else {
       // A global size is of the contents; the next header follows the size in this one.
       let size = overrides.size ?? globals.size ?? stored
       try check(size, at: offset, header)
       return TarEntry(name: name, start: start, offset: offset, size: size, end: end)
     }
-    if overrides.hasMapInContents {
-      let found = try mapInContents(at: offset, count: stored)
-      map = found?.pieces
-      offset = found?.end ?? offset
+    guard let size, Self.fits(pieces, size: size, stored: stored - (offset - begin)) else {
+      throw bad("a sparse file's map contradicts its size", offset)
     }
-    let empty = TarEntry(name: name, start: start, offset: offset, size: 0, end: end)
-    guard let map else { return empty.with(problem: "a sparse file, whose map is malformed") }
-    guard let size, Self.fits(map, size: size, stored: stored - (offset - begin)) else {
-      return empty.with(problem: "a sparse file, whose map contradicts its size")
-    }
-    return TarEntry(name: name, start: start, offset: offset, size: size, end: end, pieces: map)
+    return TarEntry(
+      name: name, start: start, offset: offset, size: size, end: end, pieces: pieces)
   }
 
   /// Skips the contents of a link, a folder or a device, if there are any.
@@ -183,29 +190,6 @@ package struct TarReader: Sendable {
       count += piece.count
     }
     return true
-  }
-
-  /// Reads the map of GNU's oldest form, which may go on behind the header; nil if it is malformed.
-  private mutating func mapInHeaders(
-    _ header: TarHeader
-  ) throws(DVAEError) -> (size: Int, pieces: [TarEntry.Piece])? {
-    var map = header.sparse
-    var more = header.continuesMap
-    while more {
-      let block = try file.read(at: position, count: TarFormat.block)
-      guard block.count == TarFormat.block else {
-        throw bad("a sparse file's map ends here", position)
-      }
-      let pieces = TarHeader.pieces(block[..<504])
-      if let pieces, (map?.pieces.count ?? 0) + pieces.count <= TarHeader.maximumPieces {
-        map?.pieces.append(contentsOf: pieces)
-      } else {
-        map = nil
-      }
-      more = block[504] != 0
-      position += TarFormat.block
-    }
-    return map
   }
 
   /// Reads the map before the contents: decimal numbers in lines, padded to whole blocks.
@@ -331,6 +315,13 @@ package struct TarReader: Sendable {
     let offset = position
     try skip(header.size, header)
     return try file.read(at: offset, count: header.size)
+  }
+
+  private func records(_ bytes: [UInt8], at offset: Int) throws(DVAEError) -> TarOverrides {
+    guard let read = TarOverrides(pax: bytes) else {
+      throw bad("a pax record is malformed", offset)
+    }
+    return read
   }
 
   /// Skips the contents and their padding, which must exist.

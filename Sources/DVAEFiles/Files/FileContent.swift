@@ -24,6 +24,10 @@ package struct FileContent: Sendable {
 
   private static func unsigned(_ head: Slice<UnsafeRawBufferPointer>) -> (String, Family) {
     if head.allSatisfy({ $0 == 0 }) { return ("nothing but zero bytes", .other) }
+    // A stream of Arrow messages begins with this mark and the length of the first one.
+    if head.starts(with: [0xFF, 0xFF, 0xFF, 0xFF]), head.dropFirst(7).first == 0 {
+      return ("an Arrow file", .table)
+    }
     guard let text = text(head) else {
       let bytes = head.prefix(8).map { hexadecimal([$0]) }.joined(separator: " ")
       return ("binary data that begins with \(bytes)", .other)
@@ -80,7 +84,6 @@ package struct FileContent: Sendable {
     (0, "SQLite format 3\0", "an SQLite database", .other),
     (0, "PAR1", "a Parquet file", .table),
     (0, "ARROW1", "an Arrow file", .table),
-    (0, "\u{FF}\u{FF}\u{FF}\u{FF}", "an Arrow file", .table),
     (0, "\u{1F}\u{8B}", "gzip-compressed data; decompress it first (gunzip)", .indirect),
     (0, "BZh", "bzip2-compressed data; decompress it first (bunzip2)", .indirect),
     (0, "\u{FD}7zXZ", "xz-compressed data; decompress it first (unxz)", .indirect),

@@ -35,8 +35,7 @@ struct ImageSource: PairSource {
     // A damaged archive is reported in its turn.
     while !requested.isDecided, let item = try? inputs.next() {
       guard let (members, sidecars) = try? description(of: item) else { continue }
-      let texts = sidecars.map { (Key($0.name), JSONValue.string($0.text)) }
-      requested.examine(members.merging(texts) { first, _ in first })
+      requested.examine(members, beside: sidecars.map(\.name))
     }
     try requested.check("image", path)
   }

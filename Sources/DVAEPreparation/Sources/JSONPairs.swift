@@ -130,6 +130,7 @@ private final class JSONList {
 
 /// A check that the requested members are in one of the first descriptions; some may lack them.
 struct RequestedMembers {
+  private let caption: String?
   private var missing: [String]
   private var names: Set<Key> = []
   private var count = 0
@@ -139,16 +140,20 @@ struct RequestedMembers {
 
   /// Begins with the members for captions and licences, and another one.
   init(_ settings: SourceSettings, _ other: String? = nil) {
+    caption = settings.captionColumn
     missing = [settings.captionColumn, other, settings.licenceColumn].compactMap(\.self)
   }
 
   /// Whether all were found, or enough descriptions were examined.
   var isDecided: Bool { missing.isEmpty || count == Self.mostDescriptions }
 
-  /// Looks for the members in the next description.
-  mutating func examine(_ members: [Key: JSONValue]) {
-    missing.removeAll { Description.key(of: $0, in: members) != nil }
-    names.formUnion(members.keys.prefix(Self.mostNames - names.count))
+  /// Looks for the members in the next description, and for the caption also among the texts beside it.
+  mutating func examine(_ members: [Key: JSONValue], beside texts: [String] = []) {
+    missing.removeAll { name in
+      Description.key(of: name, in: members) != nil
+        || (name == caption && texts.contains(name.lowercased()))
+    }
+    names.formUnion((members.keys + texts.map { Key($0) }).prefix(Self.mostNames - names.count))
     count += 1
   }
 
@@ -205,7 +210,7 @@ struct Description {
     image: ImageReference, origin: String, sidecars: [(name: String, text: String)] = []
   ) -> SourceRow {
     let wanted = settings.captionColumn
-    var caption = sidecars.first { wanted ?? $0.name == $0.name }?.text
+    var caption = sidecars.first { wanted?.lowercased() ?? $0.name == $0.name }?.text
     if let wanted, let key = Self.key(of: wanted, in: members), members[key] != .null {
       guard let text = takeCaption([wanted]) else {
         return .unusable(
@@ -224,21 +229,28 @@ struct Description {
         licenceAddress: takeText(nil, SourceSettings.licenceAddressNames), metadata: members))
   }
 
-  /// Takes the first caption among these members: a text, a number, or the first text of a list, which
-  /// stays for the others in it.
+  /// Takes the first caption among these members.
+  ///
+  /// It is a text, or the first text of a list, which stays for the others in it; a number only if there is
+  /// none. NaN is how some programs write a missing text.
   private mutating func takeCaption(_ names: [String]) -> String? {
-    for name in names {
-      guard let key = Self.key(of: name, in: members), let value = members[key] else { continue }
-      switch value {
-      case .string(let text):
+    let keys = names.compactMap { Self.key(of: $0, in: members) }
+    for key in keys {
+      if case .string(let text)? = members[key] {
         members[key] = nil
         return text
+      }
+      guard case .array(let values)? = members[key] else { continue }
+      for case .string(let text) in values where !text.isEmpty { return text }
+    }
+    for key in keys {
+      guard let value = members[key] else { continue }
+      switch value {
+      case .number(let number) where !number.isFinite: continue
       case .integer, .unsigned, .digits, .number:
         members[key] = nil
         return value.text
-      case .array(let values):
-        for case .string(let text) in values where !text.isEmpty { return text }
-      case .null, .bool, .object: break
+      case .null, .bool, .string, .array, .object: continue
       }
     }
     return nil
