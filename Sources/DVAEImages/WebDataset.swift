@@ -247,7 +247,7 @@ package struct WebDatasetReader: Sendable {
     var extensions: Set<Key> = []
     if let waiting {
       (key, members) = (waiting.key, [waiting.member])
-      extensions.insert(Key(waiting.member.extension))
+      extensions.insert(Key(waiting.member.extension.lowercased()))
     }
     waiting = nil
     do throws(DVAEError) {
@@ -261,8 +261,9 @@ package struct WebDatasetReader: Sendable {
         // A dangling link is reported if it should be an image, and otherwise skipped.
         if entry.problem != nil, !Path(name.extension).isImageName { continue }
         let member = WebDatasetRecord.Member(extension: name.extension, entry: entry)
-        // A repeated extension starts another sample, so that no file is lost.
-        let isNew = extensions.insert(Key(name.extension)).inserted && tar.archives == archive
+        // A repeated extension starts another sample, so that no file is lost; case makes no other.
+        let isNew =
+          extensions.insert(Key(name.extension.lowercased())).inserted && tar.archives == archive
         archive = tar.archives
         if let key, !isNew || Key(key) != Key(name.key) {
           waiting = (name.key, member)

@@ -142,7 +142,7 @@ public struct ModelExport: Sendable {
       path,
       tensors: parameters.parameters.map {
         (names == .official ? $0.name(in: half) : $0.flavaName(in: half), $0.shape, $0.values)
-      })
+      }, metadata: WeightsMetadata.kept(of: half, from: origin, licence: licence))
   }
 
   /// Writes an ONNX model to a file URL: see `writeONNX(to:showsLikelihood:)` of its path.

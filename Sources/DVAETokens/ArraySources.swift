@@ -208,7 +208,8 @@ struct JSONLinesSource: TokenSource {
         throw DVAEError(
           .badData, file: path,
           "line \(number) is not a line of tokens"
-            + (lines.lacksNewline ? ": the file was cut there; copy or make it again" : ""))
+            + (lines.lacksNewline && (try? JSONValue(parsing: Array(text), path: path)) == nil
+              ? ": the file was cut there; copy or make it again" : ""))
       }
       guard let shape = line.shape, let tokens = line.tokens else {
         if line.error != nil || line.provenance != nil || line.sha256 != nil { continue }

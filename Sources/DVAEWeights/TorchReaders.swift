@@ -3,6 +3,11 @@ import DVAEFiles
 /// Reads the format of `torch.save` since PyTorch 1.6: a zip archive with the pickle `data.pkl` and
 /// one uncompressed entry per storage.
 enum TorchZipReader {
+  /// The member with the metadata of state dicts that this package has written.
+  static let metadataMember = "dvae.json"
+  /// In bytes.
+  private static let metadataLimit = 1 << 20
+
   static func read(_ file: MappedFile) throws(DVAEError) -> WeightsFile {
     let archive = try ZipArchive(file, for: .weights)
     guard let pickle = archive.entries.first(where: { isPickle($0.name) }) else {
@@ -45,7 +50,23 @@ enum TorchZipReader {
       ranges[storage.key] = entry.range
     }
     return try weights(
-      file, .pytorchZip, try PickledTensors(machine, root: root), ranges, archive)
+      file, .pytorchZip, try PickledTensors(machine, root: root), ranges, archive,
+      metadata: try metadata(archive, file, below: String(folder)))
+  }
+
+  private static func metadata(
+    _ archive: ZipArchive, _ file: MappedFile, below folder: String
+  ) throws(DVAEError) -> [Key: String] {
+    guard let entry = try archive.entry(folder + metadataMember) else { return [:] }
+    guard entry.range.count <= metadataLimit else {
+      throw .limitExceeded(
+        path: file.path, what: "bytes of '\(metadataMember)'", limit: metadataLimit)
+    }
+    try archive.verify(entry)
+    guard let found = try? decodedJSON([String: String].self, file.bytes[entry.range]) else {
+      throw .malformed(path: file.path, problem: "'\(metadataMember)' is no object of texts")
+    }
+    return Dictionary(found.map { (Key($0), $1) }) { $1 }
   }
 
   /// Returns whether a name is `data.pkl` at the top or in the archive's only folder.
@@ -141,7 +162,7 @@ private func bigEndian(_ file: MappedFile) -> DVAEError {
 /// Joins a pickle's tensors with the bytes of their storages.
 private func weights(
   _ file: MappedFile, _ format: WeightsFile.Format, _ pickled: PickledTensors,
-  _ ranges: [Key: Range<Int>], _ archive: ZipArchive? = nil
+  _ ranges: [Key: Range<Int>], _ archive: ZipArchive? = nil, metadata: [Key: String] = [:]
 ) throws(DVAEError) -> WeightsFile {
   var tensors: [StoredTensor] = []
   for (name, tensor) in pickled.found.map({ ($0.name, $0.tensor) }) {
@@ -158,6 +179,7 @@ private func weights(
         elementOffset: tensor.offset))
   }
   return try WeightsFile(
-    file: file, format: format, tensors: tensors, metadata: pickled.metadata,
+    file: file, format: format, tensors: tensors,
+    metadata: pickled.metadata.merging(metadata) { $1 },
     others: pickled.others, archive: archive)
 }

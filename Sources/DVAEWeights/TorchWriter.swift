@@ -10,9 +10,11 @@ package import DVAETensors
 /// - Parameters:
 ///   - path: the file to create or replace, atomically
 ///   - tensors: names, shapes and values
+///   - metadata: for `WeightsFile.metadata`; `torch.load` passes over it
 /// - Throws: if the file cannot be written.
 package func writeTorchStateDict(
-  _ path: String, tensors: [(name: String, shape: [Int], values: TensorSlice)]
+  _ path: String, tensors: [(name: String, shape: [Int], values: TensorSlice)],
+  metadata: [String: String]
 ) throws {
   let file = try AtomicFile(path)
   var archive = StoredZipWriter(file)
@@ -22,6 +24,7 @@ package func writeTorchStateDict(
     try archive.add("archive/data/\(index)", UnsafeRawBufferPointer(tensor.values.elements))
   }
   try archive.add("archive/version", Array("3\n".utf8))
+  try archive.add("archive/\(TorchZipReader.metadataMember)", jsonText(metadata))
   try archive.finish()
   try file.commit()
 }

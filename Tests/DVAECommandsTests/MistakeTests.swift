@@ -61,7 +61,8 @@ import Testing
   @Test(arguments: ["*.lan", "http://b/", "::1"])
   func hostsThatNoRequestNamesAreRefused(_ host: String) async {
     await expectRefusal(
-      "serve --allow-host a --allow-host \(host)", "--allow-host takes a name or an address")
+      "serve --weights none.pkl --allow-host a --allow-host \(host)",
+      "--allow-host takes a name or an address")
   }
   #endif
 

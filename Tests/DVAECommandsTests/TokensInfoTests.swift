@@ -27,6 +27,11 @@ import Testing
     let run = await dvae("tokens", "info", folder("t.jsonl"))
     #expect(
       run.status == 65 && run.errors.contains("line 3 is not a line of tokens: the file was cut"))
+    // A whole line of something else.
+    try DVAETestSupport.write(
+      Array(#"{"shape":[1,2],"tokens":[[1,2]]}"#.utf8), to: folder("rows.jsonl"))
+    let rows = await dvae("tokens", "info", folder("rows.jsonl"))
+    #expect(rows.status == 65 && rows.errors.contains("is not a line of tokens\n"), "\(rows)")
   }
 
   /// A file that cannot be read does not hide the others.

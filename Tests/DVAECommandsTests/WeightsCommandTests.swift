@@ -140,15 +140,13 @@ import DVAEWeights
       #expect(fields["hidden_size"] as? Int == 16 && fields["vocab_size"] as? Int == 128)
       #expect(fields["num_blocks_per_group"] as? Int == 1 && fields["num_groups"] as? Int == 4)
     }
-    if format == "flava" {
-      // Back again, the weights keep their licence and the hash of their first source.
-      let back = folder("back.safetensors")
-      #expect(await dvae("weights", "convert", output, "--output", back).status == 0)
-      let (first, last) = (try WeightsFile.open(openAIs), try WeightsFile.open(back))
-      for key in ["licence", "encoder.source_sha256"] {
-        #expect(
-          last.metadata[Key(key)] != nil && last.metadata[Key(key)] == first.metadata[Key(key)])
-      }
+    // Back again, the weights keep their licence and the hashes of their first sources.
+    let back = folder("back.safetensors")
+    #expect(await dvae("weights", "convert", output, "--output", back).status == 0)
+    let (first, last) = (try WeightsFile.open(openAIs), try WeightsFile.open(back))
+    for key in ["licence"] + halves.map({ "\($0.rawValue).source_sha256" }) {
+      #expect(
+        last.metadata[Key(key)] != nil && last.metadata[Key(key)] == first.metadata[Key(key)])
     }
     // A state dict is not OpenAI's; the notice of the previous conversion must be removed.
     let ownFiles = [Fixture.tiny + "/encoder_state_dict.pt", Fixture.tiny + "/decoder.pkl"]

@@ -32,6 +32,11 @@ import Testing
       ),
       ([0, 0, 0], "nothing but zero bytes", .other), ([], "nothing but zero bytes", .other),
       ([1, 0xFE], "binary data that begins with 01 fe", .other),
+      // The mark of an Arrow stream, but no length.
+      (
+        [UInt8](repeating: 0xFF, count: 8),
+        "binary data that begins with ff ff ff ff ff ff ff ff", .other
+      ),
       (
         Array("see http://a.b -- perhaps".utf8), "text that starts \"see http://a.b -- perhaps\"",
         .text

@@ -306,9 +306,9 @@ import Testing
         key: "d/1",
         fields: [.init(extension: "jpg", bytes: [1]), .init(extension: "txt", bytes: [2])]),
       WebDatasetSample(key: "d/2", fields: [.init(extension: "JPG", bytes: [3])]),
-      // A repeated key or field starts another sample.
+      // A repeated key or field starts another sample, in any case.
       WebDatasetSample(key: "d/1", fields: [.init(extension: "jpg", bytes: [4])]),
-      WebDatasetSample(key: "d/1", fields: [.init(extension: "jpg", bytes: [5])]),
+      WebDatasetSample(key: "d/1", fields: [.init(extension: "JPG", bytes: [5])]),
     ]
     try withFolder { folder in
       nonisolated(unsafe) var bytes: [UInt8] = []

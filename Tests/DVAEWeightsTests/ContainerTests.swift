@@ -89,6 +89,31 @@ struct ContainerTests {
     #expect(error(twice).contains("twice"))
   }
 
+  @Test("metadata beside the pickle is texts by name, of a bounded size")
+  func metadata() throws {
+    func archive(_ metadata: [UInt8], checksum: UInt32? = nil) -> [UInt8] {
+      var zip = ZipBuilder()
+      let storage = PickleBuilder.storage("FloatStorage", key: "0", count: 1)
+      let tensor = PickleBuilder.tensor(storage, shape: [1], strides: [1])
+      zip.add("a/data.pkl", PickleBuilder.program(PickleBuilder.dictionary([("w", tensor)])))
+      zip.add("a/data/0", [0, 0, 0, 0])
+      zip.add("a/dvae.json", metadata, checksum: checksum)
+      return zip.archive()
+    }
+    func error(_ metadata: [UInt8], checksum: UInt32? = nil) -> String? {
+      weightsError(archive(metadata, checksum: checksum))?.description
+    }
+    let sound = Array(#"{"licence":"mine"}"#.utf8)
+    #expect(
+      try WeightsFile.parse(archive(sound), path: "w.pt").metadata == [Key("licence"): "mine"])
+    for wrong in ["", "[]", #"{"licence":1}"#, "\u{0}"] {
+      #expect(error(Array(wrong.utf8))?.contains("'dvae.json' is no object of texts") == true)
+    }
+    #expect(error(sound, checksum: 1)?.contains("checksum") == true)
+    let large = [UInt8](repeating: UInt8(ascii: " "), count: 1 << 20) + sound
+    #expect(error(large)?.contains("the limit is 1048576") == true)
+  }
+
   @Test("messages are one line, whatever the file holds")
   func oneLine() throws {
     let name = "a\\n\\u0000\\u001b[31m" + String(repeating: "x", count: 5000)

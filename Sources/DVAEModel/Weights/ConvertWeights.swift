@@ -20,9 +20,8 @@ extension WeightsFiles {
   ) throws {
     try refuse(output: path)
     var metadata = [
-      WeightsMetadata.format: WeightsMetadata.currentFormat,
       WeightsMetadata.architecture: String(
-        decoding: try jsonText(model.architecture), as: UTF8.self),
+        decoding: try jsonText(model.architecture), as: UTF8.self)
     ]
     metadata[WeightsMetadata.training] = training
     metadata[WeightsMetadata.calibration] = try (calibration ?? self.calibration()).map {
@@ -68,19 +67,18 @@ extension WeightsFiles {
     module?.hasBytePrefix("dall_e.") == true && architecture == .released
   }
 
-  /// Returns the metadata that a conversion keeps: the licence, and the hash of the first source of a
-  /// half.
+  /// Returns the metadata that a conversion of a half keeps.
   func keptMetadata(of half: ModelHalf) throws -> [String: String] {
-    let origin = try provenance(of: half)
-    var metadata = [WeightsMetadata.source(half): origin.source ?? origin.sha256]
-    metadata[WeightsMetadata.licence] = licence
-    return metadata
+    WeightsMetadata.kept(of: half, from: try provenance(of: half), licence: licence)
   }
 
   /// Returns metadata that this package has written.
   ///
   /// A pickled module also has an attribute `training`, with another meaning.
   private func written(_ key: String) -> String? {
-    files.filter { $0.format == .safetensors }.compactMap { $0.metadata[key] }.first
+    files.filter {
+      $0.format == .safetensors
+        || $0.metadata[WeightsMetadata.format] == WeightsMetadata.currentFormat
+    }.compactMap { $0.metadata[key] }.first
   }
 }

@@ -147,4 +147,13 @@ package enum WeightsMetadata {
   package static func source(_ half: ModelHalf) -> String {
     "\(half.rawValue).source_sha256"
   }
+
+  /// Returns the metadata that a converted half keeps: the licence, and the hash of the first source.
+  package static func kept(
+    of half: ModelHalf, from origin: WeightsProvenance, licence: String?
+  ) -> [String: String] {
+    var metadata = [format: currentFormat, source(half): origin.source ?? origin.sha256]
+    metadata[Self.licence] = licence
+    return metadata
+  }
 }

@@ -44,7 +44,8 @@ extension WeightsFiles {
         guard let parameters = parameters(half) else { continue }
         try writeTorchStateDict(
           "\(folder)/\(half.rawValue).pt",
-          tensors: parameters.parameters.map { ($0.name(in: half), $0.shape, $0.values) })
+          tensors: parameters.parameters.map { ($0.name(in: half), $0.shape, $0.values) },
+          metadata: keptMetadata(of: half))
       }
     case .flava:
       let tensors = (parameters(.encoder)?.parameters ?? []).map {
