@@ -237,7 +237,8 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: folder("q.html")))
   }
 
-  @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
+  @Test(
+    .enabled(if: FileManager.default.fileExists(atPath: "/dev/full"), "there is no /dev/full here"))
   func resultsThatCannotBeWrittenAreAFailure() throws {
     let full = try #require(FileHandle(forWritingAtPath: "/dev/full"))
     for arguments in [["weights", "info", Fixture.tiny], ["--help"]] {

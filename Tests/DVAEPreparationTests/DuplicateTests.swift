@@ -52,7 +52,10 @@ import Testing
 
   /// Prints the memory of a hash and the time of a search among many:
   /// `DVAE_HASHES=100000000 swift test -c release --filter nearHashesAreMeasured`.
-  @Test(.enabled(if: ProcessInfo.processInfo.environment["DVAE_HASHES"] != nil))
+  @Test(
+    .enabled(
+      if: ProcessInfo.processInfo.environment["DVAE_HASHES"] != nil,
+      "a measurement, for which DVAE_HASHES gives the number of hashes"))
   func nearHashesAreMeasured() throws {
     let count = try #require(
       ProcessInfo.processInfo.environment["DVAE_HASHES"].flatMap { Int($0) })
