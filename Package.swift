@@ -141,7 +141,7 @@ let package = Package(
       "DVAEPreparation",
       [
         "CDVAEBZip2", "CDVAEGrammar", "CDVAELanguage", "CDVAESQLite", "DVAEFiles", "DVAEImages",
-        "DVAETensors", "DVAEWeb", "DVAEWeights",
+        "DVAETensors", "DVAEWeb",
       ]),
     // Level 6: what people import.
     module(

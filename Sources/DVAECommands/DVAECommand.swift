@@ -1,7 +1,5 @@
-import DVAEFiles
 package import ArgumentParser
 import DVAEKit
-import Dispatch
 import Foundation
 
 /// The discrete VAE of DALL·E: images to tokens and back.

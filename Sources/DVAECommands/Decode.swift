@@ -1,9 +1,5 @@
-import DVAEFiles
 public import ArgumentParser
 package import DVAEKit
-import DVAEModel
-import DVAEImages
-import DVAEWeights
 
 /// `dvae decode`.
 struct DecodeCommand: AsyncParsableCommand {
@@ -62,7 +58,9 @@ struct DecodeCommand: AsyncParsableCommand {
         if case .success? = picture { try folder.make() }
         return picture
       },
-      work: { picture in picture.flatMap { picture in Result { try picture.write() } } })
+      work: { [output] picture in
+        picture.flatMap { picture in Result { try picture.write(below: output) } }
+      })
     for try await picture in pictures {
       do {
         let written = try picture.get()
@@ -128,9 +126,9 @@ struct DecodeCommand: AsyncParsableCommand {
     do {
       found = try item.get()
     } catch let error as DVAEError {
-      return (Place(file: file, key: "", path: "", folder: output), .failure(error))
+      return (Place(file: file, key: "", path: ""), .failure(error))
     }
-    let place = Place(file: file, key: found.key, path: path(of: found.key, &names), folder: output)
+    let place = Place(file: file, key: found.key, path: path(of: found.key, &names))
     do throws(DVAEError) {
       // A wrong token is the fault of its own grid, not of the batch.
       try vae.check(found.grid)
@@ -192,8 +190,6 @@ struct DecodeCommand: AsyncParsableCommand {
     var file: String
     var key: String
     var path: String
-    /// The folder of all pictures.
-    var folder: String
 
     /// Adds the file and the key to an error of the model.
     func describe(_ error: DVAEError) -> DVAEError { error.ofItem(key, of: file) }
@@ -204,8 +200,8 @@ struct DecodeCommand: AsyncParsableCommand {
     var place: Place
     var image: PixelImage
 
-    func write() throws -> Report.Image {
-      try FileSystem.withFolder(of: place.path, below: place.folder) {
+    func write(below folder: String) throws -> Report.Image {
+      try FileSystem.withFolder(of: place.path, below: folder) {
         try image.write(to: place.path)
       }
       return Report.Image(key: place.key, output: place.path)

@@ -1,7 +1,6 @@
 import ArgumentParser
 import DVAEAccelerator
 import DVAECPUEngine
-import DVAEFiles
 import DVAEKit
 
 /// `dvae devices`.
@@ -58,13 +57,11 @@ struct DeviceReport: Encodable {
 
   /// Reports the engine of this package.
   static func cpu() throws -> DeviceReport {
-    var report = DeviceReport(name: "cpu")
-    report.devices = [Device(kind: try CPUEngine().name)]
-    return report
+    DeviceReport(name: "cpu", devices: [Device(kind: try CPUEngine().name)])
   }
+}
 
-  private init(name: String) { self.name = name }
-
+extension DeviceReport {
   /// Reports a plugin.
   init(_ name: String, _ search: PluginSearch) {
     self.init(name: name)
@@ -98,18 +95,9 @@ struct DeviceReport: Encodable {
       lines.append("\(platform.map { $0 + "; " } ?? "")PJRT \(interface)\(format)")
       lines.append(path)
     }
-    let width = 10
     return lines.enumerated().map { at, line in
-      (at == 0
-        ? name.padding(toLength: max(width, name.count + 1)) : String(repeating: " ", count: width))
-        + line
+      let head = at == 0 ? name : ""
+      return head + String(repeating: " ", count: max(1, 10 - head.count)) + line
     }
-  }
-}
-
-extension String {
-  /// Pads the text with blanks to a length.
-  fileprivate func padding(toLength length: Int) -> String {
-    self + String(repeating: " ", count: max(0, length - count))
   }
 }

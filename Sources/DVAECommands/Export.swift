@@ -1,8 +1,6 @@
 import DVAEDeviceModel
-import DVAEFiles
 public import ArgumentParser
 package import DVAEKit
-package import DVAEModel
 package import DVAEProgram
 
 /// `dvae export`.

@@ -1,6 +1,4 @@
-import DVAEFiles
 import ArgumentParser
-import DVAEImages
 import DVAEKit
 import DVAEReports
 
@@ -97,42 +95,29 @@ struct ReconstructCommand: AsyncParsableCommand {
   /// Computes a batch, then measures and writes its images, which uses all cores.
   private func reconstructed(
     _ batch: Batch<String, PixelImage>, _ vae: DiscreteVAE, in folder: NewFolder
-  ) throws -> OrderedMap<Reconstruction, Result<ReconstructionReport.Image, any Error>> {
+  ) throws -> OrderedMap<
+    (tag: String, result: Result<(PixelImage, PixelImage), DVAEError>),
+    Result<ReconstructionReport.Image, any Error>
+  > {
     let results = try batch.results(describe: { $0.about($1) }) { originals in
       Array(zip(originals, try vae.decode(vae.tokens(of: originals))))
     }
     if results.contains(where: { (try? $0.result.get()) != nil }) { try folder.make() }
-    let reconstructions = results.map { key, result in
-      Reconstruction(
-        key: key, path: picture(of: key), folder: output, isCompared: compare, pictures: result)
+    return OrderedMap(results, window: results.count) { [output, compare] key, result in
+      Result {
+        let (original, picture) = try result.get()
+        let path = Self.picture(of: key, in: Path(output))
+        let shown =
+          compare
+          ? PixelImage.tiled([original, picture, picture.difference(from: original)], columns: 3)
+          : nil
+        try FileSystem.withFolder(of: path, below: output) {
+          try (shown ?? picture).write(to: path)
+        }
+        let measures = PictureMeasures(of: picture, comparedTo: original, isBrief: true)
+        return .init(key: key, output: path, psnr: measures.psnr, ssim: measures.ssim)
+      }
     }
-    return OrderedMap(reconstructions, window: results.count) { reconstruction in
-      Result { try reconstruction.write() }
-    }
-  }
-}
-
-/// An image with its reconstruction, on the way to a file.
-private struct Reconstruction: Sendable {
-  let key: String
-  let path: String
-  /// The folder of all pictures.
-  let folder: String
-  /// Whether the file shows the original and the difference too.
-  let isCompared: Bool
-  let pictures: Result<(PixelImage, PixelImage), DVAEError>
-
-  func write() throws -> ReconstructionReport.Image {
-    let (original, picture) = try pictures.get()
-    let shown =
-      isCompared
-      ? PixelImage.tiled([original, picture, picture.difference(from: original)], columns: 3)
-      : nil
-    try FileSystem.withFolder(of: path, below: folder) {
-      try (shown ?? picture).write(to: path)
-    }
-    let measures = PictureMeasures(of: picture, comparedTo: original, isBrief: true)
-    return .init(key: key, output: path, psnr: measures.psnr, ssim: measures.ssim)
   }
 }
 

@@ -1,7 +1,5 @@
-import DVAEFiles
 import ArgumentParser
 import DVAEKit
-import Foundation
 
 /// `dvae tokenize`.
 struct TokenizeCommand: AsyncParsableCommand {
@@ -124,7 +122,7 @@ struct TokenizeCommand: AsyncParsableCommand {
         continue
       }
       try refuseTaken(part.path, format)
-      rest.append(PlannedPart(part: part, provenance: provenance))
+      rest.append((part, provenance))
     }
     if !rest.isEmpty {
       Interruption.explain()
@@ -170,10 +168,7 @@ struct TokenizeCommand: AsyncParsableCommand {
   }
 
   /// A file that is not there yet.
-  private struct PlannedPart {
-    var part: TokenizeOutputs.Part
-    var provenance: Provenance
-  }
+  private typealias PlannedPart = (part: TokenizeOutputs.Part, provenance: Provenance)
 
   /// Writes the files that are not there yet; returns the number of images that failed.
   ///

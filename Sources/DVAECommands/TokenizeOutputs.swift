@@ -1,4 +1,3 @@
-import DVAEFiles
 import DVAEKit
 
 /// The token files that a process writes: one, or those of a name with a range in braces.

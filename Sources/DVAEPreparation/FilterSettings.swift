@@ -140,7 +140,7 @@ package struct FilterSettings: Codable, Hashable, Sendable {
         throw DVAEError(.usage, file: path, "there is no filter '\(key)'; there are \(known)")
       }
       guard let changed = result.replacing(filter, by: value) else {
-        throw Self.mistyped(filter, path)
+        throw DVAEError(.usage, file: path, "'\(filter.rawValue)' must be \(filter.expected)")
       }
       result = changed
       // A preset may ask for nouns where they cannot be found, and the funnel then says so.
@@ -164,10 +164,6 @@ package struct FilterSettings: Codable, Hashable, Sendable {
     else { return nil }
     members[filter.rawValue] = value
     return try? decodedJSON(FilterSettings.self, jsonText(.object(members)))
-  }
-
-  private static func mistyped(_ filter: CodingKeys, _ path: String) -> DVAEError {
-    DVAEError(.usage, file: path, "'\(filter.rawValue)' must be \(filter.expected)")
   }
 
   /// Checks that every threshold can be met, alone and together with the others.

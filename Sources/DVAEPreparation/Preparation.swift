@@ -1,3 +1,5 @@
+// For queues, which FoundationEssentials lacks.
+import Foundation
 import DVAEWeb
 import DVAEImages
 package import DVAEFiles
@@ -106,16 +108,15 @@ package struct Preparation: Sendable {
     let (rows, part) = try rows()
     let output = try PreparationOutput(
       path, settings, part: part, fingerprints, start, replacing: replacing, funnel: empty
-    ) {
-      duplicates.restore(sha256: $0, perceptual: $1)
-    }
+    ) { duplicates.restore($0) }
     output.rowsPerCommit = rowsPerCommit
     var summary = Summary(funnel: output.funnel)
     summary.resumed = output.rows
     var network = NetworkWatch(isResumed: output.rows > 0)
     var read = rows.lowerBound + output.rows
     for _ in 0..<read { guard try sources.next() != nil else { break } }
-    let limiter = Limiter(threads)
+    let decoders = OperationQueue()
+    decoders.maxConcurrentOperationCount = threads
     // Pairs that wait for servers must not idle the decoders.
     let window = 4 * threads + max(16, 4 * fetcher.settings.connections)
     let worked = OrderedMap(window: window) {
@@ -123,7 +124,7 @@ package struct Preparation: Sendable {
       read += 1
       return row
     } work: { row -> WorkedRow in
-      await work(row, limiter)
+      await work(row, decoders)
     }
     do {
       for try await done in worked {
@@ -219,7 +220,7 @@ package struct Preparation: Sendable {
     var isAnswered: Bool?
   }
 
-  private func work(_ row: SourceRow, _ limiter: Limiter) async -> WorkedRow {
+  private func work(_ row: SourceRow, _ decoders: OperationQueue) async -> WorkedRow {
     switch row {
     case .unusable(let origin, let reason, let detail):
       return WorkedRow(
@@ -229,7 +230,7 @@ package struct Preparation: Sendable {
         origin: pair.origin, caption: pair.caption, result: .failure(Drop(.source, "", "")))
       do throws(Drop) {
         let caption = try captionFilters.apply(pair.caption)
-        worked.result = .success(try await prepared(pair, caption, limiter, &worked))
+        worked.result = .success(try await prepared(pair, caption, decoders, &worked))
       } catch {
         worked.result = .failure(error)
       }
@@ -238,7 +239,7 @@ package struct Preparation: Sendable {
   }
 
   private func prepared(
-    _ pair: Pair, _ caption: String, _ limiter: Limiter, _ worked: inout WorkedRow
+    _ pair: Pair, _ caption: String, _ decoders: OperationQueue, _ worked: inout WorkedRow
   ) async throws(Drop) -> PreparedSample {
     var fetched: [UInt8]?
     if case .address(let address) = pair.image {
@@ -251,9 +252,11 @@ package struct Preparation: Sendable {
         throw Drop(.image, error.kind, "\(address): \(error.detail)")
       }
     }
-    let (result, time) = await limiter.run { [fetched] in judged(pair, fetched) }
+    let (result, time) = await withCheckedContinuation { [fetched] judgement in
+      decoders.addOperation { judgement.resume(returning: judged(pair, fetched)) }
+    }
     worked.time = time
-    return SampleDescription(pair: pair, caption: caption, image: try result.get()).prepared()
+    return PreparedSample(pair, caption, try result.get())
   }
 
   private func judged(
@@ -270,20 +273,18 @@ package struct Preparation: Sendable {
   }
 
   private func bytes(of pair: Pair) throws(Drop) -> [UInt8] {
-    let item: InputItem
-    switch pair.image {
-    case .item(let found): item = found
-    case .zipMember(let archive, let member):
-      return try zips.contents(of: member, in: archive, limit: settings.image.maxBytes)
-    case .address: return []
-    }
     do throws(DVAEError) {
-      return try item.load(limits: settings.image.limits)
+      switch pair.image {
+      case .item(let item): return try item.load(limits: settings.image.limits)
+      case .zipMember(let archive, let member):
+        return try zips.contents(of: member, in: archive, limit: settings.image.maxBytes)
+      case .address: return []
+      }
     } catch {
       let kind =
         switch error.code {
         case .missing: "missing-file"
-        case .tooManyBytes: "too-large"
+        case .tooManyBytes, .limitExceeded: "too-large"
         case .noImage: "no-image"
         default: "unreadable"
         }

@@ -1,19 +1,8 @@
 /// A curve over the updates of a run, thinned out as it grows to at most 1,024 points, each the
 /// mean of equally many neighbours.
-package struct Curve: Hashable, Sendable {
-  /// A mean over neighbouring updates.
-  package struct Point: Hashable, Sendable {
-    /// The mean of the updates.
-    package var update: Double
-    /// The mean of the values.
-    package var value: Double
-
-    /// Makes a point.
-    package init(update: Double, value: Double) {
-      self.update = update
-      self.value = value
-    }
-  }
+package struct Curve: Sendable {
+  /// The means of neighbouring updates and of their values.
+  package typealias Point = (update: Double, value: Double)
 
   /// The number of updates in a point; the last point may have fewer.
   private var width = 1
@@ -38,7 +27,7 @@ package struct Curve: Hashable, Sendable {
 
   /// The points in order.
   package var points: [Point] {
-    sums.map { Point(update: $0.update / $0.count, value: $0.value / $0.count) }
+    sums.map { ($0.update / $0.count, $0.value / $0.count) }
   }
 
   private mutating func halve() {
@@ -48,10 +37,4 @@ package struct Curve: Hashable, Sendable {
       return (a.update + b.update, a.value + b.value, a.count + b.count)
     }
   }
-
-  /// Returns whether the points are equal.
-  package static func == (a: Curve, b: Curve) -> Bool { a.points == b.points }
-
-  /// Hashes the points.
-  package func hash(into hasher: inout Hasher) { hasher.combine(points) }
 }

@@ -3,18 +3,7 @@ import DVAETensors
 /// An SVG chart of curves over the updates of a run.
 package struct LineChart: Sendable {
   /// A curve with its name.
-  package struct Line: Sendable {
-    /// The name.
-    package var name: String
-    /// The points in order.
-    package var points: [Curve.Point]
-
-    /// Makes a line.
-    package init(_ name: String, _ points: [Curve.Point]) {
-      self.name = name
-      self.points = points
-    }
-  }
+  package typealias Line = (name: String, points: [Curve.Point])
 
   /// The title.
   package var title: String
@@ -44,9 +33,12 @@ package struct LineChart: Sendable {
   var svg: String {
     let shown = lines.map { line in
       // Beyond 1e100, differences and ticks could overflow.
-      Line(
-        line.name,
-        line.points.filter { abs($0.value) < 1e100 && (!isLogarithmic || $0.value > 1e-100) })
+      (
+        name: line.name,
+        points: line.points.filter {
+          abs($0.value) < 1e100 && (!isLogarithmic || $0.value > 1e-100)
+        }
+      )
     }
     let all = shown.flatMap(\.points)
     let title = isLogarithmic ? title + ", logarithmic" : title

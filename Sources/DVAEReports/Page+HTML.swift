@@ -37,7 +37,7 @@ extension Page {
 }
 
 private func dataURL(_ bytes: [UInt8], _ type: String) -> String {
-  "data:\(escaped(type));base64,\(Data(bytes).base64EncodedString())"
+  "data:\(type);base64,\(Data(bytes).base64EncodedString())"
 }
 
 extension Page.Part {
@@ -48,7 +48,7 @@ extension Page.Part {
     case .paragraph(let text): "<p>\(escaped(text))</p>"
     case .list(let texts): "<ul>\(texts.map { "<li>\(escaped($0))</li>" }.joined())</ul>"
     case .code(let text): "<pre>\(escaped(text))</pre>"
-    case .table(let table): table.html
+    case .table(let columns, let firstNumber, let rows): Self.table(columns, firstNumber, rows)
     case .charts(let charts):
       "<div class=\"charts\">\n\(charts.map(\.svg).joined(separator: "\n"))\n</div>"
     case .columns(let values, let label): Self.columns(values, label)
@@ -57,7 +57,7 @@ extension Page.Part {
       "<div class=\"stage\"><div class=\"entered\" style=\"width:\(Self.width(entered, of: whole))\">"
         + "</div><div class=\"left\" style=\"width:\(Self.width(left, of: whole))\"></div></div>"
     case .pictures(let pictures):
-      "<div class=\"pictures\">\n\(pictures.map(\.html).joined(separator: "\n"))\n</div>"
+      "<div class=\"pictures\">\n\(pictures.map(Self.figure).joined(separator: "\n"))\n</div>"
     case .comparison(let pair): pair.html(id: "f\(index)")
     }
   }
@@ -79,7 +79,13 @@ extension Page.Part {
       + "\(columns.joined())</svg>"
   }
 
-  private static func bars(_ bars: [Page.Bar]) -> String {
+  private static func figure(_ picture: Page.Picture) -> String {
+    let title = escaped(picture.title)
+    return "<figure><figcaption>\(title)</figcaption>"
+      + "<img alt=\"\(title)\" src=\"\(dataURL(picture.jpeg, "image/jpeg"))\"></figure>"
+  }
+
+  private static func bars(_ bars: [(label: String, value: Int)]) -> String {
     let largest = max(1, bars.map(\.value).max() ?? 1)
     let rows = bars.map { bar in
       "<tr><th>\(escaped(bar.label))</th>"
@@ -90,36 +96,30 @@ extension Page.Part {
   }
 }
 
-extension Page.Table {
-  fileprivate var html: String {
-    let head = columns.map { "<th\(mark($0))>\(escaped($0.title))</th>" }.joined()
+extension Page.Part {
+  private static func table(_ columns: [String], _ firstNumber: Int, _ rows: [Page.Row]) -> String {
+    func cells(_ texts: [String], _ tag: String) -> String {
+      texts.enumerated().map { column, text in
+        "<\(tag)\(column >= firstNumber ? " class=\"number\"" : "")>\(escaped(text))</\(tag)>"
+      }.joined()
+    }
+    let lines = rows.map { row in
+      let line = "<tr>\(cells(row.cells, "td"))</tr>"
+      guard !row.examples.isEmpty else { return line }
+      let examples = row.examples.map { text, note in
+        "<p>\(escaped(text))\(text.isEmpty ? "" : " ")<small>\(escaped(note))</small></p>"
+      }
+      return line + "\n<tr><td colspan=\"\(columns.count)\">"
+        + "<details><summary>examples</summary>\(examples.joined())</details></td></tr>"
+    }
     return """
       <div class="wide" tabindex="0" role="region" aria-label="table"><table>
-      <thead><tr>\(head)</tr></thead>
+      <thead><tr>\(cells(columns, "th"))</tr></thead>
       <tbody>
-      \(rows.map(html).joined(separator: "\n"))
+      \(lines.joined(separator: "\n"))
       </tbody>
       </table></div>
       """
-  }
-
-  private func html(_ row: Row) -> String {
-    let cells = zip(columns, row.cells).map { "<td\(mark($0))>\(escaped($1))</td>" }.joined()
-    guard !row.examples.isEmpty else { return "<tr>\(cells)</tr>" }
-    let examples = row.examples.map { text, note in
-      "<p>\(escaped(text))\(text.isEmpty ? "" : " ")<small>\(escaped(note))</small></p>"
-    }
-    return "<tr>\(cells)</tr>\n<tr><td colspan=\"\(columns.count)\">"
-      + "<details><summary>examples</summary>\(examples.joined())</details></td></tr>"
-  }
-
-  private func mark(_ column: Column) -> String { column.isNumber ? " class=\"number\"" : "" }
-}
-
-extension Page.Picture {
-  fileprivate var html: String {
-    "<figure><figcaption>\(escaped(title))</figcaption>"
-      + "<img alt=\"\(escaped(title))\" src=\"\(dataURL(bytes, type))\"></figure>"
   }
 }
 

@@ -25,13 +25,16 @@ package struct Page: Sendable {
     /// Preformatted text, such as settings.
     case code(String)
     /// Numbers and texts in columns.
-    case table(Table)
+    ///
+    /// The columns from `numbersFrom` on are right-aligned. Below a row are its collapsed examples: a text, and
+    /// a note in small print.
+    case table([String], numbersFrom: Int, [Row])
     /// Curves, side by side if there is room.
     case charts([LineChart])
     /// Many numbers as thin columns, with a label for those who do not see them.
     case columns([Int], label: String)
     /// Some numbers as bars with labels.
-    case bars([Bar])
+    case bars([(label: String, value: Int)])
     /// The numbers that entered and left a stage, out of a whole.
     case stage(whole: Int, entered: Int, left: Int)
     /// Pictures with a title above each.
@@ -40,36 +43,8 @@ package struct Page: Sendable {
     case comparison(Comparison)
   }
 
-  /// A labelled number.
-  package struct Bar: Sendable {
-    /// The number's name.
-    package var label: String
-    /// The number.
-    package var value: Int
-
-    /// Makes a bar.
-    package init(_ label: String, _ value: Int) {
-      self.label = label
-      self.value = value
-    }
-  }
-
-  /// A picture as the bytes of its file.
-  package struct Picture: Sendable {
-    /// The title above it, which is also its description for screen readers.
-    package var title: String
-    /// The file's bytes.
-    package var bytes: [UInt8]
-    /// `image/png` or `image/jpeg`.
-    package var type: String
-
-    /// Makes a picture.
-    package init(title: String, bytes: [UInt8], type: String) {
-      self.title = title
-      self.bytes = bytes
-      self.type = type
-    }
-  }
+  /// A picture: the title above it, which is also its description for screen readers, and a JPEG file.
+  package typealias Picture = (title: String, jpeg: [UInt8])
 
   /// An original and its reconstruction, of one size.
   package struct Comparison: Sendable {
@@ -100,45 +75,6 @@ package struct Page: Sendable {
     }
   }
 
-  /// Rows of cells under headings.
-  package struct Table: Sendable {
-    /// A column's heading.
-    package struct Column: Sendable {
-      /// The heading.
-      package var title: String
-      /// Whether the column holds numbers, which are right-aligned.
-      package var isNumber: Bool
-
-      /// Makes a heading.
-      package init(_ title: String, isNumber: Bool = false) {
-        self.title = title
-        self.isNumber = isNumber
-      }
-    }
-
-    /// A row.
-    package struct Row: Sendable {
-      /// One text per column.
-      package var cells: [String]
-      /// Collapsed examples below the row: a text, and a note in small print.
-      package var examples: [(text: String, note: String)]
-
-      /// Makes a row.
-      package init(_ cells: [String], examples: [(text: String, note: String)] = []) {
-        self.cells = cells
-        self.examples = examples
-      }
-    }
-
-    /// The headings.
-    package var columns: [Column]
-    /// The rows.
-    package var rows: [Row]
-
-    /// Makes a table.
-    package init(_ columns: [Column], rows: [Row]) {
-      self.columns = columns
-      self.rows = rows
-    }
-  }
+  /// A row of a table: one text per column, and the examples.
+  package typealias Row = (cells: [String], examples: [(text: String, note: String)])
 }

@@ -5,46 +5,29 @@ import DVAEFiles
 /// A log is a sequence of records: the length as 64 bits, its CRC, the event, its CRC; each is a
 /// CRC-32C, rotated and offset so that CRCs of CRCs are harmless. An event is a Protocol Buffers
 /// message (`tensorflow/core/util/event.proto`), of which scalars and pictures need seven fields.
-package struct TensorBoardEvent: Sendable {
-  /// The content of an event.
-  package enum Content: Sendable {
-    /// The first event of every file.
-    case version
-    /// The log continues here: earlier events of this step and later ones are void.
-    case start
-    /// Scalars by their tags: `train/loss`.
-    case scalars([(tag: String, value: Double)])
-    /// A picture, encoded as PNG.
-    case picture(tag: String, width: Int, height: Int, png: [UInt8])
-  }
+package enum TensorBoardEvent: Sendable {
+  /// The first event of every file.
+  case version
+  /// The log continues here: earlier events of this step and later ones are void.
+  case start
+  /// Scalars by their tags: `train/loss`.
+  case scalars([(tag: String, value: Double)])
+  /// A picture, encoded as PNG.
+  case picture(tag: String, width: Int, height: Int, png: [UInt8])
 
-  /// Seconds since 1970.
-  package var time: Double
-  /// The update of the event.
-  package var step: Int
-  /// The content.
-  package var content: Content
-
-  /// Makes an event.
-  package init(time: Double, step: Int, _ content: Content) {
-    self.time = time
-    self.step = step
-    self.content = content
-  }
-
-  /// The bytes to append to the log.
-  package var record: [UInt8] {
-    let event = message
+  /// Returns the bytes to append to the log; the time is in seconds since 1970, the step an update.
+  package func record(time: Double, step: Int) -> [UInt8] {
+    let event = message(time, step)
     let length = UInt64(event.count).littleEndianBytes
     return length + Self.maskedCheck(length).littleEndianBytes + event
       + Self.maskedCheck(event).littleEndianBytes
   }
 
-  private var message: [UInt8] {
+  private func message(_ time: Double, _ step: Int) -> [UInt8] {
     var event = ProtobufMessage()
     event.add(1, time)
     event.add(2, step)
-    switch content {
+    switch self {
     case .version: event.add(3, "brain.Event:2")
     case .start:
       var log = ProtobufMessage()

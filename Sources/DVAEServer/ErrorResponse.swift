@@ -32,9 +32,11 @@ extension DVAEError {
 extension HTTPResponse {
   /// Makes the response to a failed request: the line that the command would print, as JSON.
   package init(_ error: DVAEError) {
-    let body = ErrorBody(
-      error: .init(
-        code: error.code.rawValue, kind: error.kind.rawValue, message: error.description))
+    let body = [
+      "error": [
+        "code": error.code.rawValue, "kind": error.kind.rawValue, "message": error.description,
+      ]
+    ]
     // Strings can always be encoded.
     let text = (try? jsonLine(body)) ?? []
     self.init(status: Self.status(of: error), MediaType.json, text)
@@ -59,14 +61,5 @@ extension HTTPResponse {
     case .badData: 422
     case .cannotCreate, .inputOutput, .internal: 500
     }
-  }
-
-  private struct ErrorBody: Encodable {
-    struct Message: Encodable {
-      var code: String
-      var kind: String
-      var message: String
-    }
-    var error: Message
   }
 }

@@ -23,13 +23,9 @@ package final class HTTPServer: Sendable {
     package init() {}
   }
 
-  private let server: Server
+  // Any thread may use it.
+  private nonisolated(unsafe) let server: OpaquePointer
   private let service: Service
-
-  /// The pointer for the C functions, which any thread may use.
-  private struct Server: @unchecked Sendable {
-    let pointer: OpaquePointer
-  }
 
   /// Starts to listen.
   ///
@@ -67,34 +63,34 @@ package final class HTTPServer: Sendable {
         .cannotCreate, code: .cannotListen, file: "\(host):\(port)", "cannot listen: \(text)",
         advice: "choose another port, or an address of this machine")
     }
-    server = Server(pointer: pointer)
+    server = pointer
     self.service = service
   }
 
   /// The numeric address that the server listens on.
-  package var address: String { String(cString: dvae_http_address(server.pointer)) }
+  package var address: String { String(cString: dvae_http_address(server)) }
 
   /// The port that the server listens on.
-  package var port: Int { Int(dvae_http_port(server.pointer)) }
+  package var port: Int { Int(dvae_http_port(server)) }
 
   /// The number of requests that have begun to arrive and whose response is not sent completely.
-  package var active: Int { Int(dvae_http_active(server.pointer)) }
+  package var active: Int { Int(dvae_http_active(server)) }
 
   /// The number of requests that have arrived and are not answered yet.
-  package var unanswered: Int { Int(dvae_http_unanswered(server.pointer)) }
+  package var unanswered: Int { Int(dvae_http_unanswered(server)) }
 
   /// Accepts no further connections.
   ///
   /// Requests on existing connections are still answered.
   package func close() {
     service.drain()
-    dvae_http_close(server.pointer)
+    dvae_http_close(server)
   }
 
   /// Ends all connections.
   ///
   /// No other call may follow.
-  package func stop() { dvae_http_stop(server.pointer) }
+  package func stop() { dvae_http_stop(server) }
 
   // MARK: Requests
 

@@ -2,18 +2,11 @@ import DVAEKit
 
 /// The response of `/v1/model`.
 struct ModelDescription: Encodable {
-  /// The limits of requests.
-  struct Limits: Encodable {
-    var bytes: Int
-    var codes: Int
-    var pixels: Int
-    var tokens: Int
-  }
-
   var architecture: Architecture
   var engine: String
   var grid: [Int]?
-  var limits: Limits
+  /// The limits of requests.
+  var limits: [String: Int]
   var precision: Precision
   var preprocessing: Preprocessing
   var version: String
@@ -23,9 +16,10 @@ struct ModelDescription: Encodable {
     architecture = vae.architecture
     engine = vae.engineName
     grid = provenance.grid
-    limits = Limits(
-      bytes: settings.limits.maximumBytes, codes: Service.mostPatches,
-      pixels: settings.limits.maximumPixels, tokens: settings.mostTokens)
+    limits = [
+      "bytes": settings.limits.maximumBytes, "codes": Service.mostPatches,
+      "pixels": settings.limits.maximumPixels, "tokens": settings.mostTokens,
+    ]
     precision = vae.precision
     preprocessing = settings.preprocessing
     version = provenance.version

@@ -35,7 +35,8 @@ final class RequestQueue: Sendable {
 
   private let capacity: Int
   private let batchSize: Int
-  private let preparations: Int
+  // Images that are decoded and resized at a time.
+  private let preparations = 2
   private let computations: Int
   private let metrics: ServiceMetrics
   private let current = Mutex(State())
@@ -45,7 +46,6 @@ final class RequestQueue: Sendable {
   init(_ settings: Service.Settings, _ metrics: ServiceMetrics) {
     capacity = settings.queue
     batchSize = settings.batchSize
-    preparations = settings.preparations
     computations = settings.computations
     self.metrics = metrics
   }

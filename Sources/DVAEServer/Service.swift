@@ -1,5 +1,3 @@
-import DVAEFiles
-package import DVAEImages
 package import DVAEKit
 import Synchronization
 
@@ -18,8 +16,6 @@ package final class Service: Sendable {
     package var batchSize = 4
     /// The number of requests that may wait; further ones are refused.
     package var queue = 64
-    /// The number of images that are decoded and resized in parallel.
-    package var preparations = 2
     /// The number of batches that are computed at a time.
     ///
     /// With two, a device computes while it compiles the program of a new size.

@@ -3,13 +3,9 @@ import Synchronization
 
 /// The metrics of `/metrics`, in Prometheus' text format.
 package final class ServiceMetrics: Sendable {
-  private struct Label: Hashable {
-    var path: String
-    var status: Int
-  }
-
   private struct State {
-    var requests: [Label: Int] = [:]
+    /// The numbers of requests by their labels.
+    var requests: [String: Int] = [:]
     var seconds: [String: Histogram] = [:]
     var batches = Histogram([1, 2, 4, 8, 16])
     var images = 0
@@ -22,7 +18,7 @@ package final class ServiceMetrics: Sendable {
   /// Counts a response.
   func count(path: String, status: Int, seconds: Double) {
     state.withLock { state in
-      state.requests[Label(path: path, status: status), default: 0] += 1
+      state.requests["{path=\"\(path)\",status=\"\(status)\"}", default: 0] += 1
       state.seconds[path, default: Histogram(Histogram.times)].add(seconds)
     }
   }
@@ -50,8 +46,7 @@ package final class ServiceMetrics: Sendable {
     metric("build_info", "gauge", "The version.", ["{version=\"\(DVAE.version)\"} 1"])
     metric(
       "requests_total", "counter", "Responses by path and status.",
-      state.requests.map { ("{path=\"\($0.path)\",status=\"\($0.status)\"}", $1) }
-        .sorted { $0.0 < $1.0 }.map { "\($0.0) \($0.1)" })
+      state.requests.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" })
     metric(
       "request_duration_seconds", "histogram", "Time from the whole request to the response.",
       state.seconds.sorted { $0.key < $1.key }.flatMap { $1.lines("path=\"\($0)\"") })

@@ -1,4 +1,3 @@
-import DVAEFiles
 import DVAEKit
 import DVAEReports
 
@@ -55,8 +54,7 @@ extension ServiceTask {
     switch self {
     case .tokenize(_, let provenance, let mediaType):
       guard let grid = result.grid else { break }
-      let tokens = TokenResponse(grid: grid, provenance: provenance)
-      return HTTPResponse(mediaType, try tokens.body(mediaType))
+      return HTTPResponse(mediaType, try grid.body(mediaType, provenance))
     case .decode:
       guard let picture = result.picture else { break }
       return HTTPResponse(MediaType.png, try encodePNG(picture))

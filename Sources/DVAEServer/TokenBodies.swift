@@ -1,11 +1,4 @@
-import DVAEFiles
 import DVAEKit
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// Tokens in the body of a request.
 enum TokenBody {
@@ -34,7 +27,9 @@ enum TokenBody {
 
   private static func npy(_ bytes: [UInt8], most: Int) throws(DVAEError) -> TokenGrid {
     let array = try NpyArray.parse(bytes, path: name)
-    try check(count: array.count, most: most)
+    if array.count > most {
+      throw .limitExceeded(path: name, what: "\(array.count) tokens", limit: most)
+    }
     let remedy = "send an array of shape [1, height, width]"
     let extent = try TokenExtent(ofArray: array.shape, name, remedy: remedy)
     guard extent.count == 1 else {
@@ -49,31 +44,22 @@ enum TokenBody {
     var tokens: [Int64]?
     var shape: [Int]?
     var found: [Int]?
-    do throws(JSONReader.Problem) {
-      try bytes.withRawBytes { (text) throws(JSONReader.Problem) in
-        var reader = JSONReader(text)
-        try reader.object { (reader, key) throws(JSONReader.Problem) in
-          switch key {
-          case "tokens":
-            let list = try TokenList(&reader, most: most)
-            (tokens, found) = (list.tokens, list.shape)
-          case "shape":
-            var extents: [Int] = []
-            try reader.array { (reader) throws(JSONReader.Problem) in
-              guard extents.count < 2 else { throw reader.problem("a shape of more than two") }
-              extents.append(try reader.size())
-            }
-            shape = extents
-          default: try reader.skipValue()
-          }
+    try read(
+      bytes, name, "JSON such as {\"tokens\": [[0, 1], [2, 3]]} with at most \(most) tokens"
+    ) { (reader, key) throws(JSONReader.Problem) in
+      switch key {
+      case "tokens":
+        let list = try TokenList(&reader, most: most)
+        (tokens, found) = (list.tokens, list.shape)
+      case "shape":
+        var extents: [Int] = []
+        try reader.array { (reader) throws(JSONReader.Problem) in
+          guard extents.count < 2 else { throw reader.problem("a shape of more than two") }
+          extents.append(try reader.size())
         }
-        try reader.end()
+        shape = extents
+      default: try reader.skipValue()
       }
-    } catch {
-      throw DVAEError(
-        .badData, code: .malformed, file: name,
-        expected: "JSON such as {\"tokens\": [[0, 1], [2, 3]]} with at most \(most) tokens",
-        found: error.description(in: bytes))
     }
     guard let tokens else {
       throw DVAEError(
@@ -103,27 +89,18 @@ enum TokenBody {
   static func codes(_ bytes: [UInt8], most: Int, of vae: DiscreteVAE) throws(DVAEError) -> [UInt16]
   {
     var codes: [UInt16] = []
-    do throws(JSONReader.Problem) {
-      try bytes.withRawBytes { (text) throws(JSONReader.Problem) in
-        var reader = JSONReader(text)
-        try reader.object { (reader, key) throws(JSONReader.Problem) in
-          guard key == "codes" else { return try reader.skipValue() }
-          try reader.array { (reader) throws(JSONReader.Problem) in
-            let code = try reader.size()
-            guard code < vae.architecture.vocabulary, codes.count < most else {
-              throw reader.problem("code \(code) as number \(codes.count + 1)")
-            }
-            codes.append(UInt16(truncatingIfNeeded: code))
-          }
+    let count = vae.architecture.vocabulary
+    try read(
+      bytes, "codes", "JSON such as {\"codes\": [0, 1]} with at most \(most) codes in 0..<\(count)"
+    ) { (reader, key) throws(JSONReader.Problem) in
+      guard key == "codes" else { return try reader.skipValue() }
+      try reader.array { (reader) throws(JSONReader.Problem) in
+        let code = try reader.size()
+        guard code < count, codes.count < most else {
+          throw reader.problem("code \(code) as number \(codes.count + 1)")
         }
-        try reader.end()
+        codes.append(UInt16(truncatingIfNeeded: code))
       }
-    } catch {
-      throw DVAEError(
-        .badData, code: .malformed, file: "codes",
-        expected: "JSON such as {\"codes\": [0, 1]} with at most \(most) codes in "
-          + "0..<\(vae.architecture.vocabulary)",
-        found: error.description(in: bytes))
     }
     guard !codes.isEmpty else {
       throw DVAEError(
@@ -132,9 +109,21 @@ enum TokenBody {
     return codes
   }
 
-  private static func check(count: Int, most: Int) throws(DVAEError) {
-    if count > most {
-      throw .limitExceeded(path: name, what: "\(count) tokens", limit: most)
+  /// Reads the members of a JSON object that is a whole body.
+  private static func read(
+    _ bytes: [UInt8], _ name: String, _ expected: String,
+    _ member: (inout JSONReader, String) throws(JSONReader.Problem) -> Void
+  ) throws(DVAEError) {
+    do throws(JSONReader.Problem) {
+      try bytes.withRawBytes { (text) throws(JSONReader.Problem) in
+        var reader = JSONReader(text)
+        try reader.object(member)
+        try reader.end()
+      }
+    } catch {
+      throw DVAEError(
+        .badData, code: .malformed, file: name, expected: expected,
+        found: error.description(in: bytes))
     }
   }
 }
@@ -182,28 +171,6 @@ private struct TokenList {
   }
 }
 
-/// Tokens as the body of a response.
-struct TokenResponse {
-  /// The tokens.
-  let grid: TokenGrid
-  /// The provenance of the tokens.
-  let provenance: Provenance
-
-  /// Returns the body in a media type of `Route.tokenize`.
-  func body(_ mediaType: String) throws -> [UInt8] {
-    switch mediaType {
-    case MediaType.npy:
-      // The same shape and bytes as in the file of a bulk job with one image.
-      return try NpyHeader(.uint16, shape: [1, grid.height, grid.width]).encoded()
-        + grid.littleEndianBytes
-    case MediaType.safetensors: return try grid.safetensors(key: "image", provenance)
-    default:
-      return try jsonLine(
-        JSONTokens(provenance: provenance, shape: [grid.height, grid.width], tokens: grid.rows))
-    }
-  }
-}
-
 /// Tokens as JSON.
 private struct JSONTokens: Encodable {
   var provenance: Provenance
@@ -212,6 +179,18 @@ private struct JSONTokens: Encodable {
 }
 
 extension TokenGrid {
+  /// Returns the body of a response in a media type of `Route.tokenize`.
+  func body(_ mediaType: String, _ provenance: Provenance) throws -> [UInt8] {
+    switch mediaType {
+    case MediaType.npy:
+      // The same shape and bytes as in the file of a bulk job with one image.
+      try NpyHeader(.uint16, shape: [1, height, width]).encoded() + littleEndianBytes
+    case MediaType.safetensors: try safetensors(key: "image", provenance)
+    default:
+      try jsonLine(JSONTokens(provenance: provenance, shape: [height, width], tokens: rows))
+    }
+  }
+
   /// The tokens row by row.
   var rows: [[UInt16]] {
     (0..<height).map { Array(tokens[$0 * width..<($0 + 1) * width]) }

@@ -146,7 +146,7 @@ package struct Download: Sendable {
       try remember(Version(answer, of: address, total))
       return total
     }
-    let range = answer["content-range"].flatMap(ContentRange.init)
+    let range = answer["content-range"].flatMap(contentRange)
     guard let range, range.start == file.size, range.total == known?.length else {
       try remember(nil)
       throw Cut(reason: "the server continued at another place than asked")
@@ -215,18 +215,10 @@ private struct Cut: Error {
   var reason: String
 }
 
-/// `bytes START-END/TOTAL`.
-private struct ContentRange {
-  var start: Int
-  var total: Int
-
-  init?(_ text: String) {
-    guard text.hasPrefix("bytes ") else { return nil }
-    let parts = text.dropFirst(6).split(separator: "/")
-    guard parts.count == 2, let total = Int(parts[1]),
-      let start = parts[0].split(separator: "-").first.flatMap({ Int($0) }), start >= 0
-    else { return nil }
-    self.start = start
-    self.total = total
-  }
+/// Reads `bytes START-END/TOTAL`.
+private func contentRange(_ text: String) -> (start: Int, total: Int)? {
+  guard let found = text.wholeMatch(of: #/bytes ([0-9]+)-[0-9]+/([0-9]+)/#),
+    let start = Int(found.1), let total = Int(found.2)
+  else { return nil }
+  return (start, total)
 }

@@ -6,6 +6,11 @@ import DVAETensors
 import Foundation
 import Testing
 
+extension PerceptualHash {
+  /// Returns the number of bits in which two hashes differ.
+  static func distance(_ a: UInt64, _ b: UInt64) -> Int { (a ^ b).nonzeroBitCount }
+}
+
 @Suite struct DuplicateTests {
   /// The index finds the same hashes as a comparison with all.
   @Test(arguments: [0, 1, 2, 3, 4, 7, 15]) func nearHashesAreFound(_ distance: Int) {

@@ -13,18 +13,15 @@ import Testing
 
   /// Makes a page with every kind of part and one text in all places.
   private func page(_ text: String) -> String {
-    let picture = Page.Picture(title: text, bytes: [65, 66, 67], type: text)
+    let picture = (title: text, jpeg: [65, 66, 67] as [UInt8])
     var curve = Curve()
     curve.append(1, 1)
     return Page(
       title: text,
       [
         .heading(text), .paragraph(text), .list([text]), .code(text),
-        .table(
-          Page.Table(
-            [.init(text), .init("", isNumber: true)],
-            rows: [.init([text, text], examples: [(text, text)])])),
-        .charts([LineChart(text, lines: [.init(text, curve.points)])]), .bars([.init(text, 1)]),
+        .table([text, ""], numbersFrom: 1, [([text, text], [(text, text)])]),
+        .charts([LineChart(text, lines: [(text, curve.points)])]), .bars([(text, 1)]),
         .pictures([picture]),
         .comparison(
           Page.Comparison(
@@ -68,7 +65,7 @@ import Testing
   }
 
   @Test func picturesAreInTheFileOnce() {
-    let picture = Page.Picture(title: "After 5", bytes: Array("ABC".utf8), type: "image/jpeg")
+    let picture = (title: "After 5", jpeg: Array("ABC".utf8))
     let pair = Page.Comparison(
       name: "a", caption: "", width: 3, height: 2, original: Array("o".utf8),
       reconstruction: Array("r".utf8))
@@ -81,7 +78,7 @@ import Testing
   @Test func chartsShowTheirCurves() {
     var loss = Curve()
     for update in 1...10 { loss.append(update, Double(update)) }
-    let chart = LineChart("Loss", lines: [.init("training", loss.points)])
+    let chart = LineChart("Loss", lines: [("training", loss.points)])
     let html = Page(title: "t", [.charts([chart, LineChart("Empty", lines: [])])]).html
     #expect(html.contains("points=\"82.0,196.0 112.0,178.7 "))
     #expect(html.components(separatedBy: "nothing yet").count == 2)
@@ -93,7 +90,7 @@ import Testing
   func updatesStartAt0(_ update: Int, _ last: Int?, _ end: Int) {
     var curve = Curve()
     curve.append(update, 7)
-    let chart = LineChart("PSNR", lastUpdate: last, lines: [.init("validation", curve.points)])
+    let chart = LineChart("PSNR", lastUpdate: last, lines: [("validation", curve.points)])
     let html = Page(title: "t", [.charts([chart])]).html
     #expect(html.contains(">0</text>") && html.contains(">update \(end)</text>"))
     let place = Numbers.fixed(52 + 300 * Double(update) / Double(end), 1)
@@ -105,7 +102,7 @@ import Testing
     var curve = Curve()
     for (update, value) in values.enumerated() { curve.append(update + 1, value) }
     let chart = LineChart(
-      "Loss", isLogarithmic: isLogarithmic, lines: [.init("training", curve.points)])
+      "Loss", isLogarithmic: isLogarithmic, lines: [("training", curve.points)])
     return Page(title: "t", [.charts([chart])]).html.components(separatedBy: "text-anchor:end\">")
       .dropFirst().dropLast().map { String($0.prefix { $0 != "<" }) }
   }
@@ -136,7 +133,7 @@ import Testing
     let html = Page(
       title: "t",
       [
-        .stage(whole: 0, entered: 0, left: 0), .bars([.init("never", 0)]),
+        .stage(whole: 0, entered: 0, left: 0), .bars([("never", 0)]),
         .columns([0, 0], label: "none"),
       ]
     ).html

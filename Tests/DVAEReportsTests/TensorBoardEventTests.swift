@@ -3,8 +3,8 @@ import Testing
 
 /// Bytes of TensorBoard's own writer (tensorboard 2.20, `RecordWriter` over `event_pb2`).
 @Suite struct TensorBoardEventTests {
-  private func hex(_ step: Int, _ content: TensorBoardEvent.Content) -> String {
-    TensorBoardEvent(time: 1.5, step: step, content).record.map { byte in
+  private func hex(_ step: Int, _ event: TensorBoardEvent) -> String {
+    event.record(time: 1.5, step: step).map { byte in
       (byte < 16 ? "0" : "") + String(byte, radix: 16)
     }.joined()
   }

@@ -1,10 +1,7 @@
-import DVAEFiles
 import ArgumentParser
 import DVAEAccelerator
 import DVAECPUEngine
 import DVAEKit
-import DVAEModel
-import DVAETraining
 import DVAETensors
 
 /// `dvae benchmark`.
@@ -237,19 +234,12 @@ struct BenchmarkCommand: ParsableCommand {
     console.print(text: json.json ? try reportText(report) : report.text)
   }
 
-  func model(
-    _ loaded: ModelWeights?
-  ) throws -> (architecture: Architecture, random: ParameterSet) {
-    let architecture = try architecture(of: loaded)
-    return (architecture, random(architecture))
-  }
-
   func architecture(of loaded: ModelWeights?) throws -> Architecture {
     try loaded?.architecture
       ?? Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary)
   }
 
-  private func random(_ architecture: Architecture) -> ParameterSet {
+  func random(_ architecture: Architecture) -> ParameterSet {
     let parameters = ParameterSet([architecture.encoder, architecture.decoder])
     parameters.fillForSpeed()
     return parameters
@@ -257,7 +247,7 @@ struct BenchmarkCommand: ParsableCommand {
 
   func input() -> Tensor {
     let x = Tensor(Shape(images, resolution, resolution, 3))
-    x.fillForSpeed(from: 0.1, to: 0.9)
+    x.all.fillForSpeed(from: 0.1, to: 0.9)
     return x
   }
 
@@ -295,12 +285,6 @@ extension ParameterSet {
       let bound = parameter.shape.count == 1 ? 0.1 : (3 / Float(fanIn)).squareRoot()
       parameter.values.fillForSpeed(from: -bound, to: bound)
     }
-  }
-}
-
-extension Tensor {
-  fileprivate func fillForSpeed(from low: Float, to high: Float) {
-    all.fillForSpeed(from: low, to: high)
   }
 }
 

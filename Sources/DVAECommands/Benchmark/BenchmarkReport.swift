@@ -59,13 +59,13 @@ struct BenchmarkReport: Encodable {
   }
 
   init(
-    _ command: BenchmarkCommand, engine: String, seconds: [Double], ceiling: Double,
-    entries: [TimedEngine<some HostEngine>.Entry], comparison: PrecisionComparison? = nil,
-    screening: ScreeningCounts = ScreeningCounts()
+    _ command: BenchmarkCommand, engine: String, seconds: [Double], ceiling: Double? = nil,
+    entries: [TimedEngine<CPUEngine>.Entry] = [], comparison: PrecisionComparison? = nil,
+    screening: ScreeningCounts = ScreeningCounts(), multiplyAdds: Int? = nil
   ) {
     self.screening = Screening(screening)
     self.comparison = comparison
-    achievedGflops = nil
+    achievedGflops = multiplyAdds.map { 2 * Double($0) / seconds[0] / 1e9 }
     what = command.what.rawValue
     self.engine = engine
     resolution = command.resolution
@@ -75,31 +75,16 @@ struct BenchmarkReport: Encodable {
     runs = seconds.map { $0 / parts }
     minSeconds = runs[0]
     medianSeconds = Numbers.median(runs) ?? .nan
-    ceilingGflops = 2 * ceiling / 1e9
+    ceilingGflops = ceiling.map { 2 * $0 / 1e9 }
     let total = entries.reduce(0.0) { $0 + $1.time / .seconds(1) }
     layers = entries.map { entry in
       let time = entry.time / .seconds(1)
       let gflops = 2 * Double(entry.multiplyAdds) / time / 1e9
       return Layer(
         operation: entry.operation, calls: entry.calls, seconds: time / Double(seconds.count),
-        share: time / total, effectiveGflops: gflops, ofCeiling: gflops * 1e9 / (2 * ceiling))
+        share: time / total, effectiveGflops: gflops,
+        ofCeiling: gflops * 1e9 / (2 * (ceiling ?? .nan)))
     }
-  }
-
-  /// Makes the report of a device.
-  init(
-    _ command: BenchmarkCommand, engine: String, seconds: [Double], multiplyAdds: Int
-  ) {
-    (comparison, screening, layers, ceilingGflops) = (nil, nil, [], nil)
-    what = command.what.rawValue
-    self.engine = engine
-    resolution = command.resolution
-    batchSize = command.images
-    let parts = command.what == .train ? 1 : Double(command.images)
-    runs = seconds.map { $0 / parts }
-    minSeconds = runs[0]
-    medianSeconds = Numbers.median(runs) ?? .nan
-    achievedGflops = 2 * Double(multiplyAdds) / seconds[0] / 1e9
   }
 
   func encode(to encoder: any Encoder) throws {

@@ -1,27 +1,24 @@
 import DVAEDeviceModel
 import DVAEAccelerator
-import DVAEFiles
 import DVAEKit
-import DVAEModel
 import DVAEProgram
 import DVAEReports
 import DVAETensors
-import DVAETraining
 
 extension BenchmarkCommand {
   /// Measures on a device: the model's tensors stay there, while every run transfers a batch and
   /// its results.
   func deviceReport() throws -> BenchmarkReport {
     let accelerator = try Accelerator(Plugin.load(device.device), devices: 1)
-    let (architecture, parameters) = try model(
-      weights.map { try WeightsFiles(WeightsLocation($0)).model })
+    let architecture = try architecture(
+      of: weights.map { try WeightsFiles(WeightsLocation($0)).model })
     let precision = precision.program ?? .float32
     try MemoryCheck.batch(
       architecture, images: images, height: resolution, width: resolution, bytes: precision.bytes,
       on: accelerator.room)
     let step =
       switch what {
-      case .encode, .decode: try forward(architecture, parameters, accelerator, precision)
+      case .encode, .decode: try forward(architecture, random(architecture), accelerator, precision)
       case .train: try update(architecture, accelerator, precision)
       }
     try step()

@@ -1,9 +1,6 @@
-import DVAEFiles
 import DVAECPUEngine
 import DVAEKit
-import DVAEModel
 import DVAETensors
-import DVAEImages
 import DVAEReports
 
 /// The result of `dvae benchmark --precision int8`: float32 and int8 in turns on the same input.

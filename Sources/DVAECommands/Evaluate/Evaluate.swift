@@ -1,10 +1,6 @@
-import DVAEFiles
 public import ArgumentParser
 package import DVAEKit
-import DVAEModel
 import DVAEReports
-import DVAEImages
-import DVAEWeights
 
 /// `dvae evaluate`.
 struct EvaluateCommand: AsyncParsableCommand {
@@ -129,7 +125,7 @@ struct EvaluateCommand: AsyncParsableCommand {
 
   /// Computes a batch, then compares its images, which uses all cores.
   private func evaluated(
-    _ batch: Batch<String, EvaluationProtocol.Original>, _ vae: DiscreteVAE
+    _ batch: Batch<String, (picture: PixelImage, name: String)>, _ vae: DiscreteVAE
   ) throws -> OrderedMap<
     (tag: String, result: Result<MeasuredImage, DVAEError>),
     Result<(ImageEvaluation, MeasuredImage), DVAEError>
@@ -149,15 +145,12 @@ struct EvaluateCommand: AsyncParsableCommand {
 }
 
 extension EvaluationProtocol {
-  /// A photo after the preprocessing, with its name for errors.
-  fileprivate struct Original: Sendable {
-    var picture: PixelImage
-    var name: String
-  }
-
-  fileprivate func original(of photo: PixelImage, _ name: String) throws(DVAEError) -> Original {
+  /// Returns a photo after the preprocessing, with its name for errors.
+  fileprivate func original(
+    of photo: PixelImage, _ name: String
+  ) throws(DVAEError) -> (picture: PixelImage, name: String) {
     do throws(DVAEError) {
-      return Original(picture: try apply(photo, name: name), name: name)
+      return (try apply(photo, name: name), name)
     } catch {
       throw error.kind == .badData ? error.about(name) : error
     }

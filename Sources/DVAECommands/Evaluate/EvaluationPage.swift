@@ -1,7 +1,4 @@
-import DVAEFiles
-import DVAEImages
 import DVAEKit
-import DVAEModel
 import DVAEReports
 
 /// The pictures of the images with the lowest and highest PSNR, limited to what a page can hold.
@@ -57,7 +54,7 @@ extension Page {
         .paragraph(
           "Original: \(rules.preprocessing). Reconstruction: \(rules.reconstruction). Values: "
             + "\(rules.values). Every image counts the same; FID is not measured."),
-        .table(Self.table(summary)),
+        Self.table(summary),
       ])
     parts += summary.codecs.compactMap(EvaluationReport.note).map { .paragraph($0 + ".") }
     parts += [
@@ -82,29 +79,28 @@ extension Page {
     ]
   }
 
-  private static func table(_ summary: EvaluationSummary) -> Table {
+  private static func table(_ summary: EvaluationSummary) -> Part {
     let numbers = ["PSNR dB", "±", "SSIM", "SSIM 7×7", "MS-SSIM", "L1", "bytes"]
-    let rows = ([summary.model] + summary.codecs).filter { $0.images > 0 }.map { row in
+    let rows = ([summary.model] + summary.codecs).filter { $0.images > 0 }.map { row -> Row in
       let cells: [(value: Double?, decimals: Int)] = [
         (row.psnr?.mean, 2), (row.images > 1 ? row.psnr?.standardDeviation : nil, 2),
         (row.ssim?.mean, 4),
         (row.ssimUniform?.mean, 4), (row.msSsim?.mean, 4), (row.l1?.mean, 4), (row.bytes, 0),
       ]
-      return Table.Row([row.name] + cells.map { Numbers.fixed($0.value, $0.decimals) })
+      return ([row.name] + cells.map { Numbers.fixed($0.value, $0.decimals) }, [])
     }
-    return Table(
-      [Table.Column("")] + numbers.map { Table.Column($0, isNumber: true) }, rows: rows)
+    return .table([""] + numbers, numbersFrom: 1, rows)
   }
 
   /// Groups codes by their number of uses, in classes that double.
-  private static func classes(_ codebook: CodebookUse) -> [Bar] {
-    var classes = [Bar("never", codebook.dead)]
+  private static func classes(_ codebook: CodebookUse) -> [(label: String, value: Int)] {
+    var classes = [(label: "never", value: codebook.dead)]
     var low = 1
     let most = codebook.counts.max() ?? 0
     while low <= most {
       let high = 2 * low - 1
       let label = low == high ? "once" : "\(low)–\(high)×"
-      classes.append(Bar(label, codebook.counts.count { (low...high).contains($0) }))
+      classes.append((label, codebook.counts.count { (low...high).contains($0) }))
       low *= 2
     }
     return classes

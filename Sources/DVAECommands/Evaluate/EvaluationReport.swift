@@ -1,4 +1,3 @@
-import DVAEFiles
 import DVAEKit
 import DVAEReports
 import Foundation

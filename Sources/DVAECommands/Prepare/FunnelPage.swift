@@ -24,20 +24,15 @@ extension Page {
         parts.append(.paragraph("Nothing is dropped here."))
         continue
       }
-      let rows = stage.drops.map { reason in
-        Table.Row(
+      let rows: [Row] = stage.drops.map { reason in
+        (
           [reason.reason, reason.rule ?? "failure", "\(reason.count)", share(reason.count)],
-          examples: reason.examples.map { example in
+          reason.examples.map { example in
             (example.caption.map { "“\($0)”" } ?? "", Self.note(example.detail, example.origin))
-          })
+          }
+        )
       }
-      parts.append(
-        .table(
-          Table(
-            [
-              Table.Column("dropped by"), Table.Column("rule"),
-              Table.Column("pairs", isNumber: true), Table.Column("of all", isNumber: true),
-            ], rows: rows)))
+      parts.append(.table(["dropped by", "rule", "pairs", "of all"], numbersFrom: 2, rows))
     }
   }
 

@@ -1,4 +1,3 @@
-import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import DVAEPreparation
@@ -127,7 +126,7 @@ struct PrepareCommand: AsyncParsableCommand {
       let job = try Preparation(
         settings(), shard: shard, fetch: fetch.settings, threads: mostThreads)
       let progress = Progress(
-        "reading", of: nil, unit: .rows, quiet: quiet.quiet, console: console)
+        "reading", of: nil, unit: "rows", quiet: quiet.quiet, console: console)
       try await finish(path, progress, job.finished) {
         try await job.run(
           path, start: interrupted.start, replacing: overwrite.overwrite,

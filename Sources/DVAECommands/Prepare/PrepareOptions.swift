@@ -1,5 +1,4 @@
 import DVAEWeb
-import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import DVAEPreparation

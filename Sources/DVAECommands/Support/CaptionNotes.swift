@@ -1,7 +1,5 @@
-import DVAEFiles
 import DVAEKit
 import DVAEPreparation
-import DVAETokens
 
 /// Tells of captions and descriptions that an output does not hold as they are.
 ///

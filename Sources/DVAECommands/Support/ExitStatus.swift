@@ -1,12 +1,5 @@
-import DVAEFiles
 import ArgumentParser
-import DVAECPUEngine
 import DVAEKit
-import DVAEModel
-import DVAETraining
-import DVAEImages
-import DVAETokens
-import DVAEWeights
 
 /// The exit statuses of BSD's sysexits.
 enum ExitStatus {

@@ -1,7 +1,4 @@
-import DVAEFiles
-import DVAEImages
 import DVAEKit
-import DVAEModel
 
 /// Prints a line for each failed item of a job.
 ///

@@ -1,11 +1,8 @@
 public import ArgumentParser
 import DVAECPUEngine
-import DVAEFiles
 package import DVAEKit
 import DVAEDeviceModel
-import DVAEModel
 import DVAEProgram
-package import DVAEImages
 
 /// The model and its precision.
 struct ModelOptions: ParsableArguments {
@@ -178,6 +175,11 @@ struct QuietOption: ParsableArguments {
 struct JSONOption: ParsableArguments {
   @Flag(help: "Print the results as JSON.")
   var json = false
+}
+
+/// Returns a result as one line of JSON, with sorted keys in snake case.
+func reportText(_ value: some Encodable) throws -> String {
+  String(decoding: try jsonText(value, .snakeCase), as: UTF8.self)
 }
 
 /// Refuses an output without a name, which would go to the root folder, and `-`, which means

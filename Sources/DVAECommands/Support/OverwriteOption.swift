@@ -1,7 +1,5 @@
 import ArgumentParser
-import DVAEFiles
 import DVAEKit
-import DVAETokens
 
 /// The rule for finished outputs in every command that writes: they are kept, unless `--overwrite`
 /// is given.

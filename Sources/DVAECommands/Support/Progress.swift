@@ -8,22 +8,10 @@ package final class Progress: Sendable {
   private let console: Console
   private let what: String
   private let total: Int?
-  private let unit: Unit
+  private let unit: String
   private let quiet: Bool
   private let start = ContinuousClock.now
   private let state: Mutex<State>
-
-  /// The unit of the count.
-  package enum Unit: Sendable {
-    /// Images.
-    case images
-    /// Codes.
-    case codes
-    /// Bytes.
-    case bytes
-    /// Rows of tables.
-    case rows
-  }
 
   private struct State {
     var first: Int
@@ -37,11 +25,11 @@ package final class Progress: Sendable {
   ///   - what: the activity, such as `tokenizing`
   ///   - total: the final count, if known
   ///   - done: the count at the start; it does not enter the rate
-  ///   - unit: the unit of the count
+  ///   - unit: the unit of the count; bytes are shown as sizes
   ///   - quiet: prints nothing
   ///   - console: the console to print on
   package init(
-    _ what: String, of total: Int?, done: Int = 0, unit: Unit = .images, quiet: Bool,
+    _ what: String, of total: Int?, done: Int = 0, unit: String = "images", quiet: Bool,
     console: Console = .current
   ) {
     self.console = console
@@ -87,7 +75,7 @@ package final class Progress: Sendable {
     var fields = [line]
     if rate > 0 {
       fields.append(
-        unit == .bytes ? "\(amount(Int(rate)))/s" : "\(Numbers.fixed(rate, 2)) \(unit)/s")
+        unit == "bytes" ? "\(amount(Int(rate)))/s" : "\(Numbers.fixed(rate, 2)) \(unit)/s")
       if let total {
         fields.append("\(Numbers.clock(seconds: Double(total - state.done) / rate)) left")
       }
@@ -96,6 +84,6 @@ package final class Progress: Sendable {
   }
 
   private func amount(_ count: Int) -> String {
-    unit == .bytes ? sizeText(count) : "\(count)"
+    unit == "bytes" ? sizeText(count) : "\(count)"
   }
 }

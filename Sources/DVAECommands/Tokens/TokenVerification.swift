@@ -1,6 +1,4 @@
-import DVAEFiles
 import DVAEKit
-import DVAEModel
 
 /// The result of checking a file of tokens.
 struct TokenVerification: Encodable {

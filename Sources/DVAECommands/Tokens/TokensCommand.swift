@@ -1,6 +1,5 @@
 import ArgumentParser
 import DVAEKit
-import DVAEModel
 
 /// `dvae tokens`.
 struct TokensCommand: AsyncParsableCommand {

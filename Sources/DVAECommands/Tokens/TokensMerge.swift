@@ -1,5 +1,4 @@
 import ArgumentParser
-import DVAEFiles
 import DVAEKit
 
 /// `dvae tokens convert`.

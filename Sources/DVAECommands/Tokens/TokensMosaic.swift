@@ -1,9 +1,6 @@
-import DVAEFiles
 import ArgumentParser
 import DVAEKit
 import DVAEReports
-import DVAEModel
-import DVAEImages
 
 /// `dvae tokens mosaic`.
 struct TokensMosaic: AsyncParsableCommand {
@@ -110,7 +107,7 @@ struct TokensMosaic: AsyncParsableCommand {
   }
 
   private func patches(_ codes: [Int], _ vae: DiscreteVAE) throws -> [PixelImage] {
-    let progress = Progress("painting", of: codes.count, unit: .codes, quiet: quiet.quiet)
+    let progress = Progress("painting", of: codes.count, unit: "codes", quiet: quiet.quiet)
     defer { progress.finish() }
     return try vae.patches(of: codes.map { UInt16($0) }) { progress.update($0) }
   }

@@ -1,7 +1,5 @@
-import DVAEFiles
 import ArgumentParser
 import DVAEKit
-import DVAEModel
 import DVAEReports
 import Foundation
 

@@ -64,10 +64,7 @@ struct EventLog {
         png: png), update: record.update)
   }
 
-  private func append(_ content: TensorBoardEvent.Content, update: Int) throws {
-    guard let file else { return }
-    let event = TensorBoardEvent(
-      time: Date().timeIntervalSince1970, step: update, content)
-    try file.append(event.record)
+  private func append(_ event: TensorBoardEvent, update: Int) throws {
+    try file?.append(event.record(time: Date().timeIntervalSince1970, step: update))
   }
 }

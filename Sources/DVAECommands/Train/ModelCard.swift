@@ -132,14 +132,7 @@ extension RunSummary {
 }
 
 /// Returns a text as a YAML string.
-private func quoted(_ text: String) -> String {
-  var result = "\""
-  for scalar in oneLine(text).unicodeScalars {
-    if scalar == "\"" || scalar == "\\" { result += "\\" }
-    result.unicodeScalars.append(scalar)
-  }
-  return result + "\""
-}
+private func quoted(_ text: String) -> String { "\"" + escaping("\"\\", in: text) + "\"" }
 
 /// Returns a text as Markdown code, in more backticks than it contains.
 private func code(_ text: String) -> String {
@@ -154,11 +147,9 @@ private func code(_ text: String) -> String {
 }
 
 /// Returns a text for Markdown with all markup escaped.
-private func inline(_ text: String) -> String {
-  var result = ""
-  for scalar in oneLine(text).unicodeScalars {
-    if "\\`*_{}[]()<>#|&!".unicodeScalars.contains(scalar) { result += "\\" }
-    result.unicodeScalars.append(scalar)
-  }
-  return result
+private func inline(_ text: String) -> String { escaping("\\`*_{}[]()<>#|&!", in: text) }
+
+private func escaping(_ marks: String, in text: String) -> String {
+  oneLine(text).unicodeScalars.map { marks.unicodeScalars.contains($0) ? "\\\($0)" : "\($0)" }
+    .joined()
 }

@@ -1,6 +1,4 @@
-import DVAEFiles
 import DVAEKit
-import DVAETraining
 import Foundation
 
 #if MPI

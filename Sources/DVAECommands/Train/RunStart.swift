@@ -1,9 +1,5 @@
 import ArgumentParser
-import DVAEFiles
-import DVAEImages
 import DVAEKit
-import DVAEModel
-import DVAETraining
 
 /// The settings and state at the start of a run, before anything is written.
 struct RunStart {

@@ -138,10 +138,8 @@ package struct RunSummary {
       LineChart(
         title, isLogarithmic: logarithmic, lastUpdate: update,
         lines: [
-          train.flatMap { training[$0] }.map { LineChart.Line("training", $0.points) },
-          validated.flatMap { validation[$0] }.map {
-            LineChart.Line("validation, hard tokens", $0.points)
-          },
+          train.flatMap { training[$0] }.map { ("training", $0.points) },
+          validated.flatMap { validation[$0] }.map { ("validation, hard tokens", $0.points) },
         ].compactMap(\.self))
     }
     return [

@@ -1,12 +1,7 @@
-import DVAEFiles
 import ArgumentParser
 import DVAECPUEngine
 import DVAEKit
-import DVAEModel
-import DVAETraining
 import Foundation
-import DVAEImages
-import DVAETensors
 
 /// `dvae train`.
 struct TrainCommand: AsyncParsableCommand {

@@ -1,4 +1,3 @@
-import DVAEFiles
 import ArgumentParser
 import DVAEModel
 import DVAETraining

@@ -4,8 +4,6 @@ import DVAEModel
 import DVAEReports
 import DVAETensors
 import DVAETraining
-import DVAEWeights
-import Foundation
 
 /// Reports a run: the line on the console, and the tables, pictures and pages in its folder.
 struct TrainingReporter: TrainingObserver {
@@ -37,8 +35,8 @@ struct TrainingReporter: TrainingObserver {
     self.signals = signals
     self.quiet = quiet
     self.console = console
-    metrics = try Table.open(folder.metrics, columns: UpdateRecord.columns, upTo: update)
-    validation = try Table.open(
+    metrics = try openTable(folder.metrics, columns: UpdateRecord.columns, upTo: update)
+    validation = try openTable(
       folder.validation, columns: ValidationRecord.columns, upTo: update)
     history = RunHistory(folder.metrics, columns: UpdateRecord.columns)
     validationHistory = RunHistory(folder.validation, columns: ValidationRecord.columns)
@@ -120,8 +118,7 @@ struct TrainingReporter: TrainingObserver {
 
   /// Only the first pictures and the latest are shown.
   private mutating func show(_ grid: PixelImage, _ update: Int) throws {
-    let picture = Page.Picture(
-      title: "After update \(update)", bytes: try encodeJPEG(grid, quality: 85), type: "image/jpeg")
+    let picture = (title: "After update \(update)", jpeg: try encodeJPEG(grid, quality: 85))
     summary.pictures = [picture] + summary.pictures.suffix(1)
     schedule.drew(at: .now)
   }
@@ -212,33 +209,33 @@ private struct Pace {
   }
 }
 
-/// A table whose rows begin with their update.
-enum Table {
-  /// Opens a table for appending; rows after `update` and an incomplete last row are removed.
-  ///
-  /// Damaged rows between others stay.
-  ///
-  /// - Throws: `badData` if it begins with other columns
-  static func open(_ path: String, columns: String, upTo update: Int) throws -> OutputFile {
-    let file = try OutputFile(path, emptied: false)
-    let header = Array((columns + "\n").utf8)
-    let bytes = try file.read(file.size, at: 0)
-    guard bytes.starts(with: header) || header.starts(with: bytes) || update == 0 else {
-      throw DVAEError(
-        .badData, file: path, "does not begin with the columns \(columns)",
-        advice: "restore its first line, or move it away")
-    }
-    var end = bytes.starts(with: header) ? header.count : 0
-    var start = end
-    while end > 0, let newline = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
-      let first = bytes[start..<newline].prefix { $0 != UInt8(ascii: ",") }
-      start = newline + 1
-      guard let row = Int(String(decoding: first, as: UTF8.self)) else { continue }
-      guard row <= update else { break }
-      end = start
-    }
-    try file.truncate(to: end)
-    if end == 0 { try file.append(header) }
-    return file
+/// Opens a table whose rows begin with their update, for appending; rows after `update` and an incomplete
+/// last row are removed.
+///
+/// Damaged rows between others stay.
+///
+/// - Throws: `badData` if it begins with other columns
+private func openTable(
+  _ path: String, columns: String, upTo update: Int
+) throws -> OutputFile {
+  let file = try OutputFile(path, emptied: false)
+  let header = Array((columns + "\n").utf8)
+  let bytes = try file.read(file.size, at: 0)
+  guard bytes.starts(with: header) || header.starts(with: bytes) || update == 0 else {
+    throw DVAEError(
+      .badData, file: path, "does not begin with the columns \(columns)",
+      advice: "restore its first line, or move it away")
   }
+  var end = bytes.starts(with: header) ? header.count : 0
+  var start = end
+  while end > 0, let newline = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
+    let first = bytes[start..<newline].prefix { $0 != UInt8(ascii: ",") }
+    start = newline + 1
+    guard let row = Int(String(decoding: first, as: UTF8.self)) else { continue }
+    guard row <= update else { break }
+    end = start
+  }
+  try file.truncate(to: end)
+  if end == 0 { try file.append(header) }
+  return file
 }

@@ -1,8 +1,5 @@
-import DVAEFiles
 import ArgumentParser
 import DVAEKit
-import DVAEModel
-import DVAEImages
 
 /// `dvae weights convert`.
 struct WeightsConvert: AsyncParsableCommand {
@@ -90,23 +87,22 @@ struct WeightsConvert: AsyncParsableCommand {
     // Before the photos are measured.
     try weights.refuse(output: output)
     try AtomicFile.check(output)
-    guard !calibrate.isEmpty else {
-      try FileSystem.withFolder(of: output) {
-        try weights.convert(to: output, float16: float16, calibration: nil)
+    var calibrator: Calibrator?
+    var (failed, total) = (0, 0)
+    if !calibrate.isEmpty {
+      let photos = try BulkInputs(calibrate, for: .jsonLines)
+      var measured = try Calibrator(weights)
+      (failed, total) = (try measure(photos, with: &measured), photos.fingerprint.count)
+      guard failed < total else {
+        throw DVAEError(
+          .badData, file: calibrate.joined(separator: ", "),
+          "none of the \(total) photos can be used"
+        )
       }
-      return Console.current.print(output)
-    }
-    let photos = try BulkInputs(calibrate, for: .jsonLines)
-    var calibrator = try Calibrator(weights)
-    let failed = try measure(photos, with: &calibrator)
-    let total = photos.fingerprint.count
-    guard failed < total else {
-      throw DVAEError(
-        .badData, file: calibrate.joined(separator: ", "), "none of the \(total) photos can be used"
-      )
+      calibrator = measured
     }
     try FileSystem.withFolder(of: output) {
-      try weights.convert(to: output, float16: float16, calibration: calibrator.calibration)
+      try weights.convert(to: output, float16: float16, calibration: calibrator?.calibration)
     }
     Console.current.print(output)
     if failed > 0 { throw FinishedWithFailures(failed: failed, total: total) }

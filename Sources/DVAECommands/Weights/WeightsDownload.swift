@@ -1,7 +1,5 @@
-import DVAEFiles
 import ArgumentParser
 import DVAEKit
-import DVAEModel
 import DVAEWeb
 import DVAEWeights
 
@@ -62,7 +60,7 @@ struct WeightsDownload: AsyncParsableCommand {
     _ address: String, _ path: String, _ half: ModelHalf, _ console: Console
   ) async throws {
     let progress = Progress(
-      "downloading \(half.rawValue).pkl", of: nil, unit: .bytes, quiet: quiet.quiet,
+      "downloading \(half.rawValue).pkl", of: nil, unit: "bytes", quiet: quiet.quiet,
       console: console)
     defer { progress.finish() }
     try await Download(address, to: path).run(

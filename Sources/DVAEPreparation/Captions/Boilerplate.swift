@@ -2,7 +2,7 @@
 /// camera file names, exposure settings, and phrases such as "photographed on".
 enum Boilerplate {
   /// Returns the number of boilerplate words.
-  static func count(in text: String, _ words: [Substring]) -> Int {
+  static func count(in words: [Substring]) -> Int {
     let words = words.map { $0.lowercased() }
     var isCovered = words.map(isCameraName)
     coverPhrases(words, &isCovered)
@@ -39,7 +39,7 @@ enum Boilerplate {
       isCovered[index] = true
     }
     // 3 May 2012, May 3rd 2012, the 3rd of May, May 2012.
-    for index in words.indices where EnglishWords.monthNumbers[words[index]] != nil {
+    for index in words.indices where EnglishWords.months.contains(words[index]) {
       var (start, end) = (index, index)
       func take(_ test: (String) -> Bool, _ offsets: [Int]) {
         for offset in offsets {

@@ -2,18 +2,15 @@ import DVAEFiles
 /// The enabled caption filters, in the order of the funnel.
 package struct CaptionFilters: Sendable {
   private let settings: FilterSettings
-  private let isEnglish: @Sendable (String) -> Bool
   private let hasNoun: @Sendable (String) -> Bool?
 
   /// Makes the enabled filters; `isEnglish` checks the language, and `hasNoun` checks for nouns or
   /// is nil if it cannot.
   package init(
     _ settings: FilterSettings,
-    isEnglish: @escaping @Sendable (String) -> Bool = { LanguageCheck.isEnglish($0) },
     hasNoun: @escaping @Sendable (String) -> Bool? = { GrammarCheck.hasNoun($0) }
   ) {
     self.settings = settings
-    self.isEnglish = isEnglish
     self.hasNoun = hasNoun
   }
 
@@ -63,7 +60,7 @@ package struct CaptionFilters: Sendable {
     let words = CaptionText.words(text)
     try checkLength(words)
     if let most = settings.maxBoilerplate {
-      let share = Double(Boilerplate.count(in: text, words)) / Double(max(1, words.count))
+      let share = Double(Boilerplate.count(in: words)) / Double(max(1, words.count))
       guard share <= most else { throw Drop(.caption, "boilerplate", share: share) }
     }
     try checkRepetition(words)
@@ -72,7 +69,7 @@ package struct CaptionFilters: Sendable {
     if settings.requireNoun, hasNoun(text) == false {
       throw Drop(.caption, "require-noun", "none")
     }
-    if settings.language != nil, !isEnglish(text) {
+    if settings.language != nil, !LanguageCheck.isEnglish(text) {
       throw Drop(.caption, "language", "not English")
     }
     return text

@@ -30,15 +30,11 @@ enum EnglishWords {
     most other same too can will would could should may might must
     """)
 
-  static let monthNumbers: [String: Int] = {
-    let names = """
-      january february march april may june july august september october november december jan \
-      feb mar apr may jun jul aug sep oct nov dec
-      """.split(separator: " ").map(String.init)
-    var numbers = Dictionary(names.enumerated().map { ($1, $0 % 12 + 1) }) { first, _ in first }
-    numbers["sept"] = 9
-    return numbers
-  }()
+  static let months = set(
+    """
+    january february march april may june july august september october november december jan \
+    feb mar apr jun jul aug sep sept oct nov dec
+    """)
 
   static let weekdays = set(
     """

@@ -3,12 +3,8 @@ internal import CDVAEGrammar
 /// Checks captions for a noun with the parser link-grammar, if the package is built with the trait
 /// `PartOfSpeech`.
 package enum GrammarCheck {
-  /// A dictionary, which threads may share.
-  private struct Grammar: @unchecked Sendable {
-    let pointer: OpaquePointer
-  }
-
-  private static let grammar = dvae_grammar_open().map { Grammar(pointer: $0) }
+  // Threads may share the dictionary.
+  private nonisolated(unsafe) static let grammar = dvae_grammar_open()
 
   /// Whether the parser is built in and has found its dictionary.
   package static var isAvailable: Bool { grammar != nil }
@@ -34,10 +30,10 @@ package enum GrammarCheck {
     return false
   }
 
-  private static func nouns(_ sentence: String, _ grammar: Grammar) -> [Substring]? {
+  private static func nouns(_ sentence: String, _ grammar: OpaquePointer) -> [Substring]? {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: mostBytes) { buffer in
       guard let start = buffer.baseAddress,
-        dvae_grammar_nouns(grammar.pointer, sentence, start, mostBytes) >= 0
+        dvae_grammar_nouns(grammar, sentence, start, mostBytes) >= 0
       else { return nil }
       return String(cString: start).split(separator: "\n")
     }

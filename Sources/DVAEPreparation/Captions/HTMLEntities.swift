@@ -25,13 +25,13 @@ enum HTMLEntities {
       $0 > 0x20 && $0 < 0x80 && $0 != UInt8(ascii: ";") && $0 != UInt8(ascii: "&")
     }
     guard body.endIndex < bytes.count, bytes[body.endIndex] == UInt8(ascii: ";"),
-      let scalars = scalars(String(decoding: body, as: UTF8.self))
+      let text = text(of: String(decoding: body, as: UTF8.self))
     else { return nil }
-    return (String(scalars), body.endIndex + 1)
+    return (text, body.endIndex + 1)
   }
 
-  private static func scalars(_ body: String) -> String.UnicodeScalarView? {
-    guard body.hasPrefix("#") else { return named[body].map { String($0).unicodeScalars } }
+  private static func text(of body: String) -> String? {
+    guard body.hasPrefix("#") else { return named[body].map { String($0) } }
     let digits = body.dropFirst()
     let isHexadecimal = digits.hasPrefix("x") || digits.hasPrefix("X")
     guard
@@ -41,7 +41,7 @@ enum HTMLEntities {
     // Like browsers, read these numbers as Windows' code page.
     let code = (0x80..<0xA0).contains(number) ? windows[Int(number) - 0x80] : number
     guard code != 0, let scalar = Unicode.Scalar(code) else { return nil }
-    return String(Character(scalar)).unicodeScalars
+    return String(scalar)
   }
 
   // 0x80 to 0x9F of code page 1252.

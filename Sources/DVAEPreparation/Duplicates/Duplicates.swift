@@ -36,9 +36,8 @@ struct Duplicates {
   }
 
   /// Excludes an image from now on; false if the text is not a SHA-256.
-  mutating func exclude(sha256: String?, perceptual: UInt64?) -> Bool {
+  mutating func exclude(sha256: String, perceptual: UInt64?) -> Bool {
     if let perceptual { excludedNear.insert(perceptual) }
-    guard let sha256 else { return perceptual != nil }
     guard let digest = HalfHash(sha256) else { return false }
     excluded.insert(digest)
     return true
@@ -68,8 +67,8 @@ struct Duplicates {
   }
 
   /// Records an image that an earlier run has written.
-  mutating func restore(sha256: String, perceptual: UInt64) {
-    if let digest = HalfHash(sha256) { remember(digest, perceptual) }
+  mutating func restore(_ fingerprint: Fingerprint) {
+    if let digest = HalfHash(fingerprint.sha256) { remember(digest, fingerprint.perceptual) }
   }
 
   private mutating func remember(_ digest: HalfHash, _ perceptual: UInt64) {

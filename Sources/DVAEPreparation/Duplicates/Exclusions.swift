@@ -1,12 +1,6 @@
 import DVAEImages
 import DVAEFiles
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 extension Preparation {
   /// Reads the lists and images to exclude.
   ///

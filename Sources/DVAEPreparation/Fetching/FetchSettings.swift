@@ -17,8 +17,6 @@ package struct FetchSettings: Hashable, Sendable {
   package var connectTimeout = 10.0
   /// The timeout of fetching the whole image in seconds.
   package var timeout = 30.0
-  /// Bytes per second below which, for ten seconds, a connection counts as dead.
-  package var slowest = 100
   /// The number of retries after a temporary failure.
   package var retries = 1
   /// The largest number of redirections.
@@ -35,8 +33,7 @@ package struct FetchSettings: Hashable, Sendable {
   package func validate() throws(DVAEError) {
     let counts: [(String, Int, ClosedRange<Int>)] = [
       ("connections", connections, 1...4096), ("per_host", perHost, 1...4096),
-      ("slowest", slowest, 0...1_000_000_000), ("retries", retries, 0...10),
-      ("redirects", redirects, 0...100),
+      ("retries", retries, 0...10), ("redirects", redirects, 0...100),
     ]
     for (name, count, range) in counts where !range.contains(count) {
       throw DVAEError(

@@ -151,7 +151,8 @@ package final class Fetcher: Sendable {
     var request = WebRequest(address, maxBytes: maxBytes)
     request.connectTimeout = settings.connectTimeout
     request.timeout = settings.timeout
-    request.slowest = settings.slowest
+    // Below it, for ten seconds, a connection counts as dead.
+    request.slowest = 100
     request.redirects = settings.redirects
     request.allowPrivate = settings.allowPrivate
     request.decompress = true

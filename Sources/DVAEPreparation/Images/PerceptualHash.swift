@@ -22,9 +22,6 @@ package enum PerceptualHash {
     return coefficients.reduce(0) { $0 << 1 | ($1 > median ? 1 : 0) }
   }
 
-  /// Returns the number of bits in which two hashes differ.
-  package static func distance(_ a: UInt64, _ b: UInt64) -> Int { (a ^ b).nonzeroBitCount }
-
   /// Returns the mean luma of 32×32 cells; in small images a pixel belongs to several cells.
   private static func lumaCells(_ image: PixelImage) -> [Double] {
     let stride = 3 * image.width

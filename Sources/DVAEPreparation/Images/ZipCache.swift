@@ -1,26 +1,15 @@
 import DVAEFiles
 import Synchronization
-import DVAEWeights
 
 /// The most recently used archives, kept open because neighbouring rows share one.
 final class ZipCache: Sendable {
   private let archives = Mutex(RecentlyUsed<Path, ZipMembers>(capacity: 8))
 
   /// Returns the bytes of an archive's member, at most `limit`.
-  func contents(of member: String, in path: String, limit: Int) throws(Drop) -> [UInt8] {
-    do throws(DVAEError) {
-      let archive = try open(Path(path))
-      if let bytes = try archive.contents(of: member, limit: limit) { return bytes }
-    } catch {
-      let kind =
-        switch error.code {
-        case .missing: "missing-file"
-        case .limitExceeded: "too-large"
-        default: "unreadable"
-        }
-      throw Drop(.image, kind, error.description)
-    }
-    throw Drop(.image, "missing-file", "\(path): holds no \(member)")
+  func contents(of member: String, in path: String, limit: Int) throws(DVAEError) -> [UInt8] {
+    let archive = try open(Path(path))
+    if let bytes = try archive.contents(of: member, limit: limit) { return bytes }
+    throw DVAEError(.missing, code: .missing, file: path, "holds no \(member)")
   }
 
   private func open(_ path: Path) throws(DVAEError) -> ZipMembers {

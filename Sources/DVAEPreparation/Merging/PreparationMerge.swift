@@ -98,9 +98,7 @@ package struct PreparationMerge {
     let output = try PreparationOutput(
       path, settings, parts.map { SourceFingerprint($0.path) }, start, replacing: replacing,
       funnel: funnel
-    ) {
-      duplicates.restore(sha256: $0, perceptual: $1)
-    }
+    ) { duplicates.restore($0) }
     output.rowsPerCommit = samplesPerCommit
     var summary = Preparation.Summary(funnel: output.funnel)
     summary.resumed = output.rows

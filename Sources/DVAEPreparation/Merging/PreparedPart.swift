@@ -1,12 +1,6 @@
 import DVAEFiles
 import DVAEImages
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// The finished output of one shard of a job.
 struct PreparedPart {
   let path: String

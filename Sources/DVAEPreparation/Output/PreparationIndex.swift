@@ -1,11 +1,5 @@
 import DVAEFiles
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// The content of `index.json` in a finished output.
 struct PreparationIndex: Codable {
   /// The shard of a job in an output.
@@ -40,7 +34,8 @@ struct PreparationIndex: Codable {
     let path = folder + "/index.json"
     guard FileSystem.kind(path) == .file,
       let bytes = try? InputFile.contents(of: path, limit: 1 << 30),
-      let index = try? decodedJSON(Self.self, bytes), index.shards.allSatisfy(\.isNamed)
+      let index = try? decodedJSON(Self.self, bytes),
+      index.shards.allSatisfy({ ShardOutput.Shard.isName($0.name) })
     else { return nil }
     self = index
   }

@@ -1,12 +1,5 @@
 import DVAEImages
 import DVAEFiles
-import DVAEWeights
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// The output folder of a job.
 ///
@@ -55,7 +48,7 @@ final class PreparationOutput {
   init(
     _ path: String, _ settings: PreparationSettings, part: PreparationIndex.Part? = nil,
     _ sources: [SourceFingerprint], _ start: JobStart, replacing: Bool, funnel: Funnel,
-    restored: (_ sha256: String, _ perceptual: UInt64) -> Void
+    restored: (Fingerprint) -> Void
   ) throws {
     self.settings = settings
     self.part = part
@@ -164,8 +157,7 @@ final class PreparationOutput {
   }
 
   private func restore(
-    _ bytes: Int, _ sha256: String?,
-    _ restored: (_ sha256: String, _ perceptual: UInt64) -> Void
+    _ bytes: Int, _ sha256: String?, _ restored: (Fingerprint) -> Void
   ) throws {
     guard list.size >= bytes else {
       throw DVAEError.startOver(
@@ -181,11 +173,11 @@ final class PreparationOutput {
     var lines = LineReader(list)
     while let line = try lines.next() {
       guard let record = try? decodedJSON(SampleRecord.self, line),
-        let hash = UInt64(record.phash, radix: 16)
+        let fingerprint = record.fingerprint
       else {
         throw DVAEError.startOver(path: list.path, "is damaged")
       }
-      restored(record.sha256, hash)
+      restored(fingerprint)
     }
   }
 
@@ -322,10 +314,7 @@ extension OutputFolder.Kind {
   } hasFile: { _, name in
     // A file that was being replaced during a kill.
     let name = name.withoutBytePrefix(".")?.withoutByteSuffix(".partial") ?? name
-    let number = name.withoutBytePrefix("shard-")?.withoutByteSuffix(".tar")
-    return number.map { $0.utf8.count >= 6 && $0.utf8.allSatisfy(\.isDigit) }
-      ?? [
-        "samples.jsonl", "state.json", "funnel.json", "funnel.html", "index.json",
-      ].contains(name)
+    return ShardOutput.Shard.isName(name)
+      || ["samples.jsonl", "state.json", "funnel.json", "funnel.html", "index.json"].contains(name)
   }
 }

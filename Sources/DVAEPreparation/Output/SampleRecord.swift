@@ -1,13 +1,9 @@
 import DVAEImages
 import DVAEFiles
 
-/// The content of a sample's `.json`.
-struct SampleDescription {
-  var pair: Pair
-  var caption: String
-  var image: PreparedImage
-
-  private var json: JSONValue {
+extension PreparedSample {
+  /// Makes the files of a sample: the image, the caption if there is one, the description.
+  init(_ pair: Pair, _ caption: String, _ image: PreparedImage) {
     func list(_ numbers: [Int]) -> JSONValue { .array(numbers.map { .integer($0) }) }
     var members: [Key: JSONValue] = [:]
     members["source"] = .string(pair.origin)
@@ -24,21 +20,11 @@ struct SampleDescription {
     members["sha256"] = .string(image.fingerprint.sha256)
     members["phash"] = .string(hexadecimal(image.fingerprint.perceptual))
     if !pair.metadata.isEmpty { members["metadata"] = .object(pair.metadata) }
-    return .object(members)
-  }
-
-  /// Returns the files of the sample: the image, the caption if there is one, the description.
-  func prepared() -> PreparedSample {
-    let suffix =
-      switch image.format {
-      case .jpeg: "jpg"
-      case .png: "png"
-      case .webp: "webp"
-      }
-    return PreparedSample(
+    let suffix = image.format == .jpeg ? "jpg" : image.format.rawValue.lowercased()
+    self.init(
       fields: [.init(extension: suffix, bytes: image.bytes)]
         + (caption.isEmpty ? [] : [.init(extension: "txt", bytes: Array(caption.utf8))])
-        + [.init(extension: "json", bytes: jsonText(json) + [UInt8(ascii: "\n")])],
+        + [.init(extension: "json", bytes: jsonText(.object(members)) + [UInt8(ascii: "\n")])],
       origin: pair.origin, fingerprint: image.fingerprint)
   }
 }

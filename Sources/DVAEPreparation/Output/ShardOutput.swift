@@ -13,8 +13,10 @@ final class ShardOutput {
     var bytes: Int
     var sha256: String
 
-    /// Whether the name is one of this program's; another could lead out of the folder.
-    var isNamed: Bool { name.wholeMatch(of: #/shard-[0-9]{6,}\.tar/#) != nil }
+    /// Returns whether a name is that of a shard; another could lead out of the folder.
+    static func isName(_ name: String) -> Bool {
+      name.wholeMatch(of: #/shard-[0-9]{6,}\.tar/#) != nil
+    }
 
     /// Returns the problem if the shard is not in a folder with all its bytes.
     func problem(in folder: String) -> String? {

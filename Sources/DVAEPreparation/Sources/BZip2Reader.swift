@@ -1,5 +1,4 @@
 internal import CDVAEBZip2
-import DVAEImages
 import DVAEFiles
 
 /// Decompresses bzip2 from front to back; files of several streams, as parallel compressors write

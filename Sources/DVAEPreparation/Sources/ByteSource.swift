@@ -1,4 +1,3 @@
-import DVAEImages
 import DVAEFiles
 
 /// The bytes of a table, read from front to back.

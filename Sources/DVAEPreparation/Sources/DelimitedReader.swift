@@ -12,12 +12,6 @@ struct DelimitedReader {
     case comma = 0x2C
   }
 
-  /// A record and the number of its first line, from 1.
-  struct Record {
-    var line: Int
-    var fields: Result<[String], Malformed>
-  }
-
   /// The reason why a line is not a record.
   struct Malformed: Error {
     var reason: String
@@ -51,10 +45,10 @@ struct DelimitedReader {
     self.dialect = dialect
   }
 
-  /// Returns the next record; nil at the end.
+  /// Returns the next record and the number of its first line, from 1; nil at the end.
   ///
   /// Empty lines are skipped.
-  mutating func next() throws -> Record? {
+  mutating func next() throws -> (line: Int, fields: Result<[String], Malformed>)? {
     while true {
       // Lines are removed many at a time, because removing moves all others.
       if taken > buffer.count / 2 {
@@ -64,7 +58,7 @@ struct DelimitedReader {
       guard let line = try nextLine() else { return nil }
       let first = number
       if line.isEmpty || line == [UInt8(ascii: "\r")] { continue }
-      return Record(line: first, fields: try fields(line))
+      return (first, try fields(line))
     }
   }
 

@@ -24,9 +24,7 @@ struct ImageFolder {
   func image(_ text: String) -> ImageReference? {
     if text.contains("://") {
       // As Python's urllib; addresses cannot hold blanks, while names of files can.
-      let scalars = text.unicodeScalars.drop { $0.properties.isWhitespace }
-      let end = scalars.lastIndex { !$0.properties.isWhitespace }
-      return .address(end.map { String(scalars[...$0]) } ?? "")
+      return .address(trimmed(text))
     }
     let target = Self.standardized((Path(whole) / text).text)
     guard target.count > components.count,
@@ -42,4 +40,10 @@ struct ImageFolder {
       if next == ".." { _ = components.popLast() } else { components.append(next) }
     }
   }
+}
+
+/// Returns a text without the white space at its ends.
+func trimmed(_ text: String) -> String {
+  let scalars = text.unicodeScalars.drop { $0.properties.isWhitespace }
+  return scalars.lastIndex { !$0.properties.isWhitespace }.map { String(scalars[...$0]) } ?? ""
 }

@@ -1,12 +1,6 @@
 import DVAEImages
 import DVAEFiles
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// The identity of a source when a job began: a resumed job counts its rows again, so they must be
 /// the same.
 struct SourceFingerprint: Codable, Hashable {

@@ -87,9 +87,7 @@ struct TableSource: PairSource {
 
   /// Normalises a column's name: trimmed, in lower case.
   private static func name(_ field: String) -> String {
-    let scalars = field.unicodeScalars.drop { $0.properties.isWhitespace }
-    let end = scalars.lastIndex { !$0.properties.isWhitespace }.map { scalars.index(after: $0) }
-    return String(scalars[..<(end ?? scalars.startIndex)]).lowercased()
+    trimmed(field).lowercased()
   }
 
   private func named(_ fields: [String]) throws -> Columns {

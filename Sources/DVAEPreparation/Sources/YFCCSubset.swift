@@ -4,12 +4,6 @@ import DVAEFiles
 ///
 /// It is held in memory: 48 bytes per line, 0.7 GB for its fifteen million.
 struct YFCCSubset {
-  /// A photo of the list.
-  struct Entry {
-    var line: Int
-    var hash: String
-  }
-
   private struct Record {
     var identifier: UInt64
     var line: UInt32
@@ -46,7 +40,7 @@ struct YFCCSubset {
   }
 
   /// The photo with an identifier; nil if it is not in the list.
-  subscript(identifier: String) -> Entry? {
+  subscript(identifier: String) -> (line: Int, hash: String)? {
     guard let identifier = UInt64(identifier) else { return nil }
     var (low, high) = (0, records.count)
     while low < high {
@@ -56,6 +50,6 @@ struct YFCCSubset {
     guard low < records.count, records[low].identifier == identifier else { return nil }
     let record = records[low]
     let hash = (hexadecimal(record.high) + hexadecimal(record.low)).suffix(Int(record.digits))
-    return Entry(line: Int(record.line), hash: String(hash))
+    return (Int(record.line), String(hash))
   }
 }
