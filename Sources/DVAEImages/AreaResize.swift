@@ -34,29 +34,16 @@ private struct AreaAxis {
 
   /// Calls `body` with the axis in the kernels' form.
   func withTable(_ body: (UnsafePointer<dvae_area>) -> Void) {
-    starts.withUnsafeBufferPointer { starts in
-      counts.withUnsafeBufferPointer { counts in
-        first.withUnsafeBufferPointer { first in
-          last.withUnsafeBufferPointer { last in
-            guard let from = starts.baseAddress, let counts = counts.baseAddress,
-              let first = first.baseAddress, let last = last.baseAddress
-            else { return }
-            var table = dvae_area(
-              outputs: Int32(starts.count), starts: from, counts: counts, first: first, last: last)
-            body(&table)
-          }
-        }
-      }
+    func call(
+      _ from: UnsafePointer<Int32>, _ counts: UnsafePointer<Int32>, _ first: UnsafePointer<Float>,
+      _ last: UnsafePointer<Float>
+    ) {
+      var table = dvae_area(
+        outputs: Int32(starts.count), starts: from, counts: counts, first: first, last: last)
+      body(&table)
     }
+    call(starts, counts, first, last)
   }
-}
-
-/// The memory addresses of an area resize.
-private struct AreaBuffers {
-  var source: UnsafePointer<UInt8>
-  var cells: UnsafeMutablePointer<Float>
-  var lines: UnsafeMutablePointer<Float>
-  var target: UnsafeMutablePointer<UInt8>
 }
 
 extension PixelImage {
@@ -87,12 +74,10 @@ extension PixelImage {
           guard let from = source.baseAddress, let cells = buffer.baseAddress,
             let to = target.baseAddress
           else { return }
-          let buffers = AreaBuffers(
-            source: from, cells: cells, lines: cells + Int(DVAE_PIXEL_SCRATCH) * self.width,
-            target: to)
+          let lines = cells + Int(DVAE_PIXEL_SCRATCH) * self.width
           for start in stride(from: 0, to: height, by: perBand) {
             averageBand(
-              start..<min(start + perBand, height), columns, rows, buffers, kernels)
+              start..<min(start + perBand, height), columns, rows, kernels, from, cells, lines, to)
           }
         }
       }
@@ -101,8 +86,9 @@ extension PixelImage {
 
   /// Computes some output rows from the source rows that they cover.
   private func averageBand(
-    _ outputs: Range<Int>, _ columns: AreaAxis, _ rows: AreaAxis, _ buffers: AreaBuffers,
-    _ kernels: ImageKernels
+    _ outputs: Range<Int>, _ columns: AreaAxis, _ rows: AreaAxis, _ kernels: ImageKernels,
+    _ source: UnsafePointer<UInt8>, _ cells: UnsafeMutablePointer<Float>,
+    _ lines: UnsafeMutablePointer<Float>, _ target: UnsafeMutablePointer<UInt8>
   ) {
     let last = outputs.upperBound - 1
     let base = min(Int(rows.starts[outputs.lowerBound]), height - 1)
@@ -110,14 +96,14 @@ extension PixelImage {
     let stride = 3 * columns.starts.count
     columns.withTable { table in
       kernels.table.area_rows(
-        buffers.source + 3 * base * width, 3 * width, Int32(max(end, base + 1) - base),
-        Int32(width), table, buffers.cells, buffers.lines, stride)
+        source + 3 * base * width, 3 * width, Int32(max(end, base + 1) - base),
+        Int32(width), table, cells, lines, stride)
     }
     rows.withTable { table in
       kernels.table.area_columns(
-        buffers.lines, Int32(base), Int32(height), Int32(stride), table,
+        lines, Int32(base), Int32(height), Int32(stride), table,
         Int32(outputs.lowerBound), Int32(outputs.upperBound), 1 / (rows.scale * columns.scale),
-        buffers.target + outputs.lowerBound * stride)
+        target + outputs.lowerBound * stride)
     }
   }
 }

@@ -116,7 +116,7 @@ struct Exif {
     guard block == nil else { return }
     let text =
       internationalProfile.flatMap { Self.internationalText($0, Self.profileKeyword) }
-      ?? profile.flatMap { isCompressed ? inflateZlib($0, limit: Self.largest) : Array($0) }
+      ?? profile.flatMap { isCompressed ? inflate($0, limit: Self.largest)?.bytes : Array($0) }
     block = text.flatMap(Self.bytes(ofProfile:))
   }
 
@@ -143,7 +143,7 @@ struct Exif {
     else { return nil }
     let text = UnsafeRawBufferPointer(rebasing: rest[(translation + 1)...])
     let isCompressed = content[keyword.utf8CodeUnitCount + 1] != 0
-    return isCompressed ? inflateZlib(text, limit: largest) : Array(text.prefix(largest))
+    return isCompressed ? inflate(text, limit: largest)?.bytes : Array(text.prefix(largest))
   }
 
   /// Decodes ImageMagick's form: three lines (empty, name, length), then hexadecimal digits.

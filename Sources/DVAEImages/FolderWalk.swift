@@ -6,10 +6,7 @@ package import DVAEFiles
 /// Images of unsupported formats are found too, so that they can be reported.
 package struct FolderWalk: Sendable {
   /// An image or an archive below the folder.
-  struct Found {
-    var path: String
-    var key: String
-  }
+  typealias Found = (path: String, key: String)
 
   private struct Level {
     var path: String
@@ -62,10 +59,11 @@ package struct FolderWalk: Sendable {
         continue
       }
       let stem = Path(name).withoutExtension
-      return Found(
+      return (
         path: (Path(level.path) / name).text,
         key: level.key(
-          of: level.shared.contains(stem) || Path(name).hasOtherImageExtension ? name : stem.text))
+          of: level.shared.contains(stem) || Path(name).hasOtherImageExtension ? name : stem.text)
+      )
     }
   }
 

@@ -29,14 +29,9 @@ public struct DecodingLimits: Sendable, Hashable, Codable {
 package func decodeImage(
   _ bytes: [UInt8], name: String, limits: DecodingLimits = .default
 ) throws(DVAEError) -> PixelImage {
-  let result: Result<PixelImage, DVAEError> = bytes.withUnsafeBytes { buffer in
-    do throws(DVAEError) {
-      return .success(try decodeImage(buffer, name: name, limits: limits))
-    } catch {
-      return .failure(error)
-    }
+  try bytes.withRawBytes { (buffer) throws(DVAEError) in
+    try decodeImage(buffer, name: name, limits: limits)
   }
-  return try result.get()
 }
 
 /// Decodes an image from borrowed memory; see the form that takes an array.

@@ -90,9 +90,6 @@ extension DVAEError {
     )
   }
 
-  /// Returns the error of a setting out of range.
-  package static func invalidSetting(_ problem: String) -> DVAEError { DVAEError(.usage, problem) }
-
   /// Returns the error of an image that could not be encoded.
   package static func notEncoded(format: ImageFormat, reason: String) -> DVAEError {
     DVAEError(.badData, "the \(format) image could not be written: \(reason)")

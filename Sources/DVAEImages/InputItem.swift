@@ -46,20 +46,6 @@ package struct InputItem: Sendable {
     try decodeImage(load(limits: limits), name: name, limits: limits)
   }
 
-  /// Reads the sidecar files of a sample (captions, metadata); none for a plain file.
-  package func sidecars(limits: DecodingLimits = .default) throws(DVAEError)
-    -> [WebDatasetSample.Field]
-  {
-    guard case .sample(let record, let file) = origin else { return [] }
-    let image = imageMember
-    var fields: [WebDatasetSample.Field] = []
-    for member in record.members where member != image {
-      let bytes = try file.contents(of: member.entry, limit: limits.maximumBytes)
-      fields.append(.init(extension: member.extension, bytes: bytes))
-    }
-    return fields
-  }
-
   /// Reads the image's sidecar files with these extensions (in lower case): files of its sample, or
   /// `NAME.txt` and the like beside `NAME.jpg`.
   ///

@@ -1,13 +1,13 @@
 package import DVAETensors
 
-/// Writes images of one size as mapped numbers in [N, H, W, 3] order.
-///
-/// `target` must have room for exactly their samples.
-package func mapPixels(_ images: [PixelImage], into target: UnsafeMutableBufferPointer<Float>) {
+/// Returns images of one size as mapped numbers, [N, H, W, 3]; at least one image.
+package func mappedTensor(_ images: [PixelImage]) -> Tensor {
   precondition(
-    images.allSatisfy { $0.width == images[0].width && $0.height == images[0].height },
-    "pictures of different sizes in one batch")
-  precondition(target.count == images.reduce(0) { $0 + $1.pixels.count }, "target size")
+    !images.isEmpty
+      && images.allSatisfy { $0.width == images[0].width && $0.height == images[0].height },
+    "no pictures, or pictures of different sizes in one batch")
+  let tensor = Tensor(Shape(images.count, images[0].height, images[0].width, 3))
+  let target = tensor.elements
   PixelMapping.table.withUnsafeBufferPointer { table in
     var at = 0
     for image in images {
@@ -17,13 +17,6 @@ package func mapPixels(_ images: [PixelImage], into target: UnsafeMutableBufferP
       at += image.pixels.count
     }
   }
-}
-
-/// Returns images of one size as mapped numbers, [N, H, W, 3]; at least one image.
-package func mappedTensor(_ images: [PixelImage]) -> Tensor {
-  precondition(!images.isEmpty, "no pictures")
-  let tensor = Tensor(Shape(images.count, images[0].height, images[0].width, 3))
-  mapPixels(images, into: tensor.elements)
   return tensor
 }
 

@@ -78,7 +78,7 @@ extension PixelImage {
     width: Int, height: Int, name: String
   ) throws(DVAEError) -> PixelImage {
     guard width > 0 && height > 0 else {
-      throw .invalidSetting("a crop of \(width)×\(height) pixels is empty")
+      throw DVAEError(.usage, "a crop of \(width)×\(height) pixels is empty")
     }
     guard self.width >= width && self.height >= height else {
       throw .tooSmall(

@@ -58,15 +58,16 @@ public struct Preprocessing: Sendable, Codable, Hashable {
   /// Checks the resolution: positive, a multiple of 8, at most 65536.
   public func validate() throws(DVAEError) {
     guard resolution >= 8 && resolution <= 65536 && resolution % 8 == 0 else {
-      throw .invalidSetting(
-        "a resolution of \(resolution) is not possible; use a multiple of 8 from 8 to 65536")
+      throw DVAEError(
+        .usage, "a resolution of \(resolution) is not possible; use a multiple of 8 from 8 to 65536"
+      )
     }
   }
 
   /// Resizes and crops a picture.
   ///
   /// - Throws: `DVAEError.tooSmall` if the image would have to be enlarged and may not be, or has a
-  ///   side below 8 pixels; `DVAEError.invalidSetting` for an impossible resolution.
+  ///   side below 8 pixels; `usage` for an impossible resolution.
   public func apply(_ image: PixelImage, name: String) throws(DVAEError) -> PixelImage {
     if crop == .none {
       guard min(image.width, image.height) >= 8 else {

@@ -60,19 +60,14 @@ final class ResamplingAxis: Sendable {
 
   /// Calls `body` with the weights in the kernels' form.
   func withTable(_ body: (UnsafePointer<dvae_resampling>) -> Void) {
-    starts.withUnsafeBufferPointer { starts in
-      taps.withUnsafeBufferPointer { taps in
-        words.withUnsafeBufferPointer { words in
-          guard let starts = starts.baseAddress, let taps = taps.baseAddress,
-            let words = words.baseAddress
-          else { return }
-          var table = dvae_resampling(
-            outputs: Int32(count), pairs: Int32(pairs), starts: starts, counts: taps,
-            weights: words)
-          body(&table)
-        }
-      }
+    func call(
+      _ starts: UnsafePointer<Int32>, _ taps: UnsafePointer<Int32>, _ words: UnsafePointer<Int32>
+    ) {
+      var table = dvae_resampling(
+        outputs: Int32(count), pairs: Int32(pairs), starts: starts, counts: taps, weights: words)
+      body(&table)
     }
+    call(starts, taps, words)
   }
 
   // MARK: - The last ones

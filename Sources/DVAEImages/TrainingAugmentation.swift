@@ -1,45 +1,29 @@
 package import DVAEFiles
 
-/// The paper's random crops (appendix A.2): a square of the image, slightly reduced and cropped to
-/// the resolution.
+/// The paper's random crops (appendix A.2, listing 1): a square anywhere in the image, reduced to 9/8 to 12/8 of
+/// the resolution, cropped to it, and mirrored half of the time.
 ///
-/// Listing 1 is for the autoencoder, listing 2 for the transformer's data. The published numbers
-/// are for 256 pixels and scale with the resolution.
+/// The published numbers are for 256 pixels and scale with the resolution.
 package struct TrainingAugmentation: Sendable, Codable, Hashable {
-  /// The paper's listings.
-  package enum Listing: String, Sendable, Codable, CaseIterable {
-    /// Listing 1: the square lies anywhere, its side becomes 9/8 to 12/8 of the resolution, and
-    /// half of the results are mirrored.
-    case autoencoder
-    /// Listing 2: the square lies near the middle, its side becomes 8/8 to 9/8 of the resolution,
-    /// and nothing is mirrored, so that text stays readable.
-    case transformer
-  }
-
   /// Width and height of the result in pixels.
   package var resolution: Int
-  /// The listing that is followed.
-  package var listing: Listing
 
   /// Makes the augmentation for a resolution.
-  package init(resolution: Int = 256, listing: Listing = .autoencoder) {
-    self.resolution = resolution
-    self.listing = listing
-  }
+  package init(resolution: Int = 256) { self.resolution = resolution }
 
   /// Draws one random crop of an image: resolution × resolution pixels.
   ///
   /// The draws are `bounded` numbers in this order: top and left of the square, its new side, top
-  /// and left of the crop, and (listing 1) whether it is mirrored. The result is a function of the
+  /// and left of the crop, and whether it is mirrored. The result is a function of the
   /// generator's numbers, on every platform and in every version of Swift.
   ///
   /// - Throws: `DVAEError.tooSmall` if the short side is below the resolution, which the paper's
-  ///   recipe cannot use; `DVAEError.invalidSetting` if the resolution is not positive.
+  ///   recipe cannot use; `usage` if the resolution is not positive.
   package func apply(
     _ image: PixelImage, name: String, using generator: inout some RandomNumberGenerator
   ) throws(DVAEError) -> PixelImage {
     guard (1...65536).contains(resolution) else {
-      throw .invalidSetting("a training resolution of \(resolution) pixels is not possible")
+      throw DVAEError(.usage, "a training resolution of \(resolution) pixels is not possible")
     }
     let side = min(image.width, image.height)
     guard side >= resolution else {
@@ -47,26 +31,15 @@ package struct TrainingAugmentation: Sendable, Codable, Hashable {
         name: name, width: image.width, height: image.height, neededWidth: resolution,
         neededHeight: resolution, remedy: "train at a lower resolution")
     }
-    let top = draw(offsets(surplus: image.height - side), using: &generator)
-    let left = draw(offsets(surplus: image.width - side), using: &generator)
+    let top = draw(0...image.height - side, using: &generator)
+    let left = draw(0...image.width - side, using: &generator)
     let target = draw(sides(of: side), using: &generator)
     let square = image.cropped(x: left, y: top, width: side, height: side)
       .areaResized(width: target, height: target)
     let y = draw(0...target - resolution, using: &generator)
     let x = draw(0...target - resolution, using: &generator)
     let result = square.cropped(x: x, y: y, width: resolution, height: resolution)
-    guard listing == .autoencoder, bounded(2, using: &generator) == 1 else { return result }
-    return result.mirrored()
-  }
-
-  /// Returns the possible starts of the square along an axis on which it leaves `surplus` pixels.
-  package func offsets(surplus: Int) -> ClosedRange<Int> {
-    switch listing {
-    case .autoencoder: return 0...surplus
-    case .transformer:
-      let low = 3 * surplus / 8
-      return low...max(low, 5 * surplus / 8 - 1)
-    }
+    return bounded(2, using: &generator) == 1 ? result.mirrored() : result
   }
 
   /// Returns the sides to which a square of `side` pixels may be reduced.
@@ -74,10 +47,7 @@ package struct TrainingAugmentation: Sendable, Codable, Hashable {
     func eighths(_ count: Int) -> Int {
       min(side, Int((Double(count * resolution) / 8).rounded(.toNearestOrEven)))
     }
-    switch listing {
-    case .autoencoder: return eighths(9)...eighths(12)
-    case .transformer: return resolution...eighths(9)
-    }
+    return eighths(9)...eighths(12)
   }
 
   private func draw(

@@ -228,11 +228,6 @@ package struct WebDatasetReader: Sendable {
 
   /// The archive.
   package var file: InputFile { tar.file }
-  /// Whether the archive's end mark was reached.
-  package var isTerminated: Bool { tar.isTerminated }
-  /// The end of the last file read, in bytes.
-  package var lastEnd: Int { tar.lastEnd }
-
   /// Returns the next sample's positions, or nil at the end.
   ///
   /// A damaged archive yields the samples before the damage, then the error, then nil. A sample

@@ -1,6 +1,5 @@
 import DVAEModel
 import DVAEFiles
-import DVAEWeights
 
 /// All images in one file, and a sidecar with their keys: `.npy`, the flat `.bin`, `.packed`, and
 /// Megatron's `.bin` and `.idx`.
@@ -27,8 +26,6 @@ final class ArrayOutput: PartialOutput {
 
   var appended: OutputFile? { file }
 
-  var size: Int { file.size }
-
   func append(_ record: TokenRecord) throws {
     guard let tokens = record.grid else { return }
     let found = [tokens.height, tokens.width]
@@ -46,10 +43,6 @@ final class ArrayOutput: PartialOutput {
     grid = expected
     try file.append(bytes)
   }
-
-  func sync() throws { try file.sync() }
-
-  func cut(to size: Int) throws { try file.truncate(to: size) }
 
   func finish(as path: String, _ journal: Journal) throws {
     let count = journal.done - journal.failed

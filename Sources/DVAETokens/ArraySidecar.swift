@@ -1,5 +1,4 @@
 import DVAEFiles
-import DVAEImages
 
 /// The sidecar `NAME.json` of an array of tokens.
 struct ArraySidecar: Decodable {
@@ -24,6 +23,7 @@ struct ArraySidecar: Decodable {
   private var path = ""
   // The sidecar itself, read once.
   private var json: [UInt8] = []
+  private var allCaptions: [[String: [UInt8]]]?
 
   /// The largest sidecar in bytes, because it is held in memory.
   static let largest = 1 << 31
@@ -65,10 +65,17 @@ struct ArraySidecar: Decodable {
       .badData, file: path + ".json", "lists \(keys.count) keys for \(count) images in \(path)")
   }
 
+  /// Returns the caption and description of one of `count` images; all are read at the first call.
+  mutating func captions(_ index: Int, of count: Int) throws -> [String: [UInt8]] {
+    let all = try allCaptions ?? captions(count)
+    allCaptions = all
+    return all[index]
+  }
+
   /// Reads the captions and descriptions of `count` images, one dictionary for each.
   ///
   /// - Throws: if the lists have other lengths.
-  func captions(_ count: Int) throws -> [[String: [UInt8]]] {
+  private func captions(_ count: Int) throws -> [[String: [UInt8]]] {
     var (texts, descriptions): ([[UInt8]?], [[UInt8]?]) = ([], [])
     do throws(JSONReader.Problem) {
       try json.withRawBytes { (text) throws(JSONReader.Problem) in
@@ -185,21 +192,6 @@ struct ArraySidecar: Decodable {
       separator = ",\n"
     }
     try file.write("]")
-  }
-}
-
-/// The captions and descriptions of an array, read on first use.
-struct SidecarCaptions {
-  private var all: [[String: [UInt8]]]?
-
-  /// Returns the caption and description of one of `count` images; none without a sidecar.
-  mutating func at(
-    _ index: Int, of count: Int, _ sidecar: ArraySidecar?
-  ) throws -> [String: [UInt8]] {
-    guard let sidecar else { return [:] }
-    let all = try all ?? sidecar.captions(count)
-    self.all = all
-    return all[index]
   }
 }
 

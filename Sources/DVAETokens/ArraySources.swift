@@ -1,5 +1,4 @@
 import DVAEFiles
-import DVAEImages
 import DVAEWeights
 
 /// [N, H, W], [H, W] for a single image, or [N, H·W] with a grid per row, the form of language
@@ -8,13 +7,12 @@ struct NpySource: TokenSource {
   let provenance: Provenance?
   let extent: TokenExtent?
   private let path: String
-  private let array: NpyArray
-  private let sidecar: ArraySidecar?
+  private let array: StoredTensor
+  private var sidecar: ArraySidecar?
   private let keys: [String]?
   private let grid: [Int]
   private let count: Int
   var readsSidecars = false
-  private var captions = SidecarCaptions()
   // The values of an array in the order of columns.
   private var reordered: [Int64]?
   private var index = 0
@@ -60,12 +58,12 @@ struct NpySource: TokenSource {
     let values = try values(index * size..<(index + 1) * size)
     return try .init(
       key: key, grid: TokenGrid(reading: values, shape: grid, name: "\(path): \(key)"),
-      sidecars: readsSidecars ? captions.at(index, of: count, sidecar) : [:])
+      sidecars: readsSidecars ? sidecar?.captions(index, of: count) ?? [:] : [:])
   }
 
   // Rows are read in place, for any length of the array.
   private mutating func values(_ range: Range<Int>) throws -> [Int64] {
-    if array.stored.isContiguous { return try array.stored.int64s(range) }
+    if array.isContiguous { return try array.int64s(range) }
     _ = try TokenGrid.count(array.shape, in: path)
     let all = try reordered ?? array.int64s()
     reordered = all

@@ -1,5 +1,3 @@
-import DVAEFiles
-
 /// The captions, descriptions and soft tokens that a token file does not hold as they are.
 package struct FormLosses: Sendable {
   /// The number of images whose captions or descriptions the form does not hold.
@@ -10,13 +8,10 @@ package struct FormLosses: Sendable {
   package private(set) var firstAltered: String?
 
   /// The number of images whose soft tokens are left out, because it is not known which the job kept.
-  package private(set) var softTokens = 0
+  package internal(set) var softTokens = 0
 
   /// Makes an empty count.
   package init() {}
-
-  /// Counts an image whose soft tokens are left out.
-  mutating func addSoftTokens() { softTokens += 1 }
 
   /// Counts an image's losses in a form.
   mutating func add(_ record: TokenRecord, in format: TokenFormat) {

@@ -42,8 +42,6 @@ final class JSONLinesOutput: PartialOutput {
     try file.sync()
   }
 
-  func cut(to size: Int) throws { try file.truncate(to: size) }
-
   func finish(as path: String, _ journal: Journal) throws {
     try file.append(jsonLine(Checksum(bytes: file.size, sha256: FileHash.of(file))))
     try file.sync()

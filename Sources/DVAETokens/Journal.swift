@@ -1,11 +1,5 @@
 import DVAEFiles
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// The outcome of one item: a line of the journal.
 struct JournalEntry: Codable {
   /// The item's key.
@@ -98,9 +92,8 @@ final class Journal {
   init(
     starting path: String, _ provenance: Provenance?, of data: CommittedBytes?
   ) throws(DVAEError) {
-    file = try Self.openLocked(path)
+    file = try OutputFile(path, emptied: true, locked: true)
     self.data = data
-    try file.truncate(to: 0)
     let opening = try jsonLine(Opening(journal: Self.version, provenance: provenance))
     hash.update(opening)
     let commit = try jsonLine(Commit(done: 0, bytes: 0, data: data?.sha256, after: hash))
@@ -115,7 +108,7 @@ final class Journal {
   /// - Throws: `startOver` for a journal of a job with other settings, of another version, or
   ///   without a sound commit, and for tokens of unknown provenance, whose jobs look alike
   init?(continuing path: String, _ provenance: Provenance?, of data: CommittedBytes?) throws {
-    file = try Self.openLocked(path)
+    file = try OutputFile(path, emptied: false, locked: true)
     self.data = data
     var lines = LineReader(file)
     guard let first = try lines.next() else { return nil }
@@ -139,10 +132,6 @@ final class Journal {
         .usage, code: .startOver, file: path, "the unfinished run had other \(difference)",
         advice: "run it with the same, or start over")
     }
-  }
-
-  private static func openLocked(_ path: String) throws(DVAEError) -> OutputFile {
-    try OutputFile(path, emptied: false, locked: true)
   }
 
   /// Reads up to the last sound commit and truncates the file there; returns whether there is one.
@@ -200,7 +189,7 @@ final class Journal {
   func commit(bytes: Int, of output: OutputFile?) throws(DVAEError) {
     guard pendingCount > 0 || bytes != self.bytes else { return }
     try data?.grow(to: bytes) { (offset, count) throws(DVAEError) in
-      try output?.read(count, at: offset) ?? []
+      try output?.read(at: offset, count: count) ?? []
     }
     done += pendingCount
     self.bytes = bytes

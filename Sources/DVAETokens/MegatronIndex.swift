@@ -1,6 +1,4 @@
 import DVAEFiles
-import DVAEImages
-import DVAEWeights
 
 /// The `.idx` of Megatron's indexed data sets, version 1, with each image as a document of one
 /// sequence.

@@ -1,5 +1,4 @@
 import DVAEFiles
-import DVAEWeights
 
 /// A checksum inside the JSON that it covers, as `"metadata_sha256":"…"`: the SHA-256 of all bytes,
 /// with zeros in place of the checksum's own 64 digits.

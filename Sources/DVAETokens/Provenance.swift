@@ -23,11 +23,9 @@ public struct Provenance: Codable, Hashable, Sendable {
     /// Decodes and checks the record.
     public init(from decoder: any Decoder) throws {
       let container = try decoder.container(keyedBy: CodingKeys.self)
-      (count, sha256) = (
-        try container.decode(Int.self, forKey: .count),
-        try container.decode(String.self, forKey: .sha256)
-      )
-      guard count >= 0 else {
+      count = try container.decode(Int.self, forKey: .count)
+      sha256 = try container.decode(String.self, forKey: .sha256)
+      guard (0...1 << 53).contains(count) else {
         throw DecodingError.dataCorruptedError(
           forKey: .count, in: container, debugDescription: "\(count) is not a number of images")
       }
@@ -114,9 +112,6 @@ extension Provenance {
     precision = try container.decodeIfPresent(Precision.self, forKey: .precision)
     func refuse(_ key: CodingKeys, _ problem: String) -> DecodingError {
       .dataCorruptedError(forKey: key, in: container, debugDescription: problem)
-    }
-    guard (0...1 << 53).contains(inputs.count) else {
-      throw refuse(.inputs, "\(inputs.count) is not a number of images")
     }
     if let grid, grid.count != 2 || !grid.allSatisfy({ $0 > 0 }) {
       throw refuse(.grid, "\(grid) is not rows and columns")

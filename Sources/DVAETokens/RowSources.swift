@@ -1,17 +1,15 @@
 import DVAEFiles
-import DVAEImages
 
 /// A flat `.bin` or a `.packed`: images of one size, one after the other.
 struct RowSource: TokenSource {
   let provenance: Provenance?
   let extent: TokenExtent?
-  let sidecar: ArraySidecar?
+  private var sidecar: ArraySidecar?
   private let file: InputFile
   private let keys: [String]?
   private let bits: Int
   private let (count, grid, rowSize): (Int, [Int], Int)
   var readsSidecars = false
-  private var captions = SidecarCaptions()
   private var index = 0
 
   init(_ path: String, _ format: TokenFormat) throws {
@@ -67,7 +65,7 @@ struct RowSource: TokenSource {
     let tokens = BitPacking.unpack(bytes, count: grid[0] * grid[1], bits: bits)
     return try .init(
       key: key, grid: TokenGrid(height: grid[0], width: grid[1], tokens: tokens),
-      sidecars: readsSidecars ? captions.at(index, of: count, sidecar) : [:])
+      sidecars: readsSidecars ? sidecar?.captions(index, of: count) ?? [:] : [:])
   }
 }
 
@@ -76,12 +74,11 @@ struct RowSource: TokenSource {
 struct MegatronSource: TokenSource {
   let provenance: Provenance?
   let extent: TokenExtent?
-  private let sidecar: ArraySidecar?
+  private var sidecar: ArraySidecar?
   private let index: MegatronIndex
   private let file: InputFile
   private let keys: [String]?
   var readsSidecars = false
-  private var captions = SidecarCaptions()
   private var number = 0
 
   init(_ path: String) throws {
@@ -130,7 +127,7 @@ struct MegatronSource: TokenSource {
     let shape = sidecar?.grids?[number] ?? extent?.grid ?? Self.guess(length)
     return try .init(
       key: key, grid: TokenGrid(reading: values, shape: shape, name: name),
-      sidecars: readsSidecars ? captions.at(number, of: index.count, sidecar) : [:])
+      sidecars: readsSidecars ? sidecar?.captions(number, of: index.count) ?? [:] : [:])
   }
 
   private static func guess(_ length: Int) -> [Int] {

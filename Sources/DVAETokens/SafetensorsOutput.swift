@@ -1,5 +1,4 @@
 import DVAEFiles
-import DVAEWeights
 
 /// One tensor per key.
 ///
@@ -29,8 +28,6 @@ final class SafetensorsOutput: PartialOutput {
 
   var appended: OutputFile? { file }
 
-  var size: Int { file.size }
-
   func append(_ record: TokenRecord) throws {
     headerSize += try entrySize(record.key, record.error)
     guard headerSize <= Self.largestHeader else {
@@ -58,15 +55,11 @@ final class SafetensorsOutput: PartialOutput {
     return Self.entrySize(key, provenance?.soft)
   }
 
-  func sync() throws { try file.sync() }
-
-  func cut(to size: Int) throws { try file.truncate(to: size) }
-
   func finish(as path: String, _ journal: Journal) throws {
     let whole = try AtomicFile(path)
     try whole.write(SafetensorsLayout.head(try json(journal)))
     for offset in stride(from: 0, to: file.size, by: 1 << 20) {
-      try whole.write(file.read(1 << 20, at: offset))
+      try whole.write(file.read(at: offset, count: 1 << 20))
     }
     try whole.commit()
     try FileSystem.remove(file.path)

@@ -1,6 +1,5 @@
 import DVAEFiles
 package import DVAEModel
-import DVAEWeights
 
 /// The encoder's probabilities for every position of an image, beside its most likely token.
 public struct SoftTokens: Hashable, Sendable {

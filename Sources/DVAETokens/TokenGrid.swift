@@ -24,15 +24,7 @@ public struct TokenGrid: Hashable, Sendable {
   public subscript(row: Int, column: Int) -> UInt16 { tokens[row * width + column] }
 
   /// The tokens as little-endian bytes, as every file stores them.
-  package var littleEndianBytes: [UInt8] {
-    [UInt8](unsafeUninitializedCapacity: tokens.count * 2) { buffer, count in
-      for (i, token) in tokens.enumerated() {
-        buffer[2 * i] = UInt8(truncatingIfNeeded: token)
-        buffer[2 * i + 1] = UInt8(truncatingIfNeeded: token >> 8)
-      }
-      count = tokens.count * 2
-    }
-  }
+  package var littleEndianBytes: [UInt8] { tokens.withUnsafeBytes(Array.init) }
 }
 
 extension TokenGrid: RandomAccessCollection {

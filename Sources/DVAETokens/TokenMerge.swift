@@ -128,7 +128,7 @@ package struct TokenMerge {
           TokenRecord(
             key: item.key, .tokens(item.grid), soft: provenance?.soft == nil ? nil : item.soft,
             sidecars: item.sidecars), path)
-        if provenance == nil, item.soft != nil { losses.addSoftTokens() }
+        if provenance == nil, item.soft != nil { losses.softTokens += 1 }
       }
       for failure in try reader.failedItems() {
         try add(TokenRecord(key: failure.key, .failure(failure.error)), path)

@@ -1,6 +1,4 @@
 package import DVAEFiles
-import DVAEImages
-import DVAEWeights
 
 #if canImport(FoundationEssentials)
 public import FoundationEssentials

@@ -339,3 +339,9 @@ protocol PartialOutput: AnyObject {
   /// Completes the output and renames it. It may be killed anywhere and called again.
   func finish(as path: String, _ journal: Journal) throws
 }
+
+extension PartialOutput {
+  var size: Int { appended?.size ?? 0 }
+  func sync() throws { try appended?.sync() }
+  func cut(to size: Int) throws { try appended?.truncate(to: size) }
+}

@@ -1,6 +1,4 @@
 import DVAEFiles
-import DVAEImages
-import DVAEWeights
 
 /// The files of an item in a WebDataset, by name; none for a failed one.
 ///
@@ -143,8 +141,6 @@ final class FolderOutput: PartialOutput {
     pending = []
     for folder in folders { FileSystem.flushFolder(folder.text) }
   }
-
-  func cut(to size: Int) throws {}
 
   func finish(as path: String, _ journal: Journal) throws {
     let failures = try WebDatasetNotes.failures(journal)

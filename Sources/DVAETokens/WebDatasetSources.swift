@@ -1,12 +1,5 @@
 import DVAEFiles
 import DVAEImages
-import DVAEWeights
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 private let tokensExtension = "tokens.npy"
 private let sidecarExtensions = ["txt", "json"]
@@ -75,26 +68,24 @@ struct TarSource: TokenSource {
   mutating func next() throws -> TokenReader.Item? {
     guard let record = try reader.nextRecord() else { return nil }
     let name = "\(path): \(record.key)"
-    guard let member = record.members.first(where: { $0.extension == tokensExtension }) else {
+    func bytes(_ name: String) throws -> [UInt8]? {
+      try record.members.first { $0.extension == name }.map {
+        try reader.file.contents(of: $0.entry, limit: DecodingLimits.default.maximumBytes)
+      }
+    }
+    guard let tokens = try bytes(tokensExtension).map({ try grid($0, name) }) else {
       let found = record.members.map(\.extension).joined(separator: ", ")
       throw DVAEError(.badData, file: name, "expected a .\(tokensExtension), found \(found)")
     }
-    let item = InputItem(key: record.key, origin: .sample(record, reader.file))
-    let fields = try item.sidecars()
-    func bytes(_ name: String) -> [UInt8]? { fields.first { $0.extension == name }?.bytes }
-    guard let field = bytes(member.extension) else {
-      throw DVAEError(.internal, file: name, "its tokens were not read")
-    }
-    let tokens = try grid(field, name)
     var sidecars: [String: [UInt8]] = [:]
     if readsSidecars {
-      for name in sidecarExtensions { sidecars[name] = bytes(name) }
+      for name in sidecarExtensions { sidecars[name] = try bytes(name) }
     }
     guard provenance == nil || provenance?.soft != nil else {
       return .init(key: record.key, grid: tokens, sidecars: sidecars)
     }
     let soft = try SoftTokens(reading: name, tokens) { field in
-      try bytes(field + ".npy").map { try NpyArray.parse($0, path: "\(name).\(field).npy").stored }
+      try bytes(field + ".npy").map { try NpyArray.parse($0, path: "\(name).\(field).npy") }
     }
     return .init(key: record.key, grid: tokens, soft: soft, sidecars: sidecars)
   }
@@ -153,7 +144,7 @@ struct FolderSource: TokenSource {
         let soft = try SoftTokens(reading: path, tokens) { name in
           let path = "\(folder)/\(key).\(name).npy"
           guard FileSystem.kind(path) == .file else { return nil }
-          return try NpyArray.open(path).stored
+          return try NpyArray.open(path)
         }
         return .init(key: key, grid: tokens, soft: soft, sidecars: sidecars)
       }

@@ -92,8 +92,8 @@ struct PickleMachine {
     case .shortText, .shortBinString: try push(.text(try text(Int(try cursor.next(UInt8.self)))))
     case .binUnicode, .binString: try push(.text(try text(Int(try cursor.next(UInt32.self)))))
     case .global:
-      let module = try identifier(&cursor)
-      try push(.global(try global(module, try identifier(&cursor))))
+      let module = try Self.identifier(&cursor)
+      try push(.global(try global(module, try Self.identifier(&cursor))))
     case .stackGlobal:
       guard case .text(let name) = try pop(), case .text(let module) = try pop() else {
         throw malformed("names something with no text")
@@ -224,10 +224,6 @@ struct PickleMachine {
         path: cursor.file.path, problem: "the pickle asks for '\(oneLine(name, limit: 60))'")
     }
     return name
-  }
-
-  private func identifier(_ cursor: inout ByteCursor) throws(DVAEError) -> String {
-    try Self.identifier(&cursor)
   }
 
   // MARK: Stack and objects

@@ -2,11 +2,6 @@ import DVAEFiles
 
 /// Finds the tensors in a pickle's result, and names them as in a state dict.
 struct PickledTensors {
-  struct Found {
-    let name: String
-    let tensor: PickleTensor
-  }
-
   /// The deepest nesting of modules and dictionaries.
   static let maximumDepth = 64
   /// The most values that the walk may visit, because shared modules can be reached on
@@ -14,7 +9,7 @@ struct PickledTensors {
   static let maximumSteps = 1 << 22
   static let maximumTensors = 1 << 16
 
-  private(set) var found: [Found] = []
+  private(set) var found: [(name: String, tensor: PickleTensor)] = []
   /// The tensors of kinds that are not read.
   private(set) var others: [WeightsFile.OtherTensor] = []
   private(set) var metadata: [Key: String] = [:]
@@ -53,7 +48,7 @@ struct PickledTensors {
     else { throw tooDeep }
     try charge(1 + object.items.count)
     switch object.kind {
-    case .tensor(let tensor): found.append(Found(name: name, tensor: tensor))
+    case .tensor(let tensor): found.append((name, tensor))
     case .otherTensor(let kind): others.append(.init(name: name, kind: kind))
     case .dictionary: try walkItems(of: object, name, depth: depth)
     case .list, .tuple:

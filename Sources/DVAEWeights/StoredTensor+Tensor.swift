@@ -22,11 +22,6 @@ extension StoredTensor {
   }
 }
 
-extension NpyArray {
-  /// Returns the values as a tensor of shape [1, 1, 1, count], mapped if possible.
-  package func tensor() -> Tensor { stored.tensor() }
-}
-
 extension SafetensorsEntry.Contents {
   /// Values in row-major order from a tensor, converted to the element type.
   package static func slice(_ slice: TensorSlice) -> Self {

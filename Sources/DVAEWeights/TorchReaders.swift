@@ -165,7 +165,7 @@ private func weights(
   _ ranges: [Key: Range<Int>], _ archive: ZipArchive? = nil, metadata: [Key: String] = [:]
 ) throws(DVAEError) -> WeightsFile {
   var tensors: [StoredTensor] = []
-  for (name, tensor) in pickled.found.map({ ($0.name, $0.tensor) }) {
+  for (name, tensor) in pickled.found {
     let storage = tensor.storage
     guard let range = ranges[storage.key] else {
       throw .malformed(path: file.path, problem: "there is no storage '\(storage.key)'")

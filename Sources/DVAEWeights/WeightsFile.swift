@@ -68,15 +68,6 @@ package struct WeightsFile: Sendable {
     try parse(try MappedFile(path: path))
   }
 
-  /// Parses a weights file from memory; `path` is its name in errors.
-  ///
-  /// - Throws: `DVAEError` if the content is malformed.
-  package static func parse(
-    _ bytes: [UInt8], path: String
-  ) throws(DVAEError) -> WeightsFile {
-    try parse(try MappedFile(copying: bytes, path: path))
-  }
-
   /// Reads the whole file and verifies its checksums.
   ///
   /// Only the zip container has checksums. Opening a file does not verify them, because opening
@@ -98,18 +89,50 @@ package struct WeightsFile: Sendable {
     if bad < entries.count { try archive.verify(entries[bad]) }
   }
 
-  private static func parse(_ file: MappedFile) throws(DVAEError) -> WeightsFile {
-    switch try ContentKind.of(file) {
-    case .safetensors: try safetensors(file)
-    case .zip: try TorchZipReader.read(file)
-    case .pickle: try TorchLegacyReader.read(file)
-    }
+  /// Parses a weights file from memory; `path` is its name in errors.
+  ///
+  /// - Throws: `DVAEError` if the content is malformed.
+  package static func parse(
+    _ bytes: [UInt8], path: String
+  ) throws(DVAEError) -> WeightsFile {
+    try parse(try MappedFile(copying: bytes, path: path))
   }
 
-  private static func safetensors(_ file: MappedFile) throws(DVAEError) -> WeightsFile {
-    let found = try Safetensors(file)
-    return try WeightsFile(
-      file: file, format: .safetensors, tensors: found.tensors, metadata: found.metadata)
+  /// Reads a file in the format of its first bytes.
+  ///
+  /// - Throws: also `unrecognised` with a description of the content, because the usual mistake is a web
+  ///   page, a log or an archive under the name of weights.
+  private static func parse(_ file: MappedFile) throws(DVAEError) -> WeightsFile {
+    let head = UnsafeRawBufferPointer(rebasing: file.bytes.prefix(512))
+    let content = FileContent(head)
+    if content.family == .zip { return try TorchZipReader.read(file) }
+    if head.count >= 2, head[0] == 0x80, (2...5).contains(head[1]) {
+      return try TorchLegacyReader.read(file)
+    }
+    let isText = [.text, .webPage, .downloadLog].contains(content.family)
+    if head.count >= 9, head[8] == UInt8(ascii: "{"), !isText {
+      let found = try Safetensors(file)
+      return try WeightsFile(
+        file: file, format: .safetensors, tensors: found.tensors, metadata: found.metadata)
+    }
+    // The oldest pickles are text. Their first instruction suffices to refuse them by name.
+    if head[0] == UInt8(ascii: "c") || head[0] == UInt8(ascii: "(") {
+      try PickleMachine.refuseTextPickle(file)
+    }
+    let advice =
+      switch content.family {
+      case .image, .indirect, .zip, .table: ""
+      case .tar: "; unpack it first"
+      case .tensors: "; convert it to safetensors"
+      case .webPage: " (an error page saved under this name, perhaps); download the file again"
+      case .downloadLog:
+        ", not the file itself; with wget it is -O, not -o, that names the file; download it again"
+      case .text: ", perhaps a message saved under this name; fetch the file again"
+      case .other where file.count < 9:
+        " (\(file.count) bytes, too few for any weights); fetch the file again"
+      case .other: "; fetch the file again"
+      }
+    throw .unrecognised(path: file.path, found: content.name + advice)
   }
 
   /// Collects the results of a reader.

@@ -159,7 +159,7 @@ struct DeviceTests {
       #expect(try program([a, a])[0].array(of: Float.self, count: 3) == [2, 4, 6])
     }
     #expect(try FileSystem.names(in: folder.path) == names)
-    #expect(try OutputFile(path, emptied: false).read(1, at: whole / 2) != [0xff])
+    #expect(try OutputFile(path, emptied: false).read(at: whole / 2, count: 1) != [0xff])
     // Another program and other options have their own files.
     _ = try device.compile(addition("{tf.aliasing_output = 0 : i32}"), cache: cache)
     #expect(try FileSystem.names(in: folder.path).count == 2)

@@ -4,7 +4,7 @@ import Testing
 @Suite struct LineReaderTests {
   private func reader(_ text: String, longest: Int? = nil) -> LineReader {
     let bytes = Array(text.utf8)
-    return LineReader("lines", longest: longest) { Array(bytes.dropFirst($1).prefix($0)) }
+    return LineReader("lines", longest: longest) { Array(bytes.dropFirst($0).prefix($1)) }
   }
 
   /// Whoever goes on after an error would otherwise meet it for ever.

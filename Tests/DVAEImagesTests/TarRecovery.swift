@@ -26,7 +26,8 @@ struct TarRecovery: Sendable, Equatable {
     } catch {
       guard error.code == .badTar else { throw error }
     }
-    end = reader.lastEnd
-    isComplete = reader.isTerminated
+    var tar = try TarReader(path: path)
+    while let entry = try? tar.next() { end = entry.end }
+    isComplete = tar.isTerminated
   }
 }

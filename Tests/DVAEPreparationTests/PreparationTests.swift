@@ -54,9 +54,10 @@ import Testing
     var samples: [WebDatasetSample] = []
     for name in try FileManager.default.contentsOfDirectory(atPath: folder(output)).sorted()
     where name.hasSuffix(".tar") {
-      var reader = try WebDatasetReader(path: folder(output) + "/" + name)
+      let path = folder(output) + "/" + name
+      var reader = try WebDatasetReader(path: path)
       while let sample = try reader.next() { samples.append(sample) }
-      #expect(reader.isTerminated)
+      #expect(try isTerminated(tar: path))
     }
     return samples
   }

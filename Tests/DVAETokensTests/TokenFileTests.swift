@@ -109,7 +109,7 @@ import DVAEWeights
     var count = 1
     while try reader.next() != nil { count += 1 }
     #expect(count == 6)
-    #expect(reader.isTerminated)
+    #expect(try isTerminated(tar: path))
   }
 
   @Test func linesHoldOneItemEach() throws {

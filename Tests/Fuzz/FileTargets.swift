@@ -24,7 +24,7 @@ extension Target {
     Target(
       "npy",
       [
-        NpyArray.encoded([Int64](0..<6), shape: [1, 2, 3]),
+        NpyArray.encoded([UInt16](0..<6), shape: [1, 2, 3]),
         try NpyHeader(.float32, shape: [2, 2], isColumnMajor: true).encoded()
           + [UInt8](repeating: 0, count: 16),
       ]
@@ -76,7 +76,7 @@ extension Target {
     for _ in 0...bytes.count {
       do {
         guard let item = try inputs.next() else { break }
-        _ = try? item.sidecars(limits: limits)
+        _ = try? item.sidecars(["txt", "json"], limit: limits.maximumBytes)
         _ = try? item.load(limits: limits)
         list.append(item.key, .success(item))
         let (key, again) = list[list.count - 1]

@@ -95,8 +95,8 @@ extension Target {
         ["one", "two"].flatMap { part in
           ["index.json", "funnel.json", "samples.jsonl"].map { part + "/" + $0 }
         })
-      try? FileSystem.removeFolder(folder + "/out")
-      try? FileSystem.removeFolder(folder + "/out.partial")
+      try? FileManager.default.removeItem(atPath: folder + "/out")
+      try? FileManager.default.removeItem(atPath: folder + "/out.partial")
       _ = try PreparationMerge(paths).run(folder + "/out", progress: { _ in })
     },
   ]
@@ -133,7 +133,7 @@ extension Target {
   }
 
   private static func run(_ settings: PreparationSettings, _ start: JobStart = .restarting) throws {
-    try? FileSystem.removeFolder(folder + "/out")
+    try? FileManager.default.removeItem(atPath: folder + "/out")
     let job = try job(settings)
     _ = try waiting { try await job.run(folder + "/out", start: start, progress: { _, _ in }) }
   }
@@ -161,7 +161,7 @@ extension Target {
     let files = try (0..<2).flatMap { index in
       guard let shard = Shard(index, of: 2) else { return [[UInt8]]() }
       let job = try Preparation(emptyJob(), shard: shard, threads: 1)
-      try? FileSystem.removeFolder(folder + "/out")
+      try? FileManager.default.removeItem(atPath: folder + "/out")
       _ = try waiting {
         try await job.run(folder + "/out", start: .restarting, progress: { _, _ in })
       }

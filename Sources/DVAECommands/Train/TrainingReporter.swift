@@ -220,7 +220,7 @@ private func openTable(
 ) throws -> OutputFile {
   let file = try OutputFile(path, emptied: false)
   let header = Array((columns + "\n").utf8)
-  let bytes = try file.read(file.size, at: 0)
+  let bytes = try file.read(at: 0, count: file.size)
   guard bytes.starts(with: header) || header.starts(with: bytes) || update == 0 else {
     throw DVAEError(
       .badData, file: path, "does not begin with the columns \(columns)",

@@ -1,21 +1,11 @@
-/// An array of a `.npy` file, NumPy's own format.
-package struct NpyArray: Sendable {
-  /// The array as a stored tensor without a name; its strides distinguish row-major from
-  /// column-major.
-  package let stored: StoredTensor
-
-  /// The type of the elements.
-  package var elementType: ElementType { stored.elementType }
-  /// The dimensions: [N, H/8, W/8] for tokens.
-  package var shape: [Int] { stored.shape }
-  /// The number of elements.
-  package var count: Int { stored.count }
-
+/// `.npy` files, NumPy's own format: one array each, as a stored tensor without a name, whose strides
+/// distinguish row-major from column-major.
+package enum NpyArray {
   /// Maps the array of a file.
   ///
   /// - Throws: `DVAEError` if the file is missing or malformed.
-  package static func open(_ path: String) throws(DVAEError) -> NpyArray {
-    try NpyArray(try MappedFile(path: path))
+  package static func open(_ path: String) throws(DVAEError) -> StoredTensor {
+    try stored(try MappedFile(path: path))
   }
 
   /// Parses an array from memory, such as a member of an archive.
@@ -23,11 +13,11 @@ package struct NpyArray: Sendable {
   /// `path` is its name in errors.
   ///
   /// - Throws: `DVAEError` if the bytes are malformed.
-  package static func parse(_ bytes: [UInt8], path: String) throws(DVAEError) -> NpyArray {
-    try NpyArray(try MappedFile(copying: bytes, path: path))
+  package static func parse(_ bytes: [UInt8], path: String) throws(DVAEError) -> StoredTensor {
+    try stored(try MappedFile(copying: bytes, path: path))
   }
 
-  private init(_ file: MappedFile) throws(DVAEError) {
+  private static func stored(_ file: MappedFile) throws(DVAEError) -> StoredTensor {
     var cursor = try ByteCursor(file, part: "the .npy header", count: file.count)
     let header = try NpyHeader(&cursor)
     guard let count = StoredTensor.product(header.shape) else {
@@ -47,22 +37,11 @@ package struct NpyArray: Sendable {
     }
     let rowMajor = StoredTensor.rowMajorStrides(
       header.isColumnMajor ? header.shape.reversed() : header.shape)
-    stored = try StoredTensor(
+    return try StoredTensor(
       name: "", elementType: header.elementType, shape: header.shape,
       strides: header.isColumnMajor ? rowMajor.reversed() : rowMajor, file: file,
       storage: cursor.offset..<file.count)
   }
-
-  /// Returns the values in row-major order as float32.
-  ///
-  /// - Throws: `DVAEError.changed` if the file was truncated after it was opened.
-  package func floats() throws(DVAEError) -> [Float] { try stored.floats() }
-
-  /// Returns the values of an integer array in row-major order.
-  ///
-  /// - Throws: `invalidTensor` for an array of floating-point numbers; `changed` if the file was
-  ///   truncated after it was opened.
-  package func int64s() throws(DVAEError) -> [Int64] { try stored.int64s() }
 
   /// Returns the bytes of a `.npy` file with values in row-major order, as many as the shape has
   /// elements.
@@ -73,16 +52,6 @@ package struct NpyArray: Sendable {
     // Every NpyElement has a name in NumPy, so the header cannot fail.
     let header = (try? NpyHeader(Element.elementType, shape: shape).encoded()) ?? []
     return header + values.withUnsafeBytes(Array.init)
-  }
-
-  /// Writes values in row-major order to a `.npy` file, atomically; as many as the shape has
-  /// elements.
-  ///
-  /// - Throws: `cannotCreate` or `cannotWrite`.
-  package static func write<Element: NpyElement>(
-    _ values: [Element], shape: [Int], to path: String
-  ) throws(DVAEError) {
-    try AtomicFile.write(encoded(values, shape: shape), to: path)
   }
 }
 
@@ -97,27 +66,7 @@ extension Float: NpyElement {
   package static var elementType: ElementType { .float32 }
 }
 
-extension Double: NpyElement {
-  /// `float64`.
-  package static var elementType: ElementType { .float64 }
-}
-
-extension UInt8: NpyElement {
-  /// `uint8`.
-  package static var elementType: ElementType { .uint8 }
-}
-
 extension UInt16: NpyElement {
   /// `uint16`.
   package static var elementType: ElementType { .uint16 }
-}
-
-extension Int32: NpyElement {
-  /// `int32`.
-  package static var elementType: ElementType { .int32 }
-}
-
-extension Int64: NpyElement {
-  /// `int64`.
-  package static var elementType: ElementType { .int64 }
 }

@@ -45,15 +45,6 @@ package struct TarEntry: Sendable, Hashable {
   }
 }
 
-extension TarEntry {
-  /// Returns the entry without contents, for a reason.
-  func with(problem: String) -> TarEntry {
-    var entry = self
-    entry.problem = problem
-    return entry
-  }
-}
-
 /// The layout shared by the reader and the writer of tar archives.
 enum TarFormat {
   static let block = 512

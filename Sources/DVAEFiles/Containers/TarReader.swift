@@ -12,8 +12,6 @@ package struct TarReader: Sendable {
   package private(set) var isTerminated = false
   /// The number of concatenated archives behind whose end marks the last file lies.
   package private(set) var archives = 0
-  /// The end of the last entry returned, in bytes.
-  package private(set) var lastEnd = 0
   /// The positions of the global headers so far that set a path, a link or a size.
   private(set) var globalHeaders: [Int] = []
   private var globals = TarOverrides()
@@ -45,7 +43,6 @@ package struct TarReader: Sendable {
     guard let found = try advance() else { return nil }
     let entry = found.link == nil ? found.entry : try resolved(found)
     isDone = false
-    lastEnd = found.entry.end
     return entry
   }
 
@@ -59,10 +56,7 @@ package struct TarReader: Sendable {
   // MARK: Entries
 
   /// An entry, and its link.
-  struct Found {
-    var entry: TarEntry
-    var link: TarLink?
-  }
+  typealias Found = (entry: TarEntry, link: TarLink?)
 
   private static let isNotUTF8 = "its name is not UTF-8; rename it"
 
@@ -93,25 +87,24 @@ package struct TarReader: Sendable {
         let name = overrides.path ?? globals.path ?? header.name
         let link = overrides.link ?? globals.link ?? header.link
         try skipUnusedContents(overrides.size ?? header.size)
-        let entry = TarEntry(name: name.text, start: start, offset: offset, size: 0, end: position)
-        guard name.isUTF8 else { return Found(entry: entry.with(problem: Self.isNotUTF8)) }
-        guard link.isUTF8 else {
-          return Found(entry: entry.with(problem: "a link to \(link.text): \(Self.isNotUTF8)"))
-        }
-        return Found(
-          entry: entry,
-          link: header.kind == "1"
-            ? .hard(link.text) : .symbolic((Path(name.text).folder / link.text).text))
+        let problem =
+          !name.isUTF8
+          ? Self.isNotUTF8 : link.isUTF8 ? nil : "a link to \(link.text): \(Self.isNotUTF8)"
+        let entry = TarEntry(
+          name: name.text, start: start, offset: offset, size: 0, end: position, problem: problem)
+        if problem != nil { return (entry, nil) }
+        return header.kind == "1"
+          ? (entry, .hard(link.text))
+          : (entry, .symbolic((Path(name.text).folder / link.text).text))
       case "3", "4", "5", "6": try skipUnusedContents(overrides.size ?? header.size)
       default:
         let name = overrides.path ?? globals.path ?? header.name
         // Before POSIX, a folder was a file whose name ends with a slash.
         let isFolder = header.kind == "\0" && Path(header.name.text).endsWithSlash
         let isFile = !isFolder && "0\07S".unicodeScalars.contains(header.kind)
-        let entry = try contents(of: header, name: name.text, start: start, overrides)
-        if isFile {
-          return Found(entry: name.isUTF8 ? entry : entry.with(problem: Self.isNotUTF8))
-        }
+        var entry = try contents(of: header, name: name.text, start: start, overrides)
+        if !name.isUTF8 { entry.problem = Self.isNotUTF8 }
+        if isFile { return (entry, nil) }
       }
       overrides = TarOverrides()
       start = position

@@ -122,7 +122,10 @@ private struct DirectoryRecord {
   private let isEncrypted: Bool
   private let method: UInt16
   private let checksum: UInt32
-  private var sizes: EntrySizes
+  // 32-bit fields, which may refer to the Zip64 extra field.
+  private var compressed: UInt64
+  private var uncompressed: UInt64
+  private var headerOffset: UInt64
   /// The number of bytes that precede the archive in its file.
   private let shift: Int
 
@@ -135,30 +138,48 @@ private struct DirectoryRecord {
     method = try cursor.next()
     _ = try cursor.bytes(4)  // time and date
     checksum = try cursor.next()
-    sizes = EntrySizes(
-      compressed: try cursor.next(UInt32.self), uncompressed: try cursor.next(UInt32.self))
+    compressed = UInt64(try cursor.next(UInt32.self))
+    uncompressed = UInt64(try cursor.next(UInt32.self))
     let nameLength = Int(try cursor.next(UInt16.self))
     let extraLength = Int(try cursor.next(UInt16.self))
     let commentLength = Int(try cursor.next(UInt16.self))
     _ = try cursor.bytes(8)  // disk and attributes
-    sizes.headerOffset = UInt64(try cursor.next(UInt32.self))
+    headerOffset = UInt64(try cursor.next(UInt32.self))
     nameBytes = try cursor.bytes(nameLength)
     // Older programs write other encodings.
     name = visibleText(nameBytes)
-    try sizes.applyZip64(
+    self.shift = shift
+    try applyZip64(
       ByteCursor(cursor.file, part: "the zip directory", from: cursor.offset, count: extraLength))
     _ = try cursor.bytes(extraLength)
     _ = try cursor.bytes(commentLength)
-    self.shift = shift
+  }
+
+  /// Replaces fields of all ones by the Zip64 extra field's, in its fixed order.
+  private mutating func applyZip64(_ extra: ByteCursor) throws(DVAEError) {
+    var extra = extra
+    let absent = UInt64(UInt32.max)
+    while extra.remaining >= 4 {
+      let tag: UInt16 = try extra.next()
+      let length = Int(try extra.next(UInt16.self))
+      guard tag == 1 else {
+        _ = try extra.bytes(length)
+        continue
+      }
+      if uncompressed == absent { uncompressed = try extra.next() }
+      if compressed == absent { compressed = try extra.next() }
+      if headerOffset == absent { headerOffset = try extra.next() }
+      return
+    }
   }
 
   /// Returns the range of the entry's bytes in the file.
   func range(in file: MappedFile) throws(DVAEError) -> Range<Int> {
     let start = try dataStart(in: file)
-    guard let count = Int(exactly: sizes.compressed), count <= file.count - start else {
+    guard let count = Int(exactly: compressed), count <= file.count - start else {
       throw .truncated(
         path: file.path, part: "the zip entry '\(name)'",
-        needed: Int(clamping: sizes.compressed), available: file.count - start)
+        needed: Int(clamping: compressed), available: file.count - start)
     }
     return start..<start + count
   }
@@ -175,7 +196,7 @@ private struct DirectoryRecord {
       throw .unsupported(
         path: file.path, what: "the compressed zip entry '\(name)'", advice: use.advice)
     }
-    guard let size = Int(exactly: sizes.uncompressed), method != .stored || size == range.count
+    guard let size = Int(exactly: uncompressed), method != .stored || size == range.count
     else {
       throw .malformed(
         path: file.path, problem: "the zip entry '\(name)' has an impossible size")
@@ -187,7 +208,7 @@ private struct DirectoryRecord {
   /// Returns the position after an entry's local header, which must name the same entry.
   private func dataStart(in file: MappedFile) throws(DVAEError) -> Int {
     let part = "a zip entry's header"
-    guard let offset = Int(exactly: sizes.headerOffset), offset <= file.count - shift else {
+    guard let offset = Int(exactly: headerOffset), offset <= file.count - shift else {
       throw .truncated(path: file.path, part: part, needed: 30, available: 0)
     }
     var cursor = try ByteCursor(
@@ -201,36 +222,6 @@ private struct DirectoryRecord {
     }
     _ = try cursor.bytes(extraLength)
     return cursor.offset
-  }
-}
-
-/// The sizes of a zip entry, whose 32-bit fields may refer to the Zip64 extra field.
-private struct EntrySizes {
-  var compressed: UInt64
-  var uncompressed: UInt64
-  var headerOffset: UInt64 = 0
-
-  init(compressed: UInt32, uncompressed: UInt32) {
-    self.compressed = UInt64(compressed)
-    self.uncompressed = UInt64(uncompressed)
-  }
-
-  /// Replaces fields of all ones by the Zip64 extra field's, in its fixed order.
-  mutating func applyZip64(_ extra: ByteCursor) throws(DVAEError) {
-    var extra = extra
-    let absent = UInt64(UInt32.max)
-    while extra.remaining >= 4 {
-      let tag: UInt16 = try extra.next()
-      let length = Int(try extra.next(UInt16.self))
-      guard tag == 1 else {
-        _ = try extra.bytes(length)
-        continue
-      }
-      if uncompressed == absent { uncompressed = try extra.next() }
-      if compressed == absent { compressed = try extra.next() }
-      if headerOffset == absent { headerOffset = try extra.next() }
-      return
-    }
   }
 }
 

@@ -26,11 +26,13 @@ package final class ZipMembers: Sendable {
     switch entry.method {
     case .stored: bytes = Array(stored)
     case .deflated:
-      guard let inflated = inflate(stored, to: entry.size) else {
+      guard let inflated = inflate(stored, isRaw: true, limit: entry.size), inflated.rest == 0,
+        inflated.bytes.count == entry.size
+      else {
         throw .malformed(
           path: file.path, problem: "the zip entry '\(name)' cannot be decompressed")
       }
-      bytes = inflated
+      bytes = inflated.bytes
     }
     try archive.verify(entry, checksum: bytes.withUnsafeBytes { CRC32.checksum($0) })
     return bytes

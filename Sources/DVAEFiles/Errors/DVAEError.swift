@@ -72,15 +72,6 @@ public struct DVAEError: Error, Sendable {
   }
 
   /// Makes the error of a file that is not as expected.
-  ///
-  /// - Parameters:
-  ///   - kind: the category
-  ///   - code: the stable name of the error
-  ///   - file: the file, or the name of the item
-  ///   - expected: the expected content
-  ///   - found: the actual content
-  ///   - advice: the remedy
-  ///   - cause: the error behind this one
   public init(
     _ kind: Kind, code: Code = .other, file: String? = nil, expected: String, found: String,
     advice: String? = nil, cause: (any Error)? = nil

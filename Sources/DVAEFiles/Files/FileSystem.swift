@@ -182,29 +182,6 @@ package enum FileSystem {
     } catch {}
   }
 
-  /// Removes a folder with its contents; a missing one is fine.
-  ///
-  /// A symbolic link is an error; links inside the folder are removed, never followed.
-  package static func removeFolder(_ path: String) throws(DVAEError) {
-    guard exists(path) else { return }
-    guard !isLink(path) else {
-      throw DVAEError(.cannotCreate, file: path, expected: "a folder", found: "a symbolic link")
-    }
-    for name in try names(in: path) {
-      let inner = path + "/" + name
-      if (try? SystemFile.status(at: inner))?.kind == .folder {
-        try removeFolder(inner)
-      } else {
-        try remove(inner)
-      }
-    }
-    do throws(SystemError) {
-      try SystemFile.removeFolder(path)
-    } catch  where !error.isMissing {
-      throw DVAEError(.cannotCreate, file: path, "cannot remove the folder: \(error.reason)")
-    } catch {}
-  }
-
   /// Returns the entries of a folder, sorted by the bytes of their names.
   package static func entries(of path: String) throws(DVAEError) -> [FolderEntry] {
     do throws(SystemError) {

@@ -38,6 +38,18 @@ package final class InputFile: Sendable {
     }
   }
 
+  /// Maps the whole file, which is not empty.
+  func mapped() throws(DVAEError) -> UnsafeMutableRawBufferPointer {
+    do throws(SystemError) {
+      return .init(start: try SystemFile.map(descriptor, count: size), count: size)
+    } catch {
+      throw .unreadable(path: path, reason: error.reason)
+    }
+  }
+
+  /// Whether the file still has all bytes that it had when it was opened.
+  var isIntact: Bool { (try? SystemFile.status(of: descriptor)).map { $0.size >= size } ?? false }
+
   /// The most bytes that a file of settings can have.
   package static let settingsLimit = 1 << 20
 
@@ -92,14 +104,12 @@ extension FileHash {
   /// Returns the SHA-256 of a file's bytes or of a range, as `sha256sum` prints it.
   package static func of(_ path: String, _ range: Range<Int>? = nil) throws(DVAEError) -> String {
     let file = try InputFile(path: path)
-    return try of(range ?? 0..<file.size) { (offset, count) throws(DVAEError) in
-      try file.read(at: offset, count: count)
-    }
+    return try of(range ?? 0..<file.size, read: file.read(at:count:))
   }
 
   /// Returns the SHA-256 of everything that was written to a file.
   package static func of(_ file: OutputFile) throws(DVAEError) -> String {
-    try of(0..<file.size) { (offset, count) throws(DVAEError) in try file.read(count, at: offset) }
+    try of(0..<file.size, read: file.read(at:count:))
   }
 
   private static func of(
@@ -134,7 +144,5 @@ extension FileHash {
 
 extension LineReader {
   /// Reads from the start of a finished file, whose last line may lack its newline.
-  package init(_ file: InputFile) {
-    self.init(file.path) { try file.read(at: $1, count: $0) }
-  }
+  package init(_ file: InputFile) { self.init(file.path, read: file.read(at:count:)) }
 }

@@ -5,7 +5,7 @@ package struct LineReader {
   private let path: String
   // Returns a last line without a newline if true.
   private let givesRest: Bool
-  private let read: (_ count: Int, _ offset: Int) throws -> [UInt8]
+  private let read: (_ offset: Int, _ count: Int) throws -> [UInt8]
   private var buffer: [UInt8] = []
   private var start = 0
   private var offset = 0
@@ -28,15 +28,15 @@ package struct LineReader {
     path = file.path
     longest = Self.longestWritten
     givesRest = false
-    read = { try file.read($0, at: $1) }
+    read = file.read(at:count:)
   }
 
   /// Reads from any source, whose last line may lack its newline.
   ///
-  /// `read` returns the given number of bytes at an offset, or fewer at the end.
+  /// `read` returns the bytes at an offset, or fewer at the end.
   package init(
     _ name: String, longest: Int? = nil,
-    read: @escaping (_ count: Int, _ offset: Int) throws -> [UInt8]
+    read: @escaping (_ offset: Int, _ count: Int) throws -> [UInt8]
   ) {
     path = name
     self.longest = longest ?? Self.longestWritten
@@ -70,7 +70,7 @@ package struct LineReader {
       guard searched < longest else {
         throw DVAEError(.badData, file: path, "a line of more than \(longest) bytes")
       }
-      let piece = try read(Self.pieceSize, offset)
+      let piece = try read(offset, Self.pieceSize)
       if piece.isEmpty {
         guard givesRest, !buffer.isEmpty else { return nil }
         start = buffer.count

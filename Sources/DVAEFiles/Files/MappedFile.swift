@@ -10,22 +10,15 @@ package final class MappedFile: @unchecked Sendable {
   package let path: String
   /// All bytes, at least one.
   package let bytes: UnsafeMutableRawBufferPointer
-  /// The open file; nil for a buffer in memory.
-  private let descriptor: Int32?
+  /// The mapped file; nil for a buffer in memory.
+  private let file: InputFile?
 
   /// Maps the regular file at a path.
   package init(path: String) throws(DVAEError) {
-    let descriptor = try Self.reporting(path) { () throws(SystemError) in
-      try SystemFile.openToRead(path)
-    }
-    do throws(DVAEError) {
-      bytes = try Self.map(descriptor, path: path)
-    } catch {
-      SystemFile.close(descriptor)
-      throw error
-    }
-    self.path = path
-    self.descriptor = descriptor
+    let file = try InputFile(path: path)
+    guard file.size > 0 else { throw .empty(path: path) }
+    bytes = try file.mapped()
+    (self.path, self.file) = (path, file)
   }
 
   /// Copies a buffer, for content that is not from a file.
@@ -34,51 +27,16 @@ package final class MappedFile: @unchecked Sendable {
     self.path = path
     bytes = .allocate(byteCount: buffer.count, alignment: 64)
     bytes.copyBytes(from: buffer)
-    descriptor = nil
+    file = nil
   }
 
   deinit {
-    guard let descriptor else { return bytes.deallocate() }
+    guard file != nil else { return bytes.deallocate() }
     if let start = bytes.baseAddress { SystemFile.unmap(start, count: bytes.count) }
-    SystemFile.close(descriptor)
   }
 
   package var count: Int { bytes.count }
 
   /// Whether the file still has all bytes that were mapped.
-  package var isIntact: Bool {
-    guard let descriptor else { return true }
-    guard let status = try? SystemFile.status(of: descriptor) else { return false }
-    return status.size >= bytes.count
-  }
-
-  private static func map(
-    _ descriptor: Int32, path: String
-  ) throws(DVAEError) -> UnsafeMutableRawBufferPointer {
-    let status = try reporting(path) { () throws(SystemError) in
-      try SystemFile.status(of: descriptor)
-    }
-    switch status.kind {
-    case .regular: break
-    case .folder: throw .notAFile(path: path, found: "a folder")
-    case .link, .other: throw .notAFile(path: path, found: "a device or a pipe")
-    }
-    guard status.size > 0 else { throw .empty(path: path) }
-    let start = try reporting(path) { () throws(SystemError) in
-      try SystemFile.map(descriptor, count: status.size)
-    }
-    return UnsafeMutableRawBufferPointer(start: start, count: status.size)
-  }
-
-  /// Converts the system's error into one that names the file.
-  private static func reporting<Result>(
-    _ path: String, _ body: () throws(SystemError) -> Result
-  ) throws(DVAEError) -> Result {
-    do throws(SystemError) {
-      return try body()
-    } catch {
-      throw error.isMissing
-        ? .missing(path: path) : .unreadable(path: path, reason: error.reason)
-    }
-  }
+  package var isIntact: Bool { file?.isIntact ?? true }
 }

@@ -74,7 +74,7 @@ package final class OutputFile {
   }
 
   /// Reads up to `count` bytes at an offset; fewer at the end.
-  package func read(_ count: Int, at offset: Int) throws(DVAEError) -> [UInt8] {
+  package func read(at offset: Int, count: Int) throws(DVAEError) -> [UInt8] {
     try reporting("read") { () throws(SystemError) in
       try SystemFile.read(descriptor, count: min(count, max(0, size - offset)), at: offset)
     }

@@ -48,6 +48,10 @@ struct SystemError: Error, Sendable {
   static var last: SystemError { SystemError(code: errno) }
 }
 
+// Inside `SystemFile`, its own methods hide these calls.
+private func systemClose(_ descriptor: Int32) -> Int32 { close(descriptor) }
+private func systemRename(_ old: String, _ new: String) -> Int32 { rename(old, new) }
+
 /// System calls on files; interrupted calls are repeated and short writes continued.
 enum SystemFile {
   enum Kind: Sendable { case regular, folder, link, other }
@@ -79,15 +83,7 @@ enum SystemFile {
     try repeating(path) { open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666) }
   }
 
-  static func close(_ descriptor: Int32) {
-    #if canImport(Darwin)
-    _ = Darwin.close(descriptor)
-    #elseif canImport(Glibc)
-    _ = Glibc.close(descriptor)
-    #elseif canImport(Musl)
-    _ = Musl.close(descriptor)
-    #endif
-  }
+  static func close(_ descriptor: Int32) { _ = systemClose(descriptor) }
 
   static func status(of descriptor: Int32) throws(SystemError) -> Status {
     var found = stat()
@@ -240,13 +236,7 @@ enum SystemFile {
   }
 
   static func rename(_ old: String, to new: String) throws(SystemError) {
-    #if canImport(Darwin)
-    _ = try repeating(old, new) { Darwin.rename(old, new) }
-    #elseif canImport(Glibc)
-    _ = try repeating(old, new) { Glibc.rename(old, new) }
-    #elseif canImport(Musl)
-    _ = try repeating(old, new) { Musl.rename(old, new) }
-    #endif
+    _ = try repeating(old, new) { systemRename(old, new) }
   }
 
   static func remove(_ path: String) throws(SystemError) {

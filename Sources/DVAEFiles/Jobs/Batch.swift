@@ -115,13 +115,6 @@ package struct Batches<Input: Sendable, Tag: Sendable, Item: Sendable>: AsyncSeq
     fileprivate var base: OrderedMap<Input, Batch<Tag, Item>.Element>.Iterator
     fileprivate var collector: BatchCollector<Tag, Item>
 
-    /// Returns the next batch; nil at the end.
-    ///
-    /// - Throws: `CancellationError`, and errors of the inputs
-    package mutating func next() async throws -> Batch<Tag, Item>? {
-      try await next(isolation: nil)
-    }
-
     /// Waits for the next batch.
     ///
     /// - Parameter actor: the caller's actor, on which the inputs are generated

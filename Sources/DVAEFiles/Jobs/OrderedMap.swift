@@ -8,9 +8,9 @@
 /// for try await picture in OrderedMap(paths, window: 8, work: read) { … }
 /// ```
 package struct OrderedMap<Input: Sendable, Output: Sendable>: AsyncSequence {
-  private let window: Int
-  private let inputs: () throws -> Input?
-  private let work: @Sendable (Input) async -> Output
+  fileprivate let window: Int
+  fileprivate let inputs: () throws -> Input?
+  fileprivate let work: @Sendable (Input) async -> Output
 
   /// Prepares the work on inputs that are generated on demand.
   ///
@@ -37,33 +37,13 @@ package struct OrderedMap<Input: Sendable, Output: Sendable>: AsyncSequence {
   }
 
   /// Starts the iteration.
-  package func makeAsyncIterator() -> Iterator {
-    Iterator(window: window, inputs: inputs, work: work)
-  }
+  package func makeAsyncIterator() -> Iterator { Iterator(map: self) }
 
   /// The iteration and its running work.
   package struct Iterator: AsyncIteratorProtocol {
-    fileprivate let window: Int
-    fileprivate let inputs: () throws -> Input?
-    fileprivate let work: @Sendable (Input) async -> Output
-    private let underWay = UnderWay()
-    private var ended = false
-
-    fileprivate init(
-      window: Int, inputs: @escaping () throws -> Input?,
-      work: @escaping @Sendable (Input) async -> Output
-    ) {
-      self.window = window
-      self.inputs = inputs
-      self.work = work
-    }
-
-    /// Returns the next result; nil after the last.
-    ///
-    /// - Throws: `CancellationError`, and errors of `inputs`
-    package mutating func next() async throws -> Output? {
-      try await next(isolation: nil)
-    }
+    fileprivate let map: OrderedMap
+    fileprivate let underWay = UnderWay()
+    fileprivate var ended = false
 
     /// Waits for the next result.
     ///
@@ -73,12 +53,12 @@ package struct OrderedMap<Input: Sendable, Output: Sendable>: AsyncSequence {
     package mutating func next(
       isolation actor: isolated (any Actor)?
     ) async throws -> Output? {
-      while !ended, underWay.tasks.count < window {
-        guard let input = try inputs() else {
+      while !ended, underWay.tasks.count < map.window {
+        guard let input = try map.inputs() else {
           ended = true
           break
         }
-        underWay.tasks.append(Task { [work] in await work(input) })
+        underWay.tasks.append(Task { [work = map.work] in await work(input) })
       }
       guard let first = underWay.tasks.first else { return nil }
       let output = await withTaskCancellationHandler {
@@ -96,7 +76,7 @@ package struct OrderedMap<Input: Sendable, Output: Sendable>: AsyncSequence {
     }
 
     /// The started tasks whose results are not yet taken, in order; cancelled on deallocation.
-    private final class UnderWay {
+    fileprivate final class UnderWay {
       var tasks: [Task<Output, Never>] = []
 
       func cancel() { for task in tasks { task.cancel() } }

@@ -69,9 +69,3 @@ public struct PictureMeasures: Hashable, Sendable, Codable {
     channels.isEmpty ? nil : channels.reduce(0, +) / Double(channels.count)
   }
 }
-
-extension Plane {
-  fileprivate init(_ image: PixelImage, _ channel: Int) {
-    self.init(image.pixels, channel, of: 3, height: image.height, width: image.width)
-  }
-}

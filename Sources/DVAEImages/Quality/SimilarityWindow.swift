@@ -6,21 +6,6 @@ struct Plane {
   let width: Int
   var values: [Double]
 
-  init(height: Int, width: Int, values: [Double]) {
-    self.height = height
-    self.width = width
-    self.values = values
-  }
-
-  /// Extracts a channel from interleaved bytes.
-  init(_ bytes: [UInt8], _ channel: Int, of channels: Int, height: Int, width: Int) {
-    self.init(
-      height: height, width: width,
-      values: stride(from: channel, to: height * width * channels, by: channels).map {
-        Double(bytes[$0])
-      })
-  }
-
   /// The plane at half size: means of 2×2 pixels; an odd last row or column is omitted.
   var halved: Plane {
     let (h, w) = (height / 2, width / 2)
@@ -35,6 +20,15 @@ struct Plane {
       }
     }
     return Plane(height: h, width: w, values: means)
+  }
+}
+
+extension Plane {
+  /// Extracts a channel of an image.
+  init(_ image: PixelImage, _ channel: Int) {
+    self.init(
+      height: image.height, width: image.width,
+      values: stride(from: channel, to: image.pixels.count, by: 3).map { Double(image.pixels[$0]) })
   }
 }
 

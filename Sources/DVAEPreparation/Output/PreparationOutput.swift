@@ -164,9 +164,7 @@ final class PreparationOutput {
         path: list.path, "expected \(bytes) bytes, found \(list.size)")
     }
     try list.truncate(to: bytes)
-    try listHash.update(0..<bytes) { (offset, count) throws(DVAEError) in
-      try list.read(count, at: offset)
-    }
+    try listHash.update(0..<bytes, read: list.read(at:count:))
     guard bytes == 0 || listHash.finished() == sha256 else {
       throw DVAEError.startOver(path: list.path, "has been changed since it was written")
     }

@@ -73,9 +73,7 @@ final class ShardOutput {
         "expected the \(mark.bytes) bytes of the last run, found \(file.size)")
     }
     try file.truncate(to: mark.bytes)
-    try hash.update(0..<mark.bytes) { (offset, count) throws(DVAEError) in
-      try file.read(count, at: offset)
-    }
+    try hash.update(0..<mark.bytes, read: file.read(at:count:))
     guard hash.finished() == mark.sha256 else {
       throw DVAEError.startOver(
         path: "\(folder)/\(current)", "has been changed since it was written")

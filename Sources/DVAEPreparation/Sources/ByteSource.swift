@@ -4,7 +4,7 @@ import DVAEFiles
 struct ByteSource {
   let name: String
   let isCompressed: Bool
-  let read: (_ count: Int, _ offset: Int) throws -> [UInt8]
+  let read: (_ offset: Int, _ count: Int) throws -> [UInt8]
 
   /// Opens a file; bzip2 is decompressed.
   init(path: String) throws {
@@ -20,9 +20,9 @@ struct ByteSource {
     }
     if isCompressed {
       let reader = BZip2Reader(file)
-      read = { count, _ in try reader.read(count) }
+      read = { _, count in try reader.read(count) }
     } else {
-      read = { try file.read(at: $1, count: $0) }
+      read = file.read(at:count:)
     }
   }
 
@@ -45,7 +45,7 @@ struct ByteSource {
 
   /// Returns whether the first non-blank byte opens a JSON list; nothing can be read after it.
   func isJSONList() throws -> Bool {
-    let head = ByteOrderMark.removed(from: try read(1 << 16, 0))
+    let head = ByteOrderMark.removed(from: try read(0, 1 << 16))
     return head.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) } == UInt8(ascii: "[")
   }
 
@@ -57,7 +57,7 @@ struct ByteSource {
     let source = try ByteSource(path: name)
     var bytes: [UInt8] = []
     while true {
-      let piece = try source.read(1 << 20, bytes.count)
+      let piece = try source.read(bytes.count, 1 << 20)
       if piece.isEmpty { return try MappedFile(copying: bytes, path: name) }
       bytes += piece
       guard bytes.count <= limit else {

@@ -169,20 +169,7 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
     fileprivate let tokenizer: BulkTokenizer<Model>
     fileprivate var batches: Batches<BulkInputs.Item, ItemTag, PixelImage>.Iterator
     // Results that are not yet returned, in reverse order.
-    private var done: [Item] = []
-
-    fileprivate init(
-      tokenizer: BulkTokenizer<Model>,
-      batches: Batches<BulkInputs.Item, ItemTag, PixelImage>.Iterator
-    ) {
-      self.tokenizer = tokenizer
-      self.batches = batches
-    }
-
-    /// Returns the next result; nil after the last.
-    ///
-    /// - Throws: `CancellationError`, and errors of the network that end the job
-    public mutating func next() async throws -> Item? { try await next(isolation: nil) }
+    fileprivate var done: [Item] = []
 
     /// Returns the next result.
     ///
