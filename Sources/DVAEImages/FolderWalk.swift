@@ -82,6 +82,13 @@ package struct FolderWalk: Sendable {
       "System Volume Information", "__MACOSX",
     ].map { Path($0) })
 
+  /// Whether a file has no extension, but begins as an image does.
+  package static func isUnnamedImage(_ path: String) -> Bool {
+    ImageFormat(unnamed: path) { count throws(DVAEError) in
+      try InputFile(path: path).read(at: 0, count: count)
+    } != nil
+  }
+
   private mutating func enter(_ path: String, key: String) throws(DVAEError) {
     let identity = FileIdentity(path)
     if let identity, !visited.insert(identity).inserted { return }
@@ -90,7 +97,9 @@ package struct FolderWalk: Sendable {
     var (shared, repaired): (Set<Path>, Set<Path>) = ([], [])
     for entry in try FileSystem.entries(of: path) where !Self.isPassedOver(entry) {
       let (name, isFolder) = (entry.name, entry.isFolder)
-      let isImage = !isFolder && Path(name).hasImageExtension
+      let isImage =
+        !isFolder
+        && (Path(name).hasImageExtension || Self.isUnnamedImage((Path(path) / name).text))
       guard isFolder || isImage || Path(name).isArchive || Path(name).hasOtherImageExtension
       else { continue }
       let listed = isFolder ? name + "/" : name

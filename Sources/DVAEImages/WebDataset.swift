@@ -248,6 +248,15 @@ package struct WebDatasetReader: Sendable {
     do throws(DVAEError) {
       while var entry = try tar.next() {
         var name = WebDatasetRecord.split(entry.name)
+        if name == nil, entry.problem == nil, entry.pieces == nil,
+          let format = ImageFormat(
+            unnamed: entry.name,
+            { [file] count throws(DVAEError) in
+              try file.read(at: entry.offset, count: min(entry.size, count))
+            })
+        {
+          name = WebDatasetRecord.split("\(entry.name).\(format.fileExtension)")
+        }
         if name == nil {
           name = WebDatasetRecord.splitHiddenImage(entry.name)
           entry.problem = "its name begins with a dot, which belongs to no sample; rename it"

@@ -130,9 +130,15 @@ package struct FilterSettings: Codable, Hashable, Sendable {
   package func overlaid(
     _ json: some Sequence<UInt8>, path: String
   ) throws(DVAEError) -> FilterSettings {
-    guard let value = try? JSONValue(parsing: Array(json), path: path),
-      case .object(let members) = value
-    else { throw DVAEError(.usage, file: path, "not a sound JSON object of filters") }
+    let value: JSONValue
+    do throws(DVAEError) {
+      value = try JSONValue(parsing: Array(json), path: path)
+    } catch {
+      throw DVAEError(.usage, file: path, error.problem)
+    }
+    guard case .object(let members) = value else {
+      throw DVAEError(.usage, file: path, "not a JSON object of filters")
+    }
     var result = self
     for (key, value) in members.sorted(by: { $0.key < $1.key }) {
       guard let filter = CodingKeys(rawValue: key.text) else {

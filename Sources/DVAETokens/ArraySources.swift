@@ -202,12 +202,15 @@ struct JSONLinesSource: TokenSource {
     while let text = try lines.next() {
       number += 1
       if text.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
-      guard let line = try? Self.line(text) else {
+      let line: JSONTokenLine
+      do {
+        line = try Self.line(text)
+      } catch {
+        let isCut = lines.lacksNewline && (try? JSONValue(parsing: Array(text), path: path)) == nil
         throw DVAEError(
           .badData, file: path,
-          "line \(number) is not a line of tokens"
-            + (lines.lacksNewline && (try? JSONValue(parsing: Array(text), path: path)) == nil
-              ? ": the file was cut there; copy or make it again" : ""))
+          "line \(number) is not a line of tokens: "
+            + (isCut ? "the file was cut there; copy or make it again" : "\(error)"))
       }
       guard let shape = line.shape, let tokens = line.tokens else {
         if line.error != nil || line.provenance != nil || line.sha256 != nil { continue }
@@ -242,7 +245,7 @@ struct JSONLinesSource: TokenSource {
     }
   }
 
-  private static func line(_ text: ArraySlice<UInt8>) throws -> JSONTokenLine {
+  private static func line(_ text: ArraySlice<UInt8>) throws(JSONMismatch) -> JSONTokenLine {
     try decodedJSON(JSONTokenLine.self, text)
   }
 }

@@ -24,7 +24,7 @@ package struct TokenMerge {
   /// Opens the files.
   ///
   /// - Parameters:
-  ///   - paths: files or folders of tokens, in the order of the result
+  ///   - paths: files or folders of tokens, in the order of the result; shards of a job are put into its order
   ///   - path: the path of the result
   ///   - format: the form of the result
   ///   - grid: the grid of every image, for `.npy` arrays with one row per image
@@ -34,7 +34,6 @@ package struct TokenMerge {
     _ paths: [String], into path: String, _ format: TokenFormat, grid: TokenExtent.Grid? = nil
   ) throws {
     guard !paths.isEmpty else { throw DVAEError(.usage, "no file of tokens to read") }
-    self.paths = paths
     self.grid = grid
     self.format = format
     var records: [(path: String, Provenance)] = []
@@ -64,6 +63,8 @@ package struct TokenMerge {
         "it does not say which model its tokens are of, as \(known.path) does",
         advice: "make it again, or add the file that belongs to it")
     }
+    Self.order(&records)
+    self.paths = records.isEmpty ? paths : records.map(\.path)
     try TokenWriter.refuse(inputs: Set(paths.compactMap { FileIdentity($0) }), output: path, format)
     var provenance = try Self.join(records)
     losesSoftTokens = provenance?.soft != nil && !format.holdsSoftTokens
@@ -96,7 +97,7 @@ package struct TokenMerge {
       guard seen.insert(HalfHash(of: Array(record.key.utf8))).inserted else {
         throw DVAEError(
           .badData, file: path,
-          "the key '\(record.key)' is there twice: these are not parts of one job"
+          "the key '\(record.key)' is there twice: these are not parts of one job, or one is named twice"
         )
       }
       var record = record
@@ -136,6 +137,15 @@ package struct TokenMerge {
     }
     try writer.finish()
     return losses
+  }
+
+  /// Sorts the different shards of a job, which the shell puts in another order: `t-10` before `t-2`.
+  private static func order(_ records: inout [(path: String, Provenance)]) {
+    let shards = records.compactMap { $0.1.shard.flatMap { try? Shard($0) } }
+    guard shards.count == records.count, Set(shards.map(\.count)).count == 1,
+      Set(shards.map(\.index)).count == shards.count
+    else { return }
+    records = zip(shards, records).sorted { $0.0.index < $1.0.index }.map(\.1)
   }
 
   private static func missing(from held: [Shard]) -> (count: Int, first: [Shard]) {

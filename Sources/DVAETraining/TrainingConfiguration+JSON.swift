@@ -49,9 +49,11 @@ extension TrainingConfiguration {
     func merged(_ overlay: JSONValue) throws(DVAEError) -> [UInt8] {
       jsonText(
         try base.overlaid(by: overlay) { key in
-          .configurationFile(
+          let nested = base.object(with: key).map { "'\($0)' has one of this name" }
+          return .configurationFile(
             path: path,
-            problem: "there is no setting '\(key)'; the config.json of a run lists all")
+            problem: "there is no setting '\(key)'; "
+              + (nested ?? "the config.json of a run lists all"))
         })
     }
     let complete = try merged(overlay)

@@ -14,7 +14,8 @@ extension DVAEError {
     DVAEError(
       .badData, file: path,
       "refuses the pickled name '\(name)', which weights have no need of",
-      advice: "do not open this file with Python either unless you trust who made it")
+      advice: "if you trust who made it, save the state dict alone: torch.save(checkpoint[\"…\"], "
+        + "\"model.pt\"); else do not open it with Python either")
   }
 
   /// Returns the error of a pickle with an instruction that `torch.save` does not write.

@@ -94,7 +94,8 @@ import Testing
     (#"{"batch_size": 0}"#, "setting 'batch_size' is 0"),
     (#"{"resolution": 20}"#, "setting 'resolution' is 20"),
     (#"{"preset": "large"}"#, "setting 'preset' is 'large'"),
-    (#"{"batch": 1}"#, "there is no setting 'batch'"),
+    (#"{"batch": 1}"#, "there is no setting 'batch'; the config.json of a run lists all"),
+    (#"{"n_hid": 8}"#, "there is no setting 'n_hid'; 'architecture' has one of this name"),
     (#"{"updates": 1.5}"#, "'updates' must be a whole number, not 1.5"),
   ])
   func errorsOfSettingsNameTheirFile(_ json: String, _ problem: String) async throws {

@@ -62,6 +62,20 @@ import Testing
     return lines + Array(last.utf8)
   }
 
+  /// The shell puts `t-10` before `t-2`.
+  @Test func shardsAreMergedInTheirOrder() async throws {
+    for (part, key) in ["a", "b", "c"].enumerated() {
+      try make("\(part).npy", keys: key, shard: try #require(Shard(part, of: 3)))
+    }
+    for order in [[0, 1, 2], [2, 0, 1]] {
+      let run = await dvae(
+        ["tokens", "merge"] + order.map { folder("\($0).npy") }
+          + ["--output", folder("\(order[0])-all.npy")])
+      #expect(run.status == 0, "\(run.errors)")
+    }
+    #expect(try contents("0-all.npy") == contents("2-all.npy"))
+  }
+
   /// A part that is not written needs no warning that it is a part.
   @Test func aFailedMergeDoesNotWarn() async throws {
     for part in [0, 1] {

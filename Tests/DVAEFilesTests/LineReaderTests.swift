@@ -7,11 +7,29 @@ import Testing
     return LineReader("lines", longest: longest) { Array(bytes.dropFirst($0).prefix($1)) }
   }
 
+  /// A line that is too long is an error once, also if it is the last.
+  @Test(arguments: [1 << 16, (1 << 16) + 1, (1 << 17) - 1, 1 << 18])
+  func linesBehindALongOneAreRead(_ surplus: Int) throws {
+    let long = String(repeating: "b", count: (1 << 16) + surplus)
+    var lines = reader("a\n\(long)\n\ncc\n\(long)", longest: 1 << 16)
+    #expect(try lines.next() == Array("a".utf8)[...])
+    let error = #expect(throws: DVAEError.self) { _ = try lines.next()?.count }
+    #expect(error?.code == .tooManyBytes)
+    #expect(try lines.next()?.isEmpty == true && lines.position == 2 + long.utf8.count + 2)
+    #expect(try lines.next() == Array("cc".utf8)[...])
+    #expect(throws: DVAEError.self) { _ = try lines.next()?.count }
+    #expect(try lines.next() == nil && lines.next() == nil)
+  }
+
   /// Whoever goes on after an error would otherwise meet it for ever.
   @Test func anErrorIsTheEnd() throws {
-    var lines = reader("a\n" + String(repeating: "b", count: 1 << 17), longest: 1 << 16)
+    struct Failure: Error {}
+    var lines = LineReader("lines") { offset, _ in
+      if offset > 0 { throw Failure() }
+      return Array("a\nb".utf8)
+    }
     #expect(try lines.next() == Array("a".utf8)[...])
-    #expect(throws: DVAEError.self) { try lines.next() }
+    #expect(throws: Failure.self) { try lines.next() }
     #expect(try lines.next() == nil)
   }
 

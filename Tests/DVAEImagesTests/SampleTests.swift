@@ -35,6 +35,27 @@ import Testing
     #expect(found.map { $0.imageMember?.entry.name } == ["a..png", "b...jpg"])
   }
 
+  /// Crawlers name images by their hashes.
+  @Test func imagesNeedNoExtension() throws {
+    let image = testPicture(1, width: 8, height: 8)
+    let files: [(String, [UInt8])] = [
+      ("d/0a", try encodeJPEG(image, quality: 80)), ("d/0a.txt", [97]),
+      ("d/0b", try encodePNG(image)), ("d/0b.png", try encodePNG(image)), ("d/LICENSE", [97]),
+      ("d/__0c__", try encodePNG(image)), ("d/v1.2", try encodePNG(image)),
+    ]
+    for (name, bytes) in files { try write(bytes, to: folder("in/" + name)) }
+    try write(tarArchive(files), to: folder("a.tar"))
+    let found = try items([folder("in")])
+    #expect(found.map(\.key) == ["d/0a", "d/0b", "d/0b.png", "d/__0c__"])
+    let archived = try items([folder("a.tar")])
+    // The two files of one key are one image in two forms.
+    #expect(archived.map(\.key) == ["d/0a", "d/0b", "d/0b", "d/v1"])
+    for item in [found[0], archived[0]] {
+      #expect(try item.decode().width == 8 && item.sidecars(["txt"], limit: 9)["txt"] == [97])
+    }
+    #expect(try archived[1].decode() == image && archived[2].decode() == image)
+  }
+
   /// Two files that claim 2^63 bytes of holes, shared by two images.
   @Test func claimedSizesDoNotOverflow() throws {
     func hole(_ name: String) throws -> [UInt8] {

@@ -58,7 +58,7 @@ import Testing
         error == nil && found.map(\.name) == ["caf\\xE9.txt", "b.txt", "z\\xE9.txt", "c.txt"])
       #expect(found[0].problem == nil)
       #expect(found[1].problem?.contains("a link to caf\\xE9.txt: " + Self.problem) == true)
-      #expect(found[3].problem?.contains("not in the archive") == true)
+      #expect(found[3].problem?.contains("no other file of the archive") == true)
     }
   }
 

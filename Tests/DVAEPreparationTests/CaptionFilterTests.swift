@@ -192,7 +192,8 @@ import Testing
       (#"{"max_aspect": 1e400}"#, "'max_aspect' must be a number or null"),
       (#"{"require_caption": 1}"#, "'require_caption' must be true or false"),
       (#"{"max_aspect": 0.5}"#, "max_aspect"), (#"{"max_capitals": 2}"#, "max_capitals"),
-      ("[]", "object"), ("{", "sound"),
+      ("[]", "object"), ("{", "not JSON"),
+      (String(repeating: "[", count: 300), "nested more deeply"),
     ] {
       let error = #expect(throws: DVAEError.self) {
         try FilterSettings(.dalle).overlaid(Data(text.utf8), path: "c.json")

@@ -100,6 +100,25 @@ import Testing
     #expect(broken.count == 3 && isMalformed(broken[0]) && broken[1].hasPrefix("!video"))
   }
 
+  /// A row that is too long costs itself, not those behind it.
+  @Test(arguments: [
+    ("a.csv", "caption,url\na,1.jpg\n", "L,2.jpg\n", "c,3.jpg\n"),
+    ("b.csv", "caption,url\na,1.jpg\n\"b\n", "L\",2.jpg\n", "c,3.jpg\n"),
+    ("a.tsv", "", "L\t2.jpg\n", "c\t3.jpg\n"),
+    (
+      "a.jsonl", #"{"caption":"a","url":"1.jpg"}"# + "\n", #"{"caption":"L","url":"2.jpg"}"# + "\n",
+      #"{"caption":"c","url":"3.jpg"}"#
+    ),
+  ])
+  func longRowsAreCounted(_ name: String, _ before: String, _ long: String, _ after: String) throws
+  {
+    let letters = String(repeating: "l", count: (1 << 24) + (1 << 17))
+    let found = try rows(name, Array((before + long.replacing("L", with: letters) + after).utf8))
+    let bad = found.filter { $0.hasPrefix("!malformed-row: ") }
+    #expect(bad.last == "!malformed-row: a line of more than 16777216 bytes", "\(found.count)")
+    #expect(found.last == "c" && found.count == bad.count + (before.isEmpty ? 1 : 2))
+  }
+
   @Test func captionsBesideImagesAreCounted() throws {
     let jpeg = try encodeJPEG(testPicture(1, width: 8, height: 8), quality: 80)
     for (name, text) in [("a.txt", "caf\u{E9}"), ("b.json", "{\"caption\": \"caf\u{E9}\"}")] {

@@ -72,10 +72,12 @@ package final class Console: Sendable {
 
   /// Other invisible characters belong to names that programs open, such as joined emoji.
   private func escapingControls(_ line: String) -> String {
-    let isControl = { (byte: UInt8) in byte < 0x20 && byte != UInt8(ascii: "\t") }
-    guard line.utf8.contains(where: isControl) else { return line }
-    return line.unicodeScalars.map { scalar in
-      scalar.value < 0x20 ? printable(String(scalar), keeping: ["\t"]) : String(scalar)
+    let isControl = { (scalar: Unicode.Scalar) in
+      scalar.properties.generalCategory == .control && scalar != "\t"
+    }
+    guard line.unicodeScalars.contains(where: isControl) else { return line }
+    return line.unicodeScalars.map {
+      isControl($0) ? printable(String($0), keeping: []) : String($0)
     }.joined()
   }
 

@@ -96,14 +96,24 @@ package struct TarReader: Sendable {
         return header.kind == "1"
           ? (entry, .hard(link.text))
           : (entry, .symbolic((Path(name.text).folder / link.text).text))
-      case "3", "4", "5", "6": try skipUnusedContents(overrides.size ?? header.size)
+      case "5": try skipUnusedContents(overrides.size ?? header.size)
+      case "3", "4", "6":
+        let name = overrides.path ?? globals.path ?? header.name
+        try skipUnusedContents(overrides.size ?? header.size)
+        return (
+          TarEntry(
+            name: name.text, start: start, offset: offset, size: 0, end: position,
+            problem: "a device or a pipe in the archive, not a file"), nil
+        )
       default:
         let name = overrides.path ?? globals.path ?? header.name
         // Before POSIX, a folder was a file whose name ends with a slash.
         let isFolder = header.kind == "\0" && Path(header.name.text).endsWithSlash
-        let isFile = !isFolder && "0\07S".unicodeScalars.contains(header.kind)
+        // Volumes and lists of names; unknown kinds are files (POSIX, and Python's tarfile).
+        let isFile = !isFolder && !"DNV".unicodeScalars.contains(header.kind)
         var entry = try contents(of: header, name: name.text, start: start, overrides)
         if !name.isUTF8 { entry.problem = Self.isNotUTF8 }
+        if header.kind == "M" { entry.problem = "the rest of a file in another volume" }
         if isFile { return (entry, nil) }
       }
       overrides = TarOverrides()
@@ -242,12 +252,12 @@ package struct TarReader: Sendable {
       let target = found.entry
       return TarEntry(
         name: own.name, start: own.start, offset: target.offset, size: target.size, end: own.end,
-        pieces: target.pieces)
+        pieces: target.pieces, problem: target.problem)
     }
     return TarEntry(
       name: own.name, start: own.start, offset: own.offset, size: 0, end: own.end,
       problem: hops < Self.maximumHops
-        ? "a link to \(link.target), which is not in the archive"
+        ? "a link to \(link.target), which is no other file of the archive"
         : "a link through more than \(hops) others")
   }
 

@@ -11,6 +11,8 @@ package struct LineReader {
   private var offset = 0
   // Whether an error has occurred; it would occur again with every further line.
   private var hasFailed = false
+  // Whether the buffer begins inside a line that is too long.
+  private var isInsideLine = false
   /// The byte offset of the next line.
   package private(set) var position = 0
   /// Whether the last line that was returned lacks its newline.
@@ -45,14 +47,32 @@ package struct LineReader {
   }
 
   /// Returns the next line without its newline; nil at the end, and after an error.
+  ///
+  /// - Throws: `tooManyBytes` for a line that is too long: the next call gives the line after it
   package mutating func next() throws -> ArraySlice<UInt8>? {
     guard !hasFailed else { return nil }
     hasFailed = true
+    if isInsideLine { try leaveLine() }
     let isFirst = position == 0
     let line = try advance()
     hasFailed = false
     guard isFirst, let line else { return line }
     return line.dropFirst(ByteOrderMark.count(in: line))
+  }
+
+  /// Passes over the rest of a line that is too long.
+  private mutating func leaveLine() throws {
+    while isInsideLine {
+      let newline = buffer[start...].firstIndex(of: UInt8(ascii: "\n"))
+      let end = newline.map { $0 + 1 } ?? buffer.count
+      position += end - start
+      start = end
+      isInsideLine = newline == nil && !buffer.isEmpty
+      guard isInsideLine else { return }
+      buffer = try read(offset, Self.pieceSize)
+      start = 0
+      offset += buffer.count
+    }
   }
 
   private mutating func advance() throws -> ArraySlice<UInt8>? {
@@ -68,7 +88,9 @@ package struct LineReader {
       start = 0
       searched = buffer.count
       guard searched < longest else {
-        throw DVAEError(.badData, file: path, "a line of more than \(longest) bytes")
+        (isInsideLine, hasFailed) = (true, false)
+        throw DVAEError(
+          .badData, code: .tooManyBytes, file: path, "a line of more than \(longest) bytes")
       }
       let piece = try read(offset, Self.pieceSize)
       if piece.isEmpty {

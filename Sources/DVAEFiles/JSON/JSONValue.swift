@@ -57,6 +57,14 @@ package enum JSONValue: Hashable, Sendable {
     return .object(members)
   }
 
+  /// Returns the first member that is an object with a key; nil if there is none.
+  package func object(with key: String) -> Key? {
+    guard case .object(let members) = self else { return nil }
+    return members.filter {
+      if case .object(let inner) = $0.value { inner[Key(key)] != nil } else { false }
+    }.keys.min()
+  }
+
   /// Returns the values below that differ from another's, in order of their paths; a list is one
   /// value.
   package func differences(

@@ -20,7 +20,7 @@ extension PreparedSample {
     members["sha256"] = .string(image.fingerprint.sha256)
     members["phash"] = .string(hexadecimal(image.fingerprint.perceptual))
     if !pair.metadata.isEmpty { members["metadata"] = .object(pair.metadata) }
-    let suffix = image.format == .jpeg ? "jpg" : image.format.rawValue.lowercased()
+    let suffix = image.format.fileExtension
     self.init(
       fields: [.init(extension: suffix, bytes: image.bytes)]
         + (caption.isEmpty ? [] : [.init(extension: "txt", bytes: Array(caption.utf8))])

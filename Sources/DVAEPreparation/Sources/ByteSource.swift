@@ -66,3 +66,14 @@ struct ByteSource {
     }
   }
 }
+
+extension LineReader {
+  /// Returns the next line, or the error of one that is too long; nil at the end.
+  mutating func nextRow() throws -> Result<ArraySlice<UInt8>, DVAEError>? {
+    do {
+      return try next().map { .success($0) }
+    } catch let error as DVAEError where error.code == .tooManyBytes {
+      return .failure(error)
+    }
+  }
+}

@@ -27,7 +27,7 @@ struct DelimitedReader {
   private var number = 0
   // Lines in memory, and the number of those that have been taken: the lines of a quoted field that did
   // not end are taken again, one by one.
-  private var buffer: [ArraySlice<UInt8>] = []
+  private var buffer: [Result<ArraySlice<UInt8>, DVAEError>] = []
   private var taken = 0
   // The bytes of the lines that are taken again.
   private var bytesAgain = 0
@@ -55,17 +55,24 @@ struct DelimitedReader {
         buffer.removeFirst(taken)
         taken = 0
       }
-      guard let line = try nextLine() else { return nil }
+      guard let next = try nextLine() else { return nil }
       let first = number
+      let line: ArraySlice<UInt8>
+      do {
+        line = try next.get()
+      } catch {
+        return (first, .failure(Malformed(reason: error.problem)))
+      }
       if line.isEmpty || line == [UInt8(ascii: "\r")] { continue }
       return (first, try fields(line))
     }
   }
 
-  private mutating func nextLine() throws -> ArraySlice<UInt8>? {
+  /// Returns the next line, or the error of one that is too long.
+  private mutating func nextLine() throws -> Result<ArraySlice<UInt8>, DVAEError>? {
     if taken == buffer.count {
-      guard let line = try lines.next() else { return nil }
-      buffer.append(Array(line)[...])
+      guard let line = try lines.nextRow() else { return nil }
+      buffer.append(line.map { Array($0)[...] })
     }
     taken += 1
     number += 1
@@ -87,6 +94,9 @@ struct DelimitedReader {
         return try lost(more, count - line.count, "a quoted field that does not end")
       }
       more += 1
+      guard let next = try? next.get() else {
+        return try lost(more, count - line.count, "a quoted field that does not end")
+      }
       count += next.count + 1
       rest = parser.feed(next)
     }
@@ -106,7 +116,7 @@ struct DelimitedReader {
       // The rest of the last line is another record.
       number -= 1
       taken -= 1
-      buffer[taken] = rest
+      buffer[taken] = .success(rest)
     }
     let fields = parser.fields.compactMap { String(validating: $0, as: UTF8.self) }
     return fields.count == parser.fields.count

@@ -47,14 +47,13 @@ struct JSONPairs: PairSource {
     try nextText().map { row($0, "\(path):\(number)") }
   }
 
-  private mutating func nextText() throws -> [UInt8]? {
-    if let list {
+  /// Returns the text of the next row, or the error of one that is too long.
+  private mutating func nextText() throws -> Result<[UInt8], DVAEError>? {
+    number += 1
+    if let list { return try list.next().map { .success($0) } }
+    while let row = try lines.nextRow() {
+      if (try? row.get().allSatisfy(Self.isBlank)) != true { return row.map(Array.init) }
       number += 1
-      return try list.next()
-    }
-    while let line = try lines.next() {
-      number += 1
-      if !line.allSatisfy(Self.isBlank) { return Array(line) }
     }
     return nil
   }
@@ -62,20 +61,28 @@ struct JSONPairs: PairSource {
   mutating func check() throws {
     var requested = RequestedMembers(settings, settings.imageColumn)
     while !requested.isDecided, let text = try nextText() {
-      guard case .object(let members)? = try? JSONValue(parsing: text, path: path) else { continue }
+      guard case .object(let members)? = try? JSONValue(parsing: text.get(), path: path) else {
+        continue
+      }
       requested.examine(members)
     }
     try requested.check("row", path)
   }
 
-  private func row(_ text: [UInt8], _ origin: String) -> SourceRow {
-    guard String(validating: text, as: UTF8.self) != nil else {
+  private func row(_ text: Result<[UInt8], DVAEError>, _ origin: String) -> SourceRow {
+    let bytes: [UInt8]
+    do {
+      bytes = try text.get()
+    } catch {
+      return .unusable(origin: origin, reason: "malformed-row", detail: error.problem)
+    }
+    guard String(validating: bytes, as: UTF8.self) != nil else {
       return .unusable(origin: origin, reason: "malformed-row", detail: SourceRow.notUTF8)
     }
     var problem = "the row is not a JSON object"
     var value: JSONValue?
     do throws(DVAEError) {
-      value = try JSONValue(parsing: text, path: path)
+      value = try JSONValue(parsing: bytes, path: path)
     } catch {
       if error.code == .limitExceeded { problem = error.problem }
     }

@@ -37,7 +37,7 @@ struct SourceFingerprint: Codable, Hashable {
         hash.add(entry.name + "/")
         add(inner, to: &hash, &visited)
         hash.add("..")
-      } else if Self.isRead(entry.name) {
+      } else if Self.isRead(inner) {
         let size = FileSystem.size(inner) ?? 0
         files += 1
         bytes += size
@@ -47,9 +47,9 @@ struct SourceFingerprint: Codable, Hashable {
     }
   }
 
-  private static func isRead(_ name: String) -> Bool {
-    Path(name).hasImageExtension || Path(name).hasOtherImageExtension || Path(name).isArchive
-      || ImageSource.sidecars.contains(Path(name).fileExtension)
+  private static func isRead(_ path: String) -> Bool {
+    Path(path).hasImageExtension || Path(path).hasOtherImageExtension || Path(path).isArchive
+      || ImageSource.sidecars.contains(Path(path).fileExtension) || FolderWalk.isUnnamedImage(path)
   }
 
   /// Describes the difference from an unfinished run's source; nil if there is none.

@@ -205,7 +205,8 @@ package struct Sources {
     }
     if try isDatabase(path) { return .yfcc }
     var lines = try ByteSource(path: path).lines()
-    let first = try lines.next().map { String(decoding: $0, as: UTF8.self) } ?? ""
+    let line = try lines.nextRow().flatMap { try? $0.get() }
+    let first = String(decoding: line ?? [], as: UTF8.self)
     if YFCCRow(first) != nil { return .yfcc }
     if first.contains("\t") || suffix == "tsv" { return .tsv }
     throw DVAEError(

@@ -60,10 +60,16 @@ struct YFCCSource: PairSource {
   }
 
   mutating func next() throws -> SourceRow? {
-    while let line = try lines.next() {
+    while let next = try lines.nextRow() {
       number += 1
-      if line.isEmpty { continue }
       let origin = "\(path):\(number)"
+      let line: ArraySlice<UInt8>
+      do {
+        line = try next.get()
+      } catch {
+        return .unusable(origin: origin, reason: "malformed-row", detail: error.problem)
+      }
+      if line.isEmpty { continue }
       guard let line = String(validating: line, as: UTF8.self) else {
         return .unusable(origin: origin, reason: "malformed-row", detail: SourceRow.notUTF8)
       }
