@@ -4,7 +4,6 @@ package import DVAETensors
 // The wide softmaxes of the bottleneck, the likelihood, and the optimizer.
 
 extension CPUEngine {
-  /// q = softmax over channels.
   package func softmaxChannels(_ logits: Tensor) -> Tensor {
     let y = makeTensor(logits.shape)
     let k = logits.shape.channels
@@ -14,7 +13,6 @@ extension CPUEngine {
     return y
   }
 
-  /// The relaxed sample softmax((ℓ + g)/τ).
   package func gumbelSoftmax(
     _ logits: Tensor, noise: GumbelNoise<Tensor>, temperature: Double
   ) -> Tensor {
@@ -36,7 +34,6 @@ extension CPUEngine {
     return y
   }
 
-  /// Σ over positions of KL(softmax(ℓ) ‖ uniform), in nats.
   package func klToUniform(_ logits: Tensor) -> Double {
     let k = logits.shape.channels
     return orderedSum(logits.shape.positions, task: 16) { range in
@@ -63,7 +60,6 @@ extension CPUEngine {
     return dy
   }
 
-  /// Σ of −ln f, the logit-Laplace density.
   package func logitLaplaceLoss(_ statistics: Tensor, target: Tensor) -> Double {
     let colours = checkedColours(statistics, target)
     return orderedSum(target.shape.positions, task: 1024) { range in
@@ -73,7 +69,6 @@ extension CPUEngine {
     }
   }
 
-  /// scale·d(loss)/d(statistics).
   package func logitLaplaceLossBackward(
     _ statistics: Tensor, target: Tensor, scale: Double
   ) -> Tensor {
@@ -88,7 +83,6 @@ extension CPUEngine {
     return d
   }
 
-  /// One AdamW update and the exponential moving average.
   package func adamWStep(
     parameters: TensorSlice, gradients: TensorSlice, firstMoment: TensorSlice,
     secondMoment: TensorSlice, average: TensorSlice, _ step: AdamWStep<Double>
@@ -115,7 +109,6 @@ extension CPUEngine {
     }
   }
 
-  /// Σ x².
   package func sumOfSquares(_ x: TensorSlice) -> Double {
     orderedSum(x.count, task: elementwiseTask) { range in
       kernels.sum_of_squares(x.pointer + range.lowerBound, range.count)

@@ -2,7 +2,6 @@ import CDVAEKernels
 package import DVAETensors
 
 extension CPUEngine {
-  /// See `Engine`.
   package func convolution(
     _ x: Tensor, _ filter: CPUFilter, reluInput: Bool, epilogue: Epilogue<Tensor>
   ) -> Tensor {

@@ -4,7 +4,6 @@ package import DVAETensors
 // Gradients by a convolution's weights: sums over all positions of the batch.
 
 extension CPUEngine {
-  /// Adds scale·dw and scale·db of `convolution` to the gradients.
   package func convolutionBackwardWeights(
     _ x: Tensor, _ dy: Tensor, _ shape: ConvolutionShape, reluInput: Bool, scale: Float,
     dWeights: TensorSlice, dBias: TensorSlice

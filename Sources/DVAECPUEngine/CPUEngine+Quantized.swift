@@ -4,7 +4,6 @@ package import DVAETensors
 // Integer matrix products: rows of int8 or int16 times packed weights.
 
 extension CPUEngine: QuantizedEngine {
-  /// y = skip + gain·(sum · scaleₒ + bₒ), and its bytes.
   package func convolution(
     _ x: QuantizedInput, _ filter: CPUQuantizedFilter, skip: Tensor?, gain: Float,
     outputScale: Float?

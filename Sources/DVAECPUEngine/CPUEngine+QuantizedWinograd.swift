@@ -5,7 +5,6 @@ package import DVAETensors
 // products in 32; the output transform is in float32.
 
 extension CPUEngine {
-  /// Returns the byte of max(sum · scaleₒ + bₒ, 0) / outputScale.
   package func convolution(
     _ x: ByteTensor, _ filter: CPUQuantizedFilter, outputScale: Float
   ) -> ByteTensor {

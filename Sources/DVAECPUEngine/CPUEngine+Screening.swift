@@ -43,7 +43,6 @@ package struct ScreeningCounts: Sendable {
   /// The number of positions for which screening excluded too little, so all logits were computed.
   package var fallbacks = 0
 
-  /// Makes zero counts.
   package init() {}
 }
 

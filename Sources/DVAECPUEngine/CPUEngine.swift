@@ -107,7 +107,6 @@ let elementwiseTask = 1 << 16
 func roundUp(_ n: Int, _ m: Int) -> Int { (n + m - 1) / m * m }
 
 extension CPUEngine {
-  /// y[n,h,w,c] = max over the 2×2 cell; odd last rows and columns are dropped.
   package func maxPool2x2(_ x: Tensor) -> Tensor {
     let y = makeTensor(x.shape.halved)
     let kernels = kernels
@@ -119,7 +118,6 @@ extension CPUEngine {
     return y
   }
 
-  /// Sends each dy to the first largest element of its cell.
   package func maxPool2x2Backward(_ dy: Tensor, _ x: Tensor) -> Tensor {
     precondition(dy.shape == x.shape.halved, "maxPool2x2Backward: \(dy.shape) of \(x.shape)")
     let dx = makeTensor(x.shape)
@@ -134,7 +132,6 @@ extension CPUEngine {
     return dx
   }
 
-  /// y[n, 2h+a, 2w+b, c] = x[n,h,w,c].
   package func upsampleNearest2x(_ x: Tensor) -> Tensor {
     let y = makeTensor(x.shape.doubled)
     let channels = x.shape.channels
@@ -150,7 +147,6 @@ extension CPUEngine {
     return y
   }
 
-  /// Sums dy over each 2×2 cell.
   package func upsampleNearest2xBackward(_ dy: Tensor) -> Tensor {
     let dx = makeTensor(dy.shape.halved)
     let kernels = kernels
@@ -162,14 +158,12 @@ extension CPUEngine {
     return dx
   }
 
-  /// max(x, 0).
   package func relu(_ x: Tensor) -> Tensor {
     elementwise(x.shape) { y, range in
       kernels.relu(x.pointer + range.lowerBound, range.count, y + range.lowerBound)
     }
   }
 
-  /// dy where x > 0, else 0.
   package func reluBackward(_ dy: Tensor, _ x: Tensor) -> Tensor {
     precondition(dy.shape == x.shape, "reluBackward: \(dy.shape) and \(x.shape)")
     return elementwise(x.shape) { dx, range in
@@ -178,7 +172,6 @@ extension CPUEngine {
     }
   }
 
-  /// y = x + gain·r.
   package func addScaled(_ x: Tensor, _ r: Tensor, gain: Float) -> Tensor {
     precondition(r.shape == x.shape, "addScaled: \(x.shape) and \(r.shape)")
     return elementwise(x.shape) { y, range in
@@ -187,7 +180,6 @@ extension CPUEngine {
     }
   }
 
-  /// 1 / (1 + e^−x).
   package func sigmoid(_ x: Tensor) -> Tensor {
     elementwise(x.shape) { y, range in
       kernels.sigmoid(x.pointer + range.lowerBound, range.count, y + range.lowerBound)

@@ -238,7 +238,6 @@ extension CPUEngine {
     return table
   }
 
-  /// A 1×1 convolution of one-hot vectors by table lookup.
   package func gatherColumns(_ tokens: [Int32], _ filter: CPUFilter, shape: Shape) -> Tensor {
     guard let table = filter.table else {
       preconditionFailure("gatherColumns: filter was not prepared for .gather")

@@ -26,7 +26,6 @@ package final class ProgramStore<Key: Hashable & Sendable, Program: Sendable>: S
 
   private let state: Mutex<State>
 
-  /// Makes room for a number of programs.
   package init(capacity: Int) { state = Mutex(State(ready: RecentlyUsed(capacity: capacity))) }
 
   /// The number of programs that are kept.

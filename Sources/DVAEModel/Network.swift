@@ -6,7 +6,6 @@ package struct Activations<Value: Sendable>: Sendable {
   let isKeeping: Bool
   private var values: [Value] = []
 
-  /// Makes an empty stack.
   package init() { isKeeping = true }
 
   private init(isKeeping: Bool) { self.isKeeping = isKeeping }

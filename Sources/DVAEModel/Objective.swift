@@ -10,7 +10,6 @@ package struct ObjectiveParts<Scalar: EngineScalar>: Sendable {
   /// The KL's weight in the loss: β over the pixel values per token, 192 for colour images.
   package let klWeight: Scalar
 
-  /// Makes the parts.
   package init(reconstruction: Scalar, kl: Scalar, klWeight: Scalar) {
     self.reconstruction = reconstruction
     self.kl = kl

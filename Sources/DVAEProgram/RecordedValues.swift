@@ -57,21 +57,15 @@ package enum RecordedScalar: EngineScalar {
   /// Computed by the program or passed to it.
   case item(Int, of: Recording)
 
-  /// Makes a constant.
   package init(_ constant: Double) { self = .constant(constant) }
 
-  /// Returns the sum.
   package static func + (a: Self, b: Self) -> Self { combine(.sum, a, b, +) }
-  /// Returns the product.
   package static func * (a: Self, b: Self) -> Self { combine(.product, a, b, *) }
-  /// Returns the quotient.
   package static func / (a: Self, b: Self) -> Self { combine(.quotient, a, b, /) }
-  /// Returns the smaller of two.
   package static func minimum(_ a: Self, _ b: Self) -> Self {
     combine(.minimum, a, b, Double.minimum)
   }
 
-  /// Returns the square root.
   package func squareRoot() -> Self {
     switch self {
     case .constant(let value): .constant(value.squareRoot())

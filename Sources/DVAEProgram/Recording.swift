@@ -69,7 +69,6 @@ package final class Recording: Sendable {
   package let replicas: Int
   private let recorded = Mutex(Contents())
 
-  /// Makes an empty recording.
   package init(replicas: Int = 1) { self.replicas = replicas }
 
   var contents: Contents { recorded.withLock { $0 } }

@@ -12,20 +12,17 @@ package struct RecordingEngine: Engine {
   /// The recording.
   package let recording: Recording
 
-  /// Makes an engine that adds to a recording.
   package init(_ recording: Recording) { self.recording = recording }
 
   /// `recording`.
   package var name: String { "recording" }
 
-  /// See `Engine`.
   package func makeFilter(
     _ shape: ConvolutionShape, weights: RecordedVariable, bias: RecordedVariable, uses: FilterUses
   ) -> Filter {
     Filter(shape: shape, weights: weights, bias: bias)
   }
 
-  /// See `Engine`.
   package func convolution(
     _ x: RecordedValue, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<RecordedValue>
   ) -> RecordedValue {
@@ -37,7 +34,6 @@ package struct RecordingEngine: Engine {
       x.shape.with(channels: filter.shape.outputChannels))
   }
 
-  /// See `Engine`.
   package func convolutionBackwardInput(
     _ dy: RecordedValue, _ filter: Filter, epilogue: Epilogue<RecordedValue>
   ) -> RecordedValue {
@@ -48,7 +44,6 @@ package struct RecordingEngine: Engine {
       dy.shape.with(channels: filter.shape.inputChannels))
   }
 
-  /// See `Engine`.
   package func convolutionBackwardWeights(
     _ x: RecordedValue, _ dy: RecordedValue, _ shape: ConvolutionShape, reluInput: Bool,
     scale: Float, dWeights: RecordedVariable, dBias: RecordedVariable
@@ -71,14 +66,12 @@ package struct RecordingEngine: Engine {
     argmaxChannels(convolution(x, filter, reluInput: reluInput, epilogue: .bias))
   }
 
-  /// See `Engine`.
   package func argmaxChannels(_ logits: RecordedValue) -> RecordedTokens {
     let extents = Array(logits.shape.extents.dropLast())
     return RecordedTokens(
       extents: extents, item: recording.record(.argmax(logits.item), extents, .token))
   }
 
-  /// See `Engine`.
   package func gatherColumns(
     _ tokens: RecordedTokens, _ filter: Filter, shape: Shape
   ) -> RecordedValue {
@@ -88,49 +81,40 @@ package struct RecordingEngine: Engine {
         bias: recording.current(filter.bias), filter.shape), shape)
   }
 
-  /// See `Engine`.
   package func maxPool2x2(_ x: RecordedValue) -> RecordedValue {
     recording.value(.maxPool(x.item), x.shape.halved)
   }
 
-  /// See `Engine`.
   package func maxPool2x2Backward(_ dy: RecordedValue, _ x: RecordedValue) -> RecordedValue {
     recording.value(.maxPoolBackward(dy: dy.item, x: x.item), x.shape)
   }
 
-  /// See `Engine`.
   package func upsampleNearest2x(_ x: RecordedValue) -> RecordedValue {
     recording.value(.upsample(x.item), x.shape.doubled)
   }
 
-  /// See `Engine`.
   package func upsampleNearest2xBackward(_ dy: RecordedValue) -> RecordedValue {
     recording.value(.upsampleBackward(dy.item), dy.shape.halved)
   }
 
-  /// See `Engine`.
   package func relu(_ x: RecordedValue) -> RecordedValue {
     recording.value(.relu(x.item), x.shape)
   }
 
-  /// See `Engine`.
   package func reluBackward(_ dy: RecordedValue, _ x: RecordedValue) -> RecordedValue {
     recording.value(.reluBackward(dy: dy.item, x: x.item), x.shape)
   }
 
-  /// See `Engine`.
   package func addScaled(
     _ x: RecordedValue, _ r: RecordedValue, gain: Float
   ) -> RecordedValue {
     recording.value(.addScaled(x.item, r.item, gain: gain), x.shape)
   }
 
-  /// See `Engine`.
   package func sigmoid(_ x: RecordedValue) -> RecordedValue {
     recording.value(.sigmoid(x.item), x.shape)
   }
 
-  /// See `Engine`.
   package func softmaxChannels(_ logits: RecordedValue) -> RecordedValue {
     recording.value(.softmax(logits.item), logits.shape)
   }
@@ -149,12 +133,10 @@ package struct RecordingEngine: Engine {
       logits.shape)
   }
 
-  /// See `Engine`.
   package func klToUniform(_ logits: RecordedValue) -> RecordedScalar {
     scalar(.klToUniform(logits.item, ofEach: false))
   }
 
-  /// See `Engine`.
   package func gumbelSoftmaxBackward(
     _ dy: RecordedValue, y: RecordedValue, logits: RecordedValue, temperature: RecordedScalar,
     klScale: RecordedScalar
@@ -166,14 +148,12 @@ package struct RecordingEngine: Engine {
       logits.shape)
   }
 
-  /// See `Engine`.
   package func logitLaplaceLoss(
     _ statistics: RecordedValue, target: RecordedValue
   ) -> RecordedScalar {
     scalar(.logitLaplace(statistics.item, target: target.item, ofEach: false))
   }
 
-  /// See `Engine`.
   package func logitLaplaceLossBackward(
     _ statistics: RecordedValue, target: RecordedValue, scale: RecordedScalar
   ) -> RecordedValue {
@@ -182,7 +162,6 @@ package struct RecordingEngine: Engine {
       statistics.shape)
   }
 
-  /// See `Engine`.
   package func adamWStep(
     parameters: RecordedVariable, gradients: RecordedVariable, firstMoment: RecordedVariable,
     secondMoment: RecordedVariable, average: RecordedVariable, _ step: AdamWStep<RecordedScalar>
@@ -199,7 +178,6 @@ package struct RecordingEngine: Engine {
     (secondMoment.item, average.item) = (results[2], results[3])
   }
 
-  /// See `Engine`.
   package func sumOfSquares(_ x: RecordedVariable) -> RecordedScalar {
     scalar(.sumOfSquares(recording.current(x)))
   }

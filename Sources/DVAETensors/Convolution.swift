@@ -65,7 +65,6 @@ package struct Epilogue<Value: Sendable>: Sendable {
 package struct FilterUses: OptionSet, Hashable, Sendable {
   /// The bits of the set.
   package let rawValue: Int
-  /// Makes the set from its bits.
   package init(rawValue: Int) { self.rawValue = rawValue }
 
   /// `convolution` and `argmaxConvolution`.

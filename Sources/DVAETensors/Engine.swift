@@ -226,7 +226,6 @@ extension Engine {
 }
 
 extension HostEngine {
-  /// See `Engine`.
   package func argmaxChannels(_ logits: Tensor) -> [Int32] {
     let channels = logits.shape.channels
     return (0..<logits.shape.positions).map { position in

@@ -52,7 +52,6 @@ package struct QuantizedOutput: Sendable {
   /// The same shape; nil if they were not requested.
   package let bytes: ByteTensor?
 
-  /// Joins the two.
   package init(y: Tensor, bytes: ByteTensor?) {
     self.y = y
     self.bytes = bytes

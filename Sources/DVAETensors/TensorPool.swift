@@ -15,7 +15,6 @@ package final class TensorPool: Sendable {
   /// Idle blocks, in ascending order of capacity.
   private let idle = Mutex<[Block]>([])
 
-  /// Makes an empty pool.
   package init() {}
 
   deinit { drain() }

@@ -13,7 +13,6 @@ extension TimedEngine: QuantizedEngine where Base: QuantizedEngine {
       bits: weights.form == .pairs ? "16-bit " : "8-bit ")
   }
 
-  /// See `QuantizedEngine`.
   package func convolution(
     _ x: ByteTensor, _ filter: QuantizedFilter, outputScale: Float
   ) -> ByteTensor {
@@ -22,7 +21,6 @@ extension TimedEngine: QuantizedEngine where Base: QuantizedEngine {
     }
   }
 
-  /// See `QuantizedEngine`.
   package func convolution(
     _ x: QuantizedInput, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float?
   ) -> QuantizedOutput {
@@ -31,7 +29,6 @@ extension TimedEngine: QuantizedEngine where Base: QuantizedEngine {
     }
   }
 
-  /// See `QuantizedEngine`.
   package func argmaxConvolution(
     _ x: QuantizedOutput, coarse: QuantizedFilter, fine: QuantizedWeights
   ) -> [Int32] {
@@ -40,7 +37,6 @@ extension TimedEngine: QuantizedEngine where Base: QuantizedEngine {
     }
   }
 
-  /// See `QuantizedEngine`.
   package func pooledConvolution(
     _ x: QuantizedInput, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float
   ) -> QuantizedOutput {

@@ -84,7 +84,6 @@ extension TimedEngine {
   /// The fine one, likewise.
   package var fine: Self { Self(base.fine, record) }
 
-  /// See `Engine`.
   package func makeTensor(_ shape: Shape) -> Tensor { base.makeTensor(shape) }
 
   /// See `Engine`; not measured, because it happens once.
@@ -95,7 +94,6 @@ extension TimedEngine {
       base: base.makeFilter(shape, weights: weights, bias: bias, uses: uses), shape: shape)
   }
 
-  /// See `Engine`.
   package func convolution(
     _ x: Tensor, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<Tensor>
   ) -> Tensor {
@@ -104,7 +102,6 @@ extension TimedEngine {
     }
   }
 
-  /// See `Engine`.
   package func pooledConvolution(
     _ x: Tensor, _ filter: Filter, reluInput: Bool, epilogue: Epilogue<Tensor>
   ) -> Tensor {
@@ -113,7 +110,6 @@ extension TimedEngine {
     }
   }
 
-  /// See `Engine`.
   package func convolutionBackwardInput(
     _ dy: Tensor, _ filter: Filter, epilogue: Epilogue<Tensor>
   ) -> Tensor {
@@ -122,7 +118,6 @@ extension TimedEngine {
     }
   }
 
-  /// See `Engine`.
   package func convolutionBackwardWeights(
     _ x: Tensor, _ dy: Tensor, _ shape: ConvolutionShape, reluInput: Bool, scale: Float,
     dWeights: TensorSlice, dBias: TensorSlice
@@ -133,60 +128,48 @@ extension TimedEngine {
     }
   }
 
-  /// See `Engine`.
   package func argmaxConvolution(_ x: Tensor, _ filter: Filter, reluInput: Bool) -> [Int32] {
     timed("convolution, argmax", filter.shape, x.shape) {
       base.argmaxConvolution(x, filter.base, reluInput: reluInput)
     }
   }
 
-  /// See `Engine`.
   package func gatherColumns(_ tokens: [Int32], _ filter: Filter, shape: Shape) -> Tensor {
     timed("gather", shape) { base.gatherColumns(tokens, filter.base, shape: shape) }
   }
 
-  /// See `Engine`.
   package func maxPool2x2(_ x: Tensor) -> Tensor {
     timed("max pool", x.shape) { base.maxPool2x2(x) }
   }
 
-  /// See `Engine`.
   package func maxPool2x2Backward(_ dy: Tensor, _ x: Tensor) -> Tensor {
     timed("max pool gradient", x.shape) { base.maxPool2x2Backward(dy, x) }
   }
 
-  /// See `Engine`.
   package func upsampleNearest2x(_ x: Tensor) -> Tensor {
     timed("upsample", x.shape) { base.upsampleNearest2x(x) }
   }
 
-  /// See `Engine`.
   package func upsampleNearest2xBackward(_ dy: Tensor) -> Tensor {
     timed("upsample gradient", dy.shape) { base.upsampleNearest2xBackward(dy) }
   }
 
-  /// See `Engine`.
   package func relu(_ x: Tensor) -> Tensor { timed("ReLU", x.shape) { base.relu(x) } }
 
-  /// See `Engine`.
   package func reluBackward(_ dy: Tensor, _ x: Tensor) -> Tensor {
     timed("ReLU gradient", x.shape) { base.reluBackward(dy, x) }
   }
 
-  /// See `Engine`.
   package func addScaled(_ x: Tensor, _ r: Tensor, gain: Float) -> Tensor {
     timed("add", x.shape) { base.addScaled(x, r, gain: gain) }
   }
 
-  /// See `Engine`.
   package func sigmoid(_ x: Tensor) -> Tensor { timed("sigmoid", x.shape) { base.sigmoid(x) } }
 
-  /// See `Engine`.
   package func softmaxChannels(_ logits: Tensor) -> Tensor {
     timed("softmax", logits.shape) { base.softmaxChannels(logits) }
   }
 
-  /// See `Engine`.
   package func gumbelSoftmax(
     _ logits: Tensor, noise: GumbelNoise<Tensor>, temperature: Double
   ) -> Tensor {
@@ -195,12 +178,10 @@ extension TimedEngine {
     }
   }
 
-  /// See `Engine`.
   package func klToUniform(_ logits: Tensor) -> Double {
     timed("KL", logits.shape) { base.klToUniform(logits) }
   }
 
-  /// See `Engine`.
   package func gumbelSoftmaxBackward(
     _ dy: Tensor, y: Tensor, logits: Tensor, temperature: Double, klScale: Double
   ) -> Tensor {
@@ -210,12 +191,10 @@ extension TimedEngine {
     }
   }
 
-  /// See `Engine`.
   package func logitLaplaceLoss(_ statistics: Tensor, target: Tensor) -> Double {
     timed("logit-Laplace", target.shape) { base.logitLaplaceLoss(statistics, target: target) }
   }
 
-  /// See `Engine`.
   package func logitLaplaceLossBackward(
     _ statistics: Tensor, target: Tensor, scale: Double
   ) -> Tensor {
@@ -224,7 +203,6 @@ extension TimedEngine {
     }
   }
 
-  /// See `Engine`.
   package func adamWStep(
     parameters: TensorSlice, gradients: TensorSlice, firstMoment: TensorSlice,
     secondMoment: TensorSlice, average: TensorSlice, _ step: AdamWStep<Double>
@@ -236,7 +214,6 @@ extension TimedEngine {
     }
   }
 
-  /// See `Engine`.
   package func sumOfSquares(_ x: TensorSlice) -> Double {
     timed("sum of squares", Shape(1, 1, x.count, 1)) { base.sumOfSquares(x) }
   }

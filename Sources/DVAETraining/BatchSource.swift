@@ -17,7 +17,6 @@ package struct TrainingBatch: Sendable {
   /// The position after these images.
   package let position: DataPosition
 
-  /// Makes a batch.
   package init(images: Tensor, position: DataPosition) {
     self.images = images
     self.position = position

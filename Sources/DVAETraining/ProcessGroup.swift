@@ -26,17 +26,11 @@ package protocol ProcessGroup: Sendable {
 package struct SingleProcess: ProcessGroup {
   /// The only process.
   package let rank = 0
-  /// One.
   package let count = 1
-  /// Makes the group.
   package init() {}
-  /// Does nothing.
   package func sum(_ numbers: UnsafeMutableBufferPointer<Float>) {}
-  /// Does nothing.
   package func sum(_ numbers: UnsafeMutableBufferPointer<Double>) {}
-  /// Does nothing.
   package func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {}
-  /// Does nothing.
   package func end() {}
 }
 
