@@ -39,7 +39,6 @@ void dvae_http_connection_changed(void *context, struct MHD_Connection *connecti
       new->next = server->connections;
       if (new->next) new->next->previous = new;
       server->connections = new;
-      server->open += 1;
       *client = new;
     }
   } else if (*client) {
@@ -47,7 +46,6 @@ void dvae_http_connection_changed(void *context, struct MHD_Connection *connecti
     if (old->next) old->next->previous = old->previous;
     if (old->previous) old->previous->next = old->next;
     if (server->connections == old) server->connections = old->next;
-    server->open -= 1;
     free(old);
     *client = NULL;
   }

@@ -164,13 +164,6 @@ unsigned dvae_http_unanswered(dvae_http_server *server) {
   return unanswered;
 }
 
-unsigned dvae_http_connections(dvae_http_server *server) {
-  pthread_mutex_lock(&server->lock);
-  unsigned open = server->open;
-  pthread_mutex_unlock(&server->lock);
-  return open;
-}
-
 // Returns the next waiting request, retained; the library must not stop while there is one.
 static dvae_http_request *waiting_request(dvae_http_server *server) {
   pthread_mutex_lock(&server->lock);

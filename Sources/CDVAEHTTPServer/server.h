@@ -63,8 +63,8 @@ struct dvae_http_server {
   pthread_t watch;
   struct connection *connections;
   struct dvae_http_request *requests;
-  // The numbers of active requests, of suspended ones among them, and of open connections.
-  unsigned active, suspended, open;
+  // The numbers of active requests and of suspended ones among them.
+  unsigned active, suspended;
 };
 
 // Returns the seconds of a monotonic clock; never 0.

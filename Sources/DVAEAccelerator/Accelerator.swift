@@ -86,10 +86,7 @@ package final class Accelerator: @unchecked Sendable {
       create.options = values.baseAddress
       create.option_count = values.count
       try plugin.call(DVAE_PJRT_CLIENT_CREATE, &create)
-      guard let client = create.client else {
-        throw PluginFailure(code: DVAE_PJRT_INTERNAL, text: "the plugin made no client")
-      }
-      return client
+      return try plugin.made(create.client, "the plugin made no client")
     }
   }
 
@@ -147,10 +144,8 @@ package final class Accelerator: @unchecked Sendable {
         arguments.device = devices[device]
         try plugin.call(DVAE_PJRT_CLIENT_BUFFER_FROM_HOST, &arguments)
         if let done = arguments.done { plugin.destroy(DVAE_PJRT_EVENT_DESTROY, done) }
-        guard let buffer = arguments.buffer else {
-          throw PluginFailure(code: DVAE_PJRT_INTERNAL, text: "the plugin made no buffer")
-        }
-        return DeviceBuffer(self, buffer)
+        return DeviceBuffer(
+          self, try plugin.made(arguments.buffer, "the plugin made no buffer"))
       }
     } catch {
       throw plugin.error(error, .moving(bytes: bytes.count), memory: memorySummary)
@@ -172,23 +167,24 @@ package final class Accelerator: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - program: StableHLO as text or bytecode, with a public function `main`
-  ///   - options: the options of the compiler
+  ///   - replicas: the number of devices that run the program, each on its own arguments
   ///   - cache: the cache of compiled programs; nil for none
   /// - Returns: the program
   /// - Throws: `internal` if the program cannot be compiled, `inputOutput` if memory is short
   package func compile(
-    _ program: [UInt8], _ options: CompileOptions = CompileOptions(),
-    cache: ProgramCache? = ProgramCache()
+    _ program: [UInt8], replicas: Int = 1, cache: ProgramCache? = ProgramCache()
   ) throws(DVAEError) -> DeviceProgram {
     precondition(
-      options.replicas <= deviceCount,
-      "compile: \(options.replicas) replicas, \(deviceCount) devices")
-    let key = ProgramCache.key(program, options.bytes, self)
-    if let compiled = cache?.read(key), let loaded = try? load(compiled, options) { return loaded }
+      replicas <= deviceCount, "compile: \(replicas) replicas, \(deviceCount) devices")
+    let options = compileOptions(replicas: replicas)
+    let key = ProgramCache.key(program, options, self)
+    if let compiled = cache?.read(key), let loaded = try? load(compiled, options, replicas) {
+      return loaded
+    }
     let compiled: DeviceProgram
     do throws(PluginFailure) {
       compiled = try DeviceProgram(
-        self, Self.compile(program, options.bytes, client: client, plugin), options)
+        self, Self.compile(program, options, client: client, plugin), replicas: replicas)
     } catch {
       throw plugin.error(error, .compiling, memory: memorySummary)
     }
@@ -206,18 +202,15 @@ package final class Accelerator: @unchecked Sendable {
       arguments.options = options.baseAddress
       arguments.options_size = options.count
       try plugin.call(DVAE_PJRT_CLIENT_COMPILE, &arguments)
-      guard let executable = arguments.executable else {
-        throw PluginFailure(code: DVAE_PJRT_INTERNAL, text: "the plugin made no executable")
-      }
-      return executable
+      return try plugin.made(arguments.executable, "the plugin made no executable")
     }
   }
 
   private func load(
-    _ compiled: [UInt8], _ options: CompileOptions
+    _ compiled: [UInt8], _ options: [UInt8], _ replicas: Int
   ) throws(PluginFailure) -> DeviceProgram {
     try compiled.withChars { (chars) throws(PluginFailure) in
-      try options.bytes.withChars { (optionChars) throws(PluginFailure) in
+      try options.withChars { (optionChars) throws(PluginFailure) in
         var arguments = dvae_pjrt_load()
         arguments.client = client
         arguments.bytes = chars.baseAddress
@@ -225,10 +218,8 @@ package final class Accelerator: @unchecked Sendable {
         arguments.options = optionChars.baseAddress
         arguments.options_size = optionChars.count
         try plugin.call(DVAE_PJRT_EXECUTABLE_LOAD, &arguments)
-        guard let executable = arguments.executable else {
-          throw PluginFailure(code: DVAE_PJRT_INTERNAL, text: "the plugin loaded nothing")
-        }
-        return try DeviceProgram(self, executable, options)
+        return try DeviceProgram(
+          self, plugin.made(arguments.executable, "the plugin loaded nothing"), replicas: replicas)
       }
     }
   }

@@ -14,14 +14,6 @@ package final class DeviceBuffer: @unchecked Sendable {
 
   deinit { accelerator.plugin.destroy(DVAE_PJRT_BUFFER_DESTROY, buffer) }
 
-  /// Whether a program has reused the memory for its results.
-  package var isDonated: Bool {
-    var arguments = dvae_pjrt_flag()
-    arguments.object = buffer
-    return (try? accelerator.plugin.call(DVAE_PJRT_BUFFER_IS_DELETED, &arguments)) == nil
-      || arguments.value
-  }
-
   /// Waits until the tensor is computed and copies it to the host.
   ///
   /// - Parameter memory: room for the elements, row-major

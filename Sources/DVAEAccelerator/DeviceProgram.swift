@@ -25,12 +25,12 @@ package final class DeviceProgram: @unchecked Sendable {
   private let replicas: Int
 
   init(
-    _ accelerator: Accelerator, _ loaded: UnsafeMutableRawPointer, _ options: CompileOptions
+    _ accelerator: Accelerator, _ loaded: UnsafeMutableRawPointer, replicas: Int
   ) throws(PluginFailure) {
     let plugin = accelerator.plugin
     self.accelerator = accelerator
     self.loaded = loaded
-    replicas = options.replicas
+    self.replicas = replicas
     do throws(PluginFailure) {
       let executable = try plugin.related(DVAE_PJRT_LOADED_EXECUTABLE, to: loaded)
       defer { plugin.destroy(DVAE_PJRT_EXECUTABLE_DESTROY, executable) }
@@ -117,13 +117,6 @@ package final class DeviceProgram: @unchecked Sendable {
       self, arguments,
       results.map { $0.values.compactMap { $0.map { DeviceBuffer(accelerator, $0) } } },
       done.values)
-  }
-
-  /// Runs the program on one device and waits.
-  package func callAsFunction(_ arguments: [DeviceBuffer]) throws(DVAEError) -> [DeviceBuffer] {
-    let run = try run([arguments])
-    try run.wait()
-    return run.results[0]
   }
 
   fileprivate func wait(for event: UnsafeMutableRawPointer?) throws(DVAEError) {

@@ -196,10 +196,17 @@ package final class Plugin: @unchecked Sendable {
     var arguments = dvae_pjrt_related()
     arguments.object = object
     try call(function, &arguments)
-    guard let result = arguments.result else {
-      throw PluginFailure(code: DVAE_PJRT_INTERNAL, text: "the plugin returned nothing")
-    }
-    return result
+    return try made(arguments.result, "the plugin returned nothing")
+  }
+
+  /// Returns the object that a function made.
+  ///
+  /// - Throws: `problem` if there is none
+  func made(
+    _ object: UnsafeMutableRawPointer?, _ problem: String
+  ) throws(PluginFailure) -> UnsafeMutableRawPointer {
+    guard let object else { throw PluginFailure(code: DVAE_PJRT_INTERNAL, text: problem) }
+    return object
   }
 
   private static func text(_ text: UnsafePointer<CChar>?, _ count: Int) -> String {

@@ -4,9 +4,6 @@ import DVAEFiles
 package struct ProgramCache: Sendable {
   private let cache: DiskCache
 
-  /// The folder of the files.
-  package var folder: String { cache.folder }
-
   /// Opens a cache in a folder; by default `dvae/programs` in the user's cache folder.
   package init(_ folder: String? = nil) {
     cache = DiskCache(folder ?? UserFolder.cache.path() + "/programs", capacity: 64)

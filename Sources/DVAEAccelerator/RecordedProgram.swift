@@ -15,18 +15,17 @@ package struct RecordedProgram: Sendable {
   ///   - recording: the program
   ///   - accelerator: the devices, at least as many as the recording has replicas
   ///   - precision: the precision of activations
-  ///   - flags: flags of the compiler
   ///   - cache: the cache of compiled programs; nil for none
   /// - Throws: `internal` if the program cannot be compiled, `inputOutput` if memory is short
   package init(
     _ recording: Recording, on accelerator: Accelerator, _ precision: ProgramPrecision = .float32,
-    flags: [String: CompileOptions.Flag] = [:], cache: ProgramCache? = ProgramCache()
+    cache: ProgramCache? = ProgramCache()
   ) throws(DVAEError) {
     inputs = recording.inputs
     outputs = recording.outputs
     program = try accelerator.compile(
       Array(StableHLOWriter.text(recording, precision: precision).utf8),
-      CompileOptions(replicas: recording.replicas, flags: flags), cache: cache)
+      replicas: recording.replicas, cache: cache)
   }
 
   /// The memory that the program needs on each device, if the plugin reports it.
@@ -84,17 +83,5 @@ extension [String: DeviceBuffer] {
     _ name: String, of type: T.Type = Float.self, count: Int
   ) throws(DVAEError) -> [T] {
     try output(name).array(of: type, count: count)
-  }
-}
-
-extension RecordedElement {
-  /// The corresponding type on the device.
-  package var type: ElementType {
-    switch self {
-    case .activation, .float32: .float32
-    case .token: .int32
-    case .uint32: .uint32
-    case .uint8: .uint8
-    }
   }
 }

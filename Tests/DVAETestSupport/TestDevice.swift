@@ -1,4 +1,5 @@
 package import DVAEAccelerator
+package import DVAEFiles
 import Foundation
 package import Testing
 
@@ -25,4 +26,13 @@ package enum TestDevice {
   private static let flags: Int32 = setenv(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true", 0)
+}
+
+extension DeviceProgram {
+  /// Runs the program on one device and waits.
+  package func callAsFunction(_ arguments: [DeviceBuffer]) throws(DVAEError) -> [DeviceBuffer] {
+    let run = try run([arguments])
+    try run.wait()
+    return run.results[0]
+  }
 }

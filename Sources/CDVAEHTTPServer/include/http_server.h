@@ -50,9 +50,6 @@ unsigned dvae_http_active(dvae_http_server *server);
 /// The number of requests that have arrived and are not answered yet.
 unsigned dvae_http_unanswered(dvae_http_server *server);
 
-/// The number of open connections.
-unsigned dvae_http_connections(dvae_http_server *server);
-
 /// Ends all connections and frees the server; retained requests stay valid.
 void dvae_http_stop(dvae_http_server *server);
 

@@ -15,41 +15,41 @@
 // ends in `dvae_pjrt_reserve`, zeros that count in its size: a field that was added later reads as
 // absent.
 
-/// The positions of the functions in the table.
-enum {
-  DVAE_PJRT_ERROR_DESTROY = 0,
-  DVAE_PJRT_ERROR_MESSAGE = 1,
-  DVAE_PJRT_ERROR_CODE = 2,
-  DVAE_PJRT_PLUGIN_INITIALIZE = 3,
-  DVAE_PJRT_PLUGIN_ATTRIBUTES = 4,
-  DVAE_PJRT_EVENT_DESTROY = 5,
-  DVAE_PJRT_EVENT_AWAIT = 8,
-  DVAE_PJRT_CLIENT_CREATE = 10,
-  DVAE_PJRT_CLIENT_DESTROY = 11,
-  DVAE_PJRT_CLIENT_PLATFORM_NAME = 12,
-  DVAE_PJRT_CLIENT_PLATFORM_VERSION = 14,
-  DVAE_PJRT_CLIENT_ADDRESSABLE_DEVICES = 16,
-  DVAE_PJRT_CLIENT_COMPILE = 20,
-  DVAE_PJRT_CLIENT_BUFFER_FROM_HOST = 22,
-  DVAE_PJRT_DESCRIPTION_KIND = 26,
-  DVAE_PJRT_DEVICE_DESCRIPTION = 29,
-  DVAE_PJRT_DEVICE_MEMORY = 34,
-  DVAE_PJRT_EXECUTABLE_DESTROY = 40,
-  DVAE_PJRT_EXECUTABLE_RESULT_COUNT = 44,
-  DVAE_PJRT_EXECUTABLE_SERIALIZE = 49,
-  DVAE_PJRT_LOADED_DESTROY = 50,
-  DVAE_PJRT_LOADED_EXECUTABLE = 51,
-  DVAE_PJRT_LOADED_EXECUTE = 55,
-  DVAE_PJRT_EXECUTABLE_LOAD = 56,
-  DVAE_PJRT_BUFFER_DESTROY = 58,
-  DVAE_PJRT_BUFFER_IS_DELETED = 68,
-  DVAE_PJRT_BUFFER_TO_HOST = 70,
-  DVAE_PJRT_TOPOLOGY_CREATE = 82,
-  DVAE_PJRT_TOPOLOGY_DESTROY = 83,
-  DVAE_PJRT_COMPILE_AHEAD = 89,
-  DVAE_PJRT_EXECUTABLE_MEMORY = 96,
-  DVAE_PJRT_FUNCTION_COUNT,
-};
+/// The functions: their names here, their positions in the table, and their names in PJRT's header.
+#define DVAE_PJRT_FUNCTIONS(of)                                        \
+  of(ERROR_DESTROY, 0, "PJRT_Error_Destroy")                           \
+  of(ERROR_MESSAGE, 1, "PJRT_Error_Message")                           \
+  of(ERROR_CODE, 2, "PJRT_Error_GetCode")                              \
+  of(PLUGIN_INITIALIZE, 3, "PJRT_Plugin_Initialize")                   \
+  of(PLUGIN_ATTRIBUTES, 4, "PJRT_Plugin_Attributes")                   \
+  of(EVENT_DESTROY, 5, "PJRT_Event_Destroy")                           \
+  of(EVENT_AWAIT, 8, "PJRT_Event_Await")                               \
+  of(CLIENT_CREATE, 10, "PJRT_Client_Create")                          \
+  of(CLIENT_DESTROY, 11, "PJRT_Client_Destroy")                        \
+  of(CLIENT_PLATFORM_NAME, 12, "PJRT_Client_PlatformName")             \
+  of(CLIENT_PLATFORM_VERSION, 14, "PJRT_Client_PlatformVersion")       \
+  of(CLIENT_ADDRESSABLE_DEVICES, 16, "PJRT_Client_AddressableDevices") \
+  of(CLIENT_COMPILE, 20, "PJRT_Client_Compile")                        \
+  of(CLIENT_BUFFER_FROM_HOST, 22, "PJRT_Client_BufferFromHostBuffer")  \
+  of(DESCRIPTION_KIND, 26, "PJRT_DeviceDescription_Kind")              \
+  of(DEVICE_DESCRIPTION, 29, "PJRT_Device_GetDescription")             \
+  of(DEVICE_MEMORY, 34, "PJRT_Device_MemoryStats")                     \
+  of(EXECUTABLE_DESTROY, 40, "PJRT_Executable_Destroy")                \
+  of(EXECUTABLE_RESULT_COUNT, 44, "PJRT_Executable_NumOutputs")        \
+  of(EXECUTABLE_SERIALIZE, 49, "PJRT_Executable_Serialize")            \
+  of(LOADED_DESTROY, 50, "PJRT_LoadedExecutable_Destroy")              \
+  of(LOADED_EXECUTABLE, 51, "PJRT_LoadedExecutable_GetExecutable")     \
+  of(LOADED_EXECUTE, 55, "PJRT_LoadedExecutable_Execute")              \
+  of(EXECUTABLE_LOAD, 56, "PJRT_Executable_DeserializeAndLoad")        \
+  of(BUFFER_DESTROY, 58, "PJRT_Buffer_Destroy")                        \
+  of(BUFFER_TO_HOST, 70, "PJRT_Buffer_ToHostBuffer")                   \
+  of(TOPOLOGY_CREATE, 82, "PJRT_TopologyDescription_Create")           \
+  of(TOPOLOGY_DESTROY, 83, "PJRT_TopologyDescription_Destroy")         \
+  of(COMPILE_AHEAD, 89, "PJRT_Compile")                                \
+  of(EXECUTABLE_MEMORY, 96, "PJRT_Executable_GetCompiledMemoryStats")
+
+#define DVAE_PJRT_POSITION(name, position, text) DVAE_PJRT_##name = position,
+enum { DVAE_PJRT_FUNCTIONS(DVAE_PJRT_POSITION) DVAE_PJRT_FUNCTION_COUNT };
 
 /// Error codes, which are gRPC's.
 enum {
@@ -59,21 +59,12 @@ enum {
   DVAE_PJRT_INTERNAL = 13,
 };
 
-/// Element types.
+/// The element types of uploads.
 enum {
-  DVAE_PJRT_PRED = 1,
-  DVAE_PJRT_S8 = 2,
-  DVAE_PJRT_S16 = 3,
   DVAE_PJRT_S32 = 4,
-  DVAE_PJRT_S64 = 5,
   DVAE_PJRT_U8 = 6,
-  DVAE_PJRT_U16 = 7,
   DVAE_PJRT_U32 = 8,
-  DVAE_PJRT_U64 = 9,
-  DVAE_PJRT_F16 = 10,
   DVAE_PJRT_F32 = 11,
-  DVAE_PJRT_F64 = 12,
-  DVAE_PJRT_BF16 = 13,
 };
 
 /// The time during which the host must not change an upload's memory: the call.
@@ -154,14 +145,6 @@ typedef struct {
   int value;
   dvae_pjrt_reserve reserve;
 } dvae_pjrt_code;
-
-/// Arguments of functions of one object that return a Boolean.
-typedef struct {
-  dvae_pjrt_head head;
-  void *object;
-  bool value;
-  dvae_pjrt_reserve reserve;
-} dvae_pjrt_flag;
 
 /// An option of a client or an attribute of a plugin. It is an array element, so its size is exact.
 typedef struct {
