@@ -17,10 +17,7 @@ extension DiscreteVAE {
   ///
   /// - Throws: if a token is outside the vocabulary or the model has no decoder.
   public func decode(_ grid: TokenGrid) throws -> PixelImage {
-    guard let picture = try decode([grid]).first else {
-      throw DVAEError(.internal, "no picture was made")
-    }
-    return picture
+    try decode([grid])[0]
   }
 
   /// Decodes grids of tokens to images, computed as one batch.

@@ -20,9 +20,7 @@ extension DiscreteVAE {
     _ photo: PixelImage, by protocol: EvaluationProtocol, key: String, name: String? = nil
   ) throws -> (figures: ImageEvaluation, tokens: TokenGrid, pictures: EvaluatedPictures) {
     let original = try `protocol`.apply(photo, name: name ?? key)
-    guard let found = try measured([original], by: `protocol`).first else {
-      throw DVAEError(.internal, file: name ?? key, "nothing was measured")
-    }
+    let found = try measured([original], by: `protocol`)[0]
     return (found.figures(key), found.tokens, found.pictures)
   }
 

@@ -192,9 +192,7 @@ public struct DiscreteVAE: Sendable {
   public func tokenize(
     _ image: PixelImage, _ preprocessing: Preprocessing = Preprocessing()
   ) throws -> TokenGrid {
-    let grids = try tokens(of: [preprocessing.apply(image, name: "image")])
-    guard let grid = grids.first else { throw DVAEError(.internal, "no tokens were made") }
-    return grid
+    try tokens(of: [preprocessing.apply(image, name: "image")])[0]
   }
 
   /// Returns the tokens of preprocessed images, computed as one batch.
@@ -238,10 +236,7 @@ public struct DiscreteVAE: Sendable {
     _ image: PixelImage, _ preprocessing: Preprocessing = Preprocessing()
   ) throws -> (input: PixelImage, output: PixelImage) {
     let input = try preprocessing.apply(image, name: "image")
-    guard let grid = try tokens(of: [input]).first else {
-      throw DVAEError(.internal, "no tokens were made")
-    }
-    return (input, try decode(grid))
+    return (input, try decode(tokens(of: [input])[0]))
   }
 
   /// Returns the provenance of tokens from this model; it hashes the encoder's file.

@@ -59,13 +59,6 @@ public struct ModelExport: Sendable {
     sources = Set(weights.files.compactMap { FileIdentity($0.path) })
   }
 
-  /// Refuses an output that would replace a file of the weights.
-  ///
-  /// - Throws: `usage`
-  private func refuse(output path: String) throws(DVAEError) {
-    try FileIdentity.refuse(output: path, replacing: sources)
-  }
-
   /// Writes an ONNX model, opset 17, with dynamic batch, height and width.
   ///
   /// The encoder maps `pixels`, uint8 [N, H, W, 3], to `tokens`, int64 [N, H/8, W/8]; the decoder
@@ -78,7 +71,7 @@ public struct ModelExport: Sendable {
   ///     also an output
   /// - Throws: if the file cannot be written.
   public func writeONNX(to path: String, showsLikelihood: Bool = false) throws {
-    try refuse(output: path)
+    try FileIdentity.refuse(output: path, replacing: sources)
     let values = Dictionary(
       uniqueKeysWithValues: parameters.parameters.map { ($0.name, $0.values) })
     var properties = [
@@ -89,9 +82,8 @@ public struct ModelExport: Sendable {
     if let licence { properties.append((WeightsMetadata.licence, licence)) }
     let model = ONNXWriter.model(
       try recording(showsLikelihood: showsLikelihood), parameters: values,
-      metadata: ONNXWriter.Metadata(
-        description: "The \(half.rawValue) of a discrete variational autoencoder (DALL·E)",
-        producer: ("swift-dvae", DVAE.version), properties: properties))
+      description: "The \(half.rawValue) of a discrete variational autoencoder (DALL·E)",
+      producer: ("swift-dvae", DVAE.version), properties: properties)
     let file = try AtomicFile(path)
     try model.forEachPart { try file.write($0) }
     try file.commit()
@@ -113,7 +105,7 @@ public struct ModelExport: Sendable {
     to path: String, batch: Int = 1, height: Int = 256, width: Int = 256,
     precision: Precision = .float32, showsLikelihood: Bool = false
   ) throws {
-    try refuse(output: path)
+    try FileIdentity.refuse(output: path, replacing: sources)
     guard let precision = precision.program else {
       throw DVAEError(.usage, "a program's activations are floats, not \(precision.rawValue)")
     }
@@ -137,7 +129,7 @@ public struct ModelExport: Sendable {
   ///   - names: the names of the parameters
   /// - Throws: if the file cannot be written.
   public func writeStateDict(to path: String, names: Names = .official) throws {
-    try refuse(output: path)
+    try FileIdentity.refuse(output: path, replacing: sources)
     try writeTorchStateDict(
       path,
       tensors: parameters.parameters.map {

@@ -30,7 +30,9 @@ struct FoundWeights {
     let named = Set(official.compactMap { WeightNames.half(of: $0.0) })
     if named.isEmpty {
       guard let half = bareHalf ?? expected else {
-        throw .noModel(path: file.path, found: file.tensors.map(\.name))
+        throw DVAEError(
+          .badData, file: file.path, expected: "a dVAE's tensors (blocks.input.w, …)",
+          found: listing(file.tensors.map(\.name)))
       }
       bareHalf = half
     }
@@ -114,11 +116,12 @@ struct FoundWeights {
           mismatch.missing.append(name)
           continue
         }
-        guard tensor.shape == shape, tensor.elementType.isFloatingPoint else {
+        let type = tensor.elementType
+        guard tensor.shape == shape, type.isFloatingPoint else {
           mismatch.misshapen.append(
-            .init(
-              name: name, expected: shape, found: tensor.shape,
-              elementType: tensor.elementType))
+            type.isFloatingPoint
+              ? "\(name) is \(tensor.shape), expected \(shape)"
+              : "\(name) is \(type.rawValue) \(tensor.shape), expected floating point \(shape)")
           continue
         }
         parameters.append((name, tensor))

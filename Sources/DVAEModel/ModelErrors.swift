@@ -18,12 +18,6 @@ extension DVAEError {
       advice: "are the two files swapped?")
   }
 
-  /// Returns the error of a file without any tensor of the model.
-  package static func noModel(path: String, found: [String]) -> DVAEError {
-    DVAEError(
-      .badData, file: path, expected: "a dVAE's tensors (blocks.input.w, …)", found: listing(found))
-  }
-
   /// Returns the error of a checkpoint with several copies of the model, such as averaged weights.
   static func severalModels(_ file: WeightsFile, prefixes: Set<Key>) -> DVAEError {
     if file.metadata[WeightsMetadata.format]?.hasPrefix(WeightsMetadata.checkpointFormat) == true {
@@ -47,7 +41,7 @@ extension DVAEError {
   }
 
   /// Returns the error of tensors that do not match the architecture exactly.
-  package static func mismatch(path: String, _ mismatch: ParameterMismatch) -> DVAEError {
+  static func mismatch(path: String, _ mismatch: ParameterMismatch) -> DVAEError {
     DVAEError(.badData, file: path, "\(mismatch)")
   }
 
@@ -111,69 +105,43 @@ extension DVAEError {
 }
 
 /// Every tensor of a file that does not match the architecture.
-package struct ParameterMismatch: Hashable, Sendable, CustomStringConvertible {
-  /// A tensor of a wrong shape, or of integers.
-  package struct Misshapen: Hashable, Sendable, CustomStringConvertible {
-    /// The tensor's name, including `encoder.` or `decoder.`.
-    package let name: String
-    /// The shape that the architecture demands.
-    package let expected: [Int]
-    /// The shape in the file.
-    package let found: [Int]
-    /// The element type in the file.
-    package let elementType: ElementType
-
-    /// The name and both shapes.
-    package var description: String {
-      elementType.isFloatingPoint
-        ? "\(name) is \(found), expected \(expected)"
-        : "\(name) is \(elementType.rawValue) \(found), expected floating point \(expected)"
-    }
-  }
-
+struct ParameterMismatch: CustomStringConvertible {
   /// Names that are missing from the file.
-  package var missing: [String] = []
+  var missing: [String] = []
   /// Names in the file that the model does not have.
-  package var unexpected: [String] = []
-  /// Tensors of wrong shapes.
-  package var misshapen: [Misshapen] = []
-
+  var unexpected: [String] = []
+  /// Tensors of wrong shapes, or of integers, with both shapes.
+  var misshapen: [String] = []
   /// Tensors in the file of kinds that are not read, with the kinds.
-  package var unread: [String] = []
+  var unread: [String] = []
 
   /// Whether everything matches.
-  package var isEmpty: Bool { missing.isEmpty && unexpected.isEmpty && misshapen.isEmpty }
+  var isEmpty: Bool { missing.isEmpty && unexpected.isEmpty && misshapen.isEmpty }
 
   /// One line: the counts of each kind and the first names.
-  package var description: String {
+  var description: String {
     var parts: [String] = []
     if !missing.isEmpty { parts.append("\(missing.count) missing: \(listing(missing))") }
     if !unexpected.isEmpty {
       parts.append("\(unexpected.count) unexpected: \(listing(unexpected))")
     }
     if !misshapen.isEmpty {
-      let shown = misshapen.prefix(listed).map(\.description).joined(separator: ", ")
-      let more = misshapen.count > listed ? " and \(misshapen.count - listed) more" : ""
-      parts.append("\(misshapen.count) mis-shaped: \(shown)\(more)")
+      parts.append("\(misshapen.count) mis-shaped: \(firstFew(misshapen))")
     }
-    if !unread.isEmpty {
-      parts.append(
-        "\(unread.count) not read: " + unread.prefix(listed).joined(separator: ", ")
-          + (unread.count > listed ? " and \(unread.count - listed) more" : ""))
-    }
+    if !unread.isEmpty { parts.append("\(unread.count) not read: \(firstFew(unread))") }
     return "the tensors do not fit the model; " + parts.joined(separator: "; ")
   }
 }
 
-/// The most names of each kind that a message shows.
-private let listed = 6
-
 /// Returns the first few names, quoted and escaped because they come from a file.
-private func listing(_ names: [String]) -> String {
-  if names.isEmpty { return "nothing" }
-  let shown = names.prefix(listed).map { String(reflecting: String($0.prefix(120))) }
-  let more = names.count > listed ? " and \(names.count - listed) more" : ""
-  return shown.joined(separator: ", ") + more
+func listing(_ names: [String]) -> String {
+  names.isEmpty ? "nothing" : firstFew(names.map { String(reflecting: String($0.prefix(120))) })
+}
+
+private func firstFew(_ texts: [String]) -> String {
+  let most = 6
+  return texts.prefix(most).joined(separator: ", ")
+    + (texts.count > most ? " and \(texts.count - most) more" : "")
 }
 
 extension ModelHalf {

@@ -4,41 +4,28 @@ import DVAEFiles
 /// state-dict name, `encoder.blocks.group_1.block_1.res_path.conv_1.w`.
 enum WeightNames {
   /// Hugging Face's port (FLAVA) to the official names, applied in order.
-  static let renamings: [Renaming] = [
-    Renaming(".group.block_", ".block_"),
-    Renaming(".res_path.path.", ".res_path."),
-    Renaming(".weight", ".w", atEnd: true),
-    Renaming(".bias", ".b", atEnd: true),
+  private static let renamings: [(flava: String, official: String, atEnd: Bool)] = [
+    (".group.block_", ".block_", false),
+    (".res_path.path.", ".res_path.", false),
+    (".weight", ".w", true),
+    (".bias", ".b", true),
   ]
 
-  struct Renaming: Sendable {
-    let old: String
-    let new: String
-    let atEnd: Bool
-
-    init(_ old: String, _ new: String, atEnd: Bool = false) {
-      self.old = old
-      self.new = new
-      self.atEnd = atEnd
-    }
-
-    /// Returns the old name of a new one.
-    func reversed(_ name: String) -> String { Renaming(new, old, atEnd: atEnd)(name) }
-
-    func callAsFunction(_ name: String) -> String {
-      if atEnd { return name.hasSuffix(old) ? name.dropLast(old.count) + new : name }
-      return name.replacing(old, with: new)
-    }
+  private static func renamed(
+    _ name: String, _ old: String, _ new: String, atEnd: Bool
+  ) -> String {
+    if atEnd { return name.hasSuffix(old) ? name.dropLast(old.count) + new : name }
+    return name.replacing(old, with: new)
   }
 
   /// Returns the official name, with `encoder.` or `decoder.` in front if the file has it.
   static func official(_ name: String) -> String {
-    renamings.reduce(name) { $1($0) }
+    renamings.reduce(name) { renamed($0, $1.flava, $1.official, atEnd: $1.atEnd) }
   }
 
   /// Returns the name in Hugging Face's port of an official name.
   static func flava(_ name: String) -> String {
-    renamings.reversed().reduce(name) { $1.reversed($0) }
+    renamings.reversed().reduce(name) { renamed($0, $1.official, $1.flava, atEnd: $1.atEnd) }
   }
 
   private static let firstLayer = "blocks.input.w"

@@ -8,26 +8,6 @@ package import DVAETensors
 /// Sides that are not multiples of 8 and tokens outside the vocabulary cause runtime errors that
 /// name the node.
 package struct ONNXWriter {
-  /// The metadata of a file.
-  package struct Metadata: Sendable {
-    /// The description of the model.
-    package var description: String
-    /// The name and version of the program that writes it.
-    package var producer: (name: String, version: String)
-    /// Properties by their keys.
-    package var properties: [(key: String, value: String)]
-
-    /// Makes metadata.
-    package init(
-      description: String, producer: (name: String, version: String),
-      properties: [(key: String, value: String)]
-    ) {
-      self.description = description
-      self.producer = producer
-      self.properties = properties
-    }
-  }
-
   private let contents: Recording.Contents
   private let parameters: [String: TensorSlice]
   private var graph = ONNXGraph(name: "dvae")
@@ -39,10 +19,13 @@ package struct ONNXWriter {
   /// - Parameters:
   ///   - recording: the recording of a forward pass
   ///   - parameters: the values of the inputs that are parameters, by the inputs' names
-  ///   - metadata: the file's metadata
+  ///   - description: the description of the model
+  ///   - producer: the name and version of the program that writes the file
+  ///   - properties: properties by their keys
   /// - Returns: the file
   package static func model(
-    _ recording: Recording, parameters: [String: TensorSlice], metadata: Metadata
+    _ recording: Recording, parameters: [String: TensorSlice], description: String,
+    producer: (name: String, version: String), properties: [(key: String, value: String)]
   ) -> ProtobufMessage {
     var writer = ONNXWriter(contents: recording.contents, parameters: parameters)
     writer.write()
@@ -50,23 +33,18 @@ package struct ONNXWriter {
     opset.add(2, 17)
     var model = ProtobufMessage()
     model.add(1, 8)  // The format's version of opset 17.
-    model.add(2, metadata.producer.name)
-    model.add(3, metadata.producer.version)
-    model.add(6, metadata.description)
+    model.add(2, producer.name)
+    model.add(3, producer.version)
+    model.add(6, description)
     model.add(7, writer.graph.message)
     model.add(8, opset)
-    for (key, value) in metadata.properties {
+    for (key, value) in properties {
       var property = ProtobufMessage()
       property.add(1, key)
       property.add(2, value)
       model.add(14, property)
     }
     return model
-  }
-
-  private init(contents: Recording.Contents, parameters: [String: TensorSlice]) {
-    self.contents = contents
-    self.parameters = parameters
   }
 
   private mutating func write() {

@@ -51,12 +51,6 @@ package struct StableHLOWriter {
     return writer.write()
   }
 
-  private init(recording: Recording, contents: Recording.Contents, precision: ProgramPrecision) {
-    self.recording = recording
-    self.contents = contents
-    self.precision = precision
-  }
-
   /// The element type of activations.
   var activation: String {
     switch precision {

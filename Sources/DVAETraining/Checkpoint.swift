@@ -55,10 +55,10 @@ package enum Checkpoint {
   ///
   /// Memory for the state is allocated only after the file is known to hold all tensors.
   ///
-  /// - Throws: `DVAEError.checkpoint`, which names the damage; `DVAEError.checkpointVersion` for a
-  ///   file of another version; `DVAEError` if it cannot be read.
+  /// - Throws: `badData`, which names the damage; `DVAEError.checkpointVersion` for a file of another
+  ///   version; `DVAEError` if it cannot be read.
   package static func load(_ path: String) throws -> TrainingState {
-    func bad(_ problem: String) -> DVAEError { .checkpoint(path: path, problem: problem) }
+    func bad(_ problem: String) -> DVAEError { DVAEError(.badData, file: path, problem) }
     let file = try WeightsFile.open(path)
     let isWhole =
       file.metadata[Key.metadataChecksum]

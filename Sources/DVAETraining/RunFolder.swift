@@ -149,8 +149,8 @@ package struct RunFolder: Sendable {
   ///
   /// - Parameter warn: called with the reason for each checkpoint that was skipped
   /// - Returns: the state
-  /// - Throws: `DVAEError.noSoundCheckpoint` if all are damaged, `noCheckpoint` if there are only
-  ///   weights; if one cannot be opened or is of another version of this package
+  /// - Throws: `DVAEError.noSoundCheckpoint` if all are damaged, `badData` if there are only weights; if
+  ///   one cannot be opened or is of another version of this package
   package func latest(warn: (String) -> Void) throws -> TrainingState? {
     var damaged: [String] = []
     for update in try checkpoints() {
@@ -172,7 +172,12 @@ package struct RunFolder: Sendable {
     }
     guard damaged.isEmpty else { throw DVAEError.noSoundCheckpoint(run: self.path) }
     // Weights are written after a checkpoint; a new run would replace them.
-    guard FileSystem.kind(weights) == .missing else { throw DVAEError.noCheckpoint(run: self.path) }
+    guard FileSystem.kind(weights) == .missing else {
+      throw DVAEError(
+        .badData, file: self.path,
+        "has the weights of a run, but none of its checkpoints to go on from",
+        advice: "restore one, or start a new run from the weights in another folder")
+    }
     return nil
   }
 

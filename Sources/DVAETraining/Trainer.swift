@@ -68,19 +68,11 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
   ///   - folder: the run's folder; nil for no checkpoints
   ///   - processes: the processes that train together, all from the same state; only process 0 has
   ///     a folder and validates
+  ///   - updater: computes the updates; nil for the engine
   package init(
     _ state: TrainingState, engine: E, data: Source, validation: ValidationSet?,
-    folder: RunFolder?, processes: any ProcessGroup = SingleProcess()
-  ) {
-    self.init(
-      state, engine: engine, data: data, validation: validation, folder: folder,
-      processes: processes, updater: nil)
-  }
-
-  /// Prepares to continue from a state, with an updater instead of the engine's.
-  package init(
-    _ state: TrainingState, engine: E, data: Source, validation: ValidationSet?,
-    folder: RunFolder?, processes: any ProcessGroup, updater: (any Updater)?
+    folder: RunFolder?, processes: any ProcessGroup = SingleProcess(),
+    updater: (any Updater)? = nil
   ) {
     self.state = state
     self.engine = engine.exact
@@ -99,8 +91,8 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
   ///
   /// - Parameter observer: called at every event
   /// - Returns: the outcome
-  /// - Throws: `DVAEError.diverged`, and errors of images, files and the observer; the last
-  ///   checkpoint stays intact
+  /// - Throws: `badData` if a loss or the gradient is no longer finite, and errors of images, files and
+  ///   the observer; the last checkpoint stays intact
   package mutating func run(_ observer: inout some TrainingObserver) throws -> TrainingOutcome {
     let outcome = try runUpdates(&observer)
     if let folder, state.update > 0 { try state.writeWeights(to: folder.weights) }
@@ -227,8 +219,11 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
       ("the gradient's norm", norm),
     ]
     for (name, value) in numbers where !value.isFinite {
-      throw DVAEError.diverged(
-        update: state.update + 1, what: "\(name) is \(value)", lastCheckpoint: lastCheckpoint)
+      throw DVAEError(
+        .badData, "training diverged at update \(state.update + 1): \(name) is \(value)",
+        advice: (lastCheckpoint.map { "the last checkpoint, \($0), is sound; " } ?? "")
+          + "lower the learning rate, limit the gradient's norm, or let the temperature fall more "
+          + "slowly")
     }
   }
 

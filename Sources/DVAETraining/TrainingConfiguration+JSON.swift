@@ -149,13 +149,19 @@ extension TrainingConfiguration {
   ///
   /// Its length, validation and checkpoint settings may change.
   ///
-  /// - Throws: `DVAEError.settingsChanged` that lists the other differences.
+  /// - Throws: `usage`, with code `settingsChanged`, that lists the other differences.
   package func checkResumes(_ other: TrainingConfiguration, run: String) throws(DVAEError) {
     let changes = try changes(from: other).filter { change in
       let field = change.field.prefix { $0 != "." && $0 != "[" }
       return !Self.harmless.contains(String(field))
     }
-    guard changes.isEmpty else { throw .settingsChanged(run: run, changes: changes) }
+    guard changes.isEmpty else {
+      throw DVAEError(
+        .usage, code: .settingsChanged, file: run,
+        "this run was started with other settings: "
+          + changes.map(\.description).joined(separator: ", "),
+        advice: "set them back to resume it, choose another folder, or replace the run")
+    }
   }
 }
 

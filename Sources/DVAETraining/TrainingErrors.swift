@@ -18,20 +18,6 @@ extension DVAEError {
     DVAEError(.usage, file: path, problem)
   }
 
-  /// Returns the error of a run that was started with other settings.
-  package static func settingsChanged(run: String, changes: [SettingChange]) -> DVAEError {
-    DVAEError(
-      .usage, code: .settingsChanged, file: run,
-      "this run was started with other settings: "
-        + changes.map(\.description).joined(separator: ", "),
-      advice: "set them back to resume it, choose another folder, or replace the run")
-  }
-
-  /// Returns the error of a checkpoint from which its run cannot resume.
-  package static func checkpoint(path: String, problem: String) -> DVAEError {
-    DVAEError(.badData, file: path, problem)
-  }
-
   /// Returns the error of an intact checkpoint that another version of this package has written.
   package static func checkpointVersion(path: String, problem: String) -> DVAEError {
     DVAEError(
@@ -54,27 +40,6 @@ extension DVAEError {
     DVAEError(
       .badData, file: run, "none of its checkpoints can be read",
       advice: "restore one, or start a new run in another folder")
-  }
-
-  /// Returns the error of a folder with weights, from which a run cannot go on, and no checkpoint.
-  package static func noCheckpoint(run: String) -> DVAEError {
-    DVAEError(
-      .badData, file: run, "has the weights of a run, but none of its checkpoints to go on from",
-      advice: "restore one, or start a new run from the weights in another folder")
-  }
-
-  /// Returns the error of a loss, gradient or parameter that is no longer finite.
-  package static func diverged(update: Int, what: String, lastCheckpoint: String?) -> DVAEError {
-    DVAEError(
-      .badData, "training diverged at update \(update): \(what)",
-      advice: (lastCheckpoint.map { "the last checkpoint, \($0), is sound; " } ?? "")
-        + "lower the learning rate, limit the gradient's norm, or let the temperature fall more "
-        + "slowly")
-  }
-
-  /// Returns the error of initial weights of another architecture.
-  package static func initialWeights(path: String, problem: String) -> DVAEError {
-    DVAEError(.badData, file: path, "cannot start from these weights: \(problem)")
   }
 
   /// Returns the error of images that differ from those that the checkpoint counted.

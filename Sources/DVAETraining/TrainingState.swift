@@ -44,7 +44,9 @@ package struct TrainingState: Sendable {
     let parameters = ParameterSet(plans, initialisedBy: configuration.seed(for: .parameters))
     if let weights {
       func mismatch(_ problem: String) -> DVAEError {
-        .initialWeights(path: configuration.initialWeights, problem: problem)
+        DVAEError(
+          .badData, file: configuration.initialWeights,
+          "cannot start from these weights: \(problem)")
       }
       guard let encoder = weights.encoder, let decoder = weights.decoder else {
         throw mismatch("both halves are needed, found one")
