@@ -19,8 +19,7 @@ public struct Architecture: Hashable, Sendable {
 
   /// OpenAI's release of 2021.
   public static let released = Architecture(
-    unchecked: 256, blocksPerGroup: 2, vocabulary: 8192, initial: 128, inputChannels: 3,
-    outputChannels: 3)
+    unchecked: 256, blocksPerGroup: 2, vocabulary: 8192, initial: 128)
 
   /// The side of a token's square of pixels.
   public static let pixelsPerToken = 8
@@ -46,9 +45,10 @@ public struct Architecture: Hashable, Sendable {
       initial: initial, inputChannels: inputChannels, outputChannels: outputChannels)
   }
 
-  private init(
+  /// Makes an architecture that is known to be within the limits.
+  package init(
     unchecked hidden: Int, blocksPerGroup: Int, vocabulary: Int, initial: Int,
-    inputChannels: Int, outputChannels: Int
+    inputChannels: Int = 3, outputChannels: Int = 3
   ) {
     self.hidden = hidden
     self.blocksPerGroup = blocksPerGroup

@@ -91,14 +91,8 @@ extension Architecture {
     let n = hidden
     return NetworkPlan(
       .encoder, blocksPerGroup: blocksPerGroup, kernels: [3, 3, 3, 1],
-      input: Row(from: inputChannels, to: n, kernel: 7),
-      groups: [
-        Row(from: n, to: n),
-        Row(from: n, to: 2 * n),
-        Row(from: 2 * n, to: 4 * n),
-        Row(from: 4 * n, to: 8 * n),
-      ],
-      output: Row(from: 8 * n, to: vocabulary, kernel: 1))
+      inputs: inputChannels, inputKernel: 7, widths: [n, n, 2 * n, 4 * n, 8 * n],
+      outputs: vocabulary)
   }
 
   /// The decoder: relaxed or hard tokens [N, h, w, vocabulary] to statistics [N, 8h, 8w,
@@ -107,14 +101,8 @@ extension Architecture {
     let n = hidden
     return NetworkPlan(
       .decoder, blocksPerGroup: blocksPerGroup, kernels: [1, 3, 3, 3],
-      input: Row(from: vocabulary, to: initial, kernel: 1),
-      groups: [
-        Row(from: initial, to: 8 * n),
-        Row(from: 8 * n, to: 4 * n),
-        Row(from: 4 * n, to: 2 * n),
-        Row(from: 2 * n, to: n),
-      ],
-      output: Row(from: n, to: 2 * outputChannels, kernel: 1))
+      inputs: vocabulary, inputKernel: 1, widths: [initial, 8 * n, 4 * n, 2 * n, n],
+      outputs: 2 * outputChannels)
   }
 
   /// Returns the plan of the encoder or decoder.
@@ -123,19 +111,14 @@ extension Architecture {
   }
 }
 
-/// A row of the table: input and output channels, and the kernel of a single layer.
-private struct Row {
-  var from: Int
-  var to: Int
-  var kernel = 0
-}
-
 extension NetworkPlan {
   /// Expands the table; the inner layers of a block have a quarter of its channels.
   ///
-  /// Between two groups the encoder downsamples by 2 and the decoder upsamples by 2.
+  /// Between two groups the encoder downsamples by 2 and the decoder upsamples by 2. `widths` are the
+  /// channels after the first layer and after each group.
   fileprivate init(
-    _ half: ModelHalf, blocksPerGroup: Int, kernels: [Int], input: Row, groups: [Row], output: Row
+    _ half: ModelHalf, blocksPerGroup: Int, kernels: [Int], inputs: Int, inputKernel: Int,
+    widths: [Int], outputs: Int
   ) {
     var reduction = half == .encoder ? 1 : Architecture.pixelsPerToken
     func layer(_ name: String, _ kernel: Int, _ inputs: Int, _ outputs: Int) -> Layer {
@@ -155,20 +138,21 @@ extension NetworkPlan {
       let identity = inputs == outputs ? nil : layer("\(name).id_path", 1, inputs, outputs)
       return Block(residual: residual, identity: identity, upsamples: upsamples, pools: pools)
     }
-    let first = layer("input", input.kernel, input.from, input.to)
+    let first = layer("input", inputKernel, inputs, widths[0])
+    let groups = widths.count - 1
     var trunk: [Block] = []
-    for (g, group) in groups.enumerated() {
+    for (g, (from, to)) in zip(widths, widths.dropFirst()).enumerated() {
       if g > 0 { reduction = half == .encoder ? reduction * 2 : reduction / 2 }
       for b in 0..<blocksPerGroup {
         trunk.append(
           block(
-            "group_\(g + 1).block_\(b + 1)", from: b == 0 ? group.from : group.to, to: group.to,
+            "group_\(g + 1).block_\(b + 1)", from: b == 0 ? from : to, to: to,
             upsamples: half == .decoder && g > 0 && b == 0,
-            pools: half == .encoder && g < groups.count - 1 && b == blocksPerGroup - 1))
+            pools: half == .encoder && g < groups - 1 && b == blocksPerGroup - 1))
       }
     }
-    let last = layer("output.conv", output.kernel, output.from, output.to)
-    let blocks = Float(groups.count * blocksPerGroup)
+    let last = layer("output.conv", 1, widths[groups], outputs)
+    let blocks = Float(groups * blocksPerGroup)
     self.init(half: half, input: first, trunk: trunk, output: last, gain: 1 / (blocks * blocks))
   }
 }

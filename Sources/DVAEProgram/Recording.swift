@@ -325,5 +325,6 @@ extension Recording {
 }
 
 extension Shape {
-  var extents: [Int] { [batch, height, width, channels] }
+  /// [N, H, W, C].
+  package var extents: [Int] { [batch, height, width, channels] }
 }

@@ -21,18 +21,9 @@ extension TrainingConfiguration {
     warmUp: 0,
     klWeight: Schedule(from: 0, to: 6.6, over: 5_000),
     temperature: Schedule(from: 1, to: 1.0 / 16, over: 150_000),
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    weightDecay: 1e-4,
     averageDecay: 0.999,
     clipNorm: 0,
-    seed: 0,
     codebookInitialisation: 0,
-    initialWeights: "",
-    frozen: [],
-    data: [],
-    validation: [],
     validationImages: 256,
     validationResolution: 256,
     validateEvery: 5_000,
@@ -58,18 +49,9 @@ extension TrainingConfiguration {
     warmUp: 56,
     klWeight: Schedule(from: 6.6, to: 6.6, over: 0),
     temperature: Schedule(from: 1, to: 1.0 / 16, over: 5_600),
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    weightDecay: 1e-4,
     averageDecay: 0.999,
     clipNorm: 1,
-    seed: 0,
     codebookInitialisation: 3,
-    initialWeights: "",
-    frozen: [],
-    data: [],
-    validation: [],
     validationImages: 32,
     validationResolution: 256,
     validateEvery: 500,
@@ -88,18 +70,9 @@ extension TrainingConfiguration {
     warmUp: 50,
     klWeight: Schedule(from: 6.6, to: 6.6, over: 0),
     temperature: Schedule(from: 1, to: 1.0 / 16, over: 1_000),
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    weightDecay: 1e-4,
     averageDecay: 0.99,
     clipNorm: 1,
-    seed: 0,
     codebookInitialisation: 3,
-    initialWeights: "",
-    frozen: [],
-    data: [],
-    validation: [],
     validationImages: 8,
     validationResolution: 128,
     validateEvery: 100,
@@ -109,19 +82,10 @@ extension TrainingConfiguration {
 
 extension Architecture {
   /// 8192 tokens at a quarter of the released width, one block per group.
-  static let starter = known(hidden: 64, blocksPerGroup: 1, vocabulary: 8192, initial: 128)
+  static let starter = Architecture(
+    unchecked: 64, blocksPerGroup: 1, vocabulary: 8192, initial: 128)
 
   /// 512 tokens, a sixteenth of the released width, one block per group.
-  static let tiny = known(hidden: 16, blocksPerGroup: 1, vocabulary: 512, initial: 32)
-
-  private static func known(
-    hidden: Int, blocksPerGroup: Int, vocabulary: Int, initial: Int
-  ) -> Architecture {
-    do {
-      return try Architecture(
-        hidden: hidden, blocksPerGroup: blocksPerGroup, vocabulary: vocabulary, initial: initial)
-    } catch {
-      preconditionFailure("a preset's architecture is wrong: \(error)")
-    }
-  }
+  static let tiny = Architecture(
+    unchecked: 16, blocksPerGroup: 1, vocabulary: 512, initial: 32)
 }

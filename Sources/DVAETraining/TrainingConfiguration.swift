@@ -5,7 +5,8 @@ import DVAETensors
 /// The complete settings of a training run; its result depends only on them and the images.
 ///
 /// The keys of the JSON form (`config.json` of a run) are in snake case: `batch_size`,
-/// `learning_rate`. All are always written; `presets` holds complete values to start from.
+/// `learning_rate`. All are always written; `presets` holds complete values to start from; the
+/// defaults are those of every preset.
 public struct TrainingConfiguration: Hashable, Codable, Sendable {
   /// The preset that it is based on: `paper`, `starter` or `tiny`.
   public var preset: String
@@ -31,31 +32,31 @@ public struct TrainingConfiguration: Hashable, Codable, Sendable {
   /// τ, the temperature of the relaxation.
   public var temperature: Schedule
   /// β₁ of AdamW.
-  public var beta1: Double
+  public var beta1: Double = 0.9
   /// β₂ of AdamW.
-  public var beta2: Double
+  public var beta2: Double = 0.999
   /// ε of AdamW.
-  public var epsilon: Double
+  public var epsilon: Double = 1e-8
   /// λ of AdamW in PyTorch's form: a parameter p loses lr·λ·p.
-  public var weightDecay: Double
+  public var weightDecay: Double = 1e-4
   /// γ of the exponential moving average of the parameters.
   public var averageDecay: Double
   /// The limit of the gradient's norm over all parameters; 0 for no clipping, as in the paper.
   public var clipNorm: Double
   /// The seed of all random numbers.
-  public var seed: UInt64
+  public var seed: UInt64 = 0
   /// Initialises the codebook from examples of the images, with a KL term of codebookInitialisation²/2 nats
   /// before the first update, at most 0.9 ln vocabulary; 0 keeps the random weights, as in the
   /// paper.
   public var codebookInitialisation: Double
   /// A file of initial weights; empty for random weights.
-  public var initialWeights: String
+  public var initialWeights: String = ""
   /// Prefixes of the names of frozen parameters: `encoder`, `decoder.blocks.group_4`.
-  public var frozen: [String]
+  public var frozen: [String] = []
   /// The paths of the training images.
-  public var data: [String]
+  public var data: [String] = []
   /// The paths of the validation images; empty for those of `data`.
-  public var validation: [String]
+  public var validation: [String] = []
   /// The number of validation images.
   public var validationImages: Int
   /// The side of the validation images in pixels; a multiple of 8.

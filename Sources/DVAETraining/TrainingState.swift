@@ -16,7 +16,7 @@ package struct TrainingState: Sendable {
   ///
   /// False for every state from a checkpoint: initialisation happens once, before the first update
   /// and the first checkpoint.
-  package internal(set) var needsCodebookInitialisation: Bool
+  package internal(set) var needsCodebookInitialisation = false
   /// The loss scaling of a float16 run; nil before its first use.
   package var lossScale: LossScale?
   /// The engines that computed the updates, in order.
@@ -29,7 +29,9 @@ package struct TrainingState: Sendable {
   package let secondMoment: ParameterSet
   /// The exponential moving average of the parameters, which is the result of the run.
   package let average: ParameterSet
+}
 
+extension TrainingState {
   /// Starts a run from random or given weights.
   ///
   /// - Parameters:
@@ -64,7 +66,7 @@ package struct TrainingState: Sendable {
       }
     }
     self.init(
-      configuration, update: 0, position: DataPosition(), parameters: parameters,
+      configuration: configuration, update: 0, position: DataPosition(), parameters: parameters,
       firstMoment: ParameterSet(plans), secondMoment: ParameterSet(plans),
       average: ParameterSet(copying: parameters))
     needsCodebookInitialisation = weights == nil && configuration.codebookInitialisation > 0
@@ -74,24 +76,9 @@ package struct TrainingState: Sendable {
   init(zerosFor configuration: TrainingConfiguration, update: Int, position: DataPosition) {
     let plans = configuration.plans
     self.init(
-      configuration, update: update, position: position, parameters: ParameterSet(plans),
-      firstMoment: ParameterSet(plans), secondMoment: ParameterSet(plans),
-      average: ParameterSet(plans))
-  }
-
-  private init(
-    _ configuration: TrainingConfiguration, update: Int, position: DataPosition,
-    parameters: ParameterSet, firstMoment: ParameterSet, secondMoment: ParameterSet,
-    average: ParameterSet
-  ) {
-    self.configuration = configuration
-    self.update = update
-    self.position = position
-    needsCodebookInitialisation = false
-    self.parameters = parameters
-    self.firstMoment = firstMoment
-    self.secondMoment = secondMoment
-    self.average = average
+      configuration: configuration, update: update, position: position,
+      parameters: ParameterSet(plans), firstMoment: ParameterSet(plans),
+      secondMoment: ParameterSet(plans), average: ParameterSet(plans))
   }
 
   /// The number of updates that were not skipped.

@@ -15,8 +15,8 @@ package struct ValidationSet: Sendable {
   package func evaluate<E: HostEngine>(
     _ state: TrainingState, engine: E
   ) throws -> (ValidationRecord, ValidationPictures) {
-    var evaluator = EngineEvaluator(state, engine)
-    return try evaluate(state, on: &evaluator)
+    var objective = Objective(ofAveragesIn: state, engine: engine)
+    return try evaluate(state, on: &objective)
   }
 
   /// Reconstructs the first images with the averaged model.
@@ -26,8 +26,8 @@ package struct ValidationSet: Sendable {
   package func pictures<E: HostEngine>(
     _ state: TrainingState, engine: E
   ) throws -> ValidationPictures {
-    var evaluator = EngineEvaluator(state, engine)
-    return try pictures(state, &evaluator)
+    var objective = Objective(ofAveragesIn: state, engine: engine)
+    return try pictures(state, &objective)
   }
 
   /// Validates a state with any evaluator of its averaged parameters.
@@ -121,13 +121,10 @@ protocol BatchEvaluator {
   ) throws -> (soft: Tensor, hard: Tensor)
 }
 
-/// Evaluates a model on an engine.
-private struct EngineEvaluator<E: HostEngine>: BatchEvaluator {
-  let objective: Objective<E>
-
-  init(_ state: TrainingState, _ engine: E) {
+extension Objective: BatchEvaluator where E: HostEngine {
+  fileprivate init(ofAveragesIn state: TrainingState, engine: E) {
     let architecture = state.configuration.architecture
-    objective = Objective(
+    self.init(
       encoder: ImageEncoder(architecture, parameters: state.average, engine: engine),
       decoder: ImageDecoder(architecture, parameters: state.average, engine: engine))
   }
@@ -135,14 +132,13 @@ private struct EngineEvaluator<E: HostEngine>: BatchEvaluator {
   func measures(
     of images: Tensor, beta: Double
   ) throws -> (parts: ObjectiveParts<Double>, tokens: [Int32], statistics: Tensor) {
-    let found = try objective.evaluate(images, beta: beta)
+    let found = try evaluate(images, beta: beta)
     return (found.parts, found.tokens, found.statistics)
   }
 
   func pictures(
     of images: Tensor, temperature: Double, seed: UInt64, stream: UInt64
   ) throws -> (soft: Tensor, hard: Tensor) {
-    let (encoder, decoder) = (objective.encoder, objective.decoder)
     let engine = encoder.engine
     let logits = try encoder.logits(images)
     let relaxed = engine.gumbelSoftmax(

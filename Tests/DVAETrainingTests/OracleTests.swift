@@ -49,7 +49,7 @@ import DVAEWeights
     (configuration.batchSize, configuration.microBatch) = (2, 2)
     var state = try TrainingState(
       configuration, startingFrom: ModelWeights(open("training/initial.safetensors")))
-    let step = UpdateStep(configuration, engine: try CPUEngine(factors: factors))
+    let step = HostUpdate(configuration, engine: try CPUEngine(factors: factors))
 
     #expect(steps.updates.count == 3)
     for (t, expected) in steps.updates.enumerated() {

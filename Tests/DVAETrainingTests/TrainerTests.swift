@@ -167,9 +167,9 @@ import Testing
   @Test func microBatchesAddUp() throws {
     var configuration = try TrainingConfiguration.testing(updates: 1)
     (configuration.batchSize, configuration.microBatch) = (4, 4)
-    let step = UpdateStep(configuration, engine: engine)
+    let step = HostUpdate(configuration, engine: engine)
     configuration.microBatch = 1
-    let partial = UpdateStep(configuration, engine: engine)
+    let partial = HostUpdate(configuration, engine: engine)
     var images = SyntheticImages(configuration)
     let (x, state) = (try images.next().images, try TrainingState(configuration))
     let values = ScheduledValues(temperature: 0.5, klWeight: 3, learningRate: 1e-3)
@@ -195,7 +195,7 @@ import Testing
     let values = ScheduledValues(temperature: 1, klWeight: 0, learningRate: 1)
     for divisor in [1.0, 10.0] {
       let state = try TrainingState(configuration)
-      let step = UpdateStep(configuration, engine: engine)
+      let step = HostUpdate(configuration, engine: engine)
       _ = try step.computeGradients(
         x, state.parameters, values, noise: .seeded(seed: 1, stream: 0))
       let norm = step.gradientNorm()

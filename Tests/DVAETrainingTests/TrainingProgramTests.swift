@@ -119,8 +119,8 @@ import Testing
   }
 
   @Test("Noise: seed, stream and element in words, the lower half first") func noise() {
-    let state = NoiseState(seed: 0x1_0000_0002, stream: 0x3_0000_0004, first: 0x14_0000_0018)
-    #expect(state.words == [2, 1, 4, 3, 0x18, 0x14])
+    let words = noiseWords(seed: 0x1_0000_0002, stream: 0x3_0000_0004, first: 0x14_0000_0018)
+    #expect(words == [2, 1, 4, 3, 0x18, 0x14])
   }
 
   @Test("Validation: measures, tokens and pictures") func evaluation() throws {

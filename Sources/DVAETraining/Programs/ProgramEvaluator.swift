@@ -6,21 +6,13 @@ import DVAETensors
 
 /// Evaluates the averaged parameters on a device, with a program for each image size.
 struct ProgramEvaluator: BatchEvaluator {
-  private let architecture: Architecture
-  private let accelerator: Accelerator
-  private let precision: ProgramPrecision
-  private var measures: [Shape: RecordedProgram] = [:]
-  private var pictures: [Shape: RecordedProgram] = [:]
+  let architecture: Architecture
+  let accelerator: Accelerator
+  let precision: ProgramPrecision
+  var measures: [Shape: RecordedProgram] = [:]
+  var pictures: [Shape: RecordedProgram] = [:]
   /// The averaged parameters by the programs' input names.
   var averages: [String: DeviceBuffer] = [:]
-
-  init(
-    _ architecture: Architecture, on accelerator: Accelerator, _ precision: ProgramPrecision
-  ) {
-    self.architecture = architecture
-    self.accelerator = accelerator
-    self.precision = precision
-  }
 
   mutating func measures(
     of images: Tensor, beta: Double
@@ -47,7 +39,7 @@ struct ProgramEvaluator: BatchEvaluator {
     var tensors = averages
     tensors["images"] = try accelerator.upload(images, to: 0)
     tensors["numbers"] = try accelerator.upload([Float(temperature)], [1], .float32)
-    let noise = NoiseState(seed: seed, stream: stream, first: 0).words
+    let noise = noiseWords(seed: seed, stream: stream, first: 0)
     tensors["noise"] = try accelerator.upload(noise, [noise.count], .uint32)
     let outputs = try program(tensors)
     let shape = images.shape.with(channels: 2 * images.shape.channels)
@@ -70,10 +62,8 @@ extension Accelerator {
   /// Copies a tensor to a device.
   func upload(_ tensor: Tensor, to device: Int) throws(DVAEError) -> DeviceBuffer {
     defer { withExtendedLifetime(tensor) {} }
-    let shape = tensor.shape
     return try upload(
-      UnsafeRawBufferPointer(tensor.elements),
-      [shape.batch, shape.height, shape.width, shape.channels], .float32, to: device)
+      UnsafeRawBufferPointer(tensor.elements), tensor.shape.extents, .float32, to: device)
   }
 
   /// Copies a parameter to a device.

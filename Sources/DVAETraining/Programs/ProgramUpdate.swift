@@ -57,7 +57,8 @@ package final class ProgramUpdate: Updater {
       configuration.architecture, images: configuration.microBatch,
       height: configuration.resolution, width: configuration.resolution, bytes: precision.bytes,
       on: accelerator.room)
-    evaluator = ProgramEvaluator(configuration.architecture, on: accelerator, precision)
+    evaluator = ProgramEvaluator(
+      architecture: configuration.architecture, accelerator: accelerator, precision: precision)
     func compile(_ recording: Recording) throws -> RecordedProgram {
       try RecordedProgram(recording, on: accelerator, precision)
     }
@@ -139,11 +140,11 @@ package final class ProgramUpdate: Updater {
     let elements =
       configuration.microBatch * side * side * configuration.architecture.vocabulary
     let part = (processes.rank * rounds + round) * devices
-    let noise = NoiseState(
+    let noise = noiseWords(
       seed: configuration.seed(for: .noise), stream: UInt64(update),
       first: UInt64(part) * UInt64(elements))
     try set("noise") { [accelerator] device throws(DVAEError) in
-      try accelerator.upload(noise.words, [noise.words.count], .uint32, to: device)
+      try accelerator.upload(noise, [noise.count], .uint32, to: device)
     }
     try set("images") { device throws(DVAEError) in batch[device][round] }
     return try start(program, &runs)

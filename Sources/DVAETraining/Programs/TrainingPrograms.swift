@@ -12,7 +12,7 @@ import DVAETensors
 /// | --- | --- |
 /// | `images` | mapped pixels of one micro-batch, [microBatch, resolution, resolution, 3] |
 /// | `numbers` | `UpdateNumbers.list` as float32 |
-/// | `noise` | six words of `NoiseState`, for the first replica |
+/// | `noise` | `noiseWords` of the first replica |
 /// | `gradients.…` | sums over micro-batches, zeros before the first update |
 /// | `loss_scale` | the factor of the loss, with loss scaling |
 ///
@@ -68,16 +68,11 @@ package enum TrainingPrograms: Sendable {
   }
 }
 
-/// The position of the noise in its stream, as `Recording.uniform` reads it.
-package struct NoiseState: Hashable, Sendable {
-  /// Six 32-bit words, the lower half of each number first: seed, stream, index of the first element.
-  package let words: [UInt32]
-
-  /// The noise of `GumbelNoise.seeded` from element `first` on.
-  package init(seed: UInt64, stream: UInt64, first: UInt64) {
-    words = [seed, stream, first].flatMap { number in
-      [UInt32(truncatingIfNeeded: number), UInt32(truncatingIfNeeded: number >> 32)]
-    }
+/// Returns the input from which `Recording.uniform` makes the noise of `GumbelNoise.seeded` from element
+/// `first` on.
+package func noiseWords(seed: UInt64, stream: UInt64, first: UInt64) -> [UInt32] {
+  [seed, stream, first].flatMap { number in
+    [UInt32(truncatingIfNeeded: number), UInt32(truncatingIfNeeded: number >> 32)]
   }
 }
 
@@ -99,7 +94,9 @@ private struct ProgramWriter {
     lossScale = scalesLoss ? recording.scalars("loss_scale", count: 1)[0] : nil
     engine = RecordingEngine(recording)
     optimizer = OptimizerStep(configuration: configuration, engine: engine)
-    parameters = Self.variables("parameters", configuration.plans, recording) { _ in true }
+    parameters = Parameters(configuration.plans) { [recording] name, shape in
+      recording.variable("parameters.\(name)", shape)
+    }
   }
 
   /// Returns whether a parameter is trained.
@@ -114,13 +111,7 @@ private struct ProgramWriter {
   func variables(
     _ role: String, _ isIncluded: (String) -> Bool
   ) -> Parameters<RecordedVariable> {
-    Self.variables(role, configuration.plans, recording, isIncluded)
-  }
-
-  private static func variables(
-    _ role: String, _ plans: [NetworkPlan], _ recording: Recording, _ isIncluded: (String) -> Bool
-  ) -> Parameters<RecordedVariable> {
-    Parameters(plans, isIncluded) { name, shape in
+    Parameters(configuration.plans, isIncluded) { name, shape in
       recording.variable("\(role).\(name)", shape)
     }
   }

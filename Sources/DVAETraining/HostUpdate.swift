@@ -26,8 +26,10 @@ extension TrainingConfiguration {
   }
 }
 
-/// The three parts of an update: gradients, gradient norm, optimizer step.
-package struct UpdateStep<E: HostEngine>: Sendable {
+/// Updates on an engine of this process, which works in the state's own memory.
+///
+/// An update has three parts: gradients, gradient norm, optimizer step.
+package final class HostUpdate<E: HostEngine>: Updater {
   private let configuration: TrainingConfiguration
   private let engine: E
   private let processes: any ProcessGroup
@@ -38,15 +40,14 @@ package struct UpdateStep<E: HostEngine>: Sendable {
   /// The ranges of the arenas that are not frozen, each as long as possible.
   private let trainedRanges: [Range<Int>]
 
+  /// Prepares updates by the settings; several processes each compute their share of a batch.
   package init(
-    _ configuration: TrainingConfiguration, engine: E, gradients: ParameterSet? = nil,
-    processes: any ProcessGroup = SingleProcess()
+    _ configuration: TrainingConfiguration, engine: E, processes: any ProcessGroup = SingleProcess()
   ) {
-    let gradients = gradients ?? ParameterSet(configuration.plans)
     self.configuration = configuration
     self.engine = engine
     self.processes = processes
-    self.gradients = gradients
+    gradients = ParameterSet(configuration.plans)
     trained = gradients.filter { !configuration.isFrozen($0) }
     trainedRanges = trained.parameters.map(\.values.range).reduce(into: []) { ranges, range in
       if let last = ranges.last, last.upperBound == range.lowerBound {
@@ -55,6 +56,32 @@ package struct UpdateStep<E: HostEngine>: Sendable {
         ranges.append(range)
       }
     }
+  }
+
+  package var name: String { engine.name }
+
+  package func update(
+    _ images: Tensor, _ state: TrainingState,
+    check: (ObjectiveParts<Double>, Double) throws -> Void, next: () -> Tensor?
+  ) throws -> UpdateResult {
+    let configuration = state.configuration
+    let values = configuration.values(at: state.update)
+    let loss = try computeGradients(
+      images, state.parameters, values,
+      noise: .seeded(seed: configuration.seed(for: .noise), stream: UInt64(state.update)))
+    let norm = gradientNorm()
+    try check(loss, norm)
+    apply(to: state, norm: norm, values)
+    return UpdateResult(loss: loss, norm: norm, lossScale: state.lossScale)
+  }
+
+  package func fetch(_ state: TrainingState) {}
+
+  package func evaluate(
+    _ validation: ValidationSet, _ state: TrainingState
+  ) throws -> (ValidationRecord, ValidationPictures) {
+    // The weights will be used in float32.
+    try validation.evaluate(state, engine: engine.exact)
   }
 
   private var microBatches: Int { configuration.batchSize / configuration.microBatch }
@@ -123,7 +150,7 @@ package struct UpdateStep<E: HostEngine>: Sendable {
 
   /// Returns the slices of an arena that are not frozen.
   private func trainedParts(of set: ParameterSet) -> [TensorSlice] {
-    guard let arena = set.arena else { preconditionFailure("UpdateStep: a role without an arena") }
+    guard let arena = set.arena else { preconditionFailure("HostUpdate: a role without an arena") }
     return trainedRanges.map { arena.tensor[$0] }
   }
 }
