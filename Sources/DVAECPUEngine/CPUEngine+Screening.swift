@@ -194,11 +194,10 @@ private struct Search {
     // First the panels with the largest bounds, then all that could hold a larger logit.
     for _ in 0..<2 {
       var lengths = [Int](repeating: 0, count: panels)
-      lengths.withUnsafeMutableBufferPointer { buffer in
-        let lengths = Lengths(pointer: buffer)
-        engine.team.run(panels) { panel, _ in
+      lengths.withUnsafeMutableBufferPointer { lengths in
+        engine.team.run(panels) { [lengths] panel, _ in
           let at = panel * positions
-          lengths.pointer[panel] = Int(
+          lengths[panel] = Int(
             kernels.take_at_least(
               upper.pointer + at, least.pointer, Int32(positions), lists.pointer + at))
         }
@@ -218,11 +217,6 @@ private struct Search {
       least.pointer.update(from: winners.best.pointer, count: positions)
     }
     return Array(UnsafeBufferPointer(start: winners.index.pointer, count: positions))
-  }
-
-  /// Safe to share: each panel writes its own elements.
-  private struct Lengths: @unchecked Sendable {
-    let pointer: UnsafeMutableBufferPointer<Int>
   }
 }
 

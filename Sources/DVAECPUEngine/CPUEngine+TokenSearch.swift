@@ -49,8 +49,7 @@ extension CPUEngine {
     let rows = WordTensor(pool.scratch(team.threads * (channels + 1) / 2 + team.threads))
     var tokens = [Int32](repeating: 0, count: positions)
     tokens.withUnsafeMutableBufferPointer { tokens in
-      let tokens = TokenPlaces(pointer: tokens)
-      team.run((positions + perTask - 1) / perTask) { task, worker in
+      team.run((positions + perTask - 1) / perTask) { [tokens] task, worker in
         let row = rows.shorts + worker * (channels + channels % 2)
         for position in task * perTask..<min(positions, (task + 1) * perTask) {
           kernels.quantize_shorts(
@@ -75,15 +74,10 @@ extension CPUEngine {
             let value = Float(sum) * fine.scales[token] + fine.biases[token]
             if winner.map({ value > $0.value }) ?? true { winner = (value, token) }
           }
-          tokens.pointer[position] = Int32(winner?.token ?? 0)
+          tokens[position] = Int32(winner?.token ?? 0)
         }
       }
     }
     return tokens
-  }
-
-  /// Safe to share: each position writes its own element.
-  private struct TokenPlaces: @unchecked Sendable {
-    let pointer: UnsafeMutableBufferPointer<Int32>
   }
 }

@@ -3,8 +3,6 @@ package import DVAETensors
 
 /// A convolution's weights and bias, packed once for the kernels.
 package struct CPUFilter: Sendable {
-  /// The convolution.
-  package let shape: ConvolutionShape
   let forward: PackedWeights?
   let backwardInput: PackedWeights?
   /// The int8 weights that rule out most logits; nil for other than 1×1 convolutions.
@@ -61,7 +59,6 @@ extension CPUEngine {
       weights.count == shape.weightCount && bias.count == shape.outputChannels,
       "makeFilter: \(weights.count) weights and \(bias.count) biases for \(shape)")
     return CPUFilter(
-      shape: shape,
       forward: uses.contains(.forward) ? pack(shape, weights, bias: bias) : nil,
       backwardInput: uses.contains(.backwardInput) ? pack(shape, weights, bias: nil) : nil,
       screened: shape.kernel == 1 ? ScreenedWeightsCache() : nil,
@@ -76,7 +73,7 @@ extension CPUEngine {
     algorithm: ConvolutionAlgorithm
   ) -> CPUFilter {
     CPUFilter(
-      shape: shape, forward: pack(shape, weights, bias: bias, algorithm: algorithm),
+      forward: pack(shape, weights, bias: bias, algorithm: algorithm),
       backwardInput: nil, screened: nil, table: nil)
   }
 

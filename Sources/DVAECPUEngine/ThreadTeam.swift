@@ -15,22 +15,21 @@ package struct ThreadTeam: Sendable {
   let threads: Int
   private let priority = Priority()
 
-  init(threads: Int) { self.threads = threads }
-
   /// Calls `body(task, worker)` for every task; `worker` in 0..<threads identifies the thread's
   /// scratch.
   package func run(_ tasks: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
     let workers = min(threads, tasks)
     guard workers > 1 else { return asWorker { for task in 0..<tasks { body(task, 0) } } }
-    let next = Counter()
+    let next = Atomic(0)
     withoutActuallyEscaping(body) { body in
-      let shared = Shared(body: body)
+      // Safe to share: `run` returns only when all threads have left it, and tasks write disjoint memory.
+      nonisolated(unsafe) let body = body
       DispatchQueue.concurrentPerform(iterations: workers) { worker in
         asWorker {
           while true {
-            let task = next.value.wrappingAdd(1, ordering: .relaxed).oldValue
+            let task = next.wrappingAdd(1, ordering: .relaxed).oldValue
             if task >= tasks { return }
-            shared.body(task, worker)
+            body(task, worker)
           }
         }
       }
@@ -68,16 +67,4 @@ private struct Priority: Sendable {
   #else
   func adopt() {}
   #endif
-}
-
-private final class Counter: Sendable {
-  let value = Atomic(0)
-}
-
-/// A task's body, shared with the other threads.
-///
-/// `run` returns only when all threads have left it, and tasks write disjoint memory, so the
-/// sharing is safe.
-private struct Shared: @unchecked Sendable {
-  let body: (_ task: Int, _ worker: Int) -> Void
 }

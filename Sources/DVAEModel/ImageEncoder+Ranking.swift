@@ -6,11 +6,11 @@ package struct RankedTokens: Hashable, Sendable {
   /// The number of tokens per position.
   package let count: Int
   /// Tokens in 0..<vocabulary, `count` for each position, row-major.
-  package fileprivate(set) var tokens: [Int32] = []
+  package fileprivate(set) var tokens: [Int32]
   /// ln q of each token; q is the softmax over the whole vocabulary.
-  package fileprivate(set) var logProbabilities: [Float] = []
+  package fileprivate(set) var logProbabilities: [Float]
   /// The position's largest logit minus the logit of each token: 0 for the first.
-  package fileprivate(set) var distances: [Float] = []
+  package fileprivate(set) var distances: [Float]
 
   /// Takes lists of `count` tokens per position.
   package init(count: Int, tokens: [Int32], logProbabilities: [Float], distances: [Float]) {
@@ -21,13 +21,6 @@ package struct RankedTokens: Hashable, Sendable {
     self.tokens = tokens
     self.logProbabilities = logProbabilities
     self.distances = distances
-  }
-
-  fileprivate init(count: Int, positions: Int) {
-    self.count = count
-    tokens.reserveCapacity(count * positions)
-    logProbabilities.reserveCapacity(count * positions)
-    distances.reserveCapacity(count * positions)
   }
 }
 
@@ -50,7 +43,7 @@ extension ImageEncoder where E: HostEngine {
     try check(x)
     let (features, output) = (network.features(x), network.output)
     let (positions, channels) = (features.shape.positions, features.shape.channels)
-    var ranked = RankedTokens(count: count, positions: positions)
+    var ranked = RankedTokens(count: count, tokens: [], logProbabilities: [], distances: [])
     for start in stride(from: 0, to: positions, by: Self.rankingBlock) {
       let shape = Shape(1, 1, min(Self.rankingBlock, positions - start), channels)
       let part = Tensor(shape, adopting: features.pointer + start * channels) { _ in

@@ -69,12 +69,13 @@ package struct QuantizedWeights: Sendable {
     var scales = [Float](repeating: 1, count: outputs)
     values = [Int16](unsafeUninitializedCapacity: outputs * count) { values, initialized in
       scales.withUnsafeMutableBufferPointer { scales in
-        let shared = Shared(values: values, scales: scales)
+        // Safe to share: each thread writes its own output channels.
+        nonisolated(unsafe) let (values, scales) = (values, scales)
         DispatchQueue.concurrentPerform(iterations: outputs) { o in
           let factor = Self.round(
             UnsafePointer(weights.pointer + o * shape.fanIn), shape, form,
-            to: UnsafeMutableBufferPointer(rebasing: shared.values[o * count..<(o + 1) * count]))
-          shared.scales[o] = inputScale / factor
+            to: UnsafeMutableBufferPointer(rebasing: values[o * count..<(o + 1) * count]))
+          scales[o] = inputScale / factor
         }
       }
       initialized = outputs * count
@@ -138,12 +139,6 @@ package struct QuantizedWeights: Sendable {
       }
       return form == .winograd ? factor * 16 : factor
     }
-  }
-
-  /// Safe to share: each thread writes its own output channels.
-  private struct Shared: @unchecked Sendable {
-    let values: UnsafeMutableBufferPointer<Int16>
-    let scales: UnsafeMutableBufferPointer<Float>
   }
 }
 

@@ -17,7 +17,11 @@ package final class TensorPool: Sendable {
 
   package init() {}
 
-  deinit { drain() }
+  deinit {
+    idle.withLock { idle in
+      for block in idle { block.pointer.deallocate() }
+    }
+  }
 
   /// Returns a tensor of undefined contents whose memory comes back to the pool.
   package func tensor(_ shape: Shape) -> Tensor {
@@ -34,14 +38,6 @@ package final class TensorPool: Sendable {
 
   /// Returns a flat scratch tensor of undefined contents.
   package func scratch(_ count: Int) -> Tensor { tensor(Shape(1, 1, 1, count)) }
-
-  /// Returns all idle memory to the system.
-  package func drain() {
-    idle.withLock { idle in
-      for block in idle { block.pointer.deallocate() }
-      idle.removeAll()
-    }
-  }
 
   private func giveBack(_ block: Block) {
     idle.withLock { idle in

@@ -170,16 +170,10 @@ extension ReferenceEngine {
     let (kernel, inputs, outputs) =
       (filter.shape.kernel, filter.shape.inputChannels, filter.shape.outputChannels)
     var taps = [Double](repeating: 0, count: filter.shape.weightCount)
-    for r in 0..<kernel {
-      for c in 0..<kernel {
-        for i in 0..<inputs {
-          for o in 0..<outputs {
-            let turned = (kernel - 1 - r) * kernel + kernel - 1 - c
-            taps[(turned * outputs + o) * inputs + i] =
-              Double(filter.weights.pointer[((o * inputs + i) * kernel + r) * kernel + c])
-          }
-        }
-      }
+    forEachTap(filter.shape) { tap, weight in
+      let (i, o) = (tap / outputs % inputs, tap % outputs)
+      let turned = kernel * kernel - 1 - tap / (inputs * outputs)
+      taps[(turned * outputs + o) * inputs + i] = Double(filter.weights.pointer[weight])
     }
     return taps
   }
