@@ -27,10 +27,7 @@ package enum ForwardPrograms {
     let encoder = ImageEncoder(
       architecture, parameters: parameters(architecture.encoder, recording),
       engine: RecordingEngine(recording))
-    let pixels = recording.value(
-      "pixels", Shape(batch, height, width, architecture.inputChannels), .uint8)
-    let x = recording.mappedPixels(
-      pixels, scale: PixelMapping.scale, offset: Float(PixelMapping.epsilon))
+    let x = images(Shape(batch, height, width, architecture.inputChannels), recording)
     recording.output("tokens", try encoder.tokens(x))
     guard showsLogits || ranks != nil else { return recording }
     // The results that the ranking is computed from.
@@ -94,10 +91,7 @@ package enum ForwardPrograms {
       architecture, parameters: parameters(architecture.encoder, recording), engine: engine)
     let decoder = ImageDecoder(
       architecture, parameters: parameters(architecture.decoder, recording), engine: engine)
-    let pixels = recording.value(
-      "pixels", Shape(batch, height, width, architecture.inputChannels), .uint8)
-    let x = recording.mappedPixels(
-      pixels, scale: PixelMapping.scale, offset: Float(PixelMapping.epsilon))
+    let x = images(Shape(batch, height, width, architecture.inputChannels), recording)
     let logits = try encoder.logits(x)
     let tokens = engine.argmaxChannels(logits)
     let statistics = decoder.statistics(
@@ -107,6 +101,12 @@ package enum ForwardPrograms {
     recording.output("tokens", tokens)
     recording.output("statistics", statistics)
     return recording
+  }
+
+  private static func images(_ shape: Shape, _ recording: Recording) -> RecordedValue {
+    recording.mappedPixels(
+      recording.value("pixels", shape, .uint8), scale: PixelMapping.scale,
+      offset: Float(PixelMapping.epsilon))
   }
 
   private static func parameters(

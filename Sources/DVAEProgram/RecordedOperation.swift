@@ -47,7 +47,8 @@ enum RecordedOperation: Hashable, Sendable {
   case pictures(Int, scale: Float, offset: Float)
   /// The sum over all replicas.
   case allReduce(Int)
-  case scalar(ScalarExpression)
+  case combine(ScalarFunction, ScalarOperand, ScalarOperand)
+  case squareRoot(ScalarOperand)
   /// `new` if a number is finite, else `old`.
   case whereFinite(ScalarOperand, new: Int, old: Int)
   /// One element of an item.
@@ -97,13 +98,10 @@ enum ScalarOperand: Hashable, Sendable {
   case item(Int)
 }
 
-/// A function of two numbers.
-enum ScalarFunction: Hashable, Sendable {
-  case sum, product, quotient, minimum
-}
-
-/// A number computed from others.
-enum ScalarExpression: Hashable, Sendable {
-  case combine(ScalarFunction, ScalarOperand, ScalarOperand)
-  case squareRoot(ScalarOperand)
+/// A function of two numbers, with its name in StableHLO.
+enum ScalarFunction: String, Hashable, Sendable {
+  case sum = "add"
+  case product = "multiply"
+  case quotient = "divide"
+  case minimum
 }

@@ -123,9 +123,7 @@ extension Recording {
   /// the program.
   package func scalars(_ name: String, count: Int) -> [RecordedScalar] {
     let vector = input(name, [count], .float32)
-    return (0..<count).map { at in
-      .item(record(.element(of: vector, at: at), [], .float32), of: self)
-    }
+    return (0..<count).map { scalar(.element(of: vector, at: $0)) }
   }
 
   /// Generates the relaxation's uniform noise, with the bits of `GumbelNoise.seeded`.
@@ -239,7 +237,7 @@ extension Recording {
     switch scalar {
     case .constant(let value): .constant(value * Double(replicas))
     case .item(let item, _):
-      replicas == 1 ? scalar : .item(record(.allReduce(item), [], .float32), of: self)
+      replicas == 1 ? scalar : self.scalar(.allReduce(item))
     }
   }
 }
@@ -319,8 +317,8 @@ extension Recording {
     RecordedValue(shape: shape, item: record(operation, shape.extents, .activation))
   }
 
-  func scalar(_ expression: ScalarExpression) -> RecordedScalar {
-    .item(record(.scalar(expression), [], .float32), of: self)
+  func scalar(_ operation: RecordedOperation) -> RecordedScalar {
+    .item(record(operation, [], .float32), of: self)
   }
 }
 

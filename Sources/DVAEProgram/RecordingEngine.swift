@@ -134,7 +134,7 @@ package struct RecordingEngine: Engine {
   }
 
   package func klToUniform(_ logits: RecordedValue) -> RecordedScalar {
-    scalar(.klToUniform(logits.item, ofEach: false))
+    recording.scalar(.klToUniform(logits.item, ofEach: false))
   }
 
   package func gumbelSoftmaxBackward(
@@ -151,7 +151,7 @@ package struct RecordingEngine: Engine {
   package func logitLaplaceLoss(
     _ statistics: RecordedValue, target: RecordedValue
   ) -> RecordedScalar {
-    scalar(.logitLaplace(statistics.item, target: target.item, ofEach: false))
+    recording.scalar(.logitLaplace(statistics.item, target: target.item, ofEach: false))
   }
 
   package func logitLaplaceLossBackward(
@@ -179,10 +179,6 @@ package struct RecordingEngine: Engine {
   }
 
   package func sumOfSquares(_ x: RecordedVariable) -> RecordedScalar {
-    scalar(.sumOfSquares(recording.current(x)))
-  }
-
-  private func scalar(_ operation: RecordedOperation) -> RecordedScalar {
-    .item(recording.record(operation, [], .float32), of: recording)
+    recording.scalar(.sumOfSquares(recording.current(x)))
   }
 }

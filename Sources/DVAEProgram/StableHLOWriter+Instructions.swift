@@ -75,7 +75,10 @@ extension StableHLOWriter {
 
   /// Slices the last dimension.
   mutating func slice(_ x: Term, last range: Range<Int>) -> Term {
-    let ranges = x.extents.dropLast().map { 0..<$0 } + [range]
+    slice(x, x.extents.dropLast().map { 0..<$0 } + [range])
+  }
+
+  mutating func slice(_ x: Term, _ ranges: [Range<Int>]) -> Term {
     let extents = ranges.map(\.count)
     let text = ranges.map { "\($0.lowerBound):\($0.upperBound)" }.joined(separator: ", ")
     return emit(
@@ -183,24 +186,6 @@ extension StableHLOWriter {
     switch operand {
     case .constant(let value): constant(value, [], "f32")
     case .item(let item): term(item)
-    }
-  }
-
-  mutating func scalar(_ expression: ScalarExpression) -> Term {
-    switch expression {
-    case .combine(let function, let a, let b):
-      let (a, b) = (scalar(a), scalar(b))
-      let name =
-        switch function {
-        case .sum: "add"
-        case .product: "multiply"
-        case .quotient: "divide"
-        case .minimum: "minimum"
-        }
-      return binary(name, a, b)
-    case .squareRoot(let x):
-      let x = scalar(x)
-      return unary("sqrt", x)
     }
   }
 

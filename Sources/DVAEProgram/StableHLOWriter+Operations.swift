@@ -63,7 +63,9 @@ extension StableHLOWriter {
     case .pictures(let statistics, let scale, let offset):
       set(result, pictures(of: term(statistics), scale: scale, offset: offset))
     case .allReduce(let x): set(result, allReduce(term(x)))
-    case .scalar(let expression): set(result, scalar(expression))
+    case .combine(let function, let a, let b):
+      set(result, binary(function.rawValue, scalar(a), scalar(b)))
+    case .squareRoot(let x): set(result, unary("sqrt", scalar(x)))
     case .element(let vector, let at):
       let one = slice(term(vector), last: at..<at + 1)
       set(result, reshape(one, []))
@@ -185,12 +187,7 @@ extension StableHLOWriter {
     let e = x.extents
     let even = [e[0], e[1] / 2 * 2, e[2] / 2 * 2, e[3]]
     var x = x
-    if even != e {
-      let text = even.map { "0:\($0)" }.joined(separator: ", ")
-      x = emit(
-        "stablehlo.slice \(x.name) [\(text)] : (\(x.type)) -> \(Self.type(even, x.element))", even,
-        x.element)
-    }
+    if even != e { x = slice(x, even.map { 0..<$0 }) }
     return reshape(x, [e[0], e[1] / 2, 2, e[2] / 2, 2, e[3]])
   }
 
