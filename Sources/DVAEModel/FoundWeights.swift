@@ -26,13 +26,18 @@ struct FoundWeights {
       }
     }
     let bare = official.filter { WeightNames.half(of: $0.0) == nil }
-    var bareHalf = Self.half(ofFirstLayer: bare.first { $0.0 == "blocks.input.w" }?.1)
+    let firstLayer = bare.first { $0.0 == "blocks.input.w" }?.1
+    var bareHalf = Self.half(ofFirstLayer: firstLayer)
     let named = Set(official.compactMap { WeightNames.half(of: $0.0) })
     if named.isEmpty {
       guard let half = bareHalf ?? expected else {
         throw DVAEError(
-          .badData, file: file.path, expected: "a dVAE's tensors (blocks.input.w, …)",
-          found: listing(file.tensors.map(\.name)))
+          .badData, file: file.path,
+          expected: firstLayer == nil
+            ? "a dVAE's tensors (blocks.input.w, …)" : "a 7×7 or 1×1 convolution as blocks.input.w",
+          found: firstLayer.map { "one of shape \($0.shape)" }
+            ?? listing(file.tensors.map(\.name))
+            + (file.others.first.map { ", and tensors that are not read, such as \($0)" } ?? ""))
       }
       bareHalf = half
     }

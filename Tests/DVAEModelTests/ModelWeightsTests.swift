@@ -222,4 +222,13 @@ struct ModelWeightsTests {
         encoder: "a.safetensors", decoder: decoder.path, name: "n_hid", 8, 16)
     ) { try ModelWeights(encoder: other, decoder: decoder) }
   }
+
+  @Test("A first layer of a wrong shape is told with it") func firstLayer() throws {
+    for shape in [[3, 3], [8, 1, 5, 5], []] {
+      let problem = try mismatch(file([(name: "blocks.input.w", shape: shape)]))
+      #expect(
+        problem
+          == "expected a 7×7 or 1×1 convolution as blocks.input.w, found one of shape \(shape)")
+    }
+  }
 }
