@@ -252,7 +252,7 @@ package struct TarReader: Sendable {
       let target = found.entry
       return TarEntry(
         name: own.name, start: own.start, offset: target.offset, size: target.size, end: own.end,
-        pieces: target.pieces, problem: target.problem)
+        pieces: target.pieces)
     }
     return TarEntry(
       name: own.name, start: own.start, offset: own.offset, size: 0, end: own.end,
