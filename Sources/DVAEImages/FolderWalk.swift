@@ -82,11 +82,17 @@ package struct FolderWalk: Sendable {
       "System Volume Information", "__MACOSX",
     ].map { Path($0) })
 
-  /// Whether a file has no extension, but begins as an image does.
-  package static func isUnnamedImage(_ path: String) -> Bool {
-    ImageFormat(unnamed: path) { count throws(DVAEError) in
-      try InputFile(path: path).read(at: 0, count: count)
-    } != nil
+  /// Returns whether a file has no extension and begins as an image does, or cannot be read, which will be
+  /// reported.
+  package static func isUnnamedImage(_ entry: FolderEntry, in folder: String) -> Bool {
+    guard entry.isRegular else { return false }
+    do throws(DVAEError) {
+      return try ImageFormat.ofUnnamed(entry.name) { count throws(DVAEError) in
+        try InputFile(path: (Path(folder) / entry.name).text).read(at: 0, count: count)
+      } != nil
+    } catch {
+      return true
+    }
   }
 
   private mutating func enter(_ path: String, key: String) throws(DVAEError) {
@@ -99,7 +105,7 @@ package struct FolderWalk: Sendable {
       let (name, isFolder) = (entry.name, entry.isFolder)
       let isImage =
         !isFolder
-        && (Path(name).hasImageExtension || Self.isUnnamedImage((Path(path) / name).text))
+        && (Path(name).hasImageExtension || Self.isUnnamedImage(entry, in: path))
       guard isFolder || isImage || Path(name).isArchive || Path(name).hasOtherImageExtension
       else { continue }
       let listed = isFolder ? name + "/" : name

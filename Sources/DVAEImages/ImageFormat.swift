@@ -34,17 +34,18 @@ public enum ImageFormat: String, Sendable, CaseIterable, CustomStringConvertible
   /// The extension that files of the format usually have.
   package var fileExtension: String { self == .jpeg ? "jpg" : rawValue.lowercased() }
 
-  /// Returns the format of a file whose name has no extension, as crawlers name images by their hashes; nil
-  /// for other files.
+  /// Recognises a file whose name has no extension, as crawlers name images by their hashes.
   ///
   /// - Parameters:
   ///   - name: the name of the file, which may be in an archive
   ///   - read: reads the given number of bytes at its start, or fewer
-  init?(unnamed name: String, _ read: (Int) throws(DVAEError) -> [UInt8]) {
-    guard !Path(name).name.utf8.contains(UInt8(ascii: ".")), let head = try? read(16),
-      let format = head.withUnsafeBytes({ ImageFormat(content: $0) })
-    else { return nil }
-    self = format
+  /// - Returns: the format; nil for other files
+  /// - Throws: errors of reading
+  static func ofUnnamed(
+    _ name: String, _ read: (Int) throws(DVAEError) -> [UInt8]
+  ) throws(DVAEError) -> ImageFormat? {
+    guard !Path(name).name.utf8.contains(UInt8(ascii: ".")) else { return nil }
+    return try read(16).withUnsafeBytes { ImageFormat(content: $0) }
   }
 
   static let pngSignature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]

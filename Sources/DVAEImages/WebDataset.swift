@@ -228,6 +228,7 @@ package struct WebDatasetReader: Sendable {
 
   /// The archive.
   package var file: InputFile { tar.file }
+
   /// Returns the next sample's positions, or nil at the end.
   ///
   /// A damaged archive yields the samples before the damage, then the error, then nil. A sample
@@ -249,8 +250,8 @@ package struct WebDatasetReader: Sendable {
       while var entry = try tar.next() {
         var name = WebDatasetRecord.split(entry.name)
         if name == nil, entry.problem == nil, entry.pieces == nil,
-          let format = ImageFormat(
-            unnamed: entry.name,
+          let format = try ImageFormat.ofUnnamed(
+            entry.name,
             { [file] count throws(DVAEError) in
               try file.read(at: entry.offset, count: min(entry.size, count))
             })

@@ -199,8 +199,9 @@ struct JSONLinesSource: TokenSource {
   }
 
   mutating func next() throws -> TokenReader.Item? {
-    while let text = try lines.next() {
+    while true {
       number += 1
+      guard let text = try lines.next() else { return nil }
       if text.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
       let line: JSONTokenLine
       do {
@@ -209,8 +210,10 @@ struct JSONLinesSource: TokenSource {
         let isCut = lines.lacksNewline && (try? JSONValue(parsing: Array(text), path: path)) == nil
         throw DVAEError(
           .badData, file: path,
-          "line \(number) is not a line of tokens: "
-            + (isCut ? "the file was cut there; copy or make it again" : "\(error)"))
+          "line \(number) is not a line of tokens"
+            + (isCut
+              ? ": the file was cut there; copy or make it again"
+              : error.path.isEmpty ? "" : ": \(error)"))
       }
       guard let shape = line.shape, let tokens = line.tokens else {
         if line.error != nil || line.provenance != nil || line.sha256 != nil { continue }

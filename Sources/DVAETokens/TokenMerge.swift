@@ -141,11 +141,12 @@ package struct TokenMerge {
 
   /// Sorts the different shards of a job, which the shell puts in another order: `t-10` before `t-2`.
   private static func order(_ records: inout [(path: String, Provenance)]) {
-    let shards = records.compactMap { $0.1.shard.flatMap { try? Shard($0) } }
-    guard shards.count == records.count, Set(shards.map(\.count)).count == 1,
+    let shards = records.flatMap(\.1.heldShards)
+    let firsts = records.compactMap { $0.1.heldShards.map(\.index).min() }
+    guard firsts.count == records.count, Set(shards.map(\.count)).count == 1,
       Set(shards.map(\.index)).count == shards.count
     else { return }
-    records = zip(shards, records).sorted { $0.0.index < $1.0.index }.map(\.1)
+    records = zip(firsts, records).sorted { $0.0 < $1.0 }.map(\.1)
   }
 
   private static func missing(from held: [Shard]) -> (count: Int, first: [Shard]) {

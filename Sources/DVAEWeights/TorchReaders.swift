@@ -64,7 +64,7 @@ enum TorchZipReader {
     }
     try archive.verify(entry)
     guard let found = try? decodedJSON([String: String].self, file.bytes[entry.range]) else {
-      throw .malformed(path: file.path, problem: "'\(metadataMember)' is no object of texts")
+      throw .malformed(path: file.path, problem: "'\(metadataMember)' is not an object of texts")
     }
     return Dictionary(found.map { (Key($0), $1) }) { $1 }
   }

@@ -14,8 +14,9 @@ extension DVAEError {
     DVAEError(
       .badData, file: path,
       "refuses the pickled name '\(name)', which weights have no need of",
-      advice: "if you trust who made it, save the state dict alone: torch.save(checkpoint[\"…\"], "
-        + "\"model.pt\"); else do not open it with Python either")
+      advice:
+        "do not open it with Python either, unless you trust who made it: then save the state "
+        + "dict alone, torch.save(checkpoint[\"…\"], \"model.pt\")")
   }
 
   /// Returns the error of a pickle with an instruction that `torch.save` does not write.

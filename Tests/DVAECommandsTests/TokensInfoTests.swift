@@ -34,7 +34,7 @@ import Testing
     #expect(
       rows.status == 65
         && rows.errors.contains(
-          "line 1 is not a line of tokens: 'tokens.Index 0' must be a number\n"),
+          "line 1 is not a line of tokens: 'tokens number 0' must be a number\n"),
       "\(rows)")
   }
 

@@ -74,6 +74,14 @@ import Testing
       #expect(run.status == 0, "\(run.errors)")
     }
     #expect(try contents("0-all.npy") == contents("2-all.npy"))
+    // So are parts that hold several.
+    for (inputs, output) in [(["1", "2"], "part"), (["part", "0"], "whole")] {
+      let run = await dvae(
+        ["tokens", "merge"] + inputs.map { folder("\($0).npy") }
+          + ["--output", folder("\(output).npy")])
+      #expect(run.status == 0, "\(run.errors)")
+    }
+    #expect(try bytes(folder("whole.npy")) == bytes(folder("0-all.npy")))
   }
 
   /// A part that is not written needs no warning that it is a part.

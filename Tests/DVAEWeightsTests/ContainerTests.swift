@@ -107,7 +107,7 @@ struct ContainerTests {
     #expect(
       try WeightsFile.parse(archive(sound), path: "w.pt").metadata == [Key("licence"): "mine"])
     for wrong in ["", "[]", #"{"licence":1}"#, "\u{0}"] {
-      #expect(error(Array(wrong.utf8))?.contains("'dvae.json' is no object of texts") == true)
+      #expect(error(Array(wrong.utf8))?.contains("'dvae.json' is not an object of texts") == true)
     }
     #expect(error(sound, checksum: 1)?.contains("checksum") == true)
     let large = [UInt8](repeating: UInt8(ascii: " "), count: 1 << 20) + sound

@@ -31,8 +31,8 @@ struct TokensMergeCommand: AsyncParsableCommand {
     abstract: "Join token files, such as the shards of a job, into one.",
     usage: "dvae tokens merge <tokens> ... --output <output> [<options>]",
     discussion: """
-      The files must be of one model and preprocessing; their order is that of the result. The output may \
-      have another form than they have.
+      The files must be of one model and preprocessing; their order is that of the result, but \
+      shards of one job are put into its order. The output may have another form than they have.
 
       Example:
         dvae tokens merge tokens-*-of-4.npy --output tokens.npy

@@ -257,7 +257,7 @@ package struct TarReader: Sendable {
     return TarEntry(
       name: own.name, start: own.start, offset: own.offset, size: 0, end: own.end,
       problem: hops < Self.maximumHops
-        ? "a link to \(link.target), which is no other file of the archive"
+        ? "a link to \(link.target), which is no other file of the archive with contents"
         : "a link through more than \(hops) others")
   }
 

@@ -46,7 +46,7 @@ package struct LineReader {
     self.read = read
   }
 
-  /// Returns the next line without its newline; nil at the end, and after an error.
+  /// Returns the next line without its newline; nil at the end, and after any other error.
   ///
   /// - Throws: `tooManyBytes` for a line that is too long: the next call gives the line after it
   package mutating func next() throws -> ArraySlice<UInt8>? {

@@ -271,17 +271,18 @@ enum SystemFile {
         }
       }
       if name == "." || name == ".." { continue }
-      var isFolder = false
+      var (isFolder, isRegular) = (false, false)
       switch Int32(entry.pointee.d_type) {
       case Int32(DT_DIR): isFolder = true
-      case Int32(DT_REG): break
+      case Int32(DT_REG): isRegular = true
       default:
         // For links, and for file systems that do not report the type.
         if let status = try? status(at: path + "/" + name, followingLinks: true) {
-          isFolder = status.kind == .folder
+          (isFolder, isRegular) = (status.kind == .folder, status.kind == .regular)
         }
       }
-      entries.append(FolderEntry(name: name, isUTF8: isUTF8, isFolder: isFolder))
+      entries.append(
+        FolderEntry(name: name, isUTF8: isUTF8, isFolder: isFolder, isRegular: isRegular))
     }
     return entries
   }
@@ -307,6 +308,8 @@ package struct FolderEntry: Sendable {
   package let isUTF8: Bool
   /// Whether it is a folder, or a link to one.
   package let isFolder: Bool
+  /// Whether it is a regular file, or a link to one.
+  package let isRegular: Bool
 }
 
 /// Device and inode: paths with equal identities lead to the same file or folder.

@@ -20,7 +20,9 @@ package struct JSONMismatch: Error, CustomStringConvertible {
       default: (nil, "cannot be read: \(error)")
       }
     path = context.map { $0.codingPath.map(\.stringValue).joined(separator: ".") } ?? ""
-    description = "\(path.isEmpty ? "the file" : "'\(path)'") \(problem)"
+    // Foundation calls an element of a list `Index 0`.
+    let shown = path.replacing(".Index ", with: " number ")
+    description = "\(path.isEmpty ? "the file" : "'\(shown)'") \(problem)"
   }
 
   /// Returns the kind of JSON value that a type is read from.

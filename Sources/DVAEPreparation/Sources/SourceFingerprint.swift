@@ -37,7 +37,7 @@ struct SourceFingerprint: Codable, Hashable {
         hash.add(entry.name + "/")
         add(inner, to: &hash, &visited)
         hash.add("..")
-      } else if Self.isRead(inner) {
+      } else if Self.isRead(entry, in: folder) {
         let size = FileSystem.size(inner) ?? 0
         files += 1
         bytes += size
@@ -47,9 +47,11 @@ struct SourceFingerprint: Codable, Hashable {
     }
   }
 
-  private static func isRead(_ path: String) -> Bool {
-    Path(path).hasImageExtension || Path(path).hasOtherImageExtension || Path(path).isArchive
-      || ImageSource.sidecars.contains(Path(path).fileExtension) || FolderWalk.isUnnamedImage(path)
+  private static func isRead(_ entry: FolderEntry, in folder: String) -> Bool {
+    let name = Path(entry.name)
+    return name.hasImageExtension || name.hasOtherImageExtension || name.isArchive
+      || ImageSource.sidecars.contains(name.fileExtension)
+      || FolderWalk.isUnnamedImage(entry, in: folder)
   }
 
   /// Describes the difference from an unfinished run's source; nil if there is none.

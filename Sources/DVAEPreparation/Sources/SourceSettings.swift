@@ -205,8 +205,9 @@ package struct Sources {
     }
     if try isDatabase(path) { return .yfcc }
     var lines = try ByteSource(path: path).lines()
-    let line = try lines.nextRow().flatMap { try? $0.get() }
-    let first = String(decoding: line ?? [], as: UTF8.self)
+    let line = try lines.nextRow()
+    if suffix == "tsv", case .failure? = line { return .tsv }
+    let first = String(decoding: try line?.get() ?? [], as: UTF8.self)
     if YFCCRow(first) != nil { return .yfcc }
     if first.contains("\t") || suffix == "tsv" { return .tsv }
     throw DVAEError(
