@@ -10,7 +10,8 @@ struct DecodeCommand: AsyncParsableCommand {
     discussion: """
       Reads tokens in any form that 'dvae tokenize' writes, and .npy arrays of integers from \
       elsewhere: [N, height, width], [height, width] of a ratio up to 4, or [N, height·width], of which \
-      each row is taken as a square grid of at least 14 rows if --grid names no other. Writes KEY.png for each image.
+      each row is taken as a square grid of at least 14 rows if --grid names no other. Writes KEY.png for each image. \
+      --resume continues an interrupted job.
 
       Example:
         dvae decode tokens.npy --output pictures --weights openai
@@ -27,11 +28,20 @@ struct DecodeCommand: AsyncParsableCommand {
 
   @OptionGroup var grid: GridOption
   @OptionGroup var model: BatchedModelOptions
+
+  @Flag(help: "Keep the pictures that are there, and decode the others.")
+  var resume = false
+
   @OptionGroup var overwrite: OverwriteOption
   @OptionGroup var json: JSONOption
   @OptionGroup var quiet: QuietOption
 
-  func validate() throws { try check(outputFolder: output) }
+  func validate() throws {
+    try check(outputFolder: output)
+    if resume && overwrite.overwrite {
+      throw ValidationError("--resume and --overwrite exclude each other")
+    }
+  }
 
   func run() async throws {
     let console = Console.current
@@ -107,7 +117,9 @@ struct DecodeCommand: AsyncParsableCommand {
           let results = try (batch ?? collector.rest())?.results(
             describe: { $1.describe($0) }, vae.decode)
           done = (results ?? []).reversed().map { place, picture in
-            picture.map { Picture(place: place, image: $0) }.mapError { $0 as any Error }
+            place.isKept
+              ? .success(Picture(place: place, image: nil))
+              : picture.map { Picture(place: place, image: $0) }.mapError { $0 as any Error }
           }
         } catch {
           done = [.failure(error)]
@@ -128,7 +140,11 @@ struct DecodeCommand: AsyncParsableCommand {
     } catch let error as DVAEError {
       return (Place(file: file, key: "", path: ""), .failure(error))
     }
-    let place = Place(file: file, key: found.key, path: path(of: found.key, &names))
+    var place = Place(file: file, key: found.key, path: path(of: found.key, &names))
+    if resume, FileSystem.kind(place.path) == .file {
+      place.isKept = true
+      return (place, .failure(.exists(path: place.path)))
+    }
     do throws(DVAEError) {
       // A wrong token is the fault of its own grid, not of the batch.
       try vae.check(found.grid)
@@ -190,19 +206,23 @@ struct DecodeCommand: AsyncParsableCommand {
     var file: String
     var key: String
     var path: String
+    /// Whether the picture is there already.
+    var isKept = false
 
     /// Adds the file and the key to an error of the model.
     func describe(_ error: DVAEError) -> DVAEError { error.ofItem(key, of: file) }
   }
 
-  /// A decoded picture on its way to its file.
+  /// A decoded picture on its way to its file; without an image if it is there already.
   private struct Picture: Sendable {
     var place: Place
-    var image: PixelImage
+    var image: PixelImage?
 
     func write(below folder: String) throws -> Report.Image {
-      try FileSystem.withFolder(of: place.path, below: folder) {
-        try image.write(to: place.path)
+      if let image {
+        try FileSystem.withFolder(of: place.path, below: folder) {
+          try image.write(to: place.path)
+        }
       }
       return Report.Image(key: place.key, output: place.path)
     }
@@ -215,7 +235,7 @@ struct DecodeCommand: AsyncParsableCommand {
   /// Refuses before the first image is decoded, so that no job fails midway because an image
   /// exists.
   private func checkPictures(_ files: [String]) throws {
-    guard !overwrite.overwrite, FileSystem.exists(output) else { return }
+    guard !resume, !overwrite.overwrite, FileSystem.exists(output) else { return }
     var names = UniqueKeys()
     for (_, item) in NumberedTokens(files, grid: grid.grid) {
       do {

@@ -73,6 +73,26 @@ import DVAEWeights
     #expect(lost.output == folder("out-1/b.png") + "\n")
   }
 
+  /// A resumed job decodes only the pictures that are missing, and reports all.
+  @Test func interruptedJobsKeepTheirPictures() async throws {
+    try NpyArray.write([UInt16](0..<10), shape: [5, 1, 2], to: folder("t.npy"))
+    let words = ["decode", folder("t.npy"), "--output", folder("out"), "--weights", Fixture.tiny]
+    let whole = await dvae(words)
+    let pictures = whole.output.split(separator: "\n").map(String.init)
+    #expect(whole.status == 0 && pictures.count == 5)
+    let last = try bytes(pictures[4])
+    try FileManager.default.removeItem(atPath: pictures[4])
+    try FileManager.default.removeItem(atPath: pictures[1])
+    try write([7], to: pictures[2])
+    #expect(await dvae(words).status == 73)
+    let resumed = await dvae(words + ["--resume", "--batch-size", "2"])
+    #expect(resumed.status == 0 && resumed.output == whole.output, "\(resumed.errors)")
+    #expect(try bytes(pictures[4]) == last && bytes(pictures[2]) == [7])
+    #expect(FileSystem.exists(pictures[1]))
+    let both = await dvae(words + ["--resume", "--overwrite"])
+    #expect(both.status == 64 && both.errors.contains("exclude each other"))
+  }
+
   @Test func keysNeverLeadOutOfTheFolder() async throws {
     let line = #"{"key":"../../escaped","shape":[1,1],"tokens":[3]}"# + "\n"
     try write(Array((line + line).utf8), to: folder("t.jsonl"))

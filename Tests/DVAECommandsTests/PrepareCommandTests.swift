@@ -192,6 +192,7 @@ import Testing
       "machine or of a private network (--allow-private-addresses)"
     ),
     (#"{"caption":"a dog","image":"t.jsonl"}"#, "t.jsonl", 65, "(1 not-an-image)"),
+    ("0\n{\"caption\":\"a dog\",\"image\":\"t.jsonl\"}", "t.jsonl", 65, "images left of 2 rows"),
     ("SQLite format 3\0junk", "t.db", 65, "t.db"), ("BZh9junk", "t.tsv.bz2", 65, "t.tsv.bz2"),
   ])
   func sourcesOfNothingAreAFailure(_ text: String, _ name: String, _ status: Int32, _ told: String)

@@ -167,10 +167,10 @@ extension Funnel {
       return nil
     }
     let (kind, advice) = kindAndAdvice(stage.name, most.reason)
+    let unit = stage.name == .source ? "rows" : "images"
+    let rows = stage.entered == entered ? "" : " left of \(entered) rows"
     return Self.failure(
-      kind, drops,
-      "0 of \(stage.entered) \(stage.name == .source ? "rows" : "images") can be used",
-      advice: advice)
+      kind, drops, "0 of \(stage.entered) \(unit)\(rows) can be used", advice: advice)
   }
 
   private func kindAndAdvice(
