@@ -26,6 +26,11 @@ package struct DVAECommand: AsyncParsableCommand {
   package static func main() -> Never {
     // Writing to a closed pipe becomes an error instead of ending the process.
     signal(SIGPIPE, SIG_IGN)
+    // Swift's runtime would take Ctrl-\ for a crash, print its threads and go on.
+    Signals.handle(SIGQUIT) { _ in
+      signal(SIGQUIT, SIG_DFL)
+      raise(SIGQUIT)
+    }
     // Before the first task: if its threads get no files or no memory, Swift's runtime crashes or waits
     // forever.
     if let problem = ProcessLimits.problem() {

@@ -121,7 +121,7 @@ struct TokenizeCommand: AsyncParsableCommand {
         if missing < part.inputs.fingerprint.count { hasTokens = true }
         continue
       }
-      try refuseTaken(part.path, format)
+      try refuseTaken(part.path, format, provenance)
       rest.append((part, provenance))
     }
     if !rest.isEmpty {
@@ -133,9 +133,11 @@ struct TokenizeCommand: AsyncParsableCommand {
   }
 
   /// Refuses a name that is taken.
-  private func refuseTaken(_ path: String, _ format: TokenFormat) throws {
+  private func refuseTaken(
+    _ path: String, _ format: TokenFormat, _ provenance: Provenance? = nil
+  ) throws {
     try TokenWriter.check(
-      path, format: format, start: interrupted.start, replacing: overwrite.overwrite)
+      path, format: format, provenance, start: interrupted.start, replacing: overwrite.overwrite)
   }
 
   /// Tells of a finished output and its failures; returns their number.

@@ -82,8 +82,8 @@ package struct FolderWalk: Sendable {
       "System Volume Information", "__MACOSX",
     ].map { Path($0) })
 
-  /// Returns whether a file has no extension and begins as an image does, or cannot be read, which will be
-  /// reported.
+  /// Returns whether a file begins as an image does though its name does not say so, or cannot be read, which
+  /// will be reported.
   package static func isUnnamedImage(_ entry: FolderEntry, in folder: String) -> Bool {
     guard entry.isRegular else { return false }
     do throws(DVAEError) {

@@ -34,7 +34,8 @@ public enum ImageFormat: String, Sendable, CaseIterable, CustomStringConvertible
   /// The extension that files of the format usually have.
   package var fileExtension: String { self == .jpeg ? "jpg" : rawValue.lowercased() }
 
-  /// Recognises a file whose name has no extension, as crawlers name images by their hashes.
+  /// Recognises a file whose name does not say what it is, as crawlers name images by their hashes
+  /// and downloaders append numbers.
   ///
   /// - Parameters:
   ///   - name: the name of the file, which may be in an archive
@@ -44,7 +45,7 @@ public enum ImageFormat: String, Sendable, CaseIterable, CustomStringConvertible
   static func ofUnnamed(
     _ name: String, _ read: (Int) throws(DVAEError) -> [UInt8]
   ) throws(DVAEError) -> ImageFormat? {
-    guard !Path(name).name.utf8.contains(UInt8(ascii: ".")) else { return nil }
+    guard !Path(name).hasExtensionOfData else { return nil }
     return try read(16).withUnsafeBytes { ImageFormat(content: $0) }
   }
 

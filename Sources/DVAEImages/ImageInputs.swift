@@ -4,8 +4,8 @@ package import DVAEFiles
 ///
 /// An argument is one of
 /// - an image file, whatever its name: the content decides;
-/// - a folder: every file below it with an image extension or `.tar`, and images without extension, in the
-///   order of the paths' bytes; names that start with a dot are skipped;
+/// - a folder: every file below it with an image extension or `.tar`, and images whose names do not say what
+///   they are (`photo`, `photo.jpg.1`), in the order of the paths' bytes; names that start with a dot are skipped;
 /// - a WebDataset archive, `NAME.tar`: every image of every sample, in order;
 /// - a list, `@NAME`: a text file with one of the above (not a list) per line; relative paths start
 ///   at the list's folder. `@-` reads such a list from standard input; its paths start at the

@@ -96,7 +96,12 @@ extension Path {
   /// Whether the extension is that of an unsupported image format or a compressed archive, which is
   /// reported.
   package var hasOtherImageExtension: Bool {
-    Self.otherImages.contains(fileExtension)
+    Self.otherImages.contains(fileExtension) || isCompressedArchive
+  }
+
+  /// Whether a file is a compressed archive by its name.
+  package var isCompressedArchive: Bool {
+    Self.compressedArchives.contains(fileExtension)
       || (Self.compressed.contains(fileExtension) && withoutExtension.isArchive)
   }
 
@@ -105,13 +110,25 @@ extension Path {
     Self.otherImages.contains(fileExtension) || Self.otherImages.contains(text.lowercased())
   }
 
+  /// Whether the extension is one of files that lie beside images, or of unfinished and older copies: they are
+  /// not images, whatever they contain.
+  var hasExtensionOfData: Bool {
+    Self.data.contains(fileExtension) || name.utf8.last == UInt8(ascii: "~")
+  }
+
+  private static let data = Set(
+    [
+      "txt caption json jsonl csv tsv xml yaml yml md html htm npy npz bin idx packed safetensors",
+      "pt pth pkl ckpt onnx parquet db sqlite zip gz bz2 xz zst 7z rar log cls tags xmp aae thm py",
+      "mp4 mov avi mkv webm mp3 wav tmp temp part partial crdownload download bak orig old swp",
+    ].joined(separator: " ").split(separator: " ").map(String.init))
   private static let otherImages = Set(
     [
       "gif bmp dib tif tiff ico icns cur tga pcx sgi dds psd psb xcf kra",
       "heic heif hif heics avif avifs jxl jp2 j2k j2c jpc jpf jpx jpm jxr wdp hdp",
       "ppm pgm pbm pnm pam pfm exr hdr qoi xbm xpm ras fits svg svgz eps wmf emf pdf",
       "cr2 cr3 crw nef nrw dng arw sr2 srf srw orf raf rw2 rwl pef x3f erf kdc dcr mrw 3fr fff iiq",
-      "tgz tbz2 txz",
     ].joined(separator: " ").split(separator: " ").map(String.init))
+  private static let compressedArchives: Set = ["tgz", "tbz", "tbz2", "txz", "tzst"]
   private static let compressed: Set = ["gz", "bz2", "xz", "zst", "lz4", "lzma", "z"]
 }

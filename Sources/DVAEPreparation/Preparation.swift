@@ -102,7 +102,8 @@ package struct Preparation: Sendable {
       (.caption, captionFilters.active), (.picture, imageFilters.active),
       (.duplicates, duplicates.active(excluding: !settings.excluded.isEmpty)),
     ])
-    let fingerprints = settings.sources.map { SourceFingerprint($0) }
+    let files = settings.sources + [settings.source.subset].compactMap(\.self)
+    let fingerprints = files.map { SourceFingerprint($0) }
     var sources = try Sources(settings.sources, settings.source)
     try sources.check()
     let (rows, part) = try rows()
@@ -263,10 +264,11 @@ package struct Preparation: Sendable {
     _ pair: Pair, _ fetched: [UInt8]?
   ) -> (Result<PreparedImage, Drop>, CodecTime) {
     var time = CodecTime()
+    let name = if case .address(let address) = pair.image { address } else { pair.origin }
     do throws(Drop) {
       let image =
         if let fetched { fetched } else { try bytes(of: pair) }
-      return (.success(try imageFilters.apply(image, name: pair.origin, time: &time)), time)
+      return (.success(try imageFilters.apply(image, name: name, time: &time)), time)
     } catch {
       return (.failure(error), time)
     }

@@ -97,8 +97,8 @@ package struct TokenMerge {
       guard seen.insert(HalfHash(of: Array(record.key.utf8))).inserted else {
         throw DVAEError(
           .badData, file: path,
-          "the key '\(record.key)' is there twice: these are not parts of one job, or one is named twice"
-        )
+          "the key '\(record.key)' is there twice"
+            + (paths.count > 1 ? ": these are not parts of one job, or one is named twice" : ""))
       }
       var record = record
       // In file names, the key would end at its first dot.

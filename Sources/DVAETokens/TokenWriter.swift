@@ -70,7 +70,7 @@ public final class TokenWriter {
     partial = folder?.partial ?? path + ".partial"
     try folder?.recover()
     earlierFiles = format.existingFiles(path)
-    try Self.check(path, format: format, start: start, replacing: replacing)
+    try Self.check(path, format: format, provenance, start: start, replacing: replacing)
     if let provenance { try Self.checkCount(path, format, provenance) }
     let isUnfinished = try Self.isUnfinished(partial)
     madeFolders = try FileSystem.makeFolders(Path(partial).folder.text)
@@ -220,7 +220,7 @@ public final class TokenWriter {
   ///
   /// - Throws: an unfinished output in the way, and a finished one that would not be replaced
   package static func check(
-    _ path: String, format: TokenFormat, start: JobStart, replacing: Bool
+    _ path: String, format: TokenFormat, _ provenance: Provenance?, start: JobStart, replacing: Bool
   ) throws {
     let folder = format == .folder ? try OutputFolder(path, of: .tokens) : nil
     let partial = folder?.partial ?? path + ".partial"
@@ -231,12 +231,29 @@ public final class TokenWriter {
       try folder.check(replacing: replacing)
     } else {
       try checkTarget(path, format)
-      // A job that was killed between the renames of its files has some of them.
       let isContinued = start == .resuming && FileSystem.exists(partial)
-      guard replacing || isContinued || !FileSystem.exists(path) else {
-        throw DVAEError.exists(path: path)
-      }
+      guard
+        replacing || !FileSystem.exists(path)
+          || (isContinued && isLeft(at: path, format, by: provenance))
+      else { throw DVAEError.exists(path: path) }
     }
+  }
+
+  /// Returns whether a file is what this job leaves there if it is killed between the renames of its files.
+  private static func isLeft(
+    at path: String, _ format: TokenFormat, by provenance: Provenance?
+  ) -> Bool {
+    let found =
+      switch format {
+      // The index gets its name before the tokens, and the list of keys before both.
+      case .megatron where !FileSystem.exists(format.dataPath(path)):
+        (try? ArraySidecar(of: path))?.provenance
+      // The tokens are copied, and the copy gets the name before they are removed.
+      case .safetensors: (try? TokenReader(contentsOf: path))?.provenance
+      default: nil as Provenance?
+      }
+    guard let found, let provenance else { return false }
+    return found.difference(from: provenance) == nil
   }
 
   /// Refuses inputs in a folder that an output would replace.

@@ -172,7 +172,14 @@ extension JSONValue {
   }
 
   fileprivate var string: String? { if case .string(let value) = self { value } else { nil } }
-  fileprivate var integer: Int? { if case .integer(let value) = self { value } else { nil } }
+  /// A whole number, also one that is written as `1e3`, as the decoder takes it.
+  fileprivate var integer: Int? {
+    switch self {
+    case .integer(let value): value
+    case .number(let value): Int(exactly: value)
+    default: nil
+    }
+  }
 
   /// Adds null for the keys that are missing from an object.
   fileprivate func withMembers(_ keys: [String]) -> JSONValue {

@@ -71,6 +71,10 @@ extension PickleMachine {
       case .integer(let offset) = arguments[1],
       let shape = integers(arguments[2]), let strides = integers(arguments[3]), offset >= 0
     else { throw malformed("makes a tensor of something else than storage, offset, size, stride") }
+    // Behind the arguments of older versions are marks of views whose elements are to be negated or conjugated.
+    if let marks = arguments.dropFirst(type == nil ? 6 : 7).first, !isWithoutMarks(marks) {
+      return .otherTensor("a tensor with its elements negated")
+    }
     let elementType: ElementType
     switch (storage.elements, type) {
     case (.known(let known), nil): elementType = known
@@ -86,6 +90,15 @@ extension PickleMachine {
     return .tensor(
       PickleTensor(
         storage: storage, elementType: elementType, offset: offset, shape: shape, strides: strides))
+  }
+
+  /// Whether no mark of a dictionary of them is set.
+  private func isWithoutMarks(_ marks: PickleValue) -> Bool {
+    if case .none = marks { return true }
+    guard let object = object(marks), case .dictionary = object.kind else { return false }
+    return stride(from: 1, to: object.items.count, by: 2).allSatisfy {
+      if case .boolean(false) = object.items[$0] { true } else { false }
+    }
   }
 
   /// Returns the integers of a tuple or list.

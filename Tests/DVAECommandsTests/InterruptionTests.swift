@@ -37,7 +37,7 @@ import Testing
 
   @Test(
     arguments: ["reconstruct", "decode", "tokens mosaic", "evaluate", "weights convert"],
-    [SIGINT, SIGTERM])
+    [SIGINT, SIGTERM, SIGQUIT])
   func nothingIsLeft(_ command: String, _ number: Int32) throws {
     let errors = Pipe()
     let process = try Program.launch(job(command), errors: errors)

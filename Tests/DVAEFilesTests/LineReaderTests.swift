@@ -21,6 +21,38 @@ import Testing
     #expect(try lines.next() == nil && lines.next() == nil)
   }
 
+  /// Python's `csv` takes a carriage return for the end of a line, too.
+  @Test func carriageReturnsEndLines() throws {
+    func lines(_ text: String, longest: Int? = nil) throws -> [String] {
+      let bytes = Array(text.utf8)
+      var lines = LineReader("lines", longest: longest, endings: .universal) {
+        Array(bytes.dropFirst($0).prefix($1))
+      }
+      var found: [String] = []
+      while true {
+        do {
+          guard let line = try lines.next() else { break }
+          found.append(String(decoding: line, as: UTF8.self))
+        } catch let error as DVAEError where error.code == .tooManyBytes {
+          found.append("!")
+        }
+      }
+      #expect(lines.position == bytes.count)
+      return found
+    }
+    #expect(
+      try lines("a\rb\r\nc\n\r\n\n\rd") == ["a\r", "b\r\n", "c\n", "\r\n", "\n", "\r", "d"])
+    #expect(try lines("a\r") == ["a\r"])
+    // The two bytes of an ending may be read apart.
+    for count in [1 << 16, (1 << 17) - 1] {
+      for ending in ["\r", "\n", "\r\n"] {
+        let line = String(repeating: "b", count: count) + ending
+        #expect(try lines(line + "c\r" + line) == [line, "c\r", line])
+        #expect(try lines(line + "c\r" + line, longest: 9) == ["!", "c\r", "!"])
+      }
+    }
+  }
+
   /// Whoever goes on after an error would otherwise meet it for ever.
   @Test func anErrorIsTheEnd() throws {
     struct Failure: Error {}

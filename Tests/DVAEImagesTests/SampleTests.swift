@@ -35,7 +35,7 @@ import Testing
     #expect(found.map { $0.imageMember?.entry.name } == ["a..png", "b...jpg"])
   }
 
-  /// Crawlers name images by their hashes.
+  /// Crawlers name images by their hashes, and downloaders append numbers.
   @Test func imagesNeedNoExtension() throws {
     let image = testPicture(1, width: 8, height: 8)
     let files: [(String, [UInt8])] = [
@@ -44,11 +44,16 @@ import Testing
       ("d/__0c__", try encodePNG(image)), ("d/v1.2", try encodePNG(image)),
     ]
     for (name, bytes) in files { try write(bytes, to: folder("in/" + name)) }
+    for name in ["a.jpg.1", "b.jpg?w=9", "c.jpg_large", "a.txt", "a.png.part", "b.png~", "a.bak"] {
+      try write(encodePNG(image), to: folder("in/e/" + name))
+    }
+    try write([1, 2, 3], to: folder("in/e/d.jpg_small"))
     // Nothing is read from a pipe.
     #expect(mkfifo(folder("in/d/pipe"), 0o600) == 0)
     try write(tarArchive(files), to: folder("a.tar"))
     let found = try items([folder("in")])
-    #expect(found.map(\.key) == ["d/0a", "d/0b", "d/0b.png", "d/__0c__"])
+    let beside = ["e/a.jpg", "e/b", "e/c"]
+    #expect(found.map(\.key) == ["d/0a", "d/0b", "d/0b.png", "d/__0c__", "d/v1"] + beside)
     let archived = try items([folder("a.tar")])
     // The two files of one key are one image in two forms.
     #expect(archived.map(\.key) == ["d/0a", "d/0b", "d/0b", "d/v1"])

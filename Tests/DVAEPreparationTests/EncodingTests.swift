@@ -119,6 +119,32 @@ import Testing
     #expect(found.last == "c" && found.count == bad.count + (before.isEmpty ? 1 : 2))
   }
 
+  /// Rows that end in carriage returns may be more than the longest line.
+  @Test func carriageReturnsEndRows() throws {
+    let text = "two\rlines" + String(repeating: "x", count: 1 << 12)
+    let rest = String(repeating: "\"\(text)\",a.jpg\r", count: 1 << 13)
+    try write(Array(("caption,url\r" + rest).utf8), to: folder("mac.csv"))
+    var sources = try Sources([folder("mac.csv")], SourceSettings())
+    var number = 0
+    while case .pair(let pair)? = try sources.next() {
+      #expect(pair.caption == text && pair.origin == folder("mac.csv") + ":\(2 + 2 * number)")
+      number += 1
+    }
+    #expect(number == 1 << 13)
+  }
+
+  /// A compressed archive in a folder of images is not one image without a caption.
+  @Test(arguments: ["b.tgz", "b.tar.gz", "b.tar.bz2", "b.TAR.ZST"])
+  func compressedArchivesAreUnreadable(_ name: String) throws {
+    let jpeg = try encodeJPEG(testPicture(1, width: 8, height: 8), quality: 80)
+    for (name, bytes) in [("a.jpg", jpeg), (name, [0x1F, 0x8B]), ("c.jpg", jpeg)] {
+      try write(bytes, to: folder("in/" + name))
+    }
+    let found = try rows(folder("in")).map(\.0)
+    #expect(
+      found == ["–", "!unreadable-source: a compressed archive; decompress it first", "–"])
+  }
+
   @Test func captionsBesideImagesAreCounted() throws {
     let jpeg = try encodeJPEG(testPicture(1, width: 8, height: 8), quality: 80)
     for (name, text) in [("a.txt", "caf\u{E9}"), ("b.json", "{\"caption\": \"caf\u{E9}\"}")] {

@@ -221,6 +221,32 @@ import Testing
     #expect(try contents("x") == contents("part-1"))
   }
 
+  /// The images that are excluded belong to the job, not only the names of their lists.
+  @Test func otherExcludedImagesMakeAnotherJob() async throws {
+    var settings = try makeSources()
+    settings.excluded = [folder("excluded.txt")]
+    func exclude(_ name: String) throws {
+      try write(Array(FileHash.of(folder(name)).utf8), to: folder("excluded.txt"))
+    }
+    try exclude("5.jpg")
+    let job = try Preparation(settings, threads: 1)
+    await #expect(throws: Stop.self) {
+      try await job.run(folder("x"), rowsPerCommit: 1) { rows, _ in if rows == 3 { throw Stop() } }
+    }
+    let first = try await parts(settings, of: 2, in: "part")[0]
+    try exclude("4.jpg")
+    let error = await #expect(throws: DVAEError.self) {
+      try await job.run(folder("x"), start: .resuming, progress: { _, _ in })
+    }
+    #expect(error?.code == .startOver && "\(error as Any)".contains("excluded other images"))
+    let second = try await parts(settings, of: 2, in: "other")[1]
+    #expect(refusal([first, second]).contains("excluded images are others"))
+    try exclude("5.jpg")
+    let summary = try await job.run(folder("x"), start: .resuming, progress: { _, _ in })
+    let drops = summary.funnel.stages.flatMap(\.drops)
+    #expect(drops.first { $0.reason == "excluded" }?.rule?.hasPrefix("none of 1 excluded") == true)
+  }
+
   private func refusal(_ paths: [String]) -> String {
     let error = #expect(throws: DVAEError.self) { try PreparationMerge(paths) }
     return error?.description ?? ""

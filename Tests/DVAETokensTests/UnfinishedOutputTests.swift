@@ -63,6 +63,54 @@ import Testing
     }
   }
 
+  /// That there is an unfinished output allows nobody to replace what has got its name.
+  @Test(arguments: TokenFormat.allCases) func resumedJobsReplaceNothing(
+    _ format: TokenFormat
+  ) throws {
+    let path = folder(TokenFileTests.name(format))
+    let other = folder("other-" + TokenFileTests.name(format))
+    try TokenFileTests.write(path, format, upTo: 3, finish: false)
+    func isRefused() -> Bool {
+      let error = #expect(throws: DVAEError.self) {
+        try TokenFileTests.write(path, format, start: .resuming)
+      }
+      return error?.kind == .cannotCreate
+    }
+    if format != .folder {
+      try write(Array("mine".utf8), to: path)
+      #expect(isRefused())
+      #expect(try bytes(path) == Array("mine".utf8))
+      try FileManager.default.removeItem(atPath: path)
+    }
+    // The tokens of another job.
+    let writer = try TokenWriter(other, format: format, provenance: testProvenance(count: 1))
+    try writer.append(TokenRecord(key: "a", .tokens(TokenGrid(height: 1, width: 1, tokens: [3]))))
+    try writer.finish()
+    let files = format.files(other).filter(FileSystem.exists)
+    for file in files {
+      try FileManager.default.moveItem(
+        atPath: file, toPath: folder(String(Path(file).name.dropFirst("other-".count))))
+    }
+    #expect(isRefused())
+    #expect(try Array(TokenReader(contentsOf: path)).count == 1)
+    try TokenFileTests.write(path, format, start: .resuming, replacing: true)
+    #expect(try Array(TokenReader(contentsOf: path)).count > 1)
+  }
+
+  /// A job that is killed between the renames of its files goes on.
+  @Test(arguments: [(TokenFormat.megatron, [".json", ""]), (.safetensors, [""])])
+  func someFilesMayHaveTheirNames(_ format: TokenFormat, _ left: [String]) throws {
+    let path = folder(TokenFileTests.name(format))
+    let whole = folder("whole-" + TokenFileTests.name(format))
+    try TokenFileTests.write(whole, format)
+    try TokenFileTests.write(path, format, upTo: 3, finish: false)
+    for suffix in left { try write(bytes(whole + suffix), to: path + suffix) }
+    try TokenFileTests.write(path, format, start: .resuming)
+    for (file, expected) in zip(format.files(path).sorted(), format.files(whole).sorted()) {
+      #expect(try bytes(file) == bytes(expected))
+    }
+  }
+
   @Test(arguments: TokenFormat.allCases) func foreignNamesAreRefused(_ format: TokenFormat) throws {
     let path = folder(TokenFileTests.name(format))
     for name in [".partial", ".partial.journal", ".partial/data", ".partial.journal/data"] {
@@ -206,7 +254,7 @@ import Testing
         try write(journal, to: path + ".partial.journal")
         let sound = ends.filter { $0 <= position }.count
         let writer = try TokenWriter(
-          path, format: format, provenance: testProvenance(), start: .resuming)
+          path, format: format, provenance: testProvenance(), start: .resuming, replacing: true)
         #expect(writer.resumed == sound && writer.damaged == 5 - sound, "\(position) \(isCut)")
         for record in records[writer.resumed...] { try writer.append(record) }
         try writer.finish()

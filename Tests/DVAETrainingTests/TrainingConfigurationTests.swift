@@ -205,7 +205,8 @@ import Testing
     // Wherever the number of updates comes from, the preset's schedules scale with it.
     for scaled in [
       try newRun("{}", updates: 560), try newRun(#"{"updates": 560}"#),
-      try newRun(#"{"updates": 9}"#, updates: 560),
+      try newRun(#"{"updates": 9}"#, updates: 560), try newRun(#"{"updates": 560.0}"#),
+      try newRun(#"{"updates": 5.6e2}"#),
     ] { #expect(scaled == preset.scaled(toUpdates: 560)) }
     // A span in the file is not scaled; its other values do not fix the span.
     let json = #"{"temperature": {"updates": 900}, "learning_rate": {"start": 0.5}, "warm_up": 56}"#

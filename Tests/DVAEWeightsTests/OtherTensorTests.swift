@@ -43,10 +43,30 @@ struct OtherTensorTests {
     #expect(beyond?.description.contains("reaches beyond its storage") == true)
   }
 
+  /// Beside `None` and marks that are not set, a tensor is as any other.
+  @Test("a view may be marked as not negated")
+  func marksThatAreNotSet() throws {
+    for marks in [[0x4E], P.dictionary([("neg", [0x89]), ("conj", [0x89])])] {
+      #expect(try read([("x", Self.marked(marks))]).tensors[0].shape == [2])
+    }
+  }
+
+  /// A view that states whether its elements are to be negated.
+  private static func marked(_ marks: [UInt8]) -> [UInt8] {
+    call(
+      "torch._utils", "_rebuild_tensor_v2",
+      [
+        P.storage("FloatStorage", key: "0", count: 2), P.integer(0), P.tuple([P.integer(2)]),
+        P.tuple([P.integer(1)]), [0x89], call("collections", "OrderedDict", []), marks,
+      ])
+  }
+
   private static let others: [(kind: String, value: [UInt8])] = [
     ("a sparse tensor", call("torch._utils", "_rebuild_sparse_tensor", [plain])),
     ("a quantized tensor", call("torch._utils", "_rebuild_qtensor", [plain])),
     ("a tensor without values", call("torch._utils", "_rebuild_meta_tensor_no_storage", [])),
+    ("a tensor with its elements negated", marked(P.dictionary([("neg", [0x88])]))),
+    ("a tensor with its elements negated", marked([0x88])),
     ("a nested tensor", call("torch._utils", "_rebuild_nested_tensor", [plain])),
     ("a tensor of float8_e4m3fn elements", typed("float8_e4m3fn", bytes: 8, shape: [8])),
     (

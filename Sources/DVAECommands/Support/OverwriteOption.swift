@@ -39,7 +39,7 @@ struct OverwriteOption: ParsableArguments {
       return try self.isComplete(path, provenance)
     }
     if try isComplete() { return nil }
-    try TokenWriter.check(path, format: format, start: start, replacing: overwrite)
+    try TokenWriter.check(path, format: format, provenance, start: start, replacing: overwrite)
     do {
       return try TokenWriter(
         path, format: format, provenance: provenance, start: start, replacing: overwrite)

@@ -5,6 +5,7 @@ package struct LineReader {
   private let path: String
   // Returns a last line without a newline if true.
   private let givesRest: Bool
+  private let endings: Endings
   private let read: (_ offset: Int, _ count: Int) throws -> [UInt8]
   private var buffer: [UInt8] = []
   private var start = 0
@@ -18,6 +19,14 @@ package struct LineReader {
   /// Whether the last line that was returned lacks its newline.
   package private(set) var lacksNewline = false
 
+  /// The bytes that end a line.
+  package enum Endings {
+    /// A newline.
+    case newline
+    /// A newline, a carriage return or both; each line keeps its ending, as in Python's `csv`.
+    case universal
+  }
+
   private static let pieceSize = 1 << 16
   // The longest line that is accepted.
   private let longest: Int
@@ -30,6 +39,7 @@ package struct LineReader {
     path = file.path
     longest = Self.longestWritten
     givesRest = false
+    endings = .newline
     read = file.read(at:count:)
   }
 
@@ -37,12 +47,13 @@ package struct LineReader {
   ///
   /// `read` returns the bytes at an offset, or fewer at the end.
   package init(
-    _ name: String, longest: Int? = nil,
+    _ name: String, longest: Int? = nil, endings: Endings = .newline,
     read: @escaping (_ offset: Int, _ count: Int) throws -> [UInt8]
   ) {
     path = name
     self.longest = longest ?? Self.longestWritten
     givesRest = true
+    self.endings = endings
     self.read = read
   }
 
@@ -63,45 +74,66 @@ package struct LineReader {
   /// Passes over the rest of a line that is too long.
   private mutating func leaveLine() throws {
     while isInsideLine {
-      let newline = buffer[start...].firstIndex(of: UInt8(ascii: "\n"))
-      let end = newline.map { $0 + 1 } ?? buffer.count
-      position += end - start
-      start = end
-      isInsideLine = newline == nil && !buffer.isEmpty
-      guard isInsideLine else { return }
-      buffer = try read(offset, Self.pieceSize)
-      start = 0
-      offset += buffer.count
+      let end = lineEnd(from: start)
+      let next = end ?? buffer.count - (isSplit ? 1 : 0)
+      position += next - start
+      start = next
+      isInsideLine = end == nil
+      guard try isInsideLine && !fill() else { continue }
+      position += buffer.count
+      (buffer, isInsideLine) = ([], false)
     }
   }
 
   private mutating func advance() throws -> ArraySlice<UInt8>? {
     var searched = start
     while true {
-      if let newline = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
-        let line = buffer[start..<newline]
-        position += line.count + 1
-        start = newline + 1
+      if let end = lineEnd(from: searched) {
+        let line = buffer[start..<(endings == .universal ? end : end - 1)]
+        position += end - start
+        start = end
         return line
       }
-      buffer.removeFirst(start)
-      start = 0
-      searched = buffer.count
-      guard searched < longest else {
+      let searchedCount = buffer.count - start
+      guard searchedCount < longest else {
         (isInsideLine, hasFailed) = (true, false)
         throw DVAEError(
           .badData, code: .tooManyBytes, file: path, "a line of more than \(longest) bytes")
       }
-      let piece = try read(offset, Self.pieceSize)
-      if piece.isEmpty {
-        guard givesRest, !buffer.isEmpty else { return nil }
+      guard try fill() else {
+        guard givesRest, start < buffer.count else { return nil }
+        let line = buffer[start...]
         start = buffer.count
-        position += start
+        position += line.count
         lacksNewline = true
-        return buffer[...]
+        return line
       }
-      offset += piece.count
-      buffer += piece
+      searched = max(0, searchedCount - 1)
     }
+  }
+
+  /// Returns the end of the line in the buffer with its ending, which is found from `index` on; nil if it is
+  /// not there yet.
+  private func lineEnd(from index: Int) -> Int? {
+    let newline = UInt8(ascii: "\n")
+    guard endings == .universal else {
+      return buffer[index...].firstIndex(of: newline).map { $0 + 1 }
+    }
+    let first = buffer[index...].firstIndex { $0 == newline || $0 == UInt8(ascii: "\r") }
+    guard let first, first + 1 < buffer.count || buffer[first] == newline else { return nil }
+    return buffer[first] != newline && buffer[first + 1] == newline ? first + 2 : first + 1
+  }
+
+  // Whether a newline may follow the carriage return at the end of the buffer.
+  private var isSplit: Bool { endings == .universal && buffer.last == UInt8(ascii: "\r") }
+
+  /// Adds the next bytes to those of the buffer that are not yet taken; false at the end.
+  private mutating func fill() throws -> Bool {
+    buffer.removeFirst(start)
+    start = 0
+    let piece = try read(offset, Self.pieceSize)
+    offset += piece.count
+    buffer += piece
+    return !piece.isEmpty
   }
 }

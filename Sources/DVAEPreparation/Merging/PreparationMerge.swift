@@ -60,7 +60,8 @@ package struct PreparationMerge {
       try refuse("its sources had \(counted(part.rows, "row")), not \(first.rows)")
     }
     if part.funnel.rules != first.funnel.rules {
-      try refuse("its filters are those of another build of the program")
+      try refuse(
+        "its filters are those of another build of the program, or its excluded images are others")
     }
   }
 

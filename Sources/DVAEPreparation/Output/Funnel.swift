@@ -253,6 +253,7 @@ extension Funnel.Stage {
       drops.append(other)
       return
     }
+    drops[place].rule = other.rule
     drops[place].count += other.count
     let room = Funnel.mostExamples(of: other.reason) - drops[place].examples.count
     drops[place].examples += other.examples.prefix(max(0, room))

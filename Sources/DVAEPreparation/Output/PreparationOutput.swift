@@ -71,6 +71,12 @@ final class PreparationOutput {
       try FileSystem.remove(folder + "/state.json")
     }
     let state = start == .resuming ? try Self.state(folder, settings, part, sources) : nil
+    guard (state?.funnel ?? funnel).rules == funnel.rules else {
+      throw DVAEError(
+        .usage, code: .startOver, file: folder,
+        "the unfinished run had other filters, or excluded other images",
+        advice: "run it with the same, or start over")
+    }
     self.funnel = state?.funnel ?? funnel
     rows = state?.rows ?? 0
     samples = state?.samples ?? 0

@@ -41,7 +41,9 @@ struct ByteSource {
   static let longestLine = 1 << 24
 
   /// Returns the lines, the last of which may lack its newline.
-  func lines() -> LineReader { LineReader(name, longest: Self.longestLine, read: read) }
+  func lines(_ endings: LineReader.Endings = .newline) -> LineReader {
+    LineReader(name, longest: Self.longestLine, endings: endings, read: read)
+  }
 
   /// Returns whether the first non-blank byte opens a JSON list; nothing can be read after it.
   func isJSONList() throws -> Bool {

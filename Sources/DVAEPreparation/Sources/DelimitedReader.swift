@@ -41,7 +41,7 @@ struct DelimitedReader {
 
   init(_ source: ByteSource, _ dialect: Dialect) {
     name = source.name
-    lines = source.lines()
+    lines = source.lines(.universal)
     self.dialect = dialect
   }
 
@@ -63,7 +63,7 @@ struct DelimitedReader {
       } catch {
         return (first, .failure(Malformed(reason: error.problem)))
       }
-      if line.isEmpty || line == [UInt8(ascii: "\r")] { continue }
+      if line.allSatisfy({ $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) { continue }
       return (first, try fields(line))
     }
   }
@@ -81,7 +81,8 @@ struct DelimitedReader {
 
   private mutating func fields(_ line: ArraySlice<UInt8>) throws -> Result<[String], Malformed> {
     var parser = RecordParser(separator: dialect.rawValue)
-    var (rest, count, more) = (parser.feed(line), line.count, 0)
+    parser.feed(line)
+    var (count, more) = (line.count, 0)
     while parser.isOpen {
       // A record with more fields than the table has is none; reading on to its end would take as long
       // for each of its lines.
@@ -97,8 +98,8 @@ struct DelimitedReader {
       guard let next = try? next.get() else {
         return try lost(more, count - line.count, "a quoted field that does not end")
       }
-      count += next.count + 1
-      rest = parser.feed(next)
+      count += next.count
+      parser.feed(next)
     }
     // Python accepts text after the closing quote; over several lines it shows that the quote
     // belongs to another field.
@@ -111,12 +112,6 @@ struct DelimitedReader {
     }
     if parser.fields.count > RecordParser.mostFields {
       return .failure(Malformed(reason: "more than \(RecordParser.mostFields) fields"))
-    }
-    if let rest {
-      // The rest of the last line is another record.
-      number -= 1
-      taken -= 1
-      buffer[taken] = .success(rest)
     }
     let fields = parser.fields.compactMap { String(validating: $0, as: UTF8.self) }
     return fields.count == parser.fields.count
@@ -162,17 +157,15 @@ private struct RecordParser {
 
   init(separator: UInt8) { self.separator = separator }
 
-  /// Adds a line; the rest after a carriage return is another record, and is returned.
-  mutating func feed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+  /// Adds a line with its ending.
+  mutating func feed(_ line: ArraySlice<UInt8>) {
     isOpen = false
-    for (index, byte) in zip(line.indices, line) {
+    for byte in line {
       switch (place, byte) {
       case (.quoted, UInt8(ascii: "\"")): place = .behindQuote
       case (.quoted, _): field.append(byte)
       case (_, separator): endField()
-      case (_, UInt8(ascii: "\r")):
-        endField()
-        return index == line.endIndex - 1 ? nil : line[(index + 1)...]
+      case (_, UInt8(ascii: "\r")), (_, UInt8(ascii: "\n")): return endField()
       case (.start, UInt8(ascii: "\"")): place = .quoted
       case (.behindQuote, UInt8(ascii: "\"")):
         field.append(byte)
@@ -183,13 +176,8 @@ private struct RecordParser {
         place = .plain
       }
     }
-    if place == .quoted {
-      field.append(UInt8(ascii: "\n"))
-      isOpen = true
-    } else {
-      endField()
-    }
-    return nil
+    isOpen = place == .quoted
+    if !isOpen { endField() }
   }
 
   private mutating func endField() {

@@ -23,7 +23,10 @@ struct ImageSource: PairSource {
   mutating func next() -> SourceRow? {
     do throws(DVAEError) {
       guard let item = try inputs.next() else { return nil }
-      return row(item)
+      guard case .file(let path) = item.origin, Path(path).isCompressedArchive else {
+        return row(item)
+      }
+      return .unreadable(path, "a compressed archive; decompress it first")
     } catch {
       // The rest of a damaged archive, or a folder that cannot be listed.
       return .unreadable(error.file ?? path, "\(error)")
