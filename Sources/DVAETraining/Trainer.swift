@@ -200,9 +200,9 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
   /// Adds the last checkpoint to the error of a device that failed: the state in its memory is lost.
   private func namingCheckpoint(_ error: DVAEError) -> DVAEError {
     guard error.kind == .inputOutput, let lastCheckpoint else { return error }
-    return DVAEError(
-      error.kind, code: error.code, file: error.file, error.problem,
-      advice: "the last checkpoint is \(lastCheckpoint)")
+    var error = error
+    error.advice = "the last checkpoint is \(lastCheckpoint)"
+    return error
   }
 
   private mutating func takeBatch() throws -> TrainingBatch {

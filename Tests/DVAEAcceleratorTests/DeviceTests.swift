@@ -53,8 +53,8 @@ struct DeviceTests {
     let sum = try program([a, b])[0]
     #expect(try sum.array(of: Float.self, count: 3) == [5, 7, 9])
     #expect(try b.array(of: Float.self, count: 3) == [4, 5, 6])
-    #expect(error { _ = try a.array(of: Float.self, count: 3) } != nil)
-    #expect(error { _ = try program([a, b]) } != nil)
+    #expect(pluginError { _ = try a.array(of: Float.self, count: 3) } != nil)
+    #expect(pluginError { _ = try program([a, b]) } != nil)
   }
 
   @Test("A convolution reads NHWC with weights OIHW")
@@ -98,7 +98,7 @@ struct DeviceTests {
       """
     let device = try TestDevice.open(2)
     #expect(device.deviceCount == 2)
-    let folder = TestFolder()
+    let folder = TemporaryFolder()
     let cache = ProgramCache(folder.path)
     // The second time, the program comes from the cache.
     for _ in 0..<2 {
@@ -117,7 +117,7 @@ struct DeviceTests {
   func wrongProgram() throws {
     let device = try TestDevice.open()
     for text in ["", "no program", "module { func.func public @main() { stablehlo.fly } }"] {
-      let wrong = try #require(error { _ = try device.compile(Array(text.utf8), cache: nil) })
+      let wrong = try #require(pluginError { _ = try device.compile(Array(text.utf8), cache: nil) })
       #expect(wrong.kind == .internal)
       #expect(wrong.description.hasPrefix("cpu-xla: the program cannot be compiled"))
       #expect(!wrong.description.contains("\n"))
@@ -130,15 +130,15 @@ struct DeviceTests {
     let program = try device.compile(addition(), cache: nil)
     let a = try device.upload([1, 2, 3] as [Float], [3], .float32)
     let large = try device.upload([Float](repeating: 1, count: 1000), [1000], .float32)
-    #expect(error { _ = try program([a]) }?.kind == .internal)
-    #expect(error { _ = try program([a, large])[0].array(of: Float.self, count: 3) } != nil)
-    #expect(error { _ = try a.array(of: Float.self, count: 4) }?.kind == .internal)
+    #expect(pluginError { _ = try program([a]) }?.kind == .internal)
+    #expect(pluginError { _ = try program([a, large])[0].array(of: Float.self, count: 3) } != nil)
+    #expect(pluginError { _ = try a.array(of: Float.self, count: 4) }?.kind == .internal)
   }
 
   @Test("A damaged file of the cache is replaced")
   func cache() throws {
     let device = try TestDevice.open()
-    let folder = TestFolder()
+    let folder = TemporaryFolder()
     let cache = ProgramCache(folder.path)
     _ = try device.compile(addition(), cache: cache)
     let names = try FileSystem.names(in: folder.path)

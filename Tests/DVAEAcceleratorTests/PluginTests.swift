@@ -8,7 +8,7 @@ import Testing
 struct PluginTests {
   @Test("A name leads to the plugin that the variable names, then to an installed one")
   func search() throws {
-    let folder = TestFolder()
+    let folder = TemporaryFolder()
     let plugin = try folder.write(
       "", to: "dvae/devices/cuda/jax_plugins/xla_cuda13/xla_cuda_plugin.so")
     var variables = ["XDG_DATA_HOME": folder.path]
@@ -25,7 +25,7 @@ struct PluginTests {
 
   @Test("The vendor's libraries of a plugin are listed in the order in which they need each other")
   func vendorLibraries() throws {
-    let folder = TestFolder()
+    let folder = TemporaryFolder()
     let plugin = try folder.write("", to: "jax_plugins/xla_cuda13/xla_cuda_plugin.so")
     #expect(PluginEnvironment.vendorLibraries(beside: plugin) == [])
     for name in [
@@ -46,7 +46,7 @@ struct PluginTests {
 
   @Test("The plugin of an active Python environment is found")
   func pythonEnvironment() throws {
-    let folder = TestFolder()
+    let folder = TemporaryFolder()
     let plugin = try folder.write("", to: "lib/python3.12/site-packages/libtpu/libtpu.so")
     let variables = ["VIRTUAL_ENV": folder.path, "XDG_DATA_HOME": folder.path]
     #expect(PluginSearch { variables[$0] }.find("tpu") == plugin)
@@ -56,32 +56,32 @@ struct PluginTests {
     "A missing plugin is an error that says how to get it; an unknown name lists the known ones")
   func missing() throws {
     let search = PluginSearch { $0 == "HOME" ? "/nowhere" : nil }
-    let absent = try #require(error { _ = try search.plugin(of: "cuda") })
+    let absent = try #require(pluginError { _ = try search.plugin(of: "cuda") })
     #expect(absent.kind == .missing)
     #expect(absent.description.contains("/nowhere/.local/share/dvae/devices/cuda"))
     #expect(absent.description.contains("Scripts/install-device.sh cuda"))
-    let unknown = try #require(error { _ = try search.plugin(of: "abacus") })
+    let unknown = try #require(pluginError { _ = try search.plugin(of: "abacus") })
     #expect(unknown.kind == .usage)
     #expect(unknown.description.contains("cpu, cuda, rocm, tpu, metal, cpu-xla"))
   }
 
   @Test("A file that is no plugin is refused by name")
   func wrongFile() throws {
-    let folder = TestFolder()
+    let folder = TemporaryFolder()
     let text = try folder.write("text", to: "text.so")
-    let wrong = try #require(error { _ = try Plugin.load(text) })
+    let wrong = try #require(pluginError { _ = try Plugin.load(text) })
     #expect(wrong.kind == .badData)
     #expect(wrong.description.contains(text))
-    let absent = try #require(error { _ = try Plugin.load(folder.path + "/absent.so") })
+    let absent = try #require(pluginError { _ = try Plugin.load(folder.path + "/absent.so") })
     #expect(absent.kind == .missing)
-    #expect(error { _ = try Plugin.load(folder.path + "/") }?.kind == .missing)
+    #expect(pluginError { _ = try Plugin.load(folder.path + "/") }?.kind == .missing)
   }
 
   #if os(Linux)
   @Test("A library without the entry point is refused")
   func otherLibrary() throws {
     let library = try #require(Self.loadedLibrary())
-    let wrong = try #require(error { _ = try Plugin.load(library) })
+    let wrong = try #require(pluginError { _ = try Plugin.load(library) })
     #expect(wrong.kind == .badData)
     #expect(wrong.description.contains("GetPjrtApi"))
   }
@@ -98,14 +98,14 @@ struct PluginTests {
   @Test("A truncated library is refused before it is loaded, with both sizes") func truncated()
     throws
   {
-    let folder = TestFolder()
+    let folder = TemporaryFolder()
     let path = try #require(Self.loadedLibrary())
     let whole = try #require(FileManager.default.contents(atPath: path))
     // The loader kills the process if it is given one of these files.
     for count in [64, 1000, whole.count / 2, whole.count - 1] {
       let part = folder.path + "/part\(count).so"
       try whole.prefix(count).write(to: URL(filePath: part))
-      let refused = try #require(error { _ = try Plugin.load(part) })
+      let refused = try #require(pluginError { _ = try Plugin.load(part) })
       #expect(refused.kind == .badData)
       #expect(refused.description.hasPrefix("\(part): the file is truncated: expected "))
       #expect(refused.description.contains("found \(count); install the plugin again"))
@@ -116,7 +116,7 @@ struct PluginTests {
       for at in field..<field + (field == 54 ? 2 : 8) { odd[at] = byte }
       let file = folder.path + "/odd\(field).so"
       try odd.write(to: URL(filePath: file))
-      #expect(error { _ = try Plugin.load(file) }?.kind == .badData)
+      #expect(pluginError { _ = try Plugin.load(file) }?.kind == .badData)
     }
   }
   #endif
@@ -127,9 +127,9 @@ struct PluginTests {
       if: ["/dev/accel0", "/dev/vfio/0"].allSatisfy { FileSystem.kind($0) == .missing },
       "this machine has a TPU"))
   func withoutTPU() throws {
-    let folder = TestFolder()
+    let folder = TemporaryFolder()
     let plugin = try folder.write("no library", to: "libtpu.so")
-    let refused = try #require(error { _ = try Plugin.load(plugin) })
+    let refused = try #require(pluginError { _ = try Plugin.load(plugin) })
     #expect(refused.kind == .missing)
     #expect(refused.description == plugin + ": this machine has no TPU")
   }
@@ -165,7 +165,17 @@ struct CompiledAheadTests {
     let compiled = try plugin.compile(Array(program.utf8), for: .h100)
     #expect(compiled.size > 0)
     #expect(compiled.memory?.arguments == 2 * (8 * 32 * 32 * 64 + 64 * 64 * 9))
-    let wrong = error { _ = try plugin.compile(Array("no program".utf8), for: .h100) }
+    let wrong = pluginError { _ = try plugin.compile(Array("no program".utf8), for: .h100) }
     #expect(wrong?.kind == .internal)
+  }
+}
+
+/// Returns the error that a closure throws.
+func pluginError(_ body: () throws -> Void) -> DVAEError? {
+  do {
+    try body()
+    return nil
+  } catch {
+    return error as? DVAEError
   }
 }

@@ -13,6 +13,13 @@ import Testing
 
   private func lines(_ text: String) -> [String] { text.split(separator: "\n").map(String.init) }
 
+  @Test func theModelThatNobodyChoseIsNamed() async throws {
+    let photo = Fixture.images + "/kodim23.png"
+    let run = await dvae("tokenize", photo, "--output", folder("t.npy"), "--quiet")
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.errors == "using the starter model, which is small; --weights names another\n")
+  }
+
   /// A too large resolution is reported once, with the remedy, and counted.
   @Test(arguments: ["tokenize", "reconstruct"]) func smallImagesAreToldOnce(
     _ command: String

@@ -331,7 +331,7 @@ extension PrepareCommandTests {
     let start = ContinuousClock.now
     #expect(try Program.run(arguments + [folder("whole")]).status == 0)
     let duration = (ContinuousClock.now - start) / .seconds(1)
-    let whole = try contents("whole")
+    let whole = try folder.contents("whole")
     #expect(whole.count == 8 + 4)
     var resumed = 0
     for moment in 0..<6 {
@@ -350,7 +350,7 @@ extension PrepareCommandTests {
       let run = try Program.run(arguments + [folder(output), "--resume"])
       #expect(run.status == 0, "\(run.errors)")
       resumed += run.errors.contains("resumed after") ? 1 : 0
-      #expect(try contents(output) == whole, "killed at moment \(moment)")
+      #expect(try folder.contents(output) == whole, "killed at moment \(moment)")
     }
     #expect(resumed >= 1)
   }
@@ -367,14 +367,6 @@ extension PrepareCommandTests {
       if let rows, rows >= count { return }
       Thread.sleep(forTimeInterval: 0.001)
     }
-  }
-
-  private func contents(_ name: String) throws -> [String: [UInt8]] {
-    var files: [String: [UInt8]] = [:]
-    for file in try FileManager.default.contentsOfDirectory(atPath: folder(name)) {
-      files[file] = try bytes(folder(name) + "/" + file)
-    }
-    return files
   }
 
   @Test func serversAreToldWhoAsks() async throws {

@@ -20,6 +20,15 @@ import Testing
     #expect(ofJobs.filter(\.isOfItem) == [])
   }
 
+  @Test("What was expected and found stays apart, also with a file and a remedy") func expectation()
+  {
+    var error = DVAEError(.badData, expected: "a tar", found: "a zip").about("a")
+    error.advice = "convert it"
+    #expect(error.expected == "a tar" && error.found == "a zip" && error.file == "a")
+    #expect(error.description == "a: expected a tar, found a zip; convert it")
+    #expect(DVAEError(.usage, "no").expected == nil)
+  }
+
   @Test("An error of another type becomes the cause of an internal one") func wrapping() {
     let own = DVAEError.empty(path: "a")
     #expect(DVAEError(own as any Error) == own)

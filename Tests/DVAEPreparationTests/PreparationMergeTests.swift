@@ -128,17 +128,11 @@ import Testing
     let merge = try PreparationMerge((0..<3).map { folder("part-\($0)") })
     let merged = try merge.run(folder("merged"), progress: { _ in }, pages: Self.pages)
     #expect(merged.funnel.unreachable != nil)
-    #expect(try contents("merged") == contents("whole"))
+    #expect(try folder.contents("merged") == folder.contents("whole"))
   }
 
   private static func pages(_ funnel: Funnel) -> [String: String] {
     ["funnel.html": "\(funnel.left)"]
-  }
-
-  private func contents(_ name: String) throws -> [String: [UInt8]] {
-    let names = try FileManager.default.contentsOfDirectory(atPath: folder(name))
-    return try Dictionary(
-      uniqueKeysWithValues: names.map { ($0, try bytes(folder(name) + "/" + $0)) })
   }
 
   /// Parts of any number, given in any order, become the files of one run.
@@ -151,7 +145,7 @@ import Testing
       Array("\(FileHash.of(folder("5.jpg")))  x\n".utf8), to: folder("excluded.txt"))
     settings.excluded = [folder("excluded.txt")]
     _ = try await make(settings, .whole, in: "whole")
-    let whole = try contents("whole")
+    let whole = try folder.contents("whole")
     let funnel = try JSONDecoder().decode(
       Funnel.self, from: Data(try #require(whole["funnel.json"])))
     let drops = Dictionary(
@@ -162,7 +156,7 @@ import Testing
     let merge = try PreparationMerge(paths.shuffled())
     let summary = try merge.run(folder("merged"), progress: { _ in }, pages: Self.pages)
     #expect(summary.funnel == funnel)
-    let merged = try contents("merged")
+    let merged = try folder.contents("merged")
     #expect(merged.keys.sorted() == whole.keys.sorted())
     for (name, bytes) in whole { #expect(merged[name] == bytes, "\(name)") }
     #expect(try merge.finished(folder("whole")) == funnel)
@@ -178,7 +172,7 @@ import Testing
     _ = try await make(settings, .whole, in: "whole")
     let merge = try PreparationMerge(try await parts(settings, of: 3, in: "part"))
     _ = try merge.run(folder("merged"), progress: { _ in }, pages: Self.pages)
-    #expect(try contents("merged") == contents("whole"))
+    #expect(try folder.contents("merged") == folder.contents("whole"))
   }
 
   private struct Stop: Error {}
@@ -195,14 +189,14 @@ import Testing
       ).resumed
     }
     _ = try run("whole", .fresh)
-    let whole = try contents("whole")
+    let whole = try folder.contents("whole")
     #expect(merge.count > 25)
     for stop in [1, 4, 6, 11, 17, merge.count] {
       #expect(throws: Stop.self) { try run("again", .restarting, stop: stop) }
       let error = #expect(throws: DVAEError.self) { try run("again", .fresh) }
       #expect(error?.code == .unfinished)
       #expect(try run("again", .resuming) == stop / 4 * 4)
-      #expect(try contents("again") == whole, "stopped after \(stop)")
+      #expect(try folder.contents("again") == whole, "stopped after \(stop)")
       try FileManager.default.removeItem(atPath: folder("again"))
     }
     // A shard cannot be resumed as another or as the complete job.
@@ -218,7 +212,7 @@ import Testing
       #expect(error?.code == .startOver)
     }
     _ = try await job.run(folder("x"), start: .resuming, progress: { _, _ in }, pages: Self.pages)
-    #expect(try contents("x") == contents("part-1"))
+    #expect(try folder.contents("x") == folder.contents("part-1"))
   }
 
   /// The images that are excluded belong to the job, not only the names of their lists.

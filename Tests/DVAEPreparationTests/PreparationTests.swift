@@ -203,7 +203,7 @@ import Testing
     var found: [[String: [UInt8]]] = []
     for threads in [1, 4] {
       _ = try await prepare("t\(threads)", { $0.samplesPerShard = 5 }, threads: threads)
-      found.append(try contents("t\(threads)"))
+      found.append(try folder.contents("t\(threads)"))
     }
     #expect(found[0] == found[1])
     #expect(found[0].keys.count { $0.hasPrefix("shard-") } == 5)
@@ -238,13 +238,13 @@ import Testing
       ).resumed
     }
     #expect(try await run("whole", .fresh) == 0)
-    let whole = try contents("whole")
+    let whole = try folder.contents("whole")
     #expect(whole.count == 3 + 3)
     for stop in [1, 3, 5, 7, 12, 16, 30, 41] {
       await #expect(throws: Stop.self) { try await run("again", .restarting, stop: stop) }
       await #expect(throws: DVAEError.self) { try await run("again", .fresh) }
       #expect(try await run("again", .resuming) == stop / 3 * 3)
-      #expect(try contents("again") == whole, "stopped after \(stop)")
+      #expect(try folder.contents("again") == whole, "stopped after \(stop)")
       try FileManager.default.removeItem(atPath: folder("again"))
     }
   }
@@ -377,11 +377,5 @@ import Testing
     #expect(try await prepare("out") == ["": 1, "not-an-image": 1])
     let funnel = try String(decoding: bytes(folder("out/funnel.json")), as: UTF8.self)
     #expect(funnel.contains("found text") && !funnel.contains("root:"))
-  }
-
-  private func contents(_ name: String) throws -> [String: [UInt8]] {
-    let names = try FileManager.default.contentsOfDirectory(atPath: folder(name))
-    return try Dictionary(
-      uniqueKeysWithValues: names.map { ($0, try bytes(folder(name) + "/" + $0)) })
   }
 }

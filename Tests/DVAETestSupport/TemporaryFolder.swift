@@ -15,6 +15,19 @@ package final class TemporaryFolder: Sendable {
 
   /// Returns the path of a name in the folder.
   package func callAsFunction(_ name: String) -> String { path + "/" + name }
+
+  /// Writes a file of the folder and returns its path.
+  package func write(_ text: String, to name: String) throws -> String {
+    try DVAETestSupport.write(Array(text.utf8), to: self(name))
+    return self(name)
+  }
+
+  /// Returns the bytes of each file in a folder of the folder.
+  package func contents(_ name: String) throws -> [String: [UInt8]] {
+    let files = try FileManager.default.contentsOfDirectory(atPath: self(name))
+    return try Dictionary(
+      uniqueKeysWithValues: files.map { ($0, try bytes(self(name) + "/" + $0)) })
+  }
 }
 
 /// Calls `body` with a new empty folder, and removes it afterwards.

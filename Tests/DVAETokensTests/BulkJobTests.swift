@@ -9,6 +9,13 @@ import Testing
 @Suite struct BulkJobTests {
   let folder = TemporaryFolder()
 
+  /// A key from a file must not escape the folder of the results.
+  @Test func keysFromFilesAreUniquePaths() {
+    var keys = UniqueKeys()
+    for name in ["../../pwned", ".\0./.\0./pwned"] { _ = keys.path(for: name) }
+    #expect(keys.path(for: "/pwned") == "pwned-3")
+  }
+
   /// Makes images of 16×16 pixels; each one's brightness is its number.
   private func inputs(_ count: Int) throws -> BulkInputs {
     try FileManager.default.createDirectory(atPath: folder("in"), withIntermediateDirectories: true)

@@ -28,9 +28,8 @@ struct FailureNotes {
       repeats[error.code] = count + 1
     } else {
       repeats[error.code] = 0
-      let isFinal = error.code == .tooSmall && toEnlarge == nil
-      let shown =
-        isFinal ? DVAEError(error.kind, code: error.code, file: error.file, error.problem) : error
+      var shown = error
+      if error.code == .tooSmall, toEnlarge == nil { shown.advice = nil }
       console.note("dvae: \(shown)\(shared.option)")
     }
   }

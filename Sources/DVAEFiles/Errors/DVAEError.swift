@@ -42,11 +42,15 @@ public struct DVAEError: Error, Sendable {
   /// The stable name of the error.
   public let code: Code
   /// The file, or the name of the item, that the error is about.
-  public let file: String?
+  public private(set) var file: String?
   /// The problem in one sentence.
   public let problem: String
+  /// The expectation, if the problem is that something else was found.
+  public private(set) var expected: String?
+  /// The finding that does not meet the expectation.
+  public private(set) var found: String?
   /// The remedy.
-  public let advice: String?
+  public package(set) var advice: String?
   /// The error behind this one.
   public let cause: (any Error)?
 
@@ -79,6 +83,7 @@ public struct DVAEError: Error, Sendable {
     self.init(
       kind, code: code, file: file, "expected \(expected), found \(found)", advice: advice,
       cause: cause)
+    (self.expected, self.found) = (expected, found)
   }
 
   /// An error of any type as this one: an internal error if it is of another type.
@@ -88,9 +93,9 @@ public struct DVAEError: Error, Sendable {
 
   /// Returns the same error about a file, unless it already names one.
   public func about(_ file: String) -> DVAEError {
-    self.file != nil
-      ? self
-      : DVAEError(kind, code: code, file: file, problem, advice: advice, cause: cause)
+    var error = self
+    error.file = self.file ?? file
+    return error
   }
 }
 

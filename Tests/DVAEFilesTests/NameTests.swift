@@ -1,6 +1,4 @@
-import DVAETestSupport
 import DVAEFiles
-import DVAEKit
 import Foundation
 import Testing
 
@@ -49,9 +47,6 @@ import Testing
   ])
   func aKeyStaysInsideOfItsFolder(_ name: String) {
     #expect(Key(insideFolder: name).text == "pwned")
-    var keys = UniqueKeys()
-    #expect(keys.path(for: name) == "pwned")
-    #expect(keys.path(for: name) == "pwned-2")
   }
 
   @Test func controlCharactersAreShown() {
@@ -60,11 +55,16 @@ import Testing
     #expect(error.localizedDescription == error.description)
   }
 
-  @Test func theModelThatNobodyChoseIsNamed() async throws {
-    let folder = TemporaryFolder()
-    let photo = Fixture.images + "/kodim23.png"
-    let run = await dvae("tokenize", photo, "--output", folder("t.npy"), "--quiet")
-    #expect(run.status == 0, "\(run.errors)")
-    #expect(run.errors == "using the starter model, which is small; --weights names another\n")
+  @Test func endingsAreCutOffByTheirBytes() {
+    // U+0600 and the dot after it are one Character.
+    for stem in ["a", "", "a\u{600}", "e\u{301}", "\u{1F1E9}"] {
+      let cut = (stem + ".npy").withoutByteSuffix(".npy")
+      #expect(cut?.utf8.elementsEqual(stem.utf8) == true)
+    }
+    for name in ["a.npy\u{301}", "a.npz", "npy", ""] {
+      #expect(name.withoutByteSuffix(".npy") == nil)
+    }
+    // Equal to `String`, but not the same bytes.
+    #expect("x.\u{e9}".withoutByteSuffix(".e\u{301}") == nil)
   }
 }
