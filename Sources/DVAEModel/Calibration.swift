@@ -21,19 +21,25 @@ package struct Calibration: Hashable, Codable, Sendable {
   package func cover(_ architecture: Architecture) -> Bool {
     architecture.encoder.layers.allSatisfy { self[$0].map { $0 >= 0 && $0 < .infinity } ?? false }
   }
+}
 
-  mutating func include(_ layer: NetworkPlan.Layer, _ x: Tensor, relu: Bool) {
+extension Calibration: ActivationReceiver {
+  var isKeeping: Bool { false }
+
+  mutating func keep(_ x: Tensor, for inputs: [LayerInput]) {
     var (least, most): (Float, Float) = (0, 0)
     for value in x.elements {
       least = min(least, value)
       most = max(most, value)
     }
-    // Round up to six bits, which hides the last bits of sums: they differ between instruction
-    // sets.
-    let range = relu ? most : max(most, -least)
-    let step = Float(sign: .plus, exponent: range.exponent - 6, significand: 1)
-    let rounded = range.isNormal ? (range / step).rounded(.up) * step : 0
-    largest[layer.name] = max(largest[layer.name] ?? 0, rounded)
+    for (layer, relu) in inputs {
+      // Round up to six bits, which hides the last bits of sums: they differ between instruction
+      // sets.
+      let range = relu ? most : max(most, -least)
+      let step = Float(sign: .plus, exponent: range.exponent - 6, significand: 1)
+      let rounded = range.isNormal ? (range / step).rounded(.up) * step : 0
+      largest[layer.name] = max(largest[layer.name] ?? 0, rounded)
+    }
   }
 }
 
@@ -45,27 +51,8 @@ extension ImageEncoder where E: HostEngine {
   /// - Throws: `DVAEError` for another shape
   package func calibration(_ x: Tensor) throws(DVAEError) -> Calibration {
     try check(x)
-    return network.calibration(x)
-  }
-}
-
-extension Network where E: HostEngine {
-  fileprivate func calibration(_ x: Tensor) -> Calibration {
     var calibration = Calibration()
-    calibration.include(input.layer, x, relu: input.reluInput)
-    var x = input.forward(x, .bias)
-    for block in trunk {
-      var kept = Activations<Tensor>()
-      x = block.forward(consume x, keeping: &kept)
-      if block.pools { _ = kept.take() }
-      for convolution in block.residual.dropFirst().reversed() {
-        calibration.include(convolution.layer, kept.take(), relu: true)
-      }
-      let input = kept.take()
-      calibration.include(block.residual[0].layer, input, relu: true)
-      if let identity = block.identity { calibration.include(identity.layer, input, relu: false) }
-    }
-    calibration.include(output.layer, x, relu: output.reluInput)
+    _ = network.features(x, keeping: &calibration)
     return calibration
   }
 }

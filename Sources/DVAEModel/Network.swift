@@ -1,7 +1,19 @@
 import DVAETensors
 
+/// A layer that reads an activation, and whether it reads it through a ReLU.
+typealias LayerInput = (layer: NetworkPlan.Layer, relu: Bool)
+
+/// The receiver of the activations of a forward pass: a stack for the backward pass, or a measurement.
+protocol ActivationReceiver<Value> {
+  associatedtype Value
+  /// Whether activations are needed after their layers have read them.
+  var isKeeping: Bool { get }
+  /// Takes an activation and the layers that read it; none do if only its pooling is read.
+  mutating func keep(_ x: Value, for inputs: [LayerInput])
+}
+
 /// The stack of activations that the forward pass keeps for the backward pass.
-package struct Activations<Value: Sendable>: Sendable {
+package struct Activations<Value: Sendable>: ActivationReceiver, Sendable {
   /// Whether a backward pass follows.
   let isKeeping: Bool
   private var values: [Value] = []
@@ -13,7 +25,7 @@ package struct Activations<Value: Sendable>: Sendable {
   /// A stack that keeps nothing, for inference: each activation is freed after its use.
   package static var none: Self { Self(isKeeping: false) }
 
-  mutating func keep(_ x: Value) {
+  mutating func keep(_ x: Value, for inputs: [LayerInput]) {
     if isKeeping { values.append(x) }
   }
 
@@ -76,18 +88,26 @@ struct Network<E: Engine>: Sendable {
 
   /// Runs all layers; keeps the activations that their backward passes need.
   func forward(
-    _ x: consuming E.Value, keeping activations: inout Activations<E.Value>
+    _ x: consuming E.Value, keeping activations: inout some ActivationReceiver<E.Value>
   ) -> E.Value {
-    activations.keep(x)
-    let features = forwardTrunk(input.forward(x, .bias), keeping: &activations)
-    activations.keep(features)
+    let features = self.features(consume x, keeping: &activations)
     return output.forward(features, .bias)
   }
 
   /// Runs all layers but the last, for inference only.
   func features(_ x: E.Value) -> E.Value {
     var nothing = Activations<E.Value>.none
-    return forwardTrunk(input.forward(x, .bias), keeping: &nothing)
+    return features(x, keeping: &nothing)
+  }
+
+  /// Runs all layers but the last; keeps the activations, its input among them.
+  func features(
+    _ x: consuming E.Value, keeping activations: inout some ActivationReceiver<E.Value>
+  ) -> E.Value {
+    activations.keep(x, for: [input.use])
+    let features = forwardTrunk(input.forward(x, .bias), keeping: &activations)
+    activations.keep(features, for: [output.use])
+    return features
   }
 
   /// Runs all layers but the first, whose output is given, for inference only.
@@ -97,7 +117,7 @@ struct Network<E: Engine>: Sendable {
   }
 
   private func forwardTrunk(
-    _ x: consuming E.Value, keeping activations: inout Activations<E.Value>
+    _ x: consuming E.Value, keeping activations: inout some ActivationReceiver<E.Value>
   ) -> E.Value {
     var x = x
     for block in trunk { x = block.forward(consume x, keeping: &activations) }
@@ -147,6 +167,8 @@ struct Convolution<E: Engine>: Sendable {
   }
 
   var filter: E.Filter { kept ?? makeFilter() }
+
+  var use: LayerInput { (layer, reluInput) }
 
   func forward(_ x: E.Value, _ epilogue: Epilogue<E.Value>) -> E.Value {
     engine.convolution(x, filter, reluInput: reluInput, epilogue: epilogue)

@@ -22,24 +22,24 @@ struct ResidualBlock<E: Engine>: Sendable {
   let residual: [Convolution<E>]
 
   func forward(
-    _ x: consuming E.Value, keeping activations: inout Activations<E.Value>
+    _ x: consuming E.Value, keeping activations: inout some ActivationReceiver<E.Value>
   ) -> E.Value {
-    activations.keep(x)
+    activations.keep(x, for: ([residual[0]] + (identity.map { [$0] } ?? [])).map(\.use))
     var h = upsampled(residual[0].forward(x, .relu))
     // If the skip is a convolution, x is not needed after it.
     let id = if let identity { identity.forward(consume x, .bias) } else { consume x }
     let skip = upsampled(id)
     for convolution in residual[1...2] {
-      activations.keep(h)
+      activations.keep(h, for: [convolution.use])
       h = convolution.forward(h, .relu)
     }
-    activations.keep(h)
+    activations.keep(h, for: [residual[3].use])
     let isLastUse = identity != nil || upsamples || !activations.isKeeping
     let epilogue = Epilogue(skip: skip, overwritesSkip: isLastUse, gain: gain)
     if pools, !activations.isKeeping { return residual[3].forwardPooled(h, epilogue) }
     let y = residual[3].forward(h, epilogue)
     guard pools else { return y }
-    activations.keep(y)
+    activations.keep(y, for: [])
     return engine.maxPool2x2(y)
   }
 
