@@ -48,6 +48,11 @@ extension SourceRow {
     .unusable(origin: origin, reason: unreadableSource, detail: detail)
   }
 
+  /// Returns a row that is not as its format demands.
+  static func malformed(_ origin: String, _ detail: String) -> SourceRow {
+    .unusable(origin: origin, reason: "malformed-row", detail: detail)
+  }
+
   /// Returns a row whose file is outside the folder of the table's images.
   static func outside(_ origin: String, _ text: String) -> SourceRow {
     .unusable(

@@ -53,11 +53,7 @@ public struct SoftTokens: Hashable, Sendable {
 
 extension SoftTokens {
   /// An array beside the tokens: its name after the key, and its dimensions after rows and columns.
-  struct Field {
-    var name: String
-    var type: ElementType
-    var last: [Int]
-  }
+  typealias Field = (name: String, type: ElementType, last: [Int])
 
   // The most values of one image, which are held in memory.
   private static let most = 1 << 28
@@ -177,10 +173,10 @@ extension SoftTokens.Settings {
   var fields: [SoftTokens.Field] {
     var fields: [SoftTokens.Field] = []
     if let topK {
-      fields.append(.init(name: "topk", type: .uint16, last: [topK]))
-      fields.append(.init(name: "logprobs", type: .float32, last: [topK]))
+      fields.append(("topk", .uint16, [topK]))
+      fields.append(("logprobs", .float32, [topK]))
     }
-    if margin { fields.append(.init(name: "margin", type: .float32, last: [])) }
+    if margin { fields.append(("margin", .float32, [])) }
     return fields
   }
 }

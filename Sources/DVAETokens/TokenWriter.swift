@@ -103,7 +103,7 @@ public final class TokenWriter {
       case .folder: try FolderOutput(path, replacing: replacing, provenance, journal)
       }
     if resumed > 0 {
-      try output.cut(to: journal.bytes)
+      try output.appended?.truncate(to: journal.bytes)
     } else {
       try commit()
     }
@@ -336,7 +336,7 @@ public final class TokenWriter {
   }
 }
 
-/// An unfinished output: bytes are appended and flushed, and can be truncated.
+/// An unfinished output: bytes are appended and flushed.
 protocol PartialOutput: AnyObject {
   /// The file that grows; nil for a folder.
   var appended: OutputFile? { get }
@@ -350,9 +350,6 @@ protocol PartialOutput: AnyObject {
   /// Flushes everything to disk.
   func sync() throws
 
-  /// Truncates to an earlier size.
-  func cut(to size: Int) throws
-
   /// Completes the output and renames it. It may be killed anywhere and called again.
   func finish(as path: String, _ journal: Journal) throws
 }
@@ -360,5 +357,4 @@ protocol PartialOutput: AnyObject {
 extension PartialOutput {
   var size: Int { appended?.size ?? 0 }
   func sync() throws { try appended?.sync() }
-  func cut(to size: Int) throws { try appended?.truncate(to: size) }
 }

@@ -61,11 +61,6 @@ final class TarOutput: PartialOutput {
     try file.sync()
   }
 
-  func cut(to size: Int) throws {
-    pending = []
-    try file.truncate(to: size)
-  }
-
   func finish(as path: String, _ journal: Journal) throws {
     let failures = try WebDatasetNotes.failures(journal)
     if !failures.isEmpty { try add([(WebDatasetNotes.failures, failures)]) }

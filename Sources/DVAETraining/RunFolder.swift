@@ -8,8 +8,9 @@ import DVAEWeights
 package struct RunFolder: Sendable {
   /// The folder's path.
   package let path: String
-  /// Nil while the folder is only looked at.
-  private let lock: RunLock?
+  /// A file that is begun and never finished, because its writer's lock keeps other processes out;
+  /// nil while the folder is only looked at.
+  private nonisolated(unsafe) let lock: AtomicFile?
 
   /// Opens the folder of a run, or creates that of a new one.
   ///
@@ -22,7 +23,7 @@ package struct RunFolder: Sendable {
       try FileSystem.refuseLinks(to: folder, below: path)
       try FileSystem.makeFolder(folder)
     }
-    lock = try RunLock(of: self.path)
+    lock = try Self.lock(self.path)
     // A finished run writes nothing more, and would keep what a kill in its last moment has left.
     for file in files { try AtomicFile.check(file) }
   }
@@ -202,16 +203,11 @@ package struct RunFolder: Sendable {
   }
 
   private static let checkpointSuffix = ".safetensors"
-}
 
-/// Keeps other processes out of a run's folder as long as it lives.
-private final class RunLock: @unchecked Sendable {
-  // A file that is begun and never finished: its writer's lock is what is wanted.
-  private let file: AtomicFile
-
-  init(of run: String) throws(DVAEError) {
+  /// Keeps other processes out of a run's folder as long as the file lives.
+  private static func lock(_ run: String) throws(DVAEError) -> AtomicFile {
     do throws(DVAEError) {
-      file = try AtomicFile(run + "/.run")
+      return try AtomicFile(run + "/.run")
     } catch  where error.code == .inUse {
       throw DVAEError(
         .cannotCreate, code: .inUse, file: run, "another process is training this run",

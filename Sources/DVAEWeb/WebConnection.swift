@@ -70,35 +70,35 @@ package final class WebConnection: @unchecked Sendable {
   private func perform(
     _ request: WebRequest, _ receiver: Receiver, _ result: inout dvae_fetch_result
   ) -> Int32 {
-    withCStrings([request.address, request.userAgent] + request.headers) { strings in
-      withOptionalCString(request.robotsName) { robotsName in
-        let headers = Array(strings[2...]) + [nil]
-        return headers.withUnsafeBufferPointer { headers in
-          var c = dvae_fetch_request()
-          c.address = strings[0]
-          c.user_agent = strings[1]
-          c.headers = headers.baseAddress
-          c.connect_milliseconds = Int(request.connectTimeout * 1000)
-          c.total_milliseconds = request.timeout.map { Int($0 * 1000) } ?? 0
-          c.slow_bytes = request.slowest
-          c.slow_seconds = request.slowSeconds
-          c.redirects = request.redirects
-          c.bytes = request.maxBytes
-          c.allow_private = request.allowPrivate ? 1 : 0
-          c.allow_proxy = request.allowProxy ? 1 : 0
-          c.decompress = request.decompress ? 1 : 0
-          c.robots_name = robotsName
-          c.context = Unmanaged.passUnretained(receiver).toOpaque()
-          c.header = { context, line, count in
-            Receiver.at(context).answer.add(UnsafeRawBufferPointer(start: line, count: count))
-          }
-          c.take = { context, bytes, count in
-            let receiver = Receiver.at(context)
-            let bytes = UnsafeBufferPointer(start: bytes, count: count)
-            return receiver.take(receiver.answer, bytes) ? 0 : 1
-          }
-          return withExtendedLifetime(receiver) { dvae_fetch(handle, &c, &result) }
+    withCStrings(
+      [request.address, request.userAgent, request.robotsName] + request.headers
+    ) { strings in
+      let headers = Array(strings[3...]) + [nil]
+      return headers.withUnsafeBufferPointer { headers in
+        var c = dvae_fetch_request()
+        c.address = strings[0]
+        c.user_agent = strings[1]
+        c.headers = headers.baseAddress
+        c.connect_milliseconds = Int(request.connectTimeout * 1000)
+        c.total_milliseconds = request.timeout.map { Int($0 * 1000) } ?? 0
+        c.slow_bytes = request.slowest
+        c.slow_seconds = request.slowSeconds
+        c.redirects = request.redirects
+        c.bytes = request.maxBytes
+        c.allow_private = request.allowPrivate ? 1 : 0
+        c.allow_proxy = request.allowProxy ? 1 : 0
+        c.decompress = request.decompress ? 1 : 0
+        c.robots_name = strings[2]
+        c.context = Unmanaged.passUnretained(receiver).toOpaque()
+        c.header = { context, line, count in
+          Receiver.at(context).answer.add(UnsafeRawBufferPointer(start: line, count: count))
         }
+        c.take = { context, bytes, count in
+          let receiver = Receiver.at(context)
+          let bytes = UnsafeBufferPointer(start: bytes, count: count)
+          return receiver.take(receiver.answer, bytes) ? 0 : 1
+        }
+        return withExtendedLifetime(receiver) { dvae_fetch(handle, &c, &result) }
       }
     }
   }
@@ -147,20 +147,14 @@ private final class Receiver {
   }
 }
 
-/// Passes texts to C.
+/// Passes texts to C, nil as a null pointer.
 private func withCStrings<Result>(
-  _ texts: [String], _ body: ([UnsafePointer<CChar>?]) -> Result
+  _ texts: [String?], _ body: ([UnsafePointer<CChar>?]) -> Result
 ) -> Result {
   func next(_ pointers: [UnsafePointer<CChar>?]) -> Result {
     guard pointers.count < texts.count else { return body(pointers) }
-    return texts[pointers.count].withCString { next(pointers + [$0]) }
+    guard let text = texts[pointers.count] else { return next(pointers + [nil]) }
+    return text.withCString { next(pointers + [$0]) }
   }
   return next([])
-}
-
-private func withOptionalCString<Result>(
-  _ text: String?, _ body: (UnsafePointer<CChar>?) -> Result
-) -> Result {
-  guard let text else { return body(nil) }
-  return text.withCString(body)
 }

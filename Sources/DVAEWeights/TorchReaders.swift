@@ -71,7 +71,8 @@ enum TorchZipReader {
 
   /// Returns whether a name is `data.pkl` at the top or in the archive's only folder.
   private static func isPickle(_ name: String) -> Bool {
-    name == "data.pkl" || name.hasSuffix("/data.pkl") && name.split(separator: "/").count == 2
+    let parts = name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+    return parts.count <= 2 && parts.last?.elementsEqual("data.pkl".utf8) == true
   }
 }
 

@@ -9,9 +9,14 @@ struct BenchmarkReport: Encodable {
   let engine: String
   let resolution: Int
   let batchSize: Int
-  let runs: [Double]
-  let minSeconds: Double
-  let medianSeconds: Double
+  /// The seconds of each run per image, and of the fastest and the middle one; nil for training.
+  let secondsPerImage: [Double]?
+  let minSecondsPerImage: Double?
+  let medianSecondsPerImage: Double?
+  /// The same per step of training; nil for the other tasks.
+  let secondsPerStep: [Double]?
+  let minSecondsPerStep: Double?
+  let medianSecondsPerStep: Double?
   /// The speed of the matrix kernel alone; nil on a device.
   let ceilingGflops: Double?
   /// The speed of a run on a device, counting the direct algorithm's operations.
@@ -27,25 +32,19 @@ struct BenchmarkReport: Encodable {
     let codesLeft: Double
     let codes: Int
     /// The share of positions of which all logits are.
-    let fallbacks: Double
+    let fallbackShare: Double
 
     init?(_ counts: ScreeningCounts) {
       guard counts.positions > 0 else { return nil }
       let positions = Double(counts.positions)
       codesLeft = Double(counts.codesLeft) / positions
       codes = counts.codes / counts.positions
-      fallbacks = Double(counts.fallbacks) / positions
-    }
-
-    enum CodingKeys: String, CodingKey {
-      case codesLeft = "codes_left"
-      case codes
-      case fallbacks = "fallback_share"
+      fallbackShare = Double(counts.fallbacks) / positions
     }
 
     var line: String {
       "screening: \(Numbers.fixed(codesLeft, 1)) of \(codes) logits per position in float32, "
-        + "all at \(Numbers.percent(fallbacks, 1))"
+        + "all at \(Numbers.percent(fallbackShare, 1))"
     }
   }
 
@@ -70,11 +69,13 @@ struct BenchmarkReport: Encodable {
     self.engine = engine
     resolution = command.resolution
     batchSize = command.images
-    // Per image, or per training step.
-    let parts = command.what == .train ? 1 : Double(command.images)
-    runs = seconds.map { $0 / parts }
-    minSeconds = runs[0]
-    medianSeconds = Numbers.median(runs) ?? .nan
+    let isTraining = command.what == .train
+    secondsPerStep = isTraining ? seconds : nil
+    minSecondsPerStep = secondsPerStep?.first
+    medianSecondsPerStep = secondsPerStep.flatMap(Numbers.median)
+    secondsPerImage = isTraining ? nil : seconds.map { $0 / Double(command.images) }
+    minSecondsPerImage = secondsPerImage?.first
+    medianSecondsPerImage = secondsPerImage.flatMap(Numbers.median)
     ceilingGflops = ceiling.map { 2 * $0 / 1e9 }
     let total = entries.reduce(0.0) { $0 + $1.time / .seconds(1) }
     layers = entries.map { entry in
@@ -87,38 +88,12 @@ struct BenchmarkReport: Encodable {
     }
   }
 
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: Key.self)
-    let unit = what == "train" ? "step" : "image"
-    try container.encode(what, forKey: "what")
-    try container.encode(engine, forKey: "engine")
-    try container.encode(resolution, forKey: "resolution")
-    try container.encode(batchSize, forKey: "batch_size")
-    try container.encode(minSeconds, forKey: Key("min_seconds_per_\(unit)"))
-    try container.encode(medianSeconds, forKey: Key("median_seconds_per_\(unit)"))
-    try container.encode(runs, forKey: Key("seconds_per_\(unit)"))
-    try container.encodeIfPresent(ceilingGflops, forKey: "ceiling_gflops")
-    try container.encodeIfPresent(achievedGflops, forKey: "achieved_gflops")
-    try container.encode(layers, forKey: "layers")
-    try container.encodeIfPresent(comparison, forKey: "comparison")
-    try container.encodeIfPresent(screening, forKey: "screening")
-  }
-
-  private struct Key: CodingKey, ExpressibleByStringLiteral {
-    let stringValue: String
-    var intValue: Int? { nil }
-
-    init(_ name: String) { stringValue = name }
-    init(stringLiteral value: String) { self.init(value) }
-    init(stringValue: String) { self.init(stringValue) }
-    init?(intValue: Int) { nil }
-  }
-
   var text: String {
-    let unit = what == "train" ? "step" : "image"
+    let (unit, runs) = secondsPerStep.map { ("step", $0) } ?? ("image", secondsPerImage ?? [])
     var lines = [
       "\(engine), \(resolution)×\(resolution), batch \(batchSize)",
-      "\(what): min \(Numbers.fixed(minSeconds, 4)) s, median \(Numbers.fixed(medianSeconds, 4)) s per \(unit), "
+      "\(what): min \(Numbers.fixed(runs.first, 4)) s, "
+        + "median \(Numbers.fixed(Numbers.median(runs), 4)) s per \(unit), "
         + "of \(counted(runs.count, "run"))",
     ]
     lines += comparison?.lines ?? []

@@ -162,7 +162,7 @@ struct PrepareCommand: AsyncParsableCommand {
       return true
     }
     if try isReported() { return }
-    Interruption.explain()
+    Signals.explainInterruption()
     defer { progress.finish() }
     let summary: Preparation.Summary
     do {

@@ -4,24 +4,18 @@ import DVAEKit
 import DVAEPreparation
 
 /// A threshold, or `off`.
-enum Threshold<Value: ExpressibleByArgument & Encodable>: ExpressibleByArgument {
-  case off
-  case at(Value)
+struct Threshold<Value: ExpressibleByArgument & Encodable>: ExpressibleByArgument {
+  let json: JSONValue
 
   init?(argument: String) {
     if argument == "off" {
-      self = .off
-    } else if let value = Value(argument: argument), (value as? Double)?.isFinite != false {
-      self = .at(value)
+      json = .null
+    } else if let value = Value(argument: argument), (value as? Double)?.isFinite != false,
+      let json = try? JSONValue(parsing: jsonText(value), path: "the command line")
+    {
+      self.json = json
     } else {
       return nil
-    }
-  }
-
-  var json: JSONValue {
-    get throws {
-      guard case .at(let value) = self else { return .null }
-      return try JSONValue(parsing: jsonText(value), path: "the command line")
     }
   }
 }
@@ -30,6 +24,8 @@ enum Threshold<Value: ExpressibleByArgument & Encodable>: ExpressibleByArgument 
 enum Toggle: String, ExpressibleByArgument, CaseIterable {
   case on
   case off
+
+  var json: JSONValue { .bool(self == .on) }
 }
 
 extension FilterSettings.Preset: ExpressibleByArgument {}
@@ -132,37 +128,26 @@ struct FilterOptions: ParsableArguments {
       let json = try InputFile.contents(of: config, limit: InputFile.settingsLimit)
       settings = try settings.overlaid(json, path: config)
     }
-    return try settings.overlaid(jsonText(.object(flags())), path: "the command line")
+    return try settings.overlaid(jsonText(.object(flags)), path: "the command line")
   }
 
-  private func flags() throws -> [Key: JSONValue] {
-    var members: [Key: JSONValue] = [:]
-    members["min_words"] = try minWords?.json
-    members["max_words"] = try maxWords?.json
-    members["language"] = try language?.json
-    members["max_boilerplate"] = try maxBoilerplate?.json
-    members["min_unique"] = try minUnique?.json
-    members["max_repetition"] = try maxRepetition?.json
-    members["max_capitals"] = try maxCapitals?.json
-    members["min_side"] = try minSide?.json
-    members["max_aspect"] = try maxAspect?.json
-    members["near_duplicates"] = try nearDuplicates?.json
-    let toggles: [String: Toggle?] = [
-      "require_caption": requireCaption, "crop_boilerplate": cropBoilerplate,
-      "drop_boilerplate_ends": dropBoilerplateEnds,
-      "require_capital": requireCapital, "require_determiner": requireDeterminer,
-      "require_preposition": requirePreposition, "require_noun": requireNoun,
-      "exact_duplicates": exactDuplicates,
-    ]
-    for (name, toggle) in toggles {
-      if let toggle { members[name] = .bool(toggle == .on) }
-    }
-    if let types {
-      members["types"] =
+  private var flags: [Key: JSONValue] {
+    let given: [String: JSONValue?] = [
+      "require_caption": requireCaption?.json, "min_words": minWords?.json,
+      "max_words": maxWords?.json, "language": language?.json,
+      "max_boilerplate": maxBoilerplate?.json, "crop_boilerplate": cropBoilerplate?.json,
+      "drop_boilerplate_ends": dropBoilerplateEnds?.json, "min_unique": minUnique?.json,
+      "max_repetition": maxRepetition?.json, "max_capitals": maxCapitals?.json,
+      "require_capital": requireCapital?.json, "require_determiner": requireDeterminer?.json,
+      "require_preposition": requirePreposition?.json, "require_noun": requireNoun?.json,
+      "types": types.map { types in
         types == "off"
-        ? .null : .array(types.split(separator: ",").map { .string($0.lowercased()) })
-    }
-    return members
+          ? .null : .array(types.split(separator: ",").map { .string($0.lowercased()) })
+      },
+      "min_side": minSide?.json, "max_aspect": maxAspect?.json,
+      "exact_duplicates": exactDuplicates?.json, "near_duplicates": nearDuplicates?.json,
+    ]
+    return given.reduce(into: [:]) { members, filter in members[filter.key] = filter.value }
   }
 }
 

@@ -39,7 +39,7 @@ package final class Progress: Sendable {
     self.quiet = quiet
     state = Mutex(
       State(first: done, done: done, shown: console.isTerminal ? start - console.pause : start))
-    if console.isTerminal, !quiet { Interruption.endLine() }
+    if console.isTerminal, !quiet { Signals.endLineAtInterruption() }
   }
 
   /// Sets the count.

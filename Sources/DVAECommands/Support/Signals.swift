@@ -23,21 +23,18 @@ enum Signals {
   static func write(_ text: StaticString) {
     _ = Foundation.write(2, text.utf8Start, text.utf8CodeUnitCount)
   }
-}
 
-/// Ctrl-C during a job that can be resumed.
-enum Interruption {
-  /// From now on, an interruption prints how to continue before it ends the program.
-  static func explain() {
-    Signals.handle(SIGINT) { _ in
+  /// From now on, Ctrl-C prints how to continue a job before it ends the program.
+  static func explainInterruption() {
+    handle(SIGINT) { _ in
       Signals.write("\nInterrupted: the same command with --resume goes on.\n")
       signal(SIGINT, SIG_DFL)
       raise(SIGINT)
     }
   }
 
-  /// From now on, an interruption ends the drawn line before it ends the program, unless it does more already.
-  static func endLine() {
+  /// From now on, Ctrl-C ends the drawn line before it ends the program, unless it does more.
+  static func endLineAtInterruption() {
     let previous = signal(SIGINT) { _ in
       Signals.write("\n")
       signal(SIGINT, SIG_DFL)

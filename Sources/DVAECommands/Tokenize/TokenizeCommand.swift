@@ -125,7 +125,7 @@ struct TokenizeCommand: AsyncParsableCommand {
       rest.append((part, provenance))
     }
     if !rest.isEmpty {
-      Interruption.explain()
+      Signals.explainInterruption()
       failed += try await tokenize(
         rest, of: outputs.count, format, vae, hasTokens: hasTokens, console)
     }

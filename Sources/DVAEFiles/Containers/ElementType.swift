@@ -27,15 +27,28 @@ package enum ElementType: String, Hashable, Codable, CaseIterable, Sendable {
   /// One byte, 0 or 1.
   case bool
 
-  /// The size of one element in bytes.
-  package var byteCount: Int {
+  /// The size of one element in bytes, and the type's names in a safetensors header, in the `descr`
+  /// of a `.npy` header and in PyTorch's storage classes; nil where the format lacks the type.
+  private var forms: (bytes: Int, safetensors: String, npy: String?, torch: String?) {
     switch self {
-    case .uint8, .int8, .bool: 1
-    case .float16, .bfloat16, .uint16, .int16: 2
-    case .float32, .uint32, .int32: 4
-    case .float64, .uint64, .int64: 8
+    case .float16: (2, "F16", "<f2", "HalfStorage")
+    case .bfloat16: (2, "BF16", nil, "BFloat16Storage")
+    case .float32: (4, "F32", "<f4", "FloatStorage")
+    case .float64: (8, "F64", "<f8", "DoubleStorage")
+    case .uint8: (1, "U8", "|u1", "ByteStorage")
+    case .int8: (1, "I8", "|i1", "CharStorage")
+    case .uint16: (2, "U16", "<u2", nil)
+    case .int16: (2, "I16", "<i2", "ShortStorage")
+    case .uint32: (4, "U32", "<u4", nil)
+    case .int32: (4, "I32", "<i4", "IntStorage")
+    case .uint64: (8, "U64", "<u8", nil)
+    case .int64: (8, "I64", "<i8", "LongStorage")
+    case .bool: (1, "BOOL", "|b1", "BoolStorage")
     }
   }
+
+  /// The size of one element in bytes.
+  package var byteCount: Int { forms.bytes }
 
   /// Whether the elements are floating-point numbers.
   package var isFloatingPoint: Bool {
@@ -46,23 +59,7 @@ package enum ElementType: String, Hashable, Codable, CaseIterable, Sendable {
   }
 
   /// The name in a safetensors header: `F32`.
-  package var safetensorsName: String {
-    switch self {
-    case .float16: "F16"
-    case .bfloat16: "BF16"
-    case .float32: "F32"
-    case .float64: "F64"
-    case .uint8: "U8"
-    case .int8: "I8"
-    case .uint16: "U16"
-    case .int16: "I16"
-    case .uint32: "U32"
-    case .int32: "I32"
-    case .uint64: "U64"
-    case .int64: "I64"
-    case .bool: "BOOL"
-    }
-  }
+  package var safetensorsName: String { forms.safetensors }
 
   /// The type that a safetensors header names; nil for an unknown name.
   package init?(safetensorsName: String) {
@@ -72,38 +69,11 @@ package enum ElementType: String, Hashable, Codable, CaseIterable, Sendable {
   }
 
   /// The `descr` of a `.npy` header, such as `<f4`; nil for bfloat16, which NumPy does not have.
-  var npyName: String? {
-    switch self {
-    case .float16: "<f2"
-    case .bfloat16: nil
-    case .float32: "<f4"
-    case .float64: "<f8"
-    case .uint8: "|u1"
-    case .int8: "|i1"
-    case .uint16: "<u2"
-    case .int16: "<i2"
-    case .uint32: "<u4"
-    case .int32: "<i4"
-    case .uint64: "<u8"
-    case .int64: "<i8"
-    case .bool: "|b1"
-    }
-  }
+  var npyName: String? { forms.npy }
 
   /// The type of the elements of a PyTorch storage class, such as `FloatStorage`.
   package init?(torchStorage name: String) {
-    switch name {
-    case "HalfStorage": self = .float16
-    case "BFloat16Storage": self = .bfloat16
-    case "FloatStorage": self = .float32
-    case "DoubleStorage": self = .float64
-    case "ByteStorage": self = .uint8
-    case "CharStorage": self = .int8
-    case "ShortStorage": self = .int16
-    case "IntStorage": self = .int32
-    case "LongStorage": self = .int64
-    case "BoolStorage": self = .bool
-    default: return nil
-    }
+    guard let type = Self.allCases.first(where: { $0.forms.torch == name }) else { return nil }
+    self = type
   }
 }

@@ -28,7 +28,9 @@ struct PreparationIndex: Codable {
     guard let part else { return .whole }
     return part.rows >= 0 ? Shard(part.index, of: part.count) : nil
   }
+}
 
+extension PreparationIndex {
   /// Reads the index in a folder; nil if it is missing or unreadable.
   init?(folder: String) {
     let path = folder + "/index.json"
@@ -38,17 +40,6 @@ struct PreparationIndex: Codable {
       index.shards.allSatisfy({ ShardOutput.Shard.isName($0.name) })
     else { return nil }
     self = index
-  }
-
-  init(
-    settings: PreparationSettings, part: Part?, samples: Int, shards: [ShardOutput.Shard],
-    listSHA256: String
-  ) {
-    self.settings = settings
-    self.part = part
-    self.samples = samples
-    self.shards = shards
-    self.listSHA256 = listSHA256
   }
 }
 

@@ -22,7 +22,7 @@ struct ImageFolder {
   /// Returns the image of a table's text: an address, or a file relative to the folder; nil if it
   /// is outside.
   func image(_ text: String) -> ImageReference? {
-    if text.contains("://") {
+    if text.utf8.contains("://".utf8) {
       // As Python's urllib; addresses cannot hold blanks, while names of files can.
       return .address(trimmed(text))
     }

@@ -74,10 +74,10 @@ struct JSONPairs: PairSource {
     do {
       bytes = try text.get()
     } catch {
-      return .unusable(origin: origin, reason: "malformed-row", detail: error.problem)
+      return .malformed(origin, error.problem)
     }
     guard String(validating: bytes, as: UTF8.self) != nil else {
-      return .unusable(origin: origin, reason: "malformed-row", detail: SourceRow.notUTF8)
+      return .malformed(origin, SourceRow.notUTF8)
     }
     var problem = "the row is not a JSON object"
     var value: JSONValue?
@@ -87,14 +87,14 @@ struct JSONPairs: PairSource {
       if error.code == .limitExceeded { problem = error.problem }
     }
     guard case .object(let object)? = value else {
-      return .unusable(origin: origin, reason: "malformed-row", detail: problem)
+      return .malformed(origin, problem)
     }
     var description = Description(object, settings)
     guard
       let text = description.takeText(
         settings.imageColumn, SourceSettings.imageNames, mayBeEmpty: false)
     else {
-      return .unusable(origin: origin, reason: "malformed-row", detail: "no image is named")
+      return .malformed(origin, "no image is named")
     }
     guard let image = folder.image(text) else { return .outside(origin, text) }
     return description.row(image: image, origin: origin)
@@ -202,7 +202,8 @@ struct Description {
   /// Returns the member of a name, which otherwise is compared without case: URL is url.
   static func key(of name: String, in members: [Key: JSONValue]) -> Key? {
     members[name] != nil
-      ? Key(name) : members.keys.filter { $0.text.lowercased() == name.lowercased() }.min()
+      ? Key(name)
+      : members.keys.filter { Key($0.text.lowercased()) == Key(name.lowercased()) }.min()
   }
 
   /// Returns the pair of an image with all other members as metadata.
@@ -220,10 +221,9 @@ struct Description {
     var caption = sidecars.first { wanted?.lowercased() ?? $0.name == $0.name }?.text
     if let wanted, let key = Self.key(of: wanted, in: members), members[key] != .null {
       guard let text = takeCaption([wanted]) else {
-        return .unusable(
-          origin: origin, reason: "malformed-row",
-          detail:
-            "its '\(key.text)' is \(oneLine(members[key]?.text ?? "", limit: 60)), expected text")
+        return .malformed(
+          origin,
+          "its '\(key.text)' is \(oneLine(members[key]?.text ?? "", limit: 60)), expected text")
       }
       caption = text
     } else if wanted == nil {

@@ -49,11 +49,10 @@ struct SQLiteSource: PairSource {
     let origin = "\(path):\(number)"
     let texts = fields.compactMap(\.self)
     guard texts.count == fields.count else {
-      return .unusable(origin: origin, reason: "malformed-row", detail: SourceRow.notUTF8)
+      return .malformed(origin, SourceRow.notUTF8)
     }
     guard let row = YFCCRow(fields: texts.map { $0[...] }) else {
-      return .unusable(
-        origin: origin, reason: "malformed-row", detail: "the marker is neither 0 nor 1")
+      return .malformed(origin, "the marker is neither 0 nor 1")
     }
     return archive.pair(row, origin)
   }

@@ -38,16 +38,14 @@ struct TableSource: PairSource {
       case .failure(let problem):
         // The first row tells the columns, also where a name or a text in it is not UTF-8.
         if columns == nil, let visible = problem.fields, try readFirst(visible) { continue }
-        return .unusable(origin: origin, reason: "malformed-row", detail: problem.reason)
+        return .malformed(origin, problem.reason)
       }
       guard let columns else {
         if try readFirst(fields) { continue }
         return row(fields, origin)
       }
       guard fields.count == count || (columns.names == nil && fields.count > needed(columns)) else {
-        return .unusable(
-          origin: origin, reason: "malformed-row",
-          detail: "\(fields.count) fields, expected \(count)")
+        return .malformed(origin, "\(fields.count) fields, expected \(count)")
       }
       return row(fields, origin)
     }
@@ -135,7 +133,7 @@ struct TableSource: PairSource {
     }
     let image =
       try number(settings.imageColumn)
-      ?? fields.firstIndex { $0.hasPrefix("http://") || $0.hasPrefix("https://") }
+      ?? fields.firstIndex { $0.hasBytePrefix("http://") || $0.hasBytePrefix("https://") }
       ?? fields.firstIndex { Path($0).hasImageExtension }
     let caption = try number(settings.captionColumn) ?? fields.indices.first { $0 != image }
     guard let image, let caption, image != caption else {
@@ -161,7 +159,7 @@ struct TableSource: PairSource {
     guard let columns else { return nil }
     let named = columns.images.first { fields.indices.contains($0) && !fields[$0].isEmpty }
     guard fields.count > needed(columns), let named else {
-      return .unusable(origin: origin, reason: "malformed-row", detail: "no image is named")
+      return .malformed(origin, "no image is named")
     }
     guard let image = folder.image(fields[named]) else { return .outside(origin, fields[named]) }
     func field(_ column: Int?) -> String? {

@@ -67,17 +67,15 @@ struct YFCCSource: PairSource {
       do {
         line = try next.get()
       } catch {
-        return .unusable(origin: origin, reason: "malformed-row", detail: error.problem)
+        return .malformed(origin, error.problem)
       }
       if line.isEmpty { continue }
       guard let line = String(validating: line, as: UTF8.self) else {
-        return .unusable(origin: origin, reason: "malformed-row", detail: SourceRow.notUTF8)
+        return .malformed(origin, SourceRow.notUTF8)
       }
       guard let row = YFCCRow(line) else {
         let count = line.utf8.count { $0 == UInt8(ascii: "\t") } + 1
-        return .unusable(
-          origin: origin, reason: "malformed-row",
-          detail: "\(count) fields, expected the 25 or 23 of YFCC100M")
+        return .malformed(origin, "\(count) fields, expected the 25 or 23 of YFCC100M")
       }
       return archive.pair(row, origin)
     }
