@@ -15,7 +15,7 @@ package struct Device: Hashable, Sendable {
 ///
 /// All functions are thread-safe.
 package final class Accelerator: @unchecked Sendable {
-  /// The plugin.
+  /// The plugin that drives the devices.
   package let plugin: Plugin
   /// The platform's name and version, as reported by the plugin.
   package let platform: String

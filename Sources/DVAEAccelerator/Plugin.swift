@@ -43,7 +43,7 @@ package final class Plugin: @unchecked Sendable {
         .missing, file: path, expected: "a PJRT plugin",
         found: kind == .folder ? "a folder" : "no file")
     }
-    // Before anything of the plugin runs: starting it can take minutes.
+    // This is checked before anything of the plugin runs, because starting it can take minutes.
     guard PluginEnvironment.isPossible(path) else {
       throw DVAEError(.missing, file: name, "this machine has no TPU")
     }

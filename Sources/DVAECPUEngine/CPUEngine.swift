@@ -21,7 +21,7 @@ package struct CPUEngine: HostEngine {
   package let instructionSet: InstructionSet
   /// The cache sizes that determine its blocks.
   package let caches: CacheSizes
-  /// The threads.
+  /// The threads that share the work.
   package let team: ThreadTeam
   let pool = TensorPool()
   let screening: Bool?

@@ -61,7 +61,7 @@ public struct EvaluationSummary: Hashable, Sendable, Codable {
 
   /// The distribution of a number over the images.
   public struct Spread: Hashable, Sendable, Codable {
-    /// The mean.
+    /// The arithmetic mean.
     public let mean: Double
     /// The sample standard deviation (n − 1); 0 for one image.
     public let standardDeviation: Double

@@ -88,7 +88,7 @@ struct Exif {
     )
     var at = ImageFormat.pngSignature.count
     while let length = view.number(at: at, size: 4) {
-      // As Pillow, which reads nothing behind the end.
+      // Pillow reads nothing behind the end of the image.
       guard !view.matches("IEND", at: at + 4), let content = view.slice(at: at + 8, count: length)
       else { break }
       if view.matches("eXIf", at: at + 4) {

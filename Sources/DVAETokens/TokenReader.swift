@@ -68,7 +68,7 @@ public struct TokenReader: Sequence, IteratorProtocol {
   /// - Throws: if the file is missing or malformed.
   public init(contentsOf path: String, grid: TokenExtent.Grid? = nil) throws {
     guard FileSystem.kind(path) != .missing else {
-      let partial = Path(path).withoutTrailingSlashes.text + ".partial"
+      let partial = Path(path).withoutTrailingSlashes.unfinished.text
       guard FileSystem.exists(partial) else { throw DVAEError.missing(path: path) }
       throw DVAEError(
         .missing, code: .missing, file: path, "is not finished: there is only \(partial)",

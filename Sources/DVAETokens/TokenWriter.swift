@@ -67,7 +67,7 @@ public final class TokenWriter {
     self.format = format
     self.provenance = provenance
     let folder = format == .folder ? try OutputFolder(path, of: .tokens) : nil
-    partial = folder?.partial ?? path + ".partial"
+    partial = folder?.partial ?? Path(path).unfinished.text
     try folder?.recover()
     earlierFiles = format.existingFiles(path)
     try Self.check(path, format: format, provenance, start: start, replacing: replacing)
@@ -195,7 +195,7 @@ public final class TokenWriter {
   /// - Throws: if the output of another job is there.
   public static func isComplete(_ path: String, _ provenance: Provenance) throws -> Bool {
     let folder = FileSystem.kind(path) == .folder ? try OutputFolder(path, of: .tokens) : nil
-    let partial = folder?.partial ?? path + ".partial"
+    let partial = folder?.partial ?? Path(path).unfinished.text
     guard FileSystem.kind(path) != .missing, !FileSystem.exists(partial),
       let found = try TokenReader(contentsOf: path).provenance
     else { return false }
@@ -223,7 +223,7 @@ public final class TokenWriter {
     _ path: String, format: TokenFormat, _ provenance: Provenance?, start: JobStart, replacing: Bool
   ) throws {
     let folder = format == .folder ? try OutputFolder(path, of: .tokens) : nil
-    let partial = folder?.partial ?? path + ".partial"
+    let partial = folder?.partial ?? Path(path).unfinished.text
     if start == .fresh, FileSystem.exists(partial) {
       throw OutputFile.inTheWay(partial, lock: partial + ".journal")
     }
@@ -304,7 +304,7 @@ public final class TokenWriter {
   private static func checkTarget(
     _ path: String, _ format: TokenFormat
   ) throws(DVAEError) {
-    for name in [path, path + ".partial"] { try FileSystem.checkReplaceable(name) }
+    for name in [path, Path(path).unfinished.text] { try FileSystem.checkReplaceable(name) }
     switch (FileSystem.kind(path), format) {
     case (_, .flat) where FileSystem.exists(TokenFormat.megatronIndex(of: path)):
       throw DVAEError(

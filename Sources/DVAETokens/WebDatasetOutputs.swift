@@ -123,7 +123,7 @@ final class FolderOutput: PartialOutput {
 
   private func write(_ bytes: [UInt8], to name: String) throws {
     let path = folder + "/" + name
-    // Before it is written: a full disk leaves an empty file.
+    // It is noted before it is written, because a full disk leaves an empty file.
     pending.append(path)
     try FileSystem.withFolder(of: path, below: folder) {
       try OutputFile(path, emptied: true).append(bytes)

@@ -124,7 +124,7 @@ package enum Checkpoint {
     guard checksum(state) == tensorChecksum else {
       throw bad("the checksum of its tensors does not fit: they have changed since")
     }
-    // Nothing in an update would show that the average is none.
+    // Later updates only add to the average, so a NaN in it would stay without a word.
     for set in [state.parameters, state.average] { try set.checkFinite(in: path) }
     return state
   }

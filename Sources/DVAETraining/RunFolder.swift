@@ -95,7 +95,7 @@ package struct RunFolder: Sendable {
   private static func isNumbered(_ name: String) -> Bool {
     let name = name.withoutByteSuffix(".damaged") ?? name
     // A file that was being written during a kill.
-    let whole = name.withoutBytePrefix(".")?.withoutByteSuffix(".partial") ?? name
+    let whole = Path.finalName(of: name)
     let stem = whole.withoutByteSuffix(checkpointSuffix) ?? whole.withoutByteSuffix(".png")
     return stem.map { $0 == "preview" || $0.utf8.count >= 9 && $0.utf8.allSatisfy(\.isDigit) }
       ?? false

@@ -24,7 +24,7 @@ package protocol TrainingObserver {
 }
 
 extension TrainingObserver {
-  /// False.
+  /// Asks for no pictures.
   package var wantsPictures: Bool { false }
   /// Does nothing.
   package mutating func didDraw(_ pictures: ValidationPictures, update: Int) {}

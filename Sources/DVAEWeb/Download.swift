@@ -28,7 +28,7 @@ package struct Download: Sendable {
   }
 
   /// The path of the bytes until they are complete.
-  package var partial: String { destination + ".partial" }
+  package var partial: String { Path(destination).unfinished.text }
   private var versionPath: String { partial + ".json" }
 
   /// Fetches, verifies and renames.

@@ -85,7 +85,7 @@ struct BenchmarkCommand: ParsableCommand {
   @OptionGroup var quiet: QuietOption
 
   mutating func validate() throws {
-    // As without the option.
+    // Random weights are those that are made without the option.
     if weights == ModelName.random.rawValue { weights = nil }
     if weights != nil {
       try CommandWords.refuse(

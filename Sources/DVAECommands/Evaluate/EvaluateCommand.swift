@@ -108,7 +108,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     if !report.images.isEmpty {
       report.summary = EvaluationSummary(report.images, codebook, vae.architecture)
     }
-    // Before the page, which may not fit on the disk.
+    // The results are printed before the page is written, which may not fit on the disk.
     if json.json {
       console.print(try reportText(report))
     } else if let lines = report.lines {

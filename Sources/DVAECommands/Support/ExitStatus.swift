@@ -15,6 +15,7 @@ enum ExitStatus {
   static func of(_ error: any Error) -> Int32? {
     switch error {
     case let error as DVAEError: of(error.kind)
+    // A cancelled job stopped midway, as one whose disk is full, and can be continued.
     case is CancellationError: inputOutput
     case is ValidationError, is CleanExit, is ExitCode: nil
     default: isOfParser(error) ? nil : fault

@@ -84,7 +84,7 @@ struct WeightsConvert: AsyncParsableCommand {
       try weights.write(to: output, as: layout)
       return Console.current.print(output)
     }
-    // Before the photos are measured.
+    // A name that is taken is refused now, because measuring the photos takes minutes.
     try weights.refuse(output: output)
     try AtomicFile.check(output)
     var calibrator: Calibrator?

@@ -25,7 +25,7 @@ package final class AtomicFile {
     try FileSystem.checkReplaceable(path)
     let name = Path(path).name
     guard !name.isEmpty else { throw .cannotCreate(path: path, reason: "the path names no file") }
-    temporary = (Path(path).folder / ".\(name).partial").text
+    temporary = Path(path).temporary.text
     do throws(SystemError) {
       let descriptor = try SystemFile.openLocked(temporary, patience: .milliseconds(500))
       do throws(SystemError) {

@@ -60,7 +60,7 @@ package struct OutputFolder: Sendable {
   }
 
   /// The path of the unfinished folder.
-  package var partial: String { path + ".partial" }
+  package var partial: String { Path(path).unfinished.text }
 
   /// Refuses a name that is taken.
   ///

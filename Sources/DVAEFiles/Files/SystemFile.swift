@@ -276,7 +276,7 @@ enum SystemFile {
       case Int32(DT_DIR): isFolder = true
       case Int32(DT_REG): isRegular = true
       default:
-        // For links, and for file systems that do not report the type.
+        // Links, and file systems that do not report the type, need a call of their own.
         if let status = try? status(at: path + "/" + name, followingLinks: true) {
           (isFolder, isRegular) = (status.kind == .folder, status.kind == .regular)
         }

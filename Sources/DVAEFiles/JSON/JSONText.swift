@@ -47,7 +47,7 @@ package func jsonText(_ value: JSONValue) -> [UInt8] {
     case .unsigned(let value): text += "\(value)".utf8
     case .digits(let value): text += value.utf8
     case .number(let value) where !value.isFinite: text += "null".utf8
-    // Without the decimal, readers take it for the integer 0.
+    // Without the decimal point, readers take it for the integer 0.
     case .number(let value) where value == 0 && value.sign == .minus: text += "-0.0".utf8
     case .number(let value):
       text += "\(value)".utf8

@@ -98,3 +98,22 @@ package struct Path: Hashable, Comparable, Sendable, CustomStringConvertible {
 }
 
 private let slash = UInt8(ascii: "/")
+
+/// Names of what is not finished: it gets its own name when all its bytes are there.
+extension Path {
+  private static let ending = ".partial"
+
+  /// The path of an output while it is made, which a later run can continue: `NAME.partial`.
+  package var unfinished: Path { Path(text + Self.ending) }
+
+  /// The path of a file while it is written at once, which is hidden: `.NAME.partial`.
+  package var temporary: Path { folder / ".\(name)\(Self.ending)" }
+
+  /// Whether this is the path of an output while it is made.
+  package var isUnfinished: Bool { text.hasByteSuffix(Self.ending) }
+
+  /// Returns the name of the file that is written under a hidden name; other names stay as they are.
+  package static func finalName(of name: String) -> String {
+    name.withoutBytePrefix(".")?.withoutByteSuffix(ending) ?? name
+  }
+}

@@ -55,7 +55,7 @@ package final class Fetcher: Sendable {
   /// Makes a fetcher of files of at most `maxBytes` bytes.
   package init(_ settings: FetchSettings, maxBytes: Int) {
     var settings = settings
-    // With too few, neither connections nor outputs could be opened.
+    // With too few descriptors, neither connections nor outputs could be opened.
     let room = max(1, (ResourceLimits.openFiles - Self.otherFiles) / Self.filesPerFetch)
     settings.connections = min(settings.connections, room)
     self.settings = settings

@@ -17,8 +17,8 @@ struct PreparedPart {
   /// - Throws: if an output is unfinished, damaged, or not a shard
   init(_ path: String) throws {
     let path = Path(path).withoutTrailingSlashes.text
-    for unfinished in [path, path + ".partial"]
-    where unfinished.hasByteSuffix(".partial") && FileSystem.kind(unfinished) != .missing {
+    for unfinished in [path, Path(path).unfinished.text]
+    where Path(unfinished).isUnfinished && FileSystem.kind(unfinished) != .missing {
       throw DVAEError(
         .usage, file: unfinished, "this part is not finished", advice: "continue it first")
     }

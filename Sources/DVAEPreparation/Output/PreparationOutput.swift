@@ -114,7 +114,7 @@ final class PreparationOutput {
   /// Refuses an unfinished folder that no job has made: each has a state before it has samples.
   private static func checkIsOwn(_ folder: String) throws(DVAEError) {
     // A job can be killed while it writes its first state.
-    let names = try FileSystem.names(in: folder).filter { $0 != ".state.json.partial" }
+    let names = try FileSystem.names(in: folder).filter { $0 != Path("state.json").temporary.name }
     guard !names.contains("state.json"),
       let file = names.first(where: {
         FileSystem.size(folder + "/" + $0) != 0 && !FileSystem.isClutter(folder + "/" + $0)
@@ -317,7 +317,7 @@ extension OutputFolder.Kind {
     PreparationIndex(folder: folder) != nil
   } hasFile: { _, name in
     // A file that was being replaced during a kill.
-    let name = name.withoutBytePrefix(".")?.withoutByteSuffix(".partial") ?? name
+    let name = Path.finalName(of: name)
     return ShardOutput.Shard.isName(name)
       || ["samples.jsonl", "state.json", "funnel.json", "funnel.html", "index.json"].contains(name)
   }

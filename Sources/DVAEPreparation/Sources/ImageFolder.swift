@@ -23,7 +23,7 @@ struct ImageFolder {
   /// is outside.
   func image(_ text: String) -> ImageReference? {
     if text.utf8.contains("://".utf8) {
-      // As Python's urllib; addresses cannot hold blanks, while names of files can.
+      // Addresses cannot hold blanks, as in Python's urllib; names of files can.
       return .address(trimmed(text))
     }
     let target = Self.standardized((Path(whole) / text).text)
