@@ -19,20 +19,21 @@ search_code() {
 }
 
 # Arrows point down: a module imports only modules of a lower level. The levels are in
-# Package.swift, in the comments above the targets; this prints a line "module level" for each.
+# Package.swift, in the comments above the targets; this prints a line "module level folder" for each.
 levels=$(awk '
   /^ *\/\/ Level [0-9]+/ { level = $3 + 0; next }
   /^ *\/\/ Tests/ { exit }
   level == "" { next }
   match($0, /(c|module|system)\("[A-Za-z0-9]+"|name: "[A-Za-z0-9]+"|^ *"[A-Za-z0-9]+", *$/) {
-    text = substr($0, RSTART, RLENGTH); gsub(/.*\("|name: "|[", ]/, "", text); print text, level
-  }' Package.swift)
-level() { awk -v module="$1" '$1 == module { print $2; exit }' <<<"$levels"; }
+    name = substr($0, RSTART, RLENGTH); gsub(/.*\("|name: "|[", ]/, "", name)
+    if (!(name in levels)) { levels[name] = level; folders[name] = "Sources/" name; last = name }
+  }
+  match($0, /path: "[^"]+"/) { folders[last] = substr($0, RSTART + 7, RLENGTH - 8) }
+  END { for (name in levels) print name, levels[name], folders[name] }' Package.swift)
+level() { awk -v module="$1" '$1 == module { print $2 }' <<<"$levels"; }
 upward=""
-for folder in Sources/*; do
-  module=$(basename "$folder")
-  own=$(level "$module")
-  [[ -n $own ]] || fail "$module has no level in Package.swift"
+while read -r module own folder; do
+  [[ -d $folder ]] || fail "$module has no folder $folder"
   while read -r imported; do
     other=$(level "$imported")
     if [[ -n $other ]] && ((other > own || (other == own && own > 0))); then
@@ -41,8 +42,10 @@ for folder in Sources/*; do
   done < <(grep -rhE --include='*.swift' \
     '^[[:space:]]*(@[A-Za-z_]+ +)?((public|package|internal|private) +)?import ' "$folder" |
     awk '{ print $NF }' | sort -u)
-done
+done <<<"$levels"
 law "a module imports only modules of a lower level" "${upward%$'\n'}"
+law "every folder of Sources is a target with a level in Package.swift" \
+  "$(comm -13 <(awk '{ print $3 }' <<<"$levels" | sort) <(printf '%s\n' Sources/* | sort))"
 
 # The trainer accepts any batch source; the one that reads images is separate.
 law "of training, only its Data folder imports DVAEImages" \
@@ -102,14 +105,11 @@ if [[ -f README.md && -f Snippets/FiveLines.swift ]]; then
     "$(diff <(printf '%s\n' "$shown") Snippets/FiveLines.swift || (($? == 1)))"
 fi
 
-# ARCHITECTURE.md's table of modules has the levels of Package.swift.
+# ARCHITECTURE.md's table of modules has every module.
 described=$(awk -F'|' '/^## / { on = /^## Modules/ }
-  on && /^\| / && $3 ~ /`/ {
-    gsub(/ /, "", $2); if ($2 != "") level = $2
-    n = split($3, part, "`"); for (i = 2; i <= n; i += 2) print part[i], level
-  }' ARCHITECTURE.md | sort)
-law "ARCHITECTURE.md's table of modules is Package.swift's (<: in Package.swift alone, >: in the table alone)" \
-  "$(diff <(awk '!seen[$1]++' <<<"$levels" | sort) <(echo "$described") | grep '^[<>]' || (($? == 1)))"
+  on && /^\| / { n = split($2, part, "`"); for (i = 2; i <= n; i += 2) print part[i] }' ARCHITECTURE.md | sort)
+law "ARCHITECTURE.md's table has the modules of Package.swift (<: in Package.swift alone, >: in the table alone)" \
+  "$(diff <(awk '{ print $1 }' <<<"$levels" | sort) <(echo "$described") | grep '^[<>]' || (($? == 1)))"
 
 # Every idea in ARCHITECTURE.md's table is declared where the table says, and nowhere else.
 homes=$(awk -F'`' '/^## / { on = /Where each idea lives/ } on && NF == 5 { print $2, $4 }' ARCHITECTURE.md)
@@ -120,9 +120,25 @@ strays=$(while read -r name file; do
 done <<<"$homes")
 law "each idea of ARCHITECTURE.md's table is declared once, where the table says" "$strays"
 
-# Everything public is intended: docs/library.md lists every public type.
-public=$(grep -rhoE --include='*.swift' '^public (final )?(struct|class|enum|protocol|actor) [A-Za-z]+' Sources |
-  awk '{ print $NF }' | sort)
+# Documents name members that exist: each `Type.member` is declared where the type is declared or extended.
+declares='(struct|class|enum|protocol|actor|extension|let|var|func|case|typealias)'
+strays=$(grep -oE '`[A-Z]+[a-z][A-Za-z]*(\.[A-Za-z]+)+[`(]' ARCHITECTURE.md docs/{numerics,security,serve}.md | tr -d '`(' |
+  grep -v '\.swift$' | sort -u | while IFS=: read -r page name; do
+  type=${name%.*} member=${name##*.}
+  grep -rlE --include='*.swift' "^ *([a-z@]+ )*(struct|class|enum|protocol|actor|extension) ([A-Za-z.]+\.)?${type##*.}\b" \
+    Sources | xargs -r grep -qE "^ *([^=/]* )?$declares ([^=]*[ (,])?$member\b" || echo "$page: $name"
+done)
+law "each Type.member in ARCHITECTURE.md and docs/{numerics,security,serve}.md is declared" "$strays"
+
+# Everything public is intended: docs/library.md lists every public type, nested ones by their path, and every
+# public code of DVAEError, as `.code`. swift-format indents by two spaces.
+public=$(find Sources -name '*.swift' -exec awk '
+  match($0, /^ *(@[A-Za-z]+ )*([a-z]+ )*(struct|class|enum|protocol|actor|extension) [A-Z][A-Za-z.]*/) {
+    n = split(substr($0, RSTART, RLENGTH), word, " "); depth = (match($0, /[^ ]/) - 1) / 2
+    path[depth] = (depth > 0 ? path[depth - 1] "." : "") word[n]
+    if (/^[^a-z]*(@[A-Za-z]+ )*public /) print path[depth]
+  }
+  match($0, /^ *public static let [A-Za-z]+ = (Self|Code)\(rawValue: /) { print "." $4 }' {} + | sort)
 listed=$(awk -F'`' '/^\| `/ { print $2 }' docs/library.md | sort)
 law "docs/library.md lists what is public (<: in the code alone, >: on the page alone)" \
   "$(diff <(echo "$public") <(echo "$listed") | grep '^[<>]' || (($? == 1)))"

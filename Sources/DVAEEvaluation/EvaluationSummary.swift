@@ -71,7 +71,7 @@ public struct EvaluationSummary: Hashable, Sendable, Codable {
     public let maximum: Double
 
     /// Computes the statistics; nil without values.
-    public init?(_ values: [Double]) {
+    package init?(_ values: [Double]) {
       guard let minimum = values.min(), let maximum = values.max() else { return nil }
       let mean = values.reduce(0, +) / Double(values.count)
       let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }

@@ -22,7 +22,7 @@ public struct ImageCodecRow: Hashable, Sendable, Codable {
   /// Compresses an image to at most `bytes`; nil if the codec does not support its size.
   ///
   /// The quality is found by bisection, because file sizes grow almost monotonically with it.
-  public init?(_ format: ImageFormat, of original: PixelImage, bytes limit: Int) {
+  package init?(_ format: ImageFormat, of original: PixelImage, bytes limit: Int) {
     do {
       var low = format == .jpeg ? 1 : 0
       var best = try Self.encode(original, format, low)

@@ -69,9 +69,9 @@ public struct TrainingConfiguration: Hashable, Codable, Sendable {
   public var keep: Int
   /// The folder in which the run began, to which relative paths of `data`, `validation` and `init`
   /// refer; nil for the current folder.
-  public var folder: String?
+  public package(set) var folder: String?
   /// SHA-256 of the weights file whose encoder the run freezes; nil if the encoder is trained.
-  public var frozenEncoder: String?
+  public package(set) var frozenEncoder: String?
   /// The licence of the initial weights, which the run's weights keep; nil if they state none.
   public var licence: String?
 

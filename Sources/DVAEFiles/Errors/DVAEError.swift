@@ -92,7 +92,7 @@ public struct DVAEError: Error, Sendable {
   }
 
   /// Returns the same error about a file, unless it already names one.
-  public func about(_ file: String) -> DVAEError {
+  package func about(_ file: String) -> DVAEError {
     var error = self
     error.file = self.file ?? file
     return error
