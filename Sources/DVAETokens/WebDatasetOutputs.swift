@@ -1,4 +1,4 @@
-import DVAEFiles
+package import DVAEFiles
 
 /// The files of an item in a WebDataset, by name; none for a failed one.
 ///
@@ -146,8 +146,8 @@ final class FolderOutput: PartialOutput {
 }
 
 extension OutputFolder.Kind {
-  /// A folder of tokens, which has its provenance in it.
-  static let tokens = Self("tokens") { folder in
+  /// The folder of tokens, which has its provenance in it.
+  package static let tokens = Self("tokens") { folder in
     let notes = folder + "/" + WebDatasetNotes.provenance
     guard FileSystem.kind(notes) == .file,
       let json = try? InputFile.contents(of: notes, limit: InputFile.settingsLimit)

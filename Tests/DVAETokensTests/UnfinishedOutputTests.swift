@@ -263,6 +263,22 @@ import Testing
     }
   }
 
+  /// A kill may end the removal of an unfinished folder anywhere; the job then begins anew as well.
+  @Test func halfRemovedFoldersAreRemoved() throws {
+    let path = folder("tokens")
+    try TokenFileTests.write(path, .folder, upTo: 6, finish: false)
+    let place = try OutputFolder(path, of: .tokens)
+    let files = try FileManager.default.subpathsOfDirectory(atPath: place.partial).sorted()
+      .filter { FileSystem.kind(place.partial + "/" + $0) == .file }
+    #expect(files.count { $0.hasSuffix(".txt") } > 2)
+    for file in place.removalOrder(of: files, in: place.partial) {
+      try FileManager.default.removeItem(atPath: place.partial + "/" + file)
+      try place.checkPartial()
+    }
+    try TokenFileTests.write(path, .folder, start: .restarting)
+    #expect(try names().contains("tokens/sub/0.txt"))
+  }
+
   @Test func journalsOfAnotherVersionAreNotContinued() throws {
     let path = folder("tokens.tar")
     try TokenFileTests.write(path, .tar, upTo: 3, finish: false)

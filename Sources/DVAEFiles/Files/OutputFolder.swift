@@ -164,12 +164,22 @@ package struct OutputFolder: Sendable {
   private func remove(_ folder: String) throws(DVAEError) {
     guard FileSystem.exists(folder) else { return }
     let found = try contents(of: folder)
-    for name in found.files { try FileSystem.remove(folder + "/" + name) }
+    for name in removalOrder(of: found.files, in: folder) {
+      try FileSystem.remove(folder + "/" + name)
+    }
     FileSystem.removeEmpty(found.folders.map { $0.isEmpty ? folder : folder + "/" + $0 })
     if FileSystem.exists(folder) {
       throw found.foreign.first.map { refusal(of: $0, in: folder) }
         ?? DVAEError(.cannotCreate, file: folder, "cannot be removed, though it is replaced")
     }
+  }
+
+  /// Returns files with those first that only another one makes a part of the output: wherever a kill ends the
+  /// removal, none of them is left alone, which would be taken for someone else's.
+  package func removalOrder(of files: [String], in folder: String) -> [String] {
+    // No file has another one in it.
+    let isOwn = { (name: String) in hasFile(folder + "/" + name, name) }
+    return files.filter { !isOwn($0) } + files.filter(isOwn)
   }
 
   /// Lists the names in a folder, relative to it: the output's files, other files, and the folders,
