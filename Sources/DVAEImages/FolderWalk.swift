@@ -62,7 +62,7 @@ package struct FolderWalk: Sendable {
       return (
         path: (Path(level.path) / name).text,
         key: level.key(
-          of: level.shared.contains(stem) || Path(name).hasOtherImageExtension ? name : stem.text)
+          of: Path(name).hasImageExtension && !level.shared.contains(stem) ? stem.text : name)
       )
     }
   }
@@ -112,7 +112,7 @@ package struct FolderWalk: Sendable {
       names.append(listed)
       if !entry.isUTF8 { repaired.insert(Path(listed)) }
       guard isImage else { continue }
-      let stem = Path(name).withoutExtension
+      let stem = Path(name).hasImageExtension ? Path(name).withoutExtension : Path(name)
       if !seen.insert(stem).inserted { shared.insert(stem) }
     }
     names.sort { Path($0) < Path($1) }

@@ -47,7 +47,7 @@ package struct InputItem: Sendable {
   }
 
   /// Reads the image's sidecar files with these extensions (in lower case): files of its sample, or
-  /// `NAME.txt` and the like beside `NAME.jpg`.
+  /// `NAME.txt` and the like beside `NAME.jpg`; beside `NAME.1` also `NAME.1.txt`.
   ///
   /// - Throws: `DVAEError.tooManyBytes` if one is larger than `limit`
   package func sidecars(
@@ -56,14 +56,16 @@ package struct InputItem: Sendable {
     var found: [String: [UInt8]] = [:]
     switch origin {
     case .file(let path):
-      // Cameras and archives use capitals: A.TXT belongs to A.JPG.
+      let stem = Path(path).withoutExtension.text
+      let stems = Path(path).hasImageExtension ? [stem] : [path, stem]
       for name in extensions {
-        for spelling in [name, name.uppercased(), name.prefix(1).uppercased() + name.dropFirst()] {
-          let sidecar = Path(path).withoutExtension.text + "." + spelling
-          guard FileSystem.kind(sidecar) == .file else { continue }
-          found[name] = try InputFile.contents(of: sidecar, limit: limit)
-          break
+        // Cameras and archives use capitals: A.TXT belongs to A.JPG.
+        let spellings = [name, name.uppercased(), name.prefix(1).uppercased() + name.dropFirst()]
+        let sidecars = stems.flatMap { stem in spellings.map { stem + "." + $0 } }
+        guard let sidecar = sidecars.first(where: { FileSystem.kind($0) == .file }) else {
+          continue
         }
+        found[name] = try InputFile.contents(of: sidecar, limit: limit)
       }
     case .sample(let record, let file):
       for member in record.members where extensions.contains(member.extension.lowercased()) {

@@ -217,7 +217,8 @@ struct JSONLinesSource: TokenSource {
       }
       guard let shape = line.shape, let tokens = line.tokens else {
         if line.error != nil || line.provenance != nil || line.sha256 != nil { continue }
-        if text.elementsEqual(JSONLinesOutput.unknownProvenance) { continue }
+        let compact = text.filter { $0 > UInt8(ascii: " ") }
+        if compact.elementsEqual(JSONLinesOutput.unknownProvenance) { continue }
         throw DVAEError(.badData, file: path, "line \(number) has no \"shape\" or no \"tokens\"")
       }
       let key = line.key ?? "\(number)"

@@ -69,7 +69,7 @@ public final class TokenWriter {
     let folder = format == .folder ? try OutputFolder(path, of: .tokens) : nil
     partial = folder?.partial ?? Path(path).unfinished.text
     try folder?.recover()
-    earlierFiles = format.existingFiles(path)
+    let filesBefore = format.existingFiles(path)
     try Self.check(path, format: format, provenance, start: start, replacing: replacing)
     if let provenance { try Self.checkCount(path, format, provenance) }
     let isUnfinished = try Self.isUnfinished(partial)
@@ -84,7 +84,8 @@ public final class TokenWriter {
       }
       journal = try continued ?? Journal(starting: partial + ".journal", provenance, of: data)
       // The process that had the journal until now may have finished the output.
-      guard format.existingFiles(path).isSubset(of: earlierFiles) else {
+      earlierFiles = format.existingFiles(path)
+      guard replacing || earlierFiles.isSubset(of: filesBefore) else {
         try FileSystem.remove(partial + ".journal")
         throw DVAEError.exists(path: path)
       }

@@ -89,6 +89,12 @@ import DVAEWeights
     #expect(resumed.status == 0 && resumed.output == whole.output, "\(resumed.errors)")
     #expect(try bytes(pictures[4]) == last && bytes(pictures[2]) == [7])
     #expect(FileSystem.exists(pictures[1]))
+    // A link to nothing is no picture: it is neither kept nor replaced.
+    try FileManager.default.removeItem(atPath: pictures[3])
+    try FileManager.default.createSymbolicLink(
+      atPath: pictures[3], withDestinationPath: folder("nowhere"))
+    let taken = await dvae(words + ["--resume"])
+    #expect(taken.status == 73 && taken.errors.contains(pictures[3]), "\(taken.errors)")
     let both = await dvae(words + ["--resume", "--overwrite"])
     #expect(both.status == 64 && both.errors.contains("exclude each other"))
   }

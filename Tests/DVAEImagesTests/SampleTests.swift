@@ -52,8 +52,12 @@ import Testing
     #expect(mkfifo(folder("in/d/pipe"), 0o600) == 0)
     try write(tarArchive(files), to: folder("a.tar"))
     let found = try items([folder("in")])
-    let beside = ["e/a.jpg", "e/b", "e/c"]
-    #expect(found.map(\.key) == ["d/0a", "d/0b", "d/0b.png", "d/__0c__", "d/v1"] + beside)
+    let beside = ["e/a.jpg.1", "e/b.jpg?w=9", "e/c.jpg_large"]
+    #expect(found.map(\.key) == ["d/0a", "d/0b", "d/0b.png", "d/__0c__", "d/v1.2"] + beside)
+    for (name, text) in [("d/v1.txt", 1), ("d/v1.2.txt", 2)] as [(String, UInt8)] {
+      try write([text], to: folder("in/" + name))
+      #expect(try found[4].sidecars(["txt"], limit: 9)["txt"] == [text])
+    }
     let archived = try items([folder("a.tar")])
     // The two files of one key are one image in two forms.
     #expect(archived.map(\.key) == ["d/0a", "d/0b", "d/0b", "d/v1"])

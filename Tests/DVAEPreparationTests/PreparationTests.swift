@@ -155,7 +155,9 @@ import Testing
     // Another run, a list of checksums, the image itself, shards.
     let list = "\(try FileHash.of(folder("in/d.png")))  d.png\n"
     try write(Array(list.utf8), to: folder("sums.txt"))
-    for excluded in [folder("sums.txt"), folder("in/d.png")] {
+    let old = String(repeating: "0", count: 64) + "\r\r" + list.replacing("\n", with: "\r")
+    try write(Array(old.utf8), to: folder("old.txt"))
+    for excluded in [folder("sums.txt"), folder("old.txt"), folder("in/d.png")] {
       let drops = try await prepare(
         "without-" + (excluded as NSString).lastPathComponent
       ) { $0.excluded = [excluded] }

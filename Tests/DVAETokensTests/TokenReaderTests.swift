@@ -67,6 +67,15 @@ import DVAEWeights
     #expect(try read("t.npy").isEmpty)
   }
 
+  /// Other programs write JSON with blanks.
+  @Test func unknownProvenanceIsNoImage() throws {
+    for head in ["{\"provenance\":null}", "{ \"provenance\" : null }\r"] {
+      let line = #"{"key": "a", "shape": [1, 1], "tokens": [3]}"#
+      try write(Array((head + "\n" + line + "\n").utf8), to: folder("t.jsonl"))
+      #expect(try read("t.jsonl").map(\.key) == ["a"])
+    }
+  }
+
   @Test func lastLineNeedsNoNewline() throws {
     let lines = #"{"key":"a","shape":[1,1],"tokens":[3]}"# + "\n"
     let last = #"{"key":"b","shape":[1,1],"tokens":[4]}"#

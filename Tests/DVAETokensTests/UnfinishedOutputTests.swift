@@ -17,9 +17,10 @@ import Testing
   private static let starts = [JobStart.fresh, .resuming, .restarting]
 
   /// The second process waits for the lock of the first, which finishes the output in the meantime.
-  @Test(arguments: TokenFormat.allCases) func aSecondProcessFindsTheFinishedOutput(
-    _ format: TokenFormat
-  ) throws {
+  ///
+  /// It replaces the output if it may.
+  @Test(arguments: TokenFormat.allCases, [false, true])
+  func aSecondProcessFindsTheFinishedOutput(_ format: TokenFormat, _ replacing: Bool) throws {
     let path = folder(TokenFileTests.name(format))
     var first: TokenWriter? = try TokenWriter(
       path, format: format, provenance: testProvenance(count: 1))
@@ -27,8 +28,12 @@ import Testing
     let second = DispatchGroup()
     DispatchQueue.global().async(group: second) {
       do {
-        _ = try TokenWriter(
-          path, format: format, provenance: testProvenance(count: 1), start: .resuming)
+        let writer = try TokenWriter(
+          path, format: format, provenance: testProvenance(count: 1), start: .resuming,
+          replacing: replacing)
+        try writer.append(
+          TokenRecord(key: "b", .tokens(TokenGrid(height: 1, width: 1, tokens: [4]))))
+        try writer.finish()
       } catch {
         found.withLock { $0 = (error as? DVAEError)?.code }
       }
@@ -41,7 +46,7 @@ import Testing
     second.wait()
     // On a slow machine its patience ends first.
     let code = found.withLock(\.self)
-    #expect(code == .exists || code == .other)
+    #expect((replacing ? [nil, .other] : [.exists, .other]).contains(code))
     #expect(try names().filter { $0.contains(".partial") } == [])
     #expect(try Array(TokenReader(contentsOf: path)).count == 1)
   }

@@ -141,7 +141,11 @@ struct DecodeCommand: AsyncParsableCommand {
       return (Place(file: file, key: "", path: ""), .failure(error))
     }
     var place = Place(file: file, key: found.key, path: path(of: found.key, &names))
-    if resume, FileSystem.kind(place.path) == .file {
+    if resume, FileSystem.exists(place.path) {
+      // A pipe or a link to nothing has the name, but is no picture.
+      guard (try? InputFile(path: place.path)) != nil else {
+        throw DVAEError.exists(path: place.path)
+      }
       place.isKept = true
       return (place, .failure(.exists(path: place.path)))
     }

@@ -22,11 +22,11 @@ extension Preparation {
   /// Reads `samples.jsonl` of a run, or lines that begin with a SHA-256, as `sha256sum` prints
   /// them; returns their number.
   private func excludeList(_ path: String, _ duplicates: inout Duplicates) throws -> Int {
-    var lines = try ByteSource(path: path).lines()
+    var lines = try ByteSource(path: path).lines(.universal)
     var (number, count) = (0, 0)
     while let line = try lines.next() {
       number += 1
-      if line.isEmpty { continue }
+      if line.allSatisfy({ $0 <= UInt8(ascii: " ") }) { continue }
       let record = try? decodedJSON(SampleRecord.self, line)
       let digest =
         record?.sha256 ?? String(decoding: line.prefix { $0 > UInt8(ascii: " ") }, as: UTF8.self)
