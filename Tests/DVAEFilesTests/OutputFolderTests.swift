@@ -48,6 +48,14 @@ import Testing
     #expect(FileSystem.isLink(folder("out.replaced")))
   }
 
+  /// A kill that ends the removal leaves a folder that is known as an output's.
+  @Test func clearedFoldersKeepTheirMark() throws {
+    try begin(1)
+    try write([7], to: folder("out.partial/thesis.txt"))
+    try place().clear(keeping: ["mark"])
+    #expect(try names("out.partial") == ["a", "mark", "thesis.txt"])
+  }
+
   @Test func onlyAnOutputAndNothingElseIsReplaced() throws {
     try begin(1)
     try place().finish(replacing: false)

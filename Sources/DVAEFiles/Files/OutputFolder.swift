@@ -129,6 +129,13 @@ package struct OutputFolder: Sendable {
     try remove(partial)
   }
 
+  /// Removes the files of the unfinished folder, but not those by which it is known as one.
+  package func clear(keeping kept: [String]) throws(DVAEError) {
+    for name in try contents(of: partial).files where !kept.contains(name) {
+      try FileSystem.remove(partial + "/" + name)
+    }
+  }
+
   /// Gives the finished folder its name.
   ///
   /// - Parameter replacing: whether an output of this kind may be replaced

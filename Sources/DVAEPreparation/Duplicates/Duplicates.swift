@@ -3,7 +3,7 @@ import DVAEFiles
 /// Finds images that occurred before, in this run or in the lists of excluded images.
 struct Duplicates {
   private var excluded: Set<HalfHash> = []
-  private var (lines, list) = (0, FileHash())
+  private var list = FileHash()
   private var excludedNear: NearHashIndex
   private var seen: Set<HalfHash> = []
   private var seenNear: NearHashIndex?
@@ -26,7 +26,8 @@ struct Duplicates {
   func active(excluding: Bool) -> [(reason: String, rule: String)] {
     var rules: [(String, String)] = []
     if excluding {
-      let names = "\(counted(lines, "excluded image")) (list \(list.finished().prefix(12)))"
+      let names =
+        "\(counted(excluded.count, "excluded image")) (list \(list.finished().prefix(12)))"
       rules.append(("excluded", "none of \(names) has its bytes"))
       rules.append(("excluded-near", "more than \(distance) of 64 bits from every excluded image"))
     }
@@ -42,7 +43,6 @@ struct Duplicates {
     if let perceptual { excludedNear.insert(perceptual) }
     guard let digest = HalfHash(sha256) else { return false }
     excluded.insert(digest)
-    lines += 1
     list.add(sha256.lowercased() + (perceptual.map { " \(hexadecimal($0))" } ?? ""))
     return true
   }

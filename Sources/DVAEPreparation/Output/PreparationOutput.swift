@@ -66,8 +66,11 @@ final class PreparationOutput {
     try Self.checkIsOwn(folder)
     madeFolders = try FileSystem.makeFolders(folder)
     list = try Self.locked(place, replacing: isReplacing, madeFolders)
-    // An older state would be taken for that of the bytes that are written now.
+    // An older state would be taken for that of the bytes that are written now. It goes last: without it, what a
+    // kill leaves of the others would be taken for someone else's.
     if start != .resuming, FileSystem.kind(folder + "/state.json") != .missing {
+      try list.truncate(to: 0)
+      try place.clear(keeping: ["state.json", "samples.jsonl"])
       try FileSystem.remove(folder + "/state.json")
     }
     let state = start == .resuming ? try Self.state(folder, settings, part, sources) : nil
