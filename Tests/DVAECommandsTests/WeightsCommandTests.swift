@@ -101,6 +101,21 @@ import DVAEWeights
     #expect(try bytes(folder("w/" + old)) == [7])
   }
 
+  /// The files of a killed conversion are not in the way of the next; files of others are.
+  @Test func halfConversionsAreMadeAgain() async throws {
+    let words = ["weights", "convert", Fixture.tiny, "--format", "dall_e", "--output", folder("w")]
+    for name in ["encoder.pt", ".decoder.pt.partial"] {
+      try write([7], to: folder("w.partial/" + name))
+    }
+    try write([7], to: folder("w.partial/thesis.txt"))
+    #expect(await dvae(words).status == 73 && !FileSystem.exists(folder("w")))
+    #expect(try bytes(folder("w.partial/encoder.pt")) == [7])
+    try FileManager.default.removeItem(atPath: folder("w.partial/thesis.txt"))
+    #expect(await dvae(words).status == 0)
+    #expect(try FileSystem.names(in: folder("w")).sorted() == ["decoder.pt", "encoder.pt"])
+    #expect(try FileSystem.names(in: folder.path) == ["w"])
+  }
+
   /// File names are the packages' own; OpenAI's notice accompanies only its own weights.
   @Test(arguments: ["dall_e", "flava"]) func otherPackagesReadTheirLayout(
     _ format: String

@@ -24,6 +24,8 @@ extension WeightsFiles {
   /// `NOTICE.txt` gets the licence that the weights state, or the note on OpenAI's if they are its own.
   /// One with another text is neither replaced nor removed.
   ///
+  /// A new folder gets its name when all its files are in it.
+  ///
   /// - Parameters:
   ///   - folder: created if missing
   ///   - layout: the target layout
@@ -35,7 +37,17 @@ extension WeightsFiles {
     }
     let written = layout.files(of: self)
     for name in written { try refuse(output: folder + "/" + name) }
-    try refuseOthers(in: folder, besides: written)
+    guard FileSystem.kind(folder) == .missing else {
+      try refuseOthers(in: folder, besides: written)
+      return try write(in: folder, as: layout)
+    }
+    let place = try OutputFolder(folder, of: .weights)
+    try place.discard()
+    try write(in: place.partial, as: layout)
+    try place.finish(replacing: false)
+  }
+
+  private func write(in folder: String, as layout: WeightsLayout) throws {
     let notice = try Notice(in: folder, licence)
     try FileSystem.makeFolder(folder)
     switch layout {
@@ -75,8 +87,20 @@ extension WeightsFiles {
   }
 }
 
+extension OutputFolder.Kind {
+  /// A folder of converted weights, which has no mark of its own: a finished one is not replaced as a whole.
+  fileprivate static let weights = Self("weights") { _ in
+    false
+  } hasFile: { _, name in
+    ["encoder.pt", "decoder.pt", "model.safetensors", "config.json", Notice.name]
+      .contains(Path.finalName(of: name))
+  }
+}
+
 /// The file with the licence of converted weights.
 private struct Notice {
+  static let name = "NOTICE.txt"
+
   private let path: String
   private let text: [UInt8]?
   // A notice that an earlier conversion of OpenAI's weights has left.
@@ -86,7 +110,7 @@ private struct Notice {
   ///
   /// - Throws: `cannotCreate` if it would be replaced and has another text
   init(in folder: String, _ licence: String?) throws(DVAEError) {
-    path = folder + "/NOTICE.txt"
+    path = folder + "/" + Self.name
     text = licence.map(Self.bytes)
     let openAIs = Self.bytes(WeightsFiles.licenceNote)
     var found: [UInt8]?
