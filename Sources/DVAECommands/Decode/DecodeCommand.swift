@@ -55,6 +55,7 @@ struct DecodeCommand: AsyncParsableCommand {
     for (path, provenance) in facts.models {
       try warnOfOtherWeights(path, provenance, vae, console)
     }
+    Signals.explainInterruption()
     let progress = Progress(
       "decoding", of: facts.count, quiet: quiet.quiet, console: console)
     var report = Report()
