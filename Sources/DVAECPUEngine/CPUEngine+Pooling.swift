@@ -52,9 +52,9 @@ extension CPUEngine {
 
   /// `maxPool2x2` of y of the convolution, and its bytes.
   package func pooledConvolution(
-    _ x: QuantizedInput, _ filter: CPUQuantizedFilter, skip: Tensor?, gain: Float,
+    _ x: QuantizedValue, _ filter: CPUQuantizedFilter, skip: Tensor?, gain: Float,
     outputScale: Float
-  ) -> QuantizedOutput {
+  ) -> QuantizedValue {
     let outputs = filter.shape.outputChannels
     check(x.shape, filter.shape.inputChannels, outputs, skip)
     let y = makeTensor(x.shape.with(channels: outputs).halved)
@@ -67,17 +67,18 @@ extension CPUEngine {
         sums, row, Int32(run.cells), Int32(outputs), 1 / outputScale, y.pointer + at,
         bytes.pointer + at)
     }
-    guard case .bytes(let bytesOfX) = x, filter.shape.kernel == 1,
+    guard filter.form == .bytes, filter.shape.kernel == 1,
       WordProduct(filter, rows: panelRows, columns: panelColumns).bands == 1
     else {
-      let whole = convolution(x, filter, skip: skip, gain: gain, outputScale: nil).y
+      let whole = convolution(x, filter, skip: skip, gain: gain, outputScale: nil)
+        .requiredFloats
       team.run(runs.count) { index, _ in
         let run = runs[index]
         pool(
           run, whole.pointer + run.position(0, in: x.shape) * outputs,
           row: x.shape.width * outputs)
       }
-      return QuantizedOutput(y: y, bytes: bytes)
+      return QuantizedValue(floats: y, bytes: bytes)
     }
     let packed = roundUp(2 * runs.cells, panelRows) * filter.k
     let scratch = self.pool.scratch(team.threads * (runs.size + packed))
@@ -90,7 +91,8 @@ extension CPUEngine {
         let position = run.position(half, in: x.shape)
         let length = Int32(x.shape.channels)
         kernels.pack_words(
-          bytesOfX.pointer + position * x.shape.channels, x.shape.channels, Int32(2 * run.cells),
+          x.requiredBytes.pointer + position * x.shape.channels, x.shape.channels,
+          Int32(2 * run.cells),
           length, a)
         var requantization = dvae_requantization()
         requantization.scale = UnsafePointer(filter.scales.pointer)
@@ -106,7 +108,7 @@ extension CPUEngine {
       }
       pool(run, UnsafePointer(sums), row: row)
     }
-    return QuantizedOutput(y: y, bytes: bytes)
+    return QuantizedValue(floats: y, bytes: bytes)
   }
 }
 

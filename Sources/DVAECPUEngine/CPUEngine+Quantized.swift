@@ -5,9 +5,12 @@ package import DVAETensors
 
 extension CPUEngine: QuantizedEngine {
   package func convolution(
-    _ x: QuantizedInput, _ filter: CPUQuantizedFilter, skip: Tensor?, gain: Float,
+    _ x: QuantizedValue, _ filter: CPUQuantizedFilter, skip: Tensor?, gain: Float,
     outputScale: Float?
-  ) -> QuantizedOutput {
+  ) -> QuantizedValue {
+    if filter.form == .winograd, let outputScale {
+      return QuantizedValue(bytes: winograd(x.requiredBytes, filter, outputScale: outputScale))
+    }
     let shape = x.shape.with(channels: filter.shape.outputChannels)
     let y = skip ?? makeTensor(shape)
     precondition(y.shape == shape, "convolution: skip \(y.shape) for \(shape)")
@@ -27,7 +30,7 @@ extension CPUEngine: QuantizedEngine {
       requantization.q = bytes.map { $0.pointer + at }
       multiply(block, filter, row: stride, requantization)
     }
-    return QuantizedOutput(y: y, bytes: bytes)
+    return QuantizedValue(floats: y, bytes: bytes)
   }
 
   func makeBytes(_ shape: Shape) -> ByteTensor {
@@ -60,7 +63,7 @@ extension CPUEngine: QuantizedEngine {
   ///
   /// Narrow products pack within the task; wide ones pack an image once and share it.
   func forEachBlock(
-    _ x: QuantizedInput, _ filter: CPUQuantizedFilter, _ plan: WordProduct,
+    _ x: QuantizedValue, _ filter: CPUQuantizedFilter, _ plan: WordProduct,
     _ body: (_ block: WordBlock, _ worker: Int) -> Void
   ) {
     precondition(
@@ -147,7 +150,8 @@ struct WordBlock {
 
 /// The input rows of a product, to be packed into A panels.
 private struct QuantizedRows: Sendable {
-  let x: QuantizedInput
+  let x: QuantizedValue
+  let readsFloats: Bool
   let kernel: Int
   let inverse: Float
   /// The size of one row in bytes.
@@ -158,25 +162,27 @@ private struct QuantizedRows: Sendable {
   /// A block of rows for each worker.
   let scratch: WordTensor
 
-  init(_ x: QuantizedInput, _ filter: CPUQuantizedFilter, _ plan: WordProduct, _ engine: CPUEngine)
+  init(_ x: QuantizedValue, _ filter: CPUQuantizedFilter, _ plan: WordProduct, _ engine: CPUEngine)
   {
     self.x = x
+    readsFloats = filter.form == .pairs
     kernel = filter.shape.kernel
     inverse = 1 / filter.inputScale
     length = filter.shape.fanIn * filter.inputWidth
     rows = plan.rows
     scratch = WordTensor(engine.pool.scratch(engine.threads * plan.rows * ((length + 3) / 4)))
-    guard kernel > 1, case .floats(let x, let relu) = x else {
+    guard kernel > 1, readsFloats else {
       whole = nil
       return
     }
+    let x = x.requiredFloats
     let shorts = WordTensor(engine.pool.scratch((x.count + 1) / 2))
     whole = shorts
     let kernels = engine.kernels
     let inverse = inverse
     engine.team.runChunks(of: x.count, size: elementwiseTask) { range in
       kernels.quantize_shorts(
-        x.pointer + range.lowerBound, range.count, relu ? 1 : 0, inverse,
+        x.pointer + range.lowerBound, range.count, 0, inverse,
         shorts.shorts + range.lowerBound)
     }
   }
@@ -188,22 +194,21 @@ private struct QuantizedRows: Sendable {
     let (height, width, channels) = (x.shape.height, x.shape.width, x.shape.channels)
     let count = Int32(range.count)
     let row = UnsafeMutableRawPointer(scratch.pointer) + worker * rows * ((length + 3) / 4) * 4
-    switch x {
-    case .bytes(let x):
+    guard readsFloats else {
       let first = (image * height * width + range.lowerBound) * channels
-      kernels.pack_words(x.pointer + first, length, count, Int32(length), a)
-    case .floats(let x, let relu):
-      if let whole {
-        kernels.patch_bytes(
-          whole.shorts + image * height * width * channels, Int32(height), Int32(width),
-          Int32(2 * channels), Int32(kernel), Int32(range.lowerBound), count, row, length)
-      } else {
-        kernels.quantize_shorts(
-          x.image(image) + range.lowerBound * channels, range.count * channels, relu ? 1 : 0,
-          inverse, row.assumingMemoryBound(to: Int16.self))
-      }
-      kernels.pack_shorts(row, length, count, Int32(length), a)
+      return kernels.pack_words(
+        x.requiredBytes.pointer + first, length, count, Int32(length), a)
     }
+    if let whole {
+      kernels.patch_bytes(
+        whole.shorts + image * height * width * channels, Int32(height), Int32(width),
+        Int32(2 * channels), Int32(kernel), Int32(range.lowerBound), count, row, length)
+    } else {
+      kernels.quantize_shorts(
+        x.requiredFloats.image(image) + range.lowerBound * channels, range.count * channels, 0,
+        inverse, row.assumingMemoryBound(to: Int16.self))
+    }
+    kernels.pack_shorts(row, length, count, Int32(length), a)
   }
 }
 

@@ -1,15 +1,15 @@
 import CDVAEKernels
-package import DVAETensors
+import DVAETensors
 
 // int8 3×3 convolutions by Winograd's F(4×4, 3×3): the input transform is exact in 16 bits, the
 // products in 32; the output transform is in float32.
 
 extension CPUEngine {
-  package func convolution(
+  func winograd(
     _ x: ByteTensor, _ filter: CPUQuantizedFilter, outputScale: Float
   ) -> ByteTensor {
     precondition(
-      filter.form == .winograd && x.shape.channels == filter.shape.inputChannels,
+      x.shape.channels == filter.shape.inputChannels,
       "convolution: input \(x.shape) for \(filter.shape)")
     let y = makeBytes(x.shape.with(channels: filter.shape.outputChannels))
     let tiles = Tiles(x.shape)

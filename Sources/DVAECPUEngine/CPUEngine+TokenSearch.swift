@@ -4,12 +4,11 @@ package import DVAETensors
 extension CPUEngine {
   /// argmax by int8, then by int16; each block of logits exists only in a worker's cache.
   package func argmaxConvolution(
-    _ x: QuantizedOutput, coarse: CPUQuantizedFilter, fine: QuantizedWeights
+    _ x: QuantizedValue, coarse: CPUQuantizedFilter, fine: QuantizedWeights
   ) -> [Int32] {
-    guard let bytes = x.bytes else { preconditionFailure("argmaxConvolution: no bytes of x") }
     let group = TokenSearch.group
     let kernels = kernels
-    let positions = x.y.shape.positions
+    let positions = x.shape.positions
     let outputs = coarse.shape.outputChannels
     let groups = (outputs + group - 1) / group
     let plan = WordProduct(coarse, rows: panelRows, columns: group)
@@ -19,7 +18,7 @@ extension CPUEngine {
     var index = [Int32](repeating: 0, count: groups * positions)
     best.withUnsafeMutableBufferPointer { best in
       index.withUnsafeMutableBufferPointer { index in
-        forEachBlock(.bytes(bytes), coarse, plan) { block, worker in
+        forEachBlock(x, coarse, plan) { block, worker in
           guard let best = best.baseAddress, let index = index.baseAddress else { return }
           var requantization = block.requantization
           let c = logits.pointer + worker * size
@@ -36,7 +35,7 @@ extension CPUEngine {
         }
       }
     }
-    return closest(x.y, fine, best, index, groups: groups)
+    return closest(x.requiredFloats, fine, best, index, groups: groups)
   }
 
   /// Returns the largest by int16 among the groups' winners that are largest by int8.

@@ -10,7 +10,7 @@ package struct ImageDecoder<E: Engine>: Sendable {
   package let architecture: Architecture
   /// The engine that computes.
   package let engine: E
-  private let network: Network<E>
+  private let network: Network<Convolution<E>>
 
   /// Prepares the decoder's filters.
   ///

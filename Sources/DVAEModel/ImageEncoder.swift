@@ -7,7 +7,7 @@ package struct ImageEncoder<E: Engine>: Sendable {
   package let architecture: Architecture
   /// The engine that computes.
   package let engine: E
-  let network: Network<E>
+  let network: Network<Convolution<E>>
 
   /// Prepares the encoder's filters.
   ///

@@ -48,62 +48,58 @@ package enum NetworkPurpose: Sendable {
   var uses: FilterUses { self == .training ? [.forward, .backwardInput] : .forward }
 }
 
-/// The encoder or the decoder on an engine.
+/// A layer of a network as it is computed: a `Convolution` or a `QuantizedConvolution`.
+protocol NetworkLayer: Sendable {
+  associatedtype Value: Sendable
+  /// The layer of the plan, and whether its own operation includes the ReLU before it.
+  var use: LayerInput { get }
+  func forward(_ x: Value, _ epilogue: Epilogue<Value>) -> Value
+  /// `forward` and max pooling; keeps the activation that the pooling's backward pass needs.
+  func forwardPooled(
+    _ x: Value, _ epilogue: Epilogue<Value>,
+    keeping activations: inout some ActivationReceiver<Value>
+  ) -> Value
+}
+
+/// The encoder or the decoder: its plan with each layer made to be computed.
 ///
 /// Forward and backward use the same letters: `y = forward(x)`, `dx = backward(dy)`.
-struct Network<E: Engine>: Sendable {
-  let engine: E
-  let input: Convolution<E>
-  let trunk: [ResidualBlock<E>]
-  let output: Convolution<E>
+struct Network<Layer: NetworkLayer>: Sendable {
+  let input: Layer
+  let trunk: [ResidualBlock<Layer>]
+  let output: Layer
 
-  init(
-    _ plan: NetworkPlan, _ parameters: Parameters<E.Variable>, _ engine: E,
-    for purpose: NetworkPurpose
-  ) {
-    func convolution(
-      _ layer: NetworkPlan.Layer, on engine: E, reluInput: Bool, adding uses: FilterUses = []
-    ) -> Convolution<E> {
-      Convolution(
-        layer, parameters, engine, uses: purpose.uses.union(uses),
-        keepsFilter: purpose != .singlePass, reluInput: reluInput)
-    }
-    self.engine = engine
-    // The layers beside the relaxation and the likelihood have long factors in every precision.
-    let isDecoder = plan.half == .decoder
-    input = convolution(
-      plan.input, on: isDecoder ? engine.fine : engine, reluInput: false,
-      adding: isDecoder ? .gather : [])
+  /// Makes each layer of a plan.
+  init(_ plan: NetworkPlan, _ makeLayer: (_ layer: NetworkPlan.Layer, _ reluInput: Bool) -> Layer) {
+    input = makeLayer(plan.input, false)
     trunk = plan.trunk.map { block in
       ResidualBlock(
-        engine: engine, gain: plan.gain, upsamples: block.upsamples, pools: block.pools,
-        identity: block.identity.map { convolution($0, on: engine, reluInput: false) },
+        gain: plan.gain, pools: block.pools,
+        identity: block.identity.map { makeLayer($0, false) },
         // The ReLU before the later layers is fused into the epilogue of the layer before.
-        residual: block.residual.enumerated().map {
-          convolution($1, on: engine, reluInput: $0 == 0)
-        })
+        residual: block.residual.enumerated().map { makeLayer($1, $0 == 0) })
     }
-    output = convolution(plan.output, on: engine.fine, reluInput: true)
+    output = makeLayer(plan.output, true)
   }
 
   /// Runs all layers; keeps the activations that their backward passes need.
   func forward(
-    _ x: consuming E.Value, keeping activations: inout some ActivationReceiver<E.Value>
-  ) -> E.Value {
+    _ x: consuming Layer.Value, keeping activations: inout some ActivationReceiver<Layer.Value>
+  ) -> Layer.Value {
     let features = self.features(consume x, keeping: &activations)
     return output.forward(features, .bias)
   }
 
   /// Runs all layers but the last, for inference only.
-  func features(_ x: E.Value) -> E.Value {
-    var nothing = Activations<E.Value>.none
+  func features(_ x: Layer.Value) -> Layer.Value {
+    var nothing = Activations<Layer.Value>.none
     return features(x, keeping: &nothing)
   }
 
   /// Runs all layers but the last; keeps the activations, its input among them.
   func features(
-    _ x: consuming E.Value, keeping activations: inout some ActivationReceiver<E.Value>
-  ) -> E.Value {
+    _ x: consuming Layer.Value, keeping activations: inout some ActivationReceiver<Layer.Value>
+  ) -> Layer.Value {
     activations.keep(x, for: [input.use])
     let features = forwardTrunk(input.forward(x, .bias), keeping: &activations)
     activations.keep(features, for: [output.use])
@@ -111,26 +107,44 @@ struct Network<E: Engine>: Sendable {
   }
 
   /// Runs all layers but the first, whose output is given, for inference only.
-  func forward(afterInput x: consuming E.Value) -> E.Value {
-    var nothing = Activations<E.Value>.none
+  func forward(afterInput x: consuming Layer.Value) -> Layer.Value {
+    var nothing = Activations<Layer.Value>.none
     return output.forward(forwardTrunk(x, keeping: &nothing), .bias)
   }
 
   private func forwardTrunk(
-    _ x: consuming E.Value, keeping activations: inout some ActivationReceiver<E.Value>
-  ) -> E.Value {
+    _ x: consuming Layer.Value, keeping activations: inout some ActivationReceiver<Layer.Value>
+  ) -> Layer.Value {
     var x = x
     for block in trunk { x = block.forward(consume x, keeping: &activations) }
     return x
+  }
+}
+
+extension Network {
+  /// Prepares the filters of a plan's layers.
+  init<E: Engine>(
+    _ plan: NetworkPlan, _ parameters: Parameters<E.Variable>, _ engine: E,
+    for purpose: NetworkPurpose
+  ) where Layer == Convolution<E> {
+    let isDecoder = plan.half == .decoder
+    self.init(plan) { layer, reluInput in
+      let isGathered = isDecoder && layer == plan.input
+      // The layers beside the relaxation and the likelihood have long factors in every precision.
+      return Convolution(
+        layer, parameters, isGathered || layer == plan.output ? engine.fine : engine,
+        uses: isGathered ? purpose.uses.union(.gather) : purpose.uses,
+        keepsFilter: purpose != .singlePass, reluInput: reluInput)
+    }
   }
 
   /// Adds to the gradients and returns the first layer's dx; nil if it is not needed.
   ///
   /// Consumes the activations, so that each is free as soon as its layer is done.
-  func backward(
+  func backward<E: Engine>(
     _ dy: consuming E.Value, _ activations: inout Activations<E.Value>,
     _ gradients: Parameters<E.Variable>, needsInput: Bool
-  ) -> E.Value? {
+  ) -> E.Value? where Layer == Convolution<E> {
     var dy = output.backward(dy, activations.take(), gradients)
     for block in trunk.reversed() { dy = block.backward(consume dy, &activations, gradients) }
     let x = activations.take()
@@ -143,7 +157,7 @@ struct Network<E: Engine>: Sendable {
 }
 
 /// A convolution of the network: its prepared filter and the names of its gradients.
-struct Convolution<E: Engine>: Sendable {
+struct Convolution<E: Engine>: NetworkLayer {
   let engine: E
   let layer: NetworkPlan.Layer
   let reluInput: Bool
@@ -171,12 +185,20 @@ struct Convolution<E: Engine>: Sendable {
   var use: LayerInput { (layer, reluInput) }
 
   func forward(_ x: E.Value, _ epilogue: Epilogue<E.Value>) -> E.Value {
-    engine.convolution(x, filter, reluInput: reluInput, epilogue: epilogue)
+    let y = engine.convolution(x, filter, reluInput: reluInput, epilogue: epilogue)
+    return layer.upsamples ? engine.upsampleNearest2x(y) : y
   }
 
-  /// `forward` and max pooling, for inference only.
-  func forwardPooled(_ x: E.Value, _ epilogue: Epilogue<E.Value>) -> E.Value {
-    engine.pooledConvolution(x, filter, reluInput: reluInput, epilogue: epilogue)
+  func forwardPooled(
+    _ x: E.Value, _ epilogue: Epilogue<E.Value>,
+    keeping activations: inout some ActivationReceiver<E.Value>
+  ) -> E.Value {
+    guard activations.isKeeping else {
+      return engine.pooledConvolution(x, filter, reluInput: reluInput, epilogue: epilogue)
+    }
+    let y = forward(x, epilogue)
+    activations.keep(y, for: [])
+    return engine.maxPool2x2(y)
   }
 
   /// Adds dw and db to the gradients and returns dx.
@@ -185,6 +207,11 @@ struct Convolution<E: Engine>: Sendable {
   ) -> E.Value {
     backwardWeights(x, dy, gradients)
     return backwardInput(dy, Epilogue(mask: reluInput ? x : nil))
+  }
+
+  /// The backward pass of the upsampling alone, which the other two expect to be done.
+  func upsampledBackward(_ dy: consuming E.Value) -> E.Value {
+    layer.upsamples ? engine.upsampleNearest2xBackward(dy) : dy
   }
 
   func backwardInput(_ dy: E.Value, _ epilogue: Epilogue<E.Value>) -> E.Value {

@@ -10,8 +10,8 @@ public enum ModelHalf: String, Hashable, Codable, CaseIterable, Sendable {
 
 /// The encoder or the decoder as a table: its layers in order, their shapes and names.
 ///
-/// A plan is a first layer, a trunk of blocks, and a last layer. Each way to compute it (float32, int8)
-/// maps the trunk to its own kind of block.
+/// A plan is a first layer, a trunk of blocks, and a last layer. A `Network` computes it with one kind of
+/// layer: float32's or int8's.
 ///
 /// DALL·E paper, appendix A.1, and the released code.
 package struct NetworkPlan: Hashable, Sendable {
@@ -24,6 +24,11 @@ package struct NetworkPlan: Hashable, Sendable {
     package let shape: ConvolutionShape
     /// The image's side divided by the feature map's: 1, 2, 4 or 8.
     package let reduction: Int
+    /// Whether the result is upsampled, doubling both sides.
+    ///
+    /// The first layers after an upsampling do it: repeating positions commutes with the ReLU and with
+    /// 1×1 convolutions, so they give the same bits from a quarter of the positions.
+    package let upsamples: Bool
 
     /// Returns the multiply-adds of the direct algorithm for one image.
     package func multiplyAdds(height: Int, width: Int) -> Int {
@@ -33,14 +38,12 @@ package struct NetworkPlan: Hashable, Sendable {
 
   /// A residual block: id(x) + gain·res(x), where each of res's four layers reads through a ReLU.
   ///
-  /// Upsampling and pooling lie between the groups; a block does them for its neighbour.
+  /// Pooling lies between the groups; the block before it does it.
   package struct Block: Hashable, Sendable {
     /// `conv_1` … `conv_4`.
     package let residual: [Layer]
     /// A 1×1 convolution if the channels change; nil for the identity.
     package let identity: Layer?
-    /// Whether the block upsamples its input, doubling both sides.
-    package let upsamples: Bool
     /// Whether the block max pools its output, halving both sides.
     package let pools: Bool
     /// All layers, in the order of the release's state dict.
@@ -121,11 +124,14 @@ extension NetworkPlan {
     widths: [Int], outputs: Int
   ) {
     var reduction = half == .encoder ? 1 : Architecture.pixelsPerToken
-    func layer(_ name: String, _ kernel: Int, _ inputs: Int, _ outputs: Int) -> Layer {
+    func layer(
+      _ name: String, _ kernel: Int, _ inputs: Int, _ outputs: Int, upsamples: Bool = false
+    ) -> Layer {
       let shape = ConvolutionShape(
         kernel: kernel, inputChannels: inputs, outputChannels: outputs)
       return Layer(
-        name: "\(half.rawValue).blocks.\(name)", shape: shape, reduction: reduction)
+        name: "\(half.rawValue).blocks.\(name)", shape: shape, reduction: reduction,
+        upsamples: upsamples)
     }
     func block(
       _ name: String, from inputs: Int, to outputs: Int, upsamples: Bool, pools: Bool
@@ -133,10 +139,14 @@ extension NetworkPlan {
       let inner = outputs / 4
       let channels = [inputs, inner, inner, inner, outputs]
       let residual = kernels.enumerated().map { i, kernel in
-        layer("\(name).res_path.conv_\(i + 1)", kernel, channels[i], channels[i + 1])
+        layer(
+          "\(name).res_path.conv_\(i + 1)", kernel, channels[i], channels[i + 1],
+          upsamples: upsamples && i == 0)
       }
-      let identity = inputs == outputs ? nil : layer("\(name).id_path", 1, inputs, outputs)
-      return Block(residual: residual, identity: identity, upsamples: upsamples, pools: pools)
+      let identity =
+        inputs == outputs
+        ? nil : layer("\(name).id_path", 1, inputs, outputs, upsamples: upsamples)
+      return Block(residual: residual, identity: identity, pools: pools)
     }
     let first = layer("input", inputKernel, inputs, widths[0])
     let groups = widths.count - 1

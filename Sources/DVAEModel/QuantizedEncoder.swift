@@ -11,24 +11,9 @@ package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
   package let architecture: Architecture
   /// The engine that computes.
   package let engine: E
-  private let input: Layer
-  private let trunk: [Block]
-  private let output: Layer
+  private let network: Network<QuantizedConvolution<E>>
   /// The last layer's weights in int16.
   private let fineOutput: QuantizedWeights
-  private let gain: Float
-
-  private struct Block: Sendable {
-    let identity: Layer?
-    let residual: [Layer]
-    let pools: Bool
-  }
-
-  /// A layer and its scale.
-  private struct Layer: Sendable {
-    let filter: E.QuantizedFilter
-    let inputScale: Float
-  }
 
   /// Quantises the encoder's weights.
   ///
@@ -43,28 +28,33 @@ package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
     self.architecture = architecture
     self.engine = engine
     let plan = architecture.encoder
-    gain = plan.gain
+    // Each layer of a branch and the last one read the bytes of the layer before, which must know their
+    // scale; the first layer and those of the skips read floats.
+    let chain = [plan.input] + plan.trunk.flatMap(\.residual) + [plan.output]
+    let next = Dictionary(uniqueKeysWithValues: zip(chain, chain.dropFirst()))
+    func range(of layer: NetworkPlan.Layer) -> Float {
+      guard let range = calibration[layer] else {
+        preconditionFailure("QuantizedEncoder: no range of \(layer.name)")
+      }
+      return range
+    }
     func rounded(
       _ layer: NetworkPlan.Layer, _ form: QuantizedWeights.Form
     ) -> QuantizedWeights {
-      guard let weights = parameters[layer.name + ".w"], let bias = parameters[layer.name + ".b"],
-        let range = calibration[layer]
-      else { preconditionFailure("QuantizedEncoder: no parameters or range of \(layer.name)") }
+      guard let weights = parameters[layer.name + ".w"], let bias = parameters[layer.name + ".b"]
+      else { preconditionFailure("QuantizedEncoder: no parameters of \(layer.name)") }
       return QuantizedWeights(
-        layer.shape, weights: weights.values, bias: bias.values, form: form, inputRange: range)
+        layer.shape, weights: weights.values, bias: bias.values, form: form,
+        inputRange: range(of: layer))
     }
-    func layer(_ layer: NetworkPlan.Layer, _ form: QuantizedWeights.Form) -> Layer {
-      let rounded = rounded(layer, form)
-      return Layer(filter: engine.makeFilter(rounded), inputScale: rounded.inputScale)
+    let floats = Set([plan.input] + plan.trunk.compactMap(\.identity))
+    network = Network(plan) { layer, _ in
+      let form: QuantizedWeights.Form =
+        floats.contains(layer) ? .pairs : layer.shape.kernel == 3 ? .winograd : .bytes
+      return QuantizedConvolution(
+        engine: engine, layer: layer, filter: engine.makeFilter(rounded(layer, form)),
+        outputScale: next[layer].map { QuantizedWeights.byteScale(range: range(of: $0)) })
     }
-    input = layer(plan.input, .pairs)
-    trunk = plan.trunk.map { block in
-      Block(
-        identity: block.identity.map { layer($0, .pairs) },
-        residual: block.residual.map { layer($0, $0.shape.kernel == 3 ? .winograd : .bytes) },
-        pools: block.pools)
-    }
-    output = layer(plan.output, .bytes)
     fineOutput = rounded(plan.output, .pairs)
   }
 
@@ -75,41 +65,35 @@ package struct QuantizedEncoder<E: QuantizedEngine>: Sendable {
   /// - Throws: `DVAEError` for another shape
   package func tokens(_ x: Tensor) throws(DVAEError) -> [Int32] {
     try architecture.checkEncoderInput(x.shape)
-    var stream = engine.convolution(
-      .floats(x, relu: false), input.filter, skip: nil, gain: 1, outputScale: byteScale(before: 0))
-    for (index, block) in trunk.enumerated() {
-      let next = byteScale(before: index + 1)
-      stream = forward(consume stream, through: block, outputScale: next)
-    }
-    return engine.argmaxConvolution(stream, coarse: output.filter, fine: fineOutput)
+    return engine.argmaxConvolution(
+      network.features(QuantizedValue(floats: x)), coarse: network.output.filter, fine: fineOutput)
+  }
+}
+
+/// An int8 convolution of the network: its integer filter and the scale of what it writes.
+struct QuantizedConvolution<E: QuantizedEngine>: NetworkLayer {
+  let engine: E
+  let layer: NetworkPlan.Layer
+  let filter: E.QuantizedFilter
+  /// The scale of the bytes that the next layer reads; nil if none reads them.
+  let outputScale: Float?
+
+  var use: LayerInput { (layer, false) }
+
+  func forward(
+    _ x: QuantizedValue, _ epilogue: Epilogue<QuantizedValue>
+  ) -> QuantizedValue {
+    engine.convolution(
+      x, filter, skip: epilogue.skip?.floats, gain: epilogue.gain, outputScale: outputScale)
   }
 
-  private func forward(
-    _ x: consuming QuantizedOutput, through block: Block, outputScale: Float
-  ) -> QuantizedOutput {
-    guard let bytes = x.bytes else {
-      preconditionFailure("QuantizedEncoder: a block without bytes")
-    }
-    let (identity, residual) = (block.identity, block.residual)
-    var h = engine.convolution(bytes, residual[0].filter, outputScale: residual[1].inputScale)
-    let skip =
-      if let identity {
-        engine.convolution(
-          .floats(x.y, relu: false), identity.filter, skip: nil, gain: 1, outputScale: nil
-        ).y
-      } else { x.y }
-    for i in 1...2 {
-      h = engine.convolution(h, residual[i].filter, outputScale: residual[i + 1].inputScale)
-    }
-    let last = residual[3].filter
-    return block.pools
-      ? engine.pooledConvolution(.bytes(h), last, skip: skip, gain: gain, outputScale: outputScale)
-      : engine.convolution(.bytes(h), last, skip: skip, gain: gain, outputScale: outputScale)
-  }
-
-  /// Returns the scale of the bytes that a block of the trunk or the last layer reads.
-  private func byteScale(before index: Int) -> Float {
-    index < trunk.count ? trunk[index].residual[0].inputScale : output.inputScale
+  func forwardPooled(
+    _ x: QuantizedValue, _ epilogue: Epilogue<QuantizedValue>,
+    keeping activations: inout some ActivationReceiver<QuantizedValue>
+  ) -> QuantizedValue {
+    guard let outputScale else { preconditionFailure("QuantizedConvolution: pools for no layer") }
+    return engine.pooledConvolution(
+      x, filter, skip: epilogue.skip?.floats, gain: epilogue.gain, outputScale: outputScale)
   }
 }
 

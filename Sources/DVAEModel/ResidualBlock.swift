@@ -5,49 +5,41 @@ import DVAETensors
 /// h₁, h₂, h₃ are the outputs of conv_1 to conv_3 after their ReLU. Besides x, the backward pass
 /// needs nothing else: h > 0 exactly where the ReLU passed the value.
 ///
-/// A decoder block after an upsampling does the upsampling itself: repeating positions commutes
-/// with the ReLU and with 1×1 convolutions, so id and conv_1 give the same bits from a quarter of
-/// the positions. An encoder block before a pooling does the pooling itself: in inference the engine
-/// need not store what it pools.
-struct ResidualBlock<E: Engine>: Sendable {
-  let engine: E
+/// An encoder block before a pooling does the pooling itself: in inference the engine need not store
+/// what it pools.
+struct ResidualBlock<Layer: NetworkLayer>: Sendable {
   let gain: Float
-  /// Whether y is twice as high and wide as x.
-  let upsamples: Bool
   /// Whether y is pooled to half its height and width.
   let pools: Bool
   /// A 1×1 convolution of x, or nil for x itself.
-  let identity: Convolution<E>?
+  let identity: Layer?
   /// conv_1 … conv_4.
-  let residual: [Convolution<E>]
+  let residual: [Layer]
 
   func forward(
-    _ x: consuming E.Value, keeping activations: inout some ActivationReceiver<E.Value>
-  ) -> E.Value {
+    _ x: consuming Layer.Value, keeping activations: inout some ActivationReceiver<Layer.Value>
+  ) -> Layer.Value {
     activations.keep(x, for: ([residual[0]] + (identity.map { [$0] } ?? [])).map(\.use))
-    var h = upsampled(residual[0].forward(x, .relu))
+    var h = residual[0].forward(x, .relu)
     // If the skip is a convolution, x is not needed after it.
-    let id = if let identity { identity.forward(consume x, .bias) } else { consume x }
-    let skip = upsampled(id)
+    let skip = if let identity { identity.forward(consume x, .bias) } else { consume x }
     for convolution in residual[1...2] {
       activations.keep(h, for: [convolution.use])
       h = convolution.forward(h, .relu)
     }
     activations.keep(h, for: [residual[3].use])
-    let isLastUse = identity != nil || upsamples || !activations.isKeeping
+    let isLastUse = identity != nil || !activations.isKeeping
     let epilogue = Epilogue(skip: skip, overwritesSkip: isLastUse, gain: gain)
-    if pools, !activations.isKeeping { return residual[3].forwardPooled(h, epilogue) }
-    let y = residual[3].forward(h, epilogue)
-    guard pools else { return y }
-    activations.keep(y, for: [])
-    return engine.maxPool2x2(y)
+    return pools
+      ? residual[3].forwardPooled(h, epilogue, keeping: &activations)
+      : residual[3].forward(h, epilogue)
   }
 
-  func backward(
+  func backward<E: Engine>(
     _ dy: consuming E.Value, _ activations: inout Activations<E.Value>,
     _ gradients: Parameters<E.Variable>
-  ) -> E.Value {
-    let dy = pools ? engine.maxPool2x2Backward(dy, activations.take()) : dy
+  ) -> E.Value where Layer == Convolution<E> {
+    let dy = pools ? residual[3].engine.maxPool2x2Backward(dy, activations.take()) : dy
     var h = activations.take()
     residual[3].backwardWeights(h, dy, gradients, scale: gain)
     var dh = residual[3].backwardInput(dy, Epilogue(mask: h, gain: gain))
@@ -57,19 +49,11 @@ struct ResidualBlock<E: Engine>: Sendable {
       dh = convolution.backwardInput(dh, Epilogue(mask: h))
     }
     let x = activations.take()
-    dh = upsampledBackward(consume dh)
+    dh = residual[0].upsampledBackward(consume dh)
     residual[0].backwardWeights(x, dh, gradients)
-    let dSkip = upsampledBackward(consume dy)
+    let dSkip = identity?.upsampledBackward(dy) ?? dy
     identity?.backwardWeights(x, dSkip, gradients)
     let dx = identity?.backwardInput(dSkip, .bias) ?? dSkip
     return residual[0].backwardInput(dh, Epilogue(mask: x, skip: dx, overwritesSkip: true))
-  }
-
-  private func upsampled(_ x: consuming E.Value) -> E.Value {
-    upsamples ? engine.upsampleNearest2x(x) : x
-  }
-
-  private func upsampledBackward(_ dy: consuming E.Value) -> E.Value {
-    upsamples ? engine.upsampleNearest2xBackward(dy) : dy
   }
 }

@@ -29,33 +29,33 @@ package struct ByteTensor: Sendable {
   package var array: [UInt8] { Array(UnsafeBufferPointer(start: pointer, count: shape.count)) }
 }
 
-/// The input of a quantised convolution.
-package enum QuantizedInput: Sendable {
-  /// Bytes from the layer before.
-  case bytes(ByteTensor)
-  /// Floats, quantised to int16 on the fly; with `relu`, max(x, 0) is read.
-  case floats(Tensor, relu: Bool)
-
-  /// [N, H, W, C].
-  package var shape: Shape {
-    switch self {
-    case .bytes(let x): x.shape
-    case .floats(let x, _): x.shape
-    }
-  }
-}
-
-/// A point of the residual stream, and max(y, 0) as bytes for the layers that read bytes.
-package struct QuantizedOutput: Sendable {
-  /// [N, H, W, C].
-  package let y: Tensor
-  /// The same shape; nil if they were not requested.
+/// An activation of an int8 network: floats in the residual stream, bytes in the branches, at the
+/// beginning of a branch both.
+package struct QuantizedValue: Sendable {
+  /// [N, H, W, C]; nil inside of a branch.
+  package let floats: Tensor?
+  /// The bytes of max(x, 0), of the same shape; nil if no layer reads them.
   package let bytes: ByteTensor?
 
-  package init(y: Tensor, bytes: ByteTensor?) {
-    self.y = y
+  package init(floats: Tensor? = nil, bytes: ByteTensor? = nil) {
+    self.floats = floats
     self.bytes = bytes
   }
+
+  /// The floats, for a layer that reads them.
+  package var requiredFloats: Tensor {
+    guard let floats else { preconditionFailure("QuantizedValue: no floats") }
+    return floats
+  }
+
+  /// The bytes, for a layer that reads them.
+  package var requiredBytes: ByteTensor {
+    guard let bytes else { preconditionFailure("QuantizedValue: no bytes") }
+    return bytes
+  }
+
+  /// [N, H, W, C].
+  package var shape: Shape { floats?.shape ?? requiredBytes.shape }
 }
 
 /// An engine that can also compute the layers of an int8 encoder.
@@ -69,32 +69,25 @@ package protocol QuantizedEngine: HostEngine {
   /// Prepares the weights for the operations below that accept their form.
   func makeFilter(_ weights: QuantizedWeights) -> QuantizedFilter
 
-  /// Returns the byte of max(sum · scaleₒ + bₒ, 0) / outputScale, by Winograd's F(4×4, 3×3).
+  /// y = skip + gain·(sum · scaleₒ + bₒ), and the bytes of max(y, 0) / outputScale.
+  ///
+  /// Weights in the form `.winograd` sum by F(4×4, 3×3) and give bytes alone, without skip and gain.
   ///
   /// - Parameters:
-  ///   - x: [N, H, W, I]
-  ///   - filter: weights in the form `.winograd`
-  ///   - outputScale: the value of one step of the result
-  /// - Returns: [N, H, W, O]
-  func convolution(_ x: ByteTensor, _ filter: QuantizedFilter, outputScale: Float) -> ByteTensor
-
-  /// y = skip + gain·(sum · scaleₒ + bₒ).
-  ///
-  /// - Parameters:
-  ///   - x: [N, H, W, I]; bytes or floats, as the weights' form demands
-  ///   - filter: weights in the form `.bytes` or `.pairs`
+  ///   - x: [N, H, W, I]; read are floats by weights in the form `.pairs`, bytes by others
+  ///   - filter: the weights
   ///   - skip: [N, H, W, O], or nil; the result may reuse its memory
   ///   - gain: the factor of the sum that is added to the skip
-  ///   - outputScale: the scale of the bytes of max(y, 0); nil if no bytes are needed
+  ///   - outputScale: the value of one step of the bytes; nil if no bytes are needed
   /// - Returns: [N, H, W, O]
   func convolution(
-    _ x: QuantizedInput, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float?
-  ) -> QuantizedOutput
+    _ x: QuantizedValue, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float?
+  ) -> QuantizedValue
 
-  /// `maxPool2x2` of y of that convolution, and the bytes of the result. [N, H/2, W/2, O]
+  /// `maxPool2x2` of y of that convolution, not by Winograd, and the bytes of the result. [N, H/2, W/2, O]
   func pooledConvolution(
-    _ x: QuantizedInput, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float
-  ) -> QuantizedOutput
+    _ x: QuantizedValue, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float
+  ) -> QuantizedValue
 
   /// argmax_o of a 1×1 convolution in two steps: int8 selects candidates, int16 decides among them.
   ///
@@ -107,7 +100,7 @@ package protocol QuantizedEngine: HostEngine {
   ///   - fine: the same weights in the form `.pairs`
   /// - Returns: one token in 0..<O for each position, row-major over [N, H, W].
   func argmaxConvolution(
-    _ x: QuantizedOutput, coarse: QuantizedFilter, fine: QuantizedWeights
+    _ x: QuantizedValue, coarse: QuantizedFilter, fine: QuantizedWeights
   ) -> [Int32]
 }
 

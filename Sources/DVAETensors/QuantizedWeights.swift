@@ -60,9 +60,9 @@ package struct QuantizedWeights: Sendable {
     precondition(form != .winograd || shape.kernel == 3, "QuantizedWeights: Winograd of \(shape)")
     self.shape = shape
     self.form = form
-    let steps = form == .pairs ? Self.mostShort : Self.mostByte
-    // With a range of zero the input is always zero, and any scale is right.
-    let inputScale = inputRange > 0 ? inputRange / steps : 1
+    let inputScale =
+      form == .pairs
+      ? Self.scale(range: inputRange, steps: Self.mostShort) : Self.byteScale(range: inputRange)
     self.inputScale = inputScale
     let outputs = shape.outputChannels
     let count = form == .winograd ? 36 * shape.inputChannels : shape.fanIn
@@ -82,6 +82,14 @@ package struct QuantizedWeights: Sendable {
     }
     self.scales = scales
     biases = Array(bias.elements)
+  }
+
+  /// Returns the value of one step of bytes from 0 to `range`.
+  package static func byteScale(range: Float) -> Float { scale(range: range, steps: mostByte) }
+
+  private static func scale(range: Float, steps: Float) -> Float {
+    // With a range of zero the input is always zero, and any scale is right.
+    range > 0 ? range / steps : 1
   }
 
   /// Quantises one output channel; returns the integer steps per unit of the output's sum.

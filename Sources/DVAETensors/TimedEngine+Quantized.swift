@@ -14,32 +14,24 @@ extension TimedEngine: QuantizedEngine where Base: QuantizedEngine {
   }
 
   package func convolution(
-    _ x: ByteTensor, _ filter: QuantizedFilter, outputScale: Float
-  ) -> ByteTensor {
-    timed(filter.bits + "convolution", filter.shape, x.shape) {
-      base.convolution(x, filter.base, outputScale: outputScale)
-    }
-  }
-
-  package func convolution(
-    _ x: QuantizedInput, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float?
-  ) -> QuantizedOutput {
+    _ x: QuantizedValue, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float?
+  ) -> QuantizedValue {
     timed(filter.bits + "convolution", filter.shape, x.shape) {
       base.convolution(x, filter.base, skip: skip, gain: gain, outputScale: outputScale)
     }
   }
 
   package func argmaxConvolution(
-    _ x: QuantizedOutput, coarse: QuantizedFilter, fine: QuantizedWeights
+    _ x: QuantizedValue, coarse: QuantizedFilter, fine: QuantizedWeights
   ) -> [Int32] {
-    timed(coarse.bits + "convolution, argmax", coarse.shape, x.y.shape) {
+    timed(coarse.bits + "convolution, argmax", coarse.shape, x.shape) {
       base.argmaxConvolution(x, coarse: coarse.base, fine: fine)
     }
   }
 
   package func pooledConvolution(
-    _ x: QuantizedInput, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float
-  ) -> QuantizedOutput {
+    _ x: QuantizedValue, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float
+  ) -> QuantizedValue {
     timed(filter.bits + "convolution, pooled,", filter.shape, x.shape) {
       base.pooledConvolution(x, filter.base, skip: skip, gain: gain, outputScale: outputScale)
     }

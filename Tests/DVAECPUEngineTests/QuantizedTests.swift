@@ -54,15 +54,18 @@ struct QuantizedTests {
 
   @Test("3×3 of bytes gives the reference's bits", arguments: winogradCases)
   func winograd(shape: Shape, outputs: Int) {
-    let x = bytes(shape, 1)
+    let x = QuantizedValue(bytes: bytes(shape, 1))
     let weights = weights(
       ConvolutionShape(kernel: 3, inputChannels: shape.channels, outputChannels: outputs),
       .winograd, seed: 2)
-    let expected = reference.convolution(x, weights, outputScale: 0.02).array
+    let expected = reference.convolution(
+      x, weights, skip: nil, gain: 1, outputScale: 0.02
+    ).requiredBytes.array
     #expect(Set(expected).count > min(40, expected.count / 8))
     for engine in Self.engines {
-      let y = engine.convolution(x, engine.makeFilter(weights), outputScale: 0.02)
-      let isSame = y.array == expected
+      let y = engine.convolution(
+        x, engine.makeFilter(weights), skip: nil, gain: 1, outputScale: 0.02)
+      let isSame = y.requiredBytes.array == expected && y.floats == nil
       #expect(isSame, "\(engine.name)")
     }
   }
@@ -91,9 +94,9 @@ struct QuantizedTests {
     let shape = ConvolutionShape(
       kernel: product.kernel, inputChannels: product.x.channels, outputChannels: product.outputs)
     let weights = weights(shape, product.form, seed: 3)
-    let x: QuantizedInput =
+    let x =
       product.form == .bytes
-      ? .bytes(bytes(product.x, 4)) : .floats(floats(product.x, 4), relu: false)
+      ? QuantizedValue(bytes: bytes(product.x, 4)) : QuantizedValue(floats: floats(product.x, 4))
     let skip = product.skip ? floats(product.x.with(channels: product.outputs), 5) : nil
     let expected = reference.convolution(
       x, weights, skip: skip, gain: 0.3, outputScale: product.outputScale)
@@ -101,7 +104,7 @@ struct QuantizedTests {
       let found = engine.convolution(
         x, engine.makeFilter(weights), skip: skip.map { Tensor($0.shape, $0.array) }, gain: 0.3,
         outputScale: product.outputScale)
-      let isSame = bits(found.y) == bits(expected.y)
+      let isSame = bits(found.requiredFloats) == bits(expected.requiredFloats)
       #expect(isSame, "\(engine.name)")
       let hasSameBytes = found.bytes?.array == expected.bytes?.array
       #expect(hasSameBytes, "\(engine.name)")
@@ -132,7 +135,7 @@ struct QuantizedTests {
       weights: Tensor(Shape(1, 1, 1, 70 * 70), repeating: 0).all,
       bias: Tensor(Shape(1, 1, 1, 70), repeating: 0).all, form: .pairs, inputRange: 4)
     let x = reference.convolution(
-      .floats(y, relu: false), identity, skip: y, gain: 0, outputScale: 4 / 255)
+      QuantizedValue(floats: y), identity, skip: y, gain: 0, outputScale: 4 / 255)
     let expected = reference.argmaxConvolution(x, coarse: forms[0], fine: forms[1])
     #expect(expected.count == shape.positions)
     #expect(expected.allSatisfy { $0 % 2 == 0 })
@@ -162,20 +165,20 @@ struct QuantizedTests {
     let shape = ConvolutionShape(
       kernel: 1, inputChannels: product.x.channels, outputChannels: product.outputs)
     let weights = weights(shape, product.form, seed: 9)
-    let x: QuantizedInput =
+    let x =
       product.form == .bytes
-      ? .bytes(bytes(product.x, 4)) : .floats(floats(product.x, 4), relu: false)
+      ? QuantizedValue(bytes: bytes(product.x, 4)) : QuantizedValue(floats: floats(product.x, 4))
     let skip = product.skip ? floats(product.x.with(channels: product.outputs), 5) : nil
-    func result<E: QuantizedEngine>(_ engine: E) -> QuantizedOutput {
+    func result<E: QuantizedEngine>(_ engine: E) -> QuantizedValue {
       engine.pooledConvolution(
         x, engine.makeFilter(weights), skip: skip.map { Tensor($0.shape, $0.array) }, gain: 0.3,
         outputScale: 0.01)
     }
     let expected = result(reference)
-    #expect(expected.y.shape == product.x.with(channels: product.outputs).halved)
+    #expect(expected.shape == product.x.with(channels: product.outputs).halved)
     for engine in Self.engines {
       let found = result(engine)
-      let isSame = bits(found.y) == bits(expected.y)
+      let isSame = bits(found.requiredFloats) == bits(expected.requiredFloats)
       #expect(isSame, "\(engine.name)")
       let hasSameBytes = found.bytes?.array == expected.bytes?.array
       #expect(hasSameBytes, "\(engine.name)")
@@ -201,18 +204,21 @@ struct QuantizedTests {
       for engine in Self.engines {
         guard form == .winograd else {
           let floats = Tensor(size, repeating: .infinity)
-          let x: QuantizedInput = form == .bytes ? .bytes(full) : .floats(floats, relu: false)
+          let x =
+            form == .bytes ? QuantizedValue(bytes: full) : QuantizedValue(floats: floats)
           let expected = reference.convolution(x, weights, skip: nil, gain: 1, outputScale: nil)
           let found = engine.convolution(
             x, engine.makeFilter(weights), skip: nil, gain: 1, outputScale: nil)
-          let isSame = bits(found.y) == bits(expected.y)
+          let isSame = bits(found.requiredFloats) == bits(expected.requiredFloats)
           #expect(isSame, "\(engine.name)")
           continue
         }
-        let expected = reference.convolution(full, weights, outputScale: 2)
+        let x = QuantizedValue(bytes: full)
+        let expected = reference.convolution(x, weights, skip: nil, gain: 1, outputScale: 2)
+        let found = engine.convolution(
+          x, engine.makeFilter(weights), skip: nil, gain: 1, outputScale: 2)
         #expect(
-          engine.convolution(full, engine.makeFilter(weights), outputScale: 2).array
-            == expected.array, "\(engine.name)")
+          found.requiredBytes.array == expected.requiredBytes.array, "\(engine.name)")
       }
     }
   }
@@ -225,8 +231,10 @@ struct QuantizedTests {
     let weights = QuantizedWeights(
       shape, weights: exact.all, bias: Tensor(Shape(1, 1, 1, 2), [0.5, 1]).all, form: .winograd,
       inputRange: 0)
-    let y = reference.convolution(bytes(Shape(1, 2, 2, 4), 1), weights, outputScale: 0.01)
-    #expect(y.array == [50, 100, 50, 100, 50, 100, 50, 100])
+    let y = reference.convolution(
+      QuantizedValue(bytes: bytes(Shape(1, 2, 2, 4), 1)), weights, skip: nil, gain: 1,
+      outputScale: 0.01)
+    #expect(y.requiredBytes.array == [50, 100, 50, 100, 50, 100, 50, 100])
   }
 
   @Test("Rounding the weights costs little", arguments: [(3, 16), (3, 256), (1, 64), (1, 1024)])
@@ -245,13 +253,10 @@ struct QuantizedTests {
       shape, weights: exact.all, bias: bias.all, form: kernel == 3 ? .winograd : .bytes,
       inputRange: 2.55)
     let step = (float.max() ?? 0) / 255
-    let found: [Float] =
-      if kernel == 3 {
-        reference.convolution(x, rounded, outputScale: step).array.map { Float($0) * step }
-      } else {
-        reference.convolution(.bytes(x), rounded, skip: nil, gain: 1, outputScale: nil).y.array
-          .map { max($0, 0) }
-      }
+    let y = reference.convolution(
+      QuantizedValue(bytes: x), rounded, skip: nil, gain: 1, outputScale: kernel == 3 ? step : nil)
+    let found =
+      y.floats?.array.map { max($0, 0) } ?? y.requiredBytes.array.map { Float($0) * step }
     let error = zip(float, found).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
     let power = float.reduce(0) { $0 + $1 * $1 }
     #expect((error / power).squareRoot() < 0.01)

@@ -75,17 +75,16 @@ struct AccuracyReport: Encodable {
     let filter = engine.makeFilter(rounded)
     guard form != .pairs else {
       return engine.convolution(
-        .floats(x, relu: false), filter, skip: nil, gain: 1, outputScale: nil
-      ).y.array
+        QuantizedValue(floats: x), filter, skip: nil, gain: 1, outputScale: nil
+      ).requiredFloats.array
     }
     let bytes = ByteTensor(x.shape, storage: Tensor(ByteTensor.storage(x.shape)))
     for i in 0..<x.count { bytes.pointer[i] = UInt8(x.pointer[i] / rounded.inputScale + 0.5) }
-    guard form == .winograd else {
-      return engine.convolution(.bytes(bytes), filter, skip: nil, gain: 1, outputScale: nil)
-        .y.array
-    }
     let step = Float(exact.max() ?? 1) / QuantizedWeights.mostByte
-    return engine.convolution(bytes, filter, outputScale: step).array.map { Float($0) * step }
+    let y = engine.convolution(
+      QuantizedValue(bytes: bytes), filter, skip: nil, gain: 1,
+      outputScale: form == .winograd ? step : nil)
+    return y.floats?.array ?? y.requiredBytes.array.map { Float($0) * step }
   }
 
   private static func float64(

@@ -6,10 +6,9 @@ extension ReferenceEngine: QuantizedEngine {
   package func makeFilter(_ weights: QuantizedWeights) -> QuantizedWeights { weights }
 
   /// Returns the byte of max(sum · scaleₒ + bₒ, 0) / outputScale, tile by tile of 4×4 outputs.
-  package func convolution(
+  private func winograd(
     _ x: ByteTensor, _ filter: QuantizedWeights, outputScale: Float
   ) -> ByteTensor {
-    precondition(filter.form == .winograd, "convolution: \(filter.form)")
     requireChannels(x.shape, filter.shape.inputChannels, "convolution")
     let y = makeBytes(x.shape.with(channels: filter.shape.outputChannels))
     for n in 0..<x.shape.batch {
@@ -34,9 +33,12 @@ extension ReferenceEngine: QuantizedEngine {
 
   /// y = skip + gain·(sum · scaleₒ + bₒ), and its bytes.
   package func convolution(
-    _ x: QuantizedInput, _ filter: QuantizedWeights, skip: Tensor?, gain: Float,
+    _ x: QuantizedValue, _ filter: QuantizedWeights, skip: Tensor?, gain: Float,
     outputScale: Float?
-  ) -> QuantizedOutput {
+  ) -> QuantizedValue {
+    if filter.form == .winograd, let outputScale {
+      return QuantizedValue(bytes: winograd(x.requiredBytes, filter, outputScale: outputScale))
+    }
     let outputs = filter.shape.outputChannels
     let y = makeTensor(x.shape.with(channels: outputs))
     if let skip { requireEqual(skip.shape, y.shape, "convolution") }
@@ -47,17 +49,16 @@ extension ReferenceEngine: QuantizedEngine {
         y.pointer[at] = if let skip { skip.pointer[at] + value } else { value }
       }
     }
-    return QuantizedOutput(y: y, bytes: outputScale.map { bytes(y, scale: $0) })
+    return QuantizedValue(floats: y, bytes: outputScale.map { bytes(y, scale: $0) })
   }
 
   /// Returns the largest by int16 among the candidates by int8.
   package func argmaxConvolution(
-    _ x: QuantizedOutput, coarse: QuantizedWeights, fine: QuantizedWeights
+    _ x: QuantizedValue, coarse: QuantizedWeights, fine: QuantizedWeights
   ) -> [Int32] {
-    guard let bytes = x.bytes else { preconditionFailure("argmaxConvolution: no bytes of x") }
     let outputs = coarse.shape.outputChannels
     var candidates: [[Int]] = []
-    forEachPatch(.bytes(bytes), coarse) { _, patch in
+    forEachPatch(x, coarse) { _, patch in
       let logits = (0..<outputs).map { logit(patch, coarse, $0) }
       let winners = stride(from: 0, to: outputs, by: TokenSearch.group).map { first in
         (first..<min(first + TokenSearch.group, outputs)).reduce(first) {
@@ -69,7 +70,7 @@ extension ReferenceEngine: QuantizedEngine {
       candidates.append(best.prefix(TokenSearch.candidates).sorted())
     }
     var tokens: [Int32] = []
-    forEachPatch(.floats(x.y, relu: true), fine) { position, patch in
+    forEachPatch(x, fine, relu: true) { position, patch in
       let logits = candidates[position].map { logit(patch, fine, $0) }
       let best = logits.indices.reduce(0) { logits[$1] > logits[$0] ? $1 : $0 }
       tokens.append(Int32(candidates[position][best]))
@@ -79,11 +80,12 @@ extension ReferenceEngine: QuantizedEngine {
 
   /// Convolves, then pools.
   package func pooledConvolution(
-    _ x: QuantizedInput, _ filter: QuantizedWeights, skip: Tensor?, gain: Float,
+    _ x: QuantizedValue, _ filter: QuantizedWeights, skip: Tensor?, gain: Float,
     outputScale: Float
-  ) -> QuantizedOutput {
-    let y = maxPool2x2(convolution(x, filter, skip: skip, gain: gain, outputScale: nil).y)
-    return QuantizedOutput(y: y, bytes: bytes(y, scale: outputScale))
+  ) -> QuantizedValue {
+    let whole = convolution(x, filter, skip: skip, gain: gain, outputScale: nil)
+    let y = maxPool2x2(whole.requiredFloats)
+    return QuantizedValue(floats: y, bytes: bytes(y, scale: outputScale))
   }
 }
 
@@ -121,17 +123,16 @@ extension ReferenceEngine {
 extension ReferenceEngine {
   /// Calls `body` with the integers around each position, in the weights' order.
   private func forEachPatch(
-    _ x: QuantizedInput, _ filter: QuantizedWeights, _ body: (_ position: Int, [Int32]) -> Void
+    _ x: QuantizedValue, _ filter: QuantizedWeights, relu: Bool = false,
+    _ body: (_ position: Int, [Int32]) -> Void
   ) {
     let shape = x.shape
     requireChannels(shape, filter.shape.inputChannels, "convolution")
     let pad = filter.shape.kernel / 2
     func number(_ at: Int) -> Int32 {
-      switch x {
-      case .bytes(let x): Int32(x.pointer[at])
-      case .floats(let x, let relu):
-        short(x.pointer[at], inverse: 1 / filter.inputScale, relu: relu)
-      }
+      filter.form == .pairs
+        ? short(x.requiredFloats.pointer[at], inverse: 1 / filter.inputScale, relu: relu)
+        : Int32(x.requiredBytes.pointer[at])
     }
     for position in 0..<shape.positions {
       let (line, w) = position.quotientAndRemainder(dividingBy: shape.width)
