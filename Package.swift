@@ -203,7 +203,7 @@ let package = Package(
     .target(
       name: "CDVAEFailingPlugin", dependencies: ["CDVAEPJRT"], path: "Tests/CDVAEFailingPlugin",
       cSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
-    tests("DVAEFilesTests", ["DVAEFiles", "DVAETensors", "DVAEWeights"]),
+    tests("DVAEFilesTests", ["DVAEFiles"]),
     tests("DVAETensorsTests", ["DVAETensors"]),
     tests("DVAECPUEngineTests", ["DVAECPUEngine", "DVAEFiles", "DVAETensors"]),
     tests(

@@ -1,7 +1,6 @@
 import DVAETestSupport
 import DVAEFiles
 import Testing
-import DVAEWeights
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

@@ -1,7 +1,6 @@
 import DVAETestSupport
 import DVAEFiles
 import Testing
-import DVAEWeights
 
 /// Members of zip archives by name, stored and deflated.
 @Suite struct ZipMembersTests {

@@ -9,11 +9,7 @@ import Testing
   let folder = TemporaryFolder()
 
   private func archive(_ names: [String]) throws -> [UInt8] {
-    nonisolated(unsafe) var bytes: [UInt8] = []
-    var writer = TarWriter { bytes += $0 }
-    for name in names { try writer.append(name: name, Array(name.utf8)) }
-    try writer.finish()
-    return bytes
+    try tarArchive(names.map { ($0, Array($0.utf8)) })
   }
 
   /// The last key of an archive may be the first of the one behind it.
@@ -26,6 +22,16 @@ import Testing
       found.map { $0.imageMember?.entry.name } == ["0.png", "1.png", "1.jpg", "2.png", "2.webp"])
     let captions = try found.map { try $0.sidecars(["txt"], limit: 100)["txt"] }
     #expect(captions == [nil, Array("1.txt".utf8), Array("1.TXT".utf8), nil, nil])
+  }
+
+  /// An image whose name is not UTF-8 is reported; it has no other image's caption.
+  @Test func namesOfOtherEncodingsStayDistinct() throws {
+    try write(
+      tarFile("caf\u{E8}.txt", [7]) + tarFile("caf\u{E9}.png", [8]) + tarEnd, to: folder("a.tar"))
+    let found = try items([folder("a.tar")])
+    #expect(try found.count == 1 && found[0].sidecars(["txt"], limit: 100).isEmpty)
+    let refusal = #expect(throws: DVAEError.self) { try found[0].load() }
+    #expect(refusal?.description.contains("its name is not UTF-8") == true)
   }
 
   /// WebDataset takes all behind the first dot for the extension.

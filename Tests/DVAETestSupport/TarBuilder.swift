@@ -1,9 +1,8 @@
-import DVAEFiles
-import DVAETestSupport
+package import DVAEFiles
 import Testing
 
 /// Returns all entries, and the error that ended the reading.
-func tarEntries(_ path: String) throws -> (entries: [TarEntry], error: DVAEError?) {
+package func tarEntries(_ path: String) throws -> (entries: [TarEntry], error: DVAEError?) {
   var reader = try TarReader(path: path)
   var result: [TarEntry] = []
   do throws(DVAEError) {
@@ -15,7 +14,8 @@ func tarEntries(_ path: String) throws -> (entries: [TarEntry], error: DVAEError
   }
 }
 
-func tarArchive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
+/// Returns an archive of files.
+package func tarArchive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
   nonisolated(unsafe) var bytes: [UInt8] = []
   var writer = TarWriter { bytes += $0 }
   for (name, contents) in files { try writer.append(name: name, contents) }
@@ -26,7 +26,7 @@ func tarArchive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
 
 /// Returns the header of a file with other fields and the right checksum; a character of `text` is a
 /// byte.
-func tarHeader(
+package func tarHeader(
   _ name: String, kind: String, _ fields: [(place: Int, text: String)] = []
 ) throws -> [UInt8] {
   var block = Array(try tarArchive([(name, [])]).prefix(512))
@@ -41,7 +41,7 @@ func tarHeader(
 }
 
 /// Returns an extension header with its contents.
-func tarExtension(_ kind: String, _ text: String) throws -> [UInt8] {
+package func tarExtension(_ kind: String, _ text: String) throws -> [UInt8] {
   let bytes = latin1(text)
   let digits = String(bytes.count, radix: 8)
   let size = String(repeating: "0", count: 11 - digits.count) + digits
@@ -50,12 +50,12 @@ func tarExtension(_ kind: String, _ text: String) throws -> [UInt8] {
 }
 
 /// Returns a file of fewer than eight bytes.
-func tarFile(_ latinName: String, _ contents: [UInt8]) throws -> [UInt8] {
+package func tarFile(_ latinName: String, _ contents: [UInt8]) throws -> [UInt8] {
   try tarHeader("-", kind: "0", [(0, latinName), (124, "0000000000\(contents.count)")]) + contents
     + [UInt8](repeating: 0, count: 512 - contents.count)
 }
 
 /// The end mark of an archive.
-let tarEnd = [UInt8](repeating: 0, count: 1024)
+package let tarEnd = [UInt8](repeating: 0, count: 1024)
 
 private func latin1(_ text: String) -> [UInt8] { text.unicodeScalars.map { UInt8($0.value) } }

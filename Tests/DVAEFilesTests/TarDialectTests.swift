@@ -1,5 +1,4 @@
 import DVAEFiles
-import DVAEImages
 import DVAETestSupport
 import Testing
 
