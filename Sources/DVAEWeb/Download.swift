@@ -165,7 +165,7 @@ package struct Download: Sendable {
         .missing, file: address, "the server has no such file (HTTP \(failure.status))")
     case 300... where failure.mayPass:
       return Cut(reason: "the server answered \(failure.status)")
-    case 300...:
+    case 300... where failure.kind != "too-many-redirects":
       return DVAEError(.inputOutput, file: address, "the server answered HTTP \(failure.status)")
     default: break
     }

@@ -19,7 +19,7 @@ import Testing
       ([0x93] + Array("NUMPY".utf8), "a NumPy array", .tensors),
       ([0x1F, 0x8B, 8], "gzip-compressed data; decompress it first (gunzip)", .indirect),
       ([0x28, 0xB5, 0x2F, 0xFD], "zstd-compressed data; decompress it first (unzstd)", .indirect),
-      ([0x50, 0x4B, 5, 6], "a zip archive", .zip),
+      ([0x50, 0x4B, 5, 6], "a zip archive; unpack it first (unzip)", .zip),
       (
         [0xFF, 0xFE, 0, 0, 97, 0, 0, 0],
         "UTF-32; convert it first (iconv -f UTF-32 -t UTF-8)", .indirect

@@ -119,6 +119,13 @@ struct NpyTests {
           "{'descr': '<f4', 'fortran_order': False, 'shape': ()}", data: [0, 0, 0, 0])) == nil)
   }
 
+  @Test("an array of records is said as such")
+  func records() {
+    let header = "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}"
+    let error = error(Self.file(header, data: [0, 0, 0, 0]))
+    #expect(error?.code == .unsupported && error?.problem.contains("an array of records") == true)
+  }
+
   @Test("arrays that are cut short, and other files, are refused")
   func truncated() throws {
     let bytes = try Fixture.bytes("tiny/kodim04.tokens.npy")

@@ -66,6 +66,15 @@ import Testing
       server.requests.map { $0.headers["range"] } == [nil, "bytes=100000-", "bytes=200000-"])
   }
 
+  @Test func redirectionsWithoutEndAreSaidAsSuch() async throws {
+    let server = try LoopbackServer { _, _ in
+      .init(status: "302 Found", headers: ["Location: /encoder.pkl"])
+    }
+    let download = try download(server)
+    let error = await #expect(throws: DVAEError.self) { try await run(download) }
+    #expect(error?.kind == .inputOutput && error?.problem.contains("redirects") == true)
+  }
+
   @Test func laterCommandContinuesWhatIsHere() async throws {
     let body = body
     let server = try LoopbackServer { request, count in

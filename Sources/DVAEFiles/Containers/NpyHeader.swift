@@ -65,8 +65,11 @@ package struct NpyHeader: Hashable, Sendable {
     }
     var parser = NpyHeaderParser(Array(try cursor.bytes(length)))
     guard let fields = parser.parse() else {
-      throw .malformed(
-        path: path, problem: "the .npy header is not the type, order and shape of an array")
+      throw parser.isOfRecords
+        ? .unsupported(
+          path: path, what: "an array of records", advice: "save each field as an array of its own")
+        : .malformed(
+          path: path, problem: "the .npy header is not the type, order and shape of an array")
     }
     guard let type = ElementType.allCases.first(where: { $0.npyName == fields.type }) else {
       throw .unsupported(
@@ -85,6 +88,8 @@ private struct NpyHeaderParser {
     var shape: [Int]
   }
 
+  /// Whether the array's type is a list of fields.
+  private(set) var isOfRecords = false
   private let text: [UInt8]
   private var position = 0
 
@@ -98,7 +103,9 @@ private struct NpyHeaderParser {
     while !skip("}") {
       guard let key = string(), skip(":") else { return nil }
       switch key {
-      case "descr" where type == nil: type = string()
+      case "descr" where type == nil:
+        isOfRecords = peek("[")
+        type = string()
       case "fortran_order" where isColumnMajor == nil: isColumnMajor = boolean()
       case "shape" where shape == nil: shape = extents()
       default: return nil

@@ -58,8 +58,8 @@ package struct FileContent: Sendable {
 
   // The scalars of `bytes` are the bytes.
   private static let signatures: [(offset: Int, bytes: String, name: String, family: Family)] = [
-    (0, "PK\u{3}\u{4}", "a zip archive", .zip),
-    (0, "PK\u{5}\u{6}", "a zip archive", .zip),
+    (0, "PK\u{3}\u{4}", "a zip archive; unpack it first (unzip)", .zip),
+    (0, "PK\u{5}\u{6}", "a zip archive; unpack it first (unzip)", .zip),
     (257, "ustar", "a tar archive", .tar),
     (0, "\u{FF}\u{D8}\u{FF}", "a JPEG image", .image),
     (0, "\u{89}PNG", "a PNG image", .image),
