@@ -4,9 +4,9 @@ package import DVAEProgram
 /// A recorded program, compiled for an accelerator; inputs and outputs are passed by name.
 package struct RecordedProgram: Sendable {
   /// The inputs in the program's order.
-  package let inputs: [Recording.Input]
+  package let inputs: [Recording.Port]
   /// The outputs in the program's order.
-  package let outputs: [Recording.Output]
+  package let outputs: [Recording.Port]
   private let program: DeviceProgram
 
   /// Compiles a recording, or loads it from the cache.

@@ -17,37 +17,33 @@ struct ONNXGraph {
     case text(String)
   }
 
-  /// A dimension: a number, or a name if it is dynamic.
-  enum Extent {
-    case fixed(Int)
-    case open(String)
-  }
-
   private(set) var message = ProtobufMessage()
   private var count = 0
 
   init(name: String) { message.add(2, name) }
 
-  mutating func addInput(_ name: String, _ type: ElementType, _ extents: [Extent]) {
-    message.add(11, Self.value(name, type, extents))
+  /// Adds an input with dynamic dimensions of these names, followed by fixed ones.
+  mutating func addInput(_ name: String, _ type: ElementType, _ dynamic: [String], _ fixed: [Int]) {
+    message.add(11, Self.value(name, type, dynamic, fixed))
   }
 
-  mutating func addOutput(_ name: String, _ type: ElementType, _ extents: [Extent]) {
-    message.add(12, Self.value(name, type, extents))
+  /// Adds an output with such dimensions.
+  mutating func addOutput(_ name: String, _ type: ElementType, _ dynamic: [String], _ fixed: [Int])
+  {
+    message.add(12, Self.value(name, type, dynamic, fixed))
   }
 
   private static func value(
-    _ name: String, _ type: ElementType, _ extents: [Extent]
+    _ name: String, _ type: ElementType, _ dynamic: [String], _ fixed: [Int]
   ) -> ProtobufMessage {
     var shape = ProtobufMessage()
-    for extent in extents {
+    func add(_ set: (inout ProtobufMessage) -> Void) {
       var dimension = ProtobufMessage()
-      switch extent {
-      case .fixed(let value): dimension.add(1, each: [value])
-      case .open(let name): dimension.add(2, name)
-      }
+      set(&dimension)
       shape.add(1, dimension)
     }
+    for name in dynamic { add { $0.add(2, name) } }
+    for extent in fixed { add { $0.add(1, each: [extent]) } }
     var tensor = ProtobufMessage()
     tensor.add(1, type.rawValue)
     tensor.add(2, shape)

@@ -50,7 +50,8 @@ package struct ONNXWriter {
   private mutating func write() {
     for input in contents.inputs where parameters[input.name] == nil {
       graph.addInput(
-        input.name, type(input.element), extents(input.extents, isReduced: input.element == .token))
+        input.name, type(input.element), dynamic(isReduced: input.element == .token),
+        Array(input.extents.dropFirst(3)))
       names[input.item] =
         input.extents.count == 4
         ? graph.node("Transpose", [input.name], ["perm": .integers([0, 3, 1, 2])]) : input.name
@@ -59,7 +60,8 @@ package struct ONNXWriter {
     for output in contents.outputs {
       let isReduced = output.element != .uint8 && output.name != "statistics"
       graph.addOutput(
-        output.name, type(output.element), extents(output.extents, isReduced: isReduced))
+        output.name, type(output.element), dynamic(isReduced: isReduced),
+        Array(output.extents.dropFirst(3)))
       if output.extents.count == 4 {
         graph.node(
           "Transpose", [name(output.item)], ["perm": .integers([0, 2, 3, 1])], output: output.name)
@@ -69,10 +71,9 @@ package struct ONNXWriter {
     }
   }
 
-  /// Names the dimensions that are open; H and W are 8 times h and w.
-  private func extents(_ extents: [Int], isReduced: Bool) -> [ONNXGraph.Extent] {
-    let open = isReduced ? ["N", "h", "w"] : ["N", "H", "W"]
-    return extents.enumerated().map { $0 < 3 ? .open(open[$0]) : .fixed($1) }
+  /// Names the dimensions that are dynamic; H and W are 8 times h and w.
+  private func dynamic(isReduced: Bool) -> [String] {
+    isReduced ? ["N", "h", "w"] : ["N", "H", "W"]
   }
 
   private func type(_ element: RecordedElement) -> ONNXGraph.ElementType {
@@ -127,7 +128,7 @@ package struct ONNXWriter {
 
   private mutating func convolution(
     _ x: Int, _ weights: Int, _ bias: Int, _ shape: ConvolutionShape, reluInput: Bool,
-    _ epilogue: RecordedEpilogue
+    _ epilogue: Epilogue<RecordedValue>
   ) -> String {
     var x = name(x)
     if reluInput { x = graph.node("Relu", [x]) }
@@ -137,7 +138,7 @@ package struct ONNXWriter {
       ["kernel_shape": .integers([k, k]), "pads": .integers([p, p, p, p])])
     if epilogue.relu { y = graph.node("Relu", [y]) }
     guard let skip = epilogue.skip else { return y }
-    return sum(name(skip), y, gain: epilogue.gain)
+    return sum(name(skip.item), y, gain: epilogue.gain)
   }
 
   private mutating func sum(_ x: String, _ r: String, gain: Float) -> String {

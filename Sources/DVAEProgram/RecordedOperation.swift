@@ -3,11 +3,11 @@ import DVAETensors
 /// An operation of a recorded program; unlabelled numbers are items.
 ///
 /// Most are operations of `Engine`, so that each format can express them in its own way. Equal
-/// operations have equal results.
+/// operations have equal results of equal shapes.
 enum RecordedOperation: Hashable, Sendable {
   case convolution(
-    x: Int, weights: Int, bias: Int, ConvolutionShape, reluInput: Bool, RecordedEpilogue)
-  case convolutionBackwardInput(dy: Int, weights: Int, ConvolutionShape, RecordedEpilogue)
+    x: Int, weights: Int, bias: Int, ConvolutionShape, reluInput: Bool, Epilogue<RecordedValue>)
+  case convolutionBackwardInput(dy: Int, weights: Int, ConvolutionShape, Epilogue<RecordedValue>)
   /// Results: dw and db, each added to a given item.
   case convolutionBackwardWeights(
     x: Int, dy: Int, ConvolutionShape, reluInput: Bool, scale: Float, dWeights: Int?, dBias: Int?)
@@ -55,23 +55,8 @@ enum RecordedOperation: Hashable, Sendable {
   case element(of: Int, at: Int)
   /// A vector of numbers.
   case vector([ScalarOperand])
-  /// Zeros in the result's shape.
-  case zeros
-}
-
-/// An `Epilogue` over items; the compiler decides about memory reuse.
-struct RecordedEpilogue: Hashable, Sendable {
-  var relu: Bool
-  var mask: Int?
-  var skip: Int?
-  var gain: Float
-
-  init(_ epilogue: Epilogue<RecordedValue>) {
-    relu = epilogue.relu
-    mask = epilogue.mask?.item
-    skip = epilogue.skip?.item
-    gain = epilogue.gain
-  }
+  /// Zeros of these extents.
+  case zeros([Int])
 }
 
 /// An `AdamWStep` over operands.

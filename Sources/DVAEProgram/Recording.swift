@@ -14,26 +14,15 @@ import Synchronization
 /// that input, whose buffer is then invalid: a training program's state thus stays on the device,
 /// and its outputs are the next call's inputs. Activations are passed and returned as float32.
 package final class Recording: Sendable {
-  /// An input of the program.
-  package struct Input: Hashable, Sendable {
-    /// Unique among the inputs.
+  /// An input or output of the program.
+  package struct Port: Hashable, Sendable {
+    /// Unique among the inputs, and among the outputs.
     package let name: String
     /// Row-major: the last is contiguous.
     package let extents: [Int]
     /// The element type.
     package let element: RecordedElement
-    let item: Int
-  }
-
-  /// An output of the program.
-  package struct Output: Hashable, Sendable {
-    /// Unique among the outputs.
-    package let name: String
-    /// Row-major: the last is contiguous.
-    package let extents: [Int]
-    /// The element type.
-    package let element: RecordedElement
-    /// The index of the input whose memory it reuses; nil for memory of its own.
+    /// The index of the input whose memory an output reuses; nil for memory of its own.
     package let inPlaceOf: Int?
     let item: Int
   }
@@ -44,25 +33,14 @@ package final class Recording: Sendable {
     var element: RecordedElement
   }
 
-  /// An operation and its result items.
-  struct Step: Sendable {
-    var operation: RecordedOperation
-    var results: [Int]
-  }
-
-  /// An operation and its result types, for value numbering.
-  fileprivate struct Key: Hashable, Sendable {
-    var operation: RecordedOperation
-    var results: [Item]
-  }
-
   struct Contents: Sendable {
     var items: [Item] = []
-    var steps: [Step] = []
-    var inputs: [Input] = []
-    var outputs: [Output] = []
+    /// The operations with their result items.
+    var steps: [(operation: RecordedOperation, results: [Int])] = []
+    var inputs: [Port] = []
+    var outputs: [Port] = []
     /// The results of each operation so far.
-    fileprivate var known: [Key: [Int]] = [:]
+    fileprivate var known: [RecordedOperation: [Int]] = [:]
   }
 
   /// The devices that run the program in step, each on its own images.
@@ -74,9 +52,9 @@ package final class Recording: Sendable {
   var contents: Contents { recorded.withLock { $0 } }
 
   /// The inputs in order.
-  package var inputs: [Input] { contents.inputs }
+  package var inputs: [Port] { contents.inputs }
   /// The outputs in order.
-  package var outputs: [Output] { contents.outputs }
+  package var outputs: [Port] { contents.outputs }
   /// The number of operations.
   package var operationCount: Int { contents.steps.count }
 }
@@ -91,7 +69,7 @@ extension Recording {
       let item = contents.items.count
       contents.items.append(Item(extents: extents, element: element))
       contents.inputs.append(
-        Input(name: name, extents: extents, element: element, item: item))
+        Port(name: name, extents: extents, element: element, inPlaceOf: nil, item: item))
       return item
     }
   }
@@ -251,7 +229,7 @@ extension Recording {
         !contents.outputs.contains { $0.name == name }, "Recording: two outputs named \(name)")
       let (extents, element) = (contents.items[item].extents, contents.items[item].element)
       contents.outputs.append(
-        Output(
+        Port(
           name: name, extents: extents, element: element == .activation ? .float32 : element,
           inPlaceOf: input, item: item))
     }
@@ -291,18 +269,17 @@ extension Recording {
 extension Recording {
   /// Returns the item with a variable's current value.
   func current(_ variable: RecordedVariable) -> Int {
-    variable.item ?? record(.zeros, variable.extents, .float32)
+    variable.item ?? record(.zeros(variable.extents), variable.extents, .float32)
   }
 
   /// Returns the items of an operation, the existing ones if it has been recorded before.
   func record(_ operation: RecordedOperation, _ results: [Item]) -> [Int] {
     recorded.withLock { contents in
-      let key = Key(operation: operation, results: results)
-      if let known = contents.known[key] { return known }
+      if let known = contents.known[operation] { return known }
       let items = Array(contents.items.count..<contents.items.count + results.count)
       contents.items += results
-      contents.steps.append(Step(operation: operation, results: items))
-      contents.known[key] = items
+      contents.steps.append((operation, items))
+      contents.known[operation] = items
       return items
     }
   }

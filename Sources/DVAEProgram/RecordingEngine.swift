@@ -30,7 +30,7 @@ package struct RecordingEngine: Engine {
       .convolution(
         x: x.item, weights: recording.current(filter.weights),
         bias: recording.current(filter.bias), filter.shape, reluInput: reluInput,
-        RecordedEpilogue(epilogue)),
+        epilogue),
       x.shape.with(channels: filter.shape.outputChannels))
   }
 
@@ -39,8 +39,7 @@ package struct RecordingEngine: Engine {
   ) -> RecordedValue {
     recording.value(
       .convolutionBackwardInput(
-        dy: dy.item, weights: recording.current(filter.weights), filter.shape,
-        RecordedEpilogue(epilogue)),
+        dy: dy.item, weights: recording.current(filter.weights), filter.shape, epilogue),
       dy.shape.with(channels: filter.shape.inputChannels))
   }
 

@@ -3,41 +3,38 @@ import DVAETensors
 // The wide softmaxes of the bottleneck, and its noise, all in float32.
 
 extension StableHLOWriter {
-  mutating func writeBottleneck(_ operation: RecordedOperation, _ results: [Int]) {
-    let result = results[0]
-    switch operation {
-    case .argmax(let x): set(result, argmax(convert(term(x), "f32")))
-    case .rank(let logits, let count): rank(convert(term(logits), "f32"), count, results)
-    case .softmax(let logits):
-      let q = softmax(convert(term(logits), "f32"))
-      set(result, convert(q, stored(result)))
-    case .uniform(let state): set(result, uniform(term(state), contents.items[result].extents))
-    case .gumbelSoftmax(let logits, let uniform, let temperature):
-      let inner = unary("negate", unary("log", term(uniform)))
-      let noisy = binary("subtract", convert(term(logits), "f32"), unary("log", inner))
-      let cooled = binary("divide", noisy, spread(temperature, noisy.extents))
-      set(result, convert(softmax(cooled), stored(result)))
-    case .klToUniform(let logits, let ofEach):
-      let (q, logQ) = distribution(convert(term(logits), "f32"))
-      let surplus = binary("add", logQ, naturalLogarithm(Double(logQ.extents[3])))
-      // Sum each position first: short float32 sums lose little precision.
-      let sums = sum(binary("multiply", q, surplus), [3])
-      set(result, sum(sums, ofEach ? [1, 2] : [0, 1, 2]))
-    case .gumbelSoftmaxBackward(let dy, let y, let logits, let temperature, let klScale):
-      let (dy, y) = (convert(term(dy), "f32"), convert(term(y), "f32"))
-      let centred = binary("subtract", dy, weightedSum(dy, by: y))
-      let relaxed = binary(
-        "divide", binary("multiply", y, centred), spread(temperature, dy.extents))
-      let (q, logQ) = distribution(convert(term(logits), "f32"))
-      let surplus = binary("subtract", logQ, weightedSum(logQ, by: q))
-      let kl = binary("multiply", spread(klScale, dy.extents), binary("multiply", q, surplus))
-      set(result, convert(binary("add", relaxed, kl), stored(result)))
-    default: preconditionFailure("StableHLOWriter: not an operation of the bottleneck")
-    }
+  /// Returns softmax((logits − ln(−ln uniform)) / temperature).
+  mutating func gumbelSoftmax(
+    _ logits: Term, _ uniform: Term, _ temperature: ScalarOperand
+  ) -> Term {
+    let inner = unary("negate", unary("log", uniform))
+    let noisy = binary("subtract", logits, unary("log", inner))
+    return softmax(binary("divide", noisy, spread(temperature, noisy.extents)))
+  }
+
+  /// Returns the sum of the KL term over all positions, or over those of each image.
+  mutating func klToUniform(_ logits: Term, ofEach: Bool) -> Term {
+    let (q, logQ) = distribution(logits)
+    let surplus = binary("add", logQ, naturalLogarithm(Double(logQ.extents[3])))
+    // Sum each position first: short float32 sums lose little precision.
+    let sums = sum(binary("multiply", q, surplus), [3])
+    return sum(sums, ofEach ? [1, 2] : [0, 1, 2])
+  }
+
+  mutating func gumbelSoftmaxBackward(
+    _ dy: Term, _ y: Term, _ logits: Int, _ temperature: ScalarOperand, _ klScale: ScalarOperand
+  ) -> Term {
+    let centred = binary("subtract", dy, weightedSum(dy, by: y))
+    let relaxed = binary(
+      "divide", binary("multiply", y, centred), spread(temperature, dy.extents))
+    let (q, logQ) = distribution(float32(logits))
+    let surplus = binary("subtract", logQ, weightedSum(logQ, by: q))
+    let kl = binary("multiply", spread(klScale, dy.extents), binary("multiply", q, surplus))
+    return binary("add", relaxed, kl)
   }
 
   /// Returns the first of the largest along the last dimension.
-  private mutating func argmax(_ x: Term) -> Term {
+  mutating func argmax(_ x: Term) -> Term {
     let last = x.extents.count - 1
     let top = maximum(x, [last])
     let isTop = compare("EQ", x, broadcast(top, x.extents, along: Array(0..<last)))
@@ -49,7 +46,9 @@ extension StableHLOWriter {
   }
 
   /// Returns the first `count` of a stable descending sort.
-  private mutating func rank(_ x: Term, _ count: Int, _ results: [Int]) {
+  ///
+  /// - Returns: tokens, the largest logit minus each token's, ln q
+  mutating func rank(_ x: Term, _ count: Int) -> [Term] {
     let place = iota(x.extents, 3, "i32")
     let name = newName()
     let id = name.dropFirst()
@@ -73,12 +72,10 @@ extension StableHLOWriter {
     // ln q of the largest logit is −ln Σ e^(ℓ − largest).
     let logSum = unary("log", sum(unary("exponential", shifted), [3]))
     let total = binary("add", distances, broadcast(logSum, best.extents, along: [0, 1, 2]))
-    set(results[0], slice(places, last: 0..<count))
-    set(results[1], distances)
-    set(results[2], unary("negate", total))
+    return [slice(places, last: 0..<count), distances, unary("negate", total)]
   }
 
-  private mutating func softmax(_ x: Term) -> Term {
+  mutating func softmax(_ x: Term) -> Term {
     let top = maximum(x, [3])
     let powers = unary(
       "exponential", binary("subtract", x, broadcast(top, x.extents, along: [0, 1, 2])))
@@ -105,7 +102,7 @@ extension StableHLOWriter {
   /// Returns uniform numbers in (0, 1), with the bits of `SeededGenerator`.
   ///
   /// Element i is word i mod 4 of block ⌊i/4⌋ of Philox4x32-10 (Salmon and others, 2011).
-  private mutating func uniform(_ state: Term, _ extents: [Int]) -> Term {
+  mutating func uniform(_ state: Term, _ extents: [Int]) -> Term {
     let count = extents.reduce(1, *)
     // A part of a stream that is not a multiple of blocks ends inside one, where the next part begins.
     let isWhole = count % 4 == 0
@@ -114,7 +111,7 @@ extension StableHLOWriter {
       let one = slice(state, last: at..<at + 1)
       return reshape(one, [])
     }
-    var first = wide(low: words[4], high: words[5])
+    var first = number(low: words[4], high: words[5])
     if recording.replicas > 1 {
       let replica = emit("stablehlo.replica_id : tensor<ui32>", [], "ui32")
       first = binary("add", first, binary("multiply", convert(replica, "ui64"), Double(count)))
@@ -151,7 +148,7 @@ extension StableHLOWriter {
     convert(binary("shift_right_logical", x, 32), "ui32")
   }
 
-  private mutating func wide(low: Term, high: Term) -> Term {
+  private mutating func number(low: Term, high: Term) -> Term {
     let shifted = binary("shift_left", convert(high, "ui64"), 32)
     return binary("or", shifted, convert(low, "ui64"))
   }

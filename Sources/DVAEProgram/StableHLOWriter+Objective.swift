@@ -3,33 +3,33 @@ import DVAETensors
 // The likelihood and the optimizer, all in float32.
 
 extension StableHLOWriter {
-  mutating func writeObjective(_ operation: RecordedOperation, _ results: [Int]) {
-    switch operation {
-    case .logitLaplace(let statistics, let target, let ofEach):
-      let parts = likelihood(term(statistics), term(target))
-      var sums = binary("add", unary("log", parts.x), unary("log", parts.rest))
-      sums = binary("add", binary("add", sums, parts.logScale), naturalLogarithm(2))
-      // Sum each position first: short float32 sums lose little precision.
-      let rows = sum(binary("add", sums, parts.distance), [2, 3])
-      set(results[0], sum(rows, ofEach ? [1] : [0, 1]))
-    case .logitLaplaceBackward(let statistics, let target, let scale):
-      let parts = likelihood(term(statistics), term(target))
-      let scale = spread(scale, parts.x.extents)
-      let sign = binary("multiply", unary("sign", parts.difference), parts.inverse)
-      let mean = binary("multiply", unary("negate", sign), scale)
-      let one = constant(1, parts.x.extents, "f32")
-      let logScale = binary("multiply", binary("subtract", one, parts.distance), scale)
-      set(results[0], convert(concatenate([mean, logScale], 3), stored(results[0])))
-    case .adamW(let p, let g, let m, let v, let a, let step):
-      adamW((term(p), term(g), term(m), term(v), term(a)), step, results)
-    case .sumOfSquares(let x):
-      let x = term(x)
-      let squares = binary("multiply", x, x)
-      // Sum rows first, for the same reason.
-      let rows = sum(squares, Array(1..<max(1, x.extents.count)))
-      set(results[0], sum(rows, [0]))
-    default: preconditionFailure("StableHLOWriter: not an operation of the objective")
-    }
+  /// Returns the sum of −ln f over the batch, or over each image.
+  mutating func logitLaplace(_ statistics: Int, _ target: Int, ofEach: Bool) -> Term {
+    let parts = likelihood(float32(statistics), float32(target))
+    var sums = binary("add", unary("log", parts.x), unary("log", parts.rest))
+    sums = binary("add", binary("add", sums, parts.logScale), naturalLogarithm(2))
+    // Sum each position first: short float32 sums lose little precision.
+    let rows = sum(binary("add", sums, parts.distance), [2, 3])
+    return sum(rows, ofEach ? [1] : [0, 1])
+  }
+
+  mutating func logitLaplaceBackward(
+    _ statistics: Int, _ target: Int, _ scale: ScalarOperand
+  ) -> Term {
+    let parts = likelihood(float32(statistics), float32(target))
+    let scale = spread(scale, parts.x.extents)
+    let sign = binary("multiply", unary("sign", parts.difference), parts.inverse)
+    let mean = binary("multiply", unary("negate", sign), scale)
+    let one = constant(1, parts.x.extents, "f32")
+    let logScale = binary("multiply", binary("subtract", one, parts.distance), scale)
+    return concatenate([mean, logScale], 3)
+  }
+
+  mutating func sumOfSquares(_ x: Term) -> Term {
+    let squares = binary("multiply", x, x)
+    // Sum rows first: short float32 sums lose little precision.
+    let rows = sum(squares, Array(1..<max(1, x.extents.count)))
+    return sum(rows, [0])
   }
 
   private struct Likelihood {
@@ -43,8 +43,7 @@ extension StableHLOWriter {
     var distance: Term
   }
 
-  private mutating func likelihood(_ statistics: Term, _ target: Term) -> Likelihood {
-    let (statistics, x) = (convert(statistics, "f32"), convert(target, "f32"))
+  private mutating func likelihood(_ statistics: Term, _ x: Term) -> Likelihood {
     let colours = x.extents[3]
     let mean = slice(statistics, last: 0..<colours)
     let logScale = slice(statistics, last: colours..<2 * colours)
@@ -57,11 +56,10 @@ extension StableHLOWriter {
       distance: binary("multiply", unary("abs", difference), inverse))
   }
 
-  private mutating func adamW(
-    _ state: (p: Term, g: Term, m: Term, v: Term, a: Term), _ step: RecordedAdamW,
-    _ results: [Int]
-  ) {
-    let (p, g, m, v, a) = state
+  /// Returns the new parameters, moments and average.
+  mutating func adamW(
+    _ p: Term, _ g: Term, _ m: Term, _ v: Term, _ a: Term, _ step: RecordedAdamW
+  ) -> [Term] {
     let extents = p.extents
     let gradient = binary("multiply", g, spread(step.gradientScale, extents))
     let square = binary("multiply", gradient, gradient)
@@ -74,8 +72,7 @@ extension StableHLOWriter {
     let direction = binary("add", decay, binary("divide", moment, root))
     let newP = binary(
       "subtract", p, binary("multiply", direction, spread(step.learningRate, extents)))
-    let newA = mean(of: a, newP, decay: step.averageDecay)
-    for (result, term) in zip(results, [newP, newM, newV, newA]) { set(result, term) }
+    return [newP, newM, newV, mean(of: a, newP, decay: step.averageDecay)]
   }
 
   /// Returns decay·old + (1 − decay)·new.

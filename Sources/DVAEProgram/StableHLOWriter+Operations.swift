@@ -1,17 +1,18 @@
 import DVAETensors
 
 extension StableHLOWriter {
-  /// Writes an operation and sets its results.
-  mutating func write(_ operation: RecordedOperation, _ results: [Int]) {
+  /// Writes an operation and returns the values of its results.
+  mutating func write(_ operation: RecordedOperation, _ results: [Int]) -> [Term] {
     let result = results[0]
+    let element = stored(result)
     switch operation {
     case .convolution(let x, let weights, let bias, let shape, let reluInput, let epilogue):
-      let element = computed(x, result)
-      let y = forward(term(x), term(weights), term(bias), shape, reluInput: reluInput, element)
-      set(result, finish(y, epilogue, stored(result)))
+      let y = forward(
+        term(x), term(weights), term(bias), shape, reluInput: reluInput, computed(x, result))
+      return [finish(y, epilogue, element)]
     case .convolutionBackwardInput(let dy, let weights, let shape, let epilogue):
       let dx = backwardInput(term(dy), term(weights), shape, computed(dy, result))
-      set(result, finish(dx, epilogue, stored(result)))
+      return [finish(dx, epilogue, element)]
     case .convolutionBackwardWeights(
       let x, let dy, let shape, let reluInput, let scale, let dWeights, let dBias):
       var (dw, db) = backwardWeights(
@@ -22,65 +23,76 @@ extension StableHLOWriter {
       }
       if let dWeights { dw = binary("add", term(dWeights), dw) }
       if let dBias { db = binary("add", term(dBias), db) }
-      set(results[0], dw)
-      set(results[1], db)
+      return [dw, db]
     case .gatherColumns(let tokens, let weights, let bias, let shape):
-      set(result, gather(term(tokens), term(weights), term(bias), shape, stored(result)))
+      return [gather(term(tokens), term(weights), term(bias), shape, element)]
 
     case .maxPool(let x):
       let x = cells(term(x))
-      set(result, maximum(x, [2, 4]))
+      return [maximum(x, [2, 4])]
     case .maxPoolBackward(let dy, let x):
-      set(result, convert(poolGradient(term(dy), term(x)), stored(result)))
+      return [convert(poolGradient(term(dy), term(x)), element)]
     case .upsample(let x):
       let x = term(x)
       let e = x.extents
       let wide = broadcast(x, [e[0], e[1], 2, e[2], 2, e[3]], along: [0, 1, 3, 5])
-      set(result, reshape(wide, [e[0], 2 * e[1], 2 * e[2], e[3]]))
+      return [reshape(wide, [e[0], 2 * e[1], 2 * e[2], e[3]])]
     case .upsampleBackward(let dy):
-      let dy = cells(convert(term(dy), "f32"))
-      set(result, convert(sum(dy, [2, 4]), stored(result)))
-    case .relu(let x): set(result, convert(binary("maximum", term(x), 0), stored(result)))
-    case .reluBackward(let dy, let x):
-      set(result, convert(masked(term(dy), by: term(x)), stored(result)))
+      let dy = cells(float32(dy))
+      return [convert(sum(dy, [2, 4]), element)]
+    case .relu(let x): return [convert(binary("maximum", term(x), 0), element)]
+    case .reluBackward(let dy, let x): return [convert(masked(term(dy), by: term(x)), element)]
     case .addScaled(let x, let r, let gain):
-      let scaled = binary("multiply", convert(term(r), "f32"), Double(gain))
-      let sum = binary("add", convert(term(x), "f32"), scaled)
-      set(result, convert(sum, stored(result)))
-    case .sigmoid(let x):
-      let x = convert(term(x), "f32")
-      set(result, convert(unary("logistic", x), stored(result)))
+      let scaled = binary("multiply", float32(r), Double(gain))
+      return [convert(binary("add", float32(x), scaled), element)]
+    case .sigmoid(let x): return [convert(unary("logistic", float32(x)), element)]
 
-    case .argmax, .rank, .softmax, .uniform, .gumbelSoftmax, .klToUniform, .gumbelSoftmaxBackward:
-      writeBottleneck(operation, results)
-    case .logitLaplace, .logitLaplaceBackward, .adamW, .sumOfSquares:
-      writeObjective(operation, results)
+    case .argmax(let x): return [argmax(float32(x))]
+    case .rank(let logits, let count): return rank(float32(logits), count)
+    case .softmax(let logits): return [convert(softmax(float32(logits)), element)]
+    case .uniform(let state): return [uniform(term(state), contents.items[result].extents)]
+    case .gumbelSoftmax(let logits, let uniform, let temperature):
+      let sample = gumbelSoftmax(float32(logits), term(uniform), temperature)
+      return [convert(sample, element)]
+    case .klToUniform(let logits, let ofEach):
+      return [klToUniform(float32(logits), ofEach: ofEach)]
+    case .gumbelSoftmaxBackward(let dy, let y, let logits, let temperature, let klScale):
+      let dLogits = gumbelSoftmaxBackward(float32(dy), float32(y), logits, temperature, klScale)
+      return [convert(dLogits, element)]
+
+    case .logitLaplace(let statistics, let target, let ofEach):
+      return [logitLaplace(statistics, target, ofEach: ofEach)]
+    case .logitLaplaceBackward(let statistics, let target, let scale):
+      return [convert(logitLaplaceBackward(statistics, target, scale), element)]
+    case .adamW(let p, let g, let m, let v, let a, let step):
+      return adamW(term(p), term(g), term(m), term(v), term(a), step)
+    case .sumOfSquares(let x): return [sumOfSquares(term(x))]
 
     case .mapPixels(let bytes, let scale, let offset):
-      let unit = binary("divide", convert(term(bytes), "f32"), 255)
+      let unit = binary("divide", float32(bytes), 255)
       let mapped = binary("add", binary("multiply", unit, Double(scale)), Double(offset))
-      set(result, convert(mapped, stored(result)))
+      return [convert(mapped, element)]
     case .pictures(let statistics, let scale, let offset):
-      set(result, pictures(of: term(statistics), scale: scale, offset: offset))
-    case .allReduce(let x): set(result, allReduce(term(x)))
+      return [pictures(of: float32(statistics), scale: scale, offset: offset)]
+    case .allReduce(let x): return [allReduce(term(x))]
     case .combine(let function, let a, let b):
-      set(result, binary(function.rawValue, scalar(a), scalar(b)))
-    case .squareRoot(let x): set(result, unary("sqrt", scalar(x)))
+      return [binary(function.rawValue, scalar(a), scalar(b))]
+    case .squareRoot(let x): return [unary("sqrt", scalar(x))]
     case .element(let vector, let at):
       let one = slice(term(vector), last: at..<at + 1)
-      set(result, reshape(one, []))
+      return [reshape(one, [])]
     case .vector(let operands):
       let parts = operands.map { operand in
         let one = scalar(operand)
         return reshape(one, [1])
       }
-      set(result, concatenate(parts, 0))
+      return [concatenate(parts, 0)]
     case .whereFinite(let number, let new, let old):
       let number = scalar(number)
       let isFinite = emit(
         "stablehlo.is_finite \(number.name) : (\(number.type)) -> tensor<i1>", [], "i1")
-      set(result, select(isFinite, term(new), term(old)))
-    case .zeros: set(result, constant(0, contents.items[result].extents, "f32"))
+      return [select(isFinite, term(new), term(old))]
+    case .zeros(let extents): return [constant(0, extents, "f32")]
     }
   }
 
@@ -161,14 +173,14 @@ extension StableHLOWriter {
 
   /// Applies the epilogue, in the sum's element type.
   private mutating func finish(
-    _ sum: Term, _ epilogue: RecordedEpilogue, _ element: String
+    _ sum: Term, _ epilogue: Epilogue<RecordedValue>, _ element: String
   ) -> Term {
     var y = sum
     if epilogue.relu { y = binary("maximum", y, 0) }
-    if let mask = epilogue.mask { y = masked(y, by: term(mask)) }
+    if let mask = epilogue.mask { y = masked(y, by: term(mask.item)) }
     if epilogue.gain != 1 { y = binary("multiply", y, Double(epilogue.gain)) }
     if let skip = epilogue.skip {
-      let skip = convert(term(skip), y.element)
+      let skip = convert(term(skip.item), y.element)
       y = binary("add", skip, y)
     }
     return convert(y, element)
@@ -217,7 +229,6 @@ extension StableHLOWriter {
   // MARK: Pixels and replicas
 
   private mutating func pictures(of statistics: Term, scale: Float, offset: Float) -> Term {
-    let statistics = convert(statistics, "f32")
     let means = slice(statistics, last: 0..<statistics.extents[3] / 2)
     let shifted = binary("subtract", unary("logistic", means), Double(offset))
     let unit = binary("divide", shifted, Double(scale))

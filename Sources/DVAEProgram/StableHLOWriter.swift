@@ -76,7 +76,14 @@ package struct StableHLOWriter {
       let alias = aliases[at].map { " {tf.aliasing_output = \($0) : i32}" } ?? ""
       return "\(term.name): \(term.type)\(alias)"
     }
-    for step in contents.steps { write(step.operation, step.results) }
+    for step in contents.steps {
+      for (item, term) in zip(step.results, write(step.operation, step.results)) {
+        precondition(
+          contents.items[item].extents == term.extents,
+          "StableHLOWriter: \(term.type) for extents \(contents.items[item].extents)")
+        terms[item] = term
+      }
+    }
     // Activations leave the program as float32.
     let results = contents.outputs.map { output in
       convert(term(output.item), name(of: output.element))
@@ -112,13 +119,8 @@ package struct StableHLOWriter {
     return term
   }
 
-  /// Sets the value of an item.
-  mutating func set(_ item: Int, _ term: Term) {
-    precondition(
-      contents.items[item].extents == term.extents,
-      "StableHLOWriter: \(term.type) for extents \(contents.items[item].extents)")
-    terms[item] = term
-  }
+  /// Returns the value of an item in 32 bits.
+  mutating func float32(_ item: Int) -> Term { convert(term(item), "f32") }
 
   /// Returns the element type in which an item is stored.
   func stored(_ item: Int) -> String {

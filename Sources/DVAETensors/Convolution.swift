@@ -61,6 +61,8 @@ package struct Epilogue<Value: Sendable>: Sendable {
   package static var relu: Self { Self(relu: true) }
 }
 
+extension Epilogue: Hashable, Equatable where Value: Hashable {}
+
 /// The operations that a filter is prepared for; an engine packs only for these.
 package struct FilterUses: OptionSet, Hashable, Sendable {
   /// The bits of the set.
