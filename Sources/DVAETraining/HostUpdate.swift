@@ -1,31 +1,6 @@
 package import DVAEModel
 package import DVAETensors
 
-/// The schedules' values at one update.
-package struct ScheduledValues: Hashable, Sendable {
-  /// τ.
-  package var temperature: Double
-  /// β.
-  package var klWeight: Double
-  /// The learning rate.
-  package var learningRate: Double
-
-  package init(temperature: Double, klWeight: Double, learningRate: Double) {
-    self.temperature = temperature
-    self.klWeight = klWeight
-    self.learningRate = learningRate
-  }
-}
-
-extension TrainingConfiguration {
-  /// Returns the schedules' values at an update, counted from 0.
-  package func values(at update: Int) -> ScheduledValues {
-    ScheduledValues(
-      temperature: temperature(update), klWeight: klWeight(update),
-      learningRate: learningRate(at: update))
-  }
-}
-
 /// Updates on an engine of this process, which works in the state's own memory.
 ///
 /// An update has three parts: gradients, gradient norm, optimizer step.
@@ -64,15 +39,14 @@ package final class HostUpdate<E: HostEngine>: Updater {
     _ images: Tensor, _ state: TrainingState,
     check: (ObjectiveParts<Double>, Double) throws -> Void, next: () -> Tensor?
   ) throws -> UpdateResult {
-    let configuration = state.configuration
-    let values = configuration.values(at: state.update)
+    let numbers = UpdateNumbers(state)
     let loss = try computeGradients(
-      images, state.parameters, values,
+      images, state.parameters, numbers,
       noise: .seeded(seed: configuration.seed(for: .noise), stream: UInt64(state.update)))
     let norm = gradientNorm()
     try check(loss, norm)
-    apply(to: state, norm: norm, values)
-    return UpdateResult(loss: loss, norm: norm, lossScale: state.lossScale)
+    apply(to: state, norm: norm, numbers)
+    return (loss, norm, state.lossScale)
   }
 
   package func fetch(_ state: TrainingState) {}
@@ -84,19 +58,17 @@ package final class HostUpdate<E: HostEngine>: Updater {
     try validation.evaluate(state, engine: engine.exact)
   }
 
-  private var microBatches: Int { configuration.batchSize / configuration.microBatch }
-
   /// Sets `gradients` to the sums over the micro-batches; each process computes its share.
   ///
   /// - Parameters:
   ///   - images: mapped pixels, [batchSize, H, W, 3]
   ///   - parameters: the parameters to differentiate at
-  ///   - values: τ and β
+  ///   - numbers: τ and β
   ///   - noise: the first micro-batch's noise; the others continue after it
   /// - Returns: the loss of the batch
   /// - Throws: `DVAEError` for images of another shape
   package func computeGradients(
-    _ images: Tensor, _ parameters: ParameterSet, _ values: ScheduledValues,
+    _ images: Tensor, _ parameters: ParameterSet, _ numbers: UpdateNumbers<Double>,
     noise: GumbelNoise<Tensor>
   ) throws -> ObjectiveParts<Double> {
     gradients.arena?.elements.update(repeating: 0)
@@ -110,6 +82,7 @@ package final class HostUpdate<E: HostEngine>: Updater {
       configuration.microBatch * (images.shape.height / Architecture.pixelsPerToken)
       * (images.shape.width / Architecture.pixelsPerToken) * configuration.architecture.vocabulary
     var (reconstruction, kl, klWeight) = (0.0, 0.0, 0.0)
+    let microBatches = configuration.microBatches
     let share =
       processes.rank * microBatches / processes.count..<(processes.rank + 1) * microBatches
       / processes.count
@@ -117,7 +90,7 @@ package final class HostUpdate<E: HostEngine>: Updater {
       let range = part * configuration.microBatch..<(part + 1) * configuration.microBatch
       let parts = try objective.gradients(
         images.images(range), noise: noise.part(part, of: microBatches, elements: elements),
-        temperature: values.temperature, beta: Double(Float(values.klWeight)), into: trained)
+        temperature: numbers.temperature, beta: numbers.klWeight, into: trained)
       reconstruction += parts.reconstruction / Double(microBatches)
       kl += parts.kl / Double(microBatches)
       klWeight = parts.klWeight
@@ -128,24 +101,18 @@ package final class HostUpdate<E: HostEngine>: Updater {
   }
 
   /// Returns the norm of the batch's gradient, which is the mean over the micro-batches.
-  package func gradientNorm() -> Double { optimizer.norm(ofSums: trainedParts(of: gradients)) }
+  package func gradientNorm() -> Double {
+    engine.norm(ofSums: trainedParts(of: gradients), configuration)
+  }
 
   /// Clips the gradient and applies AdamW and the moving average to the parameters that are not
   /// frozen.
-  package func apply(to state: TrainingState, norm: Double, _ values: ScheduledValues) {
-    let roles = [
-      state.parameters, gradients, state.firstMoment, state.secondMoment, state.average,
-    ].map(trainedParts)
-    optimizer.apply(
-      to: trainedRanges.indices.map { at in
-        OptimizerStep.Place(
-          parameters: roles[0][at], gradients: roles[1][at], firstMoment: roles[2][at],
-          secondMoment: roles[3][at], average: roles[4][at])
-      }, norm: norm, UpdateNumbers(configuration, values, after: state.appliedUpdates))
-  }
-
-  private var optimizer: OptimizerStep<E> {
-    OptimizerStep(configuration: configuration, engine: engine)
+  package func apply(to state: TrainingState, norm: Double, _ numbers: UpdateNumbers<Double>) {
+    engine.step(
+      parameters: trainedParts(of: state.parameters), gradients: trainedParts(of: gradients),
+      firstMoment: trainedParts(of: state.firstMoment),
+      secondMoment: trainedParts(of: state.secondMoment),
+      average: trainedParts(of: state.average), norm: norm, numbers, configuration)
   }
 
   /// Returns the slices of an arena that are not frozen.

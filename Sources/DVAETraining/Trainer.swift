@@ -162,24 +162,22 @@ package struct Trainer<E: HostEngine, Source: BatchSource> {
     let batch = try takeBatch()
     let waited = clock.now - start
 
-    let values = configuration.values(at: state.update)
-    let result = try update(with: batch.images)
-    let loss = result.loss
+    let (loss, norm, lossScale) = try update(with: batch.images)
+    let done = state.update
     state.position = batch.position
-    state.lossScale = result.lossScale
+    state.lossScale = lossScale
     state.update += 1
 
     return UpdateRecord(
       update: state.update, epoch: state.position.epoch, loss: loss.loss,
-      reconstruction: loss.reconstruction, kl: loss.kl, temperature: values.temperature,
-      klWeight: values.klWeight, learningRate: values.learningRate, gradientNorm: result.norm,
+      reconstruction: loss.reconstruction, kl: loss.kl,
+      temperature: configuration.temperature(done), klWeight: configuration.klWeight(done),
+      learningRate: configuration.learningRate(at: done), gradientNorm: norm,
       skipped: state.position.skipped, seconds: (clock.now - start) / .seconds(1),
       waiting: waited / .seconds(1), images: batch.images.shape.batch)
   }
 
-  private mutating func update(
-    with images: Tensor
-  ) throws -> UpdateResult {
+  private mutating func update(with images: Tensor) throws -> UpdateResult {
     let (state, isLast) = (state, state.update + 1 >= configuration.updates)
     do {
       return try updater.update(images, state, check: checkFinite) {

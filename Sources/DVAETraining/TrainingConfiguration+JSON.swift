@@ -18,7 +18,7 @@ extension TrainingConfiguration {
   /// - Parameters:
   ///   - json: the output of `json()`
   ///   - path: the file's name in errors
-  /// - Throws: `DVAEError.configurationFile` with the place of the error
+  /// - Throws: `usage` with the place of the error
   public init(json: Data, path: String) throws(DVAEError) {
     try self.init(reading: json, path: path)
   }
@@ -27,7 +27,7 @@ extension TrainingConfiguration {
     do throws(JSONMismatch) {
       self = try decodedJSON(TrainingConfiguration.self, json)
     } catch {
-      throw .configurationFile(path: path, problem: "\(error)")
+      throw DVAEError(.usage, file: path, "\(error)")
     }
   }
 
@@ -37,23 +37,22 @@ extension TrainingConfiguration {
   ///   - json: an object with any keys of a complete configuration, nested in the same way
   ///   - path: the file's name in errors
   /// - Returns: a complete configuration, not yet validated
-  /// - Throws: `DVAEError.configurationFile` for an unknown key or a value of the wrong type.
+  /// - Throws: `usage` for an unknown key or a value of the wrong type.
   package func overlaid(
     json: some Sequence<UInt8>, path: String
   ) throws(DVAEError) -> TrainingConfiguration {
     let base = try Self.value(jsonText(self), path).withMembers(Self.optionalKeys)
     let overlay = try Self.value(Array(json), path)
     guard case .object(let members) = overlay else {
-      throw .configurationFile(path: path, problem: "expected a JSON object")
+      throw DVAEError(.usage, file: path, "expected a JSON object")
     }
     func merged(_ overlay: JSONValue) throws(DVAEError) -> [UInt8] {
       jsonText(
         try base.overlaid(by: overlay) { key in
           let nested = base.object(with: key).map { "'\($0)' has one of this name" }
-          return .configurationFile(
-            path: path,
-            problem: "there is no setting '\(key)'; "
-              + (nested ?? "the config.json of a run lists all"))
+          return DVAEError(
+            .usage, file: path,
+            "there is no setting '\(key)'; \(nested ?? "the config.json of a run lists all")")
         })
     }
     let complete = try merged(overlay)
@@ -68,9 +67,9 @@ extension TrainingConfiguration {
         let isFraction =
           if case .number(let number) = value { number != number.rounded() } else { false }
         let name = error.expected == nil ? key.text : error.path
-        throw .configurationFile(
-          path: path,
-          problem: (error.expected ?? (isFraction ? "a whole number" : nil)).map {
+        throw DVAEError(
+          .usage, file: path,
+          (error.expected ?? (isFraction ? "a whole number" : nil)).map {
             "'\(name)' must be \($0), not \(value.text)"
           } ?? "'\(key)' cannot be \(value.text)")
       }
@@ -119,9 +118,9 @@ extension TrainingConfiguration {
       return try JSONValue(parsing: json, path: path)
     } catch {
       let isEmpty = json.allSatisfy { $0 <= UInt8(ascii: " ") }
-      throw .configurationFile(
-        path: path,
-        problem: isEmpty ? "is empty, expected a JSON object of settings" : error.problem)
+      throw DVAEError(
+        .usage, file: path,
+        isEmpty ? "is empty, expected a JSON object of settings" : error.problem)
     }
   }
 }
@@ -136,12 +135,15 @@ extension TrainingConfiguration {
     "checkpoint_every", "keep", "folder", "micro_batch",
   ]
 
-  /// Returns the fields that differ from another configuration's, in order of their names.
-  package func changes(from other: TrainingConfiguration) throws(DVAEError) -> [SettingChange] {
+  /// Returns the fields that differ from another configuration's, in order of their names, each with its old
+  /// and new value: `batch_size 8 → 16`.
+  package func changes(
+    from other: TrainingConfiguration
+  ) throws(DVAEError) -> [(field: String, description: String)] {
     let old = try JSONValue(parsing: jsonText(other), path: "config.json")
     let new = try JSONValue(parsing: jsonText(self), path: "config.json")
     return new.differences(from: old).map { field, new, old in
-      SettingChange(field: field, old: old?.text ?? "none", new: new?.text ?? "none")
+      (field, "\(field) \(old?.text ?? "none") → \(new?.text ?? "none")")
     }
   }
 

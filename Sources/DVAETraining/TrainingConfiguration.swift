@@ -121,6 +121,9 @@ extension TrainingConfiguration {
     return scaled
   }
 
+  /// The number of micro-batches in a batch.
+  var microBatches: Int { batchSize / microBatch }
+
   /// Returns the learning rate at an update, counted from 0: the schedule's, times (t + 1)/warmUp
   /// at first.
   package func learningRate(at update: Int) -> Double {
@@ -180,11 +183,11 @@ extension TrainingConfiguration {
   ///
   /// - Throws: `DVAEError.configuration`
   package func checkShares(among processes: Int) throws(DVAEError) {
-    guard batchSize / microBatch % processes == 0 else {
+    guard microBatches % processes == 0 else {
       throw .configuration(
         field: CodingKeys.microBatch.rawValue,
         problem: "is \(microBatch): batches of \(batchSize) make "
-          + "\(batchSize / microBatch == 1 ? "1 micro-batch" : "\(batchSize / microBatch) micro-batches"), "
+          + "\(microBatches == 1 ? "1 micro-batch" : "\(microBatches) micro-batches"), "
           + "which \(processes) processes or devices cannot share evenly")
     }
   }

@@ -13,11 +13,6 @@ extension DVAEError {
     DVAEError(.usage, "setting '\(field)' \(problem)")
   }
 
-  /// Returns the error of a file that is not a configuration.
-  package static func configurationFile(path: String, problem: String) -> DVAEError {
-    DVAEError(.usage, file: path, problem)
-  }
-
   /// Returns the error of an intact checkpoint that another version of this package has written.
   package static func checkpointVersion(path: String, problem: String) -> DVAEError {
     DVAEError(
@@ -49,17 +44,4 @@ extension DVAEError {
       "the training images are not those that this run was started with: \(problem)",
       advice: "give the same ones again, or start a new run in another folder")
   }
-}
-
-/// A setting whose value in the run differs from the requested one.
-package struct SettingChange: Hashable, Sendable, CustomStringConvertible {
-  /// The path of the key: `learning_rate.start`.
-  package let field: String
-  /// The run's value.
-  package let old: String
-  /// The requested value.
-  package let new: String
-
-  /// `batch_size 8 → 16`.
-  package var description: String { "\(field) \(old) → \(new)" }
 }

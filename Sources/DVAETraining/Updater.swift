@@ -29,12 +29,8 @@ package protocol Updater: AnyObject {
   ) throws -> (ValidationRecord, ValidationPictures)
 }
 
-/// The result of an update.
-package struct UpdateResult: Sendable {
-  /// The terms of the batch's loss.
-  package var loss: ObjectiveParts<Double>
-  /// The gradient's norm before clipping; 0 if the update was skipped.
-  package var norm: Double
-  /// The loss scaling for the next update.
-  package var lossScale: LossScale?
-}
+/// The result of an update: the terms of the batch's loss; the gradient's norm before clipping, 0 if the
+/// update was skipped; the loss scaling for the next update.
+package typealias UpdateResult = (
+  loss: ObjectiveParts<Double>, norm: Double, lossScale: LossScale?
+)

@@ -139,12 +139,22 @@ extension Objective: BatchEvaluator where E: HostEngine {
   func pictures(
     of images: Tensor, temperature: Double, seed: UInt64, stream: UInt64
   ) throws -> (soft: Tensor, hard: Tensor) {
-    let engine = encoder.engine
+    try pictures(of: images) { logits in
+      encoder.engine.gumbelSoftmax(
+        logits, noise: .seeded(seed: seed, stream: stream), temperature: temperature)
+    }
+  }
+}
+
+extension Objective {
+  /// Returns the decoder's statistics of a relaxed sample and of the most likely tokens.
+  func pictures(
+    of images: E.Value, relax: (_ logits: E.Value) -> E.Value
+  ) throws -> (soft: E.Value, hard: E.Value) {
     let logits = try encoder.logits(images)
-    let relaxed = engine.gumbelSoftmax(
-      logits, noise: .seeded(seed: seed, stream: stream), temperature: temperature)
-    let hard = try decoder.statistics(
-      tokens: engine.argmaxChannels(logits), batch: logits.shape.batch,
+    let relaxed = relax(logits)
+    let hard = decoder.statistics(
+      ofValid: encoder.engine.argmaxChannels(logits), batch: logits.shape.batch,
       height: logits.shape.height, width: logits.shape.width)
     return (try decoder.statistics(soft: relaxed), hard)
   }

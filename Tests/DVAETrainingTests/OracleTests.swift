@@ -53,10 +53,12 @@ import DVAEWeights
 
     #expect(steps.updates.count == 3)
     for (t, expected) in steps.updates.enumerated() {
-      let values = ScheduledValues(
-        temperature: expected.tau, klWeight: expected.beta, learningRate: expected.lr)
+      var numbers = UpdateNumbers(state)
+      numbers.temperature = expected.tau
+      numbers.klWeight = Double(Float(expected.beta))
+      numbers.learningRate = Double(Float(expected.lr))
       let loss = try step.computeGradients(
-        nhwc(x, at: t, channels: 3, side: 64), state.parameters, values,
+        nhwc(x, at: t, channels: 3, side: 64), state.parameters, numbers,
         noise: .uniform(nhwc(u, at: t, channels: 128, side: 8)))
       for (actual, expected) in [
         (loss.loss, expected.loss), (loss.reconstruction, expected.reconstruction),
@@ -65,7 +67,7 @@ import DVAEWeights
         #expect(abs(actual - expected) < bounds.losses * abs(expected), "update \(t)")
       }
       if t == 0 { try expectClose(step.gradients, gradients, relative: bounds.gradient) }
-      step.apply(to: state, norm: step.gradientNorm(), values)
+      step.apply(to: state, norm: step.gradientNorm(), numbers)
       state.update += 1
     }
     try expectClose(state.parameters, final, relative: bounds.parameters)

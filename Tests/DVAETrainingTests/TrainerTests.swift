@@ -172,10 +172,11 @@ import Testing
     let partial = HostUpdate(configuration, engine: engine)
     var images = SyntheticImages(configuration)
     let (x, state) = (try images.next().images, try TrainingState(configuration))
-    let values = ScheduledValues(temperature: 0.5, klWeight: 3, learningRate: 1e-3)
+    var numbers = UpdateNumbers(state)
+    (numbers.temperature, numbers.klWeight) = (0.5, 3)
     let noise = GumbelNoise<Tensor>.seeded(seed: 3, stream: 9)
-    let whole = try step.computeGradients(x, state.parameters, values, noise: noise)
-    let sum = try partial.computeGradients(x, state.parameters, values, noise: noise)
+    let whole = try step.computeGradients(x, state.parameters, numbers, noise: noise)
+    let sum = try partial.computeGradients(x, state.parameters, numbers, noise: noise)
     #expect(abs(whole.loss - sum.loss) < 1e-6)
     #expect(abs(whole.kl - sum.kl) < 1e-6)
     let norm = step.gradientNorm()
@@ -192,14 +193,15 @@ import Testing
     configuration.clipNorm = 0
     var images = SyntheticImages(configuration)
     let x = try images.next().images
-    let values = ScheduledValues(temperature: 1, klWeight: 0, learningRate: 1)
     for divisor in [1.0, 10.0] {
       let state = try TrainingState(configuration)
+      var numbers = UpdateNumbers(state)
+      (numbers.temperature, numbers.klWeight, numbers.learningRate) = (1, 0, 1)
       let step = HostUpdate(configuration, engine: engine)
       _ = try step.computeGradients(
-        x, state.parameters, values, noise: .seeded(seed: 1, stream: 0))
+        x, state.parameters, numbers, noise: .seeded(seed: 1, stream: 0))
       let norm = step.gradientNorm()
-      step.apply(to: state, norm: norm, values)
+      step.apply(to: state, norm: norm, numbers)
       // m = (1 − β₁)·g after the first step.
       let moment = engine.sumOfSquares(try #require(state.firstMoment.arena)).squareRoot()
       #expect(abs(moment - 0.1 * norm / divisor) < 1e-5 * norm)

@@ -49,7 +49,7 @@ extension TrainCommand {
         json: try read(folder.configuration), path: folder.configuration)
     }
     for change in try configuration.changes(from: saved.configuration) {
-      note("\(folder.configuration): \(change)")
+      note("\(folder.configuration): \(change.description)")
     }
     configuration = try options.resumedConfiguration(configuration)
     configuration.setPaths(

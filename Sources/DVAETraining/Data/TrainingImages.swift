@@ -106,10 +106,7 @@ package struct TrainingImages: Sendable {
   }
 
   /// An image to crop, and the stream of its random numbers.
-  private struct Draw: Sendable {
-    var sample: Int
-    var stream: UInt64
-  }
+  private typealias Draw = (sample: Int, stream: UInt64)
 
   private func draw(_ count: Int, from position: inout DataPosition) -> [Draw] {
     (0..<count).map { _ in
@@ -118,9 +115,11 @@ package struct TrainingImages: Sendable {
         position.index = 0
       }
       defer { position.index += 1 }
-      return Draw(
-        sample: memory.order(position.epoch, count: index.count, seed: orderSeed)(position.index),
-        stream: UInt64(position.epoch) &* UInt64(index.count) &+ UInt64(position.index))
+      let order = memory.order(position.epoch, count: index.count, seed: orderSeed)
+      return (
+        Int(order[position.index]),
+        UInt64(position.epoch) &* UInt64(index.count) &+ UInt64(position.index)
+      )
     }
   }
 
@@ -179,8 +178,8 @@ private final class Memory: Sendable {
   init(cached: Bool) { self.cached = cached }
 
   /// Returns the shuffled order of an epoch (Fisher and Yates).
-  func order(_ epoch: Int, count: Int, seed: UInt64) -> (Int) -> Int {
-    let order = state.withLock { state in
+  func order(_ epoch: Int, count: Int, seed: UInt64) -> [UInt32] {
+    state.withLock { state in
       guard state.epoch != epoch else { return state.order }
       var generator = SeededGenerator(seed: seed, stream: UInt64(epoch))
       state.order = Array(0..<UInt32(count))
@@ -190,7 +189,6 @@ private final class Memory: Sendable {
       state.epoch = epoch
       return state.order
     }
-    return { Int(order[$0]) }
   }
 
   func image(_ sample: Int, decode: () throws -> PixelImage) throws -> PixelImage {

@@ -21,15 +21,12 @@ package enum EvaluationPrograms {
   /// and `hard`, the statistics of a relaxed sample and of the most likely tokens.
   package static func pictures(_ architecture: Architecture, _ shape: Shape) throws -> Recording {
     let (recording, objective) = objective(architecture)
-    let engine = objective.encoder.engine
-    let logits = try objective.encoder.logits(recording.value("images", shape))
-    let relaxed = engine.gumbelSoftmax(
-      logits, noise: .uniform(recording.uniform("noise", logits.shape)),
-      temperature: recording.scalars("numbers", count: 1)[0])
-    let hard = objective.decoder.statistics(
-      ofValid: engine.argmaxChannels(logits), batch: logits.shape.batch,
-      height: logits.shape.height, width: logits.shape.width)
-    recording.output("soft", try objective.decoder.statistics(soft: relaxed))
+    let (soft, hard) = try objective.pictures(of: recording.value("images", shape)) { logits in
+      objective.encoder.engine.gumbelSoftmax(
+        logits, noise: .uniform(recording.uniform("noise", logits.shape)),
+        temperature: recording.scalars("numbers", count: 1)[0])
+    }
+    recording.output("soft", soft)
     recording.output("hard", hard)
     return recording
   }

@@ -16,7 +16,10 @@ package final class ProgramUpdate: Updater {
   private let accelerator: Accelerator
   private let devices: Int
   private let scalesLoss: Bool
-  private let training: Training
+  /// The whole update, or the part that accumulates the gradients of a round.
+  private let gradients: RecordedProgram
+  /// The rest of a split update.
+  private let apply: RecordedProgram?
   private var evaluator: ProgramEvaluator
   /// The tensors of the state on each device by the programs' input names; empty before the first
   /// update.
@@ -24,14 +27,9 @@ package final class ProgramUpdate: Updater {
   /// The images of the next update on each device, for each of its micro-batches.
   private var staged: [[DeviceBuffer]]?
 
-  private enum Training {
-    case whole(RecordedProgram)
-    case split(accumulate: RecordedProgram, apply: RecordedProgram)
-  }
-
   /// The number of micro-batches per device in an update.
   private var rounds: Int {
-    configuration.batchSize / configuration.microBatch / (devices * processes.count)
+    configuration.microBatches / (devices * processes.count)
   }
 
   /// Compiles the programs of a run.
@@ -65,9 +63,9 @@ package final class ProgramUpdate: Updater {
     switch try TrainingPrograms(
       configuration, replicas: devices, isSplit: processes.count > 1, scalesLoss: scalesLoss)
     {
-    case .whole(let program): training = .whole(try compile(program))
+    case .whole(let program): (gradients, apply) = (try compile(program), nil)
     case .split(let accumulate, let apply):
-      training = .split(accumulate: try compile(accumulate), apply: try compile(apply))
+      (gradients, self.apply) = (try compile(accumulate), try compile(apply))
     }
   }
 
@@ -80,9 +78,7 @@ package final class ProgramUpdate: Updater {
     if tensors.isEmpty { tensors = try (0..<devices).map { try upload(state, to: $0) } }
     let batch = try staged ?? stage(images)
     staged = nil
-    let values = configuration.values(at: state.update)
-    let numbers = UpdateNumbers(configuration, values, after: state.appliedUpdates)
-      .list.map(Float.init)
+    let numbers = UpdateNumbers(state).list.map(Float.init)
     try set("numbers") { [accelerator] device throws(DVAEError) in
       try accelerator.upload(numbers, [numbers.count], .float32, to: device)
     }
@@ -92,43 +88,39 @@ package final class ProgramUpdate: Updater {
         try accelerator.upload([Float(factor)], [1], .float32, to: device)
       }
     }
-    let found: (losses: [Float], norm: Float)
     // Releasing a run waits for it, so all are held until the last one's results have arrived.
     var runs: [DeviceRun] = []
-    switch training {
-    case .whole(let program):
-      let outputs = try start(program, batch, round: 0, state.update, &runs)
-      if let images = next() { staged = try stage(images) }
-      let report = try outputs.array("report", count: 4)
-      found = (Array(report[..<3]), report[3])
-    case .split(let accumulate, let apply):
-      let rounds = try (0..<rounds).map {
-        try start(accumulate, batch, round: $0, state.update, &runs)
-      }
-      let isAlone = processes.count == 1
-      var step = isAlone ? try start(apply, &runs) : [:]
-      if let images = next() { staged = try stage(images) }
-      if !isAlone {
-        try addGradientsOfOtherProcesses()
-        step = try start(apply, &runs)
-      }
-      var losses: [Float] = [0, 0, 0]
+    let rounds = try (0..<rounds).map {
+      try start(gradients, batch, round: $0, state.update, &runs)
+    }
+    let isAlone = processes.count == 1
+    var step = isAlone ? try apply.map { try start($0, &runs) } : nil
+    if let images = next() { staged = try stage(images) }
+    if !isAlone {
+      try addGradientsOfOtherProcesses()
+      step = try apply.map { try start($0, &runs) }
+    }
+    // The losses' means, then the norm.
+    var report: [Float] = [0, 0, 0]
+    if let step {
       for round in rounds {
         let part = try round.array("losses", count: 3)
-        losses = zip(losses, part).map { $0 + $1 / Float(rounds.count) }
+        report = zip(report, part).map { $0 + $1 / Float(rounds.count) }
       }
-      found = (losses, try step.array("norm", count: 1)[0])
+      report += try step.array("norm", count: 1)
+    } else {
+      report = try rounds[0].array("report", count: 4)
     }
     for run in runs { try run.wait() }
-    let sums = processes.sums(of: found.losses.prefix(2).map(Double.init))
+    let sums = processes.sums(of: report.prefix(2).map(Double.init))
       .map { $0 / Double(processes.count) }
     let loss = ObjectiveParts(
-      reconstruction: sums[0], kl: sums[1], klWeight: Double(found.losses[2]))
-    let isSkipped = scalesLoss && !found.norm.isFinite && lossScale?.isSmallest == false
-    let norm = isSkipped ? 0 : Double(found.norm)
+      reconstruction: sums[0], kl: sums[1], klWeight: Double(report[2]))
+    let isSkipped = scalesLoss && !report[3].isFinite && lossScale?.isSmallest == false
+    let norm = isSkipped ? 0 : Double(report[3])
     try check(loss, norm)
     if scalesLoss { lossScale?.record(isFinite: !isSkipped) }
-    return UpdateResult(loss: loss, norm: norm, lossScale: lossScale)
+    return (loss, norm, lossScale)
   }
 
   /// Starts a program with a round's images and noise.
@@ -215,7 +207,7 @@ package final class ProgramUpdate: Updater {
         tensors["\(role).\(parameter.name)"] = try accelerator.upload(parameter, to: device)
       }
     }
-    guard case .split = training else { return tensors }
+    guard apply != nil else { return tensors }
     for (name, shape) in self.state(configuration) {
       let zeros = [Float](repeating: 0, count: shape.reduce(1, *))
       tensors["gradients.\(name)"] = try accelerator.upload(zeros, shape, .float32, to: device)

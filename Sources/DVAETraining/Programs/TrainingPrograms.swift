@@ -43,8 +43,7 @@ package enum TrainingPrograms: Sendable {
     _ configuration: TrainingConfiguration, replicas: Int = 1, isSplit: Bool = false,
     scalesLoss: Bool = false
   ) throws {
-    let microBatches = configuration.batchSize / configuration.microBatch
-    guard isSplit || microBatches > replicas else {
+    guard isSplit || configuration.microBatches > replicas else {
       let writer = ProgramWriter(configuration, replicas: replicas, scalesLoss: scalesLoss)
       let numbers = writer.numbers()
       let gradients = writer.zeroGradients()
@@ -82,18 +81,14 @@ private struct ProgramWriter {
   let recording: Recording
   let engine: RecordingEngine
   let parameters: Parameters<RecordedVariable>
-  private let replicas: Int
   /// The factor of the loss; nil without loss scaling.
   private let lossScale: RecordedScalar?
-  private let optimizer: OptimizerStep<RecordingEngine>
 
   init(_ configuration: TrainingConfiguration, replicas: Int, scalesLoss: Bool) {
     self.configuration = configuration
-    self.replicas = replicas
     recording = Recording(replicas: replicas)
     lossScale = scalesLoss ? recording.scalars("loss_scale", count: 1)[0] : nil
     engine = RecordingEngine(recording)
-    optimizer = OptimizerStep(configuration: configuration, engine: engine)
     parameters = Parameters(configuration.plans) { [recording] name, shape in
       recording.variable("parameters.\(name)", shape)
     }
@@ -146,7 +141,7 @@ private struct ProgramWriter {
     let parts = try objective.gradients(
       images, noise: .uniform(noise), temperature: numbers.temperature, beta: numbers.klWeight,
       lossScale: lossScale ?? RecordedScalar(1), into: gradients)
-    let all = RecordedScalar(Double(replicas))
+    let all = RecordedScalar(Double(recording.replicas))
     return [
       recording.allReduced(parts.reconstruction) / all, recording.allReduced(parts.kl) / all,
       parts.klWeight,
@@ -160,26 +155,21 @@ private struct ProgramWriter {
     for gradient in gradients.parameters { recording.allReduce(gradient.values) }
     let sums = gradients.parameters.map(\.values)
     let factor = lossScale ?? RecordedScalar(1)
-    let norm = optimizer.norm(ofSums: sums, lossScale: factor)
-    let roles = TrainingState.roleNames.dropFirst().map { ($0, variables($0, trained)) }
-    let trainedParameters = parameters.filter(trained)
-    let places = ([trainedParameters] + roles.map(\.1)).flatMap(\.parameters).map(\.values)
-    let before = places.map(recording.copy)
-    optimizer.apply(
-      to: sums.indices.map { at in
-        OptimizerStep.Place(
-          parameters: trainedParameters.parameters[at].values, gradients: sums[at],
-          firstMoment: roles[0].1.parameters[at].values,
-          secondMoment: roles[1].1.parameters[at].values,
-          average: roles[2].1.parameters[at].values)
-      }, norm: norm, numbers, lossScale: factor)
+    let norm = engine.norm(ofSums: sums, configuration, lossScale: factor)
+    let roles = TrainingState.roleNames.map { role in
+      role == "parameters" ? parameters.filter(trained) : variables(role, trained)
+    }
+    let state = roles.map { $0.parameters.map(\.values) }
+    let before = state.joined().map(recording.copy)
+    engine.step(
+      parameters: state[0], gradients: sums, firstMoment: state[1], secondMoment: state[2],
+      average: state[3], norm: norm, numbers, configuration, lossScale: factor)
     if lossScale != nil {
-      for (place, old) in zip(places, before) {
-        recording.restore(place, from: old, unlessFinite: norm)
+      for (variable, old) in zip(state.joined(), before) {
+        recording.restore(variable, from: old, unlessFinite: norm)
       }
     }
-    output("parameters", trainedParameters)
-    for (role, set) in roles { output(role, set) }
+    for (role, set) in zip(TrainingState.roleNames, roles) { output(role, set) }
     return norm
   }
 }

@@ -31,47 +31,40 @@ package struct UpdateNumbers<Scalar: EngineScalar>: Sendable {
 }
 
 extension UpdateNumbers<Double> {
-  /// The values at an update, counted from 0, rounded to float32.
-  package init(_ configuration: TrainingConfiguration, _ values: ScheduledValues, after update: Int)
-  {
-    let t = Double(update + 1)
+  /// The values of a state's next update, rounded to float32.
+  package init(_ state: TrainingState) {
+    let (configuration, update) = (state.configuration, state.update)
+    let t = Double(state.appliedUpdates + 1)
     self.init([
-      values.temperature, Double(Float(values.klWeight)), Double(Float(values.learningRate)),
+      configuration.temperature(update), Double(Float(configuration.klWeight(update))),
+      Double(Float(configuration.learningRate(at: update))),
       1 - power(Double(Float(configuration.beta1)), t),
       1 - power(Double(Float(configuration.beta2)), t),
     ])
   }
 }
 
-/// The optimizer's part of an update, on any engine: gradient norm, clipping, AdamW and the moving
-/// average.
-struct OptimizerStep<E: Engine>: Sendable {
-  let configuration: TrainingConfiguration
-  let engine: E
-
-  /// A trained variable and its variables in the other roles.
-  struct Place: Sendable {
-    let parameters, gradients, firstMoment, secondMoment, average: E.Variable
-  }
-
-  private var microBatches: Double {
-    Double(configuration.batchSize / configuration.microBatch)
-  }
-
+/// The optimizer's part of an update.
+extension Engine {
   /// Returns the norm of the batch's gradient, which is the mean over the micro-batches.
-  func norm(ofSums gradients: [E.Variable], lossScale: E.Scalar = E.Scalar(1)) -> E.Scalar {
-    let squares = gradients.reduce(E.Scalar(0)) { $0 + engine.sumOfSquares($1) }
-    return squares.squareRoot() / E.Scalar(microBatches) / lossScale
+  func norm(
+    ofSums gradients: [Variable], _ configuration: TrainingConfiguration,
+    lossScale: Scalar = Scalar(1)
+  ) -> Scalar {
+    let squares = gradients.reduce(Scalar(0)) { $0 + sumOfSquares($1) }
+    return squares.squareRoot() / Scalar(Double(configuration.microBatches)) / lossScale
   }
 
-  /// Updates all places, with the gradient clipped.
-  func apply(
-    to places: [Place], norm: E.Scalar, _ numbers: UpdateNumbers<E.Scalar>,
-    lossScale: E.Scalar = E.Scalar(1)
+  /// Clips the gradient and applies AdamW and the moving average; each list has the variables of a role in
+  /// one order.
+  func step(
+    parameters: [Variable], gradients: [Variable], firstMoment: [Variable],
+    secondMoment: [Variable], average: [Variable], norm: Scalar, _ numbers: UpdateNumbers<Scalar>,
+    _ configuration: TrainingConfiguration, lossScale: Scalar = Scalar(1)
   ) {
-    var scale = E.Scalar(1 / microBatches) / lossScale
+    var scale = Scalar(1 / Double(configuration.microBatches)) / lossScale
     if configuration.clipNorm > 0 {
-      scale = scale * .minimum(E.Scalar(1), E.Scalar(configuration.clipNorm) / norm)
+      scale = scale * .minimum(Scalar(1), Scalar(configuration.clipNorm) / norm)
     }
     let step = AdamWStep(
       learningRate: numbers.learningRate, beta1: Float(configuration.beta1),
@@ -79,10 +72,10 @@ struct OptimizerStep<E: Engine>: Sendable {
       weightDecay: Float(configuration.weightDecay),
       averageDecay: Float(configuration.averageDecay), gradientScale: scale,
       correction1: numbers.correction1, correction2: numbers.correction2)
-    for place in places {
-      engine.adamWStep(
-        parameters: place.parameters, gradients: place.gradients, firstMoment: place.firstMoment,
-        secondMoment: place.secondMoment, average: place.average, step)
+    for at in parameters.indices {
+      adamWStep(
+        parameters: parameters[at], gradients: gradients[at], firstMoment: firstMoment[at],
+        secondMoment: secondMoment[at], average: average[at], step)
     }
   }
 }
