@@ -13,9 +13,10 @@ extension CPUEngine {
   /// Adds scale·dw and scale·db.
   func bfloat16Gradient(_ g: WeightGradient) {
     let (inputs, outputs) = (g.shape.inputChannels, g.shape.outputChannels)
-    let plan = SlabPlan(g)
+    let slabs = Slabs(g)
+    let plan = slabs.plan
     let count = g.shape.weightCount
-    let scratch = pool.scratch(team.threads * plan.size)
+    let scratch = pool.scratch(team.threads * slabs.size)
     let partial = pool.scratch(plan.slots * count)
     let dBias = pool.scratch(plan.slots * outputs)
     dBias.elements.update(repeating: 0)
@@ -24,21 +25,21 @@ extension CPUEngine {
     team.run(plan.blocks * plan.slots) { task, worker in
       let (o, i) = plan.block(task / plan.slots)
       let slot = task % plan.slots
-      let memory = scratch.pointer + worker * plan.size
+      let memory = scratch.pointer + worker * slabs.size
       let sums = partial.pointer + slot * count + o.lowerBound * inputs + i.lowerBound
-      let slabs = plan.slabs(of: slot)
-      for slab in slabs {
+      for (at, step) in plan.steps(of: slot).enumerated() {
+        let slab = slabs[step]
         if i.lowerBound == 0 {
           let dy = g.dy.image(slab.image) + slab.rows.lowerBound * g.x.shape.width * outputs
           kernels.add_column_sums(
             dy + o.lowerBound, outputs, slab.rows.count * g.x.shape.width, Int32(o.count),
             dBias.pointer + slot * outputs + o.lowerBound)
         }
-        plan.pack(slab, o, i, kernels, to: memory)
+        slabs.pack(slab, o, i, kernels, to: memory)
         for column in 0..<3 {
-          var product = plan.product(slab, o, i, column: column, kernels, memory)
+          var product = slabs.product(slab, o, i, column: column, kernels, memory)
           product.c = sums + column * outputs * inputs
-          product.accumulate = slab == slabs[0] ? 0 : 1
+          product.accumulate = at == 0 ? 0 : 1
           kernels.gemm_bfloat16_transposed(&product)
         }
       }
@@ -58,29 +59,22 @@ extension CPUEngine {
   }
 }
 
-/// Some rows of an image.
-private struct Slab: Equatable {
-  let image: Int
-  let rows: Range<Int>
-}
+/// The slabs of a batch, each a step of the sums.
+private struct Slabs {
+  /// Some rows of an image.
+  typealias Slab = (image: Int, rows: Range<Int>)
 
-/// The partition of the work: blocks of channels times slots of slabs, whose sums are added in order.
-private struct SlabPlan {
-  /// The number of tasks, enough for the largest machines; more would only cost memory.
-  private static let tasks = 32
   /// The largest number of output or input channels in a block: its sums stay in L2.
   private static let widest = 128
   /// The number of positions in a slab, about: its pairs stay in L2, too.
   private static let positions = 1024
 
-  let slots: Int
-  let blocks: Int
+  let plan: GradientPlan
   /// The number of floats that the pairs of a task take.
   let size: Int
   private let g: WeightGradient
   private let rowsPerSlab: Int
   private let slabsPerImage: Int
-  private let across: Int
   /// The number of words of a line.
   private let line: Int
   // The numbers of words of a row of pairs of dy and of x.
@@ -88,34 +82,21 @@ private struct SlabPlan {
 
   init(_ g: WeightGradient) {
     self.g = g
-    let (inputs, outputs) = (g.shape.inputChannels, g.shape.outputChannels)
     line = (g.x.shape.width + 1) / 2 + 1
     rowsPerSlab = max(1, min(g.x.shape.height, Self.positions / (2 * line)))
     slabsPerImage = (g.x.shape.height + rowsPerSlab - 1) / rowsPerSlab
-    let block = (min(outputs, Self.widest), min(inputs, Self.widest))
-    across = (inputs + block.1 - 1) / block.1
-    blocks = across * ((outputs + block.0 - 1) / block.0)
-    slots = max(1, min(Self.tasks / blocks, g.x.shape.batch * slabsPerImage))
-    (dyRow, xRow) = (roundUp(block.0, 32), roundUp(block.1, 32))
+    plan = GradientPlan(
+      outputs: g.shape.outputChannels, inputs: g.shape.inputChannels, rows: Self.widest,
+      columns: Self.widest, steps: g.x.shape.batch * slabsPerImage)
+    (dyRow, xRow) = (roundUp(plan.block.rows, 32), roundUp(plan.block.columns, 32))
     // The taps of the last line read into one more.
     size = line * (rowsPerSlab * dyRow + 2 * (rowsPerSlab + 3) * xRow)
   }
 
-  func block(_ index: Int) -> (outputs: Range<Int>, inputs: Range<Int>) {
-    let (o, i) = (index / across * Self.widest, index % across * Self.widest)
-    return (
-      o..<min(o + Self.widest, g.shape.outputChannels),
-      i..<min(i + Self.widest, g.shape.inputChannels)
-    )
-  }
-
-  func slabs(of slot: Int) -> [Slab] {
-    let count = g.x.shape.batch * slabsPerImage
-    return (slot * count / slots..<(slot + 1) * count / slots).map { index in
-      let (image, slab) = index.quotientAndRemainder(dividingBy: slabsPerImage)
-      let first = slab * rowsPerSlab
-      return Slab(image: image, rows: first..<min(first + rowsPerSlab, g.x.shape.height))
-    }
+  subscript(index: Int) -> Slab {
+    let (image, slab) = index.quotientAndRemainder(dividingBy: slabsPerImage)
+    let first = slab * rowsPerSlab
+    return (image, first..<min(first + rowsPerSlab, g.x.shape.height))
   }
 
   /// Lays out dy, and both copies of x with the rows beside the slab.

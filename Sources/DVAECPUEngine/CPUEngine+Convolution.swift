@@ -133,11 +133,11 @@ extension CPUEngine {
   func argmaxOfAll(_ x: Tensor, _ weights: PackedWeights, reluInput: Bool) -> [Int32] {
     let kernels = kernels
     let positions = x.shape.positions
-    let width = Product.columnsPerTask
-    let bands = (weights.outputs + width - 1) / width
+    let product = product(weights)
+    let (width, bands) = (product.columns, product.bands)
     var best = [Float](repeating: -.infinity, count: bands * positions)
     var index = [Int32](repeating: 0, count: bands * positions)
-    let size = Product(weights, rows: panelRows, caches).rows * width
+    let size = product.rows * width
     let logits = Output(pool.scratch(team.threads * size), .bias, bias: weights.bias)
     best.withUnsafeMutableBufferPointer { best in
       index.withUnsafeMutableBufferPointer { index in
@@ -189,23 +189,25 @@ extension CPUEngine {
     }
   }
 
-  /// Packs the rows of every image into A panels and calls `body` for each block of the product.
-  ///
-  /// A block's input channels come in order, on one worker. Wide products pack an image once and
-  /// share it; narrow ones pack within the task.
+  /// Returns the partition of a convolution's product: A panels that leave over half of the cache to the
+  /// weights.
+  func product(_ weights: PackedWeights) -> Product {
+    let depth = min(weights.k, weights.factors.deepest)
+    return Product(
+      rows: panelRows * max(1, min(8, caches.floats(of: 0.42) / (depth * panelRows))),
+      columns: Product.mostColumns, outputs: weights.outputs, steps: weights.steps)
+  }
+
+  /// Calls `body` for each block of a product with the patches around all positions.
   private func forEachBlock(
     _ x: Tensor, _ weights: PackedWeights, reluInput: Bool,
     _ body: (_ block: Block, _ worker: Int) -> Void
   ) {
     let kernels = kernels
     let factors = weights.factors
-    let plan = Product(weights, rows: panelRows, caches)
-    let steps = weights.steps
-    let positions = x.shape.height * x.shape.width
-    let rowTasks = (positions + plan.rows - 1) / plan.rows
-    let bands = (weights.outputs + Product.columnsPerTask - 1) / Product.columnsPerTask
+    let product = product(weights)
     let width = weights.inputs * weights.kernel * weights.kernel
-    let patchSize = plan.rows * min(factors.factors(in: 0..<plan.depth).count, width)
+    let patchSize = product.rows * min(factors.factors(in: 0..<product.depth).count, width)
     let patches = weights.kernel > 1 ? pool.scratch(team.threads * patchSize) : nil
 
     func packRows(
@@ -218,11 +220,8 @@ extension CPUEngine {
         : kernels.pack_rows_bfloat16(x, stride, rows, count, relu, factors.left, a)
     }
 
-    func pack(
-      _ image: Int, _ task: Int, _ k: Range<Int>, _ worker: Int, to a: UnsafeMutablePointer<Float>
-    ) {
-      let first = task * plan.rows
-      let rows = min(plan.rows, positions - first)
+    forEachBlock(x.shape, product, body) { image, positions, k, worker, a in
+      let (first, rows) = (positions.lowerBound, positions.count)
       let channels = factors.factors(in: k).clamped(to: 0..<width)
       guard let patches else {
         return packRows(
@@ -235,47 +234,73 @@ extension CPUEngine {
         Int32(channels.count), patch)
       packRows(patch, channels.count, rows, channels.count, to: a)
     }
+  }
 
-    func block(
-      _ a: UnsafeMutablePointer<Float>, _ image: Int, _ task: Int, _ k: Range<Int>,
-      _ columns: Range<Int>
-    ) -> Block {
-      Block(
-        a: UnsafePointer(a), position: image * positions + task * plan.rows,
-        rows: min(plan.rows, positions - task * plan.rows), columns: columns, k: k,
-        isLast: k.upperBound == weights.k)
+  /// Packs the rows of every image into A panels and calls `body` for each block of the product.
+  ///
+  /// A block's steps come in order, on one worker. Wide products pack an image once and share it; narrow
+  /// ones pack within the task.
+  ///
+  /// - Parameters:
+  ///   - shape: the shape of the input
+  ///   - product: the partition
+  ///   - body: computes a block
+  ///   - pack: packs some positions of an image for one step, with the scratch of a worker
+  func forEachBlock(
+    _ shape: Shape, _ product: Product, _ body: (_ block: Block, _ worker: Int) -> Void,
+    pack: (
+      _ image: Int, _ positions: Range<Int>, _ k: Range<Int>, _ worker: Int,
+      _ a: UnsafeMutablePointer<Float>
+    ) -> Void
+  ) {
+    let (steps, k) = (product.steps, product.k)
+    let positions = shape.height * shape.width
+    let rowTasks = (positions + product.rows - 1) / product.rows
+
+    func rows(_ task: Int) -> Range<Int> {
+      task * product.rows..<min((task + 1) * product.rows, positions)
     }
 
-    guard bands > 1 else {
-      let size = plan.rows * plan.depth
+    func block(
+      _ a: UnsafeMutablePointer<Float>, _ image: Int, _ task: Int, _ step: Range<Int>,
+      _ columns: Range<Int>
+    ) -> Block {
+      let rows = rows(task)
+      return Block(
+        a: UnsafePointer(a), position: image * positions + rows.lowerBound, rows: rows.count,
+        columns: columns, k: step, isLast: step.upperBound == k)
+    }
+
+    guard product.bands > 1 else {
+      let size = product.rows * product.depth
       let scratch = pool.scratch(team.threads * size)
-      team.run(x.shape.batch * rowTasks) { index, worker in
+      team.run(shape.batch * rowTasks) { index, worker in
         let a = scratch.pointer + worker * size
         let (image, task) = index.quotientAndRemainder(dividingBy: rowTasks)
-        for k in steps {
-          pack(image, task, k, worker, to: a)
-          body(block(a, image, task, k, 0..<weights.outputs), worker)
+        for step in steps {
+          pack(image, rows(task), step, worker, a)
+          body(block(a, image, task, step, 0..<product.outputs), worker)
         }
       }
       return
     }
-    let size = plan.rows * weights.k
+    let size = product.rows * k
     let packed = pool.scratch(rowTasks * size)
-    for image in 0..<x.shape.batch {
+    for image in 0..<shape.batch {
       team.run(rowTasks) { task, worker in
-        for k in steps {
-          pack(
-            image, task, k, worker, to: packed.pointer + task * size + k.lowerBound * plan.rows)
+        for step in steps {
+          let a = packed.pointer + task * size + step.lowerBound * product.rows
+          pack(image, rows(task), step, worker, a)
         }
       }
       // Columns outermost, so that all threads use the same weights at the same time.
-      team.run(bands * rowTasks) { index, worker in
+      team.run(product.bands * rowTasks) { index, worker in
         let (band, task) = index.quotientAndRemainder(dividingBy: rowTasks)
-        let first = band * Product.columnsPerTask
-        let columns = first..<min(first + Product.columnsPerTask, weights.outputs)
-        for k in steps {
-          let a = packed.pointer + task * size + k.lowerBound * plan.rows
-          body(block(a, image, task, k, columns), worker)
+        let first = band * product.columns
+        let columns = first..<min(first + product.columns, product.outputs)
+        for step in steps {
+          let a = packed.pointer + task * size + step.lowerBound * product.rows
+          body(block(a, image, task, step, columns), worker)
         }
       }
     }
@@ -284,22 +309,27 @@ extension CPUEngine {
 
 /// The partition of a matrix product.
 struct Product {
-  /// The number of output channels in one task, a multiple of every panel.
-  static let columnsPerTask = 512
-  /// The number of positions in one task: A panels that leave over half of the cache to the
-  /// weights.
+  /// The most output channels in one task of a float32 product, a multiple of every panel.
+  static let mostColumns = 512
+  /// The number of positions in one task, a multiple of the A panel.
   let rows: Int
-  /// The number of terms in one step.
-  let depth: Int
+  /// The number of output channels in one task, a multiple of the B panel.
+  let columns: Int
+  /// The number of output channels.
+  let outputs: Int
+  /// The steps of each sum.
+  let steps: [Range<Int>]
 
-  init(_ weights: PackedWeights, rows panel: Int, _ caches: CacheSizes) {
-    depth = min(weights.k, weights.factors.deepest)
-    rows = panel * max(1, min(8, caches.floats(of: 0.42) / (depth * panel)))
-  }
+  /// The number of terms in one step.
+  var depth: Int { steps[0].count }
+  /// The number of terms of a sum.
+  var k: Int { steps[steps.count - 1].upperBound }
+  var bands: Int { (outputs + columns - 1) / columns }
 }
 
 /// One step of a matrix product: packed rows times some columns, over some of the sums' terms.
 struct Block {
+  /// A panels; of integers in the places of floats, if the product is of integers.
   let a: UnsafePointer<Float>
   /// The first row, counted over the batch.
   let position: Int

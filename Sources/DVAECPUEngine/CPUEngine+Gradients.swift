@@ -34,16 +34,19 @@ extension CPUEngine {
     let (outputs, width) = (g.shape.outputChannels, g.shape.fanIn)
     let isGathered = g.shape.kernel > 1
     let plane = g.x.shape.height * g.x.shape.width
+    // A step takes up to `depth` positions of an image.
+    let depth = 256
+    let perImage = (plane + depth - 1) / depth
     // Fast products leave no time to pack the inputs for a few outputs only.
-    let plan = ProductPlan(
+    let plan = GradientPlan(
       outputs: outputs, inputs: width, rows: factors == .float32 ? 8 * panelRows : 256,
-      images: g.x.shape.batch, plane: plane)
+      columns: 512, steps: g.x.shape.batch * perImage)
     let (aRow, columns) = (unevenLines(plan.block.rows), panelColumns)
     let factors = factors
-    let depth = factors.words(of: plan.depth)
-    let aSize = depth * aRow
-    let bSize = depth * roundUp(plan.block.columns, columns)
-    let patchSize = isGathered ? plan.depth * plan.block.columns : 0
+    let words = factors.words(of: depth)
+    let aSize = words * aRow
+    let bSize = words * roundUp(plan.block.columns, columns)
+    let patchSize = isGathered ? depth * plan.block.columns : 0
     let cSize = plan.block.rows * plan.block.columns
     let size = aSize + bSize + patchSize + cSize
     let scratch = pool.scratch(team.threads * size)
@@ -71,8 +74,9 @@ extension CPUEngine {
       let a = scratch.pointer + worker * size
       let (b, patches, c) = (a + aSize, a + aSize + bSize, a + aSize + bSize + patchSize)
       var product = dvae_gemm()
-      for (step, positions) in plan.steps(of: slot).enumerated() {
-        let (image, first, count) = (positions.image, positions.first, positions.count)
+      for (at, step) in plan.steps(of: slot).enumerated() {
+        let (image, first) = (step / perImage, step % perImage * depth)
+        let count = min(depth, plane - first)
         let dy = g.dy.image(image) + first * outputs + o.lowerBound
         let terms = factors.words(of: count)
         packColumns(dy, outputs, count, o.count, width: aRow, relu: false, factors.left, to: a)
@@ -98,7 +102,7 @@ extension CPUEngine {
         product.rows = Int32(o.count)
         product.columns = Int32(i.count)
         product.batch = 1
-        product.accumulate = step > 0 ? 1 : 0
+        product.accumulate = at > 0 ? 1 : 0
         product.a_panel = panelRows
         product.b_panel = terms * columns
         product.a_row = aRow
@@ -172,33 +176,29 @@ struct WeightGradient {
   let dBias: TensorSlice
 }
 
-/// The partition of a weight gradient's products: blocks of channels times slots of positions.
-private struct ProductPlan {
+/// The partition of a weight gradient's products: blocks of channels times slots of steps over positions, whose
+/// sums are added in order.
+struct GradientPlan {
   /// The number of tasks, enough for the largest machines; more would only cost memory.
   private static let tasks = 32
 
-  /// The number of positions in one step.
-  let depth = 256
+  /// The most output and input channels in a block.
   let block: (rows: Int, columns: Int)
   let slots: Int
   let blocks: Int
   private let outputs: Int
   private let inputs: Int
   private let across: Int
-  private let images: Int
-  private let plane: Int
-  private let perImage: Int
+  private let steps: Int
 
-  init(outputs: Int, inputs: Int, rows: Int, images: Int, plane: Int) {
+  init(outputs: Int, inputs: Int, rows: Int, columns: Int, steps: Int) {
     self.outputs = outputs
     self.inputs = inputs
-    self.images = images
-    self.plane = plane
-    block = (min(outputs, rows), min(inputs, 512))
+    self.steps = steps
+    block = (min(outputs, rows), min(inputs, columns))
     across = (inputs + block.columns - 1) / block.columns
     blocks = across * ((outputs + block.rows - 1) / block.rows)
-    perImage = (plane + depth - 1) / depth
-    slots = max(1, min(Self.tasks / blocks, images * perImage))
+    slots = max(1, min(Self.tasks / blocks, steps))
   }
 
   func block(_ index: Int) -> (outputs: Range<Int>, inputs: Range<Int>) {
@@ -207,12 +207,6 @@ private struct ProductPlan {
     return (o..<min(o + block.rows, outputs), i..<min(i + block.columns, inputs))
   }
 
-  /// Returns the ranges of positions in one slot, each within an image.
-  func steps(of slot: Int) -> [(image: Int, first: Int, count: Int)] {
-    let steps = images * perImage
-    return (slot * steps / slots..<(slot + 1) * steps / slots).map { step in
-      let first = step % perImage * depth
-      return (step / perImage, first, min(depth, plane - first))
-    }
-  }
+  /// Returns the steps of one slot.
+  func steps(of slot: Int) -> Range<Int> { slot * steps / slots..<(slot + 1) * steps / slots }
 }

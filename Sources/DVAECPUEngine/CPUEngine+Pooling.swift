@@ -10,7 +10,7 @@ extension CPUEngine {
     _ x: Tensor, _ filter: CPUFilter, reluInput: Bool, epilogue: Epilogue<Tensor>
   ) -> Tensor {
     guard let weights = filter.forward, weights.kernel == 1, weights.factors == .float32,
-      weights.outputs <= Product.columnsPerTask
+      weights.outputs <= Product.mostColumns
     else {
       return maxPool2x2(convolution(x, filter, reluInput: reluInput, epilogue: epilogue))
     }
@@ -18,8 +18,7 @@ extension CPUEngine {
     check(x.shape, weights.inputs, outputs, epilogue.mask, epilogue.skip)
     let y = makeTensor(x.shape.with(channels: outputs).halved)
     let runs = Runs(y.shape, caches)
-    let packed =
-      roundUp(2 * runs.cells, panelRows) * Product(weights, rows: panelRows, caches).depth
+    let packed = roundUp(2 * runs.cells, panelRows) * product(weights).depth
     let scratch = pool.scratch(team.threads * (runs.size + packed))
     let output = Output(scratch, epilogue, bias: weights.bias)
     let kernels = kernels
@@ -68,7 +67,7 @@ extension CPUEngine {
         bytes.pointer + at)
     }
     guard filter.form == .bytes, filter.shape.kernel == 1,
-      WordProduct(filter, rows: panelRows, columns: panelColumns).bands == 1
+      product(filter, unit: panelColumns).bands == 1
     else {
       let whole = convolution(x, filter, skip: skip, gain: gain, outputScale: nil)
         .requiredFloats
@@ -85,7 +84,7 @@ extension CPUEngine {
     team.run(runs.count) { index, worker in
       let run = runs[index]
       let sums = scratch.pointer + worker * (runs.size + packed)
-      let a = UnsafeMutableRawPointer(sums + runs.size).bindMemory(to: Int32.self, capacity: packed)
+      let a = sums + runs.size
       let row = 2 * run.cells * outputs
       for half in 0...1 {
         let position = run.position(half, in: x.shape)
@@ -93,17 +92,15 @@ extension CPUEngine {
         kernels.pack_words(
           x.requiredBytes.pointer + position * x.shape.channels, x.shape.channels,
           Int32(2 * run.cells),
-          length, a)
-        var requantization = dvae_requantization()
-        requantization.scale = UnsafePointer(filter.scales.pointer)
-        requantization.bias = UnsafePointer(filter.biases.pointer)
+          length, UnsafeMutableRawPointer(a).assumingMemoryBound(to: Int32.self))
+        var requantization = filter.requantization(from: 0)
         requantization.gain = gain
         requantization.skip = skip.map { UnsafePointer($0.pointer + position * outputs) }
         requantization.inverse = 1
         requantization.y = sums + half * row
-        let block = WordBlock(
+        let block = Block(
           a: UnsafePointer(a), position: position, rows: 2 * run.cells, columns: 0..<outputs,
-          requantization: requantization)
+          k: 0..<filter.k, isLast: true)
         multiply(block, filter, row: outputs, requantization)
       }
       pool(run, UnsafePointer(sums), row: row)

@@ -18,10 +18,9 @@ extension CPUEngine: QuantizedEngine {
     let stride = filter.shape.outputChannels
     // Outputs too large to stay in a cache are written past it.
     let stream = skip == nil && y.count >= 4 << 20 && stride % 16 == 0
-    let plan = WordProduct(filter, rows: panelRows, columns: panelColumns)
-    forEachBlock(x, filter, plan) { block, _ in
+    forEachBlock(x, filter, product(filter, unit: panelColumns)) { block, _ in
       let at = block.position * stride + block.columns.lowerBound
-      var requantization = block.requantization
+      var requantization = filter.requantization(from: block.columns.lowerBound)
       requantization.skip = skip.map { UnsafePointer($0.pointer + at) }
       requantization.gain = gain
       requantization.stream = stream ? 1 : 0
@@ -38,13 +37,13 @@ extension CPUEngine: QuantizedEngine {
   }
 
   func multiply(
-    _ block: WordBlock, _ filter: CPUQuantizedFilter, row: Int,
+    _ block: Block, _ filter: CPUQuantizedFilter, row: Int,
     _ requantization: dvae_requantization
   ) {
     var product = dvae_word_gemm()
-    product.a = block.a
+    product.a = UnsafeRawPointer(block.a).assumingMemoryBound(to: Int32.self)
     product.b = UnsafePointer(
-      filter.weights.pointer + block.columns.lowerBound / panelColumns * filter.panel)
+      filter.weights.words + block.columns.lowerBound / panelColumns * filter.panel)
     product.quads = filter.form == .bytes ? 1 : 0
     product.k = Int32(filter.k)
     product.rows = Int32(block.rows)
@@ -59,93 +58,29 @@ extension CPUEngine: QuantizedEngine {
     }
   }
 
-  /// Packs rows into A panels and calls `body` for each block of the product.
-  ///
-  /// Narrow products pack within the task; wide ones pack an image once and share it.
+  /// Returns the partition of an integer product whose bands are multiples of `unit` output channels.
+  func product(_ filter: CPUQuantizedFilter, unit: Int) -> Product {
+    // Half of a 1 MiB cache for the weights, a quarter for the rows.
+    Product(
+      rows: panelRows * max(1, min(8, 65_536 / (filter.k * panelRows))),
+      columns: unit * max(1, 131_072 / (filter.k * unit)), outputs: filter.shape.outputChannels,
+      steps: [0..<filter.k])
+  }
+
+  /// Calls `body` for each block of an integer product.
   func forEachBlock(
-    _ x: QuantizedValue, _ filter: CPUQuantizedFilter, _ plan: WordProduct,
-    _ body: (_ block: WordBlock, _ worker: Int) -> Void
+    _ x: QuantizedValue, _ filter: CPUQuantizedFilter, _ product: Product,
+    _ body: (_ block: Block, _ worker: Int) -> Void
   ) {
     precondition(
       x.shape.channels == filter.shape.inputChannels,
       "convolution: input \(x.shape) for \(filter.shape.inputChannels) channels")
-    let rowsOfInput = QuantizedRows(x, filter, plan, self)
-    let positions = x.shape.height * x.shape.width
-    let rowTasks = (positions + plan.rows - 1) / plan.rows
-    let outputs = filter.shape.outputChannels
-    let size = plan.rows * filter.k
-
-    func run(
-      _ a: UnsafeMutablePointer<Int32>, _ image: Int, _ task: Int, band: Int, _ worker: Int
-    ) {
-      let first = band * plan.columns
-      var requantization = dvae_requantization()
-      requantization.scale = UnsafePointer(filter.scales.pointer + first)
-      requantization.bias = UnsafePointer(filter.biases.pointer + first)
-      requantization.gain = 1
-      let block = WordBlock(
-        a: UnsafePointer(a), position: image * positions + task * plan.rows,
-        rows: min(plan.rows, positions - task * plan.rows),
-        columns: first..<min(first + plan.columns, outputs), requantization: requantization)
-      body(block, worker)
-    }
-
-    func pack(_ image: Int, _ task: Int, _ worker: Int, to a: UnsafeMutablePointer<Int32>) {
-      let first = task * plan.rows
-      rowsOfInput.pack(
-        image, first..<min(first + plan.rows, positions), worker: worker, to: a, kernels)
-    }
-
-    guard plan.bands > 1 else {
-      let scratch = WordTensor(pool.scratch(team.threads * size))
-      team.run(x.shape.batch * rowTasks) { index, worker in
-        let a = scratch.pointer + worker * size
-        let (image, task) = index.quotientAndRemainder(dividingBy: rowTasks)
-        pack(image, task, worker, to: a)
-        run(a, image, task, band: 0, worker)
-      }
-      return
-    }
-    let packed = WordTensor(pool.scratch(rowTasks * size))
-    for image in 0..<x.shape.batch {
-      team.run(rowTasks) { task, worker in
-        pack(image, task, worker, to: packed.pointer + task * size)
-      }
-      // Columns outermost, so that a band of weights stays in the second-level cache.
-      team.run(plan.bands * rowTasks) { index, worker in
-        let (band, task) = index.quotientAndRemainder(dividingBy: rowTasks)
-        run(packed.pointer + task * size, image, task, band: band, worker)
-      }
+    let rows = QuantizedRows(x, filter, product, self)
+    let kernels = kernels
+    forEachBlock(x.shape, product, body) { image, positions, _, worker, a in
+      rows.pack(image, positions, worker: worker, to: a, kernels)
     }
   }
-}
-
-/// The partition of an integer product.
-struct WordProduct {
-  /// The number of positions in one task, a multiple of the A panel.
-  let rows: Int
-  /// The number of output channels in one task, a multiple of the B panel.
-  let columns: Int
-  let bands: Int
-
-  // `panelRows` and `panelColumns` are the units of rows and columns.
-  init(_ filter: CPUQuantizedFilter, rows panelRows: Int, columns panelColumns: Int) {
-    // Half of a 1 MiB cache for the weights, a quarter for the rows.
-    rows = panelRows * max(1, min(8, 65_536 / (filter.k * panelRows)))
-    columns = panelColumns * max(1, 131_072 / (filter.k * panelColumns))
-    bands = (filter.shape.outputChannels + columns - 1) / columns
-  }
-}
-
-/// One task's part of a product.
-struct WordBlock {
-  let a: UnsafePointer<Int32>
-  /// The first row, counted over the batch.
-  let position: Int
-  let rows: Int
-  let columns: Range<Int>
-  /// With the scales and biases of the columns.
-  let requantization: dvae_requantization
 }
 
 /// The input rows of a product, to be packed into A panels.
@@ -158,25 +93,24 @@ private struct QuantizedRows: Sendable {
   let length: Int
   let rows: Int
   /// The int16 values of a whole batch, if patches overlap.
-  let whole: WordTensor?
+  let whole: Tensor?
   /// A block of rows for each worker.
-  let scratch: WordTensor
+  let scratch: Tensor
 
-  init(_ x: QuantizedValue, _ filter: CPUQuantizedFilter, _ plan: WordProduct, _ engine: CPUEngine)
-  {
+  init(_ x: QuantizedValue, _ filter: CPUQuantizedFilter, _ product: Product, _ engine: CPUEngine) {
     self.x = x
     readsFloats = filter.form == .pairs
     kernel = filter.shape.kernel
     inverse = 1 / filter.inputScale
     length = filter.shape.fanIn * filter.inputWidth
-    rows = plan.rows
-    scratch = WordTensor(engine.pool.scratch(engine.threads * plan.rows * ((length + 3) / 4)))
+    rows = product.rows
+    scratch = engine.pool.scratch(engine.threads * rows * ((length + 3) / 4))
     guard kernel > 1, readsFloats else {
       whole = nil
       return
     }
     let x = x.requiredFloats
-    let shorts = WordTensor(engine.pool.scratch((x.count + 1) / 2))
+    let shorts = engine.pool.scratch((x.count + 1) / 2)
     whole = shorts
     let kernels = engine.kernels
     let inverse = inverse
@@ -188,9 +122,10 @@ private struct QuantizedRows: Sendable {
   }
 
   func pack(
-    _ image: Int, _ range: Range<Int>, worker: Int, to a: UnsafeMutablePointer<Int32>,
+    _ image: Int, _ range: Range<Int>, worker: Int, to a: UnsafeMutablePointer<Float>,
     _ kernels: dvae_kernels
   ) {
+    let a = UnsafeMutableRawPointer(a).assumingMemoryBound(to: Int32.self)
     let (height, width, channels) = (x.shape.height, x.shape.width, x.shape.channels)
     let count = Int32(range.count)
     let row = UnsafeMutableRawPointer(scratch.pointer) + worker * rows * ((length + 3) / 4) * 4
@@ -209,12 +144,5 @@ private struct QuantizedRows: Sendable {
         inverse, row.assumingMemoryBound(to: Int16.self))
     }
     kernels.pack_shorts(row, length, count, Int32(length), a)
-  }
-}
-
-extension WordTensor {
-  /// The same memory as int16.
-  var shorts: UnsafeMutablePointer<Int16> {
-    UnsafeMutableRawPointer(pointer).assumingMemoryBound(to: Int16.self)
   }
 }

@@ -34,9 +34,9 @@ extension CPUEngine {
     let rows = panelRows * max(1, min(4, caches.floats(of: 0.72) / perPanel))
     let v = job.vBatch(rows)
     let size = 36 * (v + job.mBatch(rows, panels: 1))
-    let scratch = WordTensor(pool.scratch(team.threads * size))
+    let scratch = pool.scratch(team.threads * size)
     team.run((job.tiles.count + rows - 1) / rows) { task, worker in
-      let at = scratch.pointer + worker * size
+      let at = scratch.words + worker * size
       let sums = UnsafeMutableRawPointer(at + 36 * v).assumingMemoryBound(to: Float.self)
       let range = task * rows..<min((task + 1) * rows, job.tiles.count)
       for index in range { job.transform(index, row: index - range.lowerBound, to: at, v) }
@@ -52,19 +52,19 @@ extension CPUEngine {
     let rows = roundUp(min(Self.tilesPerRound, job.tiles.count), panelRows)
     let panelsPerTask = max(1, min(4, Self.tilesPerRound / rows * 32 / job.columns))
     let v = job.vBatch(rows)
-    let transformed = WordTensor(pool.scratch(36 * v))
+    let transformed = pool.scratch(36 * v)
     let m = job.mBatch(rows, panels: panelsPerTask)
     let scratch = pool.scratch(team.threads * 36 * m)
     for start in stride(from: 0, to: job.tiles.count, by: Self.tilesPerRound) {
       let range = start..<min(start + Self.tilesPerRound, job.tiles.count)
       team.run(range.count) { row, _ in
-        job.transform(start + row, row: row, to: transformed.pointer, v)
+        job.transform(start + row, row: row, to: transformed.words, v)
       }
       team.run((job.panels + panelsPerTask - 1) / panelsPerTask) { task, worker in
         let first = task * panelsPerTask
         job.multiply(
           range, first..<min(first + panelsPerTask, job.panels),
-          UnsafePointer(transformed.pointer), v, to: scratch.pointer + worker * 36 * m, m,
+          UnsafePointer(transformed.words), v, to: scratch.pointer + worker * 36 * m, m,
           prefetch: true)
       }
     }
@@ -109,7 +109,7 @@ private struct WinogradJob {
   ) {
     var product = dvae_word_gemm()
     product.a = v
-    product.b = UnsafePointer(filter.weights.pointer + taken.lowerBound * filter.panel)
+    product.b = UnsafePointer(filter.weights.words + taken.lowerBound * filter.panel)
     product.c = m
     product.depth = Int32(QuantizedWeights.exactInputs / 2)
     product.k = Int32(filter.k)

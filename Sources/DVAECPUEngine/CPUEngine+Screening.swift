@@ -165,8 +165,8 @@ private struct Search {
       let (row, panel) = (task % rowTasks * height, task / rowTasks * width)
       let column = panel * columns
       let screening = dvae_screening(
-        a: UnsafePointer(rows.bytes.pointer + row * screened.words),
-        b: UnsafePointer(screened.weights.pointer + panel * screened.panel),
+        a: UnsafePointer(rows.bytes.words + row * screened.words),
+        b: UnsafePointer(screened.weights.words + panel * screened.panel),
         k: Int32(screened.words), rows: Int32(min(height, positions - row)),
         columns: Int32(min(width, panels - panel) * columns),
         a_panel: engine.panelRows * screened.words, b_panel: screened.panel,
@@ -175,7 +175,7 @@ private struct Search {
         scale: UnsafePointer(screened.scales.pointer + column),
         norm: UnsafePointer(screened.norms.pointer + column),
         error: UnsafePointer(screened.errors.pointer + column),
-        offset: UnsafePointer(screened.offsets.pointer + column),
+        offset: UnsafePointer(screened.offsets.words + column),
         upper: upper.pointer + panel * positions + row, upper_panel: positions)
       withUnsafePointer(to: screening) { kernels.screen($0) }
     }
@@ -190,7 +190,7 @@ private struct Search {
       kernels.raise(upper.pointer + panel * positions, Int32(positions), least.pointer)
     }
     let winners = Winners(engine, positions)
-    let lists = WordTensor(engine.pool.scratch(panels * positions))
+    let lists = engine.pool.scratch(panels * positions)
     // First the panels with the largest bounds, then all that could hold a larger logit.
     for _ in 0..<2 {
       var lengths = [Int](repeating: 0, count: panels)
@@ -199,7 +199,7 @@ private struct Search {
           let at = panel * positions
           lengths[panel] = Int(
             kernels.take_at_least(
-              upper.pointer + at, least.pointer, Int32(positions), lists.pointer + at))
+              upper.pointer + at, least.pointer, Int32(positions), lists.words + at))
         }
       }
       let columns = engine.panelColumns
@@ -210,20 +210,20 @@ private struct Search {
       engine.team.run(panels) { [winners, lengths] panel, worker in
         winners.compute(
           h, weights, panel: panel,
-          UnsafeBufferPointer(start: lists.pointer + panel * positions, count: lengths[panel]),
+          UnsafeBufferPointer(start: lists.words + panel * positions, count: lengths[panel]),
           engine, worker)
       }
       winners.merge()
       least.pointer.update(from: winners.best.pointer, count: positions)
     }
-    return Array(UnsafeBufferPointer(start: winners.index.pointer, count: positions))
+    return Array(UnsafeBufferPointer(start: winners.index.words, count: positions))
   }
 }
 
 /// Positions in int8.
 private struct ScreenedRows {
   /// A panels of words.
-  let bytes: WordTensor
+  let bytes: Tensor
   /// `DVAE_SCREENING_NUMBERS` of each position.
   let numbers: Tensor
 
@@ -232,9 +232,9 @@ private struct ScreenedRows {
     let (positions, channels) = (h.shape.positions, h.shape.channels)
     let perRow = Int(DVAE_SCREENING_NUMBERS)
     let height = engine.panelRows
-    let packed = WordTensor(engine.pool.scratch(roundUp(positions, height) * screened.words))
+    let packed = engine.pool.scratch(roundUp(positions, height) * screened.words)
     let numbers = engine.pool.scratch(positions * perRow)
-    let scratch = WordTensor(engine.pool.scratch(engine.threads * height * screened.words))
+    let scratch = engine.pool.scratch(engine.threads * height * screened.words)
     engine.team.run((positions + height - 1) / height) { task, worker in
       let first = task * height
       let count = min(height, positions - first)
@@ -245,7 +245,7 @@ private struct ScreenedRows {
           h.pointer + (first + row) * channels, subspace.pointer, Int32(channels), screened.limit,
           rows + row * channels, numbers.pointer + (first + row) * perRow)
       }
-      let words = packed.pointer + first * screened.words
+      let words = packed.words + first * screened.words
       if count < height { words.update(repeating: 0, count: height * screened.words) }
       kernels.pack_words(rows, channels, Int32(count), Int32(channels), words)
     }
@@ -269,7 +269,7 @@ private struct Winners {
   private let positions: Int
   /// For each worker and position; after `merge` the first worker's hold the result.
   let best: Tensor
-  let index: WordTensor
+  let index: Tensor
   private let workers: Int
   /// The number of rows in one product.
   private let rows: Int
@@ -281,9 +281,9 @@ private struct Winners {
     workers = engine.threads
     rows = 8 * engine.panelRows
     best = engine.pool.scratch(workers * positions)
-    index = WordTensor(engine.pool.scratch(workers * positions))
+    index = engine.pool.scratch(workers * positions)
     best.elements.update(repeating: -.infinity)
-    index.pointer.update(repeating: 0, count: workers * positions)
+    index.words.update(repeating: 0, count: workers * positions)
     packed = engine.pool.scratch(workers * rows * FactorPrecision.float32.deepest)
     // The logits, and for each row the largest and its code.
     logits = engine.pool.scratch(workers * rows * (engine.panelColumns + 2))
@@ -336,7 +336,7 @@ private struct Winners {
     for worker in 1..<max(workers, 1) {
       for position in 0..<positions {
         let from = worker * positions + position
-        keep(best.pointer[from], index.pointer[from], at: position)
+        keep(best.pointer[from], index.words[from], at: position)
       }
     }
   }
@@ -344,8 +344,8 @@ private struct Winners {
   /// Keeps the larger; of equal values the lower code.
   private func keep(_ value: Float, _ code: Int32, at place: Int) {
     let most = best.pointer[place]
-    guard value > most || (value == most && code < index.pointer[place]) else { return }
+    guard value > most || (value == most && code < index.words[place]) else { return }
     best.pointer[place] = value
-    index.pointer[place] = code
+    index.words[place] = code
   }
 }

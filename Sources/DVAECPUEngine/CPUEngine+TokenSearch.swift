@@ -11,7 +11,7 @@ extension CPUEngine {
     let positions = x.shape.positions
     let outputs = coarse.shape.outputChannels
     let groups = (outputs + group - 1) / group
-    let plan = WordProduct(coarse, rows: panelRows, columns: group)
+    let plan = product(coarse, unit: group)
     let size = plan.rows * plan.columns
     let logits = pool.scratch(team.threads * size)
     var best = [Float](repeating: -.infinity, count: groups * positions)
@@ -20,7 +20,7 @@ extension CPUEngine {
       index.withUnsafeMutableBufferPointer { index in
         forEachBlock(x, coarse, plan) { block, worker in
           guard let best = best.baseAddress, let index = index.baseAddress else { return }
-          var requantization = block.requantization
+          var requantization = coarse.requantization(from: block.columns.lowerBound)
           let c = logits.pointer + worker * size
           requantization.y = c
           multiply(block, coarse, row: plan.columns, requantization)
@@ -45,7 +45,7 @@ extension CPUEngine {
     let kernels = kernels
     let (positions, channels) = (x.shape.positions, x.shape.channels)
     let perTask = 16
-    let rows = WordTensor(pool.scratch(team.threads * (channels + 1) / 2 + team.threads))
+    let rows = pool.scratch(team.threads * (channels + 1) / 2 + team.threads)
     var tokens = [Int32](repeating: 0, count: positions)
     tokens.withUnsafeMutableBufferPointer { tokens in
       team.run((positions + perTask - 1) / perTask) { [tokens] task, worker in

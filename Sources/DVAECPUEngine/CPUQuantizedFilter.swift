@@ -12,7 +12,7 @@ package struct CPUQuantizedFilter: Sendable {
   let k: Int
   /// [panel][k][columns] words, or with Winograd [panel][36][k][columns]; `dvae_word_gemm` says what differs if
   /// int16 are split.
-  let weights: WordTensor
+  let weights: Tensor
   /// The number of words in a panel.
   let panel: Int
   /// The scale of each output channel, padded to whole panels.
@@ -21,16 +21,26 @@ package struct CPUQuantizedFilter: Sendable {
 
   /// The size of one input value in bytes.
   var inputWidth: Int { form == .pairs ? 2 : 1 }
+
+  /// Returns the scales and biases of the output channels from `first` on.
+  func requantization(from first: Int) -> dvae_requantization {
+    var requantization = dvae_requantization()
+    requantization.scale = UnsafePointer(scales.pointer + first)
+    requantization.bias = UnsafePointer(biases.pointer + first)
+    requantization.gain = 1
+    return requantization
+  }
 }
 
-/// 32-bit words in recycled memory.
-struct WordTensor: Sendable {
-  private let storage: Tensor
+extension Tensor {
+  /// The same memory as 32-bit words.
+  var words: UnsafeMutablePointer<Int32> {
+    UnsafeMutableRawPointer(pointer).assumingMemoryBound(to: Int32.self)
+  }
 
-  init(_ storage: Tensor) { self.storage = storage }
-
-  var pointer: UnsafeMutablePointer<Int32> {
-    UnsafeMutableRawPointer(storage.pointer).assumingMemoryBound(to: Int32.self)
+  /// The same memory as int16.
+  var shorts: UnsafeMutablePointer<Int16> {
+    UnsafeMutableRawPointer(pointer).assumingMemoryBound(to: Int16.self)
   }
 }
 
@@ -48,10 +58,10 @@ extension CPUEngine {
     // Columns whose words lie together.
     let width = isSplit ? Int(kernels.split_columns) : columns
     let panel = parts * k * columns
-    let packed = WordTensor(pool.scratch(panels * panel))
+    let packed = pool.scratch(panels * panel)
     team.run(panels * parts) { task, _ in
       let (index, part) = task.quotientAndRemainder(dividingBy: parts)
-      let out = packed.pointer + index * panel + part * k * columns
+      let out = packed.words + index * panel + part * k * columns
       out.update(repeating: 0, count: k * columns)
       weights.values.withUnsafeBufferPointer { values in
         for column in 0..<min(columns, outputs - index * columns) {

@@ -9,7 +9,7 @@ struct ScreenedWeights: Sendable {
   let words: Int
   /// The number of words in a panel.
   let panel: Int
-  let weights: WordTensor
+  let weights: Tensor
   /// The step of the 8-bit numbers of each output channel, padded to whole panels as all below.
   let scales: Tensor
   /// ‖w‖ of each output channel.
@@ -17,7 +17,7 @@ struct ScreenedWeights: Sendable {
   /// ‖w − ŵ‖ of each output channel.
   let errors: Tensor
   /// The numbers that take the 128 of the bytes off whole sums.
-  let offsets: WordTensor
+  let offsets: Tensor
   /// The largest norm of a row within a chunk, in steps.
   let limit: Float
   let largestNorm: Float
@@ -61,18 +61,18 @@ extension CPUEngine {
     let words = roundUp((weights.k + 3) / 4, 16)
     let chunk = Int(DVAE_SCREENING_CHUNK)
     let panel = words / chunk * (chunk + 1) * columns
-    let packed = WordTensor(pool.scratch(panels * panel))
+    let packed = pool.scratch(panels * panel)
     let scales = pool.scratch(panels * columns)
     let norms = pool.scratch(panels * columns)
     let errors = pool.scratch(panels * columns)
-    let offsets = WordTensor(pool.scratch(panels * columns))
+    let offsets = pool.scratch(panels * columns)
     let squares = pool.scratch(panels)
     team.run(panels) { index, _ in
       let at = index * columns
       squares.pointer[index] = kernels.screen_weights(
         weights.weights.pointer + index * weights.panel, Int32(weights.k), Int32(words),
-        kernels.screening_weight, packed.pointer + index * panel, scales.pointer + at,
-        norms.pointer + at, errors.pointer + at, offsets.pointer + at)
+        kernels.screening_weight, packed.words + index * panel, scales.pointer + at,
+        norms.pointer + at, errors.pointer + at, offsets.words + at)
     }
     let largest = squares.elements.max() ?? 0
     let biases = weights.bias?.elements.map(abs) ?? []
