@@ -4,11 +4,14 @@ import Synchronization
 ///
 /// The results are unchanged; `dvae benchmark` runs a network on it to show where the time goes.
 package struct TimedEngine<Base: HostEngine>: HostEngine {
-  /// The base engine's filter, with its operation's name.
-  package struct Filter: Sendable {
-    let base: Base.Filter
+  /// A filter of the base engine, with the start of its operations' names.
+  package struct NamedFilter<BaseFilter: Sendable>: Sendable {
+    let base: BaseFilter
     let shape: ConvolutionShape
+    var prefix = ""
   }
+
+  package typealias Filter = NamedFilter<Base.Filter>
 
   /// The measurements of one operation at one size.
   package struct Entry: Sendable {
@@ -216,5 +219,40 @@ extension TimedEngine {
 
   package func sumOfSquares(_ x: TensorSlice) -> Double {
     timed("sum of squares", Shape(1, 1, x.count, 1)) { base.sumOfSquares(x) }
+  }
+}
+
+extension TimedEngine: QuantizedEngine where Base: QuantizedEngine {
+  package typealias QuantizedFilter = NamedFilter<Base.QuantizedFilter>
+
+  /// See `QuantizedEngine`; not measured, because it happens once.
+  package func makeFilter(_ weights: QuantizedWeights) -> QuantizedFilter {
+    QuantizedFilter(
+      base: base.makeFilter(weights), shape: weights.shape,
+      prefix: weights.form == .pairs ? "16-bit " : "8-bit ")
+  }
+
+  package func convolution(
+    _ x: QuantizedValue, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float?
+  ) -> QuantizedValue {
+    timed(filter.prefix + "convolution", filter.shape, x.shape) {
+      base.convolution(x, filter.base, skip: skip, gain: gain, outputScale: outputScale)
+    }
+  }
+
+  package func argmaxConvolution(
+    _ x: QuantizedValue, coarse: QuantizedFilter, fine: QuantizedWeights
+  ) -> [Int32] {
+    timed(coarse.prefix + "convolution, argmax", coarse.shape, x.shape) {
+      base.argmaxConvolution(x, coarse: coarse.base, fine: fine)
+    }
+  }
+
+  package func pooledConvolution(
+    _ x: QuantizedValue, _ filter: QuantizedFilter, skip: Tensor?, gain: Float, outputScale: Float
+  ) -> QuantizedValue {
+    timed(filter.prefix + "convolution, pooled,", filter.shape, x.shape) {
+      base.pooledConvolution(x, filter.base, skip: skip, gain: gain, outputScale: outputScale)
+    }
   }
 }
