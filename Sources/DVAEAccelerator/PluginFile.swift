@@ -12,16 +12,19 @@ enum PluginFile {
   /// - Throws: `badData` if the file is truncated, `missing` if it cannot be read
   static func check(_ path: String) throws(DVAEError) {
     let file = try InputFile(path: path)
-    let bytes = try file.read(at: 0, count: Header.size)
-    guard bytes.count == Header.size, bytes.starts(with: Header.start) else { return }
-    let header = Header(bytes)
+    let header = try file.read(at: 0, count: 64)
+    guard header.count == 64, header.starts(with: start) else { return }
+    func half(_ offset: Int) -> Int { Int(number(UInt16.self, in: header, at: offset)) }
+    func word(_ offset: Int) -> UInt64 { number(UInt64.self, in: header, at: offset) }
+    // The offsets of both tables, and their sizes: the number of entries times the bytes of one.
+    let (segments, segmentBytes) = (word(32), half(56) * half(54))
+    let (sections, sectionBytes) = (word(40), half(60) * half(58))
     // The table of segments is small; its size is checked before it is read.
-    var expected = end(of: header.segments)
+    var expected = sum(segments, UInt64(segmentBytes))
     if expected <= UInt64(file.size) {
-      expected = max(expected, end(of: header.sections))
-      let table = try file.read(
-        at: Int(header.segments.offset), count: header.segments.count * header.segments.size)
-      expected = max(expected, lastByte(ofSegments: table, entry: header.segments.size))
+      expected = max(expected, sum(sections, UInt64(sectionBytes)))
+      let table = try file.read(at: Int(segments), count: segmentBytes)
+      expected = max(expected, lastByte(ofSegments: table, entry: half(54)))
     }
     guard expected > UInt64(file.size) else { return }
     throw DVAEError(
@@ -30,30 +33,8 @@ enum PluginFile {
         + "plugin again")
   }
 
-  /// A table in the file.
-  private struct TableOfFile {
-    var offset: UInt64
-    var count: Int
-    /// The bytes of an entry.
-    var size: Int
-  }
-
-  /// The header of a 64-bit ELF file whose numbers have this machine's byte order.
-  private struct Header {
-    static let size = 64
-    /// The magic number, the class (64 bits) and the byte order.
-    static let start: [UInt8] = [0x7f, 0x45, 0x4c, 0x46, 2, 1 == 1.littleEndian ? 1 : 2]
-
-    let segments: TableOfFile
-    let sections: TableOfFile
-
-    init(_ bytes: [UInt8]) {
-      func half(_ offset: Int) -> Int { Int(number(UInt16.self, in: bytes, at: offset)) }
-      func word(_ offset: Int) -> UInt64 { number(UInt64.self, in: bytes, at: offset) }
-      segments = TableOfFile(offset: word(32), count: half(56), size: half(54))
-      sections = TableOfFile(offset: word(40), count: half(60), size: half(58))
-    }
-  }
+  /// The magic number, the class (64 bits) and this machine's byte order.
+  private static let start: [UInt8] = [0x7f, 0x45, 0x4c, 0x46, 2, 1 == 1.littleEndian ? 1 : 2]
 
   /// Returns the end of the segment in the file that reaches furthest.
   private static func lastByte(ofSegments table: [UInt8], entry: Int) -> UInt64 {
@@ -65,10 +46,6 @@ enum PluginFile {
       let offset = number(UInt64.self, in: table, at: at + 8)
       return max(end, sum(offset, number(UInt64.self, in: table, at: at + 32)))
     }
-  }
-
-  private static func end(of table: TableOfFile) -> UInt64 {
-    sum(table.offset, UInt64(table.count * table.size))
   }
 
   /// Returns the sum, or the largest number if it is larger.
