@@ -10,18 +10,8 @@ package protocol BatchSource {
   mutating func next() throws -> TrainingBatch
 }
 
-/// The images of one update.
-package struct TrainingBatch: Sendable {
-  /// Mapped pixels in (0, 1), [N, H, W, 3].
-  package let images: Tensor
-  /// The position after these images.
-  package let position: DataPosition
-
-  package init(images: Tensor, position: DataPosition) {
-    self.images = images
-    self.position = position
-  }
-}
+/// The images of one update, mapped pixels in (0, 1), [N, H, W, 3], and the position after them.
+package typealias TrainingBatch = (images: Tensor, position: DataPosition)
 
 /// The position of a run in its images.
 package struct DataPosition: Hashable, Codable, Sendable {

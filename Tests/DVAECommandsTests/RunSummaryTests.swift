@@ -129,8 +129,7 @@ private struct ConstantImages: BatchSource {
   let side: Int
 
   mutating func next() -> TrainingBatch {
-    TrainingBatch(
-      images: Tensor(Shape(1, side, side, 3), repeating: 0.5), position: DataPosition())
+    (Tensor(Shape(1, side, side, 3), repeating: 0.5), DataPosition())
   }
 }
 

@@ -32,7 +32,7 @@ struct SyntheticImages: BatchSource {
       }
     }
     position.index += batchSize
-    return TrainingBatch(images: x, position: position)
+    return (x, position)
   }
 }
 

@@ -102,7 +102,7 @@ package struct TrainingImages: Sendable {
       }
       pictures += good
     }
-    return TrainingBatch(images: mappedTensor(pictures), position: position)
+    return (mappedTensor(pictures), position)
   }
 
   /// An image to crop, and the stream of its random numbers.
