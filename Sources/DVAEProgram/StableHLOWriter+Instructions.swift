@@ -46,31 +46,25 @@ extension StableHLOWriter {
 
   mutating func convert(_ x: Term, _ element: String) -> Term {
     guard x.element != element else { return x }
-    return emit(
-      "stablehlo.convert \(x.name) : (\(x.type)) -> \(Self.type(x.extents, element))", x.extents,
-      element)
+    return emit("stablehlo.convert \(x.name)", of: [x], x.extents, element)
   }
 
   mutating func reshape(_ x: Term, _ extents: [Int]) -> Term {
     guard x.extents != extents else { return x }
-    return emit(
-      "stablehlo.reshape \(x.name) : (\(x.type)) -> \(Self.type(extents, x.element))", extents,
-      x.element)
+    return emit("stablehlo.reshape \(x.name)", of: [x], extents, x.element)
   }
 
   /// Broadcasts; `dimensions` maps the old dimensions to the new ones.
   mutating func broadcast(_ x: Term, _ extents: [Int], along dimensions: [Int]) -> Term {
     guard x.extents != extents else { return x }
     return emit(
-      "stablehlo.broadcast_in_dim \(x.name), dims = \(dimensions) : (\(x.type)) -> "
-        + Self.type(extents, x.element), extents, x.element)
+      "stablehlo.broadcast_in_dim \(x.name), dims = \(dimensions)", of: [x], extents, x.element)
   }
 
   mutating func transpose(_ x: Term, _ order: [Int]) -> Term {
-    let extents = order.map { x.extents[$0] }
-    return emit(
-      "stablehlo.transpose \(x.name), dims = \(order) : (\(x.type)) -> "
-        + Self.type(extents, x.element), extents, x.element)
+    emit(
+      "stablehlo.transpose \(x.name), dims = \(order)", of: [x], order.map { x.extents[$0] },
+      x.element)
   }
 
   /// Slices the last dimension.
@@ -79,18 +73,15 @@ extension StableHLOWriter {
   }
 
   mutating func slice(_ x: Term, _ ranges: [Range<Int>]) -> Term {
-    let extents = ranges.map(\.count)
     let text = ranges.map { "\($0.lowerBound):\($0.upperBound)" }.joined(separator: ", ")
-    return emit(
-      "stablehlo.slice \(x.name) [\(text)] : (\(x.type)) -> \(Self.type(extents, x.element))",
-      extents, x.element)
+    return emit("stablehlo.slice \(x.name) [\(text)]", of: [x], ranges.map(\.count), x.element)
   }
 
   /// Slices a vector from a computed place on.
   mutating func slice(_ x: Term, from start: Term, count: Int) -> Term {
     emit(
-      "stablehlo.dynamic_slice \(x.name), \(start.name), sizes = [\(count)] : (\(x.type), "
-        + "\(start.type)) -> \(Self.type([count], x.element))", [count], x.element)
+      "stablehlo.dynamic_slice \(x.name), \(start.name), sizes = [\(count)]",
+      of: [x, start], [count], x.element)
   }
 
   mutating func concatenate(_ terms: [Term], _ dimension: Int) -> Term {
@@ -98,10 +89,8 @@ extension StableHLOWriter {
     var extents = terms[0].extents
     extents[dimension] = terms.reduce(0) { $0 + $1.extents[dimension] }
     let names = terms.map(\.name).joined(separator: ", ")
-    let types = terms.map(\.type).joined(separator: ", ")
     return emit(
-      "stablehlo.concatenate \(names), dim = \(dimension) : (\(types)) -> "
-        + Self.type(extents, terms[0].element), extents, terms[0].element)
+      "stablehlo.concatenate \(names), dim = \(dimension)", of: terms, extents, terms[0].element)
   }
 
   mutating func sum(_ x: Term, _ dimensions: [Int]) -> Term {
@@ -119,16 +108,14 @@ extension StableHLOWriter {
     let extents = x.extents.enumerated().filter { !dimensions.contains($0.offset) }.map(\.element)
     return emit(
       "stablehlo.reduce(\(x.name) init: \(first.name)) applies stablehlo.\(name) across dimensions "
-        + "= \(dimensions) : (\(x.type), \(first.type)) -> \(Self.type(extents, x.element))",
-      extents, x.element)
+        + "= \(dimensions)", of: [x, first], extents, x.element)
   }
 
   mutating func compare(_ direction: String, _ a: Term, _ b: Term) -> Term {
     let kind =
       a.element.hasPrefix("ui") ? "UNSIGNED" : a.element.hasPrefix("i") ? "SIGNED" : "FLOAT"
     return emit(
-      "stablehlo.compare \(direction), \(a.name), \(b.name), \(kind) : (\(a.type), \(b.type)) -> "
-        + Self.type(a.extents, "i1"), a.extents, "i1")
+      "stablehlo.compare \(direction), \(a.name), \(b.name), \(kind)", of: [a, b], a.extents, "i1")
   }
 
   mutating func select(_ condition: Term, _ a: Term, _ b: Term) -> Term {
@@ -165,8 +152,8 @@ extension StableHLOWriter {
     return emit(
       "stablehlo.convolution(\(x.name), \(w.name)) dim_numbers = \(labels), window = {stride = "
         + "[1, 1], pad = [[\(padding), \(padding)], [\(padding), \(padding)]]} "
-        + "{batch_group_count = 1 : i64, feature_group_count = 1 : i64\(exactness)} : "
-        + "(\(x.type), \(w.type)) -> \(Self.type(extents, x.element))", extents, x.element)
+        + "{batch_group_count = 1 : i64, feature_group_count = 1 : i64\(exactness)}", of: [x, w],
+      extents, x.element)
   }
 
   /// Multiplies matrices; the result has the operands' element type.
@@ -176,8 +163,7 @@ extension StableHLOWriter {
     let exactness = rounding(of: a).map { ", precision = [\($0), \($0)]" } ?? ""
     return emit(
       "stablehlo.dot_general \(a.name), \(b.name), contracting_dims = \(contracted.0) x "
-        + "\(contracted.1)\(exactness) : (\(a.type), \(b.type)) -> "
-        + Self.type(extents, a.element), extents, a.element)
+        + "\(contracted.1)\(exactness)", of: [a, b], extents, a.element)
   }
 
   // MARK: Single numbers

@@ -89,8 +89,7 @@ extension StableHLOWriter {
       return [concatenate(parts, 0)]
     case .whereFinite(let number, let new, let old):
       let number = scalar(number)
-      let isFinite = emit(
-        "stablehlo.is_finite \(number.name) : (\(number.type)) -> tensor<i1>", [], "i1")
+      let isFinite = emit("stablehlo.is_finite \(number.name)", of: [number], [], "i1")
       return [select(isFinite, term(new), term(old))]
     case .zeros(let extents): return [constant(0, extents, "f32")]
     }
@@ -167,8 +166,7 @@ extension StableHLOWriter {
       "\"stablehlo.gather\"(\(table.name), \(tokens.name)) <{dimension_numbers = "
         + "#stablehlo.gather<offset_dims = [3], collapsed_slice_dims = [0], start_index_map = [0], "
         + "index_vector_dim = 3>, slice_sizes = array<i64: 1, \(shape.outputChannels)>, "
-        + "indices_are_sorted = false}> : (\(table.type), \(tokens.type)) -> "
-        + Self.type(extents, element), extents, element)
+        + "indices_are_sorted = false}>", of: [table, tokens], extents, element)
   }
 
   /// Applies the epilogue, in the sum's element type.
@@ -222,8 +220,7 @@ extension StableHLOWriter {
     let zero = constant(0, [], dy.element)
     return emit(
       "stablehlo.pad \(whole.name), \(zero.name), low = [0, 0, 0, 0], high = [0, \(e[1] % 2), "
-        + "\(e[2] % 2), 0], interior = [0, 0, 0, 0] : (\(whole.type), \(zero.type)) -> "
-        + Self.type(e, dy.element), e, dy.element)
+        + "\(e[2] % 2), 0], interior = [0, 0, 0, 0]", of: [whole, zero], e, dy.element)
   }
 
   // MARK: Pixels and replicas

@@ -144,6 +144,14 @@ package struct StableHLOWriter {
     return term
   }
 
+  /// Adds an instruction whose text ends with the types of its operands and of its result.
+  mutating func emit(
+    _ text: String, of operands: [Term], _ extents: [Int], _ element: String
+  ) -> Term {
+    let types = operands.map(\.type).joined(separator: ", ")
+    return emit("\(text) : (\(types)) -> \(Self.type(extents, element))", extents, element)
+  }
+
   /// Adds the lines of an instruction with a region.
   mutating func emit(lines more: [String]) { lines += more }
 
