@@ -37,8 +37,8 @@ extension CPUEngine {
         }
         slabs.pack(slab, o, i, kernels, to: memory)
         for column in 0..<3 {
-          var product = slabs.product(slab, o, i, column: column, kernels, memory)
-          product.c = sums + column * outputs * inputs
+          var product = slabs.product(
+            slab, o, i, column: column, kernels, memory, to: sums + column * outputs * inputs)
           product.accumulate = at == 0 ? 0 : 1
           kernels.gemm_bfloat16_transposed(&product)
         }
@@ -143,28 +143,20 @@ private struct Slabs {
     }
   }
 
-  /// The product of one column of taps, without its destination: its batch has the three rows.
+  /// The product of one column of taps: its batch has the three rows.
   func product(
     _ slab: Slab, _ o: Range<Int>, _ i: Range<Int>, column: Int, _ kernels: dvae_kernels,
-    _ dy: UnsafeMutablePointer<Float>
+    _ dy: UnsafeMutablePointer<Float>, to sums: UnsafeMutablePointer<Float>
   ) -> dvae_gemm {
     let (even, odd) = copies(dy)
-    var product = dvae_gemm()
-    product.a = UnsafePointer(dy)
-    // Pairs at even positions 2 q, or at odd ones 2 q + 1.
-    product.b = UnsafePointer(column == 1 ? even + xRow : odd + column / 2 * xRow)
-    product.k = Int32(slab.rows.count * line)
-    product.rows = Int32(o.count)
-    product.columns = Int32(i.count)
-    product.batch = 3
-    product.a_panel = Int(kernels.rows)
-    product.b_panel = Int(kernels.columns)
-    product.b_batch = line * xRow
-    product.c_batch = 3 * g.shape.outputChannels * g.shape.inputChannels
-    product.a_row = dyRow
-    product.b_row = xRow
-    product.c_row = g.shape.inputChannels
-    return product
+    return dvae_gemm(
+      a: dy,
+      // Pairs at even positions 2 q, or at odd ones 2 q + 1.
+      b: column == 1 ? even + xRow : odd + column / 2 * xRow,
+      c: sums, k: slab.rows.count * line, rows: o.count, columns: i.count, batch: 3,
+      aPanel: Int(kernels.rows), bPanel: Int(kernels.columns), bBatch: line * xRow,
+      cBatch: 3 * g.shape.outputChannels * g.shape.inputChannels, aRow: dyRow, bRow: xRow,
+      cRow: g.shape.inputChannels)
   }
 
   private func copies(

@@ -103,14 +103,9 @@ extension CPUEngine {
       output.withEpilogue(
         at: (image * height + first) * width * weights.outputs, column: 0
       ) { c, epilogue in
-        var product = dvae_gemm()
-        product.b = UnsafePointer(weights.weights.pointer)
-        product.c = c
-        product.k = Int32(weights.k)
-        product.columns = Int32(weights.outputs)
-        product.b_panel = weights.panel
-        product.c_row = weights.outputs
-        product.epilogue = epilogue
+        var product = dvae_gemm(
+          b: weights.weights.pointer, c: c, k: weights.k, columns: weights.outputs,
+          bPanel: weights.panel, cRow: weights.outputs, epilogue: epilogue)
         convolve(&patches, &product)
       }
     }
@@ -169,21 +164,13 @@ extension CPUEngine {
     _ block: Block, _ weights: PackedWeights, to c: UnsafeMutablePointer<Float>, row: Int,
     _ epilogue: UnsafePointer<dvae_epilogue>
   ) {
-    var product = dvae_gemm()
-    product.a = block.a
-    product.b = UnsafePointer(
-      weights.weights.pointer + block.columns.lowerBound / panelColumns * weights.panel
-        + block.k.lowerBound * panelColumns)
-    product.c = c
-    product.k = Int32(block.k.count)
-    product.rows = Int32(block.rows)
-    product.columns = Int32(block.columns.count)
-    product.batch = 1
-    product.accumulate = block.k.lowerBound > 0 ? 1 : 0
-    product.a_panel = panelRows * block.k.count
-    product.b_panel = weights.panel
-    product.c_row = row
-    product.epilogue = block.isLast ? epilogue : nil
+    let product = dvae_gemm(
+      a: block.a,
+      b: weights.weights.pointer + block.columns.lowerBound / panelColumns * weights.panel
+        + block.k.lowerBound * panelColumns,
+      c: c, k: block.k.count, rows: block.rows, columns: block.columns.count,
+      accumulate: block.k.lowerBound > 0, aPanel: panelRows * block.k.count,
+      bPanel: weights.panel, cRow: row, epilogue: block.isLast ? epilogue : nil)
     withUnsafePointer(to: product) {
       weights.factors == .float32 ? kernels.gemm($0) : kernels.gemm_bfloat16($0)
     }

@@ -73,7 +73,6 @@ extension CPUEngine {
       let slot = task % plan.slots
       let a = scratch.pointer + worker * size
       let (b, patches, c) = (a + aSize, a + aSize + bSize, a + aSize + bSize + patchSize)
-      var product = dvae_gemm()
       for (at, step) in plan.steps(of: slot).enumerated() {
         let (image, first) = (step / perImage, step % perImage * depth)
         let count = min(depth, plane - first)
@@ -95,19 +94,9 @@ extension CPUEngine {
         }
         packColumns(
           rows, stride, count, i.count, width: columns, relu: g.reluInput, factors.right, to: b)
-        product.a = UnsafePointer(a)
-        product.b = UnsafePointer(b)
-        product.c = c
-        product.k = Int32(terms)
-        product.rows = Int32(o.count)
-        product.columns = Int32(i.count)
-        product.batch = 1
-        product.accumulate = at > 0 ? 1 : 0
-        product.a_panel = panelRows
-        product.b_panel = terms * columns
-        product.a_row = aRow
-        product.b_row = columns
-        product.c_row = i.count
+        let product = dvae_gemm(
+          a: a, b: b, c: c, k: terms, rows: o.count, columns: i.count, accumulate: at > 0,
+          aPanel: panelRows, bPanel: terms * columns, aRow: aRow, bRow: columns, cRow: i.count)
         withUnsafePointer(to: product) { multiply($0) }
       }
       for (row, output) in o.enumerated() {

@@ -42,20 +42,11 @@ extension CPUEngine {
         }
       }
       for panel in 0..<panels {
-        var product = dvae_gemm()
-        product.a = UnsafePointer(v)
-        product.b = UnsafePointer(weights.weights.pointer + panel * weights.panel)
-        product.c = m
-        product.k = Int32(k)
-        product.slice = Int32(Self.channelsPerStep)
-        product.rows = Int32(range.count)
-        product.columns = Int32(min(columns, roundUp(weights.outputs - panel * columns, 16)))
-        product.batch = 36
-        product.a_panel = rows * k
-        product.a_batch = vBatch
-        product.b_batch = k * columns
-        product.c_batch = mBatch
-        product.c_row = columns
+        let product = dvae_gemm(
+          a: v, b: weights.weights.pointer + panel * weights.panel, c: m, k: k,
+          slice: Self.channelsPerStep, rows: range.count,
+          columns: min(columns, roundUp(weights.outputs - panel * columns, 16)), batch: 36,
+          aPanel: rows * k, aBatch: vBatch, bBatch: k * columns, cBatch: mBatch, cRow: columns)
         withUnsafePointer(to: product) { kernels.gemm($0) }
         writeTiles(
           range, tiles, from: UnsafePointer(m), batch: mBatch, row: columns, panel: panel, weights,
@@ -115,22 +106,11 @@ extension CPUEngine {
               weights.weights.pointer + panel * weights.panel + channel * 9 * columns,
               Int32(count), u + (panel - first) * 36 * uBatch, uBatch)
           }
-          var product = dvae_gemm()
-          product.a = UnsafePointer(v.pointer + channel / depth * slice)
-          product.b = UnsafePointer(u)
-          product.c = m
-          product.k = Int32(count)
-          product.rows = Int32(range.count)
-          product.columns = Int32(columns * taken.count)
-          product.batch = 36
-          product.accumulate = channel > 0 ? 1 : 0
-          product.prefetch = 1
-          product.a_panel = rows * count
-          product.a_batch = vBatch
-          product.b_panel = 36 * uBatch
-          product.b_batch = uBatch
-          product.c_batch = mBatch
-          product.c_row = columns * panelsPerTask
+          let product = dvae_gemm(
+            a: v.pointer + channel / depth * slice, b: u, c: m, k: count, rows: range.count,
+            columns: columns * taken.count, batch: 36, accumulate: channel > 0, prefetch: true,
+            aPanel: rows * count, bPanel: 36 * uBatch, aBatch: vBatch, bBatch: uBatch,
+            cBatch: mBatch, cRow: columns * panelsPerTask)
           withUnsafePointer(to: product) { kernels.gemm($0) }
         }
         for panel in taken {

@@ -159,20 +159,12 @@ private struct WinogradGradient {
     if let dBias, element == 7 {
       kernels.add_column_sums(a, mRow, count, Int32(outputs.count), dBias + outputs.lowerBound)
     }
-    var product = dvae_gemm()
-    product.a = UnsafePointer(a)
-    product.b = UnsafePointer(v + element * vBatch)
-    product.c = u + element * uBatch + outputs.lowerBound * channels.count
-    product.k = Int32(count)
-    product.rows = Int32(outputs.count)
-    product.columns = Int32(channels.count)
-    product.batch = 1
-    product.accumulate = accumulate ? 1 : 0
-    product.a_panel = Int(kernels.rows)
-    product.b_panel = Int(kernels.columns)
-    product.a_row = mRow
-    product.b_row = vRow
-    product.c_row = channels.count
+    let product = dvae_gemm(
+      a: a, b: v + element * vBatch,
+      c: u + element * uBatch + outputs.lowerBound * channels.count, k: count,
+      rows: outputs.count, columns: channels.count, accumulate: accumulate,
+      aPanel: Int(kernels.rows), bPanel: Int(kernels.columns), aRow: mRow, bRow: vRow,
+      cRow: channels.count)
     withUnsafePointer(to: product) { kernels.gemm_transposed($0) }
   }
 

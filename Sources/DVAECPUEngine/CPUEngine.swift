@@ -103,6 +103,23 @@ package struct CPUEngine: HostEngine {
 /// The number of elements in one elementwise task.
 let elementwiseTask = 1 << 16
 
+extension dvae_gemm {
+  /// Describes a product; strides are needed where there are several panels, products or rows of a kind.
+  init(
+    a: UnsafePointer<Float>? = nil, b: UnsafePointer<Float>, c: UnsafeMutablePointer<Float>, k: Int,
+    slice: Int = 0, rows: Int = 0, columns: Int, batch: Int = 1, accumulate: Bool = false,
+    prefetch: Bool = false, aPanel: Int = 0, bPanel: Int = 0, aBatch: Int = 0, bBatch: Int = 0,
+    cBatch: Int = 0, aRow: Int = 0, bRow: Int = 0, cRow: Int,
+    epilogue: UnsafePointer<dvae_epilogue>? = nil
+  ) {
+    self.init(
+      a: a, b: b, c: c, k: Int32(k), slice: Int32(slice), rows: Int32(rows),
+      columns: Int32(columns), batch: Int32(batch), accumulate: accumulate ? 1 : 0,
+      prefetch: prefetch ? 1 : 0, a_panel: aPanel, b_panel: bPanel, a_batch: aBatch,
+      b_batch: bBatch, c_batch: cBatch, c_row: cRow, a_row: aRow, b_row: bRow, epilogue: epilogue)
+  }
+}
+
 /// Returns n rounded up to a multiple of m.
 func roundUp(_ n: Int, _ m: Int) -> Int { (n + m - 1) / m * m }
 
@@ -220,15 +237,10 @@ extension CPUEngine {
       let time = clock.measure {
         team.run(threads) { _, worker in
           let a = scratch.pointer + worker * size
-          var product = dvae_gemm()
-          product.a = UnsafePointer(a)
-          product.b = UnsafePointer(a + rows * k)
-          product.c = a + rows * k + columns * k
-          product.k = Int32(k)
-          product.rows = Int32(rows)
-          product.columns = Int32(columns)
-          product.batch = Int32(repeats)
-          product.c_row = columns
+          let product = dvae_gemm(
+            a: a, b: a + rows * k, c: a + rows * k + columns * k, k: k, rows: rows,
+            columns: columns,
+            batch: repeats, cRow: columns)
           withUnsafePointer(to: product) { kernels.gemm($0) }
         }
       }
