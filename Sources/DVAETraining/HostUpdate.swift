@@ -74,10 +74,7 @@ package final class HostUpdate<E: HostEngine>: Updater {
     gradients.arena?.elements.update(repeating: 0)
     // Pack the filters again, because the parameters have changed.
     let objective = Objective(
-      encoder: ImageEncoder(
-        configuration.architecture, parameters: parameters, engine: engine, for: .training),
-      decoder: ImageDecoder(
-        configuration.architecture, parameters: parameters, engine: engine, for: .training))
+      configuration.architecture, parameters, engine: engine, for: .training)
     let elements =
       configuration.microBatch * (images.shape.height / Architecture.pixelsPerToken)
       * (images.shape.width / Architecture.pixelsPerToken) * configuration.architecture.vocabulary

@@ -15,7 +15,7 @@ package struct ValidationSet: Sendable {
   package func evaluate<E: HostEngine>(
     _ state: TrainingState, engine: E
   ) throws -> (ValidationRecord, ValidationPictures) {
-    var objective = Objective(ofAveragesIn: state, engine: engine)
+    var objective = Objective(state.configuration.architecture, state.average, engine: engine)
     return try evaluate(state, on: &objective)
   }
 
@@ -26,7 +26,7 @@ package struct ValidationSet: Sendable {
   package func pictures<E: HostEngine>(
     _ state: TrainingState, engine: E
   ) throws -> ValidationPictures {
-    var objective = Objective(ofAveragesIn: state, engine: engine)
+    var objective = Objective(state.configuration.architecture, state.average, engine: engine)
     return try pictures(state, &objective)
   }
 
@@ -122,13 +122,6 @@ protocol BatchEvaluator {
 }
 
 extension Objective: BatchEvaluator where E: HostEngine {
-  fileprivate init(ofAveragesIn state: TrainingState, engine: E) {
-    let architecture = state.configuration.architecture
-    self.init(
-      encoder: ImageEncoder(architecture, parameters: state.average, engine: engine),
-      decoder: ImageDecoder(architecture, parameters: state.average, engine: engine))
-  }
-
   func measures(
     of images: Tensor, beta: Double
   ) throws -> (parts: ObjectiveParts<Double>, tokens: [Int32], statistics: Tensor) {
@@ -147,6 +140,16 @@ extension Objective: BatchEvaluator where E: HostEngine {
 }
 
 extension Objective {
+  /// Makes the encoder and the decoder of a model.
+  init(
+    _ architecture: Architecture, _ parameters: Parameters<E.Variable>, engine: E,
+    for purpose: NetworkPurpose = .inference
+  ) {
+    self.init(
+      encoder: ImageEncoder(architecture, parameters: parameters, engine: engine, for: purpose),
+      decoder: ImageDecoder(architecture, parameters: parameters, engine: engine, for: purpose))
+  }
+
   /// Returns the decoder's statistics of a relaxed sample and of the most likely tokens.
   func pictures(
     of images: E.Value, relax: (_ logits: E.Value) -> E.Value

@@ -35,15 +35,9 @@ package enum EvaluationPrograms {
     _ architecture: Architecture
   ) -> (Recording, Objective<RecordingEngine>) {
     let recording = Recording()
-    let engine = RecordingEngine(recording)
     let parameters = Parameters([architecture.encoder, architecture.decoder]) { name, shape in
       recording.variable("average.\(name)", shape)
     }
-    return (
-      recording,
-      Objective(
-        encoder: ImageEncoder(architecture, parameters: parameters, engine: engine),
-        decoder: ImageDecoder(architecture, parameters: parameters, engine: engine))
-    )
+    return (recording, Objective(architecture, parameters, engine: RecordingEngine(recording)))
   }
 }

@@ -134,10 +134,7 @@ private struct ProgramWriter {
       "noise",
       Shape(count, side / step, side / step, configuration.architecture.vocabulary))
     let objective = Objective(
-      encoder: ImageEncoder(
-        configuration.architecture, parameters: parameters, engine: engine, for: .training),
-      decoder: ImageDecoder(
-        configuration.architecture, parameters: parameters, engine: engine, for: .training))
+      configuration.architecture, parameters, engine: engine, for: .training)
     let parts = try objective.gradients(
       images, noise: .uniform(noise), temperature: numbers.temperature, beta: numbers.klWeight,
       lossScale: lossScale ?? RecordedScalar(1), into: gradients)
