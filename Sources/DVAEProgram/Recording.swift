@@ -109,9 +109,7 @@ extension Recording {
   /// The input is six 32-bit words, the lower half of each number first: seed, stream, and the
   /// first element's index. Replica r continues after replica r − 1.
   package func uniform(_ name: String, _ shape: Shape) -> RecordedValue {
-    let state = input(name, [6], .uint32)
-    return RecordedValue(
-      shape: shape, item: record(.uniform(state: state), shape.extents, .float32))
+    value(.uniform(state: input(name, [6], .uint32)), shape, .float32)
   }
 }
 
@@ -125,10 +123,7 @@ extension Recording {
   package func mappedPixels(
     _ bytes: RecordedValue, scale: Float, offset: Float
   ) -> RecordedValue {
-    RecordedValue(
-      shape: bytes.shape,
-      item: record(
-        .mapPixels(bytes.item, scale: scale, offset: offset), bytes.shape.extents, .float32))
+    value(.mapPixels(bytes.item, scale: scale, offset: offset), bytes.shape, .float32)
   }
 
   /// Returns the sum over positions of KL(softmax(logits) ‖ uniform) for each image, [N].
@@ -159,11 +154,9 @@ extension Recording {
   package func pictures(
     of statistics: RecordedValue, scale: Float, offset: Float
   ) -> RecordedValue {
-    let shape = statistics.shape.with(channels: statistics.shape.channels / 2)
-    return RecordedValue(
-      shape: shape,
-      item: record(
-        .pictures(statistics.item, scale: scale, offset: offset), shape.extents, .uint8))
+    value(
+      .pictures(statistics.item, scale: scale, offset: offset),
+      statistics.shape.with(channels: statistics.shape.channels / 2), .uint8)
   }
 
   /// Ranks the most likely tokens of every position in descending order, of equals the lower first.
@@ -290,8 +283,10 @@ extension Recording {
     record(operation, [Item(extents: extents, element: element)])[0]
   }
 
-  func value(_ operation: RecordedOperation, _ shape: Shape) -> RecordedValue {
-    RecordedValue(shape: shape, item: record(operation, shape.extents, .activation))
+  func value(
+    _ operation: RecordedOperation, _ shape: Shape, _ element: RecordedElement = .activation
+  ) -> RecordedValue {
+    RecordedValue(shape: shape, item: record(operation, shape.extents, element))
   }
 
   func scalar(_ operation: RecordedOperation) -> RecordedScalar {
