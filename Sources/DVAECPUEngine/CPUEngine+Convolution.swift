@@ -130,33 +130,36 @@ extension CPUEngine {
     let positions = x.shape.positions
     let product = product(weights)
     let (width, bands) = (product.columns, product.bands)
-    var best = [Float](repeating: -.infinity, count: bands * positions)
-    var index = [Int32](repeating: 0, count: bands * positions)
+    let (best, index) = makeWinners(bands * positions)
     let size = product.rows * width
     let logits = Output(pool.scratch(team.threads * size), .bias, bias: weights.bias)
-    best.withUnsafeMutableBufferPointer { best in
-      index.withUnsafeMutableBufferPointer { index in
-        forEachBlock(x, weights, reluInput: reluInput) { block, worker in
-          guard let best = best.baseAddress, let index = index.baseAddress else { return }
-          let first = block.columns.lowerBound
-          let at = first / width * positions + block.position
-          logits.withEpilogue(at: worker * size, column: first) { c, epilogue in
-            add(block, weights, to: c, row: width, epilogue)
-            guard block.isLast else { return }
-            kernels.argmax_rows(
-              c, width, Int32(block.rows), Int32(block.columns.count), Int32(first), best + at,
-              index + at)
-          }
-        }
+    forEachBlock(x, weights, reluInput: reluInput) { block, worker in
+      let first = block.columns.lowerBound
+      let at = first / width * positions + block.position
+      logits.withEpilogue(at: worker * size, column: first) { c, epilogue in
+        add(block, weights, to: c, row: width, epilogue)
+        guard block.isLast else { return }
+        kernels.argmax_rows(
+          c, width, Int32(block.rows), Int32(block.columns.count), Int32(first),
+          best.pointer + at, index.words + at)
       }
     }
     return (0..<positions).map { position in
       var winner = position
-      for band in 1..<max(bands, 1) where best[band * positions + position] > best[winner] {
-        winner = band * positions + position
+      for at in stride(from: position, to: bands * positions, by: positions)
+      where best.pointer[at] > best.pointer[winner] {
+        winner = at
       }
-      return index[winner]
+      return index.words[winner]
     }
+  }
+
+  /// Returns memory for the largest logits so far, −∞, and their codes, 0 as words.
+  func makeWinners(_ count: Int) -> (best: Tensor, index: Tensor) {
+    let (best, index) = (pool.scratch(count), pool.scratch(count))
+    best.elements.update(repeating: -.infinity)
+    index.words.update(repeating: 0, count: count)
+    return (best, index)
   }
 
   /// Adds a block's product to the sums of earlier channels, and finishes it with the last ones.

@@ -191,26 +191,25 @@ private struct Search {
     }
     let winners = Winners(engine, positions)
     let lists = engine.pool.scratch(panels * positions)
+    let lengths = engine.pool.scratch(panels)
     // First the panels with the largest bounds, then all that could hold a larger logit.
     for _ in 0..<2 {
-      var lengths = [Int](repeating: 0, count: panels)
-      lengths.withUnsafeMutableBufferPointer { lengths in
-        engine.team.run(panels) { [lengths] panel, _ in
-          let at = panel * positions
-          lengths[panel] = Int(
-            kernels.take_at_least(
-              upper.pointer + at, least.pointer, Int32(positions), lists.words + at))
-        }
+      engine.team.run(panels) { panel, _ in
+        let at = panel * positions
+        lengths.words[panel] = kernels.take_at_least(
+          upper.pointer + at, least.pointer, Int32(positions), lists.words + at)
       }
       let columns = engine.panelColumns
       for panel in 0..<panels {
-        counts.codesLeft += lengths[panel] * min(columns, weights.outputs - panel * columns)
+        counts.codesLeft +=
+          Int(lengths.words[panel]) * min(columns, weights.outputs - panel * columns)
       }
       guard counts.codesLeft <= counts.codes / 2 || engine.screening == true else { return nil }
-      engine.team.run(panels) { [winners, lengths] panel, worker in
+      engine.team.run(panels) { panel, worker in
         winners.compute(
           h, weights, panel: panel,
-          UnsafeBufferPointer(start: lists.words + panel * positions, count: lengths[panel]),
+          UnsafeBufferPointer(
+            start: lists.words + panel * positions, count: Int(lengths.words[panel])),
           engine, worker)
       }
       winners.merge()
@@ -280,10 +279,7 @@ private struct Winners {
     self.positions = positions
     workers = engine.threads
     rows = 8 * engine.panelRows
-    best = engine.pool.scratch(workers * positions)
-    index = engine.pool.scratch(workers * positions)
-    best.elements.update(repeating: -.infinity)
-    index.words.update(repeating: 0, count: workers * positions)
+    (best, index) = engine.makeWinners(workers * positions)
     packed = engine.pool.scratch(workers * rows * FactorPrecision.float32.deepest)
     // The logits, and for each row the largest and its code.
     logits = engine.pool.scratch(workers * rows * (engine.panelColumns + 2))
