@@ -17,7 +17,7 @@ extension CPUEngine {
     let outputs = weights.outputs
     check(x.shape, weights.inputs, outputs, epilogue.mask, epilogue.skip)
     let y = makeTensor(x.shape.with(channels: outputs).halved)
-    let runs = Runs(y.shape, caches)
+    let runs = Runs(x.shape, y.shape, caches)
     let packed = roundUp(2 * runs.cells, panelRows) * product(weights).depth
     let scratch = pool.scratch(team.threads * (runs.size + packed))
     let output = Output(scratch, epilogue, bias: weights.bias)
@@ -28,7 +28,7 @@ extension CPUEngine {
       let a = sums + runs.size
       let row = 2 * run.cells * outputs
       for half in 0...1 {
-        let position = run.position(half, in: x.shape)
+        let position = run.position + half * x.shape.width
         // The skip is read from where the sums would be.
         output.withEpilogue(at: position * outputs, column: 0) { _, epilogue in
           for k in weights.steps {
@@ -44,7 +44,7 @@ extension CPUEngine {
         }
       }
       kernels.max_pool_row(
-        sums, row, Int32(run.cells), Int32(outputs), y.pointer + run.cell(in: y.shape) * outputs)
+        sums, row, Int32(run.cells), Int32(outputs), y.pointer + run.cell * outputs)
     }
     return y
   }
@@ -58,10 +58,10 @@ extension CPUEngine {
     check(x.shape, filter.shape.inputChannels, outputs, skip)
     let y = makeTensor(x.shape.with(channels: outputs).halved)
     let bytes = makeBytes(y.shape)
-    let runs = Runs(y.shape, caches)
+    let runs = Runs(x.shape, y.shape, caches)
     let kernels = kernels
     func pool(_ run: Runs.Run, _ sums: UnsafePointer<Float>, row: Int) {
-      let at = run.cell(in: y.shape) * outputs
+      let at = run.cell * outputs
       kernels.max_pool_row_bytes(
         sums, row, Int32(run.cells), Int32(outputs), 1 / outputScale, y.pointer + at,
         bytes.pointer + at)
@@ -73,9 +73,7 @@ extension CPUEngine {
         .requiredFloats
       team.run(runs.count) { index, _ in
         let run = runs[index]
-        pool(
-          run, whole.pointer + run.position(0, in: x.shape) * outputs,
-          row: x.shape.width * outputs)
+        pool(run, whole.pointer + run.position * outputs, row: x.shape.width * outputs)
       }
       return QuantizedValue(floats: y, bytes: bytes)
     }
@@ -87,7 +85,7 @@ extension CPUEngine {
       let a = sums + runs.size
       let row = 2 * run.cells * outputs
       for half in 0...1 {
-        let position = run.position(half, in: x.shape)
+        let position = run.position + half * x.shape.width
         let length = Int32(x.shape.channels)
         kernels.pack_words(
           x.requiredBytes.pointer + position * x.shape.channels, x.shape.channels,
@@ -119,43 +117,36 @@ private func check(_ x: Shape, _ inputs: Int, _ outputs: Int, _ operands: Tensor
 
 /// The cells of a pooling in short runs, whose two rows leave most of the cache to the weights.
 private struct Runs {
-  /// Some cells of one row of the result.
-  struct Run {
-    let image: Int
-    let row: Int
-    let first: Int
-    let cells: Int
+  /// Some cells of one row of the result: the first, and the first position of its upper row, both counted
+  /// over the batch, and the number of cells.
+  typealias Run = (cell: Int, position: Int, cells: Int)
 
-    /// Returns the first cell, counted over the batch.
-    func cell(in shape: Shape) -> Int { (image * shape.height + row) * shape.width + first }
-
-    /// Returns the first position of the upper or lower row, likewise.
-    func position(_ half: Int, in shape: Shape) -> Int {
-      (image * shape.height + 2 * row + half) * shape.width + 2 * first
-    }
-  }
-
-  private let shape: Shape
+  private let input: Shape
+  private let output: Shape
   /// The most cells in a run.
   let cells: Int
   private let perRow: Int
 
-  /// Divides a result.
-  init(_ shape: Shape, _ caches: CacheSizes) {
-    self.shape = shape
-    cells = max(1, min(shape.width, caches.floats(of: 0.25) / (4 * shape.channels)))
-    perRow = (shape.width + cells - 1) / cells
+  /// Divides the result of an input.
+  init(_ input: Shape, _ output: Shape, _ caches: CacheSizes) {
+    self.input = input
+    self.output = output
+    cells = max(1, min(output.width, caches.floats(of: 0.25) / (4 * output.channels)))
+    perRow = (output.width + cells - 1) / cells
   }
 
-  var count: Int { shape.batch * shape.height * perRow }
+  var count: Int { output.batch * output.height * perRow }
 
   /// The size of both rows of a run in floats.
-  var size: Int { 4 * cells * shape.channels }
+  var size: Int { 4 * cells * output.channels }
 
   subscript(index: Int) -> Run {
-    let (row, run) = index.quotientAndRemainder(dividingBy: perRow)
-    return Run(
-      image: row / shape.height, row: row % shape.height, first: run * cells,
-      cells: min(cells, shape.width - run * cells))
+    let (line, run) = index.quotientAndRemainder(dividingBy: perRow)
+    let (image, row) = line.quotientAndRemainder(dividingBy: output.height)
+    let first = run * cells
+    return (
+      line * output.width + first, (image * input.height + 2 * row) * input.width + 2 * first,
+      min(cells, output.width - first)
+    )
   }
 }

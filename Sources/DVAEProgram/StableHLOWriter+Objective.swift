@@ -32,18 +32,10 @@ extension StableHLOWriter {
     return sum(rows, [0])
   }
 
-  private struct Likelihood {
-    /// The target, and 1 minus the target.
-    var x, rest: Term
-    /// logit x − μ.
-    var difference: Term
-    /// s = ln b, and e^−s.
-    var logScale, inverse: Term
-    /// |logit x − μ|·e^−s.
-    var distance: Term
-  }
-
-  private mutating func likelihood(_ statistics: Term, _ x: Term) -> Likelihood {
+  /// Returns the target x, 1 − x, logit x − μ, s = ln b, e^−s, and |logit x − μ|·e^−s.
+  private mutating func likelihood(
+    _ statistics: Term, _ x: Term
+  ) -> (x: Term, rest: Term, difference: Term, logScale: Term, inverse: Term, distance: Term) {
     let colours = x.extents[3]
     let mean = slice(statistics, last: 0..<colours)
     let logScale = slice(statistics, last: colours..<2 * colours)
@@ -51,9 +43,8 @@ extension StableHLOWriter {
     let logit = binary("subtract", unary("log", x), unary("log", rest))
     let difference = binary("subtract", logit, mean)
     let inverse = unary("exponential", unary("negate", logScale))
-    return Likelihood(
-      x: x, rest: rest, difference: difference, logScale: logScale, inverse: inverse,
-      distance: binary("multiply", unary("abs", difference), inverse))
+    let distance = binary("multiply", unary("abs", difference), inverse)
+    return (x, rest, difference, logScale, inverse, distance)
   }
 
   /// Returns the new parameters, moments and average.
