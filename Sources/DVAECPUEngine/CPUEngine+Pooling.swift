@@ -57,7 +57,7 @@ extension CPUEngine {
     let outputs = filter.shape.outputChannels
     check(x.shape, filter.shape.inputChannels, outputs, skip)
     let y = makeTensor(x.shape.with(channels: outputs).halved)
-    let bytes = makeBytes(y.shape)
+    let bytes = ByteTensor(y.shape, makeTensor)
     let runs = Runs(x.shape, y.shape, caches)
     let kernels = kernels
     func pool(_ run: Runs.Run, _ sums: UnsafePointer<Float>, row: Int) {

@@ -14,7 +14,7 @@ extension CPUEngine: QuantizedEngine {
     let shape = x.shape.with(channels: filter.shape.outputChannels)
     let y = skip ?? makeTensor(shape)
     precondition(y.shape == shape, "convolution: skip \(y.shape) for \(shape)")
-    let bytes = outputScale.map { _ in makeBytes(y.shape) }
+    let bytes = outputScale.map { _ in ByteTensor(y.shape, makeTensor) }
     let stride = filter.shape.outputChannels
     // Outputs too large to stay in a cache are written past it.
     let stream = skip == nil && y.count >= 4 << 20 && stride % 16 == 0
@@ -30,10 +30,6 @@ extension CPUEngine: QuantizedEngine {
       multiply(block, filter, row: stride, requantization)
     }
     return QuantizedValue(floats: y, bytes: bytes)
-  }
-
-  func makeBytes(_ shape: Shape) -> ByteTensor {
-    ByteTensor(shape, storage: pool.tensor(ByteTensor.storage(shape)))
   }
 
   func multiply(

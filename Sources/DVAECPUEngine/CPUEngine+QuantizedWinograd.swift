@@ -11,7 +11,7 @@ extension CPUEngine {
     precondition(
       x.shape.channels == filter.shape.inputChannels,
       "convolution: input \(x.shape) for \(filter.shape)")
-    let y = makeBytes(x.shape.with(channels: filter.shape.outputChannels))
+    let y = ByteTensor(x.shape.with(channels: filter.shape.outputChannels), makeTensor)
     let tiles = Tiles(x.shape)
     let job = WinogradJob(
       x: x, y: y, filter: filter, inverse: 1 / outputScale, tiles: tiles, rows: panelRows,

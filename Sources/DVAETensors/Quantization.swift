@@ -9,16 +9,11 @@ package struct ByteTensor: Sendable {
   package let shape: Shape
   private let storage: Tensor
 
-  /// Takes the memory of a tensor of `ByteTensor.storage(shape)`.
-  package init(_ shape: Shape, storage: Tensor) {
-    precondition(
-      storage.count * 4 >= shape.count, "ByteTensor: \(storage.count) words for \(shape)")
+  /// Makes bytes of undefined contents, in the memory of a tensor that `allocate` makes.
+  package init(_ shape: Shape, _ allocate: (Shape) -> Tensor = { Tensor($0) }) {
     self.shape = shape
-    self.storage = storage
+    storage = allocate(Shape(1, 1, 1, (shape.count + 3) / 4))
   }
-
-  /// Returns the shape of a tensor with room for these bytes.
-  package static func storage(_ shape: Shape) -> Shape { Shape(1, 1, 1, (shape.count + 3) / 4) }
 
   /// The first of `shape.count` bytes, valid as long as the tensor lives.
   package var pointer: UnsafeMutablePointer<UInt8> {

@@ -24,7 +24,7 @@ struct QuantizedTests {
 
   private func bytes(_ shape: Shape, _ seed: UInt64) -> ByteTensor {
     var generator = SeededGenerator(seed: seed, stream: 1)
-    let tensor = ByteTensor(shape, storage: Tensor(ByteTensor.storage(shape)))
+    let tensor = ByteTensor(shape)
     for i in 0..<shape.count {
       tensor.pointer[i] = UInt8(min(255, max(0, 128 * generator.normal() + 64)))
     }
@@ -197,7 +197,7 @@ struct QuantizedTests {
         shape, weights: exact.all, bias: Tensor(Shape(1, 1, 1, 3), repeating: 0).all, form: form,
         inputRange: 255)
       let size = Shape(1, 4, 4, 512)
-      let full = ByteTensor(size, storage: Tensor(ByteTensor.storage(size)))
+      let full = ByteTensor(size)
       for i in 0..<size.count {
         full.pointer[i] = kernel == 1 || (i / 512 + i / 2048) % 2 == 0 ? 255 : 0
       }

@@ -78,7 +78,7 @@ struct AccuracyReport: Encodable {
         QuantizedValue(floats: x), filter, skip: nil, gain: 1, outputScale: nil
       ).requiredFloats.array
     }
-    let bytes = ByteTensor(x.shape, storage: Tensor(ByteTensor.storage(x.shape)))
+    let bytes = ByteTensor(x.shape)
     for i in 0..<x.count { bytes.pointer[i] = UInt8(x.pointer[i] / rounded.inputScale + 0.5) }
     let step = Float(exact.max() ?? 1) / QuantizedWeights.mostByte
     let y = engine.convolution(

@@ -10,7 +10,7 @@ extension ReferenceEngine: QuantizedEngine {
     _ x: ByteTensor, _ filter: QuantizedWeights, outputScale: Float
   ) -> ByteTensor {
     requireChannels(x.shape, filter.shape.inputChannels, "convolution")
-    let y = makeBytes(x.shape.with(channels: filter.shape.outputChannels))
+    let y = ByteTensor(x.shape.with(channels: filter.shape.outputChannels))
     for n in 0..<x.shape.batch {
       for top in stride(from: 0, to: x.shape.height, by: 4) {
         for left in stride(from: 0, to: x.shape.width, by: 4) {
@@ -99,7 +99,7 @@ extension ReferenceEngine {
   }
 
   private func bytes(_ y: Tensor, scale: Float) -> ByteTensor {
-    let bytes = makeBytes(y.shape)
+    let bytes = ByteTensor(y.shape)
     for i in 0..<y.count { bytes.pointer[i] = byte(y.pointer[i], inverse: 1 / scale) }
     return bytes
   }
@@ -113,9 +113,6 @@ extension ReferenceEngine {
     return Int32(inside + (most + 1.5)) - Int32(most + 1)
   }
 
-  private func makeBytes(_ shape: Shape) -> ByteTensor {
-    ByteTensor(shape, storage: makeTensor(ByteTensor.storage(shape)))
-  }
 }
 
 // MARK: Sums
