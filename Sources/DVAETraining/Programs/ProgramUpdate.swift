@@ -78,15 +78,10 @@ package final class ProgramUpdate: Updater {
     if tensors.isEmpty { tensors = try (0..<devices).map { try upload(state, to: $0) } }
     let batch = try staged ?? stage(images)
     staged = nil
-    let numbers = UpdateNumbers(state).list.map(Float.init)
-    try set("numbers") { [accelerator] device throws(DVAEError) in
-      try accelerator.upload(numbers, [numbers.count], .float32, to: device)
-    }
+    try set("numbers", UpdateNumbers(state).list.map(Float.init), .float32)
     var lossScale = state.lossScale ?? (scalesLoss ? LossScale() : nil)
     if scalesLoss, let factor = lossScale?.factor {
-      try set("loss_scale") { [accelerator] device throws(DVAEError) in
-        try accelerator.upload([Float(factor)], [1], .float32, to: device)
-      }
+      try set("loss_scale", [Float(factor)], .float32)
     }
     // Releasing a run waits for it, so all are held until the last one's results have arrived.
     var runs: [DeviceRun] = []
@@ -135,10 +130,8 @@ package final class ProgramUpdate: Updater {
     let noise = noiseWords(
       seed: configuration.seed(for: .noise), stream: UInt64(update),
       first: UInt64(part) * UInt64(elements))
-    try set("noise") { [accelerator] device throws(DVAEError) in
-      try accelerator.upload(noise, [noise.count], .uint32, to: device)
-    }
-    try set("images") { device throws(DVAEError) in batch[device][round] }
+    try set("noise", noise, .uint32)
+    for device in tensors.indices { tensors[device]["images"] = batch[device][round] }
     return try start(program, &runs)
   }
 
@@ -154,10 +147,13 @@ package final class ProgramUpdate: Updater {
     return outputs[0]
   }
 
-  private func set(
-    _ name: String, _ tensor: (_ device: Int) throws(DVAEError) -> DeviceBuffer
+  /// Copies a list of numbers to every device.
+  private func set<T: BitwiseCopyable>(
+    _ name: String, _ numbers: [T], _ type: ElementType
   ) throws(DVAEError) {
-    for device in tensors.indices { tensors[device][name] = try tensor(device) }
+    for device in tensors.indices {
+      tensors[device][name] = try accelerator.upload(numbers, [numbers.count], type, to: device)
+    }
   }
 
   /// Uploads this process's share of a batch by micro-batches, in the order of the noise.
