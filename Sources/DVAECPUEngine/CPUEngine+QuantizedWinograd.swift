@@ -15,7 +15,7 @@ extension CPUEngine {
     let tiles = Tiles(x.shape)
     let job = WinogradJob(
       x: x, y: y, filter: filter, inverse: 1 / outputScale, tiles: tiles, rows: panelRows,
-      columns: panelColumns, kernels: instructionSet.kernels)
+      columns: panelColumns, kernels: kernels)
     // If the weights are small, each task takes its tiles through all steps in its core's cache;
     // else all tasks share the transformed tiles and divide the weights.
     if filter.panel * job.panels * MemoryLayout<Int32>.size <= caches.shared / 6 {
@@ -80,7 +80,7 @@ private struct WinogradJob {
   let tiles: Tiles
   let rows: Int
   let columns: Int
-  let kernels: Kernels
+  let kernels: dvae_kernels
 
   var panels: Int { (filter.shape.outputChannels + columns - 1) / columns }
 
@@ -95,7 +95,7 @@ private struct WinogradJob {
     let size = x.shape.height * x.shape.width * x.shape.channels
     let panel = v + row / rows * rows * filter.k
     withUnsafePointer(to: tile) {
-      kernels.table.winograd_input_bytes(
+      kernels.winograd_input_bytes(
         x.pointer + image * size, $0, 0, Int32(2 * filter.k),
         UnsafeMutableRawPointer(panel).assumingMemoryBound(to: Int16.self), 2 * batch,
         Int32(row % rows))
@@ -123,7 +123,7 @@ private struct WinogradJob {
     product.b_batch = filter.k * columns
     product.c_batch = mBatch
     product.c_row = columns * taken.count
-    withUnsafePointer(to: product) { kernels.table.gemm_words($0) }
+    withUnsafePointer(to: product) { kernels.gemm_words($0) }
 
     let first = taken.lowerBound * columns
     let count = min(columns * taken.count, filter.shape.outputChannels - first)
@@ -132,7 +132,7 @@ private struct WinogradJob {
       var (image, tile) = tiles[index]
       tile.channels = Int32(filter.shape.outputChannels)
       withUnsafePointer(to: tile) {
-        kernels.table.winograd_output_bytes(
+        kernels.winograd_output_bytes(
           m + at * columns * taken.count, mBatch, $0, Int32(count),
           y.pointer + image * size + first, filter.scales.pointer + first,
           filter.biases.pointer + first, inverse)

@@ -93,11 +93,11 @@ package struct CPUEngine: HostEngine {
   /// Returns a tensor of undefined contents whose memory is recycled.
   package func makeTensor(_ shape: Shape) -> Tensor { pool.tensor(shape) }
 
-  var kernels: dvae_kernels { instructionSet.kernels.table }
+  var kernels: dvae_kernels { instructionSet.kernels }
 
   /// Rows and columns of the matrix product's panels.
-  var panelRows: Int { Int(instructionSet.kernels.table.rows) }
-  var panelColumns: Int { Int(instructionSet.kernels.table.columns) }
+  var panelRows: Int { Int(instructionSet.kernels.rows) }
+  var panelColumns: Int { Int(instructionSet.kernels.columns) }
 }
 
 /// The number of elements in one elementwise task.

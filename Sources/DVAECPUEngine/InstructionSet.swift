@@ -7,10 +7,11 @@ package struct InstructionSet: Sendable, CustomStringConvertible {
   package let name: String
   /// Whether this processor and operating system support it.
   package let isSupported: Bool
-  let kernels: Kernels
+  /// Plain C functions without state, hence safe to share.
+  nonisolated(unsafe) let kernels: dvae_kernels
 
   /// Whether it has instructions for products of bfloat16 numbers.
-  package var multipliesBfloat16: Bool { kernels.table.bfloat16_gain > 0 }
+  package var multipliesBfloat16: Bool { kernels.bfloat16_gain > 0 }
 
   /// The name.
   package var description: String { name }
@@ -23,7 +24,7 @@ package struct InstructionSet: Sendable, CustomStringConvertible {
     InstructionSet(
       name: String(cString: dvae_instruction_set_name(index)),
       isSupported: dvae_instruction_set_supported(index) != 0,
-      kernels: Kernels(table: dvae_kernels_at(index).pointee))
+      kernels: dvae_kernels_at(index).pointee)
   }
 
   /// The supported ones, best first; the last is always `portable`.
@@ -47,9 +48,4 @@ package struct InstructionSet: Sendable, CustomStringConvertible {
     }
     return supported[0]
   }
-}
-
-/// The kernel table: plain C functions without state, hence safe to share.
-struct Kernels: @unchecked Sendable {
-  let table: dvae_kernels
 }
