@@ -183,27 +183,22 @@ package final class Accelerator: @unchecked Sendable {
     }
     let compiled: DeviceProgram
     do throws(PluginFailure) {
-      compiled = try DeviceProgram(
-        self, Self.compile(program, options, client: client, plugin), replicas: replicas)
+      compiled = try withProgram(program, options) { (program, options) throws(PluginFailure) in
+        var arguments = dvae_pjrt_compile()
+        arguments.client = client
+        arguments.program = program
+        arguments.options = options.baseAddress
+        arguments.options_size = options.count
+        try plugin.call(DVAE_PJRT_CLIENT_COMPILE, &arguments)
+        return try DeviceProgram(
+          self, plugin.made(arguments.executable, "the plugin made no executable"),
+          replicas: replicas)
+      }
     } catch {
       throw plugin.error(error, .compiling, memory: memorySummary)
     }
     if let cache, let bytes = try? compiled.serialized() { cache.write(bytes, key) }
     return compiled
-  }
-
-  private static func compile(
-    _ program: [UInt8], _ options: [UInt8], client: UnsafeMutableRawPointer, _ plugin: Plugin
-  ) throws(PluginFailure) -> UnsafeMutableRawPointer {
-    try withProgram(program, options) { (program, options) throws(PluginFailure) in
-      var arguments = dvae_pjrt_compile()
-      arguments.client = client
-      arguments.program = program
-      arguments.options = options.baseAddress
-      arguments.options_size = options.count
-      try plugin.call(DVAE_PJRT_CLIENT_COMPILE, &arguments)
-      return try plugin.made(arguments.executable, "the plugin made no executable")
-    }
   }
 
   private func load(
