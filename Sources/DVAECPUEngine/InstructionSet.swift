@@ -7,8 +7,7 @@ package struct InstructionSet: Sendable, CustomStringConvertible {
   package let name: String
   /// Whether this processor and operating system support it.
   package let isSupported: Bool
-  /// Plain C functions without state, hence safe to share.
-  nonisolated(unsafe) let kernels: dvae_kernels
+  let kernels: dvae_kernels
 
   /// Whether it has instructions for products of bfloat16 numbers.
   package var multipliesBfloat16: Bool { kernels.bfloat16_gain > 0 }
