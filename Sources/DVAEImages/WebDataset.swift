@@ -32,6 +32,15 @@ package struct WebDatasetSample: Sendable, Equatable {
     fields.first { $0.extension.lowercased() == `extension` }?.bytes
   }
 
+  /// Returns the fields as files KEY.EXTENSION of a tar archive.
+  package func tarFiles() throws(DVAEError) -> [UInt8] {
+    var files: [UInt8] = []
+    for field in fields {
+      files += try TarFormat.file(name: key + "." + field.extension, field.bytes)
+    }
+    return files
+  }
+
   /// Returns a key that readers of archives and folders find again.
   ///
   /// Dots in its last component would end it early and become underscores, as does the dot that
@@ -295,17 +304,9 @@ package struct WebDatasetReader: Sendable {
     for member in record.members {
       sample.fields.append(
         .init(
-          extension: member.extension, bytes: try tar.bytes(of: member.entry, limit: limit)))
+          extension: member.extension, bytes: try tar.file.contents(of: member.entry, limit: limit))
+      )
     }
     return sample
-  }
-}
-
-extension TarWriter {
-  /// Appends the fields of a sample, each as a file KEY.EXTENSION.
-  package mutating func append(_ sample: WebDatasetSample) throws {
-    for field in sample.fields {
-      try append(name: sample.key + "." + field.extension, field.bytes)
-    }
   }
 }

@@ -3,7 +3,6 @@ import DVAEFiles
 /// A line of provenance, a line for each item, and a checksum line.
 final class JSONLinesOutput: PartialOutput {
   private let file: OutputFile
-  private var pending: [UInt8] = []
 
   /// The first line of a file of unknown provenance.
   static let unknownProvenance = Array(#"{"provenance":null}"#.utf8)
@@ -15,8 +14,6 @@ final class JSONLinesOutput: PartialOutput {
 
   var appended: OutputFile? { file }
 
-  var size: Int { file.size + pending.count }
-
   func append(_ record: TokenRecord) throws {
     var line = JSONTokenLine(key: record.key)
     switch record.outcome {
@@ -27,19 +24,13 @@ final class JSONLinesOutput: PartialOutput {
     case .failure(let reason):
       line.error = reason
     }
-    pending += try jsonText(line)
+    var text = try jsonText(line)
     if record.grid != nil, let description = try record.description() {
       // Copied unchanged: parsing and encoding could change numbers.
-      pending.removeLast()
-      pending += Array(",\"json\":\(description)}".utf8)
+      text.removeLast()
+      text += Array(",\"json\":\(description)}".utf8)
     }
-    pending.append(UInt8(ascii: "\n"))
-  }
-
-  func sync() throws {
-    try file.append(pending)
-    pending = []
-    try file.sync()
+    try file.append(text + [UInt8(ascii: "\n")])
   }
 
   func finish(as path: String, _ journal: Journal) throws {

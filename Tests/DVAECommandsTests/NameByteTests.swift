@@ -16,10 +16,9 @@ import Testing
   ])
   func composedAndDecomposedKeysAreTwo(_ name: String) async throws {
     var bytes: [UInt8] = []
-    var archive = TarWriter { bytes += $0 }
-    try archive.append(name: "caf\u{E9}.png", photo(1))
-    try archive.append(name: "cafe\u{301}.png", photo(2))
-    try archive.finish()
+    bytes += try TarFormat.file(name: "caf\u{E9}.png", photo(1))
+    bytes += try TarFormat.file(name: "cafe\u{301}.png", photo(2))
+    bytes += TarFormat.end
     try write(bytes, to: folder("in.tar"))
     let run = await dvae(
       "tokenize", folder("in.tar"), "--output", folder(name), "--weights", Fixture.tiny,

@@ -307,9 +307,8 @@ import Testing
     let deep = String(repeating: String(repeating: "d", count: 190) + "/", count: 24)
     let keys = ["a", "a\(ending)/y", "\(deep)z", "z\(ending)/q", "z", "last"]
     var tar: [UInt8] = []
-    var writer = TarWriter { tar += $0 }
-    for key in keys { try writer.append(name: key + ".png", bytes(Fixture.imageFiles[2])) }
-    try writer.finish()
+    for key in keys { tar += try TarFormat.file(name: key + ".png", bytes(Fixture.imageFiles[2])) }
+    tar += TarFormat.end
     try tar.write(toFile: folder("in.tar"))
     var input = folder("in.tar")
     let options = command == "decode" ? [] : ["--resolution", "16"]

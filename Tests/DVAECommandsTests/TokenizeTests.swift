@@ -100,13 +100,13 @@ import DVAEWeights
 
   private func archive(_ path: String) throws {
     var all: [UInt8] = []
-    var tar = TarWriter { all += $0 }
     for (index, file) in Fixture.imageFiles.enumerated() {
-      try tar.append(name: "00\(index).json", Array("{}".utf8))
-      try tar.append(name: "00\(index).\(file.split(separator: ".").last ?? "")", bytes(file))
-      try tar.append(name: "00\(index).txt", Array("caption \(index)".utf8))
+      all += try TarFormat.file(name: "00\(index).json", Array("{}".utf8))
+      all += try TarFormat.file(
+        name: "00\(index).\(file.split(separator: ".").last ?? "")", bytes(file))
+      all += try TarFormat.file(name: "00\(index).txt", Array("caption \(index)".utf8))
     }
-    try tar.finish()
+    all += TarFormat.end
     try write(all, to: path)
   }
 

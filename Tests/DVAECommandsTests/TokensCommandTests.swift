@@ -162,9 +162,8 @@ import DVAEWeights
     var archive = try bytes(folder("t.tar"))
     let end = try #require(archive.lastIndex { $0 != 0 })
     archive.removeSubrange((end / 512 * 512 + 512)...)
-    var tar = TarWriter(offset: archive.count) { archive += $0 }
-    try tar.append(name: "k1.txt", Array("late".utf8))
-    try tar.finish()
+    archive += try TarFormat.file(name: "k1.txt", Array("late".utf8))
+    archive += TarFormat.end
     try DVAETestSupport.write(archive, to: folder("t.tar"))
     let late = await dvae("tokens", "verify", folder("t.tar"))
     #expect(late.status == 65 && late.errors.contains("checksum is missing"), "\(late)")

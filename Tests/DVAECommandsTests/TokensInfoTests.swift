@@ -89,9 +89,8 @@ import Testing
   /// Photos are not tokens.
   @Test func whatHoldsNoTokensIsNoSuccess() async throws {
     var archive: [UInt8] = []
-    var tar = TarWriter { archive += $0 }
-    try tar.append(name: "a.png", bytes(Fixture.imageFiles[1]))
-    try tar.finish()
+    archive += try TarFormat.file(name: "a.png", bytes(Fixture.imageFiles[1]))
+    archive += TarFormat.end
     try DVAETestSupport.write(archive, to: folder("a.tar"))
     for input in [Fixture.images, folder("a.tar")] {
       for command in [["info"], ["stats", "--vocabulary", "8192"], ["verify"]] {

@@ -11,7 +11,7 @@ import Testing
       let (found, error) = try tarEntries(folder + "/a.tar")
       let reader = try TarReader(path: folder + "/a.tar")
       return try found.map {
-        "\($0.name) \($0.problem == nil ? "\(try reader.bytes(of: $0))" : "-")"
+        "\($0.name) \($0.problem == nil ? "\(try reader.file.contents(of: $0))" : "-")"
       }
         + (error == nil ? [] : ["!"])
     }

@@ -96,7 +96,7 @@ import Testing
         let (found, error) = try tarEntries(folder + "/a.tar")
         try #require(error == nil && found.count == 3)
         let reader = try TarReader(path: folder + "/a.tar")
-        #expect(try reader.bytes(of: found[1]) == [content])
+        #expect(try reader.file.contents(of: found[1]) == [content])
       }
     }
   }

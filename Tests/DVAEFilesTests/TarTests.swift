@@ -24,7 +24,9 @@ import Testing
     ]
     if format == "ustar" { expected.remove(at: 4) }
     #expect(found.map(\.name) == expected.map(\.0))
-    for (entry, file) in zip(found, expected) { #expect(try reader.bytes(of: entry) == file.1) }
+    for (entry, file) in zip(found, expected) {
+      #expect(try reader.file.contents(of: entry) == file.1)
+    }
   }
 
   /// GNU tar's archives of a file with a hole of 128 kB and a hard link, in all four forms.
@@ -34,11 +36,11 @@ import Testing
     let (found, error) = try tarEntries(path)
     #expect(error == nil && found.map(\.name) == ["a.txt", "s.bin", "b.txt"])
     let reader = try TarReader(path: path)
-    let contents = try found.map { try reader.bytes(of: $0) }
+    let contents = try found.map { try reader.file.contents(of: $0) }
     let hole = [UInt8](repeating: 0, count: 131_068)
     #expect(contents[1] == Array("head".utf8) + hole + Array("tail".utf8))
     #expect(contents[0] == Array("first".utf8) && contents[2] == contents[0])
-    #expect(throws: DVAEError.self) { try reader.bytes(of: found[1], limit: 1000) }
+    #expect(throws: DVAEError.self) { try reader.file.contents(of: found[1], limit: 1000) }
   }
 
   /// Two archives in one file, as from `cat a.tar b.tar`; Python needs `ignore_zeros` for it.
@@ -51,7 +53,7 @@ import Testing
       let (found, error) = try tarEntries(path)
       #expect(found.map(\.name) == ["a.txt", "b.txt"] && error == nil)
       let reader = try TarReader(path: path)
-      #expect(try found.map { try reader.bytes(of: $0) } == [[1], [2]])
+      #expect(try found.map { try reader.file.contents(of: $0) } == [[1], [2]])
       // Bytes that are not an archive are an error, after all that is one.
       try write(first + second + [UInt8](repeating: 7, count: 600), to: path)
       let junk = try tarEntries(path)
@@ -80,9 +82,11 @@ import Testing
       let (found, error) = try tarEntries(folder + "/a.tar")
       #expect(error == nil && found.count == 7)
       let reader = try TarReader(path: folder + "/a.tar")
-      for entry in found[..<5] { #expect(try reader.bytes(of: entry) == [5], "\(entry.name)") }
+      for entry in found[..<5] {
+        #expect(try reader.file.contents(of: entry) == [5], "\(entry.name)")
+      }
       for entry in found[5...] {
-        let error = #expect(throws: DVAEError.self) { try reader.bytes(of: entry) }
+        let error = #expect(throws: DVAEError.self) { try reader.file.contents(of: entry) }
         #expect(error?.description.contains("no other file of the archive") == true)
       }
     }
@@ -101,9 +105,9 @@ import Testing
         let (found, error) = try tarEntries(folder + "/a.tar")
         #expect(error == nil && found.count == 21)
         let reader = try TarReader(path: folder + "/a.tar")
-        for entry in found[...16] { #expect(try reader.bytes(of: entry) == [5]) }
+        for entry in found[...16] { #expect(try reader.file.contents(of: entry) == [5]) }
         for entry in found[17...] {
-          let error = #expect(throws: DVAEError.self) { try reader.bytes(of: entry) }
+          let error = #expect(throws: DVAEError.self) { try reader.file.contents(of: entry) }
           #expect(error?.description.contains("through more than 16 others") == true)
         }
       }
@@ -146,9 +150,9 @@ import Testing
         let reader = try TarReader(path: folder + "/a.tar")
         let entry = try #require(found.first)
         if isRead {
-          #expect(try reader.bytes(of: entry).count == entry.size)
+          #expect(try reader.file.contents(of: entry).count == entry.size)
         } else {
-          let error = #expect(throws: DVAEError.self) { try reader.bytes(of: entry) }
+          let error = #expect(throws: DVAEError.self) { try reader.file.contents(of: entry) }
           #expect(error?.code == .limitExceeded)
         }
       }
@@ -175,10 +179,11 @@ import Testing
         if let error { #expect("\(error)".hasPrefix(path + ": not a sound tar archive at byte ")) }
         // The intact part can be continued, and gives the same archive as without interruption.
         let end = found.last?.end ?? 0
-        nonisolated(unsafe) var rest = Array(bytes[..<end])
-        var writer = TarWriter(offset: end) { rest += $0 }
-        for (name, contents) in files[found.count...] { try writer.append(name: name, contents) }
-        try writer.finish()
+        var rest = Array(bytes[..<end])
+        for (name, contents) in files[found.count...] {
+          rest += try TarFormat.file(name: name, contents)
+        }
+        rest += TarFormat.end
         #expect((rest == bytes) == true, "continued from \(end), cut at \(count)")
       }
     }
@@ -256,16 +261,8 @@ import Testing
   }
 
   @Test func impossibleNamesAreErrors() {
-    var writer = TarWriter { _ in }
-    #expect(throws: DVAEError.self) { try writer.append(name: "", []) }
-    #expect(throws: DVAEError.self) { try writer.append(name: "a\u{0}b", []) }
-    #expect(writer.offset == 0)
-  }
-
-  @Test func theSinksErrorComesThrough() {
-    struct Full: Error {}
-    var writer = TarWriter { _ in throw Full() }
-    #expect(throws: Full.self) { try writer.append(name: "a", []) }
+    #expect(throws: DVAEError.self) { try TarFormat.file(name: "", []) }
+    #expect(throws: DVAEError.self) { try TarFormat.file(name: "a\u{0}b", []) }
   }
 
   @Test func wrongFilesAreErrors() throws {

@@ -91,15 +91,14 @@ func items(_ arguments: [String]) throws -> [InputItem] {
   @Test func imagesInArchivesWhoseNamesBeginWithADotAreNamed() throws {
     let png = try Fixture.bytes("codecs/png_rgb8.png")
     try withFolder { folder in
-      nonisolated(unsafe) var bytes: [UInt8] = []
-      var writer = TarWriter { bytes += $0 }
+      var bytes: [UInt8] = []
       for name in [
         ".a.png", "d/.b.v2.jpg", "._c.png", "__MACOSX/.c.png", ".d.txt", ".png", "q/.jpg", "q/.txt",
         "c.png", "c.txt",
       ] {
-        try writer.append(name: name, png)
+        bytes += try TarFormat.file(name: name, png)
       }
-      try writer.finish()
+      bytes += TarFormat.end
       try write(bytes, to: folder + "/a.tar")
       let found = try items([folder + "/a.tar"])
       #expect(found.map(\.key) == [".a", "d/.b.v2", ".png", "q/.jpg", "c"])
@@ -114,18 +113,19 @@ func items(_ arguments: [String]) throws -> [InputItem] {
   @Test func archivesGiveSamples() throws {
     let png = try Fixture.bytes("codecs/png_rgb8.png")
     try withFolder { folder in
-      nonisolated(unsafe) var bytes: [UInt8] = []
-      var writer = TarWriter { bytes += $0 }
-      try writer.append(
-        .init(
-          key: "d/1",
-          fields: [
-            .init(extension: "txt", bytes: [1]), .init(extension: "mask.png", bytes: [2]),
-            .init(extension: "PNG", bytes: png), .init(extension: "json", bytes: [3]),
-          ]))
-      try writer.append(.init(key: "../../2", fields: [.init(extension: "txt", bytes: [1])]))
-      try writer.append(.init(key: "3", fields: [.init(extension: "seg.png", bytes: png)]))
-      try writer.finish()
+      var bytes: [UInt8] = []
+      bytes += try WebDatasetSample(
+        key: "d/1",
+        fields: [
+          .init(extension: "txt", bytes: [1]), .init(extension: "mask.png", bytes: [2]),
+          .init(extension: "PNG", bytes: png), .init(extension: "json", bytes: [3]),
+        ]
+      ).tarFiles()
+      bytes += try WebDatasetSample(key: "../../2", fields: [.init(extension: "txt", bytes: [1])])
+        .tarFiles()
+      bytes += try WebDatasetSample(key: "3", fields: [.init(extension: "seg.png", bytes: png)])
+        .tarFiles()
+      bytes += TarFormat.end
       try write(bytes, to: folder + "/a.TAR")
       let found = try items([folder + "/a.TAR"])
       // The mask is also an image, so it is not lost.
@@ -161,12 +161,11 @@ func items(_ arguments: [String]) throws -> [InputItem] {
   func everyImageOfASampleIsGiven(_ names: [String], _ keys: [String]) throws {
     let png = try Fixture.bytes("codecs/png_rgb8.png")
     try withFolder { folder in
-      nonisolated(unsafe) var bytes: [UInt8] = []
-      var writer = TarWriter { bytes += $0 }
+      var bytes: [UInt8] = []
       for name in names {
-        try writer.append(name: name, name.hasByteSuffix(".png") ? png : Array(name.utf8))
+        bytes += try TarFormat.file(name: name, name.hasByteSuffix(".png") ? png : Array(name.utf8))
       }
-      try writer.finish()
+      bytes += TarFormat.end
       try write(bytes, to: folder + "/a.tar")
       let found = try items([folder + "/a.tar"])
       #expect(found.map(\.key) == keys)
@@ -194,10 +193,9 @@ func items(_ arguments: [String]) throws -> [InputItem] {
   ])
   func ownCaptionsGoBeforeSharedOnes(_ names: [String]) throws {
     try withFolder { folder in
-      nonisolated(unsafe) var bytes: [UInt8] = []
-      var writer = TarWriter { bytes += $0 }
-      for name in names { try writer.append(name: name, Array(name.utf8)) }
-      try writer.finish()
+      var bytes: [UInt8] = []
+      for name in names { bytes += try TarFormat.file(name: name, Array(name.utf8)) }
+      bytes += TarFormat.end
       try write(bytes, to: folder + "/a.tar")
       let captions = try items([folder + "/a.tar"]).map { item in
         let text = try item.sidecars(["txt"], limit: 100)["txt"] ?? []
@@ -215,12 +213,11 @@ func items(_ arguments: [String]) throws -> [InputItem] {
   /// image once more.
   @Test func otherFormatsInSamplesAreNotLost() throws {
     try withFolder { folder in
-      nonisolated(unsafe) var bytes: [UInt8] = []
-      var writer = TarWriter { bytes += $0 }
+      var bytes: [UInt8] = []
       for name in ["s.left.png", "s.left.gif", "s.right.HEIC", "s.gif", "s.txt", "t.png", "t.tif"] {
-        try writer.append(name: name, Array(name.utf8))
+        bytes += try TarFormat.file(name: name, Array(name.utf8))
       }
-      try writer.finish()
+      bytes += TarFormat.end
       try write(bytes, to: folder + "/a.tar")
       let found = try items([folder + "/a.tar"])
       #expect(found.map(\.key) == ["s.left", "s.right", "s", "t"])
@@ -234,12 +231,11 @@ func items(_ arguments: [String]) throws -> [InputItem] {
   @Test(arguments: [(images: 100, isGiven: true), (images: 3000, isGiven: false)])
   func sharedFilesAreBounded(_ images: Int, _ isGiven: Bool) throws {
     try withFolder { folder in
-      nonisolated(unsafe) var bytes: [UInt8] = []
-      var writer = TarWriter { bytes += $0 }
-      try writer.append(name: "s.txt", [7])
-      try writer.append(name: "s.json", [UInt8](repeating: 0x20, count: 100_000))
-      for index in 0..<images { try writer.append(name: "s.\(index).png", [1]) }
-      try writer.finish()
+      var bytes: [UInt8] = []
+      bytes += try TarFormat.file(name: "s.txt", [7])
+      bytes += try TarFormat.file(name: "s.json", [UInt8](repeating: 0x20, count: 100_000))
+      for index in 0..<images { bytes += try TarFormat.file(name: "s.\(index).png", [1]) }
+      bytes += TarFormat.end
       try write(bytes, to: folder + "/a.tar")
       let found = try items([folder + "/a.tar"])
       #expect(found.count == images)
@@ -291,11 +287,9 @@ func items(_ arguments: [String]) throws -> [InputItem] {
     let png = try Fixture.bytes("codecs/png_rgb8.png")
     try withFolder { folder in
       for name in ["1", "2"] {
-        nonisolated(unsafe) var bytes: [UInt8] = []
-        var writer = TarWriter { bytes += $0 }
-        try writer.append(
-          .init(key: "s" + name, fields: [.init(extension: "png", bytes: png)]))
-        try writer.finish()
+        var bytes: [UInt8] = []
+        bytes += try TarFormat.file(name: "s\(name).png", png)
+        bytes += TarFormat.end
         try write(bytes, to: folder + "/shards/0\(name).tar")
       }
       try write(Array("no archive".utf8), to: folder + "/shards/015.tar")
@@ -373,10 +367,9 @@ func items(_ arguments: [String]) throws -> [InputItem] {
       var list = InputList()
       // More than stay open at a time, listed and read twice.
       for number in 10..<50 {
-        nonisolated(unsafe) var bytes: [UInt8] = []
-        var writer = TarWriter { bytes += $0 }
-        try writer.append(name: "\(number).png", png)
-        try writer.finish()
+        var bytes: [UInt8] = []
+        bytes += try TarFormat.file(name: "\(number).png", png)
+        bytes += TarFormat.end
         try write(bytes, to: folder + "/\(number).tar")
       }
       for item in try items([folder]) { list.append(item.key, .success(item)) }

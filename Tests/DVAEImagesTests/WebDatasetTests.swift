@@ -32,11 +32,9 @@ import Testing
       WebDatasetSample(key: "d/1", fields: [.init(extension: "JPG", bytes: [5])]),
     ]
     try withFolder { folder in
-      nonisolated(unsafe) var bytes: [UInt8] = []
-      var writer = TarWriter { bytes += $0 }
-      try writer.append(name: "__info__.json", [9])
-      for sample in samples { try writer.append(sample) }
-      try writer.finish()
+      var bytes = try TarFormat.file(name: "__info__.json", [9])
+      for sample in samples { bytes += try sample.tarFiles() }
+      bytes += TarFormat.end
       let path = folder + "/a.tar"
       try write(bytes, to: path)
       var reader = try WebDatasetReader(path: path)

@@ -375,11 +375,10 @@ import Testing
 
   @Test func archives() throws {
     var bytes: [UInt8] = []
-    var tar = TarWriter { bytes += $0 }
-    try tar.append(name: "k1.jpg", [1])
-    try tar.append(name: "k1.txt", Array("a dog".utf8))
-    try tar.append(name: "k2.jpg", [2])
-    try tar.append(name: "k2.json", Array("nonsense".utf8))
+    bytes += try TarFormat.file(name: "k1.jpg", [1])
+    bytes += try TarFormat.file(name: "k1.txt", Array("a dog".utf8))
+    bytes += try TarFormat.file(name: "k2.jpg", [2])
+    bytes += try TarFormat.file(name: "k2.json", Array("nonsense".utf8))
     try write(bytes, to: folder("cut.tar"))
     let rows =
       try rows("empty.jsonl", "")

@@ -16,11 +16,9 @@ package func tarEntries(_ path: String) throws -> (entries: [TarEntry], error: D
 
 /// Returns an archive of files.
 package func tarArchive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
-  nonisolated(unsafe) var bytes: [UInt8] = []
-  var writer = TarWriter { bytes += $0 }
-  for (name, contents) in files { try writer.append(name: name, contents) }
-  try writer.finish()
-  #expect(writer.offset == bytes.count)
+  var bytes: [UInt8] = []
+  for (name, contents) in files { bytes += try TarFormat.file(name: name, contents) }
+  bytes += TarFormat.end
   return bytes
 }
 

@@ -99,9 +99,8 @@ import DVAEWeights
     let (first, last) = (Array(npy.prefix(512)), Array(npy.suffix(512)))
     for (size, isRead) in [(npy.count, true), (1 << 30, false)] {
       var tar: [UInt8] = []
-      var archive = TarWriter { tar += $0 }
-      try archive.append(name: ".provenance.json", jsonLine(provenance))
-      try archive.append(
+      tar += try TarFormat.file(name: ".provenance.json", jsonLine(provenance))
+      tar += try TarFormat.file(
         name: "k.tokens.npy", NpyArray.encoded(grid.tokens, shape: [side, side]))
       let pieces = [(0, first.count), (size - last.count, last.count)]
       tar += Self.sparseHeader("k.margin.npy", pieces, size)

@@ -190,10 +190,9 @@ import DVAEWeights
       try NpyArray.write([UInt16](0..<4), shape: [1, 2, 2], to: folder(name))
       try write(Array("{\"keys\":[\"a\"],\"provenance\":\(json)}".utf8), to: folder("t.npy.json"))
     case "t.tar":
-      nonisolated(unsafe) var bytes: [UInt8] = []
-      var writer = TarWriter { bytes += $0 }
-      try writer.append(name: ".provenance.json", Array(json.utf8))
-      try writer.finish()
+      var bytes: [UInt8] = []
+      bytes += try TarFormat.file(name: ".provenance.json", Array(json.utf8))
+      bytes += TarFormat.end
       try write(bytes, to: folder(name))
     case "t": try write(Array(json.utf8), to: folder("t/.provenance.json"))
     default:

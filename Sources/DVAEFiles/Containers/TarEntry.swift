@@ -44,11 +44,3 @@ package struct TarEntry: Sendable, Hashable {
     self.problem = problem
   }
 }
-
-/// The layout shared by the reader and the writer of tar archives.
-enum TarFormat {
-  static let block = 512
-
-  /// Returns a size rounded up to whole blocks.
-  static func padded(_ size: Int) -> Int { size + (block - size % block) % block }
-}

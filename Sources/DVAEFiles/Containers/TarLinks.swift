@@ -1,39 +1,24 @@
-/// A link to another file of the archive.
-enum TarLink {
-  /// Another name of a file before it.
-  case hard(_ target: String)
-  /// A path; of several files with it, the last one has replaced the others.
-  case symbolic(_ target: String)
-
-  var target: String {
-    switch self {
-    case .hard(let target), .symbolic(let target): target
-    }
-  }
-}
+/// A link to another file of the archive: a hard one is another name of a file before it; a symbolic one
+/// is a path, of whose files the last one has replaced the others.
+typealias TarLink = (target: String, isHard: Bool)
 
 /// An index of an archive's files by the hash of their names, built at the first link.
-final class TarLinkTargets: Sendable {
-  private struct Place {
-    let hash: Int
-    let start: Int
-  }
-
+struct TarLinkTargets: Sendable {
   /// The positions of the archive's global headers.
   let globalHeaders: [Int]
   // Sorted by hash, then by position.
-  private let places: [Place]
+  private let places: [(hash: Int, start: Int)]
 
   /// Reads all headers of an archive; damage ends it early.
   init(_ file: InputFile) throws(DVAEError) {
     var reader = try TarReader(path: file.path)
-    var places: [Place] = []
+    var places: [(hash: Int, start: Int)] = []
     while let found = (try? reader.advance()) ?? nil {
       // A name that is not UTF-8 could be taken for another one.
       guard found.entry.problem == nil else { continue }
-      places.append(Place(hash: Self.hash(found.entry.name), start: found.entry.start))
+      places.append((Self.hash(found.entry.name), found.entry.start))
     }
-    places.sort { ($0.hash, $0.start) < ($1.hash, $1.start) }
+    places.sort { $0 < $1 }
     self.places = places
     globalHeaders = reader.globalHeaders
   }
@@ -46,12 +31,7 @@ final class TarLinkTargets: Sendable {
     let hash = Self.hash(link.target)
     let before = index(of: hash, place) - 1
     let last = index(of: hash, .max) - 1
-    let order =
-      switch link {
-      case .hard: [before, last]
-      case .symbolic: [last, before]
-      }
-    return order.first {
+    return (link.isHard ? [before, last] : [last, before]).first {
       $0 >= 0 && places[$0].hash == hash && places[$0].start != place
     }.map { places[$0].start }
   }
@@ -61,7 +41,7 @@ final class TarLinkTargets: Sendable {
     var (low, high) = (0, places.count)
     while low < high {
       let middle = (low + high) / 2
-      if (places[middle].hash, places[middle].start) < (hash, start) {
+      if places[middle] < (hash, start) {
         low = middle + 1
       } else {
         high = middle

@@ -46,13 +46,6 @@ package struct TarReader: Sendable {
     return entry
   }
 
-  /// Reads the contents of an entry of this archive.
-  ///
-  /// - Throws: `tooManyBytes` if they exceed `limit`, before reading any.
-  package func bytes(of entry: TarEntry, limit: Int = 1 << 30) throws(DVAEError) -> [UInt8] {
-    try file.contents(of: entry, limit: limit)
-  }
-
   // MARK: Entries
 
   /// An entry, and its link.
@@ -94,8 +87,8 @@ package struct TarReader: Sendable {
           name: name.text, start: start, offset: offset, size: 0, end: position, problem: problem)
         if problem != nil { return (entry, nil) }
         return header.kind == "1"
-          ? (entry, .hard(link.text))
-          : (entry, .symbolic((Path(name.text).folder / link.text).text))
+          ? (entry, (link.text, isHard: true))
+          : (entry, ((Path(name.text).folder / link.text).text, isHard: false))
       case "5": try skipUnusedContents(overrides.size ?? header.size)
       case "3", "4", "6":
         let name = overrides.path ?? globals.path ?? header.name
@@ -352,7 +345,9 @@ package struct TarReader: Sendable {
 
 extension InputFile {
   /// Reads the contents of an entry of this tar archive; the holes of a sparse file are zeros.
-  package func contents(of entry: TarEntry, limit: Int) throws(DVAEError) -> [UInt8] {
+  ///
+  /// - Throws: `tooManyBytes` if they exceed `limit`, before reading any.
+  package func contents(of entry: TarEntry, limit: Int = 1 << 30) throws(DVAEError) -> [UInt8] {
     if let problem = entry.problem {
       throw DVAEError(.badData, code: .badTar, file: "\(path): \(entry.name)", problem)
     }

@@ -85,9 +85,9 @@ final class ShardOutput {
 
   /// Adds a sample to the shard.
   func append(_ sample: WebDatasetSample) throws {
-    var archive = TarWriter(offset: mark.bytes) { self.pending += $0 }
-    try archive.append(sample)
-    mark.bytes = archive.offset
+    let files = try sample.tarFiles()
+    pending += files
+    mark.bytes += files.count
     mark.samples += 1
     if mark.samples == samplesPerShard {
       try finishShard()
@@ -125,11 +125,11 @@ final class ShardOutput {
   }
 
   private func finishShard() throws {
-    var archive = TarWriter(offset: mark.bytes) { self.pending += $0 }
-    try archive.finish()
+    pending += TarFormat.end
     try sync()
     let shard = Shard(
-      name: current, samples: mark.samples, bytes: archive.offset, sha256: hash.finished())
+      name: current, samples: mark.samples, bytes: mark.bytes + TarFormat.end.count,
+      sha256: hash.finished())
     mark = Mark(shards: mark.shards + [shard])
     hash = FileHash()
     file = nil
