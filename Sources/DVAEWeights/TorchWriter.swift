@@ -55,7 +55,7 @@ private struct StoredZipWriter {
         path: file.path, reason: "a state dict of 4 GB and more; write safetensors instead")
     }
     let sizes =
-      CRC32.checksum(bytes).littleEndianBytes + UInt32(bytes.count).littleEndianBytes
+      ZipArchive.crc32(bytes).littleEndianBytes + UInt32(bytes.count).littleEndianBytes
       + UInt32(bytes.count).littleEndianBytes
     // Version 2.0, no flags, stored, the earliest possible date.
     let head: [UInt8] = [20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0]

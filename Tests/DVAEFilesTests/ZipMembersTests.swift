@@ -12,7 +12,7 @@ import Testing
     return [1] + littleEndian(count) + littleEndian(~count) + bytes
   }
 
-  private var checksum: UInt32 { text.withUnsafeBytes(CRC32.checksum) }
+  private var checksum: UInt32 { text.withUnsafeBytes(ZipArchive.crc32) }
 
   /// Reads the member "a" of an archive.
   private func member(
@@ -21,7 +21,9 @@ import Testing
     try withFolder { folder in
       try write(zip.archive(), to: folder + "/a.zip")
       do throws(DVAEError) {
-        return .success(try ZipMembers(path: folder + "/a.zip").contents(of: "a", limit: limit))
+        return .success(
+          try ZipArchive(MappedFile(path: folder + "/a.zip"), for: .members).contents(
+            of: "a", limit: limit))
       } catch {
         return .failure(error)
       }
@@ -72,7 +74,7 @@ import Testing
     bytes[beside] = UInt8(ascii: "B")
     try withFolder { folder in
       try write(bytes, to: folder + "/a.zip")
-      let members = try ZipMembers(path: folder + "/a.zip")
+      let members = try ZipArchive(MappedFile(path: folder + "/a.zip"), for: .members)
       #expect(try members.contents(of: "a", limit: 1000) == text)
       #expect(try members.contents(of: "twice", limit: 1000) == text)
       for (name, problem) in [
@@ -100,7 +102,7 @@ import Testing
     try withFolder { folder in
       for prefix in [Array("#!/bin/sh\n".utf8), zip.archive()] {
         try write(prefix + zip.archive(), to: folder + "/a.zip")
-        let members = try ZipMembers(path: folder + "/a.zip")
+        let members = try ZipArchive(MappedFile(path: folder + "/a.zip"), for: .members)
         #expect(try members.contents(of: "a", limit: 1000) == text)
       }
     }
@@ -117,7 +119,9 @@ import Testing
     for place in [entry + 20, entry + 24] { bytes[place] = 50 }
     try withFolder { folder in
       try write(bytes, to: folder + "/a.zip")
-      let error = #expect(throws: DVAEError.self) { try ZipMembers(path: folder + "/a.zip") }
+      let error = #expect(throws: DVAEError.self) {
+        try ZipArchive(MappedFile(path: folder + "/a.zip"), for: .members)
+      }
       #expect(error?.description.contains("'b' and 'a' overlap") == true)
     }
   }

@@ -150,7 +150,7 @@ import Testing
     }
     @Sendable func gzip(_ content: [UInt8]) -> [UInt8] {
       [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3] + deflate(content)
-        + littleEndian(content.withUnsafeBytes(CRC32.checksum))
+        + littleEndian(content.withUnsafeBytes(ZipArchive.crc32))
         + littleEndian(UInt32(content.count))
     }
     let members = gzip(Array(jpeg[..<100])) + gzip([]) + gzip(Array(jpeg[100...]))

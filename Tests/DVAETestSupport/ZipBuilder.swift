@@ -22,7 +22,7 @@ package struct ZipBuilder {
   package mutating func add(
     _ name: String, _ content: [UInt8], checksum: UInt32? = nil, size: Int? = nil
   ) {
-    let checksum = checksum ?? content.withUnsafeBytes(CRC32.checksum)
+    let checksum = checksum ?? content.withUnsafeBytes(ZipArchive.crc32)
     let size = size ?? content.count
     let offset = bytes.count
     let sizes = littleEndian(UInt32(content.count)) + littleEndian(UInt32(size))

@@ -14,7 +14,7 @@ struct WeightsFileTests {
         "\(tensor.name)\n\(tensor.shape.map(String.init).joined(separator: ","))\n".utf8)
       bytes += try tensor.floats().flatMap { littleEndian($0.bitPattern) }
     }
-    return bytes.withUnsafeBytes(CRC32.checksum)
+    return bytes.withUnsafeBytes(ZipArchive.crc32)
   }
 
   @Test(

@@ -82,7 +82,7 @@ enum Repair {
   }
 
   static func crc(_ bytes: ArraySlice<UInt8>) -> UInt32 {
-    bytes.withUnsafeBytes { CRC32.checksum($0) }
+    bytes.withUnsafeBytes { ZipArchive.crc32($0) }
   }
 
   /// Inflates a raw deflate stream of at most 1 MiB; returns the bytes and the length of the stream.

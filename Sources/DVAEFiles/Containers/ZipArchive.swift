@@ -1,15 +1,13 @@
+internal import CDVAEZLib
+
 /// The directory of a zip archive, including Zip64; `torch.save` has used this container since
 /// PyTorch 1.6, with uncompressed entries.
-package struct ZipArchive {
-  /// The compression of an entry, by zip's number.
-  package enum Method: UInt16 {
-    case stored = 0
-    case deflated = 8
-  }
-
-  package struct Entry {
+package struct ZipArchive: Sendable {
+  /// A member of the archive.
+  package struct Entry: Sendable {
     package let name: String
-    package let method: Method
+    /// Whether the bytes are compressed by deflate; else they are stored as they are.
+    package let isDeflated: Bool
     /// The range of the entry's stored bytes in the file.
     package let range: Range<Int>
     /// The uncompressed size.
@@ -25,13 +23,6 @@ package struct ZipArchive {
     /// Only those that are asked for; of several with one name, the last one, as in Python's
     /// `zipfile`.
     case members
-
-    fileprivate var methods: Set<Method> {
-      switch self {
-      case .weights: [.stored]
-      case .members: [.stored, .deflated]
-      }
-    }
 
     fileprivate var advice: String {
       switch self {
@@ -99,19 +90,52 @@ package struct ZipArchive {
     }
   }
 
-  /// Verifies a stored entry's checksum, if it has one.
-  package func verify(_ entry: Entry) throws(DVAEError) {
-    guard entry.checksum != 0 else { return }
-    let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
-    try verify(entry, checksum: CRC32.checksum(bytes))
+  /// Reads a member and verifies its checksum; nil if there is no such member.
+  ///
+  /// Other members may be encrypted or damaged.
+  ///
+  /// - Throws: `limitExceeded` for a member larger than `limit`, before reading any byte
+  package func contents(of name: String, limit: Int) throws(DVAEError) -> [UInt8]? {
+    guard let entry = try entry(name) else { return nil }
+    guard file.isIntact else { throw .changed(path: file.path) }
+    guard entry.size <= limit else {
+      throw .limitExceeded(
+        path: file.path, what: "the zip entry '\(name)' of \(entry.size) bytes", limit: limit)
+    }
+    let stored = UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
+    let bytes: [UInt8]
+    if entry.isDeflated {
+      guard let inflated = inflate(stored, isRaw: true, limit: entry.size), inflated.rest == 0,
+        inflated.bytes.count == entry.size
+      else {
+        throw .malformed(
+          path: file.path, problem: "the zip entry '\(name)' cannot be decompressed")
+      }
+      bytes = inflated.bytes
+    } else {
+      bytes = Array(stored)
+    }
+    try bytes.withRawBytes { (bytes) throws(DVAEError) in try verify(entry, bytes) }
+    return bytes
   }
 
-  /// Verifies the checksum of an entry's bytes, if it has one.
-  package func verify(_ entry: Entry, checksum: UInt32) throws(DVAEError) {
-    guard entry.checksum == 0 || checksum == entry.checksum else {
+  /// Verifies a stored entry's checksum, if it has one.
+  package func verify(_ entry: Entry) throws(DVAEError) {
+    try verify(entry, UnsafeRawBufferPointer(rebasing: file.bytes[entry.range]))
+  }
+
+  private func verify(_ entry: Entry, _ bytes: UnsafeRawBufferPointer) throws(DVAEError) {
+    guard entry.checksum == 0 || Self.crc32(bytes) == entry.checksum else {
       throw .malformed(
         path: file.path, problem: "the zip entry '\(entry.name)' does not match its checksum")
     }
+  }
+}
+
+extension ZipArchive {
+  /// Returns the CRC-32 of some bytes, polynomial 0x04C11DB7, which gzip has too.
+  package static func crc32(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+    UInt32(crc32_z(0, bytes.assumingMemoryBound(to: UInt8.self).baseAddress, bytes.count))
   }
 }
 
@@ -192,17 +216,18 @@ private struct DirectoryRecord {
       throw .unsupported(
         path: file.path, what: "the encrypted zip entry '\(name)'", advice: use.advice)
     }
-    guard let method = ZipArchive.Method(rawValue: method), use.methods.contains(method) else {
+    // Zip's numbers: 0 for stored, 8 for deflated.
+    guard method == 0 || method == 8 && use == .members else {
       throw .unsupported(
         path: file.path, what: "the compressed zip entry '\(name)'", advice: use.advice)
     }
-    guard let size = Int(exactly: uncompressed), method != .stored || size == range.count
+    guard let size = Int(exactly: uncompressed), method != 0 || size == range.count
     else {
       throw .malformed(
         path: file.path, problem: "the zip entry '\(name)' has an impossible size")
     }
     return ZipArchive.Entry(
-      name: name, method: method, range: range, size: size, checksum: checksum)
+      name: name, isDeflated: method == 8, range: range, size: size, checksum: checksum)
   }
 
   /// Returns the position after an entry's local header, which must name the same entry.

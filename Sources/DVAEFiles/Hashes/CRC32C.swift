@@ -1,13 +1,3 @@
-internal import CDVAEZLib
-
-/// The CRC of zip archives and gzip, polynomial 0x04C11DB7, computed by zlib.
-package enum CRC32 {
-  /// Returns the CRC of some bytes.
-  package static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
-    UInt32(crc32_z(0, bytes.assumingMemoryBound(to: UInt8.self).baseAddress, bytes.count))
-  }
-}
-
 /// The CRC with Castagnoli's polynomial, 0x1EDC6F41, used by TensorBoard's records and checkpoints.
 ///
 ///     CRC32C.of(Array("123456789".utf8))  // 0xE3069283
