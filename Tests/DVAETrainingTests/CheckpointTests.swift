@@ -108,9 +108,7 @@ import Testing
       bytes += Array(key.utf8) + [0] + Array(value.utf8) + [0]
     }
     metadata["metadata_crc32c"] = "\(CRC32C.of(bytes))"
-    let tensors = file.tensors.map { tensor in
-      SafetensorsEntry(tensor.name, .float32, shape: tensor.shape, .stored(tensor))
-    }
+    let tensors = try file.tensors.map { try SafetensorsEntry($0) }
     let path = run.checkpoint(update)
     try writeSafetensors(path, tensors: tensors, metadata: metadata)
     return path
@@ -119,9 +117,7 @@ import Testing
   /// Whoever leaves the checksum out could change the rest.
   @Test func metadataWithoutAChecksumAreRefused() throws {
     let file = try WeightsFile.open(run.save(state(update: 4)))
-    let tensors = file.tensors.map { tensor in
-      SafetensorsEntry(tensor.name, .float32, shape: tensor.shape, .stored(tensor))
-    }
+    let tensors = try file.tensors.map { try SafetensorsEntry($0) }
     for format in ["swift-dvae checkpoint 1", "swift-dvae checkpoint 2"] {
       var metadata = file.metadata.byText
       metadata["metadata_crc32c"] = nil
@@ -180,7 +176,7 @@ import Testing
     try Data("torn".utf8).write(to: URL(filePath: run.checkpoint(6)))
     try Data("x".utf8).write(to: URL(filePath: run.path + "/checkpoints/notes.txt"))
     // It is not ours, so it is neither read nor renamed.
-    try FileSystem.makeFolder(run.checkpoint(8))
+    try FileSystem.makeFolders(run.checkpoint(8))
     var warnings: [String] = []
     let found = try run.latest { warnings.append($0) }
     #expect(found?.update == 4)

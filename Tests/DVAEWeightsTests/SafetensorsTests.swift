@@ -50,7 +50,7 @@ struct SafetensorsTests {
       let copy = folder + "/copy.safetensors"
       try writeSafetensors(
         copy,
-        tensors: [SafetensorsEntry(half), SafetensorsEntry(half, name: "wide", as: .float32)])
+        tensors: [SafetensorsEntry(half), SafetensorsEntry(half, name: "wide", asFloats: true)])
       let copied = try WeightsFile.open(copy)
       #expect(copied["half"]?.elementType == .float16)
       #expect(try copied["half"]?.floats() == half.floats())
@@ -64,7 +64,7 @@ struct SafetensorsTests {
       let source = try WeightsFile.open(Fixture.path("tiny/encoder_channels_last.pkl"))
       let plain = try WeightsFile.open(Fixture.path("tiny/encoder.pkl"))
       let path = folder + "/encoder.safetensors"
-      try writeSafetensors(path, tensors: source.tensors.map { SafetensorsEntry($0) })
+      try writeSafetensors(path, tensors: source.tensors.map { try SafetensorsEntry($0) })
       let converted = try WeightsFile.open(path)
       #expect(converted.tensors.map(\.name) == plain.tensors.map(\.name))
       for tensor in plain.tensors {

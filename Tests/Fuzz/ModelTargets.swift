@@ -30,10 +30,18 @@ extension Target {
       metadata["model"] = card
       let path = folder + "/fuzz.safetensors"
       try writeSafetensors(
-        path, tensors: file.tensors.map { SafetensorsEntry($0) }, metadata: metadata)
+        path, tensors: entries(of: file), metadata: metadata)
       _ = try ModelFile(contentsOf: path)
     },
   ]
+
+  /// Returns the tensors of a file, to be written into another one.
+  private static func entries(of file: WeightsFile) throws -> [SafetensorsEntry] {
+    try file.tensors.map {
+      SafetensorsEntry(
+        $0.name, $0.elementType, shape: $0.shape, .bytes(try $0.withBytes(Array.init)))
+    }
+  }
 
   // MARK: Weights
 
@@ -102,7 +110,7 @@ extension Target {
       "\(CRC32C.of(pairs.flatMap { Array($0.key.utf8) + [0] + Array($0.value.utf8) + [0] }))"
     let path = folder + "/fuzz.safetensors"
     try writeSafetensors(
-      path, tensors: file.tensors.map { SafetensorsEntry($0) }, metadata: metadata)
+      path, tensors: entries(of: file), metadata: metadata)
     _ = try Checkpoint.load(path)
   }
 

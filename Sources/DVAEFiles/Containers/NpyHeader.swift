@@ -82,12 +82,6 @@ package struct NpyHeader: Hashable, Sendable {
 
 /// Parses the Python dictionary literal of a `.npy` header.
 private struct NpyHeaderParser {
-  struct Fields {
-    var type: String
-    var isColumnMajor: Bool
-    var shape: [Int]
-  }
-
   /// Whether the array's type is a list of fields.
   private(set) var isOfRecords = false
   private let text: [UInt8]
@@ -95,7 +89,7 @@ private struct NpyHeaderParser {
 
   init(_ text: [UInt8]) { self.text = text }
 
-  mutating func parse() -> Fields? {
+  mutating func parse() -> (type: String, isColumnMajor: Bool, shape: [Int])? {
     var type: String?
     var isColumnMajor: Bool?
     var shape: [Int]?
@@ -114,7 +108,7 @@ private struct NpyHeaderParser {
     }
     skipSpace()
     guard position == text.count, let type, let isColumnMajor, let shape else { return nil }
-    return Fields(type: type, isColumnMajor: isColumnMajor, shape: shape)
+    return (type, isColumnMajor, shape)
   }
 
   private mutating func string() -> String? {

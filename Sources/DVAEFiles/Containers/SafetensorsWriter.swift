@@ -2,15 +2,10 @@
 package struct SafetensorsEntry: Sendable {
   /// The source of the values; none is copied before it is written.
   package enum Contents: Sendable {
-    /// Values in row-major order, converted to the element type.
-    case floats([Float])
-    /// Values in row-major order in other memory, converted to the element type; the function lends
-    /// them.
+    /// Values in row-major order, converted to the element type; the function lends them.
     case lent(
       count: Int,
       _ lend: @Sendable ((UnsafeBufferPointer<Float>) throws -> Void) throws -> Void)
-    /// The values of a tensor in another file, converted if the type differs.
-    case stored(StoredTensor)
     /// The bytes in their final form: row-major, little-endian.
     case bytes([UInt8])
   }
@@ -30,17 +25,6 @@ package struct SafetensorsEntry: Sendable {
     self.elementType = elementType
     self.shape = shape
     self.contents = contents
-  }
-
-  /// A tensor of float32.
-  package init(_ name: String, shape: [Int], floats: [Float]) {
-    self.init(name, .float32, shape: shape, .floats(floats))
-  }
-
-  /// A tensor of another file, converted if another element type is given.
-  package init(_ tensor: StoredTensor, name: String? = nil, as elementType: ElementType? = nil) {
-    self.init(
-      name ?? tensor.name, elementType ?? tensor.elementType, shape: tensor.shape, .stored(tensor))
   }
 }
 
@@ -63,111 +47,83 @@ package func writeSafetensors(
   let ordered = tensors.enumerated().sorted {
     ($1.element.elementType.byteCount, $0.offset) < ($0.element.elementType.byteCount, $1.offset)
   }.map(\.element)
-  let writer = SafetensorsWriter(path: path)
-  let head = try writer.head(ordered, metadata)
+  var layout = SafetensorsLayout()
+  var names: Set<Key> = []
+  for tensor in ordered {
+    guard names.insert(Key(tensor.name)).inserted else {
+      throw .duplicateTensor(path: path, tensor: tensor.name)
+    }
+    try tensor.check(path)
+    layout.add(tensor.name, tensor.elementType, shape: tensor.shape)
+  }
+  let json = layout.json(metadata: metadata, alignment: 64)
+  guard json.count <= Safetensors.maximumHeader else {
+    throw .limitExceeded(
+      path: path, what: "a safetensors header of \(json.count) bytes",
+      limit: Safetensors.maximumHeader)
+  }
   let file = try AtomicFile(path)
-  try file.write(head)
-  for tensor in ordered { try writer.write(tensor, to: file) }
+  try file.write(SafetensorsLayout.head(json))
+  for tensor in ordered { try tensor.write(to: file) }
   try file.commit()
 }
 
-private struct SafetensorsWriter {
-  let path: String
-
-  /// Returns the header's length and its JSON.
-  func head(
-    _ tensors: [SafetensorsEntry], _ metadata: [String: String]
-  ) throws(DVAEError) -> [UInt8] {
-    var layout = SafetensorsLayout()
-    var names: Set<Key> = []
-    for tensor in tensors {
-      guard names.insert(Key(tensor.name)).inserted else {
-        throw .duplicateTensor(path: path, tensor: tensor.name)
-      }
-      try check(tensor)
-      layout.add(tensor.name, tensor.elementType, shape: tensor.shape)
-    }
-    let json = layout.json(metadata: metadata, alignment: 64)
-    guard json.count <= Safetensors.maximumHeader else {
-      throw .limitExceeded(
-        path: path, what: "a safetensors header of \(json.count) bytes",
-        limit: Safetensors.maximumHeader)
-    }
-    return SafetensorsLayout.head(json)
-  }
-
-  /// Checks that a tensor's contents fit its shape.
-  private func check(_ tensor: SafetensorsEntry) throws(DVAEError) {
-    let size = tensor.elementType.byteCount
-    guard tensor.name != "__metadata__", tensor.shape.allSatisfy({ $0 >= 0 }),
-      let count = StoredTensor.product(tensor.shape), count <= Int.max / 16
+extension SafetensorsEntry {
+  /// Checks that the contents fit the shape.
+  fileprivate func check(_ path: String) throws(DVAEError) {
+    guard name != "__metadata__", shape.allSatisfy({ $0 >= 0 }),
+      let count = StoredTensor.product(shape), count <= Int.max / 16
     else {
-      throw invalid(tensor, "cannot be written with the shape \(tensor.shape)")
+      throw invalid("cannot be written with the shape \(shape)", path)
     }
-    let available: Int
-    var convertible = [.float32, .float16].contains(tensor.elementType)
-    switch tensor.contents {
-    case .floats(let values): available = values.count
-    case .lent(let count, _): available = count
-    case .stored(let stored):
-      available = stored.count
-      convertible = convertible || stored.elementType == tensor.elementType
-    case .bytes(let bytes):
-      available = bytes.count % size == 0 ? bytes.count / size : -1
-      convertible = true
-    }
+    let available =
+      switch contents {
+      case .lent(let count, _): count
+      case .bytes(let bytes):
+        bytes.count % elementType.byteCount == 0 ? bytes.count / elementType.byteCount : -1
+      }
     guard available == count else {
-      throw invalid(tensor, "of shape \(tensor.shape) needs \(count) elements, found \(available)")
+      throw invalid("of shape \(shape) needs \(count) elements, found \(available)", path)
     }
-    guard convertible else {
-      throw invalid(tensor, "cannot be converted to \(tensor.elementType.rawValue)")
+    if case .lent = contents, ![.float32, .float16].contains(elementType) {
+      throw invalid("cannot be converted to \(elementType.rawValue)", path)
     }
   }
 
-  func write(_ tensor: SafetensorsEntry, to file: AtomicFile) throws(DVAEError) {
-    switch tensor.contents {
+  fileprivate func write(to file: AtomicFile) throws(DVAEError) {
+    switch contents {
     case .bytes(let bytes): try file.write(bytes)
-    case .floats(let values):
-      try values.withUnsafeBufferPointer { (values) throws(DVAEError) in
-        try write(values, of: tensor, to: file)
-      }
     case .lent(let count, let lend):
       do {
         try lend { values in
-          guard values.count == count else { throw invalid(tensor, "has changed its size") }
-          try write(values, of: tensor, to: file)
+          guard values.count == count else { throw invalid("has changed its size", file.path) }
+          try write(values, to: file)
         }
       } catch {
-        throw DVAEError(error).about(path)
-      }
-    case .stored(let stored) where stored.elementType == tensor.elementType:
-      try stored.checkFile()
-      try stored.withUncheckedBytes { (bytes) throws(DVAEError) in try file.write(bytes) }
-    case .stored(let stored):
-      try stored.floats().withUnsafeBufferPointer { (values) throws(DVAEError) in
-        try write(values, of: tensor, to: file)
+        throw DVAEError(error).about(file.path)
       }
     }
   }
 
   /// Writes floats as float32 or float16, the latter in pieces.
   private func write(
-    _ values: UnsafeBufferPointer<Float>, of tensor: SafetensorsEntry, to file: AtomicFile
+    _ values: UnsafeBufferPointer<Float>, to file: AtomicFile
   ) throws(DVAEError) {
-    guard tensor.elementType == .float16 else {
+    guard elementType == .float16 else {
       return try file.write(UnsafeRawBufferPointer(values))
     }
     for start in stride(from: 0, to: values.count, by: 1 << 16) {
       let piece = values[start..<min(start + (1 << 16), values.count)]
       if let large = piece.first(where: { $0.isFinite && $0.magnitude >= 65_520 }) {
-        throw invalid(tensor, "holds \(large), beyond the 65504 that float16 can; write float32")
+        throw invalid(
+          "holds \(large), beyond the 65504 that float16 can; write float32", file.path)
       }
       let halves = piece.map { ElementConversion.halfBits($0).littleEndian }
       try halves.withRawBytes { (bytes) throws(DVAEError) in try file.write(bytes) }
     }
   }
 
-  private func invalid(_ tensor: SafetensorsEntry, _ problem: String) -> DVAEError {
-    .invalidTensor(path: path, tensor: tensor.name, problem: problem)
+  private func invalid(_ problem: String, _ path: String) -> DVAEError {
+    .invalidTensor(path: path, tensor: name, problem: problem)
   }
 }
