@@ -2,7 +2,7 @@ import DVAEFiles
 import Testing
 
 @Suite struct LineReaderTests {
-  private func reader(_ text: String, longest: Int? = nil) -> LineReader {
+  private func reader(_ text: String, longest: Int = 1 << 28) -> LineReader {
     let bytes = Array(text.utf8)
     return LineReader("lines", longest: longest) { Array(bytes.dropFirst($0).prefix($1)) }
   }
@@ -23,9 +23,9 @@ import Testing
 
   /// Python's `csv` takes a carriage return for the end of a line, too.
   @Test func carriageReturnsEndLines() throws {
-    func lines(_ text: String, longest: Int? = nil) throws -> [String] {
+    func lines(_ text: String, longest: Int = 1 << 28) throws -> [String] {
       let bytes = Array(text.utf8)
-      var lines = LineReader("lines", longest: longest, endings: .universal) {
+      var lines = LineReader("lines", longest: longest, universalNewlines: true) {
         Array(bytes.dropFirst($0).prefix($1))
       }
       var found: [String] = []

@@ -141,8 +141,3 @@ extension FileHash {
     return offset - range.lowerBound
   }
 }
-
-extension LineReader {
-  /// Reads from the start of a finished file, whose last line may lack its newline.
-  package init(_ file: InputFile) { self.init(file.path, read: file.read(at:count:)) }
-}

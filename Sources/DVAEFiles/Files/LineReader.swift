@@ -5,7 +5,7 @@ package struct LineReader {
   private let path: String
   // Returns a last line without a newline if true.
   private let givesRest: Bool
-  private let endings: Endings
+  private let hasUniversalNewlines: Bool
   private let read: (_ offset: Int, _ count: Int) throws -> [UInt8]
   private var buffer: [UInt8] = []
   private var start = 0
@@ -19,41 +19,37 @@ package struct LineReader {
   /// Whether the last line that was returned lacks its newline.
   package private(set) var lacksNewline = false
 
-  /// The bytes that end a line.
-  package enum Endings {
-    /// A newline.
-    case newline
-    /// A newline, a carriage return or both; each line keeps its ending, as in Python's `csv`.
-    case universal
-  }
-
   private static let pieceSize = 1 << 16
   // The longest line that is accepted.
   private let longest: Int
-  // The longest line that this package writes.
-  private static let longestWritten = 1 << 28
 
   /// Reads from the start of a file that is still written: a last line without a newline is
   /// incomplete and is not returned.
   package init(_ file: OutputFile) {
-    path = file.path
-    longest = Self.longestWritten
-    givesRest = false
-    endings = .newline
-    read = file.read(at:count:)
+    self.init(file.path, givesRest: false, read: file.read(at:count:))
   }
 
-  /// Reads from any source, whose last line may lack its newline.
+  /// Reads from the start of a finished file, whose last line may lack its newline.
+  package init(_ file: InputFile) { self.init(file.path, read: file.read(at:count:)) }
+
+  /// Reads from any source.
   ///
-  /// `read` returns the bytes at an offset, or fewer at the end.
+  /// - Parameters:
+  ///   - name: the source in error messages
+  ///   - longest: the longest line in bytes that is accepted; this package writes none that is longer by
+  ///     default
+  ///   - universalNewlines: whether a carriage return ends a line too, alone or before a newline; each line
+  ///     then keeps its ending, as in Python's `csv`
+  ///   - givesRest: whether a last line without a newline is returned
+  ///   - read: returns the bytes at an offset, or fewer at the end
   package init(
-    _ name: String, longest: Int? = nil, endings: Endings = .newline,
-    read: @escaping (_ offset: Int, _ count: Int) throws -> [UInt8]
+    _ name: String, longest: Int = 1 << 28, universalNewlines: Bool = false,
+    givesRest: Bool = true, read: @escaping (_ offset: Int, _ count: Int) throws -> [UInt8]
   ) {
     path = name
-    self.longest = longest ?? Self.longestWritten
-    givesRest = true
-    self.endings = endings
+    self.longest = longest
+    self.givesRest = givesRest
+    hasUniversalNewlines = universalNewlines
     self.read = read
   }
 
@@ -89,7 +85,7 @@ package struct LineReader {
     var searched = start
     while true {
       if let end = lineEnd(from: searched) {
-        let line = buffer[start..<(endings == .universal ? end : end - 1)]
+        let line = buffer[start..<(hasUniversalNewlines ? end : end - 1)]
         position += end - start
         start = end
         return line
@@ -116,7 +112,7 @@ package struct LineReader {
   /// not there yet.
   private func lineEnd(from index: Int) -> Int? {
     let newline = UInt8(ascii: "\n")
-    guard endings == .universal else {
+    guard hasUniversalNewlines else {
       return buffer[index...].firstIndex(of: newline).map { $0 + 1 }
     }
     let first = buffer[index...].firstIndex { $0 == newline || $0 == UInt8(ascii: "\r") }
@@ -125,7 +121,7 @@ package struct LineReader {
   }
 
   // Whether a newline may follow the carriage return at the end of the buffer.
-  private var isSplit: Bool { endings == .universal && buffer.last == UInt8(ascii: "\r") }
+  private var isSplit: Bool { hasUniversalNewlines && buffer.last == UInt8(ascii: "\r") }
 
   /// Adds the next bytes to those of the buffer that are not yet taken; false at the end.
   private mutating func fill() throws -> Bool {

@@ -20,26 +20,22 @@ package struct JSONReader {
     }
   }
 
-  /// The strictness of the reader.
-  package enum Form {
-    /// The standard.
-    case strict
-    /// The extensions of Python's `json`.
-    case lenient
-  }
-
   /// The deepest nesting of lists and objects.
   package static let deepest = 200
 
   private let text: UnsafeRawBufferPointer
-  private let form: Form
+  private let isLenient: Bool
   private var position = 0
   private var depth = 0
 
   /// Reads text that must outlive the reader.
-  package init(_ text: UnsafeRawBufferPointer, _ form: Form = .strict) {
+  ///
+  /// - Parameters:
+  ///   - text: the text
+  ///   - lenient: whether the extensions of Python's `json` are accepted
+  package init(_ text: UnsafeRawBufferPointer, lenient: Bool = false) {
     self.text = text
-    self.form = form
+    isLenient = lenient
   }
 
   // MARK: Values
@@ -235,7 +231,7 @@ package struct JSONReader {
         }
       }
       guard let scalar = Unicode.Scalar(code) else {
-        guard form == .lenient else { throw problem("half a surrogate pair") }
+        guard isLenient else { throw problem("half a surrogate pair") }
         return [0xEF, 0xBF, 0xBD]
       }
       return Array(String(Character(scalar)).utf8)
@@ -268,7 +264,7 @@ package struct JSONReader {
       if let unsigned = UInt64(digits) { return .unsigned(unsigned) }
       return .digits(digits)
     }
-    guard let number = Double(digits), number.isFinite || form == .lenient else {
+    guard let number = Double(digits), number.isFinite || isLenient else {
       throw problem("a number that is too large")
     }
     return .number(number)
@@ -276,7 +272,7 @@ package struct JSONReader {
 
   /// Takes a number that only the lenient form knows; nil if there is none.
   private mutating func takeSpecialNumber() -> Double? {
-    guard form == .lenient else { return nil }
+    guard isLenient else { return nil }
     if take("NaN") { return .nan }
     if take("Infinity") { return .infinity }
     return take("-Infinity") ? -.infinity : nil

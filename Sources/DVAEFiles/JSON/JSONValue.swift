@@ -26,7 +26,7 @@ package enum JSONValue: Hashable, Sendable {
     do throws(JSONReader.Problem) {
       self = try bytes.withRawBytes { (text) throws(JSONReader.Problem) in
         let mark = ByteOrderMark.count(in: text)
-        var reader = JSONReader(UnsafeRawBufferPointer(rebasing: text[mark...]), .lenient)
+        var reader = JSONReader(UnsafeRawBufferPointer(rebasing: text[mark...]), lenient: true)
         let value = try reader.value()
         try reader.end()
         return value

@@ -22,7 +22,7 @@ extension Preparation {
   /// Reads `samples.jsonl` of a run, or lines that begin with a SHA-256, as `sha256sum` prints
   /// them; returns their number.
   private func excludeList(_ path: String, _ duplicates: inout Duplicates) throws -> Int {
-    var lines = try ByteSource(path: path).lines(.universal)
+    var lines = try ByteSource(path: path).lines(universalNewlines: true)
     var (number, count) = (0, 0)
     while let line = try lines.next() {
       number += 1

@@ -41,8 +41,8 @@ struct ByteSource {
   static let longestLine = 1 << 24
 
   /// Returns the lines, the last of which may lack its newline.
-  func lines(_ endings: LineReader.Endings = .newline) -> LineReader {
-    LineReader(name, longest: Self.longestLine, endings: endings, read: read)
+  func lines(universalNewlines: Bool = false) -> LineReader {
+    LineReader(name, longest: Self.longestLine, universalNewlines: universalNewlines, read: read)
   }
 
   /// Returns whether the first non-blank byte opens a JSON list; nothing can be read after it.

@@ -41,7 +41,7 @@ struct DelimitedReader {
 
   init(_ source: ByteSource, _ dialect: Dialect) {
     name = source.name
-    lines = source.lines(.universal)
+    lines = source.lines(universalNewlines: true)
     self.dialect = dialect
   }
 

@@ -114,7 +114,7 @@ private final class JSONList {
     file = try source.mapped(limit: Self.largestCompressed)
     let bytes = UnsafeRawBufferPointer(file.bytes)
     let mark = ByteOrderMark.count(in: bytes)
-    reader = JSONReader(UnsafeRawBufferPointer(rebasing: bytes[mark...]), .lenient)
+    reader = JSONReader(UnsafeRawBufferPointer(rebasing: bytes[mark...]), lenient: true)
   }
 
   /// Returns the text of the next element; nil at the end.
