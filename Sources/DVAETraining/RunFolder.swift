@@ -21,7 +21,7 @@ package struct RunFolder: Sendable {
     self.path = Path(path).withoutTrailingSlashes.text
     for folder in [path, path + "/checkpoints", path + "/images"] {
       try FileSystem.refuseLinks(to: folder, below: path)
-      try FileSystem.makeFolder(folder)
+      try FileSystem.makeFolders(folder)
     }
     lock = try Self.lock(self.path)
     // A finished run writes nothing more, and would keep what a kill in its last moment has left.

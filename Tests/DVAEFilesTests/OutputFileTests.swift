@@ -87,7 +87,7 @@ import Testing
     #expect(FileSystem.kind(cut) == .missing && FileIdentity(cut) == nil)
     for attempt: (String) throws -> Void in [
       { _ = try InputFile(path: $0) }, { _ = try OutputFile($0, emptied: true) },
-      { try FileSystem.rename($0, to: path + "2") }, { try FileSystem.makeFolder($0 + "/c") },
+      { try FileSystem.rename($0, to: path + "2") }, { try FileSystem.makeFolders($0 + "/c") },
       { try FileSystem.remove($0) }, { _ = try AtomicFile($0).commit() },
     ] {
       #expect(throws: DVAEError.self) { try attempt(cut) }

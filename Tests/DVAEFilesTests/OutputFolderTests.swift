@@ -129,7 +129,7 @@ import Testing
     }
     // An empty folder holds nothing to lose.
     try begin(1)
-    try FileSystem.makeFolder(folder("out"))
+    try FileSystem.makeFolders(folder("out"))
     try place().finish(replacing: false)
     #expect(try names("out").contains("mark"))
     // Another job's output is replaced only if this was asked for.
@@ -156,7 +156,7 @@ import Testing
   }
 
   @Test func linksAreFollowedToTheirFolder() throws {
-    try FileSystem.makeFolder(folder("disk/real"))
+    try FileSystem.makeFolders(folder("disk/real"))
     try FileManager.default.createSymbolicLink(
       atPath: folder("out"), withDestinationPath: "disk/real")
     let place = try place()
@@ -224,14 +224,14 @@ import Testing
       String(repeating: "a/", count: 200_000) + "b", String(repeating: "a/", count: 2050) + "b",
       "x/y/\(long)/z", "x/\(long)",
     ] {
-      let error = #expect(throws: DVAEError.self) { try FileSystem.makeFolder(folder(path)) }
+      let error = #expect(throws: DVAEError.self) { try FileSystem.makeFolders(folder(path)) }
       #expect(error?.code == .impossibleName)
       #expect(try names() == [], "\(path.prefix(20))")
     }
     try write([1], to: folder("kept/file"))
-    #expect(throws: DVAEError.self) { try FileSystem.makeFolder(folder("kept/new/\(long)")) }
+    #expect(throws: DVAEError.self) { try FileSystem.makeFolders(folder("kept/new/\(long)")) }
     for path in ["kept/file", "kept/file/new", "kept/file/new/er"] {
-      let error = #expect(throws: DVAEError.self) { try FileSystem.makeFolder(folder(path)) }
+      let error = #expect(throws: DVAEError.self) { try FileSystem.makeFolders(folder(path)) }
       #expect(error?.code == .impossibleName)
     }
     #expect(try names() == ["kept", "kept/file"])

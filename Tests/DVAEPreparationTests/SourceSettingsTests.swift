@@ -206,7 +206,7 @@ import Testing
   /// A source that cannot be opened is counted beside others; alone it is the user's mistake.
   @Test func sourcesThatCannotBeOpenedAreCounted() throws {
     try write(Array(Self.lines.utf8), to: folder("t.jsonl"))
-    try FileSystem.makeFolder(folder("f.tsv/inner"))
+    try FileSystem.makeFolders(folder("f.tsv/inner"))
     try FileManager.default.createSymbolicLink(
       atPath: folder("broken.tsv"), withDestinationPath: folder("nothing"))
     #expect(mkfifo(folder("pipe.tsv"), 0o600) == 0)

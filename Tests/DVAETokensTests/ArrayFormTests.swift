@@ -60,7 +60,7 @@ import Testing
     for name in ["a.npy", "a.bin", "a.packed"] {
       try write(name, [TokenGrid(height: 1, width: 2, tokens: [1, 2])])
       try FileManager.default.removeItem(atPath: folder(name) + ".json")
-      try FileSystem.makeFolder(folder(name) + ".json")
+      try FileSystem.makeFolders(folder(name) + ".json")
       let folderError = #expect(throws: DVAEError.self) { try read(name) }
       #expect(folderError?.problem == "expected a file, found a folder")
       try FileManager.default.removeItem(atPath: folder(name) + ".json")
@@ -73,7 +73,7 @@ import Testing
 
   /// A folder is a form of its own only where its name is not that of another.
   @Test func aFolderDoesNotChangeTheForm() throws {
-    for name in ["t.npy", "t.v2"] { try FileSystem.makeFolder(folder(name)) }
+    for name in ["t.npy", "t.v2"] { try FileSystem.makeFolders(folder(name)) }
     #expect(try TokenFormat(path: folder("t.npy")) == .npy)
     #expect(try TokenFormat(path: folder("t.npy/")) == .folder)
     #expect(try TokenFormat(path: folder("t.v2")) == .folder)

@@ -358,7 +358,7 @@ import Testing
     try writer.append(
       TokenRecord(key: "k", .tokens(TokenGrid(height: 1, width: 1, tokens: [3]))))
     let obstacle = folder(format == .npy ? ".tokens.npy.json.partial" : ".tokens.idx.partial")
-    try FileSystem.makeFolder(obstacle)
+    try FileSystem.makeFolders(obstacle)
     #expect(throws: DVAEError.self) { try writer.finish() }
     #expect(try bytes(data) == old)
     #expect(try TokenReader(contentsOf: path).checkSum())

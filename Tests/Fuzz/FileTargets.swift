@@ -86,17 +86,16 @@ extension Target {
     }
     var reader = try TarReader(path: path)
     while let entry = try reader.next() {
-      _ = try? reader.bytes(of: entry, limit: limits.maximumBytes)
+      _ = try? reader.file.contents(of: entry, limit: limits.maximumBytes)
     }
   }
 
   @Sendable private static func zip(_ bytes: [UInt8]) throws {
     let path = try file(bytes, "fuzz.zip")
-    let members = try ZipMembers(path: path)
     let archive = try ZipArchive(MappedFile(path: path), for: .members)
     for entry in archive.entries.prefix(100)
     where (try? archive.entry(entry.name))?.range == entry.range {
-      let content = try members.contents(of: entry.name, limit: limits.maximumBytes)
+      let content = try archive.contents(of: entry.name, limit: limits.maximumBytes)
       precondition(content?.count == entry.size, "a member of another size")
     }
   }

@@ -78,7 +78,7 @@ extension Target {
       try run(settings)
     },
     Target("prepared-state", try stateSeeds()) { bytes in
-      try FileSystem.makeFolder(folder + "/out.partial")
+      try FileSystem.makeFolders(folder + "/out.partial")
       _ = try writeFiles(
         bytes, ["state.json", "samples.jsonl", "shard-000000.tar"].map { "out.partial/" + $0 })
       // Nothing behind a wrong checksum would be reached.
@@ -89,7 +89,7 @@ extension Target {
     },
     Target("prepared-part", try partSeeds()) { bytes in
       let paths = ["one", "two"].map { folder + "/" + $0 }
-      for path in paths { try FileSystem.makeFolder(path) }
+      for path in paths { try FileSystem.makeFolders(path) }
       _ = try writeFiles(
         bytes,
         ["one", "two"].flatMap { part in
@@ -123,7 +123,7 @@ extension Target {
   /// A job without rows; its source is an empty folder.
   private static func emptyJob() throws -> PreparationSettings {
     let source = folder + "/source"
-    try FileSystem.makeFolder(source)
+    try FileSystem.makeFolders(source)
     return PreparationSettings(sources: [source], filters: FilterSettings(.none))
   }
 

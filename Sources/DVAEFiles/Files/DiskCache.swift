@@ -25,7 +25,7 @@ package struct DiskCache: Sendable {
 
   /// Stores a content under a name.
   package func write(_ content: [UInt8], _ name: String) {
-    try? FileSystem.makeFolder(folder)
+    _ = try? FileSystem.makeFolders(folder)
     try? AtomicFile.write(Array(FileHash.of(content).utf8) + content, to: path(name))
     removeOldest()
   }

@@ -56,12 +56,9 @@ package enum FileSystem {
 
   /// Creates a folder and its parents; existing ones are fine.
   ///
+  /// - Returns: the folders that did not exist, each after its parent
   /// - Throws: `cannotCreate`; no new folder is then left behind
-  package static func makeFolder(_ path: String) throws(DVAEError) { _ = try makeFolders(path) }
-
-  /// Creates a folder and its parents, and returns those that did not exist, each after its parent.
-  ///
-  /// - Throws: `cannotCreate`; no new folder is then left behind
+  @discardableResult
   package static func makeFolders(_ path: String) throws(DVAEError) -> [String] {
     if path.isEmpty || kind(path) == .folder { return [] }
     func failure(_ error: SystemError) -> DVAEError {

@@ -49,7 +49,7 @@ extension WeightsFiles {
 
   private func write(in folder: String, as layout: WeightsLayout) throws {
     let notice = try Notice(in: folder, licence)
-    try FileSystem.makeFolder(folder)
+    try FileSystem.makeFolders(folder)
     switch layout {
     case .official:
       for half in ModelHalf.allCases {
