@@ -94,39 +94,32 @@ extension OrderedMap {
   package func batches<Tag, Item>(
     of limit: Int, size: @escaping (Item) -> [Int]
   ) -> Batches<Input, Tag, Item> where Output == Batch<Tag, Item>.Element {
-    Batches(base: self, limit: limit, size: size)
+    Batches(
+      base: makeAsyncIterator(), collector: BatchCollector(limit: limit, size: size))
   }
 }
 
-/// The batches of a job; see `OrderedMap.batches(of:size:)`.
-package struct Batches<Input: Sendable, Tag: Sendable, Item: Sendable>: AsyncSequence {
-  fileprivate let base: OrderedMap<Input, Batch<Tag, Item>.Element>
-  fileprivate let limit: Int
-  fileprivate let size: (Item) -> [Int]
+/// The batches of a job, to be iterated over once; see `OrderedMap.batches(of:size:)`.
+package struct Batches<Input: Sendable, Tag: Sendable, Item: Sendable>: AsyncSequence,
+  AsyncIteratorProtocol
+{
+  fileprivate var base: OrderedMap<Input, Batch<Tag, Item>.Element>.Iterator
+  fileprivate var collector: BatchCollector<Tag, Item>
 
   /// Starts the iteration.
-  package func makeAsyncIterator() -> Iterator {
-    Iterator(
-      base: base.makeAsyncIterator(), collector: BatchCollector(limit: limit, size: size))
-  }
+  package func makeAsyncIterator() -> Self { self }
 
-  /// The iteration, and the batch that is not complete.
-  package struct Iterator: AsyncIteratorProtocol {
-    fileprivate var base: OrderedMap<Input, Batch<Tag, Item>.Element>.Iterator
-    fileprivate var collector: BatchCollector<Tag, Item>
-
-    /// Waits for the next batch.
-    ///
-    /// - Parameter actor: the caller's actor, on which the inputs are generated
-    /// - Returns: the batch; nil at the end
-    /// - Throws: `CancellationError`, and errors of the inputs
-    package mutating func next(
-      isolation actor: isolated (any Actor)?
-    ) async throws -> Batch<Tag, Item>? {
-      while let element = try await base.next(isolation: actor) {
-        if let batch = collector.add(element) { return batch }
-      }
-      return collector.rest()
+  /// Waits for the next batch.
+  ///
+  /// - Parameter actor: the caller's actor, on which the inputs are generated
+  /// - Returns: the batch; nil at the end
+  /// - Throws: `CancellationError`, and errors of the inputs
+  package mutating func next(
+    isolation actor: isolated (any Actor)?
+  ) async throws -> Batch<Tag, Item>? {
+    while let element = try await base.next(isolation: actor) {
+      if let batch = collector.add(element) { return batch }
     }
+    return collector.rest()
   }
 }

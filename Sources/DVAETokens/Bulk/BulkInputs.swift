@@ -55,7 +55,11 @@ public struct BulkInputs: Sendable {
     var keys = UniqueKeys()
     var damaged = 0
     var last = Path("")
-    var files = Set(inputs.arguments.compactMap { FileIdentity(Self.path(of: $0)) })
+    var files = Set(
+      inputs.arguments.compactMap {
+        // An argument that begins with this mark is a list.
+        FileIdentity($0.withoutBytePrefix("@") ?? $0)
+      })
     search: while true {
       do throws(DVAEError) {
         guard let item = try inputs.next() else { break search }
@@ -155,12 +159,6 @@ public struct BulkInputs: Sendable {
         "lies in the input folder \(input), so that outputs would "
           + "become inputs: choose another")
     }
-  }
-
-  // Removes the mark of a list.
-  private static func path(of argument: String) -> String {
-    argument.hasBytePrefix("@")
-      ? String(argument.unicodeScalars.dropFirst()) : argument
   }
 
   private static func add(

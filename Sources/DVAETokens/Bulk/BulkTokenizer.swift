@@ -117,9 +117,9 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
       let image = try preprocessing.apply(input.decode(limits: limits), name: input.name)
       // Only the caption and the description are copied; other files are not.
       let sidecars = try input.sidecars(["txt", "json"], limit: largestSidecar)
-      return (ItemTag(key: item.key, sidecars: sidecars), .success(image))
+      return ((item.key, sidecars), .success(image))
     } catch {
-      return (ItemTag(key: item.key, sidecars: [:]), .failure(error))
+      return ((item.key, [:]), .failure(error))
     }
   }
 }
@@ -127,10 +127,7 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
 private let largestSidecar = 16 << 20
 
 /// The key of an image, and the files beside it that the output keeps.
-private struct ItemTag: Sendable {
-  let key: String
-  let sidecars: [String: [UInt8]]
-}
+private typealias ItemTag = (key: String, sidecars: [String: [UInt8]])
 
 /// Images that are ready for the network.
 private typealias PreparedImage = Batch<ItemTag, PixelImage>
@@ -161,13 +158,13 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
       ) { [tokenizer] in
         tokenizer.prepare($0)
       }
-      .batches(of: tokenizer.batchSize) { [$0.width, $0.height] }.makeAsyncIterator())
+      .batches(of: tokenizer.batchSize) { [$0.width, $0.height] })
   }
 
   /// Reads ahead, batches images of one size, and yields the results one by one.
   public struct Iterator: AsyncIteratorProtocol {
     fileprivate let tokenizer: BulkTokenizer<Model>
-    fileprivate var batches: Batches<BulkInputs.Item, ItemTag, PixelImage>.Iterator
+    fileprivate var batches: Batches<BulkInputs.Item, ItemTag, PixelImage>
     // Results that are not yet returned, in reverse order.
     fileprivate var done: [Item] = []
 
