@@ -51,10 +51,9 @@ final class ArrayOutput: PartialOutput {
       try file.write(Self.header(count: count, grid: grid), at: 0)
       try file.sync()
     }
-    let sidecar = try ArraySidecar(
-      bits: format == .packed ? bits : nil, count: count, provenance: provenance,
-      sha256: try FileHash.of(file), shape: [count] + (grid ?? [0, 0])
-    ).written(path + ".json", journal)
+    let sidecar = try ArraySidecar.written(
+      path + ".json", journal, bits: format == .packed ? bits : nil, provenance: provenance,
+      sha256: FileHash.of(file), shape: [count] + (grid ?? [0, 0]))
     let index = format == .megatron ? try MegatronIndex.written(path, journal) : nil
     // From here on, files are only renamed, which needs no space. If this run were killed between two
     // renames, the new sidecar could stand beside an older job's array, so that is removed. The new

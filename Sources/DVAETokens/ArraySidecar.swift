@@ -53,11 +53,6 @@ struct ArraySidecar: Decodable {
     }
   }
 
-  init(bits: Int?, count: Int, provenance: Provenance?, sha256: String, shape: [Int]) {
-    (self.bits, self.count, self.provenance) = (bits, count, provenance)
-    (self.sha256, self.shape) = (sha256, shape)
-  }
-
   /// Returns the keys of `count` images; without a list, the images are numbered.
   func checkedKeys(_ count: Int, _ path: String) throws(DVAEError) -> [String]? {
     guard let keys, keys.count != count else { return keys }
@@ -139,66 +134,61 @@ struct ArraySidecar: Decodable {
     return count > 1 ? stem + "-" + zeroPadded(index, 6) : stem
   }
 
-  /// Writes the sidecar with the journal's lists in pieces, because there may be millions of keys.
+  /// Writes a sidecar with the journal's lists in pieces, because there may be millions of keys.
   ///
   /// - Returns: the complete file, which a commit gives its name
-  func written(_ path: String, _ journal: Journal) throws -> AtomicFile {
+  static func written(
+    _ path: String, _ journal: Journal, bits: Int?, provenance: Provenance?, sha256: String,
+    shape: [Int]
+  ) throws -> AtomicFile {
     var (sizes, captioned, described): (Set<[Int]>, Bool, Bool) = ([], false, false)
     try journal.forEach { entry in
       if let grid = entry.grid { sizes.insert(grid) }
       captioned = captioned || entry.text != nil
       described = described || entry.json != nil
     }
-    let file = try ChecksummedFile(path)
-    if let bits {
-      try file.write("{\"bits\":\(bits),\n")
-    } else {
-      try file.write("{")
+    let file = try AtomicFile(path)
+    var hash = FileHash()
+    func write(_ bytes: [UInt8]) throws {
+      hash.update(bytes)
+      try file.write(bytes)
     }
-    try file.write("\"count\":\(count ?? 0),\n\"dtype\":\"\(bits == nil ? "uint16" : "uint8")\"")
-    try list("failures", journal, file) { entry in
+    func write(_ text: String) throws { try write(Array(text.utf8)) }
+    func list(_ name: String, _ value: (JournalEntry) throws -> [UInt8]?) throws {
+      try write(",\n\"\(name)\":[")
+      var separator = "\n"
+      try journal.forEach { entry in
+        guard let text = try value(entry) else { return }
+        try write(separator)
+        try write(text)
+        separator = ",\n"
+      }
+      try write("]")
+    }
+    try write(bits.map { "{\"bits\":\($0),\n" } ?? "{")
+    try write("\"count\":\(shape[0]),\n\"dtype\":\"\(bits == nil ? "uint16" : "uint8")\"")
+    try list("failures") { entry in
       try entry.error.map { try jsonText(Failure(key: entry.key, error: $0)) }
     }
     if sizes.count > 1 {
-      try list("grids", journal, file) { try $0.grid.map { try jsonText($0) } }
+      try list("grids") { try $0.grid.map { try jsonText($0) } }
     }
     if described {
-      try list("json", journal, file) { $0.error == nil ? Array(($0.json ?? "null").utf8) : nil }
+      try list("json") { $0.error == nil ? Array(($0.json ?? "null").utf8) : nil }
     }
-    try list("keys", journal, file) { $0.error == nil ? try jsonText($0.key) : nil }
-    try file.write(",\n")
-    try file.writeChecksum()
-    try file.write(",\n\"provenance\":")
-    try file.write(jsonText(provenance))
-    try file.write(",\n\"sha256\":\"\(sha256 ?? "")\"")
-    if sizes.count <= 1 { try file.write(Array(",\n\"shape\":".utf8) + jsonText(shape)) }
+    try list("keys") { $0.error == nil ? try jsonText($0.key) : nil }
+    try write(",\n\"\(MetadataChecksum.name)\":\"")
+    let place = file.count
+    try write("\(MetadataChecksum.blank)\",\n\"provenance\":")
+    try write(jsonText(provenance))
+    try write(",\n\"sha256\":\"\(sha256)\"")
+    if sizes.count <= 1 { try write(Array(",\n\"shape\":".utf8) + jsonText(shape)) }
     if captioned {
-      try list("text", journal, file) { $0.error == nil ? try jsonText($0.text) : nil }
+      try list("text") { $0.error == nil ? try jsonText($0.text) : nil }
     }
-    try file.write("}\n")
-    return try file.finished()
+    try write("}\n")
+    try file.overwrite(at: place, with: Array(hash.finished().utf8))
+    try file.sync()
+    return file
   }
-
-  private func list(
-    _ name: String, _ journal: Journal, _ file: ChecksummedFile,
-    _ value: (JournalEntry) throws -> [UInt8]?
-  ) throws {
-    try file.write(",\n\"\(name)\":[")
-    var separator = "\n"
-    try journal.forEach { entry in
-      guard let text = try value(entry) else { return }
-      try file.write(separator)
-      try file.write(text)
-      separator = ",\n"
-    }
-    try file.write("]")
-  }
-}
-
-/// A failed item, as files record it.
-struct Failure: Codable, Hashable {
-  /// The item's key.
-  var key: String
-  /// The reason, in one line.
-  var error: String
 }

@@ -203,6 +203,15 @@ final class Journal {
     pendingCount = 0
   }
 
+  /// Returns the committed failures, in order.
+  func failures() throws -> [Failure] {
+    var failures: [Failure] = []
+    try forEach { entry in
+      if let error = entry.error { failures.append(Failure(key: entry.key, error: error)) }
+    }
+    return failures
+  }
+
   /// Calls `body` with the committed items, in order.
   func forEach(_ body: (JournalEntry) throws -> Void) throws {
     var lines = LineReader(file)

@@ -69,36 +69,3 @@ enum MetadataChecksum {
     }
   }
 }
-
-/// A JSON file that is written in pieces and contains its own checksum.
-final class ChecksummedFile {
-  private let file: AtomicFile
-  private var hash = FileHash()
-  private var place: Int?
-
-  /// Starts the file, which appears only on `commit`.
-  init(_ path: String) throws { file = try AtomicFile(path) }
-
-  /// Adds bytes.
-  func write(_ bytes: [UInt8]) throws {
-    hash.update(bytes)
-    try file.write(bytes)
-  }
-
-  /// Adds text.
-  func write(_ text: String) throws { try write(Array(text.utf8)) }
-
-  /// Adds the member that will hold the checksum.
-  func writeChecksum() throws {
-    try write("\"\(MetadataChecksum.name)\":\"")
-    place = file.count
-    try write(MetadataChecksum.blank + "\"")
-  }
-
-  /// Inserts the checksum and returns the complete file, which a commit gives its name.
-  func finished() throws -> AtomicFile {
-    if let place { try file.overwrite(at: place, with: Array(hash.finished().utf8)) }
-    try file.sync()
-    return file
-  }
-}

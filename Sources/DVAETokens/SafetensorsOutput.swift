@@ -66,10 +66,8 @@ final class SafetensorsOutput: PartialOutput {
   }
 
   private func json(_ journal: Journal) throws -> [UInt8] {
-    var failures: [Failure] = []
     var layout = SafetensorsLayout()
     try journal.forEach { entry in
-      if let error = entry.error { failures.append(Failure(key: entry.key, error: error)) }
       guard let grid = entry.grid, grid.count == 2 else { return }
       layout.add(entry.key, .uint16, shape: grid)
       for field in provenance?.soft?.fields ?? [] {
@@ -81,7 +79,7 @@ final class SafetensorsOutput: PartialOutput {
         path: file.path,
         "expected the \(layout.dataSize) bytes of the journal's images, found \(file.size)")
     }
-    return try Self.json(layout, provenance, failures, sha256: FileHash.of(file))
+    return try Self.json(layout, provenance, journal.failures(), sha256: FileHash.of(file))
   }
 
   /// Returns the JSON at the start of a file.

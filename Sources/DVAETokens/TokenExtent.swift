@@ -47,28 +47,26 @@ extension TokenExtent {
     ofArray shape: [Int], grid wanted: Grid? = nil, _ path: String,
     remedy: String = "name the grid of an image"
   ) throws(DVAEError) {
-    (count, grid) = try Self.layout(shape, wanted, path, remedy)
-  }
-
-  private static func layout(
-    _ shape: [Int], _ wanted: Grid?, _ path: String, _ remedy: String
-  ) throws(DVAEError) -> (count: Int, grid: [Int]) {
     let tokens = shape.last ?? 0
     if let wanted {
-      let grid = [wanted.rows, wanted.columns]
-      if shape.count == 3, shape.suffix(2) == grid[...] { return (shape[0], grid) }
-      if shape == grid { return (1, grid) }
+      grid = [wanted.rows, wanted.columns]
       let (size, overflow) = wanted.rows.multipliedReportingOverflow(by: wanted.columns)
-      if !overflow, (1...2).contains(shape.count), tokens == size {
-        return (shape.count == 1 ? 1 : shape[0], grid)
+      if shape.count == 3, shape.suffix(2) == grid[...] {
+        count = shape[0]
+      } else if shape == grid {
+        count = 1
+      } else if !overflow, (1...2).contains(shape.count), tokens == size {
+        count = shape.count == 1 ? 1 : shape[0]
+      } else {
+        throw DVAEError(
+          .badData, file: path, expected: "grids of \(wanted.rows)×\(wanted.columns) tokens",
+          found: "an array of shape \(shape)")
       }
-      throw DVAEError(
-        .badData, file: path, expected: "grids of \(wanted.rows)×\(wanted.columns) tokens",
-        found: "an array of shape \(shape)")
+      return
     }
     let side = Int(Double(tokens).squareRoot())
-    let isSquare = side >= smallestSquare && side * side == tokens
-    if (1...2).contains(shape.count), side >= smallestSquare, side * side == tokens - 1 {
+    let isSquare = side >= Self.smallestSquare && side * side == tokens
+    if (1...2).contains(shape.count), side >= Self.smallestSquare, side * side == tokens - 1 {
       throw DVAEError(
         .badData, code: .unknownGrid, file: path,
         "rows of \(tokens) tokens are not square grids, but \(side)×\(side) are \(tokens - 1): one token of each row may be "
@@ -81,21 +79,21 @@ extension TokenExtent {
         advice: "reshape it")
     }
     switch shape.count {
-    case 3: return (shape[0], Array(shape.suffix(2)))
+    case 3: (count, grid) = (shape[0], Array(shape.suffix(2)))
     case 2 where isSquare && shape[0] == tokens:
       throw DVAEError(
         .badData, code: .unknownGrid, file: path,
         "an array of shape \(shape) is one image, or \(tokens) of \(side)×\(side) tokens",
         advice: remedy)
-    case 2 where isSquare: return (shape[0], [side, side])
-    case 2 where isPlausible(shape): return (1, shape)
-    case 1 where isSquare: return (1, [side, side])
+    case 2 where isSquare: (count, grid) = (shape[0], [side, side])
+    case 2 where Self.isPlausible(shape): (count, grid) = (1, shape)
+    case 1 where isSquare: (count, grid) = (1, [side, side])
     default:
       throw DVAEError(
         .badData, code: .unknownGrid, file: path,
         expected:
           "an array of shape [N, height, width], or [height, width] with a ratio of at most "
-          + "\(largestAspectRatio)",
+          + "\(Self.largestAspectRatio)",
         found: "\(shape)",
         advice: remedy)
     }

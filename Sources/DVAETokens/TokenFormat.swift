@@ -63,12 +63,7 @@ public enum TokenFormat: String, CaseIterable, Hashable, Sendable {
     "kept in .npy, .bin, .packed, .idx, .safetensors, .jsonl, .tar or a folder"
 
   /// Whether the tokens are an array with a sidecar.
-  var hasSidecar: Bool {
-    switch self {
-    case .npy, .flat, .packed, .megatron: true
-    case .safetensors, .jsonLines, .tar, .folder: false
-    }
-  }
+  var hasSidecar: Bool { [.npy, .flat, .packed, .megatron].contains(self) }
 
   /// Whether the form can keep soft tokens.
   public var holdsSoftTokens: Bool { [.safetensors, .tar, .folder].contains(self) }

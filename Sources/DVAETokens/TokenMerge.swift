@@ -131,7 +131,7 @@ package struct TokenMerge {
             sidecars: item.sidecars), path)
         if provenance == nil, item.soft != nil { losses.softTokens += 1 }
       }
-      for failure in try reader.failedItems() {
+      for failure in try reader.failures() {
         try add(TokenRecord(key: failure.key, .failure(failure.error)), path)
       }
     }
@@ -160,7 +160,7 @@ package struct TokenMerge {
 
   private static func open(_ path: String, _ grid: TokenExtent.Grid?) throws -> TokenReader {
     var reader = try TokenReader(contentsOf: path, grid: grid)
-    reader.readSidecars()
+    reader.readsSidecars = true
     return reader
   }
 

@@ -38,6 +38,8 @@ public struct TokenReader: Sequence, IteratorProtocol {
   public let extent: TokenExtent?
   private let path: String
   private var source: any TokenSource
+  /// Whether each item's caption and description are read too, if the file keeps them.
+  package var readsSidecars = false
   private var images = 0
   // Whether an error has told that images are missing.
   private var isDamaged = false
@@ -52,7 +54,7 @@ public struct TokenReader: Sequence, IteratorProtocol {
 
   /// The part of a `.npy` array that was taken as a grid without being told; nil if its shape or its
   /// sidecar says so.
-  package var guessedGrid: GuessedGrid? { (source as? NpySource)?.guessedGrid }
+  package var guessedGrid: GuessedGrid? { (source as? ArraySource)?.guessedGrid }
 
   /// Opens the token file or folder of a file URL: see `init(contentsOf:grid:)` of its path.
   public init(contentsOf url: URL, grid: TokenExtent.Grid? = nil) throws {
@@ -82,23 +84,21 @@ public struct TokenReader: Sequence, IteratorProtocol {
       throw DVAEError(
         .usage, file: path, "grids are named for .npy arrays; other forms have their own")
     }
-    let source: any TokenSource =
-      switch named {
-      case .npy: try NpySource(path, grid: grid)
-      case .flat where Self.isOfMegatron(path):
-        try MegatronSource(TokenFormat.megatronIndex(of: path))
-      case .flat, .packed: try RowSource(path, named)
-      case .megatron: try MegatronSource(path)
+    self.path = path
+    format = named == .flat && Self.isOfMegatron(path) ? .megatron : named
+    source =
+      switch format {
+      case .npy: try ArraySource(npy: path, grid: grid)
+      case .flat, .packed: try ArraySource(rows: path, isPacked: format == .packed)
+      case .megatron:
+        try ArraySource(megatron: named == .flat ? TokenFormat.megatronIndex(of: path) : path)
       case .safetensors: try SafetensorsSource(path)
       case .jsonLines: try JSONLinesSource(path)
       case .tar: try TarSource(path)
       case .folder: try FolderSource(path)
       }
-    self.path = path
-    format = source is MegatronSource ? .megatron : named
     provenance = source.provenance
     extent = source.extent
-    self.source = source
   }
 
   // Both forms have such a file; the flat one has a header, the other an index.
@@ -110,7 +110,7 @@ public struct TokenReader: Sequence, IteratorProtocol {
   /// Returns the next image's tokens, or the error in them; nil after the last.
   public mutating func next() -> Result<Item, any Error>? {
     do {
-      guard let item = try source.next() else {
+      guard let item = try source.next(withSidecars: readsSidecars) else {
         try checkCount()
         return nil
       }
@@ -135,14 +135,8 @@ public struct TokenReader: Sequence, IteratorProtocol {
     }
   }
 
-  /// Also reads each item's caption and description, if the file keeps them.
-  package mutating func readSidecars() { source.readsSidecars = true }
-
-  /// Returns one message per failed item, if the format records them.
-  package func failures() throws -> [String] { try source.failures().map(\.error) }
-
-  /// Returns the failed items of the job.
-  func failedItems() throws -> [Failure] { try source.failures() }
+  /// Returns the failed items of the job, if the format records them.
+  package func failures() throws -> [Failure] { try source.failures() }
 
   /// Whether the checksum also covers keys, captions and provenance; in older files it does not if
   /// they are stored apart from the tokens.
@@ -196,9 +190,8 @@ extension DVAEError.Code {
 protocol TokenSource {
   var provenance: Provenance? { get }
   var extent: TokenExtent? { get }
-  mutating func next() throws -> TokenReader.Item?
-  /// Whether captions and descriptions are read with the items.
-  var readsSidecars: Bool { get set }
+  /// Returns the next image, on request with its caption and description; nil after the last.
+  mutating func next(withSidecars: Bool) throws -> TokenReader.Item?
   /// Returns the record of the items that are not in the file.
   func failures() throws -> [Failure]
   /// Whether the checksum covers keys, captions and provenance.
@@ -208,20 +201,19 @@ protocol TokenSource {
 }
 
 extension TokenSource {
+  var extent: TokenExtent? { nil }
+
   // A file that is written sequentially has one checksum of everything.
   var coversMetadata: Bool { true }
-
-  /// Verifies a file and its sidecar against the checksums in the sidecar; false if it has none of
-  /// the file.
-  func checkSum(of path: String, _ sidecar: ArraySidecar?) throws -> Bool {
-    guard let sidecar, let expected = sidecar.sha256 else { return false }
-    try checkSHA256(path, nil, expected)
-    try sidecar.checkMetadata()
-    return true
-  }
 }
 
-extension Failure {
+/// A failed item, as files record it.
+package struct Failure: Codable, Hashable {
+  /// The item's key.
+  var key: String
+  /// The reason, in one line.
+  package var error: String
+
   /// Reads a file's record of failures.
   static func list(_ bytes: [UInt8], in path: String) throws(DVAEError) -> [Failure] {
     guard let failures = try? decodedJSON([Failure].self, bytes) else {

@@ -26,10 +26,7 @@ enum WebDatasetNotes {
   static let checksum = ".checksum.json"
 
   static func failures(_ journal: Journal) throws -> [UInt8] {
-    var failures: [Failure] = []
-    try journal.forEach { entry in
-      if let error = entry.error { failures.append(Failure(key: entry.key, error: error)) }
-    }
+    let failures = try journal.failures()
     return failures.isEmpty ? [] : try jsonLine(failures)
   }
 }
@@ -37,7 +34,6 @@ enum WebDatasetNotes {
 /// WebDataset in a tar.
 final class TarOutput: PartialOutput {
   private let file: OutputFile
-  private var pending: [UInt8] = []
 
   init(_ partial: String, _ provenance: Provenance?, _ journal: Journal) throws {
     file = try OutputFile(partial, emptied: journal.done == 0)
@@ -46,30 +42,19 @@ final class TarOutput: PartialOutput {
 
   var appended: OutputFile? { file }
 
-  var size: Int { file.size + pending.count }
-
   func append(_ record: TokenRecord) throws { try add(files(of: record)) }
 
   private func add(_ files: [(name: String, bytes: [UInt8])]) throws {
-    var archive = TarWriter(offset: size) { self.pending += $0 }
-    for (name, bytes) in files { try archive.append(name: name, bytes) }
-  }
-
-  func sync() throws {
-    try file.append(pending)
-    pending = []
-    try file.sync()
+    try file.append(files.flatMap { try TarFormat.file(name: $0.name, $0.bytes) })
   }
 
   func finish(as path: String, _ journal: Journal) throws {
     let failures = try WebDatasetNotes.failures(journal)
     if !failures.isEmpty { try add([(WebDatasetNotes.failures, failures)]) }
-    try sync()
     let checksum = try jsonLine(Checksum(bytes: file.size, sha256: FileHash.of(file)))
     try add([(WebDatasetNotes.checksum, checksum)])
-    var archive = TarWriter(offset: size) { self.pending += $0 }
-    try archive.finish()
-    try sync()
+    try file.append(TarFormat.end)
+    try file.sync()
     try FileSystem.rename(file.path, to: path)
   }
 }
@@ -101,7 +86,7 @@ final class FolderOutput: PartialOutput {
       throw DVAEError.startOver(path: tokens, "is missing, but its journal counts it")
     }
     try place.checkPartial()
-    try FileSystem.makeFolder(folder)
+    try FileSystem.makeFolders(folder)
     try write(jsonLine(provenance), to: WebDatasetNotes.provenance)
   }
 

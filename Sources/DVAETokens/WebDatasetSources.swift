@@ -12,9 +12,7 @@ private func grid(_ bytes: [UInt8], _ name: String) throws -> TokenGrid {
 /// The `.tokens.npy` of every sample in a tar.
 struct TarSource: TokenSource {
   let provenance: Provenance?
-  let extent: TokenExtent? = nil
   private let path: String
-  var readsSidecars = false
   private var reader: WebDatasetReader
 
   init(_ path: String) throws {
@@ -23,7 +21,7 @@ struct TarSource: TokenSource {
     let first = try members.next()
     provenance =
       first?.name == WebDatasetNotes.provenance
-      ? try first.flatMap { try Provenance.read(members.bytes(of: $0), in: path) } : nil
+      ? try first.flatMap { try Provenance.read(members.file.contents(of: $0), in: path) } : nil
     reader = try WebDatasetReader(path: path)
   }
 
@@ -31,7 +29,7 @@ struct TarSource: TokenSource {
     var members = try TarReader(path: path)
     while let member = try members.next() {
       guard member.name == WebDatasetNotes.failures else { continue }
-      return try Failure.list(members.bytes(of: member), in: path)
+      return try Failure.list(members.file.contents(of: member), in: path)
     }
     return []
   }
@@ -42,16 +40,13 @@ struct TarSource: TokenSource {
     while let member = try members.next() { last = member }
     // Bytes after a checksum are not covered by it.
     guard let note = last, note.name == WebDatasetNotes.checksum else { return false }
-    let bytes = try members.bytes(of: note)
+    let bytes = try members.file.contents(of: note)
     guard let checksum = try? decodedJSON(Checksum.self, bytes) else {
       throw DVAEError(.badData, file: path, "its checksum cannot be read")
     }
     try checksum.check(path, at: note.start)
     // The checksum and the end mark are not under the checksum; they are always written alike.
-    var end: [UInt8] = []
-    var archive = TarWriter(offset: note.start) { end += $0 }
-    try archive.append(name: note.name, jsonLine(checksum))
-    try archive.finish()
+    let end = try TarFormat.file(name: note.name, jsonLine(checksum)) + TarFormat.end
     let file = try InputFile(path: path)
     guard
       try file.size == note.start + end.count
@@ -65,7 +60,7 @@ struct TarSource: TokenSource {
     return true
   }
 
-  mutating func next() throws -> TokenReader.Item? {
+  mutating func next(withSidecars: Bool) throws -> TokenReader.Item? {
     guard let record = try reader.nextRecord() else { return nil }
     let name = "\(path): \(record.key)"
     func bytes(_ name: String) throws -> [UInt8]? {
@@ -78,7 +73,7 @@ struct TarSource: TokenSource {
       throw DVAEError(.badData, file: name, "expected a .\(tokensExtension), found \(found)")
     }
     var sidecars: [String: [UInt8]] = [:]
-    if readsSidecars {
+    if withSidecars {
       for name in sidecarExtensions { sidecars[name] = try bytes(name) }
     }
     guard provenance == nil || provenance?.soft != nil else {
@@ -94,9 +89,7 @@ struct TarSource: TokenSource {
 /// Every `.tokens.npy` below a folder, in the order of the paths.
 struct FolderSource: TokenSource {
   let provenance: Provenance?
-  let extent: TokenExtent? = nil
   private let folder: String
-  var readsSidecars = false
   // Paths in the folder that are still to be visited, the next one last.
   private var waiting: [String] = []
   // The folders entered so far; folders that link to each other have infinitely many paths.
@@ -126,7 +119,7 @@ struct FolderSource: TokenSource {
 
   func checkSum() -> Bool { false }
 
-  mutating func next() throws -> TokenReader.Item? {
+  mutating func next(withSidecars: Bool) throws -> TokenReader.Item? {
     while let name = waiting.popLast() {
       let path = folder + "/" + name
       if FileSystem.kind(path) == .folder {
@@ -134,7 +127,7 @@ struct FolderSource: TokenSource {
       } else if let key = name.withoutByteSuffix("." + tokensExtension) {
         let tokens = try grid(Self.read(path), path)
         var sidecars: [String: [UInt8]] = [:]
-        for name in sidecarExtensions where readsSidecars {
+        for name in sidecarExtensions where withSidecars {
           let path = "\(folder)/\(key).\(name)"
           if FileSystem.kind(path) == .file { sidecars[name] = try Self.read(path) }
         }

@@ -60,7 +60,7 @@ import Testing
     try await tokenizer(fitting: 2).run(inputs, into: writer)
     #expect(writer.failed == 1)
     let reader = try TokenReader(contentsOf: writer.path)
-    #expect(try reader.failures() == ["3: too much memory"])
+    #expect(try reader.failures().map(\.error) == ["3: too much memory"])
     var found: [String: [UInt16]] = [:]
     for item in reader {
       let item = try item.get()
@@ -78,7 +78,7 @@ import Testing
     try await tokenizer(fitting: 8).run(inputs, into: writer)
     #expect(writer.failed == 1)
     let reader = try TokenReader(contentsOf: writer.path)
-    #expect(try reader.failures().first?.hasPrefix(folder("in/1.png")) == true)
+    #expect(try reader.failures().first?.error.hasPrefix(folder("in/1.png")) == true)
     var keys: [String] = []
     for item in reader {
       let item = try item.get()

@@ -9,7 +9,7 @@ extension Target {
   static let tokens =
     fileFormats.map(file) + [
       Target("tokens-folder", try folderSeeds()) { bytes in
-        try FileSystem.makeFolder(folder + "/tokens")
+        try FileSystem.makeFolders(folder + "/tokens")
         _ = try writeFiles(bytes, folderNames.map { "tokens/" + $0 })
         try read(folder + "/tokens", count: bytes.count)
       },
@@ -58,7 +58,7 @@ extension Target {
 
   private static func read(_ path: String, count: Int) throws {
     var reader = try TokenReader(contentsOf: path)
-    reader.readSidecars()
+    reader.readsSidecars = true
     var rest = count + 1
     while let item = reader.next() {
       precondition(rest > 0, "more images than bytes")

@@ -144,7 +144,7 @@ struct TokenizeCommand: AsyncParsableCommand {
   private func noteComplete(_ path: String, _ console: Console) throws -> Int {
     console.note("\(path) is complete already")
     let failures = try TokenReader(contentsOf: path).failures()
-    for failure in failures { console.note("dvae: \(failure)") }
+    for failure in failures { console.note("dvae: \(failure.error)") }
     return failures.count
   }
 

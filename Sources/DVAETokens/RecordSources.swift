@@ -1,83 +1,10 @@
 import DVAEFiles
 import DVAEWeights
 
-/// [N, H, W], [H, W] for a single image, or [N, H·W] with a grid per row, the form of language
-/// models' sequences; keys from the sidecar, or numbered.
-struct NpySource: TokenSource {
-  let provenance: Provenance?
-  let extent: TokenExtent?
-  private let path: String
-  private let array: StoredTensor
-  private var sidecar: ArraySidecar?
-  private let keys: [String]?
-  private let grid: [Int]
-  private let count: Int
-  var readsSidecars = false
-  // The values of an array in the order of columns.
-  private var reordered: [Int64]?
-  private var index = 0
-
-  /// Opens a file; without a grid, rows with a square number of tokens become square grids.
-  init(_ path: String, grid: TokenExtent.Grid? = nil) throws {
-    self.path = path
-    array = try NpyArray.open(path)
-    // Otherwise each image would fail in the same way.
-    guard !array.elementType.isFloatingPoint else {
-      throw DVAEError.invalidTensor(
-        path: path, tensor: "", problem: "is \(array.elementType.rawValue), expected integers")
-    }
-    let extent = try TokenExtent(ofArray: array.shape, grid: grid, path)
-    (count, self.grid) = (extent.count, extent.grid)
-    // Otherwise a header alone could claim any number of images.
-    guard count == 0 || array.count > 0 else {
-      throw DVAEError(.badData, file: path, "no tokens in an array of shape \(array.shape)")
-    }
-    sidecar = try ArraySidecar(of: path)
-    keys = try sidecar?.checkedKeys(count, path)
-    provenance = sidecar?.provenance
-    self.extent = extent
-  }
-
-  /// The part of an array that was taken as one grid though the shape does not say so.
-  var guessedGrid: TokenReader.GuessedGrid? {
-    if array.shape.suffix(2) != grid[...] { return .row }
-    return array.shape.count == 2 && sidecar == nil ? .array : nil
-  }
-
-  func failures() -> [Failure] { sidecar?.failures ?? [] }
-
-  var coversMetadata: Bool { sidecar?.metadataSHA256 != nil }
-
-  func checkSum() throws -> Bool { try checkSum(of: path, sidecar) }
-
-  mutating func next() throws -> TokenReader.Item? {
-    guard index < count else { return nil }
-    defer { index += 1 }
-    let key = keys?[index] ?? ArraySidecar.numberedKey(index, of: count, in: path)
-    let size = try TokenGrid.count(grid, in: path)
-    let values = try values(index * size..<(index + 1) * size)
-    return try .init(
-      key: key, grid: TokenGrid(reading: values, shape: grid, name: "\(path): \(key)"),
-      sidecars: readsSidecars ? sidecar?.captions(index, of: count) ?? [:] : [:])
-  }
-
-  // Rows are read in place, for any length of the array.
-  private mutating func values(_ range: Range<Int>) throws -> [Int64] {
-    if array.isContiguous { return try array.int64s(range) }
-    _ = try TokenGrid.count(array.shape, in: path)
-    let all = try reordered ?? array.int64s()
-    reordered = all
-    return Array(all[range])
-  }
-}
-
 /// One tensor [H, W] per key.
 struct SafetensorsSource: TokenSource {
   let provenance: Provenance?
-  let extent: TokenExtent? = nil
   private let file: WeightsFile
-  // The form cannot hold captions.
-  var readsSidecars = false
   private var index = 0
 
   init(_ path: String) throws {
@@ -112,7 +39,8 @@ struct SafetensorsSource: TokenSource {
     return true
   }
 
-  mutating func next() throws -> TokenReader.Item? {
+  // The form cannot hold captions.
+  mutating func next(withSidecars: Bool) throws -> TokenReader.Item? {
     let isSoft = provenance?.soft != nil
     while index < file.tensors.count {
       let tensor = file.tensors[index]
@@ -136,10 +64,8 @@ struct SafetensorsSource: TokenSource {
 /// are skipped.
 struct JSONLinesSource: TokenSource {
   let provenance: Provenance?
-  let extent: TokenExtent? = nil
   private let path: String
   private var lines: LineReader
-  var readsSidecars = false
   private var number = 0
 
   init(_ path: String) throws {
@@ -198,7 +124,7 @@ struct JSONLinesSource: TokenSource {
     return found
   }
 
-  mutating func next() throws -> TokenReader.Item? {
+  mutating func next(withSidecars: Bool) throws -> TokenReader.Item? {
     while true {
       number += 1
       guard let text = try lines.next() else { return nil }
@@ -223,7 +149,7 @@ struct JSONLinesSource: TokenSource {
       }
       let key = line.key ?? "\(number)"
       var sidecars: [String: [UInt8]] = [:]
-      if readsSidecars {
+      if withSidecars {
         sidecars["txt"] = line.text.map { Array($0.utf8) }
         sidecars["json"] = Self.description(text).map(descriptionBytes)
       }
