@@ -144,7 +144,7 @@ struct JSONLinesSource: TokenSource {
       guard let shape = line.shape, let tokens = line.tokens else {
         if line.error != nil || line.provenance != nil || line.sha256 != nil { continue }
         let compact = text.filter { $0 > UInt8(ascii: " ") }
-        if compact.elementsEqual(JSONLinesOutput.unknownProvenance) { continue }
+        if compact.elementsEqual(JSONTokenLine.unknownProvenance) { continue }
         throw DVAEError(.badData, file: path, "line \(number) has no \"shape\" or no \"tokens\"")
       }
       let key = line.key ?? "\(number)"

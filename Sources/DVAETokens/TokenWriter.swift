@@ -99,8 +99,7 @@ public final class TokenWriter {
       case .npy, .flat, .packed, .megatron:
         try ArrayOutput(partial, format, provenance, journal)
       case .safetensors: try SafetensorsOutput(partial, provenance, journal)
-      case .jsonLines: try JSONLinesOutput(partial, provenance, journal)
-      case .tar: try TarOutput(partial, provenance, journal)
+      case .jsonLines, .tar: try SequentialOutput(partial, format, provenance, journal)
       case .folder: try FolderOutput(path, replacing: replacing, provenance, journal)
       }
     if resumed > 0 {

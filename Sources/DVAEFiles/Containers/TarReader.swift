@@ -59,6 +59,7 @@ package struct TarReader: Sendable {
     var overrides = TarOverrides()
     while let header = try nextHeader(&start) {
       let offset = position
+      let name = overrides.path ?? globals.path ?? header.name
       switch header.kind {
       case "L", "K", "x", "X", "g":
         let bytes = try extensionBytes(header)
@@ -77,7 +78,6 @@ package struct TarReader: Sendable {
         }
         continue
       case "1", "2":
-        let name = overrides.path ?? globals.path ?? header.name
         let link = overrides.link ?? globals.link ?? header.link
         try skipUnusedContents(overrides.size ?? header.size)
         let problem =
@@ -91,7 +91,6 @@ package struct TarReader: Sendable {
           : (entry, ((Path(name.text).folder / link.text).text, isHard: false))
       case "5": try skipUnusedContents(overrides.size ?? header.size)
       case "3", "4", "6":
-        let name = overrides.path ?? globals.path ?? header.name
         try skipUnusedContents(overrides.size ?? header.size)
         return (
           TarEntry(
@@ -99,7 +98,6 @@ package struct TarReader: Sendable {
             problem: "a device or a pipe in the archive, not a file"), nil
         )
       default:
-        let name = overrides.path ?? globals.path ?? header.name
         // Before POSIX, a folder was a file whose name ends with a slash.
         let isFolder = header.kind == "\0" && Path(header.name.text).endsWithSlash
         // Volumes and lists of names; unknown kinds are files (POSIX, and Python's tarfile).

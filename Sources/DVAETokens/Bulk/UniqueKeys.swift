@@ -4,7 +4,7 @@ import DVAEFiles
 package struct UniqueKeys {
   // Hashes instead of keys, so that millions fit into memory, each with the number of its next
   // repetition. `__metadata__` would be the metadata of a safetensors file.
-  private var next: [UInt64: UInt32] = [Self.hash("__metadata__"): 2]
+  private var next: [UInt64: UInt32] = [Self.hash("__metadata__".utf8): 2]
 
   // The byte limit of a name between slashes: systems allow 255, and file names add to a key.
   private static let longest = 200
@@ -17,14 +17,14 @@ package struct UniqueKeys {
   /// A name too long for a file is truncated, and a hash of the whole is appended.
   package mutating func unique(_ key: String) -> String {
     let key = Self.shortened(key)
-    let hash = Self.hash(key)
+    let hash = Self.hash(key.utf8)
     guard var number = next[hash] else {
       next[hash] = 2
       return key
     }
-    while next[Self.hash("\(key)-\(number)")] != nil { number += 1 }
+    while next[Self.hash("\(key)-\(number)".utf8)] != nil { number += 1 }
     next[hash] = number + 1
-    next[Self.hash("\(key)-\(number)")] = 2
+    next[Self.hash("\(key)-\(number)".utf8)] = 2
     return "\(key)-\(number)"
   }
 
@@ -48,8 +48,6 @@ package struct UniqueKeys {
     }
     return names.joined(separator: "/")
   }
-
-  private static func hash(_ key: String) -> UInt64 { hash(key.utf8) }
 
   private static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
     var hash = FNVHash()

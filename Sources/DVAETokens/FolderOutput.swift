@@ -3,7 +3,9 @@ package import DVAEFiles
 /// The files of an item in a WebDataset, by name; none for a failed one.
 ///
 /// - Throws: `impossibleName` for a name that would lead out of the folder
-private func files(of record: TokenRecord) throws(DVAEError) -> [(name: String, bytes: [UInt8])] {
+func webDatasetFiles(
+  of record: TokenRecord
+) throws(DVAEError) -> [(name: String, bytes: [UInt8])] {
   guard let grid = record.grid else { return [] }
   let tokens = NpyArray.encoded(grid.tokens, shape: [grid.height, grid.width])
   let soft = record.soft?.fields(grid) ?? []
@@ -25,37 +27,10 @@ enum WebDatasetNotes {
   static let failures = ".failures.json"
   static let checksum = ".checksum.json"
 
-  static func failures(_ journal: Journal) throws -> [UInt8] {
+  /// Returns the record of a job's failures; nil if there are none.
+  static func failures(_ journal: Journal) throws -> [UInt8]? {
     let failures = try journal.failures()
-    return failures.isEmpty ? [] : try jsonLine(failures)
-  }
-}
-
-/// WebDataset in a tar.
-final class TarOutput: PartialOutput {
-  private let file: OutputFile
-
-  init(_ partial: String, _ provenance: Provenance?, _ journal: Journal) throws {
-    file = try OutputFile(partial, emptied: journal.done == 0)
-    if file.size == 0 { try add([(WebDatasetNotes.provenance, jsonLine(provenance))]) }
-  }
-
-  var appended: OutputFile? { file }
-
-  func append(_ record: TokenRecord) throws { try add(files(of: record)) }
-
-  private func add(_ files: [(name: String, bytes: [UInt8])]) throws {
-    try file.append(files.flatMap { try TarFormat.file(name: $0.name, $0.bytes) })
-  }
-
-  func finish(as path: String, _ journal: Journal) throws {
-    let failures = try WebDatasetNotes.failures(journal)
-    if !failures.isEmpty { try add([(WebDatasetNotes.failures, failures)]) }
-    let checksum = try jsonLine(Checksum(bytes: file.size, sha256: FileHash.of(file)))
-    try add([(WebDatasetNotes.checksum, checksum)])
-    try file.append(TarFormat.end)
-    try file.sync()
-    try FileSystem.rename(file.path, to: path)
+    return failures.isEmpty ? nil : try jsonLine(failures)
   }
 }
 
@@ -91,7 +66,7 @@ final class FolderOutput: PartialOutput {
   }
 
   func append(_ record: TokenRecord) throws {
-    let files = try files(of: record)
+    let files = try webDatasetFiles(of: record)
     let before = pending.count
     do {
       for (name, bytes) in files { try write(bytes, to: name) }
@@ -123,8 +98,9 @@ final class FolderOutput: PartialOutput {
   }
 
   func finish(as path: String, _ journal: Journal) throws {
-    let failures = try WebDatasetNotes.failures(journal)
-    if !failures.isEmpty { try write(failures, to: WebDatasetNotes.failures) }
+    if let failures = try WebDatasetNotes.failures(journal) {
+      try write(failures, to: WebDatasetNotes.failures)
+    }
     try sync()
     try place.finish(replacing: isReplacing)
   }
