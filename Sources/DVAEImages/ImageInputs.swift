@@ -138,9 +138,10 @@ package struct ImageInputs: Sendable {
 
   private mutating func open(list path: String) throws(DVAEError) {
     let limit = DecodingLimits.default.maximumBytes
-    let lines = ByteOrderMark.removed(
-      from: try Path(path) == Self.standardInput
-        ? InputFile.standardInput(limit: limit) : InputFile.contents(of: path, limit: limit))
+    let text =
+      try Path(path) == Self.standardInput
+      ? InputFile.standardInput(limit: limit) : InputFile.contents(of: path, limit: limit)
+    let lines = Array(text.withoutByteOrderMark)
     try Self.check(list: lines, path)
     stack.append(.list(lines: lines, position: 0, folder: Path(path).folder.text))
   }

@@ -121,12 +121,12 @@ public struct TokenRecord: Sendable {
 
   /// The caption of the image, without a byte order mark.
   var caption: String? {
-    sidecars["txt"].map { String(decoding: ByteOrderMark.removed(from: $0), as: UTF8.self) }
+    sidecars["txt"].map { String(decoding: $0.withoutByteOrderMark, as: UTF8.self) }
   }
 
   /// Returns the image's description as one line of JSON; text that is not JSON becomes a string.
   func description() throws -> String? {
-    guard let bytes = sidecars["json"].map(ByteOrderMark.removed) else { return nil }
+    guard let bytes = sidecars["json"].map({ Array($0.withoutByteOrderMark) }) else { return nil }
     if let text = validJSON(bytes) { return text }
     return String(decoding: try jsonText(String(decoding: bytes, as: UTF8.self)), as: UTF8.self)
   }

@@ -63,8 +63,7 @@ package struct LineReader {
     let isFirst = position == 0
     let line = try advance()
     hasFailed = false
-    guard isFirst, let line else { return line }
-    return line.dropFirst(ByteOrderMark.count(in: line))
+    return isFirst ? line?.withoutByteOrderMark : line
   }
 
   /// Passes over the rest of a line that is too long.

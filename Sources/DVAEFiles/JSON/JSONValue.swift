@@ -25,8 +25,8 @@ package enum JSONValue: Hashable, Sendable {
   package init(parsing bytes: [UInt8], path: String) throws(DVAEError) {
     do throws(JSONReader.Problem) {
       self = try bytes.withRawBytes { (text) throws(JSONReader.Problem) in
-        let mark = ByteOrderMark.count(in: text)
-        var reader = JSONReader(UnsafeRawBufferPointer(rebasing: text[mark...]), lenient: true)
+        var reader = JSONReader(
+          UnsafeRawBufferPointer(rebasing: text.withoutByteOrderMark), lenient: true)
         let value = try reader.value()
         try reader.end()
         return value
@@ -101,17 +101,9 @@ package enum JSONValue: Hashable, Sendable {
   }
 }
 
-/// The byte order mark with which some programs begin UTF-8.
-package enum ByteOrderMark {
-  private static let utf8: [UInt8] = [0xEF, 0xBB, 0xBF]
-
-  /// Returns the length of the mark at the start of a text: 3 or 0.
-  package static func count(in bytes: some Sequence<UInt8>) -> Int {
-    bytes.starts(with: utf8) ? utf8.count : 0
-  }
-
-  /// Returns the bytes without a leading mark.
-  package static func removed(from bytes: [UInt8]) -> [UInt8] {
-    Array(bytes.dropFirst(count(in: bytes)))
+extension Collection<UInt8> {
+  /// The bytes without the byte order mark with which some programs begin UTF-8.
+  package var withoutByteOrderMark: SubSequence {
+    dropFirst(starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0)
   }
 }

@@ -31,7 +31,7 @@ struct ByteSource {
     case .indirect, .zip, .table, .tensors: return false
     // The name of a column may begin with the signature of an image, and a caption may be markup.
     case .image, .tar, .webPage:
-      let first = ByteOrderMark.removed(from: head).first { $0 > UInt8(ascii: " ") }
+      let first = head.withoutByteOrderMark.first { $0 > UInt8(ascii: " ") }
       return first != UInt8(ascii: "<") && !head.contains(0)
     case .downloadLog, .text, .other: return true
     }
@@ -47,7 +47,7 @@ struct ByteSource {
 
   /// Returns whether the first non-blank byte opens a JSON list; nothing can be read after it.
   func isJSONList() throws -> Bool {
-    let head = ByteOrderMark.removed(from: try read(0, 1 << 16))
+    let head = try read(0, 1 << 16).withoutByteOrderMark
     return head.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) } == UInt8(ascii: "[")
   }
 

@@ -76,9 +76,7 @@ struct ImageSource: PairSource {
       throw malformed(".\(name) is \(SourceRow.notUTF8)")
     }
     let sidecars = Self.sidecars.dropLast().compactMap { name in
-      texts[name].map {
-        (name, String(decoding: ByteOrderMark.removed(from: $0), as: UTF8.self))
-      }
+      texts[name].map { (name, String(decoding: $0.withoutByteOrderMark, as: UTF8.self)) }
     }
     guard let json = texts["json"] else { return ([:], sidecars) }
     guard let value = try? JSONValue(parsing: json, path: item.name) else {

@@ -113,8 +113,8 @@ private final class JSONList {
   init(_ source: ByteSource) throws {
     file = try source.mapped(limit: Self.largestCompressed)
     let bytes = UnsafeRawBufferPointer(file.bytes)
-    let mark = ByteOrderMark.count(in: bytes)
-    reader = JSONReader(UnsafeRawBufferPointer(rebasing: bytes[mark...]), lenient: true)
+    reader = JSONReader(
+      UnsafeRawBufferPointer(rebasing: bytes.withoutByteOrderMark), lenient: true)
   }
 
   /// Returns the text of the next element; nil at the end.
