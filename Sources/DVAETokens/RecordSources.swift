@@ -52,8 +52,9 @@ struct SafetensorsSource: TokenSource {
       let name = "\(file.path): \(tensor.name)"
       _ = try TokenGrid.count(tensor.shape, in: name)
       let grid = try TokenGrid(reading: tensor.int64s(), shape: tensor.shape, name: name)
-      guard isSoft else { return .init(key: tensor.name, grid: grid) }
-      let soft = try SoftTokens(reading: name, grid) { file["\(tensor.name).\($0)"] }
+      let soft = try SoftTokens(reading: name, grid, provenance) {
+        isSoft ? file["\(tensor.name).\($0)"] : nil
+      }
       return .init(key: tensor.name, grid: grid, soft: soft)
     }
     return nil

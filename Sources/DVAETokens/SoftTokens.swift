@@ -115,16 +115,19 @@ extension SoftTokens {
     return (npy.suffix(values.count * MemoryLayout<T>.stride), npy)
   }
 
-  /// Reads the arrays beside an image's tokens; nil if there are none.
+  /// Reads the arrays beside an image's tokens; nil if there are none, or none can be by the provenance.
   ///
   /// - Parameters:
   ///   - name: the image's name in messages
   ///   - grid: its tokens, which must equal the first of the most likely
+  ///   - provenance: the provenance of the file
   ///   - array: returns the array of a name; nil if there is none
   /// - Throws: if an array has the wrong shape or contradicts the tokens.
   init?(
-    reading name: String, _ grid: TokenGrid, _ array: (String) throws -> StoredTensor?
+    reading name: String, _ grid: TokenGrid, _ provenance: Provenance?,
+    _ array: (String) throws -> StoredTensor?
   ) throws {
+    if let provenance, provenance.soft == nil { return nil }
     let shape = [grid.height, grid.width]
     func expect(_ isSound: Bool, _ problem: String) throws {
       if !isSound { throw DVAEError(.badData, file: name, "\(problem)") }

@@ -76,10 +76,7 @@ struct TarSource: TokenSource {
     if withSidecars {
       for name in sidecarExtensions { sidecars[name] = try bytes(name) }
     }
-    guard provenance == nil || provenance?.soft != nil else {
-      return .init(key: record.key, grid: tokens, sidecars: sidecars)
-    }
-    let soft = try SoftTokens(reading: name, tokens) { field in
+    let soft = try SoftTokens(reading: name, tokens, provenance) { field in
       try bytes(field + ".npy").map { try NpyArray.parse($0, path: "\(name).\(field).npy") }
     }
     return .init(key: record.key, grid: tokens, soft: soft, sidecars: sidecars)
@@ -131,10 +128,7 @@ struct FolderSource: TokenSource {
           let path = "\(folder)/\(key).\(name)"
           if FileSystem.kind(path) == .file { sidecars[name] = try Self.read(path) }
         }
-        guard provenance == nil || provenance?.soft != nil else {
-          return .init(key: key, grid: tokens, sidecars: sidecars)
-        }
-        let soft = try SoftTokens(reading: path, tokens) { name in
+        let soft = try SoftTokens(reading: path, tokens, provenance) { name in
           let path = "\(folder)/\(key).\(name).npy"
           guard FileSystem.kind(path) == .file else { return nil }
           return try NpyArray.open(path)

@@ -114,13 +114,14 @@ public struct BulkInputs: Sendable {
   ///
   /// - Parameters:
   ///   - ahead: the number of images that are loaded and not yet taken
+  ///   - skipped: the number of items to skip at the beginning
   ///   - load: reads one image, given with its key in the job, on any thread
   /// - Returns: for each item its key, and the result of `load` or the error
   package func loading<Loaded: Sendable>(
-    ahead: Int = 8,
+    ahead: Int, skipping skipped: Int = 0,
     _ load: @escaping @Sendable (InputItem, _ key: String) throws(DVAEError) -> Loaded
   ) -> OrderedMap<Item, Batch<String, Loaded>.Element> {
-    OrderedMap(items(), window: ahead) { item in
+    OrderedMap(items(skipping: skipped), window: ahead) { item in
       do throws(DVAEError) {
         return (item.key, .success(try load(item.image.get(), item.key)))
       } catch {

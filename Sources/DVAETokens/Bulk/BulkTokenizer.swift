@@ -110,27 +110,12 @@ public struct BulkTokenizer<Model: ImageTokenizer>: Sendable {
   public func results(of inputs: BulkInputs, skipping skipped: Int = 0) -> BulkResults<Model> {
     BulkResults(tokenizer: self, inputs: inputs, skipped: skipped)
   }
-
-  fileprivate func prepare(_ item: BulkInputs.Item) -> PreparedImage.Element {
-    do throws(DVAEError) {
-      let input = try item.image.get()
-      let image = try preprocessing.apply(input.decode(limits: limits), name: input.name)
-      // Only the caption and the description are copied; other files are not.
-      let sidecars = try input.sidecars(["txt", "json"], limit: largestSidecar)
-      return ((item.key, sidecars), .success(image))
-    } catch {
-      return ((item.key, [:]), .failure(error))
-    }
-  }
 }
 
 private let largestSidecar = 16 << 20
 
-/// The key of an image, and the files beside it that the output keeps.
-private typealias ItemTag = (key: String, sidecars: [String: [UInt8]])
-
-/// Images that are ready for the network.
-private typealias PreparedImage = Batch<ItemTag, PixelImage>
+/// An image that is ready for the network, and the files beside it that the output keeps.
+private typealias Loaded = (image: PixelImage, sidecars: [String: [UInt8]])
 
 /// The results of a bulk job, computed on demand; see `BulkTokenizer.results(of:skipping:)`.
 public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
@@ -150,21 +135,24 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
 
   /// Begins the job.
   public func makeAsyncIterator() -> Iterator {
-    Iterator(
+    let (preprocessing, limits) = (tokenizer.preprocessing, tokenizer.limits)
+    let images = inputs.loading(
+      ahead: Swift.max(1, tokenizer.batchSize) + Swift.max(1, tokenizer.readAhead),
+      skipping: skipped
+    ) { (input, _) throws(DVAEError) -> Loaded in
+      let image = try preprocessing.apply(input.decode(limits: limits), name: input.name)
+      // Only the caption and the description are copied; other files are not.
+      return (image, try input.sidecars(["txt", "json"], limit: largestSidecar))
+    }
+    return Iterator(
       tokenizer: tokenizer,
-      batches: OrderedMap(
-        inputs.items(skipping: skipped),
-        window: Swift.max(1, tokenizer.batchSize) + Swift.max(1, tokenizer.readAhead)
-      ) { [tokenizer] in
-        tokenizer.prepare($0)
-      }
-      .batches(of: tokenizer.batchSize) { [$0.width, $0.height] })
+      batches: images.batches(of: tokenizer.batchSize) { [$0.image.width, $0.image.height] })
   }
 
   /// Reads ahead, batches images of one size, and yields the results one by one.
   public struct Iterator: AsyncIteratorProtocol {
     fileprivate let tokenizer: BulkTokenizer<Model>
-    fileprivate var batches: Batches<BulkInputs.Item, ItemTag, PixelImage>
+    fileprivate var batches: Batches<BulkInputs.Item, String, Loaded>
     // Results that are not yet returned, in reverse order.
     fileprivate var done: [Item] = []
 
@@ -184,9 +172,14 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
 
 extension BulkTokenizer {
   /// Tokenizes a batch off the caller's actor, which is not blocked.
-  fileprivate func items(of batch: PreparedImage) async throws -> [BulkResults<Model>.Item] {
-    try batch.results(describe: { $0.about($1.key) }, model.tokenize(batch:)).map {
-      .init(key: $0.tag.key, tokens: $0.result, sidecars: $0.tag.sidecars)
+  fileprivate func items(of batch: Batch<String, Loaded>) async throws -> [BulkResults<Model>.Item]
+  {
+    let results = try batch.results(describe: { $0.about($1) }) { loaded in
+      Array(zip(try model.tokenize(batch: loaded.map(\.image)), loaded.map(\.sidecars)))
+    }
+    return results.map { key, result in
+      .init(
+        key: key, tokens: result.map { $0.0 }, sidecars: (try? result.get())?.1 ?? [:])
     }
   }
 }
