@@ -19,7 +19,7 @@ package struct DiskCache: Sendable {
     guard let stored = try? InputFile.contents(of: path(name), limit: limit) else { return nil }
     let content = Array(stored.dropFirst(64))
     guard Array(stored.prefix(64)) == Array(FileHash.of(content).utf8) else { return nil }
-    FileSystem.touch(path(name))
+    try? SystemFile.touch(path(name))
     return content
   }
 

@@ -48,9 +48,6 @@ package enum FileSystem {
     (try? SystemFile.status(at: path, followingLinks: true))?.changed
   }
 
-  /// Sets the times of a file to now, if it can be done.
-  package static func touch(_ path: String) { try? SystemFile.touch(path) }
-
   /// The folder where relative paths begin.
   package static var currentFolder: String { FileManager.default.currentDirectoryPath }
 
