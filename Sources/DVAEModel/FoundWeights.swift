@@ -55,8 +55,6 @@ struct FoundWeights {
     }
   }
 
-  private var unread: [String] { file.others.map(\.description) }
-
   /// The encoder begins with a 7×7 convolution, the decoder with a 1×1.
   private static func half(ofFirstLayer weights: StoredTensor?) -> ModelHalf? {
     guard let weights, weights.shape.count == 4 else { return nil }
@@ -85,7 +83,7 @@ struct FoundWeights {
       vocabulary = last[0]
     }
     guard missing.isEmpty else {
-      throw .mismatch(path: file.path, ParameterMismatch(missing: missing, unread: unread))
+      throw .mismatch(path: file.path, ParameterMismatch(missing: missing, unread: file.others))
     }
     do {
       return try Architecture(
@@ -111,7 +109,7 @@ struct FoundWeights {
   func parameters(
     _ architecture: Architecture
   ) throws(DVAEError) -> [ModelHalf: ParameterSet] {
-    var mismatch = ParameterMismatch(unexpected: strangers, unread: unread)
+    var mismatch = ParameterMismatch(unexpected: strangers, unread: file.others)
     var rest = tensors
     var found: [(ModelHalf, [(String, StoredTensor)])] = []
     for half in halves {

@@ -17,12 +17,14 @@ struct PickleMachine {
   /// One string may be used as a name many times, and costs its length each time.
   static let maximumName = 1 << 10
 
+  /// The result of the program.
+  private(set) var root = PickleValue.none
   private(set) var objects: [PickleObject] = []
   /// The storages of the program, each once, in the order of their first use.
   private(set) var storages: [PickleStorage] = []
   private var storagePositions: [Key: Int] = [:]
 
-  var cursor: ByteCursor
+  private var cursor: ByteCursor
   private var stack: [PickleValue] = []
   private var marks: [Int] = []
   private var memo: [UInt32: PickleValue] = [:]
@@ -31,24 +33,26 @@ struct PickleMachine {
 
   var path: String { cursor.file.path }
 
-  init(_ cursor: ByteCursor) {
+  /// Runs the program at a cursor to its STOP; the cursor is then after it.
+  init(_ cursor: inout ByteCursor) throws(DVAEError) {
     self.cursor = cursor
     start = cursor.offset
+    root = try run()
+    cursor = self.cursor
   }
 
-  /// Runs the program to its STOP and returns its result; the cursor is then after it.
-  mutating func run() throws(DVAEError) -> PickleValue {
+  /// Returns the result of the program.
+  private mutating func run() throws(DVAEError) -> PickleValue {
     while true {
       let offset = cursor.offset - start
       guard offset < Self.maximumBytes else {
         throw limit("a pickle of more bytes", Self.maximumBytes)
       }
       let opcode: UInt8 = try cursor.next()
-      guard let instruction = Instruction(rawValue: opcode) else {
+      if opcode == UInt8(ascii: ".") { return try pop() }
+      guard try execute(opcode) else {
         throw .refusedInstruction(path: path, opcode: opcode, offset: offset)
       }
-      if instruction == .stop { return try pop() }
-      try execute(instruction)
     }
   }
 
@@ -56,8 +60,8 @@ struct PickleMachine {
   /// instruction.
   static func refuseTextPickle(_ file: MappedFile) throws(DVAEError) {
     guard var cursor = try? ByteCursor(file, part: "the pickle", count: file.count) else { return }
-    while let opcode: UInt8 = try? cursor.next(), opcode == Instruction.mark.rawValue {}
-    guard file.bytes[cursor.offset - 1] == Instruction.global.rawValue,
+    while let opcode: UInt8 = try? cursor.next(), opcode == UInt8(ascii: "(") {}
+    guard file.bytes[cursor.offset - 1] == UInt8(ascii: "c"),
       let module = try? identifier(&cursor), let name = try? identifier(&cursor)
     else { return }
     // A name in such a pickle is memoised ("p", "q") or called with what follows ("(", ")").
@@ -67,63 +71,68 @@ struct PickleMachine {
 
   // MARK: Instructions
 
-  private mutating func execute(_ instruction: Instruction) throws(DVAEError) {
-    switch instruction {
-    case .stop: break
-    case .proto:
+  /// Executes an instruction that `torch.save` writes, in all protocols from 2 on and from Python 2
+  /// and 3; returns false for all others.
+  private mutating func execute(_ opcode: UInt8) throws(DVAEError) -> Bool {
+    switch Unicode.Scalar(opcode) {
+    case "\u{80}":  // PROTO
       let version: UInt8 = try cursor.next()
       guard (2...5).contains(version) else {
         throw malformed("is of the unknown protocol \(version)")
       }
-    case .frame: _ = try cursor.bytes(8)
-    case .mark:
+    case "\u{95}": _ = try cursor.bytes(8)  // FRAME
+    case "(":  // MARK
       try charge(1)
       marks.append(stack.count)
-    case .none: try push(.none)
-    case .newTrue: try push(.boolean(true))
-    case .newFalse: try push(.boolean(false))
-    case .binInt1: try push(.integer(Int(try cursor.next(UInt8.self))))
-    case .binInt2: try push(.integer(Int(try cursor.next(UInt16.self))))
-    case .binInt: try push(.integer(Int(try cursor.next(Int32.self))))
-    case .long1: try push(try wideInteger(Int(try cursor.next(UInt8.self))))
-    case .binFloat:
+    case "N": try push(.none)  // NONE
+    case "\u{88}": try push(.boolean(true))  // NEWTRUE
+    case "\u{89}": try push(.boolean(false))  // NEWFALSE
+    case "K": try push(.integer(Int(try cursor.next(UInt8.self))))  // BININT1
+    case "M": try push(.integer(Int(try cursor.next(UInt16.self))))  // BININT2
+    case "J": try push(.integer(Int(try cursor.next(Int32.self))))  // BININT
+    case "\u{8A}": try push(try wideInteger(Int(try cursor.next(UInt8.self))))  // LONG1
+    case "G":  // BINFLOAT
       let bits = UInt64(bigEndian: UInt64(littleEndian: try cursor.next(UInt64.self)))
       try push(.real(Double(bitPattern: bits)))
-    case .shortText, .shortBinString: try push(.text(try text(Int(try cursor.next(UInt8.self)))))
-    case .binUnicode, .binString: try push(.text(try text(Int(try cursor.next(UInt32.self)))))
-    case .global:
+    case "\u{8C}", "U":  // SHORT_BINUNICODE, SHORT_BINSTRING
+      try push(.text(try text(Int(try cursor.next(UInt8.self)))))
+    case "X", "T":  // BINUNICODE, BINSTRING
+      try push(.text(try text(Int(try cursor.next(UInt32.self)))))
+    case "c":  // GLOBAL
       let module = try Self.identifier(&cursor)
       try push(.global(try global(module, try Self.identifier(&cursor))))
-    case .stackGlobal:
+    case "\u{93}":  // STACK_GLOBAL
       guard case .text(let name) = try pop(), case .text(let module) = try pop() else {
         throw malformed("names something with no text")
       }
       try push(.global(try global(module, name)))
-    case .emptyTuple: try make(.tuple)
-    case .emptyList: try make(.list)
-    case .emptyDictionary: try make(.dictionary)
-    case .emptySet: try make(.set)
-    case .tuple: try make(.tuple, try popToMark())
-    case .tuple1: try make(.tuple, try pop(1))
-    case .tuple2: try make(.tuple, try pop(2))
-    case .tuple3: try make(.tuple, try pop(3))
-    case .append: try extend(try pop(1))
-    case .appends, .addItems: try extend(try popToMark())
-    case .setItem: try setItems(try pop(2))
-    case .setItems: try setItems(try popToMark())
-    case .binPut: try remember(UInt32(try cursor.next(UInt8.self)))
-    case .longBinPut: try remember(try cursor.next())
-    case .memoize: try remember(UInt32(clamping: memo.count))
-    case .binGet: try recall(UInt32(try cursor.next(UInt8.self)))
-    case .longBinGet: try recall(try cursor.next())
-    case .binPersistentID: try push(try persistent(try pop()))
-    case .newObject, .reduce:
+    case ")": try make(.tuple)  // EMPTY_TUPLE
+    case "]": try make(.list)  // EMPTY_LIST
+    case "}": try make(.dictionary)  // EMPTY_DICT
+    case "\u{8F}": try make(.set)  // EMPTY_SET
+    case "t": try make(.tuple, try popToMark())  // TUPLE
+    case "\u{85}": try make(.tuple, try pop(1))  // TUPLE1
+    case "\u{86}": try make(.tuple, try pop(2))  // TUPLE2
+    case "\u{87}": try make(.tuple, try pop(3))  // TUPLE3
+    case "a": try extend(try pop(1))  // APPEND
+    case "e", "\u{90}": try extend(try popToMark())  // APPENDS, ADDITEMS
+    case "s": try setItems(try pop(2))  // SETITEM
+    case "u": try setItems(try popToMark())  // SETITEMS
+    case "q": try remember(UInt32(try cursor.next(UInt8.self)))  // BINPUT
+    case "r": try remember(try cursor.next())  // LONG_BINPUT
+    case "\u{94}": try remember(UInt32(clamping: memo.count))  // MEMOIZE
+    case "h": try recall(UInt32(try cursor.next(UInt8.self)))  // BINGET
+    case "j": try recall(try cursor.next())  // LONG_BINGET
+    case "Q": try push(try persistent(try pop()))  // BINPERSID
+    case "\u{81}", "R":  // NEWOBJ, REDUCE
       let arguments = try pop()
       try push(try call(try pop(), arguments))
-    case .build:
+    case "b":  // BUILD
       let state = try pop()
       try build(state)
+    default: return false
     }
+    return true
   }
 
   private mutating func extend(_ items: [PickleValue]) throws(DVAEError) {
@@ -284,16 +293,18 @@ struct PickleMachine {
 
   /// Records a storage; the same key must always mean the same storage.
   mutating func note(_ storage: PickleStorage) throws(DVAEError) {
-    guard let position = storagePositions[storage.key] else {
+    guard let known = self.storage(storage.key) else {
       storagePositions[storage.key] = storages.count
       storages.append(storage)
       return
     }
-    let known = storages[position]
     guard known.elements == storage.elements, known.count == storage.count else {
       throw malformed("describes the storage '\(storage.key)' in two ways")
     }
   }
+
+  /// Returns the storage of a key; nil if the program has none.
+  func storage(_ key: Key) -> PickleStorage? { storagePositions[key].map { storages[$0] } }
 
   /// Returns the object of a reference; nil for other values.
   func object(_ value: PickleValue) -> PickleObject? {
@@ -315,48 +326,4 @@ struct PickleMachine {
   func limit(_ what: String, _ limit: Int) -> DVAEError {
     .limitExceeded(path: path, what: what, limit: limit)
   }
-}
-
-/// The instructions that `torch.save` writes, in all protocols from 2 on and from Python 2 and 3.
-private enum Instruction: UInt8 {
-  case proto = 0x80
-  case frame = 0x95
-  case stop = 0x2E
-  case mark = 0x28
-  case none = 0x4E
-  case newTrue = 0x88
-  case newFalse = 0x89
-  case binInt1 = 0x4B
-  case binInt2 = 0x4D
-  case binInt = 0x4A
-  case long1 = 0x8A
-  case binFloat = 0x47
-  case shortText = 0x8C
-  case binUnicode = 0x58
-  case shortBinString = 0x55
-  case binString = 0x54
-  case global = 0x63
-  case stackGlobal = 0x93
-  case emptyTuple = 0x29
-  case emptyList = 0x5D
-  case emptyDictionary = 0x7D
-  case emptySet = 0x8F
-  case tuple = 0x74
-  case tuple1 = 0x85
-  case tuple2 = 0x86
-  case tuple3 = 0x87
-  case append = 0x61
-  case appends = 0x65
-  case addItems = 0x90
-  case setItem = 0x73
-  case setItems = 0x75
-  case binPut = 0x71
-  case longBinPut = 0x72
-  case memoize = 0x94
-  case binGet = 0x68
-  case longBinGet = 0x6A
-  case binPersistentID = 0x51
-  case newObject = 0x81
-  case reduce = 0x52
-  case build = 0x62
 }

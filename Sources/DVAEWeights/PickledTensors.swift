@@ -10,14 +10,15 @@ struct PickledTensors {
   static let maximumTensors = 1 << 16
 
   private(set) var found: [(name: String, tensor: PickleTensor)] = []
-  /// The tensors of kinds that are not read.
-  private(set) var others: [WeightsFile.OtherTensor] = []
+  /// The names and kinds of tensors that are not read.
+  private(set) var others: [String] = []
   private(set) var metadata: [Key: String] = [:]
   private let machine: PickleMachine
   private var steps = 0
 
-  init(_ machine: PickleMachine, root: PickleValue) throws(DVAEError) {
+  init(_ machine: PickleMachine) throws(DVAEError) {
     self.machine = machine
+    let root = machine.root
     describe(root)
     // Trainers often wrap the state dict together with their own state.
     let wrapped = machine.object(root).flatMap { dictionary in
@@ -49,7 +50,7 @@ struct PickledTensors {
     try charge(1 + object.items.count)
     switch object.kind {
     case .tensor(let tensor): found.append((name, tensor))
-    case .otherTensor(let kind): others.append(.init(name: name, kind: kind))
+    case .otherTensor(let kind): others.append("'\(oneLine(name, limit: 120))' (\(kind))")
     case .dictionary: try walkItems(of: object, name, depth: depth)
     case .list, .tuple:
       for (index, item) in object.items.enumerated() {

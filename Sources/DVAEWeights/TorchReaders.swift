@@ -29,10 +29,9 @@ enum TorchZipReader {
       throw bigEndian(file)
     }
     try archive.verify(pickle)
-    var machine = PickleMachine(
-      try ByteCursor(
-        file, part: "the pickle", from: pickle.range.lowerBound, count: pickle.range.count))
-    let root = try machine.run()
+    var cursor = try ByteCursor(
+      file, part: "the pickle", from: pickle.range.lowerBound, count: pickle.range.count)
+    let machine = try PickleMachine(&cursor)
     var ranges: [Key: Range<Int>] = [:]
     for storage in machine.storages {
       guard let entry = try archive.entry("\(folder)data/\(storage.key)") else {
@@ -50,7 +49,7 @@ enum TorchZipReader {
       ranges[storage.key] = entry.range
     }
     return try weights(
-      file, .pytorchZip, try PickledTensors(machine, root: root), ranges, archive,
+      file, .pytorchZip, try PickledTensors(machine), ranges, archive,
       metadata: try metadata(archive, file, below: String(folder)))
   }
 
@@ -85,33 +84,23 @@ enum TorchLegacyReader {
 
   static func read(_ file: MappedFile) throws(DVAEError) -> WeightsFile {
     var cursor = try ByteCursor(file, part: "the pickle", count: file.count)
-    guard case .wideInteger(magic) = try run(&cursor).root else {
+    guard case .wideInteger(magic) = try PickleMachine(&cursor).root else {
       throw .unrecognised(path: file.path, found: "a pickle that torch.save did not write")
     }
-    guard case .integer(version) = try run(&cursor).root else {
+    guard case .integer(version) = try PickleMachine(&cursor).root else {
       throw .unsupported(
         path: file.path, what: "this version of the old torch.save container",
         advice: "save the weights again with a current PyTorch")
     }
-    let system = try run(&cursor)
-    if isBigEndian(system.machine, system.root) { throw bigEndian(file) }
-    let (machine, root) = try run(&cursor)
-    let keys = try run(&cursor)
-    let ranges = try storages(&cursor, keys.machine.object(keys.root)?.items ?? [], machine)
-    return try weights(file, .pytorchLegacy, try PickledTensors(machine, root: root), ranges)
+    if isBigEndian(try PickleMachine(&cursor)) { throw bigEndian(file) }
+    let machine = try PickleMachine(&cursor)
+    let keys = try PickleMachine(&cursor)
+    let ranges = try storages(&cursor, keys.object(keys.root)?.items ?? [], machine)
+    return try weights(file, .pytorchLegacy, try PickledTensors(machine), ranges)
   }
 
-  private static func run(
-    _ cursor: inout ByteCursor
-  ) throws(DVAEError) -> (machine: PickleMachine, root: PickleValue) {
-    var machine = PickleMachine(cursor)
-    let root = try machine.run()
-    cursor = machine.cursor
-    return (machine, root)
-  }
-
-  private static func isBigEndian(_ machine: PickleMachine, _ system: PickleValue) -> Bool {
-    let items = machine.object(system)?.items ?? []
+  private static func isBigEndian(_ system: PickleMachine) -> Bool {
+    let items = system.object(system.root)?.items ?? []
     return zip(items, items.dropFirst()).contains { key, value in
       if case .text("little_endian") = key, case .boolean(false) = value { true } else { false }
     }
@@ -122,11 +111,9 @@ enum TorchLegacyReader {
     _ cursor: inout ByteCursor, _ keys: [PickleValue], _ machine: PickleMachine
   ) throws(DVAEError) -> [Key: Range<Int>] {
     let path = machine.path
-    var known: [Key: PickleStorage] = [:]
-    for storage in machine.storages { known[storage.key] = storage }
     var ranges: [Key: Range<Int>] = [:]
     for case .text(let key) in keys {
-      guard key.utf8.count <= PickleMachine.maximumName, let storage = known[Key(key)],
+      guard key.utf8.count <= PickleMachine.maximumName, let storage = machine.storage(Key(key)),
         ranges[storage.key] == nil
       else {
         throw .malformed(

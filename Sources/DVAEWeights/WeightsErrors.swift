@@ -29,9 +29,7 @@ extension DVAEError {
   }
 
   /// Returns the error of a file without tensors, or only with `others` that are not read.
-  package static func noTensors(
-    path: String, others: [WeightsFile.OtherTensor] = []
-  ) -> DVAEError {
+  package static func noTensors(path: String, others: [String] = []) -> DVAEError {
     DVAEError(
       .badData, file: path, expected: "weights",
       found: others.first.map { "only tensors that are not read, such as \($0)" }

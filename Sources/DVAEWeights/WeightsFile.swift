@@ -27,17 +27,6 @@ package struct WeightsFile: Sendable {
     }
   }
 
-  /// A tensor of a kind that is not read, such as a sparse one.
-  package struct OtherTensor: Sendable, CustomStringConvertible {
-    /// The name.
-    package let name: String
-    /// The kind, such as "a sparse tensor".
-    package let kind: String
-
-    /// The name and the kind.
-    package var description: String { "'\(oneLine(name, limit: 120))' (\(kind))" }
-  }
-
   /// The path as given.
   package let path: String
   /// The container.
@@ -49,8 +38,8 @@ package struct WeightsFile: Sendable {
   /// Safetensors: the header's `__metadata__`. A pickled module: its `class` and its plain
   /// attributes, such as `n_hid`.
   package let metadata: [Key: String]
-  /// The tensors of a pickle that are not read, because no model here has such.
-  package let others: [OtherTensor]
+  /// The tensors of a pickle that are not read, because no model here has such: `'x' (a sparse tensor)`.
+  package let others: [String]
   private let positions: [Key: Int]
   /// The largest ratio of the size of all tensors to that of the file.
   private static let largestRatio = 16
@@ -140,7 +129,7 @@ package struct WeightsFile: Sendable {
   /// - Throws: `duplicateTensor`.
   init(
     file: MappedFile, format: Format, tensors: [StoredTensor], metadata: [Key: String],
-    others: [OtherTensor] = [], archive: ZipArchive? = nil
+    others: [String] = [], archive: ZipArchive? = nil
   ) throws(DVAEError) {
     self.archive = archive
     self.others = others
