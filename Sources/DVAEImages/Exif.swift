@@ -82,10 +82,7 @@ struct Exif {
   /// Reads the chunk `eXIf`, or the text chunks of ImageMagick and XMP.
   private mutating func readPNG(_ view: ByteView) {
     // Of several chunks of a kind the last one counts; only that one is inflated.
-    var (profile, isCompressed) = (UnsafeRawBufferPointer?.none, false)
-    var (international, internationalProfile) = (
-      UnsafeRawBufferPointer?.none, UnsafeRawBufferPointer?.none
-    )
+    var (profile, xmp) = (Text?.none, Text?.none)
     var at = ImageFormat.pngSignature.count
     while let length = view.number(at: at, size: 4) {
       // Pillow reads nothing behind the end of the image.
@@ -95,29 +92,32 @@ struct Exif {
         block = ExifDirectory.prefix + content
       } else if view.matches("tEXt", at: at + 4) {
         if let text = Self.value(of: Self.profileKeyword, in: content, skipping: 0) {
-          (profile, isCompressed, internationalProfile) = (text, false, nil)
+          profile = (text, isCompressed: false)
         }
       } else if view.matches("zTXt", at: at + 4) {
         // Skip the byte for the compression method, of which only one exists.
         if let text = Self.value(of: Self.profileKeyword, in: content, skipping: 1) {
-          (profile, isCompressed, internationalProfile) = (text, true, nil)
+          profile = (text, isCompressed: true)
         }
       } else if view.matches("iTXt", at: at + 4) {
-        if Self.value(of: Self.xmpKeyword, in: content, skipping: 2) != nil {
-          international = content
-        } else if Self.value(of: Self.profileKeyword, in: content, skipping: 2) != nil {
-          internationalProfile = content
-          profile = nil
+        // A flag and the compression method follow the keyword.
+        if let rest = Self.value(of: Self.xmpKeyword, in: content, skipping: 2) {
+          xmp = Self.internationalText(rest, flag: content[content.count - rest.count - 2])
+        } else if let rest = Self.value(of: Self.profileKeyword, in: content, skipping: 2) {
+          profile = Self.internationalText(rest, flag: content[content.count - rest.count - 2])
         }
       }
       at += 12 + length
     }
-    packet = international.flatMap { Self.internationalText($0, Self.xmpKeyword) } ?? packet
-    guard block == nil else { return }
-    let text =
-      internationalProfile.flatMap { Self.internationalText($0, Self.profileKeyword) }
-      ?? profile.flatMap { isCompressed ? inflate($0, limit: Self.largest)?.bytes : Array($0) }
-    block = text.flatMap(Self.bytes(ofProfile:))
+    packet = xmp.flatMap(Self.contents)
+    if block == nil { block = profile.flatMap(Self.contents).flatMap(Self.bytes(ofProfile:)) }
+  }
+
+  /// A text in a chunk.
+  private typealias Text = (bytes: UnsafeRawBufferPointer, isCompressed: Bool)
+
+  private static func contents(of text: Text) -> [UInt8]? {
+    text.isCompressed ? inflate(text.bytes, limit: largest)?.bytes : Array(text.bytes)
   }
 
   private static func value(
@@ -133,17 +133,13 @@ struct Exif {
   private static let xmpKeyword: StaticString = "XML:com.adobe.xmp"
   private static let profileKeyword: StaticString = "Raw profile type exif"
 
-  /// The text of an iTXt chunk: a flag, a method, a language and a translated keyword follow the keyword.
-  private static func internationalText(
-    _ content: UnsafeRawBufferPointer, _ keyword: StaticString
-  ) -> [UInt8]? {
-    guard let rest = value(of: keyword, in: content, skipping: 2) else { return nil }
+  /// The text of an iTXt chunk behind its flag: a language and a translated keyword come first.
+  private static func internationalText(_ rest: UnsafeRawBufferPointer, flag: UInt8) -> Text? {
     guard let language = rest.firstIndex(of: 0),
       let translation = rest[(language + 1)...].firstIndex(of: 0)
     else { return nil }
-    let text = UnsafeRawBufferPointer(rebasing: rest[(translation + 1)...])
-    let isCompressed = content[keyword.utf8CodeUnitCount + 1] != 0
-    return isCompressed ? inflate(text, limit: largest)?.bytes : Array(text.prefix(largest))
+    let text = rest[(translation + 1)...].prefix(flag == 0 ? largest : rest.count)
+    return (UnsafeRawBufferPointer(rebasing: text), isCompressed: flag != 0)
   }
 
   /// Decodes ImageMagick's form: three lines (empty, name, length), then hexadecimal digits.

@@ -5,9 +5,7 @@ internal import CDVAEImageCodecs
 ///
 /// Equal images give equal bytes for the same versions of libpng and zlib.
 package func encodePNG(_ image: PixelImage) throws(DVAEError) -> [UInt8] {
-  try encode(image, .png) { pixels, width, height, buffer, report in
-    dvae_png_encode(pixels, width, height, buffer, report)
-  }
+  try encode(image, .png, dvae_png_encode)
 }
 
 /// Encodes an image as a baseline JPEG with 4:2:0 chroma, at a quality of 1 to 100 on libjpeg's

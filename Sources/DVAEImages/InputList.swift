@@ -4,13 +4,11 @@ package import DVAEFiles
 ///
 /// Listing the same folders again could find other files; a job would then omit or repeat some.
 package struct InputList: Sendable {
-  private enum Kind: UInt8 { case file, sample, failure }
-
   private var bytes: [UInt8] = []
   private var starts: [Int] = []
   private var archives: [(path: String, size: Int)] = []
   private let files = RecentFiles()
-  private var failures: [DVAEError] = []
+  private var failures: [Int: DVAEError] = [:]
 
   /// Starts without items.
   package init() {}
@@ -22,27 +20,23 @@ package struct InputList: Sendable {
   package mutating func append(_ key: String, _ item: Result<InputItem, DVAEError>) {
     starts.append(bytes.count)
     put(key)
-    switch item {
-    case .failure(let error):
-      put(.failure, failures.count)
-      failures.append(error)
-    case .success(let item):
-      switch item.origin {
-      case .file(let path):
-        put(.file, 0)
-        put(path)
-      case .sample(let record, let archive):
-        // Samples of the same archive are adjacent.
-        if archives.last.map({ Path($0.path) != Path(archive.path) }) ?? true {
-          archives.append((archive.path, archive.size))
-        }
-        put(.sample, archives.count - 1)
-        put(record.key)
-        put(record.members.count)
-        for member in record.members {
-          put(member.extension)
-          put(member.entry)
-        }
+    switch item.map(\.origin) {
+    case .failure(let error): failures[count - 1] = error
+    case .success(.file(let path)):
+      // The number of no archive.
+      put(0)
+      put(path)
+    case .success(.sample(let record, let archive)):
+      // Samples of the same archive are adjacent.
+      if archives.last.map({ Path($0.path) != Path(archive.path) }) ?? true {
+        archives.append((archive.path, archive.size))
+      }
+      put(archives.count)
+      put(record.key)
+      put(record.members.count)
+      for member in record.members {
+        put(member.extension)
+        put(member.entry)
       }
     }
   }
@@ -51,30 +45,25 @@ package struct InputList: Sendable {
   package subscript(position: Int) -> (key: String, item: Result<InputItem, DVAEError>) {
     var place = starts[position]
     let key = text(&place)
-    let kind = Kind(rawValue: bytes[place])
-    place += 1
-    let number = number(&place)
-    switch kind {
-    case .file:
+    if let error = failures[position] { return (key, .failure(error)) }
+    let archive = number(&place)
+    if archive == 0 {
       return (key, .success(InputItem(key: key, origin: .file(path: text(&place)))))
-    case .sample:
-      let record = text(&place)
-      var members: [WebDatasetRecord.Member] = []
-      for _ in 0..<self.number(&place) {
-        let suffix = text(&place)
-        members.append(.init(extension: suffix, entry: entry(&place)))
-      }
-      let sample = WebDatasetRecord(key: record, members: members)
-      return (
-        key,
-        Result { () throws(DVAEError) in
-          let archive = try files.file(archives[number].path, size: archives[number].size)
-          return InputItem(key: key, origin: .sample(sample, archive))
-        }
-      )
-    case .failure, nil:
-      return (key, .failure(failures[number]))
     }
+    let record = text(&place)
+    var members: [WebDatasetRecord.Member] = []
+    for _ in 0..<number(&place) {
+      let suffix = text(&place)
+      members.append(.init(extension: suffix, entry: entry(&place)))
+    }
+    let sample = WebDatasetRecord(key: record, members: members)
+    let (path, size) = archives[archive - 1]
+    return (
+      key,
+      Result { () throws(DVAEError) in
+        InputItem(key: key, origin: .sample(sample, try files.file(path, size: size)))
+      }
+    )
   }
 
   private mutating func put(_ entry: TarEntry) {
@@ -100,11 +89,6 @@ package struct InputList: Sendable {
     return TarEntry(
       name: name, start: numbers[0], offset: numbers[1], size: numbers[2], end: numbers[3],
       pieces: count == 0 ? nil : pieces, problem: problem.isEmpty ? nil : problem)
-  }
-
-  private mutating func put(_ kind: Kind, _ number: Int) {
-    bytes.append(kind.rawValue)
-    put(number)
   }
 
   // LEB128: seven bits per byte; the high bit means that more follow.
