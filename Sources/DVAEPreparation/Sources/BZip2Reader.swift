@@ -33,17 +33,9 @@ final class BZip2Reader {
 
   /// Returns the next bytes: up to `count`, none at the end.
   func read(_ count: Int) throws -> [UInt8] {
-    var failure: (any Error)?
-    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-      buffer.withMemoryRebound(to: CChar.self) { output in
-        do {
-          filled = try fill(output)
-        } catch {
-          failure = error
-        }
-      }
+    let bytes = try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      filled = try buffer.withMemoryRebound(to: CChar.self) { try fill($0) }
     }
-    if let failure { throw failure }
     given += bytes.count
     guard given <= Self.alwaysAllowed || given / Self.largestRatio <= file.size else {
       throw DVAEError.limitExceeded(

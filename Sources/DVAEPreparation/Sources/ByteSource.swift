@@ -45,21 +45,14 @@ struct ByteSource {
     LineReader(name, longest: Self.longestLine, universalNewlines: universalNewlines, read: read)
   }
 
-  /// Returns whether the first non-blank byte opens a JSON list; nothing can be read after it.
-  func isJSONList() throws -> Bool {
-    let head = try read(0, 1 << 16).withoutByteOrderMark
-    return head.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) } == UInt8(ascii: "[")
-  }
-
-  /// Returns all bytes: the mapped file, or a decompressed one in memory.
+  /// Returns all bytes, of which none were read: the mapped file, or a decompressed one in memory.
   ///
   /// - Throws: `tooManyBytes` for a compressed file larger than `limit`
   func mapped(limit: Int) throws -> MappedFile {
     guard isCompressed else { return try MappedFile(path: name) }
-    let source = try ByteSource(path: name)
     var bytes: [UInt8] = []
     while true {
-      let piece = try source.read(bytes.count, 1 << 20)
+      let piece = try read(bytes.count, 1 << 20)
       if piece.isEmpty { return try MappedFile(copying: bytes, path: name) }
       bytes += piece
       guard bytes.count <= limit else {

@@ -7,21 +7,13 @@ import DVAEFiles
 /// An unclosed quote would swallow the following rows. So if a record of several lines has another
 /// number of fields than the first one, or becomes too long, only its first line is lost.
 struct DelimitedReader {
-  enum Dialect: UInt8 {
-    case tab = 0x09
-    case comma = 0x2C
-  }
-
-  /// The reason why a line is not a record.
-  struct Malformed: Error {
-    var reason: String
-    /// The fields with the bytes that are not UTF-8 as `\xFF`, if that is the reason.
-    var fields: [String]?
-  }
+  /// The fields of a line, or why it is not a record; the fields are then empty, or have `\xFF` for
+  /// bytes that are not UTF-8, if that is the problem.
+  typealias Record = (fields: [String], problem: String?)
 
   private let name: String
   private var lines: LineReader
-  private let dialect: Dialect
+  private let separator: UInt8
   /// The number of fields in a record; nil until it is known.
   var width: Int?
   private var number = 0
@@ -39,16 +31,16 @@ struct DelimitedReader {
   private static let largestRatio = 16
   private static let alwaysAllowed = 1 << 22
 
-  init(_ source: ByteSource, _ dialect: Dialect) {
+  init(_ source: ByteSource, separator: UInt8) {
     name = source.name
     lines = source.lines(universalNewlines: true)
-    self.dialect = dialect
+    self.separator = separator
   }
 
   /// Returns the next record and the number of its first line, from 1; nil at the end.
   ///
   /// Empty lines are skipped.
-  mutating func next() throws -> (line: Int, fields: Result<[String], Malformed>)? {
+  mutating func next() throws -> (line: Int, record: Record)? {
     while true {
       // Lines are removed many at a time, because removing moves all others.
       if taken > buffer.count / 2 {
@@ -61,10 +53,10 @@ struct DelimitedReader {
       do {
         line = try next.get()
       } catch {
-        return (first, .failure(Malformed(reason: error.problem)))
+        return (first, ([], error.problem))
       }
       if line.allSatisfy({ $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) { continue }
-      return (first, try fields(line))
+      return (first, try record(line))
     }
   }
 
@@ -79,8 +71,8 @@ struct DelimitedReader {
     return buffer[taken - 1]
   }
 
-  private mutating func fields(_ line: ArraySlice<UInt8>) throws -> Result<[String], Malformed> {
-    var parser = RecordParser(separator: dialect.rawValue)
+  private mutating func record(_ line: ArraySlice<UInt8>) throws -> Record {
+    var parser = RecordParser(separator: separator)
     parser.feed(line)
     var (count, more) = (line.count, 0)
     while parser.isOpen {
@@ -111,13 +103,11 @@ struct DelimitedReader {
         "a quoted field of several lines, and \(parser.fields.count) fields")
     }
     if parser.fields.count > RecordParser.mostFields {
-      return .failure(Malformed(reason: "more than \(RecordParser.mostFields) fields"))
+      return ([], "more than \(RecordParser.mostFields) fields")
     }
     let fields = parser.fields.compactMap { String(validating: $0, as: UTF8.self) }
     return fields.count == parser.fields.count
-      ? .success(fields)
-      : .failure(
-        Malformed(reason: SourceRow.notUTF8, fields: parser.fields.map { visibleText($0) }))
+      ? (fields, nil) : (parser.fields.map { visibleText($0) }, SourceRow.notUTF8)
   }
 
   /// Loses only the first line; the lines that the quote has swallowed, `more` of `bytes` bytes, are
@@ -126,7 +116,7 @@ struct DelimitedReader {
   /// - Throws: if too many bytes are, because a record that does not end begins on almost every line
   private mutating func lost(
     _ more: Int, _ bytes: Int, _ reason: String
-  ) throws(DVAEError) -> Result<[String], Malformed> {
+  ) throws(DVAEError) -> Record {
     bytesAgain += bytes
     guard bytesAgain / Self.largestRatio <= max(lines.position, Self.alwaysAllowed) else {
       throw DVAEError(
@@ -135,7 +125,7 @@ struct DelimitedReader {
     }
     number -= more
     taken -= more
-    return .failure(Malformed(reason: reason))
+    return ([], reason)
   }
 }
 

@@ -34,13 +34,14 @@ struct ImageSource: PairSource {
   }
 
   mutating func check() throws {
-    var requested = RequestedMembers(settings)
-    // A damaged archive is reported in its turn.
-    while !requested.isDecided, let item = try? inputs.next() {
-      guard let (members, sidecars) = try? description(of: item) else { continue }
-      requested.examine(members, beside: sidecars.map(\.name))
+    try settings.checkMembers(of: "image", path) {
+      // A damaged archive is reported in its turn.
+      while let item = try? inputs.next() {
+        guard let (members, sidecars) = try? description(of: item) else { continue }
+        return (members, sidecars.map(\.name))
+      }
+      return nil
     }
-    try requested.check("image", path)
   }
 
   private func row(_ item: InputItem) -> SourceRow {
@@ -52,8 +53,7 @@ struct ImageSource: PairSource {
         origin: item.name, reason: "unreadable-caption",
         detail: error.code == .malformed ? error.problem : "\(error)")
     }
-    var description = Description(members, settings)
-    let row = description.row(image: .item(item), origin: item.name, sidecars: sidecars)
+    let row = settings.row(members, image: .item(item), origin: item.name, sidecars: sidecars)
     guard case .pair(var pair) = row else { return row }
     // Keep the metadata of an earlier run unchanged.
     if case .object(let before)? = pair.metadata["metadata"] {

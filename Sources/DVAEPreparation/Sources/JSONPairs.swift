@@ -6,33 +6,43 @@ struct JSONPairs: PairSource {
   private let settings: SourceSettings
   private let folder: ImageFolder
   private var lines: LineReader
-  // Nil if each line is a row.
-  private let list: JSONList?
+  // The one list, which is read element by element; nil if each line is a row.
+  private var list: (file: MappedFile, reader: JSONReader)?
   private var number = 0
+
+  /// The largest compressed list in bytes, because it is held in memory.
+  private static let largestCompressedList = 1 << 28
 
   init(_ path: String, _ settings: SourceSettings) throws {
     self.path = path
     self.settings = settings
     folder = ImageFolder(settings, table: path)
-    let source = try ByteSource(path: path)
-    list = try source.isJSONList() && !Self.isRowOfList(path) ? JSONList(source) : nil
     lines = try ByteSource(path: path).lines()
+    guard try Self.isList(path) else { return }
+    let file = try ByteSource(path: path).mapped(limit: Self.largestCompressedList)
+    let bytes = UnsafeRawBufferPointer(file.bytes)
+    let text = UnsafeRawBufferPointer(rebasing: bytes.withoutByteOrderMark)
+    list = (file, JSONReader(text, lenient: true))
   }
 
-  /// Returns whether a file that begins with a list has rows: its first line is a whole value, and
-  /// another line follows.
-  private static func isRowOfList(_ path: String) throws -> Bool {
+  /// Returns whether a file is one list: it begins with a bracket, and is not rows, of which the first
+  /// line would be a whole value with another line behind it.
+  private static func isList(_ path: String) throws -> Bool {
+    let head = try ByteSource(path: path).read(0, 1 << 16).withoutByteOrderMark
+    guard head.first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) == UInt8(ascii: "[") else {
+      return false
+    }
     var lines = LineReader(path, longest: longestRow, read: try ByteSource(path: path).read)
     guard let first = try? lines.next(), (try? JSONValue(parsing: Array(first), path: path)) != nil
-    else { return false }
+    else { return true }
     do {
       while let line = try lines.next() {
-        if !line.allSatisfy(isBlank) { return true }
+        if !line.allSatisfy(isBlank) { return false }
       }
-      return false
+      return true
     } catch {
       // A long or damaged row is one, too.
-      return true
+      return false
     }
   }
 
@@ -50,7 +60,7 @@ struct JSONPairs: PairSource {
   /// Returns the text of the next row, or the error of one that is too long.
   private mutating func nextText() throws -> Result<[UInt8], DVAEError>? {
     number += 1
-    if let list { return try list.next().map { .success($0) } }
+    if list != nil { return try nextElement().map { .success($0) } }
     while let row = try lines.nextRow() {
       if (try? row.get().allSatisfy(Self.isBlank)) != true { return row.map(Array.init) }
       number += 1
@@ -58,15 +68,31 @@ struct JSONPairs: PairSource {
     return nil
   }
 
-  mutating func check() throws {
-    var requested = RequestedMembers(settings, settings.imageColumn)
-    while !requested.isDecided, let text = try nextText() {
-      guard case .object(let members)? = try? JSONValue(parsing: text.get(), path: path) else {
-        continue
+  /// Returns the text of the list's next element; nil at the end.
+  private mutating func nextElement() throws(DVAEError) -> [UInt8]? {
+    guard let file = list?.file, file.isIntact else { throw .changed(path: path) }
+    do throws(JSONReader.Problem) {
+      guard try list?.reader.nextElement(isFirst: number == 1) == true else {
+        try list?.reader.end()
+        return nil
       }
-      requested.examine(members)
+      return try list?.reader.rawValue()
+    } catch {
+      throw DVAEError(
+        .badData, file: path, "the rest of its list is lost: \(error.description(in: file.bytes))")
     }
-    try requested.check("row", path)
+  }
+
+  mutating func check() throws {
+    try settings.checkMembers(and: settings.imageColumn, of: "row", path) {
+      while let text = try nextText() {
+        guard case .object(let members)? = try? JSONValue(parsing: text.get(), path: path) else {
+          continue
+        }
+        return (members, [])
+      }
+      return nil
+    }
   }
 
   private func row(_ text: Result<[UInt8], DVAEError>, _ origin: String) -> SourceRow {
@@ -86,86 +112,48 @@ struct JSONPairs: PairSource {
     } catch {
       if error.code == .limitExceeded { problem = error.problem }
     }
-    guard case .object(let object)? = value else {
+    guard case .object(var members)? = value else {
       return .malformed(origin, problem)
     }
-    var description = Description(object, settings)
     guard
-      let text = description.takeText(
+      let text = members.takeText(
         settings.imageColumn, SourceSettings.imageNames, mayBeEmpty: false)
     else {
       return .malformed(origin, "no image is named")
     }
     guard let image = folder.image(text) else { return .outside(origin, text) }
-    return description.row(image: image, origin: origin)
+    return settings.row(members, image: image, origin: origin)
   }
 }
 
-/// The elements of a JSON list, read one by one.
-private final class JSONList {
-  private let file: MappedFile
-  private var reader: JSONReader
-  private var isFirst = true
-
-  /// The largest compressed list in bytes, because it is held in memory.
-  private static let largestCompressed = 1 << 28
-
-  init(_ source: ByteSource) throws {
-    file = try source.mapped(limit: Self.largestCompressed)
-    let bytes = UnsafeRawBufferPointer(file.bytes)
-    reader = JSONReader(
-      UnsafeRawBufferPointer(rebasing: bytes.withoutByteOrderMark), lenient: true)
-  }
-
-  /// Returns the text of the next element; nil at the end.
-  func next() throws(DVAEError) -> [UInt8]? {
-    guard file.isIntact else { throw .changed(path: file.path) }
-    do throws(JSONReader.Problem) {
-      defer { isFirst = false }
-      guard try reader.nextElement(isFirst: isFirst) else {
-        try reader.end()
-        return nil
-      }
-      return try reader.rawValue()
-    } catch {
-      throw DVAEError(
-        .badData, file: file.path,
-        "the rest of its list is lost: \(error.description(in: file.bytes))")
-    }
-  }
-}
-
-/// A check that the requested members are in one of the first descriptions; some may lack them.
-struct RequestedMembers {
-  private let caption: String?
-  private var missing: [String]
-  private var names: Set<Key> = []
-  private var count = 0
-
+extension SourceSettings {
   private static let mostDescriptions = 1000
   private static let mostNames = 100
 
-  /// Begins with the members for captions and licences, and another one.
-  init(_ settings: SourceSettings, _ other: String? = nil) {
-    caption = settings.captionColumn
-    missing = [settings.captionColumn, other, settings.licenceColumn].compactMap(\.self)
-  }
-
-  /// Whether all were found, or enough descriptions were examined.
-  var isDecided: Bool { missing.isEmpty || count == Self.mostDescriptions }
-
-  /// Looks for the members in the next description, and for the caption also among the texts beside it.
-  mutating func examine(_ members: [Key: JSONValue], beside texts: [String] = []) {
-    missing.removeAll { name in
-      Description.key(of: name, in: members) != nil
-        || (name == caption && texts.contains(name.lowercased()))
+  /// Refuses a source unless the members for captions and licences, and another one, are in its first
+  /// descriptions; some may lack them.
+  ///
+  /// - Parameters:
+  ///   - other: the other member
+  ///   - unit: what a description belongs to, for the error
+  ///   - path: the source
+  ///   - next: returns the next description, with the names of texts beside it that may be its caption
+  /// - Throws: `usage` if one is in none of them
+  func checkMembers(
+    and other: String? = nil, of unit: String, _ path: String,
+    _ next: () throws -> (members: [Key: JSONValue], texts: [String])?
+  ) throws {
+    var missing = [captionColumn, other, licenceColumn].compactMap(\.self)
+    var names: Set<Key> = []
+    var count = 0
+    while !missing.isEmpty, count < Self.mostDescriptions, let (members, texts) = try next() {
+      missing.removeAll { name in
+        members.key(of: name) != nil
+          || (name == captionColumn && texts.contains(name.lowercased()))
+      }
+      names.formUnion((members.keys + texts.map { Key($0) }).prefix(Self.mostNames - names.count))
+      count += 1
     }
-    names.formUnion((members.keys + texts.map { Key($0) }).prefix(Self.mostNames - names.count))
-    count += 1
-  }
-
-  /// Refuses a source without one of the members.
-  func check(_ unit: String, _ path: String) throws(DVAEError) {
     guard let name = missing.first, count > 0 else { return }
     let listed = names.sorted().map(\.text).joined(separator: ", ")
     throw DVAEError(
@@ -173,89 +161,84 @@ struct RequestedMembers {
       "no '\(name)' is in its first \(counted(count, unit)), which have "
         + (listed.isEmpty ? "no descriptions" : listed))
   }
+
+  /// Returns the pair of an image, whose other members are metadata.
+  ///
+  /// - Parameters:
+  ///   - members: the description of the image
+  ///   - image: the image
+  ///   - origin: the name of the row
+  ///   - sidecars: texts beside the description by name; the requested member comes before them, and
+  ///     they come before all others
+  /// - Returns: the pair, unless the requested member is there but has no text
+  func row(
+    _ members: [Key: JSONValue], image: ImageReference, origin: String,
+    sidecars: [(name: String, text: String)] = []
+  ) -> SourceRow {
+    var members = members
+    var caption = sidecars.first { captionColumn?.lowercased() ?? $0.name == $0.name }?.text
+    if let captionColumn, let key = members.key(of: captionColumn), members[key] != .null {
+      guard let text = members.takeCaption([captionColumn]) else {
+        return .malformed(
+          origin,
+          "its '\(key.text)' is \(oneLine(members[key]?.text ?? "", limit: 60)), expected text")
+      }
+      caption = text
+    } else if captionColumn == nil {
+      caption = caption ?? members.takeCaption(Self.captionNames)
+    }
+    let licence = members.takeText(licenceColumn, Self.licenceNames)
+    let licenceAddress = members.takeText(nil, Self.licenceAddressNames)
+    return .pair(
+      Pair(
+        caption: caption, image: image, origin: origin, licence: licence,
+        licenceAddress: licenceAddress, metadata: members))
+  }
 }
 
-/// The description of an image in a JSON object.
-struct Description {
-  private var members: [Key: JSONValue]
-  private let settings: SourceSettings
-
-  init(_ members: [Key: JSONValue], _ settings: SourceSettings) {
-    self.members = members
-    self.settings = settings
-  }
-
+// The description of an image in a JSON object.
+extension [Key: JSONValue] {
   /// Takes the text of the requested member, or else of the first known one.
-  mutating func takeText(
+  fileprivate mutating func takeText(
     _ wanted: String?, _ known: [String], mayBeEmpty: Bool = true
   ) -> String? {
     for name in wanted.map({ [$0] }) ?? known {
-      guard let key = Self.key(of: name, in: members), case .string(let text)? = members[key],
+      guard let key = key(of: name), case .string(let text)? = self[key],
         mayBeEmpty || !text.isEmpty
       else { continue }
-      members[key] = nil
+      self[key] = nil
       return text
     }
     return nil
   }
 
   /// Returns the member of a name, which otherwise is compared without case: URL is url.
-  static func key(of name: String, in members: [Key: JSONValue]) -> Key? {
-    members[name] != nil
+  fileprivate func key(of name: String) -> Key? {
+    self[name] != nil
       ? Key(name)
-      : members.keys.filter { Key($0.text.lowercased()) == Key(name.lowercased()) }.min()
-  }
-
-  /// Returns the pair of an image with all other members as metadata.
-  ///
-  /// - Parameters:
-  ///   - image: the image
-  ///   - origin: the name of the row
-  ///   - sidecars: texts beside the description by name; the requested member comes before them, and
-  ///     they come before all others
-  /// - Returns: the pair, unless the requested member is there but has no text
-  mutating func row(
-    image: ImageReference, origin: String, sidecars: [(name: String, text: String)] = []
-  ) -> SourceRow {
-    let wanted = settings.captionColumn
-    var caption = sidecars.first { wanted?.lowercased() ?? $0.name == $0.name }?.text
-    if let wanted, let key = Self.key(of: wanted, in: members), members[key] != .null {
-      guard let text = takeCaption([wanted]) else {
-        return .malformed(
-          origin,
-          "its '\(key.text)' is \(oneLine(members[key]?.text ?? "", limit: 60)), expected text")
-      }
-      caption = text
-    } else if wanted == nil {
-      caption = caption ?? takeCaption(SourceSettings.captionNames)
-    }
-    return .pair(
-      Pair(
-        caption: caption, image: image, origin: origin,
-        licence: takeText(settings.licenceColumn, SourceSettings.licenceNames),
-        licenceAddress: takeText(nil, SourceSettings.licenceAddressNames), metadata: members))
+      : keys.filter { Key($0.text.lowercased()) == Key(name.lowercased()) }.min()
   }
 
   /// Takes the first caption among these members.
   ///
   /// It is a text, or the first text of a list, which stays for the others in it; a number only if there is
   /// none. NaN is how some programs write a missing text.
-  private mutating func takeCaption(_ names: [String]) -> String? {
-    let keys = names.compactMap { Self.key(of: $0, in: members) }
+  fileprivate mutating func takeCaption(_ names: [String]) -> String? {
+    let keys = names.compactMap { key(of: $0) }
     for key in keys {
-      if case .string(let text)? = members[key] {
-        members[key] = nil
+      if case .string(let text)? = self[key] {
+        self[key] = nil
         return text
       }
-      guard case .array(let values)? = members[key] else { continue }
+      guard case .array(let values)? = self[key] else { continue }
       for case .string(let text) in values where !text.isEmpty { return text }
     }
     for key in keys {
-      guard let value = members[key] else { continue }
+      guard let value = self[key] else { continue }
       switch value {
       case .number(let number) where !number.isFinite: continue
       case .integer, .unsigned, .digits, .number:
-        members[key] = nil
+        self[key] = nil
         return value.text
       case .null, .bool, .string, .array, .object: continue
       }

@@ -183,8 +183,8 @@ package struct Sources {
 
   private func open(_ path: String) throws -> any PairSource {
     switch try format(of: path) {
-    case .tsv: return try TableSource(path, .tab, settings)
-    case .csv: return try TableSource(path, .comma, settings)
+    case .tsv: return try TableSource(path, separator: UInt8(ascii: "\t"), settings)
+    case .csv: return try TableSource(path, separator: UInt8(ascii: ","), settings)
     case .jsonl: return try JSONPairs(path, settings)
     case .yfcc:
       return try Self.isDatabase(path) ? SQLiteSource(path, archive) : YFCCSource(path, archive)

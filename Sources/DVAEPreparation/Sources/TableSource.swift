@@ -16,29 +16,26 @@ struct TableSource: PairSource {
   private let path: String
   private let settings: SourceSettings
   private let folder: ImageFolder
-  private let dialect: DelimitedReader.Dialect
+  private let separator: UInt8
   private var reader: DelimitedReader
   private var columns: Columns?
   private var count = 0
 
-  init(_ path: String, _ dialect: DelimitedReader.Dialect, _ settings: SourceSettings) throws {
+  init(_ path: String, separator: UInt8, _ settings: SourceSettings) throws {
     self.path = path
     self.settings = settings
     folder = ImageFolder(settings, table: path)
-    self.dialect = dialect
-    reader = DelimitedReader(try ByteSource(path: path), dialect)
+    self.separator = separator
+    reader = DelimitedReader(try ByteSource(path: path), separator: separator)
   }
 
   mutating func next() throws -> SourceRow? {
-    while let record = try reader.next() {
-      let origin = "\(path):\(record.line)"
-      let fields: [String]
-      switch record.fields {
-      case .success(let found): fields = found
-      case .failure(let problem):
+    while let (line, (fields, problem)) = try reader.next() {
+      let origin = "\(path):\(line)"
+      if let problem {
         // The first row tells the columns, also where a name or a text in it is not UTF-8.
-        if columns == nil, let visible = problem.fields, try readFirst(visible) { continue }
-        return .malformed(origin, problem.reason)
+        if columns == nil, !fields.isEmpty, try readFirst(fields) { continue }
+        return .malformed(origin, problem)
       }
       guard let columns else {
         if try readFirst(fields) { continue }
@@ -61,7 +58,8 @@ struct TableSource: PairSource {
     guard fields.count > 1 else {
       throw DVAEError(
         .usage, code: .unknownFormat, file: path,
-        expected: "fields that are separated by \(dialect == .comma ? "commas" : "tabs")",
+        expected:
+          "fields that are separated by \(separator == UInt8(ascii: ",") ? "commas" : "tabs")",
         found: "the one field '\(Self.list(fields))'",
         advice: "name its format (tabs are tsv, commas csv), or write it with one of these")
     }
