@@ -32,8 +32,6 @@ package struct Preparation: Sendable {
   let settings: PreparationSettings
   let threads: Int
   private let shard: Shard
-  private let captionFilters: CaptionFilters
-  private let imageFilters: ImageFilters
   private let fetcher: Fetcher
   private let zips = ZipCache()
 
@@ -54,8 +52,6 @@ package struct Preparation: Sendable {
     self.settings = settings
     self.shard = shard
     self.threads = max(1, threads)
-    captionFilters = CaptionFilters(settings.filters)
-    imageFilters = ImageFilters(settings.filters, settings.image)
     fetcher = Fetcher(fetch, maxBytes: settings.image.maxBytes)
   }
 
@@ -99,7 +95,7 @@ package struct Preparation: Sendable {
     var duplicates = Duplicates(settings.filters, comparing: shard == .whole)
     try await exclude(from: &duplicates)
     let empty = Funnel([
-      (.caption, captionFilters.active), (.picture, imageFilters.active),
+      (.caption, settings.filters.captionRules), (.picture, settings.imageRules),
       (.duplicates, duplicates.active(excluding: !settings.excluded.isEmpty)),
     ])
     let files = settings.sources + [settings.source.subset].compactMap(\.self)
@@ -214,7 +210,7 @@ package struct Preparation: Sendable {
     var origin: String
     var caption: String?
     var result: Result<PreparedSample, Drop>
-    var time = CodecTime()
+    var time: CodecTime = (decoding: nil, encoding: .zero)
     /// The image's address, if it was fetched.
     var address: String?
     /// Whether the image's server answered; nil if none was asked.
@@ -230,7 +226,7 @@ package struct Preparation: Sendable {
       var worked = WorkedRow(
         origin: pair.origin, caption: pair.caption, result: .failure(Drop(.source, "", "")))
       do throws(Drop) {
-        let caption = try captionFilters.apply(pair.caption)
+        let caption = try settings.filters.filtered(pair.caption)
         worked.result = .success(try await prepared(pair, caption, decoders, &worked))
       } catch {
         worked.result = .failure(error)
@@ -263,12 +259,12 @@ package struct Preparation: Sendable {
   private func judged(
     _ pair: Pair, _ fetched: [UInt8]?
   ) -> (Result<PreparedImage, Drop>, CodecTime) {
-    var time = CodecTime()
+    var time: CodecTime = (decoding: nil, encoding: .zero)
     let name = if case .address(let address) = pair.image { address } else { pair.origin }
     do throws(Drop) {
       let image =
         if let fetched { fetched } else { try bytes(of: pair) }
-      return (.success(try imageFilters.apply(image, name: name, time: &time)), time)
+      return (.success(try settings.prepared(image, name: name, time: &time)), time)
     } catch {
       return (.failure(error), time)
     }

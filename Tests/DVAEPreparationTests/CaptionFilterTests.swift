@@ -12,7 +12,7 @@ import Testing
     var settings = FilterSettings(.none)
     change(&settings)
     do throws(Drop) {
-      return (nil, try CaptionFilters(settings).apply(caption))
+      return (nil, try settings.filtered(caption))
     } catch {
       return (error.reason, nil)
     }
@@ -67,8 +67,7 @@ import Testing
     func passes(_ caption: String, _ answer: Bool?) -> Bool {
       var settings = FilterSettings(.none)
       settings.requireNoun = true
-      let filters = CaptionFilters(settings, hasNoun: { _ in answer })
-      return (try? filters.apply(caption)) != nil
+      return (try? settings.filtered(caption, hasNoun: { _ in answer })) != nil
     }
     #expect(passes("a dog", true) && passes("a dog", nil) && !passes("very nice", false))
     #expect(verdict("very nice") { _ in }.reason == nil)
@@ -123,7 +122,7 @@ import Testing
     #expect(verdict("red car " + stock, crop).caption == "red car")
     #expect(verdict(stock + "of a red car", crop).caption == "of a red car")
     #expect(
-      verdict(String(repeating: "a", count: CaptionFilters.longest + 1)) { _ in }.reason
+      verdict(String(repeating: "a", count: FilterSettings.longestCaption + 1)) { _ in }.reason
         == "too-long")
   }
 
@@ -153,7 +152,7 @@ import Testing
     ("12345", false), ("café au lait", true),
   ])
   func englishIsGuessed(_ caption: String, _ passes: Bool) {
-    #expect(EnglishGuess.isEnglish(caption) == passes)
+    #expect(LanguageCheck.isProbablyEnglish(caption) == passes)
   }
 
   /// With and without a detector built in.

@@ -56,7 +56,7 @@ extension Target {
         CaptionText.withoutMarkup(CaptionText.formDecoded(bytes)))
       for preset in FilterSettings.Preset.allCases {
         for text in [text, String(decoding: bytes, as: UTF8.self)] {
-          do throws(Drop) { _ = try CaptionFilters(FilterSettings(preset)).apply(text) } catch {}
+          do throws(Drop) { _ = try FilterSettings(preset).filtered(text) } catch {}
         }
       }
     },

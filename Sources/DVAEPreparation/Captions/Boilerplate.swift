@@ -144,32 +144,32 @@ enum Boilerplate {
       + "kif mov screenshot scan p s")
 }
 
-/// Phrases of web sites at the ends of captions.
-enum BoilerplateEnds {
+// Phrases of web sites at the ends of captions.
+extension Boilerplate {
   // The first of each list is Sharma et al.'s example; their full list is not public.
-  private static let cropped = [
+  private static let croppedEnds = [
     "click to enlarge picture", "stock photo", "click to enlarge", "click for larger image",
     "click image to enlarge", "click to view larger image", "royalty free stock photo",
     "royalty-free stock photo", "royalty free stock image", "royalty free", "royalty-free",
     "stock photography", "stock image", "stock images", "stock photos", "stock vector",
     "stock illustration", "free stock photo",
   ]
-  private static let unwanted = [
+  private static let unwantedEnds = [
     "embedded image permalink", "profile photo", "profile picture", "profile image",
     "image may contain", "thumbnail image", "no photo description available", "avatar",
   ]
 
   /// Returns the unwanted phrase at the start or end of a caption, if any.
-  static func unwanted(in text: String) -> String? {
+  static func unwantedEnd(of text: String) -> String? {
     let text = text.lowercased()
     // From the end, characters are slow to find: among flags, only the first one tells their bounds.
     let lastLetter = text.unicodeScalars.lastIndex(where: \.properties.isAlphabetic)
     let words = lastLetter.map { text[..<text.index(after: $0)] } ?? ""
-    return unwanted.first { begins(text, $0) || ends(words, $0) }
+    return unwantedEnds.first { begins(text, $0) || ends(words, $0) }
   }
 
-  /// Removes such phrases from the ends of a caption, with the punctuation beside them.
-  static func cropped(_ text: String) -> String {
+  /// Removes phrases such as "stock photo" from the ends of a caption, with the punctuation beside them.
+  static func croppingEnds(of text: String) -> String {
     let characters = Array(text)
     let lowered = characters.map { $0.lowercased() }
     // Lower case can change the length of rare letters; then nothing is removed.
@@ -211,7 +211,7 @@ enum BoilerplateEnds {
     return place == start || !isPart(place - 1)
   }
 
-  private static let croppedCharacters = cropped.map { $0.map(String.init) }
+  private static let croppedCharacters = croppedEnds.map { $0.map(String.init) }
 
   private static func longest(where test: ([String]) -> Bool) -> [String]? {
     croppedCharacters.filter(test).max { $0.count < $1.count }

@@ -21,43 +21,33 @@ struct Fingerprint: Sendable, Hashable {
   var perceptual: UInt64
 }
 
-/// The time in libjpeg, libpng and libwebp for an image.
-struct CodecTime: Sendable {
-  /// Nil if nothing was decoded.
-  var decoding: Duration?
-  var encoding = Duration.zero
-}
+/// The time in libjpeg, libpng and libwebp for an image; that of decoding is nil if nothing was decoded.
+typealias CodecTime = (decoding: Duration?, encoding: Duration)
 
-/// Decodes and judges images.
-struct ImageFilters: Sendable {
-  private let settings: FilterSettings
-  private let image: ImageSettings
-
-  init(_ settings: FilterSettings, _ image: ImageSettings) {
-    self.settings = settings
-    self.image = image
-  }
-
-  /// Each enabled filter, with its threshold in words.
-  var active: [(reason: String, rule: String)] {
+// The filters of images.
+extension PreparationSettings {
+  /// Each enabled filter of images, with its threshold in words.
+  var imageRules: [(reason: String, rule: String)] {
     var rules: [(String, String)] = []
-    if let types = settings.types { rules.append(("type", types.joined(separator: ", "))) }
+    if let types = filters.types { rules.append(("type", types.joined(separator: ", "))) }
     rules.append(("damaged", "every image is decoded"))
-    if let least = settings.minSide { rules.append(("min-side", "at least \(least) pixels")) }
-    if let most = settings.maxAspect {
+    if let least = filters.minSide { rules.append(("min-side", "at least \(least) pixels")) }
+    if let most = filters.maxAspect {
       rules.append(("max-aspect", "longer side at most \(most) times the shorter"))
     }
     return rules
   }
 
-  /// Decodes, judges, crops and resizes; `time` receives the codecs' time.
-  func apply(
+  /// Decodes, judges, crops and resizes an image; `time` receives the codecs' time.
+  ///
+  /// - Throws: the first filter that drops it
+  func prepared(
     _ bytes: [UInt8], name: String, time: inout CodecTime
   ) throws(Drop) -> PreparedImage {
     guard let format = bytes.withUnsafeBytes({ ImageFormat(content: $0) }) else {
       throw Drop(.image, "not-an-image", reason(bytes, name))
     }
-    if let types = settings.types, !types.contains(format.rawValue.lowercased()) {
+    if let types = filters.types, !types.contains(format.rawValue.lowercased()) {
       throw Drop(.picture, "type", format.rawValue)
     }
     let start = ContinuousClock.now
@@ -65,7 +55,7 @@ struct ImageFilters: Sendable {
     do throws(DVAEError) {
       picture = try decodeImage(bytes, name: name, limits: image.limits)
     } catch {
-      throw Drop(.picture, Self.kind(error), "\(error)")
+      throw Drop(.picture, kind(error), "\(error)")
     }
     time.decoding = .now - start
     try check(picture)
@@ -78,10 +68,10 @@ struct ImageFilters: Sendable {
     let (short, long) = (
       min(picture.width, picture.height), max(picture.width, picture.height)
     )
-    if let least = settings.minSide, short < least {
+    if let least = filters.minSide, short < least {
       throw Drop(.picture, "min-side", picture.description)
     }
-    if let most = settings.maxAspect, Double(long) > most * Double(short) {
+    if let most = filters.maxAspect, Double(long) > most * Double(short) {
       throw Drop(.picture, "max-aspect", picture.description)
     }
   }
@@ -141,11 +131,10 @@ struct ImageFilters: Sendable {
     }
   }
 
-  static func kind(_ error: DVAEError) -> String {
+  private func kind(_ error: DVAEError) -> String {
     switch error.code {
     case .tooManyPixels: "too-many-pixels"
     case .unsupported: "unsupported"
-    case .empty, .notAnImage: "not-an-image"
     default: "damaged"
     }
   }
