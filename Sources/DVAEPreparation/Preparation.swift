@@ -79,15 +79,14 @@ package struct Preparation: Sendable {
   ///   - replacing: whether the output replaces a finished one
   ///   - rowsPerCommit: rows between two commits; by default they follow from the duration of a
   ///     commit
-  ///   - progress: called after every row with the numbers of rows read and samples written; if it
-  ///     throws, the job stops and can be resumed
-  ///   - pages: further files of the output by name, made from the complete funnel
+  ///   - progress: called after every row with the number of rows done; if it throws, the job stops
+  ///     and can be resumed
+  ///   - page: makes `funnel.html` from the complete funnel; nil makes none
   /// - Returns: the result
   /// - Throws: errors that end the job; it can then be resumed
   package func run(
     _ path: String, start: JobStart = .fresh, replacing: Bool = false, rowsPerCommit: Int? = nil,
-    progress: (_ rows: Int, _ samples: Int) throws -> Void,
-    pages: (Funnel) throws -> [String: String] = { _ in [:] }
+    progress: (_ rows: Int) throws -> Void, page: ((Funnel) throws -> String)? = nil
   ) async throws -> Summary {
     let begin = ContinuousClock.now
     try refuse(output: path)
@@ -142,7 +141,7 @@ package struct Preparation: Sendable {
         output.mayCommit = !network.isInDoubt
         try output.add(
           result, origin: done.origin, caption: done.caption, isAnswered: done.isAnswered)
-        try progress(output.rows, output.samples)
+        try progress(output.rows)
       }
     } catch let error as CancellationError {
       // The rows so far are kept.
@@ -151,8 +150,7 @@ package struct Preparation: Sendable {
     }
     // A part is finished even so: a server that is gone must not keep the others from being merged.
     if network.isDeaf, shard == .whole { throw lostNetwork(path, nil) }
-    try output.refuseNothing(settings.sources)
-    try output.finish(pages: pages)
+    try output.finish(settings.sources, page: page)
     summary.funnel = output.funnel
     summary.elapsed = .now - begin
     return summary
@@ -253,7 +251,7 @@ package struct Preparation: Sendable {
       decoders.addOperation { judgement.resume(returning: judged(pair, fetched)) }
     }
     worked.time = time
-    return PreparedSample(pair, caption, try result.get())
+    return try result.get().sample(pair, caption)
   }
 
   private func judged(
@@ -262,21 +260,20 @@ package struct Preparation: Sendable {
     var time: CodecTime = (decoding: nil, encoding: .zero)
     let name = if case .address(let address) = pair.image { address } else { pair.origin }
     do throws(Drop) {
-      let image =
-        if let fetched { fetched } else { try bytes(of: pair) }
+      let image = try bytes(of: pair, fetched)
       return (.success(try settings.prepared(image, name: name, time: &time)), time)
     } catch {
       return (.failure(error), time)
     }
   }
 
-  private func bytes(of pair: Pair) throws(Drop) -> [UInt8] {
+  private func bytes(of pair: Pair, _ fetched: [UInt8]?) throws(Drop) -> [UInt8] {
     do throws(DVAEError) {
       switch pair.image {
       case .item(let item): return try item.load(limits: settings.image.limits)
       case .zipMember(let archive, let member):
         return try zips.contents(of: member, in: archive, limit: settings.image.maxBytes)
-      case .address: return []
+      case .address: return fetched ?? []
       }
     } catch {
       let kind =

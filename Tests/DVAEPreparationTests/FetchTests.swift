@@ -26,7 +26,7 @@ import Testing
     settings.source.imageColumn = "2"
     let job = try Preparation(settings, fetch: fetch, threads: 2)
     let output = folder("out-\(UUID().uuidString)")
-    let funnel = try await job.run(output, progress: { _, _ in }).funnel
+    let funnel = try await job.run(output, progress: { _ in }).funnel
     var drops: [String: Int] = ["": funnel.left - 1]
     for reason in funnel.stages.flatMap(\.drops) where reason.count > 0 {
       drops[reason.reason] = reason.count
@@ -69,11 +69,11 @@ import Testing
     // No image is lost to a time-out on a busy machine.
     (fetch.perHost, fetch.retries, fetch.timeout) = (1, 0, 60)
     let job = try Preparation(settings, fetch: fetch, threads: 2)
-    _ = try await job.run(folder("whole"), progress: { _, _ in })
+    _ = try await job.run(folder("whole"), progress: { _ in })
 
     for start in [JobStart.fresh, .resuming] {
       let error = await #expect(throws: DVAEError.self) {
-        try await job.run(folder("out"), start: start, rowsPerCommit: 1) { rows, _ in
+        try await job.run(folder("out"), start: start, rowsPerCommit: 1) { rows in
           guard rows == 12 else { return }
           server = nil
           isGone.withLock { $0 = true }
@@ -83,7 +83,7 @@ import Testing
       #expect(!FileManager.default.fileExists(atPath: folder("out")))
     }
     server = try LoopbackServer(port: port) { request, _ in picture(request) }
-    let summary = try await job.run(folder("out"), start: .resuming, progress: { _, _ in })
+    let summary = try await job.run(folder("out"), start: .resuming, progress: { _ in })
     #expect(summary.resumed >= 12 && summary.resumed < 32)
     #expect(summary.funnel.left == 40)
     for name in try FileManager.default.contentsOfDirectory(atPath: folder("whole")) {
@@ -372,7 +372,7 @@ import Testing
     let output = folder("out")
     let rows = Mutex(0)
     let task = Task {
-      try await job.run(output, rowsPerCommit: 1000) { done, _ in rows.withLock { $0 = done } }
+      try await job.run(output, rowsPerCommit: 1000) { done in rows.withLock { $0 = done } }
     }
     while server.requests.isEmpty || rows.withLock({ $0 }) == 0 {
       try await Task.sleep(for: .milliseconds(5))

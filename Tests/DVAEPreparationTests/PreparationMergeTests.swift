@@ -76,7 +76,7 @@ import Testing
   ) async throws -> String {
     let path = folder(name)
     _ = try await Preparation(settings, shard: shard, threads: 2)
-      .run(path, progress: { _, _ in }, pages: Self.pages)
+      .run(path, progress: { _ in }, page: Self.page)
     return path
   }
 
@@ -108,7 +108,7 @@ import Testing
     ) async throws -> DVAEError? {
       let job = try Preparation(settings, shard: shard, fetch: fetch, threads: 1)
       return try await job.run(
-        folder(name), start: start, progress: { _, _ in }, pages: Self.pages
+        folder(name), start: start, progress: { _ in }, page: Self.page
       ).funnel.unreachable
     }
     #expect(try await run(.whole, "whole") != nil)
@@ -126,14 +126,12 @@ import Testing
       #expect(try job.finished(folder("part-2")) == nil)
     }
     let merge = try PreparationMerge((0..<3).map { folder("part-\($0)") })
-    let merged = try merge.run(folder("merged"), progress: { _ in }, pages: Self.pages)
+    let merged = try merge.run(folder("merged"), progress: { _ in }, page: Self.page)
     #expect(merged.funnel.unreachable != nil)
     #expect(try folder.contents("merged") == folder.contents("whole"))
   }
 
-  private static func pages(_ funnel: Funnel) -> [String: String] {
-    ["funnel.html": "\(funnel.left)"]
-  }
+  private static func page(_ funnel: Funnel) -> String { "\(funnel.left)" }
 
   /// Parts of any number, given in any order, become the files of one run.
   ///
@@ -154,7 +152,7 @@ import Testing
     #expect((drops["duplicate"] ?? 0) > 5 && (drops["near-duplicate"] ?? 0) > 5, "\(drops)")
     let paths = try await parts(settings, of: count, in: "part")
     let merge = try PreparationMerge(paths.shuffled())
-    let summary = try merge.run(folder("merged"), progress: { _ in }, pages: Self.pages)
+    let summary = try merge.run(folder("merged"), progress: { _ in }, page: Self.page)
     #expect(summary.funnel == funnel)
     let merged = try folder.contents("merged")
     #expect(merged.keys.sorted() == whole.keys.sorted())
@@ -171,7 +169,7 @@ import Testing
     settings.limit = 29
     _ = try await make(settings, .whole, in: "whole")
     let merge = try PreparationMerge(try await parts(settings, of: 3, in: "part"))
-    _ = try merge.run(folder("merged"), progress: { _ in }, pages: Self.pages)
+    _ = try merge.run(folder("merged"), progress: { _ in }, page: Self.page)
     #expect(try folder.contents("merged") == folder.contents("whole"))
   }
 
@@ -202,16 +200,16 @@ import Testing
     // A shard cannot be resumed as another or as the complete job.
     let job = try Preparation(settings, shard: #require(Shard(1, of: 3)), threads: 1)
     await #expect(throws: Stop.self) {
-      try await job.run(folder("x"), rowsPerCommit: 1) { rows, _ in if rows == 3 { throw Stop() } }
+      try await job.run(folder("x"), rowsPerCommit: 1) { rows in if rows == 3 { throw Stop() } }
     }
     for other in [Shard(2, of: 3), Shard(1, of: 4), .whole] {
       let other = try Preparation(settings, shard: #require(other), threads: 1)
       let error = await #expect(throws: DVAEError.self) {
-        try await other.run(folder("x"), start: .resuming, progress: { _, _ in })
+        try await other.run(folder("x"), start: .resuming, progress: { _ in })
       }
       #expect(error?.code == .startOver)
     }
-    _ = try await job.run(folder("x"), start: .resuming, progress: { _, _ in }, pages: Self.pages)
+    _ = try await job.run(folder("x"), start: .resuming, progress: { _ in }, page: Self.page)
     #expect(try folder.contents("x") == folder.contents("part-1"))
   }
 
@@ -225,12 +223,12 @@ import Testing
     try exclude("5.jpg")
     let job = try Preparation(settings, threads: 1)
     await #expect(throws: Stop.self) {
-      try await job.run(folder("x"), rowsPerCommit: 1) { rows, _ in if rows == 3 { throw Stop() } }
+      try await job.run(folder("x"), rowsPerCommit: 1) { rows in if rows == 3 { throw Stop() } }
     }
     let first = try await parts(settings, of: 2, in: "part")[0]
     try exclude("4.jpg")
     let error = await #expect(throws: DVAEError.self) {
-      try await job.run(folder("x"), start: .resuming, progress: { _, _ in })
+      try await job.run(folder("x"), start: .resuming, progress: { _ in })
     }
     #expect(error?.code == .startOver && "\(error as Any)".contains("excluded other images"))
     let second = try await parts(settings, of: 2, in: "other")[1]
@@ -242,7 +240,7 @@ import Testing
     let third = try await parts(settings, of: 2, in: "moved")[1]
     #expect(try PreparationMerge([first, third]).count > 0)
     try exclude("5.jpg")
-    let summary = try await job.run(folder("x"), start: .resuming, progress: { _, _ in })
+    let summary = try await job.run(folder("x"), start: .resuming, progress: { _ in })
     let drops = summary.funnel.stages.flatMap(\.drops)
     #expect(drops.first { $0.reason == "excluded" }?.rule?.hasPrefix("none of 1 excluded") == true)
   }
@@ -281,7 +279,7 @@ import Testing
     var paths = try await parts(settings, of: 2, in: "part")
     let job = try Preparation(settings, shard: #require(Shard(1, of: 2)), threads: 1)
     await #expect(throws: Stop.self) {
-      try await job.run(folder("new"), rowsPerCommit: 1) { rows, _ in if rows == 3 { throw Stop() }
+      try await job.run(folder("new"), rowsPerCommit: 1) { rows in if rows == 3 { throw Stop() }
       }
     }
     for path in [folder("new"), folder("new.partial"), folder("new/")] {
@@ -289,7 +287,7 @@ import Testing
       #expect(text.hasPrefix(folder("new.partial") + ": this part is not finished"), "\(text)")
     }
     // The sources have changed between two shards: rows would be lost or repeated.
-    _ = try await job.run(folder("new"), start: .resuming, progress: { _, _ in })
+    _ = try await job.run(folder("new"), start: .resuming, progress: { _ in })
     try write(bytes(folder("a.tsv")) + Array("one more row\t3.jpg\n".utf8), to: folder("a.tsv"))
     paths[1] = try await make(settings, #require(Shard(1, of: 2)), in: "late")
     let text = refusal(paths)
@@ -309,7 +307,7 @@ import Testing
       try write(changed, to: path)
       let error = #expect(throws: DVAEError.self, "\(file)") {
         try PreparationMerge(paths).run(
-          folder("merged"), start: .restarting, progress: { _ in }, pages: Self.pages)
+          folder("merged"), start: .restarting, progress: { _ in }, page: Self.page)
       }
       #expect(error?.kind == .badData && error?.file?.hasPrefix(paths[1]) == true, "\(file)")
       try write(original, to: path)
@@ -337,7 +335,7 @@ import Testing
     try isDamaged("funnel.json", replace("\"entered\" : 2", "\"entered\" : 9"))
     try isDamaged("funnel.json", replace("\"count\" : ", "\"count\" : -"))
     _ = try PreparationMerge(paths).run(
-      folder("merged"), start: .restarting, progress: { _ in }, pages: Self.pages)
+      folder("merged"), start: .restarting, progress: { _ in }, page: Self.page)
   }
 
   /// An output in place of a shard, in one, or around one would destroy it.

@@ -23,7 +23,7 @@ import Testing
     var settings = PreparationSettings(sources: [folder("in")], filters: FilterSettings(.none))
     change(&settings)
     let job = try Preparation(settings, threads: threads)
-    let funnel = try await job.run(folder(output), progress: { _, _ in }).funnel
+    let funnel = try await job.run(folder(output), progress: { _ in }).funnel
     var drops: [String: Int] = ["": funnel.left]
     for reason in funnel.stages.flatMap(\.drops) where reason.count > 0 {
       drops[reason.reason] = reason.count
@@ -46,7 +46,7 @@ import Testing
     return { [output = folder("out")] start, stop in
       _ = try await job.run(
         output, start: start, rowsPerCommit: 1,
-        progress: { rows, _ in if rows == stop { throw Stop() } })
+        progress: { rows in if rows == stop { throw Stop() } })
     }
   }
 
@@ -236,7 +236,7 @@ import Testing
     func run(_ output: String, _ start: JobStart, stop: Int? = nil) async throws -> Int {
       try await job.run(
         folder(output), start: start, rowsPerCommit: 3,
-        progress: { rows, _ in if rows == stop { throw Stop() } }
+        progress: { rows in if rows == stop { throw Stop() } }
       ).resumed
     }
     #expect(try await run("whole", .fresh) == 0)

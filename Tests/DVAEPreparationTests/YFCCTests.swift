@@ -130,12 +130,12 @@ import Testing
     settings.source.images = Fixture.path("prepare")
     settings.source.layout = .slip
     let job = try Preparation(settings, threads: 2)
-    let funnel = try await job.run(folder("out"), progress: { _, _ in }).funnel
+    let funnel = try await job.run(folder("out"), progress: { _ in }).funnel
     #expect(funnel.left == 2 && funnel.entered == 3)
     settings.source.images = folder("")
     let without = try Preparation(settings, threads: 2)
     let error = await #expect(throws: DVAEError.self) {
-      try await without.run(folder("none"), progress: { _, _ in })
+      try await without.run(folder("none"), progress: { _ in })
     }
     #expect(error?.kind == .missing && error?.problem.contains("(2 missing-file)") == true)
     #expect(FileSystem.kind(folder("none")) == .missing)

@@ -135,7 +135,7 @@ extension Target {
   private static func run(_ settings: PreparationSettings, _ start: JobStart = .restarting) throws {
     try? FileManager.default.removeItem(atPath: folder + "/out")
     let job = try job(settings)
-    _ = try waiting { try await job.run(folder + "/out", start: start, progress: { _, _ in }) }
+    _ = try waiting { try await job.run(folder + "/out", start: start, progress: { _ in }) }
   }
 
   /// The state of an interrupted job.
@@ -145,7 +145,7 @@ extension Target {
     do {
       _ = try waiting {
         try await job.run(
-          folder + "/out", start: .restarting, progress: { _, _ in }, pages: { _ in throw Stop() })
+          folder + "/out", start: .restarting, progress: { _ in }, page: { _ in throw Stop() })
       }
     } catch is Stop {}
     return [
@@ -163,7 +163,7 @@ extension Target {
       let job = try Preparation(emptyJob(), shard: shard, threads: 1)
       try? FileManager.default.removeItem(atPath: folder + "/out")
       _ = try waiting {
-        try await job.run(folder + "/out", start: .restarting, progress: { _, _ in })
+        try await job.run(folder + "/out", start: .restarting, progress: { _ in })
       }
       return try ["index.json", "funnel.json", "samples.jsonl"].map {
         try contents(folder + "/out/" + $0)

@@ -115,7 +115,7 @@ struct PrepareCommand: AsyncParsableCommand {
       try await finish(path, progress, job.finished) {
         try job.run(
           path, start: interrupted.start, replacing: overwrite.overwrite,
-          progress: { progress.update($0) }, pages: Self.pages)
+          progress: { progress.update($0) }, page: { Page($0).html })
       }
     } else {
       for table in sources.flatMap(Self.tables(in:)) {
@@ -130,7 +130,7 @@ struct PrepareCommand: AsyncParsableCommand {
       try await finish(path, progress, job.finished) {
         try await job.run(
           path, start: interrupted.start, replacing: overwrite.overwrite,
-          progress: { rows, _ in progress.update(rows) }, pages: Self.pages)
+          progress: { progress.update($0) }, page: { Page($0).html })
       }
     }
   }
@@ -142,10 +142,6 @@ struct PrepareCommand: AsyncParsableCommand {
   }
 
   private var mostThreads: Int { threads ?? ProcessInfo.processInfo.activeProcessorCount }
-
-  private static func pages(_ funnel: Funnel) throws -> [String: String] {
-    ["funnel.html": Page(funnel).html]
-  }
 
   /// Does a job unless it is done, and tells how it went.
   private func finish(

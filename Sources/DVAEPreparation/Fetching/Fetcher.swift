@@ -32,11 +32,6 @@ package final class Fetcher: Sendable {
     var idle: [WebConnection] = []
     /// The time of the next call of `startWaiting`, when a host's pause ends.
     var alarm: ContinuousClock.Instant?
-
-    /// Removes hosts without any remaining state.
-    mutating func forget(now: ContinuousClock.Instant) {
-      hosts = hosts.filter { $0.value.running > 0 || $0.value.next > now }
-    }
   }
 
   let settings: FetchSettings
@@ -44,7 +39,7 @@ package final class Fetcher: Sendable {
   private let state = Mutex(State())
 
   private static let longestRetryAfter = 30
-  // The number of hosts above which finished ones are removed.
+  // The number of hosts above which those without any remaining state are removed.
   private static let manyHosts = 10_000
 
   // A connection, and what libcurl opens to wait for it.
@@ -111,7 +106,9 @@ package final class Fetcher: Sendable {
     let now = ContinuousClock.now
     return state.withLock { state in
       guard state.running < settings.connections else { return nil }
-      if state.hosts.count > Self.manyHosts { state.forget(now: now) }
+      if state.hosts.count > Self.manyHosts {
+        state.hosts = state.hosts.filter { $0.value.running > 0 || $0.value.next > now }
+      }
       var soonest: ContinuousClock.Instant?
       for place in state.waiting.indices {
         var host = state.hosts[state.waiting[place].host] ?? Host(next: now)

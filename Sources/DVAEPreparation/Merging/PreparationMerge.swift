@@ -33,7 +33,7 @@ package struct PreparationMerge {
         found: "\(given.count), without " + named.joined(separator: ", ")
           + (given.count + 10 < first.shard.count ? ", …" : ""))
     }
-    settings = first.settings
+    settings = first.index.settings
     var funnel = Funnel([
       (.duplicates, Duplicates(settings.filters).active(excluding: !settings.excluded.isEmpty))
     ])
@@ -53,7 +53,9 @@ package struct PreparationMerge {
       try refuse("is one of \(part.shard.count) parts, not of \(first.shard.count)")
     }
     // The rules name the excluded images themselves, whose lists may lie elsewhere on another machine.
-    let settings = try part.settings.differences(from: first.settings).filter { $0 != "excluded" }
+    let settings = try part.index.settings.differences(from: first.index.settings).filter {
+      $0 != "excluded"
+    }
     if !settings.isEmpty {
       try refuse("was made with another \(settings.joined(separator: ", "))")
     }
@@ -66,13 +68,7 @@ package struct PreparationMerge {
     }
   }
 
-  /// Returns the funnel of a finished output of this same job; nil if there is none.
-  ///
-  /// - Parameters:
-  ///   - path: the path of the output
-  ///   - replaceable: whether another job's output counts as none
-  /// - Returns: the funnel, or nil
-  /// - Throws: if the output of another job is there
+  /// Returns the funnel of a finished output of this same job; see `Preparation.finished`.
   package func finished(_ path: String, replaceable: Bool = false) throws -> Funnel? {
     try PreparationOutput.finished(path, settings, replaceable: replaceable)
   }
@@ -86,13 +82,13 @@ package struct PreparationMerge {
   ///   - samplesPerCommit: samples between two commits; by default they follow from the duration of
   ///     a commit
   ///   - progress: called after every sample with the number done
-  ///   - pages: further files of the output by name, made from the complete funnel
+  ///   - page: makes `funnel.html` from the complete funnel; nil makes none
   /// - Returns: the result
   /// - Throws: errors that end the job; it can then be resumed
   package func run(
     _ path: String, start: JobStart = .fresh, replacing: Bool = false,
     samplesPerCommit: Int? = nil, progress: (_ samples: Int) throws -> Void,
-    pages: (Funnel) throws -> [String: String] = { _ in [:] }
+    page: ((Funnel) throws -> String)? = nil
   ) throws -> Preparation.Summary {
     let begin = ContinuousClock.now
     try refuse(output: path)
@@ -116,8 +112,7 @@ package struct PreparationMerge {
         try progress(output.rows)
       }
     }
-    try output.refuseNothing(parts.map(\.path))
-    try output.finish(pages: pages)
+    try output.finish(parts.map(\.path), page: page)
     summary.funnel = output.funnel
     summary.elapsed = .now - begin
     return summary
@@ -136,8 +131,7 @@ package struct PreparationMerge {
     } catch {
       return .failure(error)
     }
-    return .success(
-      PreparedSample(fields: sample.fields, origin: record.source, fingerprint: fingerprint))
+    return .success((sample.fields, fingerprint))
   }
 
   /// Refuses an output that would replace a shard, lie in one, or be removed with one.

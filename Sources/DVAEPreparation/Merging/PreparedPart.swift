@@ -7,10 +7,8 @@ struct PreparedPart {
   let shard: Shard
   /// The number of rows in all shards.
   let rows: Int
-  let settings: PreparationSettings
+  let index: PreparationIndex
   let funnel: Funnel
-  private let shards: [ShardOutput.Shard]
-  private let listSHA256: String?
 
   /// Opens an output.
   ///
@@ -40,10 +38,8 @@ struct PreparedPart {
     }
     self.path = path
     self.shard = shard
+    self.index = index
     rows = part.rows
-    settings = index.settings
-    shards = index.shards
-    listSHA256 = index.listSHA256
   }
 
   /// Reads the samples in order.
@@ -56,14 +52,14 @@ struct PreparedPart {
     skipping skipped: Int, _ body: (WebDatasetSample, SampleRecord) throws -> Void
   ) throws {
     let list = path + "/samples.jsonl"
-    if let listSHA256, try FileHash.of(list) != listSHA256 {
+    if let listSHA256 = index.listSHA256, try FileHash.of(list) != listSHA256 {
       // A hash that is not the image's would hide a duplicate.
       throw DVAEError.malformed(
         path: list, problem: "its bytes are not those that index.json counts")
     }
     var lines = LineReader(try InputFile(path: list))
     var toSkip = skipped
-    for shard in shards {
+    for shard in index.shards {
       if toSkip >= shard.samples {
         for _ in 0..<shard.samples { guard try lines.next() != nil else { break } }
         toSkip -= shard.samples
@@ -97,12 +93,5 @@ struct PreparedPart {
         path: file, problem: "its bytes are not those that index.json counts")
     }
     return try WebDatasetReader(path: file)
-  }
-}
-
-extension SampleRecord {
-  /// The hashes of the image; nil if they are malformed.
-  var fingerprint: Fingerprint? {
-    UInt64(phash, radix: 16).map { Fingerprint(sha256: sha256, perceptual: $0) }
   }
 }

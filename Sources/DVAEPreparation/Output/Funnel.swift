@@ -166,22 +166,17 @@ extension Funnel {
     guard drops.allSatisfy(\.isFailure), let most = drops.max(by: { $0.count < $1.count }) else {
       return nil
     }
-    let (kind, advice) = kindAndAdvice(stage.name, most.reason)
+    let (kind, advice): (DVAEError.Kind, String?) =
+      switch most.reason {
+      case _ where stage.name != .image: (.badData, nil)
+      case "not-an-image", "no-image", "too-large", "unreadable": (.badData, nil)
+      case "missing-file": (.missing, "name the folder that the images are in")
+      default: (.missing, nil)
+      }
     let unit = stage.name == .source ? "rows" : "images"
     let rows = stage.entered == entered ? "" : " left of \(entered) rows"
     return Self.failure(
       kind, drops, "0 of \(stage.entered) \(unit)\(rows) can be used", advice: advice)
-  }
-
-  private func kindAndAdvice(
-    _ stage: StageName, _ reason: String
-  ) -> (DVAEError.Kind, advice: String?) {
-    switch reason {
-    case _ where stage != .image: (.badData, nil)
-    case "not-an-image", "no-image", "too-large", "unreadable": (.badData, nil)
-    case "missing-file": (.missing, "name the folder that the images are in")
-    default: (.missing, nil)
-    }
   }
 }
 

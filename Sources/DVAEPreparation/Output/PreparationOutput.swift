@@ -14,26 +14,23 @@ final class PreparationOutput {
     var settings: PreparationSettings
     var part: PreparationIndex.Part?
     var sources: [SourceFingerprint]
-    var rows: Int
-    var samples: Int
-    var sampleBytes: Int
-    var sampleSHA256: String
-    var mark: ShardOutput.Mark
+    var rows = 0
+    var samples = 0
+    // The list of samples and the shards as of the last commit.
+    var sampleBytes = 0
+    var sampleSHA256 = FileHash().finished()
+    var mark = ShardOutput.Mark()
     var funnel: Funnel
   }
 
-  /// The number of committed rows of the sources.
-  private(set) var rows = 0
-  /// The number of samples written.
-  private(set) var samples = 0
-  private(set) var funnel: Funnel
+  private var state: State
+  /// The number of rows of the sources that are done.
+  var rows: Int { state.rows }
+  var funnel: Funnel { state.funnel }
   /// Rows between two commits; nil derives it from the duration of a commit.
   var rowsPerCommit: Int?
   private let place: OutputFolder
   private let isReplacing: Bool
-  private let settings: PreparationSettings
-  private let part: PreparationIndex.Part?
-  private let sources: [SourceFingerprint]
   private let madeFolders: [String]
   private let list: OutputFile
   private let shards: ShardOutput
@@ -50,9 +47,6 @@ final class PreparationOutput {
     _ sources: [SourceFingerprint], _ start: JobStart, replacing: Bool, funnel: Funnel,
     restored: (Fingerprint) -> Void
   ) throws {
-    self.settings = settings
-    self.part = part
-    self.sources = sources
     place = try OutputFolder(path, of: .preparedData)
     let folder = place.partial
     if start == .fresh, FileSystem.exists(folder) {
@@ -73,20 +67,19 @@ final class PreparationOutput {
       try place.clear(keeping: ["state.json", "samples.jsonl"])
       try FileSystem.remove(folder + "/state.json")
     }
-    let state = start == .resuming ? try Self.state(folder, settings, part, sources) : nil
-    guard (state?.funnel ?? funnel).rules == funnel.rules else {
+    let job = State(settings: settings, part: part, sources: sources, funnel: funnel)
+    let earlier = start == .resuming ? try Self.state(folder, of: job) : nil
+    state = earlier ?? job
+    guard state.funnel.rules == funnel.rules else {
       throw DVAEError(
         .usage, code: .startOver, file: folder,
         "the unfinished run had other filters, or excluded other images",
         advice: "run it with the same, or start over")
     }
-    self.funnel = state?.funnel ?? funnel
-    rows = state?.rows ?? 0
-    samples = state?.samples ?? 0
     shards = try ShardOutput(
-      folder, samplesPerShard: settings.samplesPerShard, from: state?.mark ?? .init())
-    try restore(state?.sampleBytes ?? 0, state?.sampleSHA256, restored)
-    if state == nil { try commit() }
+      folder, samplesPerShard: settings.samplesPerShard, from: state.mark)
+    try restore(restored)
+    if earlier == nil { try commit() }
   }
 
   /// Opens and locks the list of samples, unless another process finishes the output in this moment.
@@ -129,10 +122,10 @@ final class PreparationOutput {
       advice: "move it away, or choose another name")
   }
 
-  private static func state(
-    _ folder: String, _ settings: PreparationSettings, _ part: PreparationIndex.Part?,
-    _ sources: [SourceFingerprint]
-  ) throws -> State? {
+  /// Reads the state of an unfinished run of a job; nil if there is none.
+  ///
+  /// - Throws: if it is damaged, or that of another job
+  private static func state(_ folder: String, of job: State) throws -> State? {
     let path = folder + "/state.json"
     guard FileSystem.exists(path) else { return nil }
     let bytes = try InputFile.contents(of: path, limit: 1 << 30)
@@ -146,8 +139,8 @@ final class PreparationOutput {
     else {
       throw DVAEError.startOver(path: path, "is damaged")
     }
-    let (paths, earlier) = (sources.map(\.path), state.sources.map(\.path))
-    guard state.settings == settings, state.part == part,
+    let (paths, earlier) = (job.sources.map(\.path), state.sources.map(\.path))
+    guard state.settings == job.settings, state.part == job.part,
       paths.map(Path.init) == earlier.map(Path.init)
     else {
       throw DVAEError(
@@ -158,23 +151,22 @@ final class PreparationOutput {
         advice: "run it with the same, or start over")
     }
     // Rows are counted, so any change would lose some and repeat others.
-    for (source, earlier) in zip(sources, state.sources) {
+    for (source, earlier) in zip(job.sources, state.sources) {
       guard let change = source.change(since: earlier) else { continue }
       throw DVAEError(.usage, code: .startOver, change, advice: "restore it, or start over")
     }
     return state
   }
 
-  private func restore(
-    _ bytes: Int, _ sha256: String?, _ restored: (Fingerprint) -> Void
-  ) throws {
+  private func restore(_ restored: (Fingerprint) -> Void) throws {
+    let bytes = state.sampleBytes
     guard list.size >= bytes else {
       throw DVAEError.startOver(
         path: list.path, "expected \(bytes) bytes, found \(list.size)")
     }
     try list.truncate(to: bytes)
     try listHash.update(0..<bytes, read: list.read(at:count:))
-    guard bytes == 0 || listHash.finished() == sha256 else {
+    guard bytes == 0 || listHash.finished() == state.sampleSHA256 else {
       throw DVAEError.startOver(path: list.path, "has been changed since it was written")
     }
     var lines = LineReader(list)
@@ -200,26 +192,25 @@ final class PreparationOutput {
     _ result: Result<PreparedSample, Drop>, origin: String, caption: String?,
     isAnswered: Bool? = nil
   ) throws {
-    if let isAnswered { funnel.countFetch(isAnswered: isAnswered) }
+    if let isAnswered { state.funnel.countFetch(isAnswered: isAnswered) }
     switch result {
-    case .failure(let drop): funnel.count(drop, origin: origin, caption: caption)
-    case .success(let sample): try write(sample)
+    case .failure(let drop): state.funnel.count(drop, origin: origin, caption: caption)
+    case .success(let sample): try write(sample, origin)
     }
-    rows += 1
+    state.rows += 1
     guard mayCommit, rowsPerCommit.map({ rows % $0 == 0 }) ?? pacing.isDue else { return }
     try pacing.commit(commit)
   }
 
-  private func write(_ sample: PreparedSample) throws {
-    let key = zeroPadded(samples, 9)
+  private func write(_ sample: PreparedSample, _ origin: String) throws {
+    let key = zeroPadded(state.samples, 9)
     pendingList += try jsonLine(
       SampleRecord(
-        key: key, shard: shards.current, source: sample.origin,
-        sha256: sample.fingerprint.sha256,
+        key: key, shard: shards.current, source: origin, sha256: sample.fingerprint.sha256,
         phash: hexadecimal(sample.fingerprint.perceptual)))
     try shards.append(WebDatasetSample(key: key, fields: sample.fields))
-    samples += 1
-    funnel.pass()
+    state.samples += 1
+    state.funnel.pass()
   }
 
   /// A state's line and its SHA-256: a number that is damaged or edited would lose rows silently.
@@ -234,45 +225,39 @@ final class PreparationOutput {
     listHash.update(pendingList)
     pendingList = []
     try list.sync()
-    let state = try jsonLine(
-      State(
-        settings: settings, part: part, sources: sources, rows: rows, samples: samples,
-        sampleBytes: list.size, sampleSHA256: listHash.finished(), mark: shards.mark,
-        funnel: funnel))
-    try AtomicFile.write(Self.sealed(state), to: place.partial + "/state.json")
+    state.sampleBytes = list.size
+    state.sampleSHA256 = listHash.finished()
+    state.mark = shards.mark
+    try AtomicFile.write(Self.sealed(jsonLine(state)), to: place.partial + "/state.json")
   }
 
   /// Completes the output and renames it.
   ///
-  /// - Parameter pages: further files by name, made from the complete funnel
-  /// - Throws: errors of the file system
-  func finish(pages: (Funnel) throws -> [String: String]) throws {
+  /// - Parameters:
+  ///   - sources: the names of the sources
+  ///   - page: makes `funnel.html` from the complete funnel; nil makes none
+  /// - Throws: if nothing in the sources could be read, and removes the output, so that another run can
+  ///   begin anew; errors of the file system
+  func finish(_ sources: [String], page: ((Funnel) throws -> String)?) throws {
+    // A part may be empty; the others would otherwise never be merged.
+    if state.part == nil, let error = funnel.nothing(in: sources) {
+      try place.discard()
+      FileSystem.removeEmpty(madeFolders)
+      throw error
+    }
     try shards.finish()
     try commit()
     let folder = place.partial
     try AtomicFile.write(readable(funnel), to: folder + "/funnel.json")
-    for (name, text) in try pages(funnel).sorted(by: { $0.key < $1.key }) {
-      try AtomicFile.write(Array(text.utf8), to: folder + "/" + name)
-    }
+    if let page { try AtomicFile.write(Array(page(funnel).utf8), to: folder + "/funnel.html") }
     try AtomicFile.write(
       readable(
         PreparationIndex(
-          settings: settings, part: part, samples: samples, shards: shards.mark.shards,
-          listSHA256: listHash.finished())),
+          settings: state.settings, part: state.part, samples: state.samples,
+          shards: state.mark.shards, listSHA256: state.sampleSHA256)),
       to: folder + "/index.json")
     try place.finish(replacing: isReplacing)
     try FileSystem.remove(place.path + "/state.json")
-  }
-
-  /// Throws if nothing in the sources could be read, and removes the output, so that another run can
-  /// begin anew.
-  ///
-  /// A part may be empty; the others would otherwise never be merged.
-  func refuseNothing(_ sources: [String]) throws {
-    guard part == nil, let error = funnel.nothing(in: sources) else { return }
-    try place.discard()
-    FileSystem.removeEmpty(madeFolders)
-    throw error
   }
 
   private func readable(_ value: some Encodable) throws -> [UInt8] {

@@ -1,9 +1,12 @@
 import DVAEImages
 import DVAEFiles
 
-extension PreparedSample {
+/// The files of a sample, whose names still lack its key, and the hashes of its image.
+typealias PreparedSample = (fields: [WebDatasetSample.Field], fingerprint: Fingerprint)
+
+extension PreparedImage {
   /// Makes the files of a sample: the image, the caption if there is one, the description.
-  init(_ pair: Pair, _ caption: String, _ image: PreparedImage) {
+  func sample(_ pair: Pair, _ caption: String) -> PreparedSample {
     func list(_ numbers: [Int]) -> JSONValue { .array(numbers.map { .integer($0) }) }
     var members: [Key: JSONValue] = [:]
     members["source"] = .string(pair.origin)
@@ -14,26 +17,18 @@ extension PreparedSample {
     if let original = pair.caption, CaptionText.collapsed(original) != caption {
       members["original_caption"] = .string(original)
     }
-    members["original_size"] = list(image.originalSize)
-    members["size"] = list(image.size)
-    members["crop"] = image.crop.map(list)
-    members["sha256"] = .string(image.fingerprint.sha256)
-    members["phash"] = .string(hexadecimal(image.fingerprint.perceptual))
+    members["original_size"] = list(originalSize)
+    members["size"] = list(size)
+    members["crop"] = crop.map(list)
+    members["sha256"] = .string(fingerprint.sha256)
+    members["phash"] = .string(hexadecimal(fingerprint.perceptual))
     if !pair.metadata.isEmpty { members["metadata"] = .object(pair.metadata) }
-    let suffix = image.format.fileExtension
-    self.init(
-      fields: [.init(extension: suffix, bytes: image.bytes)]
-        + (caption.isEmpty ? [] : [.init(extension: "txt", bytes: Array(caption.utf8))])
-        + [.init(extension: "json", bytes: jsonText(.object(members)) + [UInt8(ascii: "\n")])],
-      origin: pair.origin, fingerprint: image.fingerprint)
+    let description = jsonText(.object(members)) + [UInt8(ascii: "\n")]
+    var fields = [WebDatasetSample.Field(extension: format.fileExtension, bytes: bytes)]
+    if !caption.isEmpty { fields.append(.init(extension: "txt", bytes: Array(caption.utf8))) }
+    fields.append(.init(extension: "json", bytes: description))
+    return (fields, fingerprint)
   }
-}
-
-/// A sample without its key.
-struct PreparedSample: Sendable {
-  var fields: [WebDatasetSample.Field]
-  var origin: String
-  var fingerprint: Fingerprint
 }
 
 /// A line of `samples.jsonl`, from which later runs recognise this run's images.
@@ -43,4 +38,9 @@ struct SampleRecord: Codable {
   var source: String
   var sha256: String
   var phash: String
+
+  /// The hashes of the image; nil if they are malformed.
+  var fingerprint: Fingerprint? {
+    UInt64(phash, radix: 16).map { Fingerprint(sha256: sha256, perceptual: $0) }
+  }
 }
