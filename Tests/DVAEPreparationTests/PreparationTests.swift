@@ -310,6 +310,22 @@ import Testing
     #expect(try job.finished(folder("out"), replaceable: true) == nil)
   }
 
+  /// A file that has got the name of the next shard is replaced by it, not continued.
+  @Test func shardsReplaceFilesOfTheirNames() async throws {
+    _ = try photosJob()
+    var settings = PreparationSettings(sources: [folder("in")], filters: FilterSettings(.none))
+    settings.samplesPerShard = 1
+    let job = try Preparation(settings, threads: 1)
+    let next = folder("out.partial/shard-000001.tar")
+    _ = try await job.run(
+      folder("out"),
+      progress: { rows in
+        if rows == 1 { try write([UInt8](repeating: 7, count: 100_000), to: next) }
+      })
+    #expect(try samples("out").count == 4)
+    #expect(try bytes(folder("out/shard-000001.tar")).count < 100_000)
+  }
+
   /// A state that cannot be read is not none: the rows would be read again over the samples.
   @Test func aStateBehindABrokenLinkIsNotNone() async throws {
     let run = try photosJob()

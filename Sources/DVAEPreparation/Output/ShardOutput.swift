@@ -66,7 +66,7 @@ final class ShardOutput {
       }
     }
     guard mark.bytes > 0 else { return }
-    let file = try open()
+    let file = try open(emptied: false)
     guard file.size >= mark.bytes else {
       throw DVAEError.startOver(
         path: "\(folder)/\(current)",
@@ -106,7 +106,8 @@ final class ShardOutput {
   /// Passes waiting bytes to the system, without flushing them to disk.
   private func write() throws {
     guard !pending.isEmpty else { return }
-    try open().append(pending)
+    // A file that was not opened before has no bytes of this shard.
+    try open(emptied: true).append(pending)
     hash.update(pending)
     pending.removeAll(keepingCapacity: true)
   }
@@ -117,9 +118,9 @@ final class ShardOutput {
     FileSystem.flushFolder(folder)
   }
 
-  private func open() throws(DVAEError) -> OutputFile {
+  private func open(emptied: Bool) throws(DVAEError) -> OutputFile {
     if let file { return file }
-    let opened = try OutputFile(folder + "/" + current, emptied: mark.bytes == pending.count)
+    let opened = try OutputFile(folder + "/" + current, emptied: emptied)
     file = opened
     return opened
   }

@@ -1,5 +1,5 @@
 import DVAEImages
-import DVAEFiles
+package import DVAEFiles
 
 /// The settings for reading sources.
 package struct SourceSettings: Codable, Hashable, Sendable {
@@ -106,9 +106,9 @@ package struct SourceSettings: Codable, Hashable, Sendable {
 
 extension DVAEError.Code {
   /// The format of a source cannot be told.
-  static let unknownFormat = Self(rawValue: "unknown-format")
+  package static let unknownFormat = Self(rawValue: "unknown-format")
   /// The columns of a table cannot be told.
-  static let unknownColumns = Self(rawValue: "unknown-columns")
+  package static let unknownColumns = Self(rawValue: "unknown-columns")
 }
 
 /// All sources of a job, one after the other.

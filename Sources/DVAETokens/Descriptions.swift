@@ -2,8 +2,8 @@ import DVAEFiles
 
 /// Returns the bytes of a description that was stored as JSON.
 ///
-/// Python also writes `NaN` and unpaired surrogates, which other readers of JSON refuse. Such an object is
-/// stored as a string, and comes back as what it was.
+/// Python also writes `NaN`, which other readers of JSON refuse. Such an object is stored as a string, and
+/// comes back as what it was.
 func descriptionBytes(_ stored: [UInt8]) -> [UInt8] {
   guard stored.first == UInt8(ascii: "\""),
     let text = try? decodedJSON(String.self, stored), validJSON(Array(text.utf8)) == nil,
