@@ -10,18 +10,8 @@ extension DVAEError.Code {
 
 /// A server that connects a service to sockets.
 package final class HTTPServer: Sendable {
-  /// The limits on connections.
-  package struct Limits: Sendable {
-    /// The number of connections; further ones wait in the system's queue.
-    package var connections = 512
-    /// The time limit for receiving a request and for sending a response, in seconds.
-    package var seconds = 60
-    /// The memory for all bodies together, in bytes.
-    package var bodies = 256 << 20
-
-    /// The standard limits.
-    package init() {}
-  }
+  /// The memory for all bodies together, in bytes; more if two of the largest need more.
+  private static let bodies = 256 << 20
 
   // Any thread may use it.
   private nonisolated(unsafe) let server: OpaquePointer
@@ -33,10 +23,11 @@ package final class HTTPServer: Sendable {
   ///   - service: answers the requests
   ///   - host: a name or an address of this machine
   ///   - port: the port; 0 chooses a free one
-  ///   - limits: the limits on connections
+  ///   - connections: the number of connections; further ones wait in the system's queue
+  ///   - seconds: the time limit for receiving a request and for sending a response
   /// - Throws: if the address cannot be bound.
   package init(
-    _ service: Service, host: String, port: UInt16, _ limits: Limits = Limits()
+    _ service: Service, host: String, port: UInt16, connections: Int, seconds: Int
   ) throws(DVAEError) {
     let handler = dvae_http_handler(
       context: Unmanaged.passUnretained(service).toOpaque(),
@@ -51,9 +42,11 @@ package final class HTTPServer: Sendable {
         let service = Unmanaged<Service>.fromOpaque(context).takeUnretainedValue()
         HTTPServer.answer(request, service)
       })
+    let body = service.settings.limits.maximumBytes
     let bounds = dvae_http_limits(
-      connections: UInt32(limits.connections), seconds: UInt32(limits.seconds),
-      body: service.settings.limits.maximumBytes, bodies: limits.bodies)
+      connections: UInt32(connections), seconds: UInt32(seconds), body: body,
+      // Two of the largest bodies, so that none waits for room that there never is.
+      bodies: max(Self.bodies, 2 * body))
     var problem = [CChar](repeating: 0, count: 256)
     guard
       let pointer = dvae_http_start(host, port, bounds, handler, &problem, problem.count)

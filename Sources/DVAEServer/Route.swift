@@ -15,12 +15,7 @@ package enum Route: String, CaseIterable, Sendable {
   case patches = "/v1/patches"
 
   /// The method of the path; where GET is allowed, HEAD is too.
-  package var method: String {
-    switch self {
-    case .tokenize, .decode, .reconstruct, .patches: "POST"
-    default: "GET"
-    }
-  }
+  package var method: String { example == nil ? "GET" : "POST" }
 
   /// The media types of its responses; the first one is the default.
   package var mediaTypes: [String] {
@@ -53,7 +48,7 @@ package enum Route: String, CaseIterable, Sendable {
     self = route
   }
 
-  /// An example of a file to send, for the paths that read one.
+  /// An example of a file to send, for the paths that read one; nil for the others.
   private var example: (content: String, name: String)? {
     switch self {
     case .tokenize, .reconstruct: ("an image", "photo.jpg")

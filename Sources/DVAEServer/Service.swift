@@ -34,13 +34,13 @@ package final class Service: Sendable {
   static let mostPatches = 512
 
   package let settings: Settings
-  package let metrics = ServiceMetrics()
+  let metrics = Mutex(ServiceMetrics())
   let vae: DiscreteVAE
   private let assets: Assets
   private let provenance: Provenance
   private let description: [UInt8]
   private let knownPatches = Mutex<[UInt16: PixelImage]>([:])
-  private let queue: RequestQueue
+  let queue = Mutex(RequestQueue())
 
   /// Makes a service of a model.
   ///
@@ -59,7 +59,6 @@ package final class Service: Sendable {
     provenance = try vae.provenance(
       preprocessing: settings.preprocessing, inputs: .init(count: 1, sha256: ""))
     description = try jsonLine(ModelDescription(vae, provenance, settings))
-    queue = RequestQueue(settings, metrics)
   }
 
   // MARK: Requests
@@ -76,7 +75,7 @@ package final class Service: Sendable {
           throw .bodyTooLarge(limit: settings.limits.maximumBytes)
         }
       }
-      if route.method == "POST", queue.isFull { throw busy() }
+      if route.method == "POST", queue.withLock({ $0.count >= settings.queue }) { throw busy() }
       return nil
     } catch {
       return finished(HTTPResponse(error), head)
@@ -93,18 +92,16 @@ package final class Service: Sendable {
     let error: DVAEError =
       isTooLarge
       ? .bodyTooLarge(limit: settings.limits.maximumBytes)
-      : .busy("too many bytes are arriving", seconds: queue.seconds)
+      : .busy("too many bytes are arriving", seconds: secondsToRoom)
     return finished(HTTPResponse(error), head)
   }
 
   /// Answers a request at once, on this thread.
   package func handle(_ request: HTTPRequest) -> HTTPResponse {
     do throws(DVAEError) {
-      try settings.hosts.check(request)
-      switch try prepare(request) {
-      case .response(let response): return response
-      case .task(let task): return Self.response(task, compute([task])[0])
-      }
+      let task = try prepare(request)
+      if case .respond(let response) = task { return response }
+      return Self.response(task, compute([task])[0])
     } catch {
       return HTTPResponse(error)
     }
@@ -125,36 +122,31 @@ package final class Service: Sendable {
       answer(finished(response, request, since: start))
     }
     guard (try? Route(request))?.method == "POST" else { return finish(handle(request)) }
-    let isTaken = queue.submit(
-      RequestQueue.Entry(
-        prepare: { [self] () throws(DVAEError) in
-          try settings.hosts.check(request)
-          guard case .task(let task) = try prepare(request) else {
-            throw DVAEError(.internal, file: request.path, "nothing to compute")
-          }
-          return task
-        }, isGone: isGone, answer: finish),
-      compute: { [self] in compute($0) })
+    let isTaken = submit(RequestQueue.Entry(request: request, isGone: isGone, answer: finish))
     if !isTaken { finish(HTTPResponse(busy())) }
   }
 
   /// From now on `/healthz` reports that the service is shutting down; requests are still answered.
-  package func drain() { queue.drain() }
+  package func drain() { queue.withLock { $0.isDraining = true } }
 
   private func busy() -> DVAEError {
-    .busy("too many requests are waiting", seconds: queue.seconds)
+    .busy("too many requests are waiting", seconds: secondsToRoom)
   }
+
+  private var secondsToRoom: Int { queue.withLock { $0.seconds } }
 
   private func finished(
     _ response: HTTPResponse, _ request: HTTPRequest,
     since start: ContinuousClock.Instant = .now
   ) -> HTTPResponse {
-    metrics.count(
-      path: Route(rawValue: request.path)?.rawValue ?? "other", status: response.status,
-      seconds: (ContinuousClock.now - start) / .seconds(1))
+    metrics.withLock {
+      $0.count(
+        path: Route(rawValue: request.path)?.rawValue ?? "other", status: response.status,
+        seconds: (ContinuousClock.now - start) / .seconds(1))
+    }
     var response = response
     if response.status == 503 {
-      response.headers = [("Retry-After", "\(queue.seconds)")]
+      response.headers = [("Retry-After", "\(secondsToRoom)")]
     }
     if response.status == 405, let route = Route(rawValue: request.path) {
       response.headers.append(("Allow", route.method == "GET" ? "GET, HEAD" : route.method))
@@ -168,13 +160,9 @@ package final class Service: Sendable {
 
   // MARK: Stages
 
-  private enum Prepared {
-    case response(HTTPResponse)
-    case task(ServiceTask)
-  }
-
   /// Does the work that does not need the network.
-  private func prepare(_ request: HTTPRequest) throws(DVAEError) -> Prepared {
+  func prepare(_ request: HTTPRequest) throws(DVAEError) -> ServiceTask {
+    try settings.hosts.check(request)
     let route = try Route(request)
     let mediaType = try route.mediaType(request)
     try route.checkBody(request)
@@ -187,27 +175,30 @@ package final class Service: Sendable {
       page.headers = [
         ("Content-Security-Policy", assets.pagePolicy), ("Cache-Control", "no-cache"),
       ]
-      return .response(page)
+      return .respond(page)
     case .openAPI, .examplePlane, .exampleParrots:
-      return .response(HTTPResponse(mediaType, assets.files[route] ?? []))
+      return .respond(HTTPResponse(mediaType, assets.files[route] ?? []))
     case .health:
-      if queue.isDraining { throw DVAEError(.inputOutput, code: .draining, "about to end") }
-      return .response(HTTPResponse(mediaType, Array("{\"status\":\"ok\"}\n".utf8)))
+      if queue.withLock({ $0.isDraining }) {
+        throw DVAEError(.inputOutput, code: .draining, "about to end")
+      }
+      return .respond(HTTPResponse(mediaType, Array("{\"status\":\"ok\"}\n".utf8)))
     case .metrics:
-      return .response(HTTPResponse(mediaType, Array(metrics.text(queue.state).utf8)))
-    case .model: return .response(HTTPResponse(mediaType, description))
+      let queued = queue.withLock { $0.count }
+      let text = metrics.withLock { $0 }.text(queued: queued, of: settings.queue)
+      return .respond(HTTPResponse(mediaType, Array(text.utf8)))
+    case .model: return .respond(HTTPResponse(mediaType, description))
     case .tokenize, .reconstruct:
       let (image, provenance) = try preparedImage(request)
-      return .task(
-        route == .tokenize
-          ? .tokenize(image, provenance, mediaType: mediaType)
-          : .reconstruct(image, provenance, mediaType: mediaType))
+      return route == .tokenize
+        ? .tokenize(image, provenance, mediaType: mediaType)
+        : .reconstruct(image, provenance, mediaType: mediaType)
     case .decode:
       let grid = try TokenBody.grid(request.body, most: settings.mostTokens)
       do throws(DVAEError) { try vae.check(grid) } catch { throw error.about(TokenBody.name) }
-      return .task(.decode(grid))
+      return .decode(grid)
     case .patches:
-      return .task(.patches(try TokenBody.codes(request.body, most: Self.mostPatches, of: vae)))
+      return .patches(try TokenBody.codes(request.body, most: Self.mostPatches, of: vae))
     }
   }
 
@@ -245,7 +236,7 @@ package final class Service: Sendable {
     var decoded: [(index: Int, grid: TokenGrid)] = []
     for (index, task) in tasks.enumerated() {
       switch task {
-      case .tokenize: break
+      case .respond, .tokenize: break
       case .reconstruct:
         if let grid = try? results[index].get().grid { decoded.append((index, grid)) }
       case .decode(let grid): decoded.append((index, grid))
@@ -261,7 +252,9 @@ package final class Service: Sendable {
         results[item.index] = picture.map { ServiceResult(grid: item.grid, picture: $0) }
       }
     }
-    metrics.count(batch: tasks.count, images: encoded.count, pictures: decoded.count)
+    metrics.withLock {
+      $0.count(batch: tasks.count, images: encoded.count, pictures: decoded.count)
+    }
     return results
   }
 
@@ -297,5 +290,32 @@ package final class Service: Sendable {
     } catch {
       return HTTPResponse(DVAEError(error))
     }
+  }
+}
+
+/// The response of `/v1/model`.
+private struct ModelDescription: Encodable {
+  var architecture: Architecture
+  var engine: String
+  var grid: [Int]?
+  /// The limits of requests.
+  var limits: [String: Int]
+  var precision: Precision
+  var preprocessing: Preprocessing
+  var version: String
+  var weights: WeightsProvenance
+
+  init(_ vae: DiscreteVAE, _ provenance: Provenance, _ settings: Service.Settings) {
+    architecture = vae.architecture
+    engine = vae.engineName
+    grid = provenance.grid
+    limits = [
+      "bytes": settings.limits.maximumBytes, "codes": Service.mostPatches,
+      "pixels": settings.limits.maximumPixels, "tokens": settings.mostTokens,
+    ]
+    precision = vae.precision
+    preprocessing = settings.preprocessing
+    version = provenance.version
+    weights = provenance.weights
   }
 }

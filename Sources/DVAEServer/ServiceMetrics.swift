@@ -1,43 +1,31 @@
 import DVAEKit
-import Synchronization
 
 /// The metrics of `/metrics`, in Prometheus' text format.
-package final class ServiceMetrics: Sendable {
-  private struct State {
-    /// The numbers of requests by their labels.
-    var requests: [String: Int] = [:]
-    var seconds: [String: Histogram] = [:]
-    var batches = Histogram([1, 2, 4, 8, 16])
-    var images = 0
-    var pictures = 0
-    var cancelled = 0
-  }
-
-  private let state = Mutex(State())
+struct ServiceMetrics {
+  /// The numbers of requests by their labels.
+  private var requests: [String: Int] = [:]
+  private var seconds: [String: Histogram] = [:]
+  private var batches = Histogram([1, 2, 4, 8, 16])
+  private var images = 0
+  private var pictures = 0
+  /// The number of requests whose client closed its connection.
+  var cancelled = 0
 
   /// Counts a response.
-  func count(path: String, status: Int, seconds: Double) {
-    state.withLock { state in
-      state.requests["{path=\"\(path)\",status=\"\(status)\"}", default: 0] += 1
-      state.seconds[path, default: Histogram(Histogram.times)].add(seconds)
-    }
+  mutating func count(path: String, status: Int, seconds time: Double) {
+    requests["{path=\"\(path)\",status=\"\(status)\"}", default: 0] += 1
+    seconds[path, default: Histogram(Histogram.times)].add(time)
   }
 
   /// Counts a batch.
-  func count(batch: Int, images: Int, pictures: Int) {
-    state.withLock { state in
-      state.batches.add(Double(batch))
-      state.images += images
-      state.pictures += pictures
-    }
+  mutating func count(batch: Int, images: Int, pictures: Int) {
+    batches.add(Double(batch))
+    self.images += images
+    self.pictures += pictures
   }
 
-  /// Counts a request whose client closed its connection.
-  func countCancelled() { state.withLock { $0.cancelled += 1 } }
-
   /// Returns the text of `/metrics`.
-  func text(_ queue: (count: Int, capacity: Int)) -> String {
-    let state = state.withLock { $0 }
+  func text(queued: Int, of capacity: Int) -> String {
     var lines: [String] = []
     func metric(_ name: String, _ type: String, _ help: String, _ values: [String]) {
       lines += ["# HELP dvae_\(name) \(help)", "# TYPE dvae_\(name) \(type)"]
@@ -46,18 +34,18 @@ package final class ServiceMetrics: Sendable {
     metric("build_info", "gauge", "The version.", ["{version=\"\(DVAE.version)\"} 1"])
     metric(
       "requests_total", "counter", "Responses by path and status.",
-      state.requests.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" })
+      requests.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" })
     metric(
       "request_duration_seconds", "histogram", "Time from the whole request to the response.",
-      state.seconds.sorted { $0.key < $1.key }.flatMap { $1.lines("path=\"\($0)\"") })
-    metric("batch_size", "histogram", "Requests per batch.", state.batches.lines(nil))
-    metric("images_encoded_total", "counter", "Images to tokens.", [" \(state.images)"])
-    metric("pictures_decoded_total", "counter", "Tokens to pictures.", [" \(state.pictures)"])
+      seconds.sorted { $0.key < $1.key }.flatMap { $1.lines("path=\"\($0)\"") })
+    metric("batch_size", "histogram", "Requests per batch.", batches.lines(nil))
+    metric("images_encoded_total", "counter", "Images to tokens.", [" \(images)"])
+    metric("pictures_decoded_total", "counter", "Tokens to pictures.", [" \(pictures)"])
     metric(
       "cancelled_requests_total", "counter", "Requests whose client went away before the work.",
-      [" \(state.cancelled)"])
-    metric("queue_requests", "gauge", "Requests that wait or are computed.", [" \(queue.count)"])
-    metric("queue_capacity", "gauge", "Requests that may wait.", [" \(queue.capacity)"])
+      [" \(cancelled)"])
+    metric("queue_requests", "gauge", "Requests that wait or are computed.", [" \(queued)"])
+    metric("queue_capacity", "gauge", "Requests that may wait.", [" \(capacity)"])
     return lines.joined(separator: "\n") + "\n"
   }
 }

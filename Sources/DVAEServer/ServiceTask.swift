@@ -7,8 +7,10 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The part of a request that needs the network.
+/// A request after the work that does not need the network.
 enum ServiceTask: Sendable {
+  /// Sends a response: the network is not needed.
+  case respond(HTTPResponse)
   /// Tokenizes a preprocessed image, for a response in a media type.
   case tokenize(PixelImage, Provenance, mediaType: String)
   /// Reconstructs a preprocessed image.
@@ -22,7 +24,7 @@ enum ServiceTask: Sendable {
   var image: PixelImage? {
     switch self {
     case .tokenize(let image, _, _), .reconstruct(let image, _, _): image
-    case .decode, .patches: nil
+    case .respond, .decode, .patches: nil
     }
   }
 }
@@ -37,21 +39,11 @@ struct ServiceResult: Sendable {
 /// The number of patches in a row of their sheet.
 private let patchesInRow = 32
 
-/// A reconstruction with its measures, as JSON.
-private struct JSONReconstruction: Encodable {
-  var input: String
-  var output: String
-  var provenance: Provenance
-  var psnr: Double?
-  var shape: [Int]
-  var ssim: Double?
-  var tokens: [[UInt16]]
-}
-
 extension ServiceTask {
   /// Returns the response for a result.
   func response(_ result: ServiceResult) throws -> HTTPResponse {
     switch self {
+    case .respond(let response): return response
     case .tokenize(_, let provenance, let mediaType):
       guard let grid = result.grid else { break }
       return HTTPResponse(mediaType, try grid.body(mediaType, provenance))
@@ -63,11 +55,10 @@ extension ServiceTask {
       let png = try encodePNG(picture)
       guard mediaType == MediaType.json else { return HTTPResponse(mediaType, png) }
       let measures = PictureMeasures(of: picture, comparedTo: input, isBrief: true)
-      let body = JSONReconstruction(
-        input: Data(try encodePNG(input)).base64EncodedString(),
-        output: Data(png).base64EncodedString(), provenance: provenance,
-        psnr: measures.psnr, shape: [grid.height, grid.width],
-        ssim: measures.ssim, tokens: grid.rows)
+      var body = JSONTokens(grid, provenance)
+      body.input = Data(try encodePNG(input)).base64EncodedString()
+      body.output = Data(png).base64EncodedString()
+      (body.psnr, body.ssim) = (measures.psnr, measures.ssim)
       return HTTPResponse(mediaType, try jsonLine(body))
     case .patches:
       let columns = min(patchesInRow, result.patches.count)

@@ -49,8 +49,7 @@ enum TokenBody {
     ) { (reader, key) throws(JSONReader.Problem) in
       switch key {
       case "tokens":
-        let list = try TokenList(&reader, most: most)
-        (tokens, found) = (list.tokens, list.shape)
+        (tokens, found) = try list(&reader, most: most)
       case "shape":
         var extents: [Int] = []
         try reader.array { (reader) throws(JSONReader.Problem) in
@@ -126,15 +125,12 @@ enum TokenBody {
         found: error.description(in: bytes))
     }
   }
-}
 
-/// A list of tokens, or of rows of tokens.
-private struct TokenList {
-  var tokens: [Int64] = []
-  /// Rows and columns; nil for a list without rows.
-  var shape: [Int]?
-
-  init(_ reader: inout JSONReader, most: Int) throws(JSONReader.Problem) {
+  /// Reads a list of tokens, or of rows of tokens; the shape of a list without rows is nil.
+  private static func list(
+    _ reader: inout JSONReader, most: Int
+  ) throws(JSONReader.Problem) -> (tokens: [Int64], shape: [Int]?) {
+    var tokens: [Int64] = []
     var rows = 0
     var columns: Int?
     var isFlat = false
@@ -154,10 +150,10 @@ private struct TokenList {
         tokens.append(Int64(try reader.size()))
       }
     }
-    shape = isFlat ? nil : [rows, columns ?? 0]
+    return (tokens, isFlat ? nil : [rows, columns ?? 0])
   }
 
-  private func row(
+  private static func row(
     _ reader: inout JSONReader, most: Int
   ) throws(JSONReader.Problem) -> [Int64]? {
     var inner = reader
@@ -171,11 +167,23 @@ private struct TokenList {
   }
 }
 
-/// Tokens as JSON.
-private struct JSONTokens: Encodable {
+/// Tokens as JSON; of a reconstruction with its pictures and measures.
+struct JSONTokens: Encodable {
   var provenance: Provenance
   var shape: [Int]
   var tokens: [[UInt16]]
+  /// The preprocessed image, a PNG in base64.
+  var input: String?
+  /// The decoded tokens, a PNG in base64.
+  var output: String?
+  var psnr: Double?
+  var ssim: Double?
+
+  init(_ grid: TokenGrid, _ provenance: Provenance) {
+    self.provenance = provenance
+    shape = [grid.height, grid.width]
+    tokens = grid.rows
+  }
 }
 
 extension TokenGrid {
@@ -186,13 +194,7 @@ extension TokenGrid {
       // The same shape and bytes as in the file of a bulk job with one image.
       try NpyHeader(.uint16, shape: [1, height, width]).encoded() + littleEndianBytes
     case MediaType.safetensors: try safetensors(key: "image", provenance)
-    default:
-      try jsonLine(JSONTokens(provenance: provenance, shape: [height, width], tokens: rows))
+    default: try jsonLine(JSONTokens(self, provenance))
     }
-  }
-
-  /// The tokens row by row.
-  var rows: [[UInt16]] {
-    (0..<height).map { Array(tokens[$0 * width..<($0 + 1) * width]) }
   }
 }

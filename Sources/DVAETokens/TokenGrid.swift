@@ -25,6 +25,11 @@ public struct TokenGrid: Hashable, Sendable {
 
   /// The tokens as little-endian bytes, as every file stores them.
   package var littleEndianBytes: [UInt8] { tokens.withUnsafeBytes(Array.init) }
+
+  /// The tokens row by row.
+  package var rows: [[UInt16]] {
+    (0..<height).map { Array(tokens[$0 * width..<($0 + 1) * width]) }
+  }
 }
 
 extension TokenGrid: RandomAccessCollection {
@@ -60,7 +65,6 @@ extension TokenGrid: Codable {
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode([height, width], forKey: .shape)
-    let rows = (0..<height).map { Array(tokens[$0 * width..<($0 + 1) * width]) }
     try container.encode(rows, forKey: .tokens)
   }
 }

@@ -75,10 +75,9 @@ extension Target {
   private static let sockets = [Target("serve", requests, read: serve)]
 
   private static let server = Result {
-    // Most inputs are incomplete requests: their connections last as long as this.
-    var limits = HTTPServer.Limits()
-    limits.seconds = 1
-    return try HTTPServer(served.get(), host: "127.0.0.1", port: 0, limits)
+    // Most inputs are incomplete requests: their connections last as long as the time limit.
+    try HTTPServer(
+      served.get(), host: "127.0.0.1", port: 0, connections: 512, seconds: 1)
   }
 
   /// Sends bytes to the server; it must close the connection.

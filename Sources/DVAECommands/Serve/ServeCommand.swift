@@ -73,7 +73,7 @@ struct ServeCommand: AsyncParsableCommand {
     guard (8...4096).contains(resolution), resolution.isMultiple(of: 8) else {
       throw ValidationError("--resolution must be a multiple of 8 from 8 to 4096")
     }
-    try check("max-pixels", maxPixels, atMost: 1 << 32)
+    try check(maxPixels: maxPixels)
     try check("max-bytes", maxBytes, atMost: 1 << 30)
     try check("batch-size", batchSize, atMost: 4096)
     try check("queue", queue, atMost: 1 << 16)
@@ -95,12 +95,8 @@ struct ServeCommand: AsyncParsableCommand {
     let service = try Service(vae, settings, Assets.ofProgram())
     // Installed before the socket is open, so that no signal ends the process during a request.
     let signals = StopSignals(quiet.quiet ? .none : .drain)
-    var limits = HTTPServer.Limits()
-    limits.connections = connections
-    limits.seconds = timeout
-    // Two of the largest bodies, so that none waits for room that there never is.
-    limits.bodies = max(limits.bodies, 2 * maxBytes)
-    let server = try HTTPServer(service, host: host, port: port, limits)
+    let server = try HTTPServer(
+      service, host: host, port: port, connections: connections, seconds: timeout)
     let name = server.address.contains(":") ? "[\(server.address)]" : server.address
     console.print("http://\(name):\(server.port)/")
     if !isLoopback, !quiet.quiet {
