@@ -94,7 +94,9 @@ struct ServeCommand: AsyncParsableCommand {
     let vae = try model.load(precision: precision)
     let service = try Service(vae, settings, Assets.ofProgram())
     // Installed before the socket is open, so that no signal ends the process during a request.
-    let signals = StopSignals(quiet.quiet ? .none : .drain)
+    let signals = StopSignals(
+      announcing: quiet.quiet
+        ? "" : "\nAnswering the remaining requests; the same signal again ends at once.\n")
     let server = try HTTPServer(
       service, host: host, port: port, connections: connections, seconds: timeout)
     let name = server.address.contains(":") ? "[\(server.address)]" : server.address

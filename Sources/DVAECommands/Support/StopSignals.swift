@@ -11,19 +11,12 @@ final class StopSignals {
   private static let numbers = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]
   private let handled: [Int32]
 
-  /// The line on standard error after the first signal.
-  enum Answer: Int {
-    case none
-    /// A training run writes a checkpoint.
-    case checkpoint
-    /// A service answers its pending requests.
-    case drain
-  }
-
   /// Installs the handlers.
-  init(_ answer: Answer) {
+  ///
+  /// - Parameter first: the text on standard error after the first signal
+  init(announcing first: StaticString) {
     received.store(0, ordering: .sequentiallyConsistent)
-    answers.store(answer.rawValue, ordering: .sequentiallyConsistent)
+    announcement = first
     handled = Self.numbers.filter { Signals.handle($0, take) }
   }
 
@@ -40,17 +33,12 @@ final class StopSignals {
 
 // The first signal, or 0. Global, because a signal handler has no context.
 private let received = Atomic<Int32>(0)
-private let answers = Atomic(StopSignals.Answer.none.rawValue)
+// It is set before the handlers are installed.
+private nonisolated(unsafe) var announcement: StaticString = ""
 
 private func take(_ number: Int32) {
   let first = received.compareExchange(
     expected: 0, desired: number, ordering: .sequentiallyConsistent)
   guard first.exchanged else { _exit(128 + number) }
-  switch StopSignals.Answer(rawValue: answers.load(ordering: .sequentiallyConsistent)) {
-  case .checkpoint:
-    Signals.write("\nWriting a checkpoint after this update; the same signal again ends at once.\n")
-  case .drain:
-    Signals.write("\nAnswering the remaining requests; the same signal again ends at once.\n")
-  case .none?, nil: break
-  }
+  Signals.write(announcement)
 }

@@ -55,12 +55,11 @@ func startedProcesses() throws -> any ProcessGroup {
   #endif
 }
 
-/// The observer of a process that only computes its share.
-struct HelpingProcess: TrainingObserver {
-  let signals: StopSignals
-  var shouldStop: Bool { signals.signalNumber != nil }
-  mutating func didUpdate(_ record: UpdateRecord) {}
-  mutating func didValidate(_ record: ValidationRecord, _ pictures: ValidationPictures) {}
-  mutating func didSave(_ path: String, update: Int) {}
-  mutating func didNotice(_ warning: String) {}
+/// The signals observe a process that only computes its share.
+extension StopSignals: TrainingObserver {
+  var shouldStop: Bool { signalNumber != nil }
+  func didUpdate(_ record: UpdateRecord) {}
+  func didValidate(_ record: ValidationRecord, _ pictures: ValidationPictures) {}
+  func didSave(_ path: String, update: Int) {}
+  func didNotice(_ warning: String) {}
 }

@@ -94,7 +94,9 @@ struct TrainCommand: AsyncParsableCommand {
     let engine = try device.engine(threads: threads)
     let processes = try startedProcesses()
     let isFirst = processes.rank == 0
-    let signals = StopSignals(isFirst ? .checkpoint : .none)
+    let signals = StopSignals(
+      announcing: isFirst
+        ? "\nWriting a checkpoint after this update; the same signal again ends at once.\n" : "")
     let note: @Sendable (String) -> Void = { if isFirst { console.note($0) } }
     let start =
       isFirst ? try start(output, processes: processes.count * device.devices, note: note) : nil
@@ -138,7 +140,7 @@ struct TrainCommand: AsyncParsableCommand {
       data: PrefetchedImages(images, from: state.position), validation: validation,
       folder: folder, processes: processes, updater: updater)
     guard let folder else {
-      var observer = HelpingProcess(signals: signals)
+      var observer = signals
       _ = try trainer.run(&observer)
       return processes.end()
     }

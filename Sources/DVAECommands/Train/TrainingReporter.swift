@@ -52,7 +52,7 @@ struct TrainingReporter: TrainingObserver {
   /// The newest validation.
   var validated: RunSummary.Validation? { summary.validated }
 
-  var shouldStop: Bool { signals.signalNumber != nil }
+  var shouldStop: Bool { signals.shouldStop }
 
   var wantsPictures: Bool { schedule.wantsPictures(at: .now) }
 
