@@ -26,11 +26,11 @@ extension Page {
   // Each picture of a comparison is in the file once; its uses refer to these rules.
   private var pictureRules: String {
     parts.enumerated().map { index, part in
-      guard case .comparison(let pair) = part else { return "" }
+      guard case .comparison(_, _, _, _, let original, let reconstruction) = part else { return "" }
       return """
 
-        #f\(index) .o{background-image:url(\(dataURL(pair.original, "image/png")))}
-        #f\(index) .r{background-image:url(\(dataURL(pair.reconstruction, "image/png")))}
+        #f\(index) .o{background-image:url(\(dataURL(original, "image/png")))}
+        #f\(index) .r{background-image:url(\(dataURL(reconstruction, "image/png")))}
         """
     }.joined()
   }
@@ -58,7 +58,8 @@ extension Page.Part {
         + "</div><div class=\"left\" style=\"width:\(Self.width(left, of: whole))\"></div></div>"
     case .pictures(let pictures):
       "<div class=\"pictures\">\n\(pictures.map(Self.figure).joined(separator: "\n"))\n</div>"
-    case .comparison(let pair): pair.html(id: "f\(index)")
+    case .comparison(let name, let caption, let width, let height, _, _):
+      Self.comparison(escaped(name), escaped(caption), "\(width)/\(height)", id: "f\(index)")
     }
   }
 
@@ -94,9 +95,7 @@ extension Page.Part {
     }
     return "<table class=\"bars\">\n\(rows.joined(separator: "\n"))\n</table>"
   }
-}
 
-extension Page.Part {
   private static func table(_ columns: [String], _ firstNumber: Int, _ rows: [Page.Row]) -> String {
     func cells(_ texts: [String], _ tag: String) -> String {
       texts.enumerated().map { column, text in
@@ -121,25 +120,24 @@ extension Page.Part {
       </table></div>
       """
   }
-}
 
-extension Page.Comparison {
   // The browser blends the two pictures to show their difference.
-  fileprivate func html(id: String) -> String {
-    let name = escaped(name)
-    return """
-      <figure id="\(id)" style="--s:\(width)/\(height);--p:50%">
-      <figcaption><b>\(name)</b> \(escaped(caption))</figcaption>
-      <div class="row">
-      <div class="o" role="img" aria-label="\(name): original"></div>
-      <div class="r" role="img" aria-label="\(name): reconstruction"></div>
-      <div class="e" role="img" aria-label="\(name): error"><div class="o"></div>\
-      <div class="r"></div></div>
-      <div class="c"><div class="o"></div><div class="r"></div>\
-      <input type="range" value="50" aria-label="\(name): from original to reconstruction" \
-      oninput="this.closest('figure').style.setProperty('--p',this.value+'%')"></div>
-      </div>
-      </figure>
-      """
+  private static func comparison(
+    _ name: String, _ caption: String, _ aspect: String, id: String
+  ) -> String {
+    """
+    <figure id="\(id)" style="--s:\(aspect);--p:50%">
+    <figcaption><b>\(name)</b> \(caption)</figcaption>
+    <div class="row">
+    <div class="o" role="img" aria-label="\(name): original"></div>
+    <div class="r" role="img" aria-label="\(name): reconstruction"></div>
+    <div class="e" role="img" aria-label="\(name): error"><div class="o"></div>\
+    <div class="r"></div></div>
+    <div class="c"><div class="o"></div><div class="r"></div>\
+    <input type="range" value="50" aria-label="\(name): from original to reconstruction" \
+    oninput="this.closest('figure').style.setProperty('--p',this.value+'%')"></div>
+    </div>
+    </figure>
+    """
   }
 }

@@ -39,41 +39,15 @@ package struct Page: Sendable {
     case stage(whole: Int, entered: Int, left: Int)
     /// Pictures with a title above each.
     case pictures([Picture])
-    /// Two pictures side by side, with their difference and a slider between them.
-    case comparison(Comparison)
+    /// An original and its reconstruction, PNG files of one size, side by side, with their difference and a
+    /// slider between them.
+    case comparison(
+      name: String, caption: String, width: Int, height: Int, original: [UInt8],
+      reconstruction: [UInt8])
   }
 
   /// A picture: the title above it, which is also its description for screen readers, and a JPEG file.
   package typealias Picture = (title: String, jpeg: [UInt8])
-
-  /// An original and its reconstruction, of one size.
-  package struct Comparison: Sendable {
-    /// The name of the original.
-    package var name: String
-    /// The caption.
-    package var caption: String
-    /// Pixels per row.
-    package var width: Int
-    /// Rows of pixels.
-    package var height: Int
-    /// The original as a PNG file.
-    package var original: [UInt8]
-    /// The reconstruction as a PNG file.
-    package var reconstruction: [UInt8]
-
-    /// Makes a comparison.
-    package init(
-      name: String, caption: String, width: Int, height: Int, original: [UInt8],
-      reconstruction: [UInt8]
-    ) {
-      self.name = name
-      self.caption = caption
-      self.width = width
-      self.height = height
-      self.original = original
-      self.reconstruction = reconstruction
-    }
-  }
 
   /// A row of a table: one text per column, and the examples.
   package typealias Row = (cells: [String], examples: [(text: String, note: String)])

@@ -24,8 +24,7 @@ import Testing
         .charts([LineChart(text, lines: [(text, curve.points)])]), .bars([(text, 1)]),
         .pictures([picture]),
         .comparison(
-          Page.Comparison(
-            name: text, caption: text, width: 1, height: 1, original: [1], reconstruction: [2])),
+          name: text, caption: text, width: 1, height: 1, original: [1], reconstruction: [2]),
       ]
     ).html
   }
@@ -66,10 +65,10 @@ import Testing
 
   @Test func picturesAreInTheFileOnce() {
     let picture = (title: "After 5", jpeg: Array("ABC".utf8))
-    let pair = Page.Comparison(
+    let pair = Page.Part.comparison(
       name: "a", caption: "", width: 3, height: 2, original: Array("o".utf8),
       reconstruction: Array("r".utf8))
-    let html = Page(title: "t", [.pictures([picture]), .comparison(pair), .comparison(pair)]).html
+    let html = Page(title: "t", [.pictures([picture]), pair, pair]).html
     #expect(html.contains("src=\"data:image/jpeg;base64,QUJD\""))
     #expect(html.components(separatedBy: "data:image/png;base64,").count == 5)
     #expect(html.contains("#f1 .o{") && html.contains("id=\"f2\""))

@@ -106,19 +106,19 @@ extension Page {
     return classes
   }
 
-  private static func section(_ title: String, _ pictures: ArraySlice<Comparison>) -> [Part] {
+  private static func section(_ title: String, _ pictures: ArraySlice<Part>) -> [Part] {
     [
       .heading(title),
       .paragraph(
         "Each: the original, the reconstruction, four times the difference of the two as they are shown "
           + "here, and both in one: move the slider."),
-    ] + pictures.map(Part.comparison)
+    ] + pictures
   }
 
   private static func comparison(
     _ figures: ImageEvaluation, _ pictures: EvaluatedPictures
-  ) throws -> Comparison {
-    Comparison(
+  ) throws -> Part {
+    .comparison(
       name: figures.key,
       caption: "PSNR \(Numbers.fixed(figures.model.psnr, 2, none: "∞")) dB, SSIM "
         + "\(Numbers.fixed(figures.model.ssim, 4)), \(figures.bytes) bytes",
