@@ -114,6 +114,27 @@ extension ModelExport {
   }
 }
 
+/// Computes on a queue; the body can ask whether the task is cancelled.
+func computing<Result: Sendable>(
+  on queue: DispatchQueue, _ body: @escaping @Sendable (CancellationMark) throws -> Result
+) async throws -> Result {
+  let mark = CancellationMark()
+  return try await withTaskCancellationHandler {
+    try await withCheckedThrowingContinuation { continuation in
+      queue.async { continuation.resume(with: Swift.Result { try body(mark) }) }
+    }
+  } onCancel: {
+    mark.isSet.store(true, ordering: .relaxed)
+  }
+}
+
+/// Whether a task is cancelled, for threads outside of it.
+final class CancellationMark: Sendable {
+  let isSet = Atomic(false)
+
+  func check() throws { if isSet.load(ordering: .relaxed) { throw CancellationError() } }
+}
+
 private let queue = DispatchQueue(label: "dvae.model")
 
 /// Computes on the model's queue, unless the task is cancelled while it waits.
@@ -127,26 +148,10 @@ private func computing<Result: Sendable>(
 private func computingInSteps<Result: Sendable>(
   _ body: @escaping @Sendable (_ checkCancellation: () throws -> Void) throws -> Result
 ) async throws -> Result {
-  let isCancelled = CancellationMark()
-  let result = try await withTaskCancellationHandler {
-    try await withCheckedThrowingContinuation { continuation in
-      queue.async {
-        continuation.resume(
-          with: Swift.Result {
-            try isCancelled.check()
-            return try body(isCancelled.check)
-          })
-      }
-    }
-  } onCancel: {
-    isCancelled.value.store(true, ordering: .relaxed)
+  let result = try await computing(on: queue) { mark in
+    try mark.check()
+    return try body(mark.check)
   }
   try Task.checkCancellation()
   return result
-}
-
-private final class CancellationMark: Sendable {
-  let value = Atomic(false)
-
-  func check() throws { if value.load(ordering: .relaxed) { throw CancellationError() } }
 }

@@ -1,3 +1,4 @@
+import DVAEDeviceModel
 import DVAEFiles
 package import DVAEImages
 import DVAEModel
@@ -49,13 +50,20 @@ extension DiscreteVAE {
         "the \(settings.topK ?? settings.ranks) most likely of \(architecture.vocabulary) tokens: "
           + "ask for 1 to \(architecture.vocabulary)")
     }
-    guard let (ranked, first) = try rankedTokens(of: images, count: settings.ranks) else {
-      return []
-    }
+    guard let first = try first(ofBatch: images) else { return [] }
+    let ranked = try rankedTokens(ofBatch: images, count: settings.ranks)
     let (height, width) = (first.height / 8, first.width / 8)
     return images.indices.map { image in
       SoftTokens.split(
         ranked, image * height * width..<(image + 1) * height * width, height: height, settings)
     }
+  }
+
+  private func rankedTokens(ofBatch images: [PixelImage], count: Int) throws -> RankedTokens {
+    if let device { return try device.rankedTokens(images, count: count) }
+    guard let encoder else {
+      throw DVAEError(.usage, "int8 gives tokens only; for logits load the model in float32")
+    }
+    return try encoder.rankedTokens(mappedTensor(images), count: count)
   }
 }

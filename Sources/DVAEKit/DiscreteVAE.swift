@@ -13,9 +13,6 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The engine of the façade.
-typealias DefaultEngine = CPUEngine
-
 /// A discrete variational autoencoder: images to grids of tokens and back.
 ///
 /// ```swift
@@ -39,10 +36,10 @@ public struct DiscreteVAE: Sendable {
   package let weights: WeightsFiles?
   // The provenance of random weights, which have no file.
   let origin: WeightsProvenance?
-  let encoder: ImageEncoder<DefaultEngine>?
+  let encoder: ImageEncoder<CPUEngine>?
   // Replaces the float32 encoder with int8.
-  let quantizedEncoder: QuantizedEncoder<DefaultEngine>?
-  let decoder: ImageDecoder<DefaultEngine>?
+  let quantizedEncoder: QuantizedEncoder<CPUEngine>?
+  let decoder: ImageDecoder<CPUEngine>?
   // Replaces all three on a device.
   let device: DeviceModel?
 
@@ -153,26 +150,24 @@ public struct DiscreteVAE: Sendable {
       return
     }
     self.device = nil
-    let engine = try DefaultEngine(threads: threads)
+    let engine = try CPUEngine(threads: threads)
     engineName = "cpu \(engine.instructionSet.name)"
-    // Without a calibration in the weights, a float32 encoder is prepared only to calibrate.
-    let calibration = precision == .int8 ? try weights?.calibration() : nil
-    let plain =
-      calibration == nil
-      ? encoder.map {
-        ImageEncoder(architecture, parameters: $0, engine: engine, for: purpose)
-      } : nil
+    let plain = { (parameters: ParameterSet) in
+      ImageEncoder(architecture, parameters: parameters, engine: engine, for: purpose)
+    }
     switch precision {
     case .float32:
-      self.encoder = plain
+      self.encoder = encoder.map(plain)
       quantizedEncoder = nil
     case .int8:
       self.encoder = nil
-      let measured = try calibration ?? plain.map { try CalibrationPhotos.calibration($0) }
-      quantizedEncoder = encoder.flatMap { parameters in
-        measured.map {
-          QuantizedEncoder(architecture, parameters: parameters, calibration: $0, engine: engine)
-        }
+      let calibration = try weights?.calibration()
+      quantizedEncoder = try encoder.map { parameters in
+        QuantizedEncoder(
+          architecture, parameters: parameters,
+          // Without a calibration in the weights, a float32 encoder is prepared only to calibrate.
+          calibration: try calibration ?? Calibrator.usualCalibration(plain(parameters)),
+          engine: engine)
       }
     case .tf32, .bfloat16, .float16:
       throw DVAEError(.usage, "no \(precision.rawValue) on the CPU, only on other devices")
@@ -259,18 +254,6 @@ public struct DiscreteVAE: Sendable {
       weights: weights, architecture: architecture,
       preprocessing: preprocessing, inputs: inputs, shard: shard, soft: soft,
       engine: engineName, precision: precision)
-  }
-
-  /// Returns the most likely tokens of a batch, and its first image; nil without images.
-  func rankedTokens(
-    of images: [PixelImage], count: Int
-  ) throws -> (RankedTokens, PixelImage)? {
-    guard let first = try first(ofBatch: images) else { return nil }
-    if let device { return (try device.rankedTokens(images, count: count), first) }
-    guard let encoder else {
-      throw DVAEError(.usage, "int8 gives tokens only; for logits load the model in float32")
-    }
-    return (try encoder.rankedTokens(mappedTensor(images), count: count), first)
   }
 
   /// Returns the first image if the batch fits into the encoder; nil without images.

@@ -63,15 +63,8 @@ public struct TrainingRun: Sendable {
     updated: @escaping @Sendable (UpdateRecord) -> Void = { _ in },
     warned: @escaping @Sendable (String) -> Void = { _ in }
   ) async throws {
-    let listener = Listener(warned: warned, updated: updated)
-    let outcome = try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { continuation in
-        DispatchQueue(label: "dvae.training").async {
-          continuation.resume(with: Result { try train(listener) })
-        }
-      }
-    } onCancel: {
-      listener.isCancelled.store(true, ordering: .relaxed)
+    let outcome = try await computing(on: DispatchQueue(label: "dvae.training")) { mark in
+      try train(Listener(isCancelled: mark, warned: warned, updated: updated))
     }
     if outcome == .stopped { throw CancellationError() }
   }
@@ -103,20 +96,12 @@ public struct TrainingRun: Sendable {
   }
 
   /// Forwards the run's events and stops it when the task is cancelled.
-  private final class Listener: TrainingObserver, Sendable {
-    let isCancelled = Atomic(false)
+  private struct Listener: TrainingObserver {
+    let isCancelled: CancellationMark
     let warned: @Sendable (String) -> Void
-    private let updated: @Sendable (UpdateRecord) -> Void
+    let updated: @Sendable (UpdateRecord) -> Void
 
-    init(
-      warned: @escaping @Sendable (String) -> Void,
-      updated: @escaping @Sendable (UpdateRecord) -> Void
-    ) {
-      self.warned = warned
-      self.updated = updated
-    }
-
-    var shouldStop: Bool { isCancelled.load(ordering: .relaxed) }
+    var shouldStop: Bool { isCancelled.isSet.load(ordering: .relaxed) }
     func didUpdate(_ record: UpdateRecord) { updated(record) }
     func didValidate(_ record: ValidationRecord, _ pictures: ValidationPictures) {}
     func didSave(_ path: String, update: Int) {}

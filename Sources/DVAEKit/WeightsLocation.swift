@@ -10,18 +10,18 @@ public import Foundation
 /// The location of a model's weights.
 public struct WeightsLocation: Hashable, Sendable {
   private enum Place: Hashable {
-    case starter, openAI, random
+    case named(ModelName)
     case path(String, FileKind?)
   }
 
   private let place: Place
 
   /// The model that comes with the package.
-  public static let starter = WeightsLocation(place: .starter)
+  public static let starter = WeightsLocation(place: .named(.starter))
   /// OpenAI's release, after its download.
-  public static let openAI = WeightsLocation(place: .openAI)
+  public static let openAI = WeightsLocation(place: .named(.openAI))
   /// Random weights of the released architecture, for experiments: their tokens mean nothing.
-  public static let random = WeightsLocation(place: .random)
+  public static let random = WeightsLocation(place: .named(.random))
 
   /// A file with the encoder, the decoder or both.
   public static func file(_ url: URL) -> WeightsLocation {
@@ -38,12 +38,7 @@ public struct WeightsLocation: Hashable, Sendable {
   ///
   /// A folder of such a name can be given as `./starter`.
   public init(_ text: String) {
-    switch ModelName(rawValue: text) {
-    case .starter: self = .starter
-    case .openAI: self = .openAI
-    case .random: self = .random
-    case nil: place = .path(text, nil)
-    }
+    place = ModelName(rawValue: text).map(Place.named) ?? .path(text, nil)
   }
 
   private init(place: Place) { self.place = place }
@@ -54,9 +49,10 @@ public struct WeightsLocation: Hashable, Sendable {
   /// - Throws: an error that names the missing file and how to get it.
   public func files() throws(DVAEError) -> [String] {
     switch place {
-    case .starter: return [try Self.starterFile()]
-    case .openAI: return try Self.downloaded()
-    case .random: throw DVAEError(.usage, "random weights are in no file; name other weights")
+    case .named(.starter): return [try Self.starterFile()]
+    case .named(.openAI): return try Self.downloaded()
+    case .named(.random):
+      throw DVAEError(.usage, "random weights are in no file; name other weights")
     case .path(let path, let expected):
       let kind = FileSystem.kind(path)
       if let expected, kind != expected, kind != .missing {

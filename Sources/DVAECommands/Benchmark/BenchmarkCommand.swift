@@ -223,7 +223,7 @@ struct BenchmarkCommand: ParsableCommand {
     try checkMemory(architecture)
     let parameters = files?.model.encoder ?? random(architecture)
     let float = ImageEncoder(architecture, parameters: parameters, engine: engine.base)
-    let calibration = try files?.calibration() ?? CalibrationPhotos.calibration(float)
+    let calibration = try files?.calibration() ?? Calibrator.usualCalibration(float)
     let int8 = QuantizedEncoder(
       architecture, parameters: parameters, calibration: calibration, engine: engine)
     let ceiling = engine.base.measuredCeiling()
