@@ -2,13 +2,18 @@ import CDVAEPJRT
 package import DVAEFiles
 
 /// A device of an accelerator.
-package struct Device: Hashable, Sendable {
+package struct Device: Hashable, Sendable, Encodable {
   /// The device's kind, such as `NVIDIA H100 80GB HBM3`.
   package let kind: String
   /// The memory in bytes that programs may use, if the plugin reports it.
   package let memoryLimit: Int?
   /// The memory in bytes that is in use now, if the plugin reports it.
   package let memoryInUse: Int?
+}
+
+extension Device {
+  /// Describes a device of which only the kind is known.
+  package init(kind: String) { self.init(kind: kind, memoryLimit: nil, memoryInUse: nil) }
 }
 
 /// The devices of a plugin in this machine.

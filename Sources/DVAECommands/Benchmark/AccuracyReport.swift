@@ -110,7 +110,7 @@ struct AccuracyReport: Encodable {
   }
 
   /// The report as text.
-  var text: String {
+  var lines: [String] {
     var lines = [
       engine, "largest error against float64, in standard deviations of the output", "",
       "float32: direct  Winograd by tiles  by panels     int8  layer",
@@ -123,6 +123,6 @@ struct AccuracyReport: Encodable {
       lines.append(
         zip(cells, widths).map(Numbers.aligned).joined() + "  \(row.layer)")
     }
-    return lines.joined(separator: "\n")
+    return lines
   }
 }

@@ -60,7 +60,7 @@ struct AlgorithmReport: Encodable {
   }
 
   /// The report as text.
-  var text: String {
+  var lines: [String] {
     var lines = ["\(engine), batch \(batchSize): milliseconds", ""]
     let names = ConvolutionAlgorithm.allCases.map(\.rawValue)
     lines.append(names.map { Numbers.aligned($0, 18) }.joined() + "   layer")
@@ -72,6 +72,6 @@ struct AlgorithmReport: Encodable {
       }
       lines.append(cells.joined() + "   \(row.layer)")
     }
-    return (lines + ["", "*: the engine's choice"]).joined(separator: "\n")
+    return lines + ["", "*: the engine's choice"]
   }
 }

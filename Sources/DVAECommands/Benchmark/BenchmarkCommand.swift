@@ -128,53 +128,57 @@ struct BenchmarkCommand: ParsableCommand {
   }
 
   /// The number of images in a batch.
-  var images: Int { batchSize ?? (isOnDevice ? 32 : 1) }
-  private var isOnDevice: Bool { device.device != "cpu" }
+  var images: Int { batchSize ?? device.usualBatch }
+  private var isOnDevice: Bool { !device.isCPU }
 
   func run() throws {
-    let console = Console.current
     if instructionSets {
       for set in InstructionSet.all {
-        console.print("\(set.name)\(set.isSupported ? "" : " (not on this machine)")")
+        Console.current.print("\(set.name)\(set.isSupported ? "" : " (not on this machine)")")
       }
       return
     }
     if let compileFor {
       let report = try compiledAhead(for: compileFor)
-      return console.print(text: json.json ? try reportText(report) : report.text)
+      return try json.print(report, or: report.lines)
     }
     try checkMemory()
     if isOnDevice {
       let report = try deviceReport()
-      return console.print(text: json.json ? try reportText(report) : report.text)
+      return try json.print(report, or: report.lines)
     }
     let engine = TimedEngine(
       try CPUEngine(threads: threads, factors: precision == .bfloat16 ? .bfloat16 : .float32))
     if accuracy {
-      let report = try AccuracyReport(
-        Architecture(hidden: nHid, blocksPerGroup: blocks, vocabulary: vocabulary), engine.base)
-      console.print(text: json.json ? try reportText(report) : report.text)
-      return
+      let report = try AccuracyReport(architecture(of: nil), engine.base)
+      return try json.print(report, or: report.lines)
     }
     if algorithms {
       let architecture = try architecture(of: nil)
       try checkMemory(architecture)
       let report = AlgorithmReport(
         architecture, engine.base, resolution: resolution, batchSize: images, runs: runs)
-      console.print(text: json.json ? try reportText(report) : report.text)
-      return
+      return try json.print(report, or: report.lines)
     }
-    if precision == .int8 { return try compare(engine, console) }
+    let report = try precision == .int8 ? compared(engine) : measured(engine)
+    try json.print(report, or: report.lines)
+  }
+
+  /// Measures the work on the CPU.
+  private func measured(_ engine: TimedEngine<CPUEngine>) throws -> BenchmarkReport {
     let ceiling = engine.base.measuredCeiling()
     let step = try work(on: engine)
     try step()
     engine.reset()
+    return BenchmarkReport(
+      self, engine: engine.name, seconds: try seconds(step), ceiling: ceiling,
+      entries: engine.entries, screening: engine.base.screeningCounts)
+  }
+
+  /// Returns the seconds of each run, in ascending order.
+  func seconds(_ step: () throws -> Void) rethrows -> [Double] {
     let clock = ContinuousClock()
-    let seconds = try (0..<runs).map { _ in try clock.measure(step) / .seconds(1) }.sorted()
-    let report = BenchmarkReport(
-      self, engine: engine.name, seconds: seconds, ceiling: ceiling, entries: engine.entries,
-      screening: engine.base.screeningCounts)
-    console.print(text: json.json ? try reportText(report) : report.text)
+    return try (0..<runs).map { _ in try clock.measure(step) / .seconds(1) }.sorted()
   }
 
   /// Refuses images and random weights that do not fit into the host's memory.
@@ -217,7 +221,7 @@ struct BenchmarkCommand: ParsableCommand {
   }
 
   /// Measures int8 and float32 in turns.
-  private func compare(_ engine: TimedEngine<CPUEngine>, _ console: Console) throws {
+  private func compared(_ engine: TimedEngine<CPUEngine>) throws -> BenchmarkReport {
     let files = try weights.map { try WeightsFiles(WeightsLocation($0)) }
     let architecture = try architecture(of: files?.model)
     try checkMemory(architecture)
@@ -228,10 +232,9 @@ struct BenchmarkCommand: ParsableCommand {
       architecture, parameters: parameters, calibration: calibration, engine: engine)
     let ceiling = engine.base.measuredCeiling()
     let comparison = try PrecisionComparison(float, int8, input(), runs: runs, photos: photos)
-    let report = BenchmarkReport(
+    return BenchmarkReport(
       self, engine: engine.name, seconds: comparison.int8.sorted(), ceiling: ceiling,
       entries: engine.entries, comparison: comparison)
-    console.print(text: json.json ? try reportText(report) : report.text)
   }
 
   func architecture(of loaded: ModelWeights?) throws -> Architecture {

@@ -88,7 +88,7 @@ struct BenchmarkReport: Encodable {
     }
   }
 
-  var text: String {
+  var lines: [String] {
     let (unit, runs) = secondsPerStep.map { ("step", $0) } ?? ("image", secondsPerImage ?? [])
     var lines = [
       "\(engine), \(resolution)×\(resolution), batch \(batchSize)",
@@ -101,7 +101,7 @@ struct BenchmarkReport: Encodable {
     if let achievedGflops {
       lines.append("achieved: \(Numbers.fixed(achievedGflops, 0)) GFLOP/s of the direct algorithm")
     }
-    guard let ceilingGflops else { return lines.joined(separator: "\n") }
+    guard let ceilingGflops else { return lines }
     lines += [
       "ceiling of the matrix kernel: \(Numbers.fixed(ceilingGflops, 0)) GFLOP/s", "",
       "     ms  share GFLOP/s ceiling  operation",
@@ -119,6 +119,6 @@ struct BenchmarkReport: Encodable {
           + "  \(layer.operation)\(layer.calls > runs.count ? " ×\(layer.calls / runs.count)" : "")"
       )
     }
-    return lines.joined(separator: "\n")
+    return lines
   }
 }

@@ -22,10 +22,8 @@ extension BenchmarkCommand {
       case .train: try update(architecture, accelerator, precision)
       }
     try step()
-    let clock = ContinuousClock()
-    let seconds = try (0..<runs).map { _ in try clock.measure(step) / .seconds(1) }.sorted()
     return BenchmarkReport(
-      self, engine: "\(accelerator.name) \(precision.rawValue)", seconds: seconds,
+      self, engine: "\(accelerator.name) \(precision.rawValue)", seconds: try seconds(step),
       multiplyAdds: multiplyAdds(architecture))
   }
 
@@ -143,7 +141,7 @@ struct AheadReport: Encodable {
   /// The memory of the device for intermediate results.
   let temporaryBytes: Int?
 
-  var text: String {
+  var lines: [String] {
     var line =
       "\(what), \(precision), \(resolution)×\(resolution), batch \(batchSize): compiled for "
       + "\(compiledFor) in \(Numbers.fixed(seconds, 1)) s"
@@ -152,6 +150,6 @@ struct AheadReport: Encodable {
         "; memory: \(sizeText(argumentBytes)) of parameters, state and batch, "
         + "\(sizeText(temporaryBytes)) of intermediate results"
     }
-    return line
+    return [line]
   }
 }

@@ -56,10 +56,9 @@ struct DecodeCommand: AsyncParsableCommand {
       try warnOfOtherWeights(path, provenance, vae, console)
     }
     Signals.explainInterruption()
-    let progress = Progress(
-      "decoding", of: facts.count, quiet: quiet.quiet, console: console)
-    var report = Report()
-    var failures = FailureNotes(console)
+    let progress = Progress("decoding", of: facts.count, quiet: quiet.quiet)
+    var (report, total) = (Report(), 0)
+    var failures = FailureNotes()
     let decoded = decoded(files, vae)
     // While the network works on the next pictures, the last ones are compressed and written.
     let pictures = OrderedMap(
@@ -73,9 +72,9 @@ struct DecodeCommand: AsyncParsableCommand {
         picture.flatMap { picture in Result { try picture.write(below: output) } }
       })
     for try await picture in pictures {
+      total += 1
       do {
         let written = try picture.get()
-        report.done += 1
         if json.json {
           report.images.append(written)
         } else {
@@ -85,13 +84,13 @@ struct DecodeCommand: AsyncParsableCommand {
         failures.add(error)
         report.failed += 1
       }
-      progress.update(report.total)
+      progress.update(total)
     }
     progress.finish()
     failures.finish()
-    if report.total == 0 { throw DVAEError(.badData, file: tokens, "no tokens in there") }
-    if json.json { console.print(try reportText(report)) }
-    if report.failed > 0 { throw FinishedWithFailures(failed: report.failed, total: report.total) }
+    if total == 0 { throw DVAEError(.badData, file: tokens, "no tokens in there") }
+    try json.print(report)
+    if report.failed > 0 { throw FinishedWithFailures(failed: report.failed, total: total) }
     if facts.damaged > 0 {
       throw FinishedWithFailures(
         failed: facts.damaged, total: files.count,
@@ -198,16 +197,11 @@ struct DecodeCommand: AsyncParsableCommand {
 
     /// Kept only to be printed: a file may hold millions.
     var images: [Image] = []
-    var done = 0
     var failed = 0
-
-    var total: Int { done + failed }
-
-    private enum CodingKeys: String, CodingKey { case images, failed }
   }
 
-  /// The place of an image in the job, and that of its picture.
-  private struct Place: Sendable {
+  /// The picture of an item of a file of tokens, on its way to its own file.
+  private struct Picture: Sendable {
     var file: String
     var key: String
     var path: String

@@ -22,27 +22,14 @@ struct DevicesCommand: AsyncParsableCommand {
 
   func run() async throws {
     let search = PluginSearch()
-    let reports = [try DeviceReport.cpu()] + search.names.map { DeviceReport($0, search) }
-    let console = Console.current
-    if json.json {
-      console.print(try reportText(reports))
-    } else {
-      reports.forEach { console.print(lines: $0.lines) }
-    }
+    let cpu = DeviceReport(name: "cpu", devices: [Device(kind: try CPUEngine().name)])
+    let reports = [cpu] + search.names.map { DeviceReport($0, search) }
+    try json.print(reports, or: reports.flatMap(\.lines))
   }
 }
 
 /// The facts about a kind of device.
 struct DeviceReport: Encodable {
-  /// One device.
-  struct Device: Encodable {
-    var kind: String
-    /// The memory available to programs in bytes.
-    var memoryLimit: Int?
-    /// The memory in use in bytes.
-    var memoryInUse: Int?
-  }
-
   var name: String
   /// The plugin's path.
   var path: String?
@@ -54,11 +41,6 @@ struct DeviceReport: Encodable {
   var devices: [Device] = []
   /// The reason why there are no devices.
   var problem: String?
-
-  /// Reports the engine of this package.
-  static func cpu() throws -> DeviceReport {
-    DeviceReport(name: "cpu", devices: [Device(kind: try CPUEngine().name)])
-  }
 }
 
 extension DeviceReport {
@@ -72,9 +54,7 @@ extension DeviceReport {
       stablehlo = plugin.attributes()["stablehlo_current_version"]
       let accelerator = try Accelerator(plugin, reservesMemory: false)
       platform = accelerator.platform
-      devices = accelerator.deviceDescriptions().map {
-        Device(kind: $0.kind, memoryLimit: $0.memoryLimit, memoryInUse: $0.memoryInUse)
-      }
+      devices = accelerator.deviceDescriptions()
     } catch {
       // The name is already printed.
       problem =

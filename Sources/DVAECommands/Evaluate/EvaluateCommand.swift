@@ -68,7 +68,6 @@ struct EvaluateCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let console = Console.current
     if let html { try overwrite.check(html) }
     let inputs = try BulkInputs(self.inputs, for: .jsonLines)
     if let html { try AtomicFile.check(html) }
@@ -77,18 +76,15 @@ struct EvaluateCommand: AsyncParsableCommand {
       evaluationProtocol, vae, weights: try vae.weightsProvenance(), inputs.fingerprint)
     var codebook = CodebookUse(vocabulary: vae.architecture.vocabulary)
     var shown = ShownPictures()
-    var failures = FailureNotes(console, toEnlarge: "--protocol bilinear-256")
+    var failures = FailureNotes(toEnlarge: "--protocol bilinear-256")
     let total = inputs.fingerprint.count
-    let progress = Progress("evaluating", of: total, quiet: quiet.quiet, console: console)
+    let progress = Progress("evaluating", of: total, quiet: quiet.quiet)
     let limits = DecodingLimits(maximumPixels: maxPixels)
     let rules = evaluationProtocol
-    let originals = inputs.loading(ahead: max(8, 2 * model.images)) {
-      (item, _) throws(DVAEError) in
-      try rules.original(of: item.decode(limits: limits), item.name)
+    let batches = inputs.batches(of: model.images) { (item, _) throws(DVAEError) in
+      try rules.apply(item.decode(limits: limits), name: item.name)
     }
-    for try await batch in originals.batches(
-      of: model.images, size: { [$0.picture.width, $0.picture.height] })
-    {
+    for try await batch in batches {
       for try await result in try evaluated(batch, vae) {
         switch result {
         case .success(let (figures, found)):
@@ -109,11 +105,7 @@ struct EvaluateCommand: AsyncParsableCommand {
       report.summary = EvaluationSummary(report.images, codebook, vae.architecture)
     }
     // The results are printed before the page is written, which may not fit on the disk.
-    if json.json {
-      console.print(try reportText(report))
-    } else if let lines = report.lines {
-      console.print(lines: lines)
-    }
+    try json.print(report, or: report.lines)
     if let html, let summary = report.summary {
       // Another program may have written it in the meantime.
       try overwrite.check(html)
@@ -125,34 +117,16 @@ struct EvaluateCommand: AsyncParsableCommand {
 
   /// Computes a batch, then compares its images, which uses all cores.
   private func evaluated(
-    _ batch: Batch<String, (picture: PixelImage, name: String)>, _ vae: DiscreteVAE
+    _ batch: Batch<BulkInputs.Item, PixelImage>, _ vae: DiscreteVAE
   ) throws -> OrderedMap<
-    (tag: String, result: Result<MeasuredImage, DVAEError>),
+    (tag: BulkInputs.Item, result: Result<MeasuredImage, DVAEError>),
     Result<(ImageEvaluation, MeasuredImage), DVAEError>
   > {
-    let names = batch.elements.map { (try? $0.item.get())?.name }
-    var results = try batch.results { originals in
-      try vae.measured(originals.map(\.picture), by: evaluationProtocol)
+    let results = try batch.results(describe: { $0.about($1.name) }) { originals in
+      try vae.measured(originals, by: evaluationProtocol)
     }
-    for (at, name) in names.enumerated() {
-      guard let name else { continue }
-      results[at].result = results[at].result.mapError { $0.about(name) }
-    }
-    return OrderedMap(results, window: results.count) { key, result in
-      result.map { ($0.figures(key), $0) }
-    }
-  }
-}
-
-extension EvaluationProtocol {
-  /// Returns a photo after the preprocessing, with its name for errors.
-  fileprivate func original(
-    of photo: PixelImage, _ name: String
-  ) throws(DVAEError) -> (picture: PixelImage, name: String) {
-    do throws(DVAEError) {
-      return (try apply(photo, name: name), name)
-    } catch {
-      throw error.kind == .badData ? error.about(name) : error
+    return OrderedMap(results, window: results.count) { item, result in
+      result.map { ($0.figures(item.key), $0) }
     }
   }
 }

@@ -35,9 +35,9 @@ struct EvaluationReport: Encodable {
     self.inputs = inputs
   }
 
-  /// The summary as lines of text; nil if every image failed.
-  var lines: [String]? {
-    guard let summary else { return nil }
+  /// The summary as lines of text; none if every image failed.
+  var lines: [String] {
+    guard let summary else { return [] }
     var lines = [
       "\(`protocol`.name), \(counted(summary.images, "image")), \(modelName), \(engine)", "",
     ]

@@ -111,7 +111,7 @@ struct PrepareCommand: AsyncParsableCommand {
     }
     if merge {
       let job = try PreparationMerge(sources)
-      let progress = Progress("merging", of: job.count, quiet: quiet.quiet, console: console)
+      let progress = Progress("merging", of: job.count, quiet: quiet.quiet)
       try await finish(path, progress, job.finished) {
         try job.run(
           path, start: interrupted.start, replacing: overwrite.overwrite,
@@ -125,8 +125,7 @@ struct PrepareCommand: AsyncParsableCommand {
       }
       let job = try Preparation(
         settings(), shard: shard, fetch: fetch.settings, threads: mostThreads)
-      let progress = Progress(
-        "reading", of: nil, unit: "rows", quiet: quiet.quiet, console: console)
+      let progress = Progress("reading", of: nil, unit: "rows", quiet: quiet.quiet)
       try await finish(path, progress, job.finished) {
         try await job.run(
           path, start: interrupted.start, replacing: overwrite.overwrite,
@@ -154,7 +153,7 @@ struct PrepareCommand: AsyncParsableCommand {
         return false
       }
       console.note("\(path) is complete already")
-      try report(path, .init(funnel: funnel), mostThreads, console)
+      try report(path, .init(funnel: funnel), console)
       return true
     }
     if try isReported() { return }
@@ -172,18 +171,14 @@ struct PrepareCommand: AsyncParsableCommand {
     if summary.resumed > 0 {
       console.note("resumed after \(counted(summary.resumed, merge ? "sample" : "row"))")
     }
-    try report(path, summary, mostThreads, console)
+    try report(path, summary, console)
   }
 
   private func report(
-    _ path: String, _ summary: Preparation.Summary, _ threads: Int, _ console: Console
+    _ path: String, _ summary: Preparation.Summary, _ console: Console
   ) throws {
-    let report = PreparationReport(path, summary, threads)
-    if json.json {
-      console.print(try reportText(report))
-    } else {
-      for line in report.lines(summary.funnel) { console.print(line) }
-    }
+    let report = PreparationReport(path, summary, mostThreads)
+    try json.print(report, or: report.lines(summary.funnel))
     let unreachable = summary.funnel.unreachable
     if summary.funnel.left == 0, unreachable == nil {
       console.note("no pair is left: each filter has an option, and --preset none turns off all")

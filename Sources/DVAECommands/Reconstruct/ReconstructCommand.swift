@@ -48,18 +48,17 @@ struct ReconstructCommand: AsyncParsableCommand {
     let folder = try NewFolder(output)
     defer { folder.removeIfEmpty() }
     let vae = try model.load(singlePass: total <= model.images)
-    let progress = Progress("reconstructing", of: total, quiet: quiet.quiet, console: console)
+    let progress = Progress("reconstructing", of: total, quiet: quiet.quiet)
     var report = ReconstructionReport()
-    var failures = FailureNotes(console, toEnlarge: image.toEnlarge)
+    var failures = FailureNotes(toEnlarge: image.toEnlarge)
     var status = ExitStatus.badData
     let (preprocessing, limits) = (image.preprocessing, image.limits)
     let folderPath = Path(output)
-    let originals = inputs.loading(ahead: max(8, 2 * model.images)) {
-      (item, key) throws(DVAEError) in
+    let batches = inputs.batches(of: model.images) { (item, key) throws(DVAEError) in
       try inputs.refuse(output: Self.picture(of: key, in: folderPath))
       return try preprocessing.apply(item.decode(limits: limits), name: item.name)
     }
-    for try await batch in originals.batches(of: model.images, size: { [$0.width, $0.height] }) {
+    for try await batch in batches {
       for try await result in try reconstructed(batch, vae, in: folder) {
         do {
           let image = try result.get()
@@ -76,11 +75,7 @@ struct ReconstructCommand: AsyncParsableCommand {
     progress.finish()
     failures.finish()
     report.complete()
-    if json.json {
-      console.print(try reportText(report))
-    } else if let line = report.meanLine {
-      console.print(line)
-    }
+    try json.print(report, or: report.images.count > 1 ? [report.meanLine] : [])
     if report.failed > 0 {
       throw FinishedWithFailures(failed: report.failed, total: total, status: status)
     }
@@ -94,19 +89,19 @@ struct ReconstructCommand: AsyncParsableCommand {
 
   /// Computes a batch, then measures and writes its images, which uses all cores.
   private func reconstructed(
-    _ batch: Batch<String, PixelImage>, _ vae: DiscreteVAE, in folder: NewFolder
+    _ batch: Batch<BulkInputs.Item, PixelImage>, _ vae: DiscreteVAE, in folder: NewFolder
   ) throws -> OrderedMap<
-    (tag: String, result: Result<(PixelImage, PixelImage), DVAEError>),
+    (tag: BulkInputs.Item, result: Result<(PixelImage, PixelImage), DVAEError>),
     Result<ReconstructionReport.Image, any Error>
   > {
-    let results = try batch.results(describe: { $0.about($1) }) { originals in
+    let results = try batch.results(describe: { $0.about($1.key) }) { originals in
       Array(zip(originals, try vae.decode(vae.tokens(of: originals))))
     }
     if results.contains(where: { (try? $0.result.get()) != nil }) { try folder.make() }
-    return OrderedMap(results, window: results.count) { [output, compare] key, result in
+    return OrderedMap(results, window: results.count) { [output, compare] item, result in
       Result {
         let (original, picture) = try result.get()
-        let path = Self.picture(of: key, in: Path(output))
+        let path = Self.picture(of: item.key, in: Path(output))
         let shown =
           compare
           ? PixelImage.tiled([original, picture, picture.difference(from: original)], columns: 3)
@@ -115,7 +110,7 @@ struct ReconstructCommand: AsyncParsableCommand {
           try (shown ?? picture).write(to: path)
         }
         let measures = PictureMeasures(of: picture, comparedTo: original, isBrief: true)
-        return .init(key: key, output: path, psnr: measures.psnr, ssim: measures.ssim)
+        return .init(key: item.key, output: path, psnr: measures.psnr, ssim: measures.ssim)
       }
     }
   }
@@ -135,26 +130,20 @@ struct ReconstructionReport: Encodable {
     var line: String { "\(output)  \(ReconstructionReport.text(psnr, ssim))" }
   }
 
-  /// Means over the images that have the measure.
-  struct Mean: Encodable {
-    var psnr: Double?
-    var ssim: Double?
-  }
-
   var images: [Image] = []
-  var mean = Mean()
+  /// Means over the images that have the measure: `psnr`, `ssim`.
+  var mean: [String: Double] = [:]
   var failed = 0
 
   mutating func complete() {
     let average = { (values: [Double]) in
       values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
     }
-    mean = Mean(psnr: average(images.compactMap(\.psnr)), ssim: average(images.compactMap(\.ssim)))
+    mean["psnr"] = average(images.compactMap(\.psnr))
+    mean["ssim"] = average(images.compactMap(\.ssim))
   }
 
-  var meanLine: String? {
-    images.count > 1 ? "mean  \(Self.text(mean.psnr, mean.ssim))" : nil
-  }
+  var meanLine: String { "mean  \(Self.text(mean["psnr"], mean["ssim"]))" }
 
   private static func text(_ psnr: Double?, _ ssim: Double?) -> String {
     "PSNR " + (psnr.map { Numbers.fixed($0, 2) + " dB" } ?? "∞") + "  SSIM "

@@ -134,7 +134,7 @@ struct ServeCommand: AsyncParsableCommand {
     settings.preprocessing = Preprocessing(resolution: resolution)
     settings.limits = DecodingLimits(maximumPixels: maxPixels, maximumBytes: maxBytes)
     settings.batchSize = batchSize
-    settings.computations = model.isCPU ? 1 : 2
+    settings.computations = model.device.isCPU ? 1 : 2
     settings.queue = queue
     let names = Set(allowHost.map(HostCheck.name))
     let own = host.contains(":") ? "[\(host)]" : host.lowercased()

@@ -5,22 +5,14 @@ import DVAEPreparation
 ///
 /// One wrong encoding affects many of them: only the first is named, and the others are counted at the end.
 struct CaptionNotes {
-  private let path: String
-  private let format: TokenFormat
-  private let console: Console
-  private var isTold = false
-  private var altered = 0
-  private var omitted = 0
-
-  /// Begins without losses.
-  ///
-  /// - Parameters:
-  ///   - path: the path of the output
-  ///   - format: the form of the output
-  ///   - console: the console to print on
-  init(_ path: String, _ format: TokenFormat, _ console: Console) {
-    (self.path, self.format, self.console) = (path, format, console)
-  }
+  /// The path of the output.
+  let path: String
+  /// The form of the output.
+  let format: TokenFormat
+  private(set) var isTold = false
+  private(set) var altered = 0
+  private(set) var omitted = 0
+  private let console = Console.current
 
   /// Names the first text that is not UTF-8, as soon as there is one.
   mutating func look(at losses: FormLosses) {

@@ -5,19 +5,10 @@ import DVAEKit
 /// A wrong setting affects many items in the same way: only the first is printed, and the others
 /// are counted at the end.
 struct FailureNotes {
-  private let console: Console
-  private let toEnlarge: String?
-  private var repeats: [DVAEError.Code: Int] = [:]
-
-  /// Begins without failures.
-  ///
-  /// - Parameters:
-  ///   - console: the console to print on
-  ///   - toEnlarge: the option that enlarges images that are too small; nil if there is none
-  init(_ console: Console, toEnlarge: String? = "--upscale") {
-    self.console = console
-    self.toEnlarge = toEnlarge
-  }
+  /// The option that enlarges images that are too small; nil if there is none.
+  var toEnlarge: String? = "--upscale"
+  private(set) var repeats: [DVAEError.Code: Int] = [:]
+  private let console = Console.current
 
   /// Prints or counts a failure.
   mutating func add(_ error: any Error) {

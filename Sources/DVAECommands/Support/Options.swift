@@ -29,6 +29,13 @@ struct ModelOptions: ParsableArguments {
       Self.location(weights), only: half, precision: precision,
       singlePass: singlePass, threads: threads, device: device.device)
   }
+
+  /// Returns the model of --weights; without it the starter model, which is then named.
+  static func location(_ weights: String?) -> WeightsLocation {
+    if let weights { return WeightsLocation(weights) }
+    Console.current.note("using the starter model, which is small; --weights names another")
+    return .starter
+  }
 }
 
 /// The model, and how its device computes batches of images or grids of one size.
@@ -46,31 +53,16 @@ struct BatchedModelOptions: ParsableArguments {
 
   func validate() throws {
     if let batchSize { try check("batch-size", batchSize, atMost: 4096) }
-    if model.isCPU, precision != .float32 {
+    if model.device.isCPU, precision != .float32 {
       throw ValidationError("--precision \(precision.rawValue) needs another --device than cpu")
     }
   }
 
   /// The number of images in a batch.
-  var images: Int { batchSize ?? model.usualBatch }
+  var images: Int { batchSize ?? model.device.usualBatch }
 
   func load(only half: ModelHalf? = nil, singlePass: Bool = false) throws -> DiscreteVAE {
     try model.load(only: half, precision: Precision(precision), singlePass: singlePass)
-  }
-}
-
-extension ModelOptions {
-  var isCPU: Bool { device.device == "cpu" }
-
-  /// The number of images in a batch unless an option says otherwise: a device computes many as fast as
-  /// one.
-  var usualBatch: Int { isCPU ? 1 : 32 }
-
-  /// Returns the model of --weights; without it the starter model, which is then named.
-  static func location(_ weights: String?) -> WeightsLocation {
-    if let weights { return WeightsLocation(weights) }
-    Console.current.note("using the starter model, which is small; --weights names another")
-    return .starter
   }
 }
 
@@ -81,6 +73,12 @@ struct DeviceOption: ParsableArguments {
       "Where to compute: cpu, or a device of 'dvae devices', or the path of a PJRT plugin.",
       valueName: "name"), completion: .device)
   var device = "cpu"
+
+  var isCPU: Bool { device == "cpu" }
+
+  /// The number of images in a batch unless an option says otherwise: a device computes many as fast as
+  /// one.
+  var usualBatch: Int { isCPU ? 1 : 32 }
 }
 
 /// The preprocessing of images.
@@ -175,11 +173,13 @@ struct QuietOption: ParsableArguments {
 struct JSONOption: ParsableArguments {
   @Flag(help: "Print the results as JSON.")
   var json = false
-}
 
-/// Returns a result as one line of JSON, with sorted keys in snake case.
-func reportText(_ value: some Encodable) throws -> String {
-  String(decoding: try jsonText(value, .snakeCase), as: UTF8.self)
+  /// Prints a result: as one line of JSON, with sorted keys in snake case, or else as lines of text.
+  func print(_ report: some Encodable, or lines: @autoclosure () -> [String] = []) throws {
+    Console.current.print(
+      lines: json
+        ? [String(decoding: try jsonText(report, .snakeCase), as: UTF8.self)] : lines())
+  }
 }
 
 /// Refuses an output without a name, which would go to the root folder, and `-`, which means

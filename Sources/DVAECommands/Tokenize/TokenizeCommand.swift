@@ -85,7 +85,7 @@ struct TokenizeCommand: AsyncParsableCommand {
   }
 
   /// The number of images in a batch.
-  private var images: Int { batchSize ?? model.usualBatch }
+  private var images: Int { batchSize ?? model.device.usualBatch }
 
   func run() async throws {
     let console = Console.current
@@ -151,11 +151,9 @@ struct TokenizeCommand: AsyncParsableCommand {
   private func report(_ outputs: TokenizeOutputs, failed: Int, _ console: Console) throws {
     let (total, done) = (outputs.count, outputs.count - failed)
     let path = done > 0 || !outputs.isWhole ? outputs.path : nil
-    if json.json {
-      console.print(try reportText(Report(output: path, images: done, failed: failed)))
-    } else if let path {
-      console.print("\(path): \(counted(done, "image"))")
-    }
+    try json.print(
+      Report(output: path, images: done, failed: failed),
+      or: path.map { ["\($0): \(counted(done, "image"))"] } ?? [])
     guard failed > 0 else { return }
     throw FinishedWithFailures(
       failed: failed, total: total,
@@ -183,8 +181,8 @@ struct TokenizeCommand: AsyncParsableCommand {
     var hasTokens = hasTokens
     var empty: [(planned: PlannedPart, folder: NewFolder)] = []
     var progress: Progress?
-    var failures = FailureNotes(console, toEnlarge: image.toEnlarge)
-    var captions = CaptionNotes(output, format, console)
+    var failures = FailureNotes(toEnlarge: image.toEnlarge)
+    var captions = CaptionNotes(path: output, format: format)
     defer {
       progress?.finish()
       failures.finish()
@@ -219,12 +217,10 @@ struct TokenizeCommand: AsyncParsableCommand {
       if writer.resumed > 0 { console.note("resuming after \(done + writer.resumed) of \(total)") }
       let shown =
         progress
-        ?? Progress(
-          "tokenizing", of: total, done: done + writer.resumed, quiet: quiet.quiet,
-          console: console)
+        ?? Progress("tokenizing", of: total, done: done + writer.resumed, quiet: quiet.quiet)
       progress = shown
       try await run(
-        part.inputs, vae, writer, leavesEmptyShards: !hasTokens,
+        part.inputs, by: model, into: writer, leavesEmptyShards: !hasTokens,
         progress: { [done] in
           shown.update(done + $0.done)
           captions.look(at: writer.captions)

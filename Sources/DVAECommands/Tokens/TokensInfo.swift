@@ -30,7 +30,7 @@ struct TokensInfo: AsyncParsableCommand {
         failures.append(error)
       }
     }
-    if json.json { console.print(try reportText(reports)) }
+    try json.print(reports)
     guard let first = failures.first else { return }
     throw FinishedWithFailures(
       failed: failures.count, total: failures.count + reports.count, what: "could not be read",

@@ -82,10 +82,10 @@ struct TokensMergeOptions: ParsableArguments {
     if merge.losesSoftTokens {
       console.note("\(path): .\(format.rawValue) holds no soft tokens, only the most likely ones")
     }
-    let progress = Progress("writing", of: merge.count, quiet: quiet.quiet, console: console)
+    let progress = Progress("writing", of: merge.count, quiet: quiet.quiet)
     defer { progress.finish() }
-    var (failures, failed, total) = (FailureNotes(console), 0, 0)
-    var captions = CaptionNotes(path, format, console)
+    var (failures, failed, total) = (FailureNotes(), 0, 0)
+    var captions = CaptionNotes(path: path, format: format)
     do {
       let losses = try merge.run(into: writer) {
         total = $0

@@ -75,7 +75,7 @@ struct TokensMosaic: AsyncParsableCommand {
     let vocabulary = vae.architecture.vocabulary
     let codes =
       tokens == nil
-      ? Array(0..<vocabulary) : try TokenCount(files, vocabulary: vocabulary).use.byUse
+      ? Array(0..<vocabulary) : try CodebookUse.counted(in: files, vocabulary: vocabulary).use.byUse
     let patches = try patches(codes, vae)
     let columns = columns ?? Int(Double(2 * codes.count).squareRoot().rounded(.up))
     guard let mosaic = PixelImage.tiled(patches, columns: columns) else {

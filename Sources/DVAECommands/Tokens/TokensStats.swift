@@ -31,50 +31,10 @@ struct TokensStats: AsyncParsableCommand {
   func validate() throws { try check("top", top, atMost: 1 << 16) }
 
   func run() async throws {
-    let console = Console.current
-    let use = try TokenCount(NumberedTokens.expanded(tokens), vocabulary: vocabulary.vocabulary)
-    let report = TokenStatistics(use, top: top)
-    console.print(text: json.json ? try reportText(report) : report.text)
-  }
-}
-
-/// The number of uses of each code in some files.
-struct TokenCount {
-  private(set) var images = 0
-  private(set) var use: CodebookUse
-
-  init(_ paths: [String], vocabulary given: Int?) throws {
-    var vocabulary = given
-    for path in paths {
-      let reader = try TokenReader(contentsOf: path)
-      try reader.checkIntact()
-      guard let found = reader.provenance?.architecture.vocabulary else { continue }
-      if let other = vocabulary, other != found {
-        throw DVAEError(
-          .badData, file: path,
-          "its tokens are of \(found) codes, expected \(other): count them apart"
-        )
-      }
-      vocabulary = found
-    }
-    guard let vocabulary else {
-      throw DVAEError(
-        .usage, file: paths.joined(separator: ", "),
-        "the files do not say how many codes there are: "
-          + "give --vocabulary, 8192 for the released model")
-    }
-    use = CodebookUse(vocabulary: vocabulary)
-    for (path, item) in NumberedTokens(paths) {
-      let item = try item.get()
-      images += 1
-      let tokens = item.grid.tokens.map(Int32.init)
-      guard tokens.allSatisfy({ $0 < use.counts.count }) else {
-        throw DVAEError(
-          .badData, file: path,
-          "\(item.key): a token that is not in the vocabulary 0..<\(use.counts.count)")
-      }
-      use.count(tokens)
-    }
+    let (images, use) = try CodebookUse.counted(
+      in: NumberedTokens.expanded(tokens), vocabulary: vocabulary.vocabulary)
+    let report = TokenStatistics(images: images, use, top: top)
+    try json.print(report, or: report.lines)
   }
 }
 
@@ -97,9 +57,9 @@ struct TokenStatistics: Encodable {
   var mostUsed: [Code]
   var counts: [Int]
 
-  init(_ found: TokenCount, top: Int) {
-    let use = found.use
-    (images, tokens, vocabulary) = (found.images, use.total, use.counts.count)
+  init(images: Int, _ use: CodebookUse, top: Int) {
+    self.images = images
+    (tokens, vocabulary) = (use.total, use.counts.count)
     (used, dead, counts) = (use.used, use.dead, use.counts)
     (entropyNats, perplexity) = (use.entropy, use.perplexity)
     entropyBits = use.entropy / log(2)
@@ -109,7 +69,7 @@ struct TokenStatistics: Encodable {
     }
   }
 
-  var text: String {
+  var lines: [String] {
     let percent = { (share: Double) in Numbers.percent(share, 2) }
     var lines = [
       "images      \(images), tokens \(tokens)",
@@ -127,11 +87,55 @@ struct TokenStatistics: Encodable {
         "code \(Numbers.aligned("\(code.code)", digits))  "
           + "\(Numbers.aligned("\(code.count)", countDigits))  \(percent(code.share))")
     }
-    return lines.joined(separator: "\n")
+    return lines
   }
 }
 
 extension CodebookUse {
+  /// Counts the images of some files and the uses of each code in them.
+  ///
+  /// - Parameters:
+  ///   - paths: the files, all of one vocabulary
+  ///   - given: the number of codes, for files that do not say it
+  /// - Returns: the number of images, and the counts of the codes
+  /// - Throws: if files are of other codes than the rest, damaged, or of an unknown number of codes
+  static func counted(
+    in paths: [String], vocabulary given: Int?
+  ) throws -> (images: Int, use: CodebookUse) {
+    var vocabulary = given
+    for path in paths {
+      let reader = try TokenReader(contentsOf: path)
+      try reader.checkIntact()
+      guard let found = reader.provenance?.architecture.vocabulary else { continue }
+      if let other = vocabulary, other != found {
+        throw DVAEError(
+          .badData, file: path,
+          "its tokens are of \(found) codes, expected \(other): count them apart"
+        )
+      }
+      vocabulary = found
+    }
+    guard let vocabulary else {
+      throw DVAEError(
+        .usage, file: paths.joined(separator: ", "),
+        "the files do not say how many codes there are: "
+          + "give --vocabulary, 8192 for the released model")
+    }
+    var (images, use) = (0, CodebookUse(vocabulary: vocabulary))
+    for (path, item) in NumberedTokens(paths) {
+      let item = try item.get()
+      images += 1
+      let tokens = item.grid.tokens.map(Int32.init)
+      guard tokens.allSatisfy({ $0 < vocabulary }) else {
+        throw DVAEError(
+          .badData, file: path,
+          "\(item.key): a token that is not in the vocabulary 0..<\(vocabulary)")
+      }
+      use.count(tokens)
+    }
+    return (images, use)
+  }
+
   /// The used codes, the most used first; of equals the lower.
   var byUse: [Int] {
     counts.indices.filter { counts[$0] > 0 }

@@ -34,7 +34,7 @@ struct TokensVerify: AsyncParsableCommand {
       if !json.json { say(result, console) }
     }
     let problems = TokenVerification.problems(ofShards: results)
-    if json.json { console.print(try reportText(Report(files: results, problems: problems))) }
+    try json.print(Report(files: results, problems: problems))
     for problem in problems { console.note("dvae: \(problem)") }
     let failed = results.filter { !$0.problems.isEmpty }
     if !failed.isEmpty || !problems.isEmpty {

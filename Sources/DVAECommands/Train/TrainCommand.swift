@@ -155,13 +155,9 @@ struct TrainCommand: AsyncParsableCommand {
     let outcome = try trainer.run(&reporter)
     try reporter.finish()
     processes.end()
-    if json.json {
-      console.print(
-        try reportText(
-          TrainReport(folder, trainer.state, outcome, engine: machine, reporter.validated)))
-    } else if outcome == .finished {
-      console.print(folder.weights)
-    }
+    try json.print(
+      TrainReport(folder, trainer.state, outcome, engine: machine, reporter.validated),
+      or: outcome == .finished ? [folder.weights] : [])
     if outcome == .stopped {
       note("stopped after update \(trainer.state.update); the same command goes on")
       throw ExitCode(128 + (signals.signalNumber ?? SIGTERM))

@@ -23,7 +23,7 @@ struct TrainingDeviceOptions: ParsableArguments {
       valueName: "float32|tf32|bfloat16|float16"))
   var precision = ProgramPrecision.float32
 
-  var isCPU: Bool { option.device == "cpu" }
+  var isCPU: Bool { option.isCPU }
 
   /// The device and the precision as checkpoints name them: `cpu`, `cuda bfloat16`.
   var name: String {

@@ -87,31 +87,25 @@ struct WeightsConvert: AsyncParsableCommand {
     // A name that is taken is refused now, because measuring the photos takes minutes.
     try weights.refuse(output: output)
     try AtomicFile.check(output)
-    var calibrator: Calibrator?
-    var (failed, total) = (0, 0)
-    if !calibrate.isEmpty {
-      let photos = try BulkInputs(calibrate, for: .jsonLines)
-      var measured = try Calibrator(weights)
-      (failed, total) = (try measure(photos, with: &measured), photos.fingerprint.count)
-      guard failed < total else {
-        throw DVAEError(
-          .badData, file: calibrate.joined(separator: ", "),
-          "none of the \(total) photos can be used"
-        )
-      }
-      calibrator = measured
-    }
+    let measured = try calibrate.isEmpty ? nil : measured(weights)
     try FileSystem.withFolder(of: output) {
-      try weights.convert(to: output, float16: float16, calibration: calibrator?.calibration)
+      try weights.convert(to: output, float16: float16, calibration: measured?.calibration)
     }
     Console.current.print(output)
-    if failed > 0 { throw FinishedWithFailures(failed: failed, total: total) }
+    if let measured, measured.failed > 0 {
+      throw FinishedWithFailures(failed: measured.failed, total: measured.total)
+    }
   }
 
-  /// Returns the number of unusable photos.
-  private func measure(_ photos: BulkInputs, with calibrator: inout Calibrator) throws -> Int {
+  /// Calibrates on the photos; some of them may be unusable.
+  private func measured(
+    _ weights: WeightsFiles
+  ) throws -> (calibration: Calibration, failed: Int, total: Int) {
+    let photos = try BulkInputs(calibrate, for: .jsonLines)
+    var calibrator = try Calibrator(weights)
+    let total = photos.fingerprint.count
     var failed = 0
-    var notes = FailureNotes(Console.current, toEnlarge: nil)
+    var notes = FailureNotes(toEnlarge: nil)
     defer { notes.finish() }
     for item in photos.items() {
       do {
@@ -122,6 +116,11 @@ struct WeightsConvert: AsyncParsableCommand {
         failed += 1
       }
     }
-    return failed
+    guard failed < total else {
+      throw DVAEError(
+        .badData, file: calibrate.joined(separator: ", "), "none of the \(total) photos can be used"
+      )
+    }
+    return (calibrator.calibration, failed, total)
   }
 }

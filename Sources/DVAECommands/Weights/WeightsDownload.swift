@@ -49,19 +49,16 @@ struct WeightsDownload: AsyncParsableCommand {
         console.note("\(path) already exists")
       } else {
         try overwrite.check(path)
-        try await fetch(base + "/" + name, path, half, console)
+        try await fetch(base + "/" + name, path, half)
       }
       console.print(path)
     }
     console.note(WeightsFiles.licenceNote)
   }
 
-  private func fetch(
-    _ address: String, _ path: String, _ half: ModelHalf, _ console: Console
-  ) async throws {
+  private func fetch(_ address: String, _ path: String, _ half: ModelHalf) async throws {
     let progress = Progress(
-      "downloading \(half.rawValue).pkl", of: nil, unit: "bytes", quiet: quiet.quiet,
-      console: console)
+      "downloading \(half.rawValue).pkl", of: nil, unit: "bytes", quiet: quiet.quiet)
     defer { progress.finish() }
     try await Download(address, to: path).run(
       progress: { progress.update($0, of: $1) }, verify: { try Self.check($0, half) })

@@ -26,9 +26,7 @@ struct WeightsInfo: AsyncParsableCommand {
 
   func run() async throws {
     let report = try WeightsReport(WeightsFiles(WeightsLocation(weights)))
-    let console = Console.current
-    if json.json { return console.print(try reportText(report)) }
-    console.print(lines: report.lines)
+    try json.print(report, or: report.lines)
   }
 }
 

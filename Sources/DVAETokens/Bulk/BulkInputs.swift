@@ -18,6 +18,9 @@ public struct BulkInputs: Sendable {
     public let key: String
     /// The image, or the error in finding it.
     package let image: Result<InputItem, DVAEError>
+
+    /// The item's name in messages; its key if it cannot be read.
+    package var name: String { (try? image.get())?.name ?? key }
   }
 
   /// The number of items in this shard, and a hash of their identity.
@@ -116,18 +119,31 @@ public struct BulkInputs: Sendable {
   ///   - ahead: the number of images that are loaded and not yet taken
   ///   - skipped: the number of items to skip at the beginning
   ///   - load: reads one image, given with its key in the job, on any thread
-  /// - Returns: for each item its key, and the result of `load` or the error
-  package func loading<Loaded: Sendable>(
+  /// - Returns: each item with the result of `load` or the error
+  func loading<Loaded: Sendable>(
     ahead: Int, skipping skipped: Int = 0,
     _ load: @escaping @Sendable (InputItem, _ key: String) throws(DVAEError) -> Loaded
-  ) -> OrderedMap<Item, Batch<String, Loaded>.Element> {
+  ) -> OrderedMap<Item, Batch<Item, Loaded>.Element> {
     OrderedMap(items(skipping: skipped), window: ahead) { item in
       do throws(DVAEError) {
-        return (item.key, .success(try load(item.image.get(), item.key)))
+        return (item, .success(try load(item.image.get(), item.key)))
       } catch {
-        return (item.key, .failure(error))
+        return (item, .failure(error))
       }
     }
+  }
+
+  /// Loads the images of the shard in batches of one size.
+  ///
+  /// - Parameters:
+  ///   - count: the largest number of images in a batch
+  ///   - load: reads one image, given with its key in the job, on any thread
+  /// - Returns: the batches, of each item with the result of `load` or the error
+  package func batches(
+    of count: Int,
+    _ load: @escaping @Sendable (InputItem, _ key: String) throws(DVAEError) -> PixelImage
+  ) -> Batches<Item, Item, PixelImage> {
+    loading(ahead: max(8, 2 * count), load).batches(of: count) { [$0.width, $0.height] }
   }
 
   /// Refuses a token file that would replace an input, or become an input of the next job.

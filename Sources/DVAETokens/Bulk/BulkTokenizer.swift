@@ -152,7 +152,7 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
   /// Reads ahead, batches images of one size, and yields the results one by one.
   public struct Iterator: AsyncIteratorProtocol {
     fileprivate let tokenizer: BulkTokenizer<Model>
-    fileprivate var batches: Batches<BulkInputs.Item, String, Loaded>
+    fileprivate var batches: Batches<BulkInputs.Item, BulkInputs.Item, Loaded>
     // Results that are not yet returned, in reverse order.
     fileprivate var done: [Item] = []
 
@@ -172,14 +172,15 @@ public struct BulkResults<Model: ImageTokenizer>: AsyncSequence {
 
 extension BulkTokenizer {
   /// Tokenizes a batch off the caller's actor, which is not blocked.
-  fileprivate func items(of batch: Batch<String, Loaded>) async throws -> [BulkResults<Model>.Item]
-  {
-    let results = try batch.results(describe: { $0.about($1) }) { loaded in
+  fileprivate func items(
+    of batch: Batch<BulkInputs.Item, Loaded>
+  ) async throws -> [BulkResults<Model>.Item] {
+    let results = try batch.results(describe: { $0.about($1.key) }) { loaded in
       Array(zip(try model.tokenize(batch: loaded.map(\.image)), loaded.map(\.sidecars)))
     }
-    return results.map { key, result in
+    return results.map { item, result in
       .init(
-        key: key, tokens: result.map { $0.0 }, sidecars: (try? result.get())?.1 ?? [:])
+        key: item.key, tokens: result.map { $0.0 }, sidecars: (try? result.get())?.1 ?? [:])
     }
   }
 }
