@@ -106,8 +106,9 @@ struct TokenizeCommand: AsyncParsableCommand {
     let vae = try model.load(
       only: .encoder, precision: precision,
       singlePass: outputs.count <= images && soft == nil)
+    let tokenizer: any ImageTokenizer = if let soft { SoftTokenizer(vae, soft) } else { vae }
     // Refuses more soft tokens than the vocabulary has, before there is an unfinished output.
-    if let soft { _ = try await vae.softTokens(of: [], soft) }
+    _ = try tokenizer.tokenize(batch: [])
     var (rest, failed) = ([PlannedPart](), 0)
     // Other workers may have tokens.
     var hasTokens = !outputs.isWhole
@@ -118,7 +119,7 @@ struct TokenizeCommand: AsyncParsableCommand {
       if interrupted.resume, try overwrite.isComplete(part.path, provenance) {
         let missing = try noteComplete(part.path, console)
         failed += missing
-        if missing < part.inputs.fingerprint.count { hasTokens = true }
+        if missing < part.count { hasTokens = true }
         continue
       }
       try refuseTaken(part.path, format, provenance)
@@ -127,7 +128,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     if !rest.isEmpty {
       Signals.explainInterruption()
       failed += try await tokenize(
-        rest, of: outputs.count, format, vae, hasTokens: hasTokens, console)
+        rest, of: outputs.count, format, tokenizer, hasTokens: hasTokens, console)
     }
     try report(outputs, failed: failed, console)
   }
@@ -175,7 +176,7 @@ struct TokenizeCommand: AsyncParsableCommand {
   /// Files without tokens stay unfinished until another file of the job has some. If none has, all are
   /// removed, so that the corrected command finds their names free.
   private func tokenize(
-    _ rest: [PlannedPart], of total: Int, _ format: TokenFormat, _ vae: DiscreteVAE,
+    _ rest: [PlannedPart], of total: Int, _ format: TokenFormat, _ model: any ImageTokenizer,
     hasTokens: Bool, _ console: Console
   ) async throws -> Int {
     var hasTokens = hasTokens
@@ -188,7 +189,7 @@ struct TokenizeCommand: AsyncParsableCommand {
       failures.finish()
       captions.finish()
     }
-    var (done, failed) = (total - rest.reduce(0) { $0 + $1.part.inputs.fingerprint.count }, 0)
+    var (done, failed) = (total - rest.reduce(0) { $0 + $1.part.count }, 0)
     for planned in rest {
       let part = planned.part
       let folder = try NewFolder(Path(part.path).folder.text)
@@ -202,11 +203,10 @@ struct TokenizeCommand: AsyncParsableCommand {
         throw error
       }
       guard let writer = opened else {
-        let count = part.inputs.fingerprint.count
         let missing = try noteComplete(part.path, console)
-        done += count
+        done += part.count
         failed += missing
-        if missing < count { hasTokens = true }
+        if missing < part.count { hasTokens = true }
         continue
       }
       if writer.damaged > 0 {
@@ -227,9 +227,9 @@ struct TokenizeCommand: AsyncParsableCommand {
         },
         failed: { failures.add($0) })
       captions.add(writer.captions)
-      done += part.inputs.fingerprint.count
+      done += part.count
       failed += writer.failed
-      if writer.failed < part.inputs.fingerprint.count {
+      if writer.failed < part.count {
         hasTokens = true
       } else if !hasTokens {
         empty.append((planned, folder))
@@ -246,21 +246,9 @@ struct TokenizeCommand: AsyncParsableCommand {
   }
 
   private func run(
-    _ inputs: BulkInputs, _ vae: DiscreteVAE, _ writer: TokenWriter, leavesEmptyShards: Bool,
-    progress: (BulkProgress) -> Void, failed: (DVAEError) -> Void
+    _ inputs: BulkInputs, by model: some ImageTokenizer, into writer: TokenWriter,
+    leavesEmptyShards: Bool, progress: (BulkProgress) -> Void, failed: (DVAEError) -> Void
   ) async throws {
-    if let soft = SoftTokens.Settings(topK: topK, margin: margin) {
-      try await tokenizer(SoftTokenizer(vae, soft), leavesEmptyShards)
-        .run(inputs, into: writer, progress: progress, failed: failed)
-    } else {
-      try await tokenizer(vae, leavesEmptyShards)
-        .run(inputs, into: writer, progress: progress, failed: failed)
-    }
-  }
-
-  private func tokenizer<Model>(
-    _ model: Model, _ leavesEmptyShards: Bool
-  ) -> BulkTokenizer<Model> {
     var tokenizer = BulkTokenizer(model)
     tokenizer.leavesEmptyShards = leavesEmptyShards
     tokenizer.preprocessing = image.preprocessing
@@ -268,6 +256,6 @@ struct TokenizeCommand: AsyncParsableCommand {
     tokenizer.batchSize = images
     // Read enough images ahead to keep the device busy.
     tokenizer.readAhead = max(tokenizer.readAhead, images)
-    return tokenizer
+    try await tokenizer.run(inputs, into: writer, progress: progress, failed: failed)
   }
 }

@@ -10,6 +10,9 @@ struct TokenizeOutputs {
     var path: String
     var shard: Shard
     var inputs: BulkInputs
+
+    /// The number of its images.
+    var count: Int { inputs.fingerprint.count }
   }
 
   /// The name of the file, or the pattern of all files that this process writes.
@@ -83,5 +86,5 @@ struct TokenizeOutputs {
   }
 
   /// The number of images in all files.
-  var count: Int { parts.reduce(0) { $0 + $1.inputs.fingerprint.count } }
+  var count: Int { parts.reduce(0) { $0 + $1.count } }
 }
