@@ -105,21 +105,22 @@ struct DecodeCommand: AsyncParsableCommand {
   ) -> () -> Result<Picture, any Error>? {
     var items = NumberedTokens(files, grid: grid.grid)
     var names = UniqueKeys()
-    var collector = BatchCollector<Place, TokenGrid>(limit: model.images) { [$0.height, $0.width] }
+    var collector = BatchCollector<Picture, TokenGrid>(limit: model.images) {
+      [$0.height, $0.width]
+    }
     var done: [Result<Picture, any Error>] = []
     return { [self] in
       if done.isEmpty {
         do {
-          var batch: Batch<Place, TokenGrid>?
+          var batch: Batch<Picture, TokenGrid>?
           while batch == nil, let (file, item) = items.next() {
-            batch = try collector.add(place(item, of: file, vae, &names))
+            batch = try collector.add(picture(item, of: file, vae, &names))
           }
           let results = try (batch ?? collector.rest())?.results(
             describe: { $1.describe($0) }, vae.decode)
-          done = (results ?? []).reversed().map { place, picture in
-            place.isKept
-              ? .success(Picture(place: place, image: nil))
-              : picture.map { Picture(place: place, image: $0) }.mapError { $0 as any Error }
+          done = (results ?? []).reversed().map { picture, image in
+            picture.isKept
+              ? .success(picture) : Result { try picture.of(image.get()) }
           }
         } catch {
           done = [.failure(error)]
@@ -129,32 +130,32 @@ struct DecodeCommand: AsyncParsableCommand {
     }
   }
 
-  /// Returns an item with the place of its picture, or the error that keeps it from being decoded.
-  private func place(
+  /// Returns the picture of an item, with its tokens or the error that keeps it from being decoded.
+  private func picture(
     _ item: Result<TokenReader.Item, any Error>, of file: String, _ vae: DiscreteVAE,
     _ names: inout UniqueKeys
-  ) throws -> Batch<Place, TokenGrid>.Element {
+  ) throws -> Batch<Picture, TokenGrid>.Element {
     let found: TokenReader.Item
     do {
       found = try item.get()
     } catch let error as DVAEError {
-      return (Place(file: file, key: "", path: ""), .failure(error))
+      return (Picture(file: file, key: "", path: ""), .failure(error))
     }
-    var place = Place(file: file, key: found.key, path: path(of: found.key, &names))
-    if resume, FileSystem.exists(place.path) {
+    var picture = Picture(file: file, key: found.key, path: path(of: found.key, &names))
+    if resume, FileSystem.exists(picture.path) {
       // A pipe or a link to nothing has the name, but is no picture.
-      guard (try? InputFile(path: place.path)) != nil else {
-        throw DVAEError.exists(path: place.path)
+      guard (try? InputFile(path: picture.path)) != nil else {
+        throw DVAEError.exists(path: picture.path)
       }
-      place.isKept = true
-      return (place, .failure(.exists(path: place.path)))
+      picture.isKept = true
+      return (picture, .failure(.exists(path: picture.path)))
     }
     do throws(DVAEError) {
       // A wrong token is the fault of its own grid, not of the batch.
       try vae.check(found.grid)
-      return (place, .success(found.grid))
+      return (picture, .success(found.grid))
     } catch {
-      return (place, .failure(place.describe(error)))
+      return (picture, .failure(picture.describe(error)))
     }
   }
 
@@ -207,23 +208,24 @@ struct DecodeCommand: AsyncParsableCommand {
     var path: String
     /// Whether the picture is there already.
     var isKept = false
+    /// The decoded image; nil before, and if the picture is kept.
+    var image: PixelImage?
 
     /// Adds the file and the key to an error of the model.
     func describe(_ error: DVAEError) -> DVAEError { error.ofItem(key, of: file) }
-  }
 
-  /// A decoded picture on its way to its file; without an image if it is there already.
-  private struct Picture: Sendable {
-    var place: Place
-    var image: PixelImage?
+    /// Adds the decoded image.
+    func of(_ image: PixelImage) -> Picture {
+      var picture = self
+      picture.image = image
+      return picture
+    }
 
     func write(below folder: String) throws -> Report.Image {
       if let image {
-        try FileSystem.withFolder(of: place.path, below: folder) {
-          try image.write(to: place.path)
-        }
+        try FileSystem.withFolder(of: path, below: folder) { try image.write(to: path) }
       }
-      return Report.Image(key: place.key, output: place.path)
+      return Report.Image(key: key, output: path)
     }
   }
 
