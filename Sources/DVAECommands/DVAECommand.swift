@@ -57,7 +57,9 @@ package struct DVAECommand: AsyncParsableCommand {
     let words = CommandWords(arguments, of: Self.self)
     do {
       if let error = words.unknownCommand { throw error }
-      var command = try parse(arguments, words)
+      var command = try CommandWords.$given.withValue(words.options) {
+        try parseAsRoot(arguments)
+      }
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {
@@ -69,12 +71,6 @@ package struct DVAECommand: AsyncParsableCommand {
     guard console.outputFailed else { return ExitStatus.done }
     console.note("dvae: the results could not be written to standard output")
     return ExitStatus.inputOutput
-  }
-
-  private static func parse(
-    _ arguments: [String], _ words: CommandWords
-  ) throws -> any ParsableCommand {
-    try CommandWords.$given.withValue(words.options) { try parseAsRoot(arguments) }
   }
 
   private static func report(

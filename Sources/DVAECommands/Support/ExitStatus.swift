@@ -18,7 +18,8 @@ enum ExitStatus {
     // A cancelled job stopped midway, as one whose disk is full, and can be continued.
     case is CancellationError: inputOutput
     case is ValidationError, is CleanExit, is ExitCode: nil
-    default: isOfParser(error) ? nil : fault
+    // The parser's error types are not public; only their module's name identifies them.
+    default: String(reflecting: type(of: error)).hasPrefix("ArgumentParser.") ? nil : fault
     }
   }
 
@@ -31,11 +32,6 @@ enum ExitStatus {
     case .inputOutput: inputOutput
     case .internal: fault
     }
-  }
-
-  // The parser's error types are not public; only their module's name identifies them.
-  private static func isOfParser(_ error: any Error) -> Bool {
-    String(reflecting: type(of: error)).hasPrefix("ArgumentParser.")
   }
 }
 

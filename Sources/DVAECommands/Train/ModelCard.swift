@@ -125,10 +125,6 @@ extension RunSummary {
 
       """
   }
-
-  private var settings: String {
-    (try? configuration.withoutFolders.json()).map { String(decoding: $0, as: UTF8.self) } ?? ""
-  }
 }
 
 /// Returns a text as a YAML string.

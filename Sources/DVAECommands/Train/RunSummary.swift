@@ -112,10 +112,13 @@ package struct RunSummary {
         .pictures(pictures),
       ]
     }
-    if let settings = try? configuration.withoutFolders.json() {
-      page.parts += [.heading("Settings"), .code(String(decoding: settings, as: UTF8.self))]
-    }
+    page.parts += [.heading("Settings"), .code(settings)]
     return page
+  }
+
+  /// The settings as JSON, without the folders of their paths.
+  var settings: String {
+    (try? configuration.withoutFolders.json()).map { String(decoding: $0, as: UTF8.self) } ?? ""
   }
 
   private var status: String {
