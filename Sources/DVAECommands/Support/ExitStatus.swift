@@ -1,5 +1,6 @@
 import ArgumentParser
 import DVAEKit
+import DVAEPreparation
 
 /// The exit statuses of BSD's sysexits.
 enum ExitStatus {
@@ -78,8 +79,8 @@ extension DVAEError.Code {
     .exists: "--overwrite", .settingsChanged: "--overwrite", .unfinished: "--resume, --restart",
     .startOver: "--restart", .notDownloaded: "dvae weights download",
     .tooManyPixels: "--max-pixels", .unknownGrid: "--grid",
-    Self(rawValue: "cannot-listen"): "--port, --host", Self(rawValue: "unknown-format"): "--format",
-    Self(rawValue: "unknown-columns"): "--caption-column, --image-column",
+    .unknownFormat: "--format", .unknownColumns: "--caption-column, --image-column",
+    Self(rawValue: "cannot-listen"): "--port, --host",
     Self(rawValue: "no-caption"):
       "NAME.txt, --caption-column; --require-caption off",
     Self(rawValue: "too-large"): "--max-bytes",
