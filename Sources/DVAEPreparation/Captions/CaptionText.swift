@@ -28,10 +28,7 @@ package enum CaptionText {
   ///
   /// A `<` that does not begin a tag is text.
   package static func withoutMarkup(_ text: String) -> String {
-    guard text.utf8.contains(UInt8(ascii: "<")) || text.utf8.contains(UInt8(ascii: "&")) else {
-      return text
-    }
-    return HTMLEntities.decoded(withoutTags(text))
+    HTMLEntities.decoded(text.utf8.contains(UInt8(ascii: "<")) ? withoutTags(text) : text)
   }
 
   private static func withoutTags(_ text: String) -> String {

@@ -14,7 +14,6 @@ package enum LanguageCheck {
 
   /// Returns whether a caption counts as English.
   package static func isEnglish(_ text: String) -> Bool {
-    guard hasDetector else { return isProbablyEnglish(text) }
     var text = text
     let language = text.withUTF8 { bytes in
       bytes.withMemoryRebound(to: CChar.self) { bytes in

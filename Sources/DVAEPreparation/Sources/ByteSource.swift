@@ -2,28 +2,29 @@ import DVAEFiles
 
 /// The bytes of a table, read from front to back.
 struct ByteSource {
-  let name: String
-  let isCompressed: Bool
-  let read: (_ offset: Int, _ count: Int) throws -> [UInt8]
+  private let file: InputFile
+  // Nil for a file that is not compressed.
+  private let decompressor: BZip2Reader?
 
   /// Opens a file; bzip2 is decompressed.
   init(path: String) throws {
-    let file = try InputFile(path: path)
-    name = path
+    file = try InputFile(path: path)
     let head = try file.read(at: 0, count: 512)
-    isCompressed = head.starts(with: BZip2Reader.magic)
+    decompressor = head.starts(with: BZip2Reader.magic) ? BZip2Reader(file) : nil
     let content = head.withUnsafeBytes { FileContent($0) }
-    guard isCompressed || Self.mayBeTable(head, content.family) else {
+    guard decompressor != nil || Self.mayBeTable(head, content.family) else {
       throw DVAEError(
         .badData, file: path, expected: "a table", found: content.name,
         advice: content.family == .table ? "convert it to CSV or JSON Lines" : nil)
     }
-    if isCompressed {
-      let reader = BZip2Reader(file)
-      read = { _, count in try reader.read(count) }
-    } else {
-      read = file.read(at:count:)
-    }
+  }
+
+  var name: String { file.path }
+
+  /// Returns up to `count` bytes at an offset, which must be the end of those before it if the file is
+  /// compressed; none at the end.
+  func read(at offset: Int, count: Int) throws -> [UInt8] {
+    try decompressor?.read(count) ?? file.read(at: offset, count: count)
   }
 
   private static func mayBeTable(_ head: [UInt8], _ family: FileContent.Family) -> Bool {
@@ -42,17 +43,17 @@ struct ByteSource {
 
   /// Returns the lines, the last of which may lack its newline.
   func lines(universalNewlines: Bool = false) -> LineReader {
-    LineReader(name, longest: Self.longestLine, universalNewlines: universalNewlines, read: read)
+    LineReader(name, longest: Self.longestLine, universalNewlines: universalNewlines, read: read(at:count:))
   }
 
   /// Returns all bytes, of which none were read: the mapped file, or a decompressed one in memory.
   ///
   /// - Throws: `tooManyBytes` for a compressed file larger than `limit`
   func mapped(limit: Int) throws -> MappedFile {
-    guard isCompressed else { return try MappedFile(path: name) }
+    guard decompressor != nil else { return try MappedFile(path: name) }
     var bytes: [UInt8] = []
     while true {
-      let piece = try read(bytes.count, 1 << 20)
+      let piece = try read(at: bytes.count, count: 1 << 20)
       if piece.isEmpty { return try MappedFile(copying: bytes, path: name) }
       bytes += piece
       guard bytes.count <= limit else {

@@ -28,11 +28,12 @@ struct JSONPairs: PairSource {
   /// Returns whether a file is one list: it begins with a bracket, and is not rows, of which the first
   /// line would be a whole value with another line behind it.
   private static func isList(_ path: String) throws -> Bool {
-    let head = try ByteSource(path: path).read(0, 1 << 16).withoutByteOrderMark
+    let head = try ByteSource(path: path).read(at: 0, count: 1 << 16).withoutByteOrderMark
     guard head.first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) == UInt8(ascii: "[") else {
       return false
     }
-    var lines = LineReader(path, longest: longestRow, read: try ByteSource(path: path).read)
+    var lines = LineReader(
+      path, longest: longestRow, read: try ByteSource(path: path).read(at:count:))
     guard let first = try? lines.next(), (try? JSONValue(parsing: Array(first), path: path)) != nil
     else { return true }
     do {
