@@ -4,7 +4,6 @@ package import DVAEFiles
 package struct InputItem: Sendable {
   /// The location of the bytes.
   package enum Origin: Sendable {
-    /// A file.
     case file(path: String)
     /// A sample of an open archive.
     case sample(WebDatasetRecord, InputFile)
@@ -12,10 +11,8 @@ package struct InputItem: Sendable {
 
   /// The key of the results: see `ImageInputs`.
   package let key: String
-  /// The location of the bytes.
   package let origin: Origin
 
-  /// Makes an item.
   package init(key: String, origin: Origin) {
     self.key = key
     self.origin = origin
@@ -41,7 +38,6 @@ package struct InputItem: Sendable {
     }
   }
 
-  /// Reads and decodes the image.
   package func decode(limits: DecodingLimits = .default) throws(DVAEError) -> PixelImage {
     try decodeImage(load(limits: limits), name: name, limits: limits)
   }

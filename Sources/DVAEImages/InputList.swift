@@ -10,10 +10,8 @@ package struct InputList: Sendable {
   private let files = RecentFiles()
   private var failures: [Int: DVAEError] = [:]
 
-  /// Starts without items.
   package init() {}
 
-  /// The number of items.
   package var count: Int { starts.count }
 
   /// Appends a result, an item or an error, under a key.

@@ -8,7 +8,6 @@ package struct TrainingAugmentation: Sendable, Codable, Hashable {
   /// Width and height of the result in pixels.
   package var resolution: Int
 
-  /// Makes the augmentation for a resolution.
   package init(resolution: Int = 256) { self.resolution = resolution }
 
   /// Draws one random crop of an image: resolution × resolution pixels.

@@ -6,10 +6,8 @@ package struct WebDatasetSample: Sendable, Equatable {
   package struct Field: Sendable, Equatable {
     /// The part of the file's name after the key and a dot: "jpg", "tokens.npy".
     package var `extension`: String
-    /// The contents.
     package var bytes: [UInt8]
 
-    /// Makes a field.
     package init(extension: String, bytes: [UInt8]) {
       self.extension = `extension`
       self.bytes = bytes
@@ -21,7 +19,6 @@ package struct WebDatasetSample: Sendable, Equatable {
   /// The files, in the archive's order.
   package var fields: [Field]
 
-  /// Makes a sample.
   package init(key: String, fields: [Field]) {
     self.key = key
     self.fields = fields
@@ -230,12 +227,10 @@ package struct WebDatasetReader: Sendable {
   // The concatenated archive of the last file.
   private var archive = 0
 
-  /// Opens an archive.
   package init(path: String) throws(DVAEError) {
     tar = try TarReader(path: path)
   }
 
-  /// The archive.
   package var file: InputFile { tar.file }
 
   /// Returns the next sample's positions, or nil at the end.

@@ -90,7 +90,6 @@ package struct FilterSettings: Codable, Hashable, Sendable {
     case none
   }
 
-  /// The filters of a preset.
   package init(_ preset: Preset) {
     switch preset {
     case .dalle:

@@ -5,7 +5,6 @@ package import DVAEFiles
 package struct Pair: Sendable {
   /// The source's caption, decoded; nil without one.
   package var caption: String?
-  /// The location of the image.
   package var image: ImageReference
   /// The pair's file, and the line or the key in it.
   package var origin: String
@@ -21,7 +20,6 @@ package struct Pair: Sendable {
 package enum ImageReference: Sendable {
   /// An image in a file, or in a sample of an archive.
   case item(InputItem)
-  /// A member of a zip archive.
   case zipMember(archive: String, member: String)
   /// The address of an image that is fetched from a server.
   case address(String)
@@ -29,7 +27,6 @@ package enum ImageReference: Sendable {
 
 /// A row of a source: a pair, or the reason why it is unusable.
 package enum SourceRow: Sendable {
-  /// A pair.
   case pair(Pair)
   /// A row that is skipped and counted under `reason`.
   case unusable(origin: String, reason: String, detail: String)

@@ -4,11 +4,8 @@ package import DVAEFiles
 package struct PreparationSettings: Codable, Hashable, Sendable {
   /// Files and folders, in order.
   package var sources: [String]
-  /// The settings for reading them.
   package var source = SourceSettings()
-  /// The filters.
   package var filters: FilterSettings
-  /// The settings for writing images.
   package var image = ImageSettings()
   /// Images to exclude: `samples.jsonl` of another run, lists of SHA-256, images, folders, tars.
   package var excluded: [String] = []
@@ -17,7 +14,6 @@ package struct PreparationSettings: Codable, Hashable, Sendable {
   /// The largest number of rows to read; nil for all.
   package var limit: Int?
 
-  /// The default settings.
   package init(sources: [String], filters: FilterSettings) {
     self.sources = sources
     self.filters = filters

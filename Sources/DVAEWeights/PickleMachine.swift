@@ -41,7 +41,6 @@ struct PickleMachine {
     cursor = self.cursor
   }
 
-  /// Returns the result of the program.
   private mutating func run() throws(DVAEError) -> PickleValue {
     while true {
       let offset = cursor.offset - start
@@ -277,7 +276,6 @@ struct PickleMachine {
     try push(try new(kind, items))
   }
 
-  /// Makes an object.
   mutating func new(
     _ kind: PickleObject.Kind, _ items: [PickleValue] = []
   ) throws(DVAEError) -> PickleValue {

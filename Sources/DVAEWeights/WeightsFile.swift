@@ -29,7 +29,6 @@ package struct WeightsFile: Sendable {
 
   /// The path as given.
   package let path: String
-  /// The container.
   package let format: Format
   /// The tensors in the file's order.
   package let tensors: [StoredTensor]

@@ -24,7 +24,6 @@ struct Plane {
 }
 
 extension Plane {
-  /// Extracts a channel of an image.
   init(_ image: PixelImage, _ channel: Int) {
     self.init(
       height: image.height, width: image.width,

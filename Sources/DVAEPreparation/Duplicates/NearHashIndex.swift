@@ -8,7 +8,6 @@
 ///
 /// A hash takes 8 bytes, and for each block 4 more and a bucket or two of 4.
 package struct NearHashIndex {
-  /// The largest supported distance.
   package static let largestDistance = 15
 
   /// Some bits of a hash, and how many of them may differ.
@@ -37,7 +36,6 @@ package struct NearHashIndex {
   // The most bits that a block may differ in; a third would mean thousands of values to look up.
   private static let largestShare = 2
 
-  /// Makes an empty index for a distance.
   package init(distance: Int) {
     let distance = min(max(distance, 0), Self.largestDistance)
     // Hashes that exceed every block's share differ in the sum of share + 1 bits at least: distance + 1.

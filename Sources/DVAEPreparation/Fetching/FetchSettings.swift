@@ -26,7 +26,6 @@ package struct FetchSettings: Hashable, Sendable {
   /// Seconds before the first retry; they double before each further one.
   package var pause = 1.0
 
-  /// The default settings.
   package init() {}
 
   /// Checks that every number is possible.

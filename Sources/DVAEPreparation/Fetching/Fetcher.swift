@@ -10,7 +10,6 @@ package import DVAEWeb
 /// A fetch blocks a thread of its own, outside the pool that decodes; fetches start in order of
 /// request, skipping hosts at their limit.
 package final class Fetcher: Sendable {
-  /// A fetch that has not started.
   private struct Waiting {
     var address: String
     var host: String

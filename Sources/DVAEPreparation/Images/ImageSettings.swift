@@ -23,7 +23,6 @@ package struct ImageSettings: Codable, Hashable, Sendable {
   package var maxSide: Int?
   /// Whether images are first cropped to the middle square.
   package var square = false
-  /// The algorithm for reducing images.
   package var resize = Resize.lanczos
   /// The treatment of images that are neither cropped nor reduced.
   package var encoding = Encoding.keep

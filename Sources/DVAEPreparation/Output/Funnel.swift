@@ -13,13 +13,10 @@ package struct Funnel: Codable, Hashable, Sendable {
     case image
     /// The image is decoded and judged.
     case picture
-    /// Duplicates are dropped.
     case duplicates
   }
 
-  /// One stage.
   package struct Stage: Codable, Hashable, Sendable {
-    /// The stage's name.
     package var name: StageName
     /// The number of pairs that entered.
     package var entered = 0
@@ -33,7 +30,6 @@ package struct Funnel: Codable, Hashable, Sendable {
 
   /// A filter or a kind of failure.
   package struct Reason: Codable, Hashable, Sendable {
-    /// Its name.
     package var reason: String
     /// The filter's condition; nil for a failure.
     package var rule: String?
@@ -45,15 +41,12 @@ package struct Funnel: Codable, Hashable, Sendable {
 
   /// A dropped pair.
   package struct Example: Codable, Hashable, Sendable {
-    /// Its origin.
     package var origin: String
-    /// Its caption.
     package var caption: String?
     /// The finding of the filter.
     package var detail: String
   }
 
-  /// The stages, in order.
   package private(set) var stages: [Stage]
 
   // In scalars, because a character can have any number of combining marks.

@@ -30,7 +30,6 @@ final class ShardOutput {
 
   /// A position in the output.
   struct Mark: Codable, Hashable {
-    /// The finished shards.
     var shards: [Shard] = []
     /// The samples and bytes of the next one, and the bytes' SHA-256.
     var samples = 0

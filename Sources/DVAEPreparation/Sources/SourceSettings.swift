@@ -30,9 +30,7 @@ package struct SourceSettings: Codable, Hashable, Sendable {
 
   /// The text of YFCC100M that becomes the caption.
   package enum CaptionChoice: String, Codable, Sendable, CaseIterable {
-    /// The title alone.
     case title
-    /// The description alone.
     case description
     /// The title, a full stop if it has none, and the description.
     case both
@@ -42,17 +40,12 @@ package struct SourceSettings: Codable, Hashable, Sendable {
   package enum Header: String, Codable, Sendable, CaseIterable {
     /// It is a header if it contains a known name.
     case auto
-    /// It is a header.
     case yes
-    /// It is not a header.
     case no
   }
 
-  /// The format of the sources.
   package var format = Format.auto
-  /// The text of YFCC100M that becomes the caption.
   package var caption = CaptionChoice.title
-  /// The treatment of a table's first row.
   package var header = Header.auto
   /// The column or the key of the caption, by name or, without a header, by number from 1.
   package var captionColumn: String?
@@ -67,7 +60,6 @@ package struct SourceSettings: Codable, Hashable, Sendable {
   /// A list of line number, identifier and hash: other photos of YFCC100M are skipped.
   package var subset: String?
 
-  /// The default settings.
   package init() {}
 
   /// Returns the first setting that means nothing for any of these formats, and what has it.
