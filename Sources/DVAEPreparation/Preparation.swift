@@ -247,24 +247,18 @@ package struct Preparation: Sendable {
         throw Drop(.image, error.kind, "\(address): \(error.detail)")
       }
     }
+    let name = worked.address ?? pair.origin
     let (result, time) = await withCheckedContinuation { [fetched] judgement in
-      decoders.addOperation { judgement.resume(returning: judged(pair, fetched)) }
+      decoders.addOperation {
+        var time: CodecTime = (decoding: nil, encoding: .zero)
+        let result = Result { () throws(Drop) in
+          try settings.prepared(bytes(of: pair, fetched), name: name, time: &time)
+        }
+        judgement.resume(returning: (result, time))
+      }
     }
     worked.time = time
     return try result.get().sample(pair, caption)
-  }
-
-  private func judged(
-    _ pair: Pair, _ fetched: [UInt8]?
-  ) -> (Result<PreparedImage, Drop>, CodecTime) {
-    var time: CodecTime = (decoding: nil, encoding: .zero)
-    let name = if case .address(let address) = pair.image { address } else { pair.origin }
-    do throws(Drop) {
-      let image = try bytes(of: pair, fetched)
-      return (.success(try settings.prepared(image, name: name, time: &time)), time)
-    } catch {
-      return (.failure(error), time)
-    }
   }
 
   private func bytes(of pair: Pair, _ fetched: [UInt8]?) throws(Drop) -> [UInt8] {

@@ -76,15 +76,16 @@ extension PickleMachine {
       return .otherTensor("a tensor with its elements negated")
     }
     let elementType: ElementType
-    switch (storage.elements, type) {
-    case (.known(let known), nil): elementType = known
-    case (.bytes, let type?):
+    switch (storage.elements.type, type) {
+    case (let known?, nil): elementType = known
+    case (nil, let type?) where storage.elements == .bytes:
       let name = String(type.dropFirst("torch.".count))
       guard let known = ElementType(rawValue: name) else {
         return .otherTensor("a tensor of \(name) elements")
       }
       elementType = known
-    case (.other(let name, _), _): return .otherTensor("a tensor of \(name) elements")
+    case (nil, _) where storage.elements != .bytes:
+      return .otherTensor("a tensor of \(storage.elements.name) elements")
     default: throw malformed("makes a tensor of a storage of another type")
     }
     return .tensor(

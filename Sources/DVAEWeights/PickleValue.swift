@@ -101,37 +101,25 @@ enum PickleGlobal {
 }
 
 /// The elements of a storage.
-enum PickleElements: Equatable {
-  case known(ElementType)
-  /// Bytes, whose meaning each tensor states.
-  case bytes
-  /// A type that is not read, such as complex numbers.
-  case other(String, byteCount: Int)
-
-  /// The size of one element in bytes.
-  var byteCount: Int {
-    switch self {
-    case .known(let type): type.byteCount
-    case .bytes: 1
-    case .other(_, let count): count
-    }
-  }
-
+struct PickleElements: Equatable {
   /// The name in messages.
-  var name: String {
-    switch self {
-    case .known(let type): type.rawValue
-    case .bytes: "byte"
-    case .other(let name, _): name
-    }
-  }
+  let name: String
+  /// The size of one element in bytes.
+  let byteCount: Int
+  /// The type; nil for `bytes`, and for types that are not read, such as complex numbers.
+  let type: ElementType?
 
+  /// Bytes, whose meaning each tensor states.
+  static let bytes = PickleElements(name: "byte", byteCount: 1, type: nil)
+}
+
+extension PickleElements {
   /// The elements of a class such as `FloatStorage`.
   init?(storage name: String) {
     if let type = ElementType(torchStorage: name) {
-      self = .known(type)
+      self.init(name: type.rawValue, byteCount: type.byteCount, type: type)
     } else if let count = Self.others[name] {
-      self = .other(String(name.dropLast("Storage".count)), byteCount: count)
+      self.init(name: String(name.dropLast("Storage".count)), byteCount: count, type: nil)
     } else {
       return nil
     }
