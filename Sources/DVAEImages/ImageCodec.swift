@@ -60,8 +60,7 @@ private struct Decoder {
   func decode() throws(DVAEError) -> PixelImage {
     if format == .webp, let container = WebPContainer(bytes) {
       guard container.size <= bytes.count else {
-        throw .truncated(
-          name: name, format: format, reason: "\(bytes.count) of \(container.size) bytes")
+        throw truncated("\(bytes.count) of \(container.size) bytes")
       }
       if let canvas = container.canvas {
         return try decodeFirstFrame(container.frame, canvas: canvas)
@@ -96,17 +95,17 @@ private struct Decoder {
     _ frame: WebPContainer.Frame?, canvas: (width: Int, height: Int)
   ) throws(DVAEError) -> PixelImage {
     guard let frame else {
-      throw .truncated(name: name, format: format, reason: "it holds no whole frame")
+      throw truncated("it holds no whole frame")
     }
     try checkSize(width: canvas.width, height: canvas.height)
     guard frame.x + frame.width <= canvas.width && frame.y + frame.height <= canvas.height else {
-      throw .corrupt(name: name, format: format, reason: "the first frame leaves the canvas")
+      throw corrupt("the first frame leaves the canvas")
     }
     let chunks = frame.chunks.bindMemory(to: UInt8.self)
     var report = dvae_codec_report()
     try check(dvae_webp_header(chunks.baseAddress, chunks.count, &report), report)
     guard report.width == frame.width && report.height == frame.height else {
-      throw .corrupt(name: name, format: format, reason: "the first frame's sizes disagree")
+      throw corrupt("the first frame's sizes disagree")
     }
     let stride = 3 * canvas.width
     let start = frame.y * stride + 3 * frame.x
@@ -121,7 +120,7 @@ private struct Decoder {
 
   func checkSize(width: Int, height: Int) throws(DVAEError) {
     guard width > 0 && height > 0 else {
-      throw .corrupt(name: name, format: format, reason: "its size is \(width)×\(height)")
+      throw corrupt("its size is \(width)×\(height)")
     }
     let (count, overflow) = width.multipliedReportingOverflow(by: height)
     guard !overflow && count <= limits.maximumPixels else {
@@ -133,13 +132,35 @@ private struct Decoder {
     switch status {
     case Int32(DVAE_CODEC_OK.rawValue): return
     case Int32(DVAE_CODEC_TRUNCATED.rawValue):
-      throw .truncated(name: name, format: format, reason: message(of: report))
+      throw truncated(message(of: report))
     case Int32(DVAE_CODEC_UNSUPPORTED.rawValue):
-      throw .unsupported(name: name, format: format, reason: message(of: report))
+      throw unsupported(message(of: report))
     case Int32(DVAE_CODEC_MEMORY.rawValue):
-      throw .unsupported(name: name, format: format, reason: "out of memory")
-    default: throw .corrupt(name: name, format: format, reason: message(of: report))
+      throw unsupported("out of memory")
+    default: throw corrupt(message(of: report))
     }
+  }
+
+  /// Returns the error of bytes that end before the image does.
+  private func truncated(_ reason: String) -> DVAEError {
+    DVAEError(
+      .badData, code: .truncated, file: name, "the \(format) image ends early (\(reason))",
+      advice: "fetch or copy the file again")
+  }
+
+  /// Returns the error of bytes that contradict their format.
+  private func corrupt(_ reason: String) -> DVAEError {
+    DVAEError(
+      .badData, code: .malformed, file: name, "the \(format) image is damaged (\(reason))",
+      advice: "fetch or copy the file again")
+  }
+
+  /// Returns the error of an unsupported variety of a known format.
+  private func unsupported(_ reason: String) -> DVAEError {
+    DVAEError(
+      .badData, code: .unsupported, file: name,
+      "this kind of \(format) is not supported (\(reason))",
+      advice: format == .png ? "reduce it" : "convert it to 8-bit PNG")
   }
 }
 

@@ -29,30 +29,6 @@ extension DVAEError {
       advice: isList ? "give a list of paths as '@\(name)'" : nil)
   }
 
-  /// Returns the error of an unsupported variety of a known format.
-  package static func unsupported(
-    name: String, format: ImageFormat, reason: String
-  ) -> DVAEError {
-    DVAEError(
-      .badData, code: .unsupported, file: name,
-      "this kind of \(format) is not supported (\(reason))",
-      advice: format == .png ? "reduce it" : "convert it to 8-bit PNG")
-  }
-
-  /// Returns the error of bytes that end before the image does.
-  package static func truncated(name: String, format: ImageFormat, reason: String) -> DVAEError {
-    DVAEError(
-      .badData, code: .truncated, file: name, "the \(format) image ends early (\(reason))",
-      advice: "fetch or copy the file again")
-  }
-
-  /// Returns the error of bytes that contradict their format.
-  package static func corrupt(name: String, format: ImageFormat, reason: String) -> DVAEError {
-    DVAEError(
-      .badData, code: .malformed, file: name, "the \(format) image is damaged (\(reason))",
-      advice: "fetch or copy the file again")
-  }
-
   /// Returns the error of a header that claims more pixels than `DecodingLimits` allows.
   package static func tooManyPixels(
     name: String, width: Int, height: Int, limit: Int
