@@ -43,7 +43,8 @@ struct ByteSource {
 
   /// Returns the lines, the last of which may lack its newline.
   func lines(universalNewlines: Bool = false) -> LineReader {
-    LineReader(name, longest: Self.longestLine, universalNewlines: universalNewlines, read: read(at:count:))
+    LineReader(
+      name, longest: Self.longestLine, universalNewlines: universalNewlines, read: read(at:count:))
   }
 
   /// Returns all bytes, of which none were read: the mapped file, or a decompressed one in memory.
