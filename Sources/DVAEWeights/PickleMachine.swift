@@ -65,6 +65,9 @@ struct PickleMachine {
     else { return }
     // A name in such a pickle is memoised ("p", "q") or called with what follows ("(", ")").
     guard let next: UInt8 = try? cursor.next(), "pq()".utf8.contains(next) else { return }
+    guard PickleGlobal(module: module, name: name) == nil else {
+      throw .unrecognised(path: file.path, found: "a pickle that torch.save did not write")
+    }
     throw .refusedName(path: file.path, name: "\(module).\(name)")
   }
 

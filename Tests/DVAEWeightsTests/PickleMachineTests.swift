@@ -45,6 +45,9 @@ struct PickleMachineTests {
     #expect(
       weightsError(Array("(cposix\nsystem\np0\n".utf8))
         == .refusedName(path: "some.pkl", name: "posix.system"))
+    // A harmless name is no reason to warn of the file.
+    let harmless = weightsError(Array("ccollections\nOrderedDict\np0\n(tRp1\n.".utf8))
+    #expect(harmless?.code == .unrecognised)
   }
 
   /// Names that `torch.save` uses for parameters with attributes; both are on torch's own safe
