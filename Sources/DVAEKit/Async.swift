@@ -128,7 +128,7 @@ func computing<Result: Sendable>(
   }
 }
 
-/// Whether a task is cancelled, for threads outside of it.
+/// The mark of a cancelled task, for threads outside of it.
 final class CancellationMark: Sendable {
   let isSet = Atomic(false)
 

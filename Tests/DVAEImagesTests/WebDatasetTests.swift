@@ -70,16 +70,16 @@ import Testing
   }
 
   @Test func corruptionDoesNotCrash() throws {
-    let bytes = try Fixture.bytes("archives/pax.tar") + Fixture.bytes("archives/gnu.tar")
-    try withFolder { folder in
-      let path = folder + "/a.tar"
-      for position in stride(from: 0, to: bytes.count, by: 43) {
-        var damaged = bytes
-        damaged[position] ^= UInt8(1 + position * 7 % 255)
-        try write(damaged, to: path)
-        for record in (try? records(path)) ?? [] { #expect(!record.members.isEmpty) }
+    var sound = 0
+    try forEachDamagedArchive { path, size in
+      guard let records = try? records(path) else { return }
+      sound += 1
+      for member in records.flatMap(\.members) {
+        #expect(member.entry.offset + member.entry.size <= size)
+        #expect(WebDatasetRecord.split(member.entry.name)?.extension == member.extension)
       }
     }
+    #expect(sound > 0)
   }
 
   @Test func keysSurviveTheArchive() {

@@ -22,6 +22,20 @@ package func tarArchive(_ files: [(String, [UInt8])]) throws -> [UInt8] {
   return bytes
 }
 
+/// Calls `body` for archives of Python's tarfile in each of which one byte is another, with their size.
+package func forEachDamagedArchive(_ body: (_ path: String, _ size: Int) throws -> Void) throws {
+  let bytes = try Fixture.bytes("archives/pax.tar") + Fixture.bytes("archives/gnu.tar")
+  try withFolder { folder in
+    let path = folder + "/a.tar"
+    for position in stride(from: 0, to: bytes.count, by: 43) {
+      var damaged = bytes
+      damaged[position] ^= UInt8(1 + position * 7 % 255)
+      try write(damaged, to: path)
+      try body(path, bytes.count)
+    }
+  }
+}
+
 /// Returns the header of a file with other fields and the right checksum; a character of `text` is a
 /// byte.
 package func tarHeader(
